@@ -1,0 +1,60 @@
+"""Element types: what each is called, how wide it is, and how NumPy and C spell it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class DType:
+    """One element type.
+
+    ``kind`` is its promotion category: ``bool`` < ``int`` (signed and unsigned) < ``float``.
+    ``numpy`` is how a buffer of it is seen from NumPy; bfloat16, which NumPy lacks, is stored
+    as its 16 bits (uint16). ``compute`` is the C type that arithmetic is done in.
+    """
+
+    name: str
+    kind: str
+    itemsize: int
+    numpy: np.dtype[Any]
+    storage_c: str
+    compute_c: str
+
+    def __repr__(self) -> str:
+        return f"dtype.{self.name}"
+
+    def __reduce__(self) -> str:
+        return self.name
+
+    @property
+    def is_floating_point(self) -> bool:
+        return self.kind == "float"
+
+    @property
+    def is_signed(self) -> bool:
+        return self.kind != "bool" and self is not uint8
+
+
+bool_ = DType("bool_", "bool", 1, np.dtype(np.bool_), "unsigned char", "unsigned char")
+uint8 = DType("uint8", "int", 1, np.dtype(np.uint8), "unsigned char", "unsigned char")
+int8 = DType("int8", "int", 1, np.dtype(np.int8), "signed char", "signed char")
+int16 = DType("int16", "int", 2, np.dtype(np.int16), "short", "short")
+int32 = DType("int32", "int", 4, np.dtype(np.int32), "int", "int")
+int64 = DType("int64", "int", 8, np.dtype(np.int64), "long", "long")
+float16 = DType("float16", "float", 2, np.dtype(np.float16), "_Float16", "float")
+bfloat16 = DType("bfloat16", "float", 2, np.dtype(np.uint16), "unsigned short", "float")
+float32 = DType("float32", "float", 4, np.dtype(np.float32), "float", "float")
+float64 = DType("float64", "float", 8, np.dtype(np.float64), "double", "double")
+
+ALL = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64)
+BY_NAME = {d.name: d for d in ALL}
+_FROM_NUMPY = {d.numpy: d for d in ALL if d is not bfloat16}
+
+
+def from_numpy(dtype: np.dtype[Any]) -> DType:
+    """The element type of a NumPy dtype in native byte order; KeyError if there is none."""
+    return _FROM_NUMPY[dtype]

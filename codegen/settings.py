@@ -1,0 +1,53 @@
+"""Every environment variable that the engine reads, with its meaning; nothing else reads any."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Setting:
+    name: str
+    default: str
+    meaning: str
+
+
+SETTINGS = (
+    Setting("LAZYTORCH_CACHE_DIR", "", "folder of compiled kernels and plans"),
+    Setting("LAZYTORCH_NUM_THREADS", "", "threads of the cpu device; default: all cores"),
+    Setting("LAZYTORCH_DEBUG", "0", "1: a line a kernel; 2: its source too; 3: the graph too"),
+    Setting("LAZYTORCH_DEVICE", "cpu", "device of tensors made without device="),
+    Setting("LAZYTORCH_CC", "", "C compiler to use instead of the first one found"),
+    Setting("LAZYTORCH_VERIFY", "0", "1: check the graph and the loops after every pass"),
+)
+_DEFAULTS = {s.name: s.default for s in SETTINGS}
+
+
+def get(name: str) -> str:
+    """The current value of a setting listed in SETTINGS."""
+    return os.environ.get(name) or _DEFAULTS[name]
+
+
+def cache_dir() -> Path:
+    """The cache folder: LAZYTORCH_CACHE_DIR, or ``lazytorch`` in the user's cache folder."""
+    chosen = get("LAZYTORCH_CACHE_DIR")
+    if chosen:
+        return Path(chosen).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "lazytorch"
+
+
+def num_threads() -> int:
+    """Threads asked for by LAZYTORCH_NUM_THREADS, else the cores this process may use."""
+    chosen = get("LAZYTORCH_NUM_THREADS")
+    if chosen:
+        return max(1, int(chosen))
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def debug_level() -> int:
+    return int(get("LAZYTORCH_DEBUG"))

@@ -1,0 +1,1 @@
+"""lazytorch: a lazy, graph-compiling tensor engine with PyTorch's face."""
