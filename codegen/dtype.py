@@ -39,7 +39,7 @@ class DType:
         return self.kind != "bool" and self is not uint8
 
 
-bool_ = DType("bool_", "bool", 1, np.dtype(np.bool_), "unsigned char", "unsigned char")
+bool_ = DType("bool_", "bool", 1, np.dtype(np.bool_), "unsigned char", "_Bool")
 uint8 = DType("uint8", "int", 1, np.dtype(np.uint8), "unsigned char", "unsigned char")
 int8 = DType("int8", "int", 1, np.dtype(np.int8), "signed char", "signed char")
 int16 = DType("int16", "int", 2, np.dtype(np.int16), "short", "short")

@@ -1,0 +1,140 @@
+"""The one IR node: an operation applied to nodes, frozen and interned, so equal means identical."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+from codegen.dtype import DType
+
+if TYPE_CHECKING:
+    from codegen.ops.registry import Operation
+
+Shape = tuple[int, ...]
+
+
+class TensorType:
+    """Shape and element type of a value; interned, so types compare by identity.
+
+    ``weak`` marks a Python number, which gives way in type promotion.
+    """
+
+    __slots__ = ("dtype", "shape", "weak")
+    _table: dict[tuple[Shape, DType, bool], TensorType] = {}
+    shape: Shape
+    dtype: DType
+    weak: bool
+
+    def __new__(cls, shape: Shape, dtype: DType, weak: bool = False) -> TensorType:
+        key = (shape, dtype, weak)
+        found = cls._table.get(key)
+        if found is None:
+            found = object.__new__(cls)
+            found.shape, found.dtype, found.weak = key
+            cls._table[key] = found
+        return found
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    def __repr__(self) -> str:
+        shape = "×".join(map(str, self.shape)) or "scalar"
+        return f"{self.dtype.name.rstrip('_')}[{shape}]" + ("~" if self.weak else "")
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """``operation`` applied to ``inputs`` with static ``attributes``; made by ``make`` only."""
+
+    operation: Operation
+    inputs: tuple[Node, ...]
+    attributes: tuple[Hashable, ...]
+    type: TensorType
+
+    @property
+    def shape(self) -> Shape:
+        return self.type.shape
+
+    @property
+    def dtype(self) -> DType:
+        return self.type.dtype
+
+    def __repr__(self) -> str:
+        return f"<{self.operation.name} {self.type}>"
+
+
+_Key = tuple["Operation", tuple[Node, ...], tuple[Hashable, ...]]
+_table: weakref.WeakValueDictionary[_Key, Node] = weakref.WeakValueDictionary()
+
+
+def make(operation: Operation, inputs: tuple[Node, ...], attributes: tuple[Hashable, ...]) -> Node:
+    """The node of this operation on these inputs; the operation's type rule refuses bad ones."""
+    key = (operation, inputs, attributes)
+    found = _table.get(key)
+    if found is None:
+        found = Node(operation, inputs, attributes, operation.infer(inputs, *attributes))
+        _table[key] = found
+    return found
+
+
+def topological(roots: Iterable[Node], stop: Callable[[Node], bool] | None = None) -> list[Node]:
+    """Every node under the roots, inputs before users, without recursion.
+
+    Nodes for which ``stop`` holds are listed, but not what they are made of.
+    """
+    order: list[Node] = []
+    seen: set[Node] = set()
+    for root in roots:
+        if root in seen:
+            continue
+        seen.add(root)
+        stack: list[tuple[Node, Iterator[Node]]] = [
+            (root, iter(() if stop is not None and stop(root) else root.inputs))
+        ]
+        while stack:
+            node, pending = stack[-1]
+            for child in pending:
+                if child not in seen:
+                    seen.add(child)
+                    children = () if stop is not None and stop(child) else child.inputs
+                    stack.append((child, iter(children)))
+                    break
+            else:
+                order.append(node)
+                stack.pop()
+    return order
+
+
+def rebuild(
+    roots: Sequence[Node],
+    change: Callable[[Node, tuple[Node, ...]], Node],
+    known: Mapping[Node, Node] | None = None,
+) -> list[Node]:
+    """Rewrite bottom-up: ``change(node, new_inputs)`` gives each node's replacement.
+
+    ``known`` fixes the replacement of some nodes, whose inputs are then not visited.
+    """
+    done: dict[Node, Node] = dict(known or {})
+    for node in topological(roots, stop=lambda n: n in done):
+        if node not in done:
+            done[node] = change(node, tuple([done[i] for i in node.inputs]))
+    return [done[root] for root in roots]
+
+
+def same(node: Node, inputs: tuple[Node, ...]) -> Node:
+    """The node on new inputs; the node itself where nothing changed."""
+    return node if inputs == node.inputs else make(node.operation, inputs, node.attributes)
+
+
+def substitute(roots: Sequence[Node], mapping: Mapping[Node, Node]) -> list[Node]:
+    """The roots with some nodes replaced."""
+    return rebuild(roots, same, mapping) if mapping else list(roots)

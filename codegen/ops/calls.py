@@ -1,0 +1,100 @@
+"""Nodes that the compiler expands: calls of templates, gradients, and marks on values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from codegen.ir.node import Node, TensorType, make
+from codegen.ops.registry import Operation, register
+
+CustomGradient = Callable[
+    [Sequence[Node], Sequence[Node], Sequence["Node | None"]], Sequence["Node | None"]
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """A composite traced once: a graph over ``parameters`` that a call stands for.
+
+    ``gradient``, where given, maps (inputs, outputs, cotangents) to the inputs' cotangents and
+    is used in place of differentiating the graph.
+    """
+
+    name: str
+    parameters: tuple[Node, ...]
+    outputs: tuple[Node, ...]
+    gradient: CustomGradient | None = None
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def _never(*_: Any) -> Any:
+    raise AssertionError("this node is expanded before anything runs")
+
+
+def _infer_call(inputs: tuple[Node, ...], template: Template, number: int) -> TensorType:
+    given, wanted = [i.type for i in inputs], [p.type for p in template.parameters]
+    if given != wanted:
+        raise ValueError(f"call of {template.name} with {given}, not {wanted}")
+    return template.outputs[number].type
+
+
+CALL = register(Operation("call", "call", _infer_call, _never, _never))
+
+
+def call(template: Template, inputs: Sequence[Node], number: int) -> Node:
+    """Output ``number`` of a template's graph applied to the inputs."""
+    return make(CALL, tuple(inputs), (template, number))
+
+
+def _infer_gradient(inputs: tuple[Node, ...], roots: int, overrides: int, n: int) -> TensorType:
+    first = 2 * roots + 2 * overrides
+    for value, cotangent in zip(inputs[:roots], inputs[roots : 2 * roots], strict=True):
+        if value.type is not cotangent.type:
+            raise ValueError(f"cotangent {cotangent.type} for a value {value.type}")
+    wanted = inputs[first + n].type
+    return TensorType(wanted.shape, wanted.dtype)
+
+
+GRADIENT = register(Operation("gradient", "gradient", _infer_gradient, _never))
+
+
+def gradient(
+    roots: Sequence[Node],
+    cotangents: Sequence[Node],
+    replaced: Sequence[Node],
+    replacements: Sequence[Node],
+    targets: Sequence[Node],
+    number: int,
+) -> Node:
+    """The cotangent of ``targets[number]`` given those of the roots.
+
+    At each node in ``replaced`` the cotangent that arrives gives way to its replacement.
+    """
+    inputs = (*roots, *cotangents, *replaced, *replacements, *targets)
+    return make(GRADIENT, inputs, (len(roots), len(replaced), number))
+
+
+def _identity_type(inputs: tuple[Node, ...], *_: Any) -> TensorType:
+    return TensorType(inputs[0].shape, inputs[0].dtype)
+
+
+DETACH = register(Operation("detach", "mark", _identity_type, lambda _type, arrays: arrays[0]))
+MARK = register(
+    Operation(
+        "mark", "mark", _identity_type, lambda _type, arrays, _: arrays[0], lambda node, g: (g,)
+    )
+)
+
+
+def detach(x: Node) -> Node:
+    """``x``, through which no gradient flows."""
+    return make(DETACH, (x,), ())
+
+
+def mark(x: Node, tag: int) -> Node:
+    """``x`` as a value of its own: equal expressions elsewhere stay distinct from it."""
+    return make(MARK, (x,), (tag,))

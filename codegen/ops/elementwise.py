@@ -1,0 +1,560 @@
+"""Operations on each element alone: inputs of one shape, an output of that shape."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from codegen import dtype as dt
+from codegen.dtype import DType
+from codegen.ir.node import Node, TensorType, make
+from codegen.ops import special_reference
+from codegen.ops.leaves import constant
+from codegen.ops.registry import (
+    OPERATIONS,
+    Array,
+    Operation,
+    Sample,
+    interpreted_dtype,
+    register,
+)
+
+GradientRule = Callable[..., Sequence["Node | None"]]
+_UNSIGNED = {
+    "signed char": "unsigned char",
+    "unsigned char": "unsigned char",
+    "short": "unsigned short",
+    "int": "unsigned int",
+    "long": "unsigned long",
+}
+
+
+# ---- records ------------------------------------------------------------------------------
+
+
+def _same_type(inputs: tuple[Node, ...]) -> TensorType:
+    first = inputs[0]
+    for other in inputs[1:]:
+        if other.shape != first.shape or other.dtype is not first.dtype:
+            raise ValueError(f"operands differ: {first.type}, {other.type}")
+    return TensorType(first.shape, first.dtype)
+
+
+def _to_bool(inputs: tuple[Node, ...]) -> TensorType:
+    return TensorType(_same_type(inputs).shape, dt.bool_)
+
+
+def _reference(function: Callable[..., Any]) -> Callable[..., Array]:
+    def apply(type_: TensorType, arrays: Sequence[Array]) -> Array:
+        with np.errstate(all="ignore"):
+            return np.asarray(function(*arrays)).astype(interpreted_dtype(type_), copy=False)
+
+    return apply
+
+
+def _samples(arity: int, kinds: str, low: float, high: float) -> tuple[Sample, ...]:
+    dtypes = {"f": ("float32", "float64"), "i": ("int32", "int64", "uint8"), "b": ("bool_",)}
+    names = [name for kind in kinds for name in dtypes[kind]]
+    return tuple(
+        [
+            Sample((((37,), name, max(low, 0) if name == "uint8" else low, high),) * arity)
+            for name in names
+        ]
+    )
+
+
+def _elementwise(
+    name: str,
+    arity: int,
+    function: Callable[..., Any],
+    gradient: GradientRule | None = None,
+    spelling: str | Callable[[str], str] | None = None,
+    *,
+    infer: Callable[..., TensorType] = _same_type,
+    cost: int = 1,
+    kinds: str = "f",
+    low: float = -3,
+    high: float = 3,
+) -> Operation:
+    """Register an operation whose gradient rule is given as (out, cotangent, *inputs)."""
+
+    def apply_gradient(node: Node, g: Node) -> Sequence[Node | None]:
+        assert gradient is not None
+        return gradient(node, g, *node.inputs)
+
+    return register(
+        Operation(
+            name,
+            "elementwise",
+            infer,
+            _reference(function),
+            apply_gradient if gradient else None,
+            spelling,
+            cost,
+            _samples(arity, kinds, low, high),
+        )
+    )
+
+
+def _no_gradient(_out: Node, _g: Node, *inputs: Node) -> Sequence[None]:
+    return [None] * len(inputs)
+
+
+def full_like(x: Node, value: float | int | bool) -> Node:
+    """One number in the shape and element type of ``x``."""
+    from_constant = constant(value, x.dtype)
+    return from_constant if not x.shape else _broadcast_constant(from_constant, x.shape)
+
+
+def _broadcast_constant(node: Node, shape: tuple[int, ...]) -> Node:
+    # broadcast stands beside sum, its adjoint, in a module that needs this one.
+    return make(OPERATIONS["broadcast"], (node,), (shape, ()))
+
+
+def _apply(operation: Operation, *inputs: Node) -> Node:
+    return make(operation, inputs, ())
+
+
+# ---- arithmetic ---------------------------------------------------------------------------
+
+
+def _wrapping(symbol: str) -> Callable[[str], str]:
+    """Signed overflow wraps, as in PyTorch; in C that takes unsigned arithmetic."""
+
+    def spelling(ctype: str) -> str:
+        unsigned = _UNSIGNED.get(ctype)
+        if unsigned is None:
+            return f"({{0}} {symbol} {{1}})"
+        return f"(({ctype})(({unsigned}){{0}} {symbol} ({unsigned}){{1}}))"
+
+    return spelling
+
+
+ADD = _elementwise(
+    "add", 2, np.add, lambda out, g, x, y: (g, g), _wrapping("+"), kinds="fib", low=-9, high=9
+)
+SUB = _elementwise(
+    "sub", 2, np.subtract, lambda out, g, x, y: (g, neg(g)), _wrapping("-"), kinds="fi"
+)
+MUL = _elementwise(
+    "mul", 2, np.multiply, lambda out, g, x, y: (mul(g, y), mul(g, x)), _wrapping("*"), kinds="fib"
+)
+DIV = _elementwise(
+    "div",
+    2,
+    np.divide,
+    lambda out, g, x, y: (div(g, y), neg(mul(g, div(out, y)))),
+    "({0} / {1})",
+    cost=4,
+)
+NEG = _elementwise(
+    "neg",
+    1,
+    np.negative,
+    lambda out, g, x: (neg(g),),
+    lambda c: f"(({c})-{{0}})" if c in ("float", "double") else f"(({c})(0 - (unsigned long){{0}}))",
+    kinds="fi",
+)
+ABS = _elementwise(
+    "abs",
+    1,
+    np.abs,
+    lambda out, g, x: (mul(g, sign(x)),),
+    lambda c: {"float": "__builtin_fabsf({0})", "double": "__builtin_fabs({0})"}.get(
+        c, f"(({c})({{0}} < 0 ? 0 - (unsigned long){{0}} : (unsigned long){{0}}))"
+    ),
+    kinds="fi",
+)
+SIGN = _elementwise(
+    "sign",
+    1,
+    lambda x: np.where(np.isnan(x), x.dtype.type(0), np.sign(x)),
+    lambda out, g, x: (full_like(x, 0),),
+    "(({0} > 0) - ({0} < 0))",
+    kinds="fi",
+)
+MAXIMUM = _elementwise(
+    "maximum",
+    2,
+    np.maximum,
+    lambda out, g, x, y: _shared_at_ties(g, x, y, gt),
+    "({0} > {1} || {0} != {0} ? {0} : {1})",
+    kinds="fi",
+)
+MINIMUM = _elementwise(
+    "minimum",
+    2,
+    np.minimum,
+    lambda out, g, x, y: _shared_at_ties(g, x, y, lt),
+    "({0} < {1} || {0} != {0} ? {0} : {1})",
+    kinds="fi",
+)
+FLOOR_DIVIDE = _elementwise(
+    "floor_divide",
+    2,
+    special_reference.floor_divide,
+    _no_gradient,
+    cost=8,
+    kinds="fi",
+    low=1,
+    high=9,
+)
+REMAINDER = _elementwise(
+    "remainder",
+    2,
+    special_reference.remainder,
+    lambda out, g, x, y: (g, neg(mul(g, floor_divide(x, y)))),
+    cost=8,
+    kinds="fi",
+    low=1,
+    high=9,
+)
+FMOD = _elementwise(
+    "fmod",
+    2,
+    np.fmod,
+    lambda out, g, x, y: (g, neg(mul(g, trunc(div(x, y))))),
+    cost=8,
+    kinds="fi",
+    low=1,
+    high=9,
+)
+
+
+def _shared_at_ties(
+    g: Node, x: Node, y: Node, wins: Callable[[Node, Node], Node]
+) -> tuple[Node, Node]:
+    half, none = mul(g, full_like(g, 0.5)), full_like(g, 0)
+    tie = eq(x, y)
+    return (
+        where(tie, half, where(wins(x, y), g, none)),
+        where(tie, half, where(wins(y, x), g, none)),
+    )
+
+
+# ---- powers, exponentials, trigonometry ------------------------------------------------------
+
+
+def _pow_gradient(out: Node, g: Node, x: Node, y: Node) -> tuple[Node, Node]:
+    zero, one = full_like(x, 0), full_like(x, 1)
+    to_x = where(eq(y, zero), zero, mul(g, mul(y, pow_(x, sub(y, one)))))
+    flat = and_(eq(x, zero), ge(y, zero))
+    to_y = where(flat, zero, mul(g, mul(out, log(where(flat, one, x)))))
+    return to_x, to_y
+
+
+def _c(value: float) -> Callable[[Node], Node]:
+    return lambda x: full_like(x, value)
+
+
+_one = _c(1)
+POW = _elementwise("pow", 2, np.power, _pow_gradient, cost=40, kinds="f", low=0.1)
+SQRT = _elementwise(
+    "sqrt",
+    1,
+    np.sqrt,
+    lambda out, g, x: (div(g, mul(_c(2)(x), out)),),
+    lambda c: "__builtin_sqrtf({0})" if c == "float" else "__builtin_sqrt({0})",
+    cost=4,
+    low=0.1,
+)
+RSQRT = _elementwise(
+    "rsqrt",
+    1,
+    lambda x: 1 / np.sqrt(x),
+    lambda out, g, x: (mul(g, mul(_c(-0.5)(x), mul(out, mul(out, out)))),),
+    lambda c: "(1 / __builtin_sqrtf({0}))" if c == "float" else "(1 / __builtin_sqrt({0}))",
+    cost=8,
+    low=0.1,
+)
+EXP = _elementwise("exp", 1, np.exp, lambda out, g, x: (mul(g, out),), cost=16)
+EXP2 = _elementwise(
+    "exp2", 1, np.exp2, lambda out, g, x: (mul(g, mul(out, _c(math.log(2))(x))),), cost=16
+)
+EXPM1 = _elementwise(
+    "expm1", 1, np.expm1, lambda out, g, x: (mul(g, add(out, _one(x))),), cost=20
+)
+LOG = _elementwise("log", 1, np.log, lambda out, g, x: (div(g, x),), cost=16, low=0.1)
+LOG2 = _elementwise(
+    "log2", 1, np.log2, lambda out, g, x: (div(g, mul(x, _c(math.log(2))(x))),), cost=16, low=0.1
+)
+LOG10 = _elementwise(
+    "log10", 1, np.log10, lambda out, g, x: (div(g, mul(x, _c(math.log(10))(x))),), cost=16, low=0.1
+)
+LOG1P = _elementwise(
+    "log1p", 1, np.log1p, lambda out, g, x: (div(g, add(x, _one(x))),), cost=20, low=-0.9
+)
+SIN = _elementwise("sin", 1, np.sin, lambda out, g, x: (mul(g, cos(x)),), cost=20)
+COS = _elementwise("cos", 1, np.cos, lambda out, g, x: (neg(mul(g, sin(x))),), cost=20)
+TAN = _elementwise(
+    "tan",
+    1,
+    np.tan,
+    lambda out, g, x: (mul(g, add(_one(x), mul(out, out))),),
+    cost=30,
+    low=-1,
+    high=1,
+)
+ASIN = _elementwise(
+    "asin",
+    1,
+    np.arcsin,
+    lambda out, g, x: (mul(g, rsqrt(sub(_one(x), mul(x, x)))),),
+    cost=20,
+    low=-0.9,
+    high=0.9,
+)
+ACOS = _elementwise(
+    "acos",
+    1,
+    np.arccos,
+    lambda out, g, x: (neg(mul(g, rsqrt(sub(_one(x), mul(x, x))))),),
+    cost=20,
+    low=-0.9,
+    high=0.9,
+)
+ATAN = _elementwise(
+    "atan", 1, np.arctan, lambda out, g, x: (div(g, add(_one(x), mul(x, x))),), cost=20
+)
+ATAN2 = _elementwise(
+    "atan2",
+    2,
+    np.arctan2,
+    lambda out, g, y, x: (
+        div(mul(g, x), add(mul(x, x), mul(y, y))),
+        neg(div(mul(g, y), add(mul(x, x), mul(y, y)))),
+    ),
+    cost=30,
+    low=0.1,
+)
+SINH = _elementwise("sinh", 1, np.sinh, lambda out, g, x: (mul(g, cosh(x)),), cost=25)
+COSH = _elementwise("cosh", 1, np.cosh, lambda out, g, x: (mul(g, sinh(x)),), cost=25)
+TANH = _elementwise(
+    "tanh", 1, np.tanh, lambda out, g, x: (mul(g, sub(_one(x), mul(out, out))),), cost=20
+)
+ASINH = _elementwise(
+    "asinh", 1, np.arcsinh, lambda out, g, x: (mul(g, rsqrt(add(mul(x, x), _one(x)))),), cost=25
+)
+ACOSH = _elementwise(
+    "acosh",
+    1,
+    np.arccosh,
+    lambda out, g, x: (mul(g, rsqrt(sub(mul(x, x), _one(x)))),),
+    cost=25,
+    low=1.1,
+    high=3,
+)
+ATANH = _elementwise(
+    "atanh",
+    1,
+    np.arctanh,
+    lambda out, g, x: (div(g, sub(_one(x), mul(x, x))),),
+    cost=25,
+    low=-0.9,
+    high=0.9,
+)
+SIGMOID = _elementwise(
+    "sigmoid",
+    1,
+    special_reference.sigmoid,
+    lambda out, g, x: (mul(g, mul(sub(_one(x), out), out)),),
+    cost=20,
+)
+ERF = _elementwise(
+    "erf",
+    1,
+    special_reference.erf,
+    lambda out, g, x: (mul(g, mul(_c(2 / math.sqrt(math.pi))(x), exp(neg(mul(x, x))))),),
+    cost=20,
+)
+ERFC = _elementwise(
+    "erfc",
+    1,
+    special_reference.erfc,
+    lambda out, g, x: (mul(g, mul(_c(-2 / math.sqrt(math.pi))(x), exp(neg(mul(x, x))))),),
+    cost=25,
+)
+ERFINV = _elementwise(
+    "erfinv",
+    1,
+    special_reference.erfinv,
+    lambda out, g, x: (mul(g, mul(_c(math.sqrt(math.pi) / 2)(x), exp(mul(out, out)))),),
+    cost=30,
+    low=-0.9,
+    high=0.9,
+)
+LGAMMA = _elementwise(
+    "lgamma",
+    1,
+    special_reference.lgamma,
+    lambda out, g, x: (mul(g, digamma(x)),),
+    cost=60,
+    low=0.1,
+    high=5,
+)
+DIGAMMA = _elementwise("digamma", 1, special_reference.digamma, None, cost=60, low=0.1, high=5)
+
+# ---- rounding -----------------------------------------------------------------------------
+
+
+def _zero_gradient(out: Node, g: Node, x: Node) -> tuple[Node]:
+    return (full_like(x, 0),)
+
+
+FLOOR = _elementwise("floor", 1, np.floor, _zero_gradient)
+CEIL = _elementwise("ceil", 1, np.ceil, _zero_gradient)
+TRUNC = _elementwise("trunc", 1, np.trunc, _zero_gradient)
+ROUND = _elementwise("round", 1, np.round, _zero_gradient)
+
+# ---- comparison, logic, bits ----------------------------------------------------------------
+
+
+def _comparison(name: str, function: Callable[..., Any], symbol: str) -> Operation:
+    return _elementwise(
+        name, 2, function, _no_gradient, f"({{0}} {symbol} {{1}})", infer=_to_bool, kinds="fib",
+        low=-2, high=3,
+    )
+
+
+EQ = _comparison("eq", np.equal, "==")
+NE = _comparison("ne", np.not_equal, "!=")
+LT = _comparison("lt", np.less, "<")
+LE = _comparison("le", np.less_equal, "<=")
+GT = _comparison("gt", np.greater, ">")
+GE = _comparison("ge", np.greater_equal, ">=")
+AND = _elementwise("and", 2, np.bitwise_and, None, "({0} & {1})", kinds="ib", low=0, high=9)
+OR = _elementwise("or", 2, np.bitwise_or, None, "({0} | {1})", kinds="ib", low=0, high=9)
+XOR = _elementwise("xor", 2, np.bitwise_xor, None, "({0} ^ {1})", kinds="ib", low=0, high=9)
+NOT = _elementwise(
+    "not",
+    1,
+    np.invert,
+    None,
+    lambda c: "(!{0})" if c == "_Bool" else "(~{0})",
+    kinds="ib",
+)
+SHIFT_LEFT = _elementwise(
+    "shift_left",
+    2,
+    np.left_shift,
+    None,
+    lambda c: f"(({c})((unsigned long){{0}} << {{1}}))",
+    kinds="i",
+    low=0,
+    high=5,
+)
+SHIFT_RIGHT = _elementwise(
+    "shift_right", 2, np.right_shift, None, "({0} >> {1})", kinds="i", low=0, high=5
+)
+
+
+def _infer_where(inputs: tuple[Node, ...]) -> TensorType:
+    condition, x, y = inputs
+    if condition.dtype is not dt.bool_ or condition.shape != x.shape:
+        raise ValueError(f"where: condition {condition.type} for {x.type}")
+    return _same_type((x, y))
+
+
+WHERE = register(
+    Operation(
+        "where",
+        "elementwise",
+        _infer_where,
+        lambda _type, arrays: np.where(*arrays),
+        lambda node, g: (
+            None,
+            where(node.inputs[0], g, full_like(g, 0)),
+            where(node.inputs[0], full_like(g, 0), g),
+        ),
+        "({0} ? {1} : {2})",
+        samples=(
+            Sample((((9,), "bool_", 0, 2), ((9,), "float32", -1, 1), ((9,), "float32", -1, 1))),
+        ),
+    )
+)
+
+# ---- casts and random bits --------------------------------------------------------------------
+
+
+def _cast_gradient(node: Node, g: Node) -> tuple[Node]:
+    return (cast(g, node.inputs[0].dtype),)
+
+
+CAST = register(
+    Operation(
+        "cast",
+        "elementwise",
+        lambda inputs, dtype: TensorType(inputs[0].shape, dtype),
+        lambda type_, arrays, _dtype: special_reference.cast(arrays[0], type_),
+        _cast_gradient,
+        samples=tuple(
+            [
+                Sample((((19,), source.name, 0, 3),), (target,))
+                for source in dt.ALL
+                for target in dt.ALL
+                if source is not target
+            ]
+        ),
+    )
+)
+THREEFRY = register(
+    Operation(
+        "threefry",
+        "elementwise",
+        lambda inputs: TensorType(_same_type(inputs).shape, dt.int32),
+        lambda _type, arrays: special_reference.threefry(*arrays),
+        None,
+        "lt_threefry({0}, {1}, {2})",
+        cost=60,
+        samples=(Sample((((33,), "int64", 0, 9),) * 3),),
+    )
+)
+
+
+def cast(x: Node, dtype: DType) -> Node:
+    """The same numbers in another element type, converted as PyTorch does."""
+    return x if x.dtype is dtype else make(CAST, (x,), (dtype,))
+
+
+def threefry(seed: Node, stream: Node, counter: Node) -> Node:
+    """32 random bits of Threefry-2x32-20 (Salmon et al., 2011): key ``seed``, counter words
+    ``counter`` and ``stream``; int64 inputs, int32 output."""
+    return _apply(THREEFRY, seed, stream, counter)
+
+
+def where(condition: Node, x: Node, y: Node) -> Node:
+    """``x`` where the condition holds, else ``y``."""
+    return _apply(WHERE, condition, x, y)
+
+
+def _unary(operation: Operation) -> Callable[[Node], Node]:
+    return lambda x: make(operation, (x,), ())
+
+
+def _binary(operation: Operation) -> Callable[[Node, Node], Node]:
+    return lambda x, y: make(operation, (x, y), ())
+
+
+add, sub, mul, div = _binary(ADD), _binary(SUB), _binary(MUL), _binary(DIV)
+maximum, minimum, pow_, atan2 = _binary(MAXIMUM), _binary(MINIMUM), _binary(POW), _binary(ATAN2)
+floor_divide, remainder, fmod = _binary(FLOOR_DIVIDE), _binary(REMAINDER), _binary(FMOD)
+eq, ne, lt = _binary(EQ), _binary(NE), _binary(LT)
+le, gt, ge = _binary(LE), _binary(GT), _binary(GE)
+and_, or_, xor = _binary(AND), _binary(OR), _binary(XOR)
+shift_left, shift_right = _binary(SHIFT_LEFT), _binary(SHIFT_RIGHT)
+neg, abs_, sign, not_ = _unary(NEG), _unary(ABS), _unary(SIGN), _unary(NOT)
+sqrt, rsqrt, exp, exp2, expm1 = (
+    _unary(SQRT), _unary(RSQRT), _unary(EXP), _unary(EXP2), _unary(EXPM1),
+)
+log, log2, log10, log1p = _unary(LOG), _unary(LOG2), _unary(LOG10), _unary(LOG1P)
+sin, cos, tan, asin, acos, atan = (
+    _unary(SIN), _unary(COS), _unary(TAN), _unary(ASIN), _unary(ACOS), _unary(ATAN),
+)
+sinh, cosh, tanh = _unary(SINH), _unary(COSH), _unary(TANH)
+asinh, acosh, atanh = _unary(ASINH), _unary(ACOSH), _unary(ATANH)
+sigmoid, erf, erfc, erfinv = _unary(SIGMOID), _unary(ERF), _unary(ERFC), _unary(ERFINV)
+lgamma, digamma = _unary(LGAMMA), _unary(DIGAMMA)
+floor, ceil, trunc, round_ = _unary(FLOOR), _unary(CEIL), _unary(TRUNC), _unary(ROUND)

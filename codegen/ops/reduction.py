@@ -1,0 +1,303 @@
+"""Reductions over axes, scans along one, and broadcast, the adjoint of sum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from codegen import dtype as dt
+from codegen.ir.node import Node, Shape, TensorType, make
+from codegen.ops import elementwise as ew
+from codegen.ops.leaves import constant, iota
+from codegen.ops.movement import flip
+from codegen.ops.registry import Array, Operation, Sample, interpreted_dtype, register
+
+# ---- broadcast and sum --------------------------------------------------------------------
+
+
+def _infer_broadcast(inputs: tuple[Node, ...], shape: Shape, axes: Shape) -> TensorType:
+    (x,) = inputs
+    fits = len(axes) == len(x.shape) and list(axes) == sorted(set(axes))
+    if not fits or any(shape[a] != n for a, n in zip(axes, x.shape, strict=True)):
+        raise ValueError(f"broadcast of {x.type} to {shape} at axes {axes}")
+    return TensorType(shape, x.dtype)
+
+
+def _broadcast_array(array: Array, shape: Shape, axes: Shape) -> Array:
+    inner = [1] * len(shape)
+    for axis, extent in zip(axes, array.shape, strict=True):
+        inner[axis] = extent
+    return np.broadcast_to(array.reshape(inner), shape)
+
+
+def _added_axes(node: Node) -> list[int]:
+    shape, axes = node.attributes
+    assert isinstance(shape, tuple) and isinstance(axes, tuple)
+    return [i for i in range(len(shape)) if i not in axes]
+
+
+BROADCAST = register(
+    Operation(
+        "broadcast",
+        "movement",
+        _infer_broadcast,
+        lambda _type, arrays, *attributes: _broadcast_array(arrays[0], *attributes),
+        lambda node, g: (sum_(g, _added_axes(node)),),
+        samples=(
+            Sample((((3,), "float32", -1, 1),), ((2, 3, 4), (1,))),
+            Sample((((), "int64", -9, 9),), ((2, 0), ())),
+        ),
+    )
+)
+
+
+def broadcast(x: Node, shape: Sequence[int], axes: Sequence[int]) -> Node:
+    """Axis ``i`` of ``x`` becomes axis ``axes[i]`` of the result; along the others it repeats."""
+    shape, axes = tuple(shape), tuple(axes)
+    return x if shape == x.shape else make(BROADCAST, (x,), (shape, axes))
+
+
+def kept_axes(rank: int, axes: Sequence[int]) -> Shape:
+    """The axes of 0…rank-1 that are not in ``axes``."""
+    return tuple([i for i in range(rank) if i not in axes])
+
+
+def expand_back(x: Node, shape: Shape, axes: Sequence[int]) -> Node:
+    """A reduction's result repeated along the axes that it was reduced over."""
+    return broadcast(x, shape, kept_axes(len(shape), axes))
+
+
+def _infer_reduce(inputs: tuple[Node, ...], axes: Shape) -> TensorType:
+    (x,) = inputs
+    if list(axes) != sorted(set(axes)) or (axes and not 0 <= axes[0] <= axes[-1] < len(x.shape)):
+        raise ValueError(f"reduction of {x.type} over axes {axes}")
+    return TensorType(tuple([n for i, n in enumerate(x.shape) if i not in axes]), x.dtype)
+
+
+def _reference(
+    function: Callable[..., Any], wide: bool = False
+) -> Callable[[TensorType, Any, Shape], Array]:
+    def reduce(type_: TensorType, arrays: Any, axes: Shape) -> Array:
+        dtype = interpreted_dtype(type_)
+        if wide and type_.dtype.kind == "float":
+            return np.asarray(function(arrays[0], axis=axes, dtype=np.float64)).astype(dtype)
+        return np.asarray(function(arrays[0], axis=axes)).astype(dtype)
+
+    return reduce
+
+
+_REDUCE_SAMPLES = (
+    Sample((((3, 5), "float32", -2, 2),), ((1,),)),
+    Sample((((3, 5), "float32", -2, 2),), ((0,),)),
+    Sample((((2, 3, 4), "float64", -2, 2),), ((0, 2),)),
+    Sample((((2, 70), "int64", -3, 3),), ((0, 1),)),
+    Sample((((67, 5), "int32", -1, 2),), ((0,),)),
+)
+
+SUM = register(
+    Operation(
+        "sum",
+        "reduce",
+        _infer_reduce,
+        _reference(np.sum, wide=True),
+        lambda node, g: (expand_back(g, node.inputs[0].shape, node.attributes[0]),),  # type: ignore
+        samples=(*_REDUCE_SAMPLES, Sample((((3, 0), "float32", -2, 2),), ((1,),))),
+    )
+)
+
+
+def sum_(x: Node, axes: Sequence[int]) -> Node:
+    """Sum over axes, which the result lacks; 0 over none."""
+    return make(SUM, (x,), (tuple(sorted(axes)),)) if axes else x
+
+
+# ---- product, maximum, minimum ------------------------------------------------------------
+
+
+def _product_gradient(node: Node, g: Node) -> tuple[Node]:
+    # Of several zeros in a group each gradient is 0; of one, that element's is the others' product.
+    (x,) = node.inputs
+    (axes,) = node.attributes
+    assert isinstance(axes, tuple)
+    zero = ew.full_like(x, 0)
+    is_zero = ew.eq(x, zero)
+    others = prod_(ew.where(is_zero, ew.full_like(x, 1), x), axes)
+    zeros = sum_(ew.cast(is_zero, x.dtype), axes)
+    back = [expand_back(n, x.shape, axes) for n in (g, node, others, zeros)]
+    g, product, others, zeros = back
+    at_zero = ew.where(ew.eq(zeros, ew.full_like(x, 1)), others, zero)
+    elsewhere = ew.where(ew.eq(zeros, zero), ew.div(product, ew.where(is_zero, zero, x)), zero)
+    return (ew.mul(g, ew.where(is_zero, at_zero, elsewhere)),)
+
+
+PROD = register(
+    Operation(
+        "prod",
+        "reduce",
+        _infer_reduce,
+        _reference(np.prod, wide=True),
+        _product_gradient,
+        samples=_REDUCE_SAMPLES,
+    )
+)
+
+
+def _extremum_gradient(node: Node, g: Node) -> tuple[Node]:
+    """Shared evenly by the elements that tie, as in PyTorch's amax and amin."""
+    (x,) = node.inputs
+    (axes,) = node.attributes
+    assert isinstance(axes, tuple)
+    best = expand_back(node, x.shape, axes)
+    # NaN is the extremum where there is one, and NaN equals nothing.
+    chosen = ew.or_(ew.eq(x, best), ew.and_(ew.ne(x, x), ew.ne(best, best)))
+    ties = sum_(ew.cast(chosen, x.dtype), axes)
+    share = expand_back(ew.div(g, ties), x.shape, axes)
+    return (ew.where(chosen, share, ew.full_like(x, 0)),)
+
+
+MAX = register(
+    Operation(
+        "max", "reduce", _infer_reduce, _reference(np.max), _extremum_gradient,
+        samples=_REDUCE_SAMPLES,
+    )
+)
+MIN = register(
+    Operation(
+        "min", "reduce", _infer_reduce, _reference(np.min), _extremum_gradient,
+        samples=_REDUCE_SAMPLES,
+    )
+)
+
+
+def prod_(x: Node, axes: Sequence[int]) -> Node:
+    """Product over axes; 1 over none."""
+    return make(PROD, (x,), (tuple(sorted(axes)),)) if axes else x
+
+
+def max_(x: Node, axes: Sequence[int]) -> Node:
+    """Largest over axes of non-zero extent; NaN where there is one."""
+    return make(MAX, (x,), (tuple(sorted(axes)),)) if axes else x
+
+
+def min_(x: Node, axes: Sequence[int]) -> Node:
+    """Smallest over axes of non-zero extent; NaN where there is one."""
+    return make(MIN, (x,), (tuple(sorted(axes)),)) if axes else x
+
+
+# ---- positions of extremes ----------------------------------------------------------------
+
+
+def _infer_position(inputs: tuple[Node, ...], axes: Shape) -> TensorType:
+    if len(axes) != 1:
+        raise ValueError(f"position of an extremum over axes {axes}")
+    return TensorType(_infer_reduce(inputs, axes).shape, dt.int64)
+
+
+def _position(function: Callable[..., Any]) -> Callable[[TensorType, Any, Shape], Array]:
+    return lambda _type, arrays, axes: np.asarray(function(arrays[0], axis=axes[0])).astype(
+        np.int64
+    )
+
+
+ARGMAX = register(
+    Operation(
+        "argmax", "reduce", _infer_position, _position(np.argmax),
+        samples=_REDUCE_SAMPLES[:2],
+    )
+)
+ARGMIN = register(
+    Operation(
+        "argmin", "reduce", _infer_position, _position(np.argmin),
+        samples=_REDUCE_SAMPLES[:2],
+    )
+)
+
+
+def argmax(x: Node, axis: int) -> Node:
+    """Position of the first largest element along an axis (the first NaN where there is one)."""
+    return make(ARGMAX, (x,), ((axis,),))
+
+
+def argmin(x: Node, axis: int) -> Node:
+    """Position of the first smallest element along an axis (the first NaN where there is one)."""
+    return make(ARGMIN, (x,), ((axis,),))
+
+
+def one_hot_mask(index: Node, shape: Shape, axis: int) -> Node:
+    """True where the position along ``axis`` equals ``index`` (shape without that axis)."""
+    places = broadcast(iota(shape[axis], index.dtype), shape, (axis,))
+    return ew.eq(places, expand_back(index, shape, (axis,)))
+
+
+# ---- scans --------------------------------------------------------------------------------
+
+
+def _infer_scan(inputs: tuple[Node, ...], axis: int) -> TensorType:
+    (x,) = inputs
+    if not 0 <= axis < len(x.shape):
+        raise ValueError(f"scan of {x.type} along axis {axis}")
+    return x.type
+
+
+def _cumsum_gradient(node: Node, g: Node) -> tuple[Node]:
+    (axis,) = node.attributes
+    assert isinstance(axis, int)
+    return (flip(cumsum(flip(g, (axis,)), axis), (axis,)),)
+
+
+_SCAN_SAMPLES = (
+    Sample((((3, 5), "float32", -2, 2),), (1,)),
+    Sample((((4, 3), "float64", -2, 2),), (0,)),
+    Sample((((7,), "int64", -2, 2),), (0,)),
+)
+
+CUMSUM = register(
+    Operation(
+        "cumsum",
+        "scan",
+        _infer_scan,
+        lambda type_, arrays, axis: np.cumsum(arrays[0], axis=axis).astype(
+            interpreted_dtype(type_)
+        ),
+        _cumsum_gradient,
+        samples=_SCAN_SAMPLES,
+    )
+)
+CUMPROD = register(
+    Operation(
+        "cumprod",
+        "scan",
+        _infer_scan,
+        lambda type_, arrays, axis: np.cumprod(arrays[0], axis=axis).astype(
+            interpreted_dtype(type_)
+        ),
+        lambda node, g: (_cumprod_gradient(node, g),),
+        samples=_SCAN_SAMPLES,
+    )
+)
+
+
+def _cumprod_gradient(node: Node, g: Node) -> Node:
+    """Reverse sum of g * out / x; defined where no element is 0."""
+    (x,) = node.inputs
+    (axis,) = node.attributes
+    assert isinstance(axis, int)
+    summed = flip(cumsum(flip(ew.mul(g, node), (axis,)), axis), (axis,))
+    return ew.div(summed, x)
+
+
+def cumsum(x: Node, axis: int) -> Node:
+    """Running sum along an axis."""
+    return make(CUMSUM, (x,), (axis,))
+
+
+def cumprod(x: Node, axis: int) -> Node:
+    """Running product along an axis."""
+    return make(CUMPROD, (x,), (axis,))
+
+
+def full(value: float, shape: Shape, dtype: dt.DType) -> Node:
+    """A tensor of one number."""
+    return broadcast(constant(value, dtype), shape, ())
