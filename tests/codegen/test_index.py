@@ -32,6 +32,22 @@ def lookup(name: str) -> Value:
     return lambda env: env[name]
 
 
+def combined(f: Value, a: int, g: Value, b: int) -> Value:
+    return lambda env: a * f(env) + b * g(env)
+
+
+def shifted(f: Value, a: int) -> Value:
+    return lambda env: a - f(env)
+
+
+def quotient(f: Value, m: int) -> Value:
+    return lambda env: f(env) // m
+
+
+def remainder(f: Value, m: int) -> Value:
+    return lambda env: f(env) % m
+
+
 @st.composite
 def expressions(draw: st.DrawFn) -> tuple[Index, Value]:
     """An index built by random operators, and the same in Python integers."""
@@ -42,27 +58,18 @@ def expressions(draw: st.DrawFn) -> tuple[Index, Value]:
         index, value = draw(st.sampled_from(pool[-4:] + pool[:3]))
         other, other_value = draw(st.sampled_from(pool))
         kind = draw(st.sampled_from(["combine", "shift", "divide", "modulo", "split"]))
-        if kind == "combine":
-            a, b = draw(FACTORS), draw(FACTORS)
-            made = (
-                index * a + other * b,
-                lambda e, f=value, g=other_value, a=a, b=b: a * f(e) + b * g(e),
-            )
-        elif kind == "shift":
-            a = draw(st.integers(-20, 20))
-            made = (a - index, lambda e, f=value, a=a: a - f(e))
-        elif kind == "divide":
-            a = draw(DIVISORS)
-            made = (index // a, lambda e, f=value, a=a: f(e) // a)
-        elif kind == "modulo":
-            a = draw(DIVISORS)
-            made = (index % a, lambda e, f=value, a=a: f(e) % a)
-        else:
-            a, b = draw(DIVISORS), draw(DIVISORS)
-            made = (
-                index // a % b * a + index % a,
-                lambda e, f=value, a=a, b=b: f(e) // a % b * a + f(e) % a,
-            )
+        a, b = draw(FACTORS), draw(FACTORS)
+        m, n = draw(DIVISORS), draw(DIVISORS)
+        made: tuple[Index, Value] = {
+            "combine": (index * a + other * b, combined(value, a, other_value, b)),
+            "shift": (a - index, shifted(value, a)),
+            "divide": (index // m, quotient(value, m)),
+            "modulo": (index % m, remainder(value, m)),
+            "split": (
+                index // m % n * m + index % m,
+                combined(remainder(quotient(value, m), n), m, remainder(value, m), 1),
+            ),
+        }[kind]
         pool.append(made)
     return pool[-1]
 
@@ -121,13 +128,13 @@ def test_normal_form_is_a_fixed_point(expression: tuple[Index, Value]) -> None:
 @settings(max_examples=150, deadline=None)
 def test_quotient_and_remainder_recombine(expression: tuple[Index, Value], k: int) -> None:
     index, _ = expression
-    quotient, remainder = index // k, index % k
-    assert remainder.low >= 0
+    whole, part = index // k, index % k
+    assert part.low >= 0
     for env in ALL:
         value = index.evaluate(env)
-        assert quotient.evaluate(env) == value // k
-        assert remainder.evaluate(env) == value % k
-        assert (quotient * k + remainder).evaluate(env) == value
+        assert whole.evaluate(env) == value // k
+        assert part.evaluate(env) == value % k
+        assert (whole * k + part).evaluate(env) == value
 
 
 @given(expressions(), expressions())
