@@ -1,0 +1,11 @@
+"""The exceptions that the compiler raises for reasons of its own."""
+
+from __future__ import annotations
+
+
+class CodegenError(RuntimeError):
+    """Something in ``codegen`` cannot go on; the message says what, where and how to mend it."""
+
+
+class CompileError(CodegenError):
+    """The C compiler refused generated code, or there is no C compiler."""
