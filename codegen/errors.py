@@ -1,10 +1,14 @@
-"""Errors of the compiler; each message says what, where, and how to mend it."""
+"""The exceptions that the compiler raises for reasons of its own."""
 
 from __future__ import annotations
 
 
 class CodegenError(RuntimeError):
-    """The compiler could not do its work."""
+    """Something in ``codegen`` cannot go on; the message says what, where and how to mend it."""
+
+
+class CompileError(CodegenError):
+    """The C compiler refused generated code, or there is no C compiler."""
 
 
 class VerifyError(CodegenError):

@@ -1,0 +1,166 @@
+"""Run compiled kernels: a Program is a list of steps over a table of addresses, run by one call.
+
+The C half, with the threads, is native.c.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib.resources
+import os
+import struct
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from codegen import settings
+from codegen.runtime.kernels import load_library
+from codegen.statistics import statistics
+
+MAX_THREADS = 1024  # as in native.c
+# How long an idle thread spins before it sleeps: waking one takes about as long.
+_SPIN_NANOSECONDS = 30_000
+
+
+class _Step(ctypes.Structure):
+    _fields_ = (
+        ("kernel", ctypes.c_void_p),
+        ("slots", ctypes.c_void_p),
+        ("count", ctypes.c_int),
+        ("parallel", ctypes.c_int),
+    )
+
+
+class _Record(ctypes.Structure):
+    """``struct program`` of native.c."""
+
+    _fields_ = (
+        ("steps", ctypes.c_void_p),
+        ("count", ctypes.c_long),
+        ("parallel", ctypes.c_long),
+        ("scratch_bytes", ctypes.c_long),
+        ("seconds", ctypes.c_void_p),
+        ("table", ctypes.c_void_p),
+    )
+
+
+class Program:
+    """Kernels to be run in order.
+
+    Step ``i`` calls the kernel at ``addresses[i]`` with the addresses that the table holds at
+    ``slots[i]``: on every thread if ``parallel[i]``, else once as thread 0 of 1. Each thread has
+    ``scratch_bytes`` of scratch memory, 64-byte aligned, undefined at the start of a step.
+    """
+
+    __slots__ = ("_address", "_busy", "_call", "_count", "_kept", "_pack", "_record", "_table")
+
+    def __init__(
+        self,
+        addresses: Sequence[int],
+        slots: Sequence[Sequence[int]],
+        parallel: Sequence[bool],
+        table_size: int,
+        scratch_bytes: int = 0,
+    ) -> None:
+        count = len(addresses)
+        if not count == len(slots) == len(parallel):
+            raise ValueError("addresses, slots and parallel must have one entry a step each")
+        if not all(addresses):
+            raise ValueError("a kernel's address is null")
+        if any(not 0 <= slot < table_size for step in slots for slot in step):
+            raise ValueError(f"a slot is outside the table of {table_size}")
+        steps = (_Step * count)()
+        slot_arrays = [(ctypes.c_int * len(step))(*step) for step in slots]
+        for i in range(count):
+            steps[i].kernel = addresses[i]
+            steps[i].slots = ctypes.addressof(slot_arrays[i])
+            steps[i].count = len(slots[i])
+            steps[i].parallel = int(parallel[i])
+        self._kept = (steps, slot_arrays)
+        self._count = count
+        self._table = ctypes.create_string_buffer(8 * max(1, table_size))
+        self._pack = struct.Struct(f"{table_size}P").pack_into
+        self._record = _Record(
+            ctypes.addressof(steps),
+            count,
+            any(parallel),
+            scratch_bytes,
+            None,
+            ctypes.addressof(self._table),
+        )
+        self._address = ctypes.addressof(self._record)
+        self._call = _native().lt_run_program
+        self._busy = threading.Lock()
+
+    def run(self, table_addresses: Sequence[int]) -> None:
+        """Run every step; ``table_addresses`` are the addresses of the table's slots."""
+        busy = self._busy
+        if busy.acquire(False):
+            try:
+                self._pack(self._table, 0, *table_addresses)
+                self._call(self._address)
+            finally:
+                busy.release()
+        else:  # another thread is running this program
+            self._run_apart(table_addresses, None)
+        statistics.kernels_run += self._count
+
+    def run_timed(self, table_addresses: Sequence[int]) -> list[float]:
+        """As ``run``; the seconds that each step took."""
+        seconds = (ctypes.c_double * self._count)()
+        self._run_apart(table_addresses, ctypes.addressof(seconds))
+        statistics.kernels_run += self._count
+        return list(seconds)
+
+    def _run_apart(self, table_addresses: Sequence[int], seconds: int | None) -> None:
+        table = ctypes.create_string_buffer(len(self._table))
+        self._pack(table, 0, *table_addresses)
+        record = _Record.from_buffer_copy(self._record)
+        record.seconds = seconds
+        record.table = ctypes.addressof(table)
+        self._call(ctypes.addressof(record))
+
+
+_threads: int | None = None  # None: what the settings say
+
+
+def get_num_threads() -> int:
+    """Threads that a parallel step is cut for."""
+    return settings.num_threads() if _threads is None else _threads
+
+
+def set_num_threads(count: int) -> None:
+    """Cut parallel steps for ``count`` threads from the next run on."""
+    global _threads
+    if not 1 <= count <= MAX_THREADS:
+        raise ValueError(f"the number of threads must be from 1 to {MAX_THREADS}, not {count}")
+    _threads = count
+    if _native.cache_info().currsize:
+        _tell_threads(_native())
+
+
+@functools.cache
+def _native() -> Any:
+    """The library of native.c."""
+    source = importlib.resources.files("codegen.runtime").joinpath("native.c").read_text()
+    library = load_library(source)
+    library.lt_run_program.argtypes = [ctypes.c_void_p]
+    library.lt_run_program.restype = None
+    library.lt_set_threads.argtypes = [ctypes.c_long, ctypes.c_long]
+    library.lt_set_threads.restype = None
+    _tell_threads(library)
+    return library
+
+
+def _tell_threads(library: Any) -> None:
+    threads = get_num_threads()
+    # More threads than cores must not spin: they would hold the cores that the others wait for.
+    spin = _SPIN_NANOSECONDS if threads <= _cores() else 0
+    library.lt_set_threads(threads, spin)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

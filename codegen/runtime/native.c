@@ -1,0 +1,319 @@
+/* Runs plans: a list of steps, each a kernel over slots of a table of addresses, on a pool of
+   threads. Compiled by the same compiler as the kernels, without any header.
+
+   A parallel step is a fork and a join: the caller publishes the step in `pool.signal`, runs its
+   own share, and waits until every worker has arrived. Serial steps run on the caller in between.
+   A caller that finds the pool taken runs all the shares of its steps itself, one after another,
+   so that the results do not depend on who else is running. */
+
+typedef void (*kernel_function)(long thread, long threads, char **arguments, char *scratch);
+
+struct step {
+    kernel_function kernel;
+    const int *slots; /* of the table, one an argument */
+    int count;        /* of arguments */
+    int parallel;     /* 0: called once, as (0, 1) */
+};
+
+/* One plan with its table, as Python fills it in (cpu.py mirrors it). */
+struct program {
+    const struct step *steps;
+    long count;
+    long parallel;      /* whether any step is */
+    long scratch_bytes; /* a thread */
+    double *seconds;    /* of each step, or null */
+    char **table;
+};
+
+void *memset(void *, int, unsigned long);
+int posix_memalign(void **, unsigned long, unsigned long);
+void free(void *);
+void abort(void);
+
+enum { MAX_THREADS = 1024, ALIGNMENT = 64, ARENAS = 16 };
+
+static long thread_count = 1;
+static long spin_nanoseconds = 0;
+
+/* ---- What the system gives ---------------------------------------------------------------- */
+
+struct timespec_ { long seconds, nanoseconds; };
+int clock_gettime(int, struct timespec_ *);
+
+static long now(void) {
+    struct timespec_ t = {0, 0};
+    clock_gettime(1 /* CLOCK_MONOTONIC */, &t);
+    return t.seconds * 1000000000L + t.nanoseconds;
+}
+
+static inline void pause_briefly(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb");
+#endif
+}
+
+#if defined(__linux__) && defined(__x86_64__)
+#define SYS_FUTEX 202
+#elif defined(__linux__) && (defined(__aarch64__) || (defined(__riscv) && __riscv_xlen == 64))
+#define SYS_FUTEX 98
+#endif
+
+static int try_lock(int *lock) { return !__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE); }
+static void unlock(int *lock) { __atomic_store_n(lock, 0, __ATOMIC_RELEASE); }
+
+/* ---- Scratch memory ------------------------------------------------------------------------ */
+
+/* Blocks that grow and stay; each belongs to one running caller at a time. */
+static struct arena {
+    int lock;
+    char *block;
+    long bytes;
+} arenas[ARENAS];
+
+static char *allocate(long bytes) {
+    void *block = 0;
+    if (posix_memalign(&block, ALIGNMENT, (unsigned long)bytes)) abort();
+    return block;
+}
+
+/* An arena of that many bytes; `*own` is filled in and returned when all of them are taken. */
+static struct arena *take_arena(long bytes, struct arena *own) {
+    struct arena *arena = own;
+    own->block = 0;
+    own->bytes = 0;
+    for (int i = 0; i < ARENAS; i++)
+        if (try_lock(&arenas[i].lock)) {
+            arena = &arenas[i];
+            break;
+        }
+    if (arena->bytes < bytes) {
+        char *old = arena->block;
+        arena->block = 0; /* in this order, so that a fork at any point leaves a usable arena */
+        arena->bytes = 0;
+        free(old);
+        arena->block = allocate(bytes);
+        arena->bytes = bytes;
+    }
+    return arena;
+}
+
+static void give_arena(struct arena *arena, struct arena *own) {
+    if (arena == own) free(own->block);
+    else unlock(&arena->lock);
+}
+
+/* ---- The pool ------------------------------------------------------------------------------ */
+
+#ifdef SYS_FUTEX
+
+long syscall(long, ...);
+int pthread_create(unsigned long *, const void *, void *(*)(void *), void *);
+int pthread_detach(unsigned long);
+int pthread_sigmask(int, const unsigned long *, unsigned long *);
+/* glibc exports the first of these, musl the second. */
+int __register_atfork(void (*)(void), void (*)(void), void (*)(void), void *)
+    __attribute__((weak));
+int pthread_atfork(void (*)(void), void (*)(void), void (*)(void)) __attribute__((weak));
+
+enum { FUTEX_WAIT_PRIVATE = 128, FUTEX_WAKE_PRIVATE = 129, THREAD_BITS = 12 };
+
+static struct {
+    int lock; /* held by the caller whose plan runs */
+    long workers;
+    const struct step *step;
+    char **arguments;
+    char **scratch;
+    /* Apart, because workers spin on the first and write the second. `signal` is a generation
+       above THREAD_BITS bits of the number of threads that take part in it; a worker therefore
+       learns both at once, and one that takes no part may miss any number of generations. */
+    unsigned signal __attribute__((aligned(128)));
+    int sleeping_workers;
+    int pending __attribute__((aligned(128))); /* workers that have not arrived */
+    int sleeping_caller;
+    char end __attribute__((aligned(128)));
+} pool;
+
+static void futex_wait(void *word, unsigned expected) {
+    syscall(SYS_FUTEX, word, FUTEX_WAIT_PRIVATE, expected, 0, 0, 0);
+}
+
+static void futex_wake(void *word, int waiters) {
+    syscall(SYS_FUTEX, word, FUTEX_WAKE_PRIVATE, waiters, 0, 0, 0);
+}
+
+/* Spin until `*word` is no longer `old`, for the time that spinning is worth. */
+static unsigned spin_while(unsigned *word, unsigned old) {
+    unsigned value = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+    if (value != old || !spin_nanoseconds) return value;
+    long deadline = now() + spin_nanoseconds;
+    do {
+        for (int i = 0; i < 16; i++) {
+            value = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+            if (value != old) return value;
+            pause_briefly();
+        }
+    } while (now() < deadline);
+    return value;
+}
+
+static unsigned wait_for_signal(unsigned seen) {
+    unsigned value = spin_while(&pool.signal, seen);
+    while (value == seen) {
+        /* Said before the word is read again, so that the caller either sees a sleeper or has
+           changed the word that the futex compares. */
+        __atomic_add_fetch(&pool.sleeping_workers, 1, __ATOMIC_SEQ_CST);
+        futex_wait(&pool.signal, seen);
+        __atomic_sub_fetch(&pool.sleeping_workers, 1, __ATOMIC_SEQ_CST);
+        value = __atomic_load_n(&pool.signal, __ATOMIC_SEQ_CST);
+    }
+    return value;
+}
+
+static void *work(void *argument) {
+    unsigned long packed = (unsigned long)argument;
+    long thread = (long)(packed >> 32);
+    unsigned seen = (unsigned)packed;
+    for (;;) {
+        seen = wait_for_signal(seen);
+        long threads = (long)(seen & ((1u << THREAD_BITS) - 1));
+        if (thread >= threads) continue;
+        pool.step->kernel(thread, threads, pool.arguments, pool.scratch[thread]);
+        if (__atomic_sub_fetch(&pool.pending, 1, __ATOMIC_SEQ_CST) == 0 &&
+            __atomic_load_n(&pool.sleeping_caller, __ATOMIC_SEQ_CST))
+            futex_wake(&pool.pending, 1);
+    }
+    return 0;
+}
+
+/* A forked child has none of its parent's workers, and nobody holds its locks. */
+static void forget_after_fork(void) {
+    memset(&pool, 0, sizeof pool);
+    for (int i = 0; i < ARENAS; i++) arenas[i].lock = 0;
+}
+
+/* Have enough workers for `threads`; 0 if the system refuses. The caller holds the pool. */
+static int start_workers(long threads) {
+    static int registered = 0;
+    if (!registered) {
+        registered = 1;
+        if (__register_atfork) __register_atfork(0, 0, forget_after_fork, 0);
+        else if (pthread_atfork) pthread_atfork(0, 0, forget_after_fork);
+        else return 0;
+    }
+    unsigned long every_signal[16], before[16];
+    memset(every_signal, 255, sizeof every_signal);
+    pthread_sigmask(0 /* SIG_BLOCK */, every_signal, before);
+    while (pool.workers < threads - 1) {
+        unsigned long id, packed = (unsigned long)(pool.workers + 1) << 32 | pool.signal;
+        if (pthread_create(&id, 0, work, (void *)packed)) break;
+        pthread_detach(id);
+        pool.workers++;
+    }
+    pthread_sigmask(2 /* SIG_SETMASK */, before, 0);
+    return pool.workers >= threads - 1;
+}
+
+static int take_pool(long threads) {
+    if (threads < 2 || !try_lock(&pool.lock)) return 0;
+    if (pool.workers >= threads - 1 || start_workers(threads)) return 1;
+    unlock(&pool.lock);
+    return 0;
+}
+
+static void give_pool(void) { unlock(&pool.lock); }
+
+static void run_on_pool(const struct step *step, char **arguments, char **scratch, long threads) {
+    pool.step = step;
+    pool.arguments = arguments;
+    pool.scratch = scratch;
+    __atomic_store_n(&pool.pending, (int)threads - 1, __ATOMIC_RELAXED);
+    unsigned generation = (pool.signal >> THREAD_BITS) + 1;
+    __atomic_store_n(&pool.signal, generation << THREAD_BITS | (unsigned)threads,
+                     __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&pool.sleeping_workers, __ATOMIC_SEQ_CST))
+        futex_wake(&pool.signal, MAX_THREADS);
+
+    step->kernel(0, threads, arguments, scratch[0]);
+
+    int left;
+    while ((left = __atomic_load_n(&pool.pending, __ATOMIC_ACQUIRE))) {
+        if ((int)spin_while((unsigned *)&pool.pending, (unsigned)left) != left) continue;
+        __atomic_store_n(&pool.sleeping_caller, 1, __ATOMIC_SEQ_CST);
+        left = __atomic_load_n(&pool.pending, __ATOMIC_SEQ_CST);
+        if (left) futex_wait(&pool.pending, (unsigned)left);
+        __atomic_store_n(&pool.sleeping_caller, 0, __ATOMIC_SEQ_CST);
+    }
+}
+
+#else /* no futex: every share runs on the caller */
+
+static int take_pool(long threads) { return 0; }
+static void give_pool(void) {}
+static void run_on_pool(const struct step *step, char **arguments, char **scratch, long threads) {}
+
+#endif
+
+/* ---- Running ------------------------------------------------------------------------------- */
+
+static void run_steps(const struct step *steps, long count, char **table, char **scratch,
+                      long threads, int pooled, double *seconds) {
+    long start = seconds ? now() : 0;
+    for (long i = 0; i < count; i++) {
+        const struct step *step = &steps[i];
+        char *arguments[step->count + 1];
+        for (int a = 0; a < step->count; a++) arguments[a] = table[step->slots[a]];
+        if (!step->parallel) step->kernel(0, 1, arguments, scratch[0]);
+        else if (pooled) run_on_pool(step, arguments, scratch, threads);
+        else
+            for (long thread = 0; thread < threads; thread++)
+                step->kernel(thread, threads, arguments, scratch[thread]);
+        if (seconds) {
+            long end = now();
+            seconds[i] = (double)(end - start) * 1e-9;
+            start = end;
+        }
+    }
+}
+
+void lt_run_timed(const struct step *steps, long count, char **table, char **scratch,
+                  long threads, double *seconds) {
+    int pooled = 0;
+    for (long i = 0; i < count && !pooled; i++) pooled = steps[i].parallel;
+    pooled = pooled && take_pool(threads);
+    run_steps(steps, count, table, scratch, threads, pooled, seconds);
+    if (pooled) give_pool();
+}
+
+void lt_run(const struct step *steps, long count, char **table, char **scratch, long threads) {
+    lt_run_timed(steps, count, table, scratch, threads, 0);
+}
+
+/* Run a program with `lt_set_threads` threads and scratch memory of the process. */
+void lt_run_program(const struct program *program) {
+    long threads = program->parallel ? __atomic_load_n(&thread_count, __ATOMIC_RELAXED) : 1;
+    char *scratch[threads];
+    struct arena own, *arena = 0;
+    int pooled = take_pool(threads);
+    if (program->scratch_bytes) {
+        /* A page apart, so that no two threads write one cache line or one prefetched pair. */
+        long stride = (program->scratch_bytes + 4095) & ~4095L;
+        long shares = pooled ? threads : 1;
+        arena = take_arena(stride * shares, &own);
+        for (long t = 0; t < threads; t++) scratch[t] = arena->block + (pooled ? stride * t : 0);
+    } else {
+        memset(scratch, 0, sizeof scratch);
+    }
+    run_steps(program->steps, program->count, program->table, scratch, threads, pooled,
+              program->seconds);
+    if (arena) give_arena(arena, &own);
+    if (pooled) give_pool();
+}
+
+/* Threads that parallel steps are cut for, and how long an idle one spins before it sleeps. */
+void lt_set_threads(long threads, long spin) {
+    threads = threads < 1 ? 1 : threads > MAX_THREADS ? MAX_THREADS : threads;
+    spin_nanoseconds = spin;
+    __atomic_store_n(&thread_count, threads, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,189 @@
+"""The recorded graph: what each tensor operation leaves behind, until realize() compiles it.
+
+A Call applies a Function to expressions; an Expression is one of its outputs, or a leaf. A
+function is traced once for given argument types into a template, so that a call costs one record
+however much it computes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from codegen import dtype as dt
+from codegen.ir.node import Node, TensorType
+from codegen.ops.calls import CustomGradient, Template
+from codegen.ops.leaves import parameter
+
+if TYPE_CHECKING:
+    from lazytorch.storage import Storage
+    from lazytorch.tensor import Tensor
+
+Attributes = tuple[Hashable, ...]
+Types = tuple[TensorType, ...]
+
+_signature_numbers = itertools.count()
+
+
+class Signature:
+    """A function at given argument types and attributes: its types of output and its template."""
+
+    __slots__ = ("attributes", "function", "input_types", "number", "output_types", "template")
+
+    def __init__(self, function: Function, input_types: Types, attributes: Attributes) -> None:
+        self.function = function
+        self.input_types = input_types
+        self.attributes = attributes
+        self.template = function.trace(input_types, attributes)
+        self.output_types = tuple([o.type for o in self.template.outputs])
+        self.number = next(_signature_numbers)
+
+    def describe(self) -> tuple[Hashable, ...]:
+        """What identifies it in another process."""
+        return (self.function.name, repr(self.attributes), repr(self.input_types))
+
+
+Body = Callable[..., "Node | Sequence[Node]"]
+
+
+class Function:
+    """What a call computes: a ``body`` over typed nodes and attributes, and its gradient.
+
+    body      (*nodes, *attributes) -> node or nodes, in primitive operations.
+    gradient  optional: (inputs, outputs, cotangents, *attributes) -> the inputs' cotangents;
+              without it the body itself is differentiated.
+    """
+
+    __slots__ = ("body", "gradient", "gradient_name", "name", "signatures")
+
+    def __init__(
+        self,
+        name: str,
+        body: Body,
+        gradient: Callable[..., Sequence[Node | None]] | None = None,
+        gradient_name: str | None = None,
+    ) -> None:
+        self.name = name
+        self.body = body
+        self.gradient = gradient
+        self.gradient_name = gradient_name or _camel_case(name) + "Backward0"
+        self.signatures: dict[tuple[Types, Attributes], Signature] = {}
+
+    def signature(self, input_types: Types, attributes: Attributes) -> Signature:
+        """The signature for these types; raises what the body raises on types it refuses."""
+        key = (input_types, attributes)
+        found = self.signatures.get(key)
+        if found is None:
+            found = self.signatures[key] = Signature(self, input_types, attributes)
+        return found
+
+    def trace(self, input_types: Types, attributes: Attributes) -> Template:
+        parameters = tuple([parameter(i, t) for i, t in enumerate(input_types)])
+        result = self.body(*parameters, *attributes)
+        outputs = (result,) if isinstance(result, Node) else tuple(result)
+        return Template(self.name, parameters, outputs, self._custom_gradient(attributes))
+
+    def _custom_gradient(self, attributes: Attributes) -> CustomGradient | None:
+        rule = self.gradient
+        if rule is None:
+            return None
+        return lambda inputs, outputs, cotangents: rule(inputs, outputs, cotangents, *attributes)
+
+    def __repr__(self) -> str:
+        return f"<function {self.name}>"
+
+
+def _camel_case(name: str) -> str:
+    return "".join([word[:1].upper() + word[1:] for word in name.split("_")])
+
+
+class VersionCounter:
+    """How often a storage was written to; shared by what must know of a write."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0
+
+
+class Call:
+    """One application of a function, to be run at some realize().
+
+    tracked    a gradient flows through it.
+    versions   what was read or written: (counter, value) of each input and output storage, so
+               that backward notices when one was overwritten since; empty unless tracked.
+    freed      backward has been through it without retain_graph.
+    """
+
+    __slots__ = (
+        "__weakref__", "freed", "has_gradient", "inputs", "outputs", "signature", "tracked",
+        "versions",
+    )  # fmt: skip
+
+    def __init__(
+        self, signature: Signature, inputs: tuple[Expression, ...], tracked: bool
+    ) -> None:
+        self.signature = signature
+        self.inputs = inputs
+        self.tracked = tracked
+        self.has_gradient = False
+        self.freed = False
+        self.versions: tuple[tuple[VersionCounter, int] | None, ...] = ()
+        self.outputs: list[weakref.ref[Expression]] = []
+
+
+class Expression:
+    """A value that is computed, or will be: one output of a call, or a leaf.
+
+    value    a Buffer once realized; a Python number for a scalar; None while pending.
+    tracked  a gradient may be asked for: a tracked call made it, or it is a leaf that requires
+             grad, and then ``leaf`` refers to the tensor that collects it.
+    owner    the storage that shows this value now, if any: what is owned is kept when computed.
+    depth    pending calls on the longest path below.
+    """
+
+    __slots__ = (
+        "__weakref__", "call", "depth", "device", "leaf", "number", "owner", "tracked", "type",
+        "value",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        type_: TensorType,
+        device: str,
+        call: Call | None = None,
+        number: int = 0,
+        value: Any = None,
+        tracked: bool = False,
+        depth: int = 0,
+    ) -> None:
+        self.type = type_
+        self.device = device
+        self.call = call
+        self.number = number
+        self.value = value
+        self.tracked = tracked
+        self.depth = depth
+        self.owner: weakref.ref[Storage] | None = None
+        self.leaf: weakref.ref[Tensor] | None = None
+
+
+_WEAK_FLOAT = TensorType((), dt.float64, True)
+_WEAK_INT = TensorType((), dt.int64, True)
+_WEAK_BOOL = TensorType((), dt.bool_, True)
+
+
+def scalar(value: float | int | bool, device: str) -> Expression:
+    """A Python number as an argument of the plan: another value compiles nothing."""
+    kind = type(value)
+    if kind is float:
+        return Expression(_WEAK_FLOAT, device, value=value)
+    if kind is bool:
+        return Expression(_WEAK_BOOL, device, value=value)
+    if isinstance(value, int):
+        if not -(1 << 63) <= value < 1 << 63:
+            raise RuntimeError("value cannot be converted to type int64_t without overflow")
+        return Expression(_WEAK_INT, device, value=value)
+    return Expression(_WEAK_FLOAT, device, value=float(value))

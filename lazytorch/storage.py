@@ -1,0 +1,111 @@
+"""Storages: the memory that tensors alias. A write makes a new value of the storage."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codegen.ir.node import TensorType
+from codegen.runtime.memory import Buffer, allocate
+from lazytorch.expression import Expression, VersionCounter
+
+# Storages written in place since they were last realized: the next realize writes them too.
+pending_writes: dict[int, weakref.ref[Storage]] = {}
+
+
+class ForeignMemory:
+    """A NumPy array given to from_numpy: shared for as long as somebody else may write to it."""
+
+    __slots__ = ("array", "own_references")
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self.array = array
+        # This object, the buffer that wraps the array, and getrefcount's own argument.
+        self.own_references = 3
+
+    def alive(self) -> bool:
+        owns = self.array.base is None
+        return not owns or sys.getrefcount(self.array) > self.own_references
+
+
+class ExportedMemory:
+    """A buffer that NumPy arrays made by numpy() look into, for as long as one of them lives."""
+
+    __slots__ = ("holder",)
+
+    def __init__(self, holder: weakref.ref[Any]) -> None:
+        self.holder = holder
+
+    def alive(self) -> bool:
+        return self.holder() is not None
+
+
+class Storage:
+    """A block of elements with a value that changes by writes.
+
+    expression  the present value.
+    version     counts writes.
+    shared      whose eyes see the memory from outside, or None: then reads take a copy and
+                writes happen at the call.
+    """
+
+    __slots__ = ("__weakref__", "expression", "shared", "version")
+
+    def __init__(self, expression: Expression) -> None:
+        self.expression = expression
+        self.version = VersionCounter()
+        self.shared: ForeignMemory | ExportedMemory | None = None
+        expression.owner = weakref.ref(self)
+
+    @property
+    def device(self) -> str:
+        return self.expression.device
+
+    def is_shared(self) -> bool:
+        """Whether anybody outside the engine can see or change the memory now."""
+        if self.shared is None:
+            return False
+        if self.shared.alive():
+            return True
+        self.shared = None
+        return False
+
+    def write(self, expression: Expression) -> None:
+        """Replace the value, keeping the role of a leaf that requires grad."""
+        before = self.expression
+        if before.leaf is not None and not expression.tracked:
+            expression.leaf = before.leaf
+            expression.tracked = True
+        before.owner = None
+        expression.owner = weakref.ref(self)
+        self.expression = expression
+        self.version.value += 1
+        if expression.value is None:
+            pending_writes[id(self)] = weakref.ref(self)
+
+    def snapshot(self) -> Expression:
+        """The present value as a leaf that later outside writes do not change."""
+        live = self.expression
+        assert isinstance(live.value, Buffer)
+        copy = allocate(live.type.nbytes)
+        view = buffer_array(copy, live.type)
+        view[...] = buffer_array(live.value, live.type)
+        taken = Expression(live.type, live.device, value=copy, tracked=live.tracked)
+        taken.leaf = live.leaf
+        return taken
+
+
+def buffer_array(buffer: Buffer, type_: TensorType) -> NDArray[Any]:
+    """A buffer as a NumPy array of a type (bfloat16 as its bits)."""
+    return buffer.as_numpy(type_.dtype.numpy, type_.shape)
+
+
+def from_array(array: NDArray[Any], type_: TensorType, device: str) -> Storage:
+    """A storage holding a copy of an array."""
+    buffer = allocate(type_.nbytes)
+    np.copyto(buffer_array(buffer, type_), array, casting="unsafe")
+    return Storage(Expression(type_, device, value=buffer))
