@@ -153,8 +153,9 @@ static void futex_wake(unsigned long *word, int waiters) {
 /* Spin until `*word` is no longer `old`, for the time that spinning is worth. */
 static unsigned long spin_while(unsigned long *word, unsigned long old) {
     unsigned long value = __atomic_load_n(word, __ATOMIC_ACQUIRE);
-    if (value != old || !spin_nanoseconds) return value;
-    long deadline = now() + spin_nanoseconds;
+    long allowed = __atomic_load_n(&spin_nanoseconds, __ATOMIC_RELAXED);
+    if (value != old || !allowed) return value;
+    long deadline = now() + allowed;
     do {
         for (int i = 0; i < 16; i++) {
             value = __atomic_load_n(word, __ATOMIC_ACQUIRE);
@@ -252,7 +253,8 @@ static void run_on_pool(const struct step *step, char **arguments, char **scratc
 
     step->kernel(0, threads, arguments, scratch[0]);
 
-    for (int i = 0; i < PATIENCE && spin_nanoseconds; i++) {
+    int patience = __atomic_load_n(&spin_nanoseconds, __ATOMIC_RELAXED) ? PATIENCE : 0;
+    for (int i = 0; i < patience; i++) {
         if (!__atomic_load_n(&pool.pending, __ATOMIC_ACQUIRE)) return;
         pause_briefly();
     }
@@ -339,6 +341,6 @@ void lt_run_program(const struct program *program) {
 /* Threads that parallel steps are cut for, and how long an idle one spins before it sleeps. */
 void lt_set_threads(long threads, long spin) {
     threads = threads < 1 ? 1 : threads > MAX_THREADS ? MAX_THREADS : threads;
-    spin_nanoseconds = spin;
+    __atomic_store_n(&spin_nanoseconds, spin, __ATOMIC_RELAXED);
     __atomic_store_n(&thread_count, threads, __ATOMIC_RELAXED);
 }
