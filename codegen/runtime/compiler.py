@@ -161,9 +161,8 @@ class _Run:
         )
 
     def abandon(self) -> None:
-        if self.process.poll() is None:
+        with self.process:  # closes its pipe and waits for it
             self.process.kill()
-        self.process.communicate()
         cache.discard(self.source)
         cache.discard(self.temporary)
 

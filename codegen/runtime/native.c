@@ -2,7 +2,10 @@
    threads. Compiled by the same compiler as the kernels, without any header.
 
    A parallel step is a fork and a join: the caller publishes the step in `pool.signal`, runs its
-   own share, and waits until every worker has arrived. Serial steps run on the caller in between.
+   own share, and waits until every share is done. Serial steps run on the caller in between.
+   Each worker has its own share, so that a core meets the same part of the data in every step; but
+   shares that no worker has claimed soon are run by the caller, which therefore never waits for a
+   thread to wake up or to get a core.
    A caller that finds the pool taken runs all the shares of its steps itself, one after another,
    so that the results do not depend on who else is running. */
 
@@ -31,6 +34,8 @@ void free(void *);
 void abort(void);
 
 enum { MAX_THREADS = 1024, ALIGNMENT = 64, ARENAS = 16 };
+/* Pauses that the caller grants the workers before it runs their shares: a few microseconds. */
+enum { PATIENCE = 60 };
 
 static long thread_count = 1;
 static long spin_nanoseconds = 0;
@@ -54,9 +59,10 @@ static inline void pause_briefly(void) {
 #endif
 }
 
-#if defined(__linux__) && defined(__x86_64__)
+/* 64-bit little-endian machines only: see struct pool. */
+#if defined(__linux__) && defined(__x86_64__) && defined(__LP64__)
 #define SYS_FUTEX 202
-#elif defined(__linux__) && (defined(__aarch64__) || (defined(__riscv) && __riscv_xlen == 64))
+#elif defined(__linux__) && (defined(__AARCH64EL__) || (defined(__riscv) && __riscv_xlen == 64))
 #define SYS_FUTEX 98
 #endif
 
@@ -126,28 +132,30 @@ static struct {
     char **arguments;
     char **scratch;
     /* Apart, because workers spin on the first and write the second. `signal` is a generation
-       above THREAD_BITS bits of the number of threads that take part in it; a worker therefore
-       learns both at once, and one that takes no part may miss any number of generations. */
-    unsigned signal __attribute__((aligned(128)));
+       above THREAD_BITS bits of the number of threads that take part in it, so that a worker
+       learns both at once. Futexes compare the lower halves of these words. */
+    unsigned long signal __attribute__((aligned(128)));
     int sleeping_workers;
-    int pending __attribute__((aligned(128))); /* workers that have not arrived */
+    unsigned long pending __attribute__((aligned(128))); /* shares that are not done */
     int sleeping_caller;
-    char end __attribute__((aligned(128)));
+    /* The last signal for which each share was claimed. */
+    unsigned long claimed[MAX_THREADS] __attribute__((aligned(128)));
 } pool;
 
-static void futex_wait(void *word, unsigned expected) {
-    syscall(SYS_FUTEX, word, FUTEX_WAIT_PRIVATE, expected, 0, 0, 0);
+static void futex_wait(unsigned long *word, unsigned long expected) {
+    syscall(SYS_FUTEX, word, FUTEX_WAIT_PRIVATE, (unsigned)expected, 0, 0, 0);
 }
 
-static void futex_wake(void *word, int waiters) {
+static void futex_wake(unsigned long *word, int waiters) {
     syscall(SYS_FUTEX, word, FUTEX_WAKE_PRIVATE, waiters, 0, 0, 0);
 }
 
 /* Spin until `*word` is no longer `old`, for the time that spinning is worth. */
-static unsigned spin_while(unsigned *word, unsigned old) {
-    unsigned value = __atomic_load_n(word, __ATOMIC_ACQUIRE);
-    if (value != old || !spin_nanoseconds) return value;
-    long deadline = now() + spin_nanoseconds;
+static unsigned long spin_while(unsigned long *word, unsigned long old) {
+    unsigned long value = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+    long allowed = __atomic_load_n(&spin_nanoseconds, __ATOMIC_RELAXED);
+    if (value != old || !allowed) return value;
+    long deadline = now() + allowed;
     do {
         for (int i = 0; i < 16; i++) {
             value = __atomic_load_n(word, __ATOMIC_ACQUIRE);
@@ -158,8 +166,8 @@ static unsigned spin_while(unsigned *word, unsigned old) {
     return value;
 }
 
-static unsigned wait_for_signal(unsigned seen) {
-    unsigned value = spin_while(&pool.signal, seen);
+static unsigned long wait_for_signal(unsigned long seen) {
+    unsigned long value = spin_while(&pool.signal, seen);
     while (value == seen) {
         /* Said before the word is read again, so that the caller either sees a sleeper or has
            changed the word that the futex compares. */
@@ -171,14 +179,22 @@ static unsigned wait_for_signal(unsigned seen) {
     return value;
 }
 
+/* Whether this thread is to run that share of the step that `signal` announced. A worker that
+   comes late finds it claimed, for this signal or a later one. */
+static int claim(long share, unsigned long signal) {
+    unsigned long last = __atomic_load_n(&pool.claimed[share], __ATOMIC_ACQUIRE);
+    return signal > last &&
+           __atomic_compare_exchange_n(&pool.claimed[share], &last, signal, 0, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_ACQUIRE);
+}
+
 static void *work(void *argument) {
-    unsigned long packed = (unsigned long)argument;
-    long thread = (long)(packed >> 32);
-    unsigned seen = (unsigned)packed;
+    long thread = (long)argument;
+    unsigned long seen = 0;
     for (;;) {
         seen = wait_for_signal(seen);
-        long threads = (long)(seen & ((1u << THREAD_BITS) - 1));
-        if (thread >= threads) continue;
+        long threads = (long)(seen & ((1 << THREAD_BITS) - 1));
+        if (thread >= threads || !claim(thread, seen)) continue;
         pool.step->kernel(thread, threads, pool.arguments, pool.scratch[thread]);
         if (__atomic_sub_fetch(&pool.pending, 1, __ATOMIC_SEQ_CST) == 0 &&
             __atomic_load_n(&pool.sleeping_caller, __ATOMIC_SEQ_CST))
@@ -206,8 +222,8 @@ static int start_workers(long threads) {
     memset(every_signal, 255, sizeof every_signal);
     pthread_sigmask(0 /* SIG_BLOCK */, every_signal, before);
     while (pool.workers < threads - 1) {
-        unsigned long id, packed = (unsigned long)(pool.workers + 1) << 32 | pool.signal;
-        if (pthread_create(&id, 0, work, (void *)packed)) break;
+        unsigned long id;
+        if (pthread_create(&id, 0, work, (void *)(pool.workers + 1))) break;
         pthread_detach(id);
         pool.workers++;
     }
@@ -225,24 +241,35 @@ static int take_pool(long threads) {
 static void give_pool(void) { unlock(&pool.lock); }
 
 static void run_on_pool(const struct step *step, char **arguments, char **scratch, long threads) {
+    unsigned long generation = (pool.signal >> THREAD_BITS) + 1;
+    unsigned long signal = generation << THREAD_BITS | (unsigned long)threads;
     pool.step = step;
     pool.arguments = arguments;
     pool.scratch = scratch;
-    __atomic_store_n(&pool.pending, (int)threads - 1, __ATOMIC_RELAXED);
-    unsigned generation = (pool.signal >> THREAD_BITS) + 1;
-    __atomic_store_n(&pool.signal, generation << THREAD_BITS | (unsigned)threads,
-                     __ATOMIC_SEQ_CST);
+    __atomic_store_n(&pool.pending, (unsigned long)threads - 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&pool.signal, signal, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&pool.sleeping_workers, __ATOMIC_SEQ_CST))
         futex_wake(&pool.signal, MAX_THREADS);
 
     step->kernel(0, threads, arguments, scratch[0]);
 
-    int left;
+    int patience = __atomic_load_n(&spin_nanoseconds, __ATOMIC_RELAXED) ? PATIENCE : 0;
+    for (int i = 0; i < patience; i++) {
+        if (!__atomic_load_n(&pool.pending, __ATOMIC_ACQUIRE)) return;
+        pause_briefly();
+    }
+    for (long t = 1; t < threads; t++)
+        if (claim(t, signal)) {
+            step->kernel(t, threads, arguments, scratch[t]);
+            __atomic_sub_fetch(&pool.pending, 1, __ATOMIC_SEQ_CST);
+        }
+
+    unsigned long left;
     while ((left = __atomic_load_n(&pool.pending, __ATOMIC_ACQUIRE))) {
-        if ((int)spin_while((unsigned *)&pool.pending, (unsigned)left) != left) continue;
+        if (spin_while(&pool.pending, left) != left) continue;
         __atomic_store_n(&pool.sleeping_caller, 1, __ATOMIC_SEQ_CST);
         left = __atomic_load_n(&pool.pending, __ATOMIC_SEQ_CST);
-        if (left) futex_wait(&pool.pending, (unsigned)left);
+        if (left) futex_wait(&pool.pending, left);
         __atomic_store_n(&pool.sleeping_caller, 0, __ATOMIC_SEQ_CST);
     }
 }
@@ -314,6 +341,6 @@ void lt_run_program(const struct program *program) {
 /* Threads that parallel steps are cut for, and how long an idle one spins before it sleeps. */
 void lt_set_threads(long threads, long spin) {
     threads = threads < 1 ? 1 : threads > MAX_THREADS ? MAX_THREADS : threads;
-    spin_nanoseconds = spin;
+    __atomic_store_n(&spin_nanoseconds, spin, __ATOMIC_RELAXED);
     __atomic_store_n(&thread_count, threads, __ATOMIC_RELAXED);
 }
