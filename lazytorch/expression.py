@@ -30,7 +30,9 @@ _signature_numbers = itertools.count()
 class Signature:
     """A function at given argument types and attributes: its types of output and its template."""
 
-    __slots__ = ("attributes", "function", "input_types", "number", "output_types", "template")
+    __slots__ = (
+        "attributes", "function", "input_types", "number", "output_types", "reads", "template",
+    )  # fmt: skip
 
     def __init__(self, function: Function, input_types: Types, attributes: Attributes) -> None:
         self.function = function
@@ -39,10 +41,21 @@ class Signature:
         self.template = function.trace(input_types, attributes)
         self.output_types = tuple([o.type for o in self.template.outputs])
         self.number = next(_signature_numbers)
+        # tracked inputs -> (inputs, outputs) whose values the gradient reads
+        self.reads: dict[frozenset[int], tuple[frozenset[int], frozenset[int]]] = {}
 
     def describe(self) -> tuple[Hashable, ...]:
         """What identifies it in another process."""
         return (self.function.name, repr(self.attributes), repr(self.input_types))
+
+
+_functions: list[Function] = []
+
+
+def forget_signatures() -> None:
+    """Trace every function anew, after something changed that bodies depend on."""
+    for function in _functions:
+        function.signatures.clear()
 
 
 Body = Callable[..., "Node | Sequence[Node]"]
@@ -70,6 +83,7 @@ class Function:
         self.gradient = gradient
         self.gradient_name = gradient_name or _camel_case(name) + "Backward0"
         self.signatures: dict[tuple[Types, Attributes], Signature] = {}
+        _functions.append(self)
 
     def signature(self, input_types: Types, attributes: Attributes) -> Signature:
         """The signature for these types; raises what the body raises on types it refuses."""
@@ -99,27 +113,25 @@ def _camel_case(name: str) -> str:
     return "".join([word[:1].upper() + word[1:] for word in name.split("_")])
 
 
-class VersionCounter:
-    """How often a storage was written to; shared by what must know of a write."""
+class Overwritten:
+    """Stands where an owner stood: a write replaced the value that had this version."""
 
-    __slots__ = ("value",)
+    __slots__ = ("storage", "version")
 
-    def __init__(self) -> None:
-        self.value = 0
+    def __init__(self, storage: weakref.ref[Storage], version: int) -> None:
+        self.storage = storage
+        self.version = version
 
 
 class Call:
     """One application of a function, to be run at some realize().
 
     tracked    a gradient flows through it.
-    versions   what was read or written: (counter, value) of each input and output storage, so
-               that backward notices when one was overwritten since; empty unless tracked.
     freed      backward has been through it without retain_graph.
     """
 
     __slots__ = (
         "__weakref__", "freed", "has_gradient", "inputs", "outputs", "signature", "tracked",
-        "versions",
     )  # fmt: skip
 
     def __init__(
@@ -130,8 +142,17 @@ class Call:
         self.tracked = tracked
         self.has_gradient = False
         self.freed = False
-        self.versions: tuple[tuple[VersionCounter, int] | None, ...] = ()
-        self.outputs: list[weakref.ref[Expression]] = []
+        self.outputs: tuple[weakref.ref[Expression], ...] = ()
+
+
+class Hooks:
+    """What backward does with the gradient of a value that is no leaf."""
+
+    __slots__ = ("functions", "retained_by")
+
+    def __init__(self) -> None:
+        self.functions: dict[int, Callable[[Tensor], Tensor | None]] = {}
+        self.retained_by: weakref.ref[Tensor] | None = None
 
 
 class Expression:
@@ -141,12 +162,14 @@ class Expression:
     tracked  a gradient may be asked for: a tracked call made it, or it is a leaf that requires
              grad, and then ``leaf`` refers to the tensor that collects it.
     owner    the storage that shows this value now, if any: what is owned is kept when computed.
+             Overwritten once a write replaced it, which backward looks for.
+    hooks    what backward calls with its gradient, for a value that is no leaf.
     depth    pending calls on the longest path below.
     """
 
     __slots__ = (
-        "__weakref__", "call", "depth", "device", "leaf", "number", "owner", "tracked", "type",
-        "value",
+        "__weakref__", "call", "depth", "device", "hooks", "leaf", "number", "owner", "tracked",
+        "type", "value",
     )  # fmt: skip
 
     def __init__(
@@ -166,8 +189,9 @@ class Expression:
         self.value = value
         self.tracked = tracked
         self.depth = depth
-        self.owner: weakref.ref[Storage] | None = None
+        self.owner: weakref.ref[Storage] | Overwritten | None = None
         self.leaf: weakref.ref[Tensor] | None = None
+        self.hooks: Hooks | None = None
 
 
 _WEAK_FLOAT = TensorType((), dt.float64, True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from codegen.ir.node import TensorType
 from codegen.runtime.memory import Buffer, allocate
-from lazytorch.expression import Expression, VersionCounter
+from lazytorch.expression import Expression, Overwritten
 
 # Storages written in place since they were last realized: the next realize writes them too.
 pending_writes: dict[int, weakref.ref[Storage]] = {}
@@ -33,12 +33,15 @@ class ForeignMemory:
 
 
 class ExportedMemory:
-    """A buffer that NumPy arrays made by numpy() look into, for as long as one of them lives."""
+    """A buffer that NumPy arrays made by numpy() look into, for as long as one of them lives.
+
+    ``holder`` is the object that all those arrays have as their base.
+    """
 
     __slots__ = ("holder",)
 
-    def __init__(self, holder: weakref.ref[Any]) -> None:
-        self.holder = holder
+    def __init__(self, holder: Any) -> None:
+        self.holder = weakref.ref(holder)
 
     def alive(self) -> bool:
         return self.holder() is not None
@@ -57,7 +60,7 @@ class Storage:
 
     def __init__(self, expression: Expression) -> None:
         self.expression = expression
-        self.version = VersionCounter()
+        self.version = 0
         self.shared: ForeignMemory | ExportedMemory | None = None
         expression.owner = weakref.ref(self)
 
@@ -74,18 +77,38 @@ class Storage:
         self.shared = None
         return False
 
-    def write(self, expression: Expression) -> None:
-        """Replace the value, keeping the role of a leaf that requires grad."""
+    def write(self, expression: Expression, silent: bool = False) -> None:
+        """Replace the value, keeping the role of a leaf that requires grad.
+
+        A ``silent`` write, through ``.data``, is one that backward does not look for.
+        """
         before = self.expression
         if before.leaf is not None and not expression.tracked:
             expression.leaf = before.leaf
             expression.tracked = True
-        before.owner = None
-        expression.owner = weakref.ref(self)
+        reference = weakref.ref(self)
+        if silent:
+            before.owner = None
+        else:
+            before.owner = Overwritten(reference, self.version)
+            self.version += 1
+        expression.owner = reference
         self.expression = expression
-        self.version.value += 1
         if expression.value is None:
-            pending_writes[id(self)] = weakref.ref(self)
+            pending_writes[id(self)] = reference
+
+    def exported_array(self) -> NDArray[Any]:
+        """The realized memory as an array that shares it: writes on either side are seen."""
+        live = self.expression
+        assert isinstance(live.value, Buffer)
+        if isinstance(self.shared, ExportedMemory):
+            holder = self.shared.holder()
+            if holder is not None:
+                return np.asarray(holder)
+        array = buffer_array(live.value, live.type)
+        if not self.is_shared():
+            self.shared = ExportedMemory(array.base)
+        return array
 
     def snapshot(self) -> Expression:
         """The present value as a leaf that later outside writes do not change."""
@@ -102,6 +125,13 @@ class Storage:
 def buffer_array(buffer: Buffer, type_: TensorType) -> NDArray[Any]:
     """A buffer as a NumPy array of a type (bfloat16 as its bits)."""
     return buffer.as_numpy(type_.dtype.numpy, type_.shape)
+
+
+def share_array(array: NDArray[Any], type_: TensorType, device: str) -> Storage:
+    """A storage over an array's own memory, which must be contiguous."""
+    storage = Storage(Expression(type_, device, value=Buffer.wrapping(array)))
+    storage.shared = ForeignMemory(array)
+    return storage
 
 
 def from_array(array: NDArray[Any], type_: TensorType, device: str) -> Storage:

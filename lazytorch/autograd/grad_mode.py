@@ -1,0 +1,145 @@
+"""Whether operations are recorded for backward: a switch of each thread, and its contexts."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class GradState(threading.local):
+    """Each thread's own switches."""
+
+    enabled = True
+    inference = False
+
+
+state = GradState()
+
+
+def is_grad_enabled() -> bool:
+    return state.enabled
+
+
+def is_inference_mode_enabled() -> bool:
+    return state.inference
+
+
+class _GradContext:
+    """A context manager, also usable as a decorator, that sets the switch and puts it back."""
+
+    _mode = True
+    _inference: bool | None = None
+
+    def __init__(self) -> None:
+        self._before: list[tuple[bool, bool]] = []
+
+    def __enter__(self) -> None:
+        self._before.append((state.enabled, state.inference))
+        state.enabled = self._mode
+        if self._inference is not None:
+            state.inference = self._inference
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _value: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        state.enabled, state.inference = self._before.pop()
+
+    def clone(self) -> _GradContext:
+        return type(self)()
+
+    def __call__(self, function: F) -> F:
+        if inspect.isgeneratorfunction(function):
+            return self._wrap_generator(function)  # type: ignore[return-value]
+
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            with self.clone():
+                return function(*args, **kwargs)
+
+        return wrapper  # type: ignore[return-value]
+
+    def _wrap_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            generator = function(*args, **kwargs)
+            sent = None
+            while True:
+                try:
+                    with self.clone():
+                        item = generator.send(sent)
+                except StopIteration as stop:
+                    return stop.value
+                sent = yield item
+
+        return wrapper
+
+
+class no_grad(_GradContext):  # noqa: N801 (PyTorch's name)
+    """Operations inside are not recorded for backward."""
+
+    _mode = False
+
+    def __new__(cls, function: Any = None) -> Any:
+        made = super().__new__(cls)
+        if function is None:
+            return made
+        made.__init__()
+        return made(function)
+
+    def __init__(self, function: Any = None) -> None:
+        super().__init__()
+
+
+class enable_grad(no_grad):  # noqa: N801
+    """Operations inside are recorded for backward, also within no_grad."""
+
+    _mode = True
+
+
+class inference_mode(_GradContext):  # noqa: N801
+    """no_grad under another name: results here are ordinary tensors that require no grad."""
+
+    def __new__(cls, mode: Any = True) -> Any:
+        made = super().__new__(cls)
+        if isinstance(mode, bool):
+            return made
+        made.__init__(True)
+        return made(mode)
+
+    def __init__(self, mode: Any = True) -> None:
+        super().__init__()
+        self._mode = not mode
+        self._inference = bool(mode)
+
+    def clone(self) -> _GradContext:
+        return type(self)(bool(self._inference))
+
+
+class set_grad_enabled(_GradContext):  # noqa: N801
+    """Sets the switch at once; as a context manager puts it back at the end."""
+
+    def __init__(self, mode: bool) -> None:
+        super().__init__()
+        self._mode = bool(mode)
+        self._earlier = state.enabled
+        state.enabled = self._mode
+
+    def __enter__(self) -> None:
+        self._before.append((self._earlier, state.inference))
+        state.enabled = self._mode
+
+    def clone(self) -> _GradContext:
+        return type(self)(self._mode)
+
+    def __call__(self, function: F) -> F:
+        state.enabled = self._earlier
+        return super().__call__(function)

@@ -1,0 +1,93 @@
+"""PyTorch's type promotion and broadcasting, on typed nodes: what every function body begins with.
+
+Categories rank bool < int < float. Within the highest category present, tensors with dimensions
+decide; then 0-d tensors; then Python numbers, which take the default type of their category.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from codegen import dtype as dt
+from codegen.dtype import DType
+from codegen.ir.node import Node, Shape
+from codegen.ops import elementwise as ew
+from lazytorch.core import broadcast_to
+from lazytorch.defaults import defaults
+
+_RANK = {"bool": 0, "int": 1, "float": 2}
+
+
+def promote_types(x: DType, y: DType) -> DType:
+    """The smallest type that both convert to, as torch.promote_types."""
+    if x is y:
+        return x
+    if _RANK[x.kind] != _RANK[y.kind]:
+        return x if _RANK[x.kind] > _RANK[y.kind] else y
+    if x.kind == "float":
+        if x.itemsize == y.itemsize:
+            return dt.float32  # float16 with bfloat16
+        return x if x.itemsize > y.itemsize else y
+    if x is dt.uint8 or y is dt.uint8:
+        other = y if x is dt.uint8 else x
+        return dt.int16 if other is dt.int8 else other
+    return x if x.itemsize > y.itemsize else y
+
+
+def result_dtype(values: Sequence[Node]) -> DType:
+    """The common element type of operands, each a tensor, a 0-d tensor or a Python number."""
+    best: list[DType | None] = [None, None, None]  # with dimensions, 0-d, Python numbers
+    for value in values:
+        level = 2 if value.type.weak else 1 if value.shape == () else 0
+        dtype = value.dtype
+        if value.type.weak and dtype.kind == "float":
+            dtype = defaults.dtype
+        before = best[level]
+        best[level] = dtype if before is None else promote_types(before, dtype)
+    result: DType | None = None
+    for candidate in best:
+        if candidate is not None and (
+            result is None or _RANK[candidate.kind] > _RANK[result.kind]
+        ):
+            result = candidate
+    assert result is not None
+    return result
+
+
+def as_float(dtype: DType) -> DType:
+    """The type itself if it is floating point, else the default type."""
+    return dtype if dtype.kind == "float" else defaults.dtype
+
+
+def broadcast_shapes(*shapes: Sequence[int]) -> Shape:
+    """The common shape under NumPy's rule; RuntimeError in PyTorch's words where there is none."""
+    rank = max([len(s) for s in shapes], default=0)
+    result: list[int] = [1] * rank
+    for shape in shapes:
+        for i, n in enumerate(shape, rank - len(shape)):
+            if result[i] == 1:
+                result[i] = n
+            elif n not in (1, result[i]):
+                raise RuntimeError(
+                    f"The size of tensor a ({result[i]}) must match the size of tensor b ({n}) at "
+                    f"non-singleton dimension {i}"
+                )
+    return tuple(result)
+
+
+def broadcast_together(*values: Node) -> list[Node]:
+    """The operands in their common shape."""
+    shape = broadcast_shapes(*[v.shape for v in values])
+    return [broadcast_to(v, shape) for v in values]
+
+
+def promote(*values: Node) -> list[Node]:
+    """The operands in their common type and shape."""
+    dtype = result_dtype(values)
+    return broadcast_together(*[ew.cast(v, dtype) for v in values])
+
+
+def promote_float(*values: Node) -> list[Node]:
+    """As ``promote``, in a floating-point type."""
+    dtype = as_float(result_dtype(values))
+    return broadcast_together(*[ew.cast(v, dtype) for v in values])

@@ -1,0 +1,140 @@
+"""One definition of an operation, reachable as function, method, in-place form and with out=."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from codegen.dtype import DType
+from lazytorch import core
+from lazytorch.autograd.grad_mode import is_grad_enabled
+from lazytorch.expression import Expression
+from lazytorch.storage import Storage
+from lazytorch.tensor import Tensor, record, wrap
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Every public function of the torch namespace, by name.
+PUBLIC: dict[str, Callable[..., Any]] = {}
+
+_NAMES = {
+    "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16",
+    "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
+    "bool_": "Bool",
+}  # fmt: skip
+_RANK = {"bool": 0, "int": 1, "float": 2}
+
+
+def operation(
+    *, function: bool = True, method: bool = True, inplace: bool = False, out: bool = False,
+    names: tuple[str, ...] = (),
+) -> Callable[[F], F]:  # fmt: skip
+    """Register a public operation under its own name and ``names``.
+
+    function  as torch.NAME; method  as Tensor.NAME; inplace  as Tensor.NAME_ (and torch.NAME_);
+    out       accepts ``out=`` in the function form.
+    """
+
+    def enter(definition: F) -> F:
+        visible = with_out(definition) if out else definition
+        for name in (definition.__name__.rstrip("_"), *names):
+            if function:
+                PUBLIC[name] = visible
+            if method:
+                setattr(Tensor, name, definition)
+            if inplace:
+                written = in_place(definition, name + "_")
+                setattr(Tensor, name + "_", written)
+                if function:
+                    PUBLIC[name + "_"] = written
+        return visible
+
+    return enter
+
+
+def in_place(definition: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """The form that writes its result into ``self``."""
+
+    def written(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return assign(self, definition(self, *args, **kwargs))
+
+    written.__name__ = written.__qualname__ = name
+    written.__doc__ = f"In-place form of ``{name[:-1]}``."
+    return written
+
+
+def with_out(definition: F) -> F:
+    """The definition with an ``out=`` argument."""
+
+    @functools.wraps(definition)
+    def accepting(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        result = definition(*args, **kwargs)
+        return result if out is None else write_out(out, result)
+
+    return accepting  # type: ignore[return-value]
+
+
+def assign(target: Tensor, result: Tensor) -> Tensor:
+    """Write a result of the same shape into a tensor, converting to its element type."""
+    if result is target or result._storage is target._storage:
+        return target
+    if result._type.shape != target._type.shape:
+        raise RuntimeError(
+            f"output with shape {list(target.shape)} doesn't match the broadcast shape "
+            f"{list(result.shape)}"
+        )
+    check_castable(result.dtype, target.dtype)
+    return target._write(_converted(result, target.dtype))
+
+
+def check_castable(source: DType, target: DType) -> None:
+    """Refuse a result of a higher category than the tensor it is written to."""
+    if _RANK[source.kind] > _RANK[target.kind]:
+        raise RuntimeError(
+            f"result type {_NAMES[source.name]} can't be cast to the desired output type "
+            f"{_NAMES[target.name]}"
+        )
+
+
+def _converted(result: Tensor, dtype: DType) -> Expression:
+    """A fresh result's expression, given up by the tensor that held it."""
+    value = result._read()
+    if value.type.dtype is not dtype:
+        return record(core.CAST, (value,), (dtype,), value.tracked)[0]
+    if value is result._storage.expression and value.leaf is None:
+        value.owner = None
+    return value
+
+
+def write_out(out: Any, result: Any) -> Any:
+    """Put results into the tensors given as ``out=``, resized where their shape differs."""
+    if isinstance(result, tuple):
+        for target, value in zip(out, result, strict=True):
+            write_out(target, value)
+        return out if not hasattr(result, "_replace") else type(result)(*out)
+    if is_grad_enabled() and (out.requires_grad or result.requires_grad):
+        raise RuntimeError(
+            "functions with out=... arguments don't support automatic differentiation, but one of "
+            "the arguments requires grad."
+        )
+    check_castable(result.dtype, out.dtype)
+    if out.shape != result.shape:
+        if out.numel():
+            warnings.warn(
+                f"An output with one or more elements was resized since it had shape "
+                f"{list(out.shape)}, which does not match the required output shape "
+                f"{list(result.shape)}. This behavior is deprecated, and in a future PyTorch "
+                "release outputs will not be resized unless they have zero elements. You can "
+                "explicitly reuse an out tensor t by resizing it, inplace, to zero elements with "
+                "t.resize_(0).",
+                stacklevel=3,
+            )
+        fresh = wrap(_converted(result, out.dtype))
+        out._storage, out._type, out._geometry = fresh._storage, fresh._type, None
+        return out
+    return out._write(_converted(result, out.dtype))
+
+
+__all__ = ["PUBLIC", "Storage", "assign", "in_place", "operation", "with_out", "write_out"]

@@ -1,0 +1,145 @@
+"""From the recorded calls to an IR graph: leaves become parameters, calls become call nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from codegen.graph.differentiate import expand
+from codegen.ir.node import Node, substitute, topological
+from codegen.ops.calls import Template, call, detach, gradient, mark
+from codegen.ops.leaves import parameter
+from codegen.pipeline import Graph
+from lazytorch.expression import Call, Expression, Function
+
+if TYPE_CHECKING:
+    from lazytorch.realize import Trace
+
+_INTERMEDIATE_TAG = 1 << 20
+_COTANGENT = 1 << 20
+
+
+class GradientFunction(Function):
+    """backward as one call: inputs are roots, their cotangents, values whose cotangent is
+    replaced, the replacements, and targets; outputs are the targets' cotangents."""
+
+    def trace(self, input_types: tuple[object, ...], attributes: tuple[object, ...]) -> Template:
+        roots, replaced = attributes
+        assert isinstance(roots, int) and isinstance(replaced, int)
+        parameters = tuple([parameter(i, t) for i, t in enumerate(input_types)])  # type: ignore
+        return Template("gradient", parameters, parameters[2 * roots + 2 * replaced :])
+
+
+GRADIENT = GradientFunction("gradient", lambda *nodes: nodes)
+
+
+def import_graph(trace: Trace) -> tuple[Graph, tuple[int, ...]]:
+    """The trace as primitive operations, and the number of the expression behind each output.
+
+    Besides what the trace wants, values that a backward may read are made outputs where a
+    tracked value is computed, so that backward need not run the forward again.
+    """
+    parameters: list[Node] = []
+    nodes: dict[Expression, Node] = {}
+    targets = _gradient_targets(trace.calls)
+    for e in trace.leaves:
+        slot = parameter(len(parameters), e.type)
+        parameters.append(slot)
+        nodes[e] = mark(slot, trace.numbers[e]) if e.tracked else slot
+    for item in trace.calls:
+        for e, node in zip(*_import_call(item, nodes), strict=True):
+            tag = _INTERMEDIATE_TAG + trace.numbers[e]
+            nodes[e] = mark(node, tag) if e in targets or e.leaf is not None else node
+    bound = {e: parameter(len(trace.leaves) + i, e.type) for i, e in enumerate(trace.bound)}
+    parameters.extend(bound.values())
+
+    wanted = list(trace.wanted)
+    if not trace.has_gradient and any(e.tracked for e in wanted):
+        wanted = _with_saved(wanted, nodes, trace)
+    images = expand([nodes[e] for e in [*wanted, *bound]])
+    values = dict(zip(images[len(wanted) :], bound.values(), strict=True))
+    known = {image: slot for image, slot in values.items() if image.operation.kind != "leaf"}
+    outputs = substitute(images[: len(wanted)], known)
+    return Graph(tuple(parameters), tuple(outputs)), tuple([trace.numbers[e] for e in wanted])
+
+
+def _gradient_targets(calls: Sequence[Call]) -> set[Expression]:
+    found: set[Expression] = set()
+    for item in calls:
+        if item.signature.function is GRADIENT:
+            roots, replaced = item.signature.attributes
+            assert isinstance(roots, int) and isinstance(replaced, int)
+            found.update(item.inputs[2 * roots : 2 * roots + replaced])
+            found.update(item.inputs[2 * roots + 2 * replaced :])
+    return {e for e in found if e.call is not None}
+
+
+def _import_call(
+    item: Call, nodes: dict[Expression, Node]
+) -> tuple[list[Expression], list[Node]]:
+    inputs = [nodes[i] for i in item.inputs]
+    outputs = [e for e in [reference() for reference in item.outputs] if e is not None]
+    signature = item.signature
+    if signature.function is GRADIENT:
+        roots, replaced = signature.attributes
+        assert isinstance(roots, int) and isinstance(replaced, int)
+        ends = [0, roots, 2 * roots, 2 * roots + replaced, 2 * roots + 2 * replaced, len(inputs)]
+        parts = [inputs[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+        made = [gradient(*parts, e.number) for e in outputs]
+    else:
+        made = [call(signature.template, inputs, e.number) for e in outputs]
+    if not item.tracked and any(i.tracked for i in item.inputs):
+        made = [detach(node) for node in made]
+    return outputs, made
+
+
+def _with_saved(
+    wanted: list[Expression], nodes: dict[Expression, Node], trace: Trace
+) -> list[Expression]:
+    """The wanted expressions and those whose values a backward from them would read."""
+    leaves = [e for e in nodes if e.tracked and (e.call is None or e.leaf is not None)]
+    roots = [e for e in wanted if e.tracked]
+    if not leaves:
+        return wanted
+    computed = [e for e in nodes if e.call is not None and e not in set(leaves)]
+    seeds = [parameter(_COTANGENT + i, nodes[e].type) for i, e in enumerate(roots)]
+    backward = [
+        gradient([nodes[e] for e in roots], seeds, [], [], [nodes[e] for e in leaves], i)
+        for i in range(len(leaves))
+    ]
+    images = expand([*[nodes[e] for e in computed], *backward])
+    forward = images[: len(computed)]
+    found = _read_by_backward(forward, images[len(computed) :], computed)
+    chosen = set(wanted) | found
+    return sorted(chosen, key=trace.numbers.__getitem__)
+
+
+def _read_by_backward(
+    forward: Sequence[Node], backward: Sequence[Node], computed: Sequence[Expression]
+) -> set[Expression]:
+    """The expressions nearest below what backward reads of the forward graph."""
+    inside = set(topological(forward))
+    by_image = {
+        image: e
+        for image, e in zip(forward, computed, strict=True)
+        if image.operation.kind not in ("movement", "leaf", "mark") and e.value is None
+    }
+    stack = [
+        source
+        for node in topological(backward)
+        if node not in inside
+        for source in node.inputs
+        if source in inside
+    ]
+    found: set[Expression] = set()
+    seen: set[Node] = set()
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node in by_image:
+            found.add(by_image[node])
+        else:
+            stack.extend(node.inputs)
+    return found

@@ -1,0 +1,676 @@
+"""Tensor: a view (shape, strides, offset) of a storage whose value is a lazy expression.
+
+Operations come here through ``apply``, which records a call. The public operations themselves
+stand in functions/, which adds them to Tensor as methods.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codegen import dtype as dt
+from codegen.dtype import DType
+from codegen.ir.node import TensorType
+from codegen.ops.special_reference import bfloat16_to_float32
+from codegen.ops.strided import contiguous_strides
+from codegen.runtime.memory import Buffer
+from lazytorch import core
+from lazytorch.autograd.grad_mode import state as grad_state
+from lazytorch.expression import Attributes, Call, Expression, Function, Overwritten, scalar
+from lazytorch.realize import realize
+from lazytorch.size import Size
+from lazytorch.storage import ExportedMemory, Storage, buffer_array
+
+# A chain of pending calls longer than this is run: memory and the next compile stay bounded.
+MAXIMUM_DEPTH = 2000
+# Memory that NumPy shares is copied when read, up to this size; above it, the reader runs at once.
+SNAPSHOT_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a view lies in its storage, in elements."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int
+
+
+class Tensor:
+    """A multi-dimensional array of one element type, whose operations are recorded and compiled.
+
+    >>> import lazytorch as torch
+    >>> torch.tensor([1.0, 2.0]).exp().sum()
+    tensor(10.1073)
+    """
+
+    # Instances set only what differs from these.
+    _geometry: Geometry | None = None  # None: the whole storage, in its own shape
+    _connected = True  # an alias through which gradients flow; False for detach() and .data
+    _silent = False  # made by .data: its writes are not seen by backward's version check
+    _marker: tuple[Expression, Expression] | None = None  # (storage value, leaf over it)
+    _view_cache: tuple[Expression, Expression] | None = None  # (storage value, view of it)
+    _grad: Tensor | None = None
+    _backward_hooks: dict[int, Any] | None = None
+    _retains_grad = False
+    __array_priority__ = 1000
+    _storage: Storage
+    _type: TensorType
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        if cls is Tensor:
+            return _legacy_constructor(*args, **kwargs)
+        return object.__new__(cls)
+
+    # ---- shape and type ---------------------------------------------------------------------
+
+    @property
+    def shape(self) -> Size:
+        return Size(self._type.shape)
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the extent of one dimension."""
+        if dim is None:
+            return Size(self._type.shape)
+        return self._type.shape[wrap_dim(dim, len(self._type.shape))]
+
+    @property
+    def dtype(self) -> DType:
+        return self._type.dtype
+
+    @property
+    def device(self) -> Device:
+        return Device(self._storage.device)
+
+    @property
+    def layout(self) -> str:
+        return "torch.strided"
+
+    @property
+    def ndim(self) -> int:
+        return len(self._type.shape)
+
+    def dim(self) -> int:
+        return len(self._type.shape)
+
+    ndimension = dim
+
+    def numel(self) -> int:
+        return self._type.size
+
+    nelement = numel
+
+    @property
+    def itemsize(self) -> int:
+        return self._type.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self._type.nbytes
+
+    def element_size(self) -> int:
+        return self._type.dtype.itemsize
+
+    def stride(self, dim: int | None = None) -> Any:
+        """Steps between neighbours along each dimension (or one), in elements."""
+        strides = self._strides()
+        return strides if dim is None else strides[wrap_dim(dim, self.ndim)]
+
+    def storage_offset(self) -> int:
+        return self._geometry.offset if self._geometry else 0
+
+    def is_contiguous(self) -> bool:
+        geometry = self._geometry
+        if geometry is None or self._type.size == 0:
+            return True
+        wanted = contiguous_strides(geometry.shape)
+        return all(
+            n == 1 or s == w
+            for n, s, w in zip(geometry.shape, geometry.strides, wanted, strict=True)
+        )
+
+    def is_floating_point(self) -> bool:
+        return self._type.dtype.is_floating_point
+
+    def is_complex(self) -> bool:
+        return False
+
+    def _strides(self) -> tuple[int, ...]:
+        geometry = self._geometry
+        return contiguous_strides(self._type.shape) if geometry is None else geometry.strides
+
+    # ---- the expression behind ----------------------------------------------------------------
+
+    def _read(self) -> Expression:
+        """The expression of the present value, as an input of a call."""
+        storage = self._storage
+        value = storage.expression
+        if storage.shared is not None and storage.is_shared():
+            value = self._read_shared(value)
+        if self._geometry is not None:
+            return self._read_view(value)
+        if self._marker is not None:
+            return self._read_marker(value)
+        if value.tracked and not (
+            self._connected and (value.leaf is None or value.leaf() is self)
+        ):
+            return _untracked(value)
+        return value
+
+    def _read_shared(self, value: Expression) -> Expression:
+        if value.type.nbytes <= SNAPSHOT_BYTES:
+            return self._storage.snapshot()
+        eager.wanted = True
+        return value
+
+    def _read_view(self, value: Expression) -> Expression:
+        if self._marker is not None:
+            return self._read_marker(value)
+        cached = self._view_cache
+        if cached is not None and cached[0] is value:
+            return cached[1]
+        geometry = self._geometry
+        assert geometry is not None
+        source = value if self._connected or not value.tracked else _untracked(value)
+        view = record(
+            core.VIEW, (source,), (geometry.shape, geometry.strides, geometry.offset), source.tracked
+        )[0]
+        self._view_cache = (value, view)
+        return view
+
+    def _read_marker(self, value: Expression) -> Expression:
+        marker = self._marker
+        assert marker is not None
+        if marker[0] is not value:
+            source = _untracked(value) if value.tracked else value
+            geometry = self._geometry
+            if geometry is None:
+                leaf = record(core.IDENTITY, (source,), (), False)[0]
+            else:
+                attributes = (geometry.shape, geometry.strides, geometry.offset)
+                leaf = record(core.VIEW, (source,), attributes, False)[0]
+            leaf.tracked = True
+            leaf.leaf = weakref.ref(self)
+            self._marker = marker = (value, leaf)
+        return marker[1]
+
+    def _write(self, value: Expression) -> Tensor:
+        """Replace what this tensor shows by a value of its type, in every alias."""
+        storage = self._storage
+        before = storage.expression
+        recording = grad_state.enabled
+        if recording and before.tracked and self._connected:
+            self._refuse_leaf_write(before)
+        if storage.is_shared():
+            before = storage.expression
+        if self._geometry is not None:
+            geometry = self._geometry
+            if any(s == 0 and n > 1 for n, s in zip(geometry.shape, geometry.strides, strict=True)):
+                raise RuntimeError(
+                    "unsupported operation: more than one element of the written-to tensor refers "
+                    "to a single memory location. Please clone() the tensor before performing the "
+                    "operation."
+                )
+            base = before
+            if before.tracked and not (recording and self._connected):
+                base = _untracked(before)
+            value = record(
+                core.WRITE_VIEW,
+                (base, value),
+                (geometry.shape, geometry.strides, geometry.offset),
+                base.tracked or value.tracked,
+            )[0]
+        if before.tracked and before.leaf is None and not value.tracked:
+            value = record(core.REPLACE_VALUE, (value, before), (), True)[0]
+        if value.owner is not None or value.leaf is not None or value.call is None:
+            value = record(core.IDENTITY, (value,), (), value.tracked)[0]
+        if storage.is_shared():
+            _write_into_shared(storage, value)
+        else:
+            storage.write(value, self._silent)
+        return self
+
+    def _refuse_leaf_write(self, before: Expression) -> None:
+        if before.leaf is None:
+            return
+        if self._geometry is not None:
+            raise RuntimeError(
+                "a view of a leaf Variable that requires grad is being used in an in-place "
+                "operation."
+            )
+        if before.leaf() is self:
+            raise RuntimeError(
+                "a leaf Variable that requires grad is being used in an in-place operation."
+            )
+
+    # ---- autograd state -------------------------------------------------------------------------
+
+    @property
+    def requires_grad(self) -> bool:
+        if self._marker is not None:
+            return True
+        value = self._storage.expression
+        if not value.tracked or not self._connected:
+            return False
+        return self._geometry is not None or value.leaf is None or value.leaf() is self
+
+    @requires_grad.setter
+    def requires_grad(self, flag: bool) -> None:
+        self.requires_grad_(flag)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Collect a gradient in ``.grad`` from now on (or no longer)."""
+        if requires_grad == self.requires_grad:
+            return self
+        if not requires_grad:
+            if not self.is_leaf:
+                raise RuntimeError(
+                    "you can only change requires_grad flags of leaf variables. If you want to "
+                    "use a computed variable in a subgraph that doesn't require differentiation "
+                    "use var_no_grad = var.detach()."
+                )
+            self._forget_leaf()
+            return self
+        if not self._type.dtype.is_floating_point:
+            raise RuntimeError(
+                "only Tensors of floating point and complex dtype can require gradients"
+            )
+        value = self._storage.expression
+        if self._geometry is None and self._connected and not value.tracked:
+            value.tracked = True
+            value.leaf = weakref.ref(self)
+        else:
+            # Another tensor has the storage's place as a leaf; this one is a leaf of its own.
+            self._connected = False
+            self._marker = (_NEVER, _NEVER)
+        return self
+
+    def _forget_leaf(self) -> None:
+        if self._marker is not None:
+            self._marker = None
+            return
+        storage = self._storage
+        value = storage.expression
+        if value.value is None:
+            realize([value])
+        fresh = Expression(value.type, value.device, value=value.value)
+        value.owner = None
+        fresh.owner = weakref.ref(storage)
+        storage.expression = fresh
+
+    @property
+    def is_leaf(self) -> bool:
+        if not self.requires_grad or self._marker is not None:
+            return True
+        return self._geometry is None and self._storage.expression.leaf is not None
+
+    @property
+    def _version(self) -> int:
+        return self._storage.version
+
+    def detach(self) -> Tensor:
+        """An alias through which no gradient flows; writes to either are seen in both."""
+        return self._alias(Tensor, connected=False)
+
+    def detach_(self) -> Tensor:
+        """Cut this tensor from the graph that made it."""
+        if self._geometry is not None:
+            raise RuntimeError(
+                "Can't detach views in-place. Use detach() instead. If you are using "
+                "DistributedDataParallel (DDP) for training, and gradient_as_bucket_view is set "
+                "as True, gradients are views of DDP buckets, and hence detach_() cannot be "
+                "called on these gradients. To fix this error, please refer to the "
+                "Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution."
+            )
+        storage = self._storage
+        if storage.expression.tracked:
+            value = record(core.DETACH, (storage.expression,), (), False)[0]
+            storage.expression.owner = None
+            value.owner = weakref.ref(storage)
+            storage.expression = value
+        self._marker = None
+        return self
+
+    @property
+    def data(self) -> Tensor:
+        """An alias without history, whose writes backward does not check for."""
+        alias = self._alias(Tensor, connected=False)
+        alias._silent = True
+        return alias
+
+    @data.setter
+    def data(self, new: Tensor) -> None:
+        if self.is_leaf and self.requires_grad:
+            flag = True
+            self._forget_leaf()
+        else:
+            flag = False
+        self._storage, self._type = new._storage, new._type
+        self._geometry, self._connected = new._geometry, new._geometry is None
+        self._view_cache = None
+        if flag:
+            self.requires_grad_()
+
+    def _alias(self, cls: type[Tensor], connected: bool) -> Tensor:
+        alias = object.__new__(cls)
+        alias._storage = self._storage
+        alias._type = self._type
+        if self._geometry is not None:
+            alias._geometry = self._geometry
+        if not connected or not self._connected:
+            alias._connected = False
+        return alias
+
+    @staticmethod
+    def _make_subclass(cls: Any, data: Tensor, require_grad: bool = False) -> Any:
+        """A tensor of class ``cls`` over ``data``'s memory, a leaf of its own."""
+        made = data._alias(cls, connected=True)
+        value = data._storage.expression
+        if value.tracked and made._geometry is None and value.leaf is None:
+            made._connected = False
+        if require_grad:
+            made.requires_grad_()
+        return made
+
+    def _view(self, shape: Sequence[int], strides: Sequence[int], offset: int) -> Tensor:
+        """A view of the same storage."""
+        view = object.__new__(Tensor)
+        view._storage = self._storage
+        geometry = Geometry(tuple(shape), tuple(strides), offset)
+        view._geometry = geometry
+        view._type = TensorType(geometry.shape, self._type.dtype)
+        if self._marker is not None or not self._connected or not grad_state.enabled:
+            if self._marker is not None and grad_state.enabled:
+                return self._view_of_marker(view)
+            view._connected = False
+        return view
+
+    def _view_of_marker(self, view: Tensor) -> Tensor:
+        """A view of a detached leaf: computed from the leaf, so that its gradient arrives there."""
+        geometry = view._geometry
+        assert geometry is not None
+        leaf = self._read()
+        base = self._geometry
+        if base is not None:
+            raise RuntimeError(
+                "a view of a view that was made a leaf by requires_grad_() is not supported; "
+                "clone() it first"
+            )
+        attributes = (geometry.shape, geometry.strides, geometry.offset)
+        return wrap(record(core.VIEW, (leaf,), attributes, leaf.tracked)[0])
+
+    # ---- values -----------------------------------------------------------------------------------
+
+    def realize(self) -> Tensor:
+        """Compute the value now; the tensor itself, for chaining."""
+        realize([self._storage.expression])
+        return self
+
+    def _whole_array(self) -> NDArray[Any]:
+        """The storage's memory after realize, as NumPy sees it (bfloat16 as bits)."""
+        storage = self._storage
+        value = storage.expression
+        if value.value is None:
+            realize([value])
+        if not isinstance(value.value, Buffer):
+            raise AssertionError("a storage never holds a bare number")
+        return buffer_array(value.value, value.type)
+
+    def _array(self) -> NDArray[Any]:
+        """This tensor's elements in the storage's memory, strided as they lie there."""
+        return self._within(self._whole_array())
+
+    def _within(self, whole: NDArray[Any]) -> NDArray[Any]:
+        geometry = self._geometry
+        if geometry is None:
+            return whole
+        flat = whole.reshape(-1)[geometry.offset :]
+        size = self._type.dtype.itemsize
+        return np.lib.stride_tricks.as_strided(
+            flat, geometry.shape, [s * size for s in geometry.strides]
+        )
+
+    def _float_array(self) -> NDArray[Any]:
+        """As ``_array``, with bfloat16 widened to float32."""
+        array = self._array()
+        return bfloat16_to_float32(array) if self._type.dtype is dt.bfloat16 else array
+
+    def numpy(self, *, force: bool = False) -> NDArray[Any]:
+        """The elements as a NumPy array that shares this tensor's memory, both ways."""
+        if force:
+            return self.detach().numpy()
+        if self.requires_grad:
+            raise RuntimeError(
+                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
+                "instead."
+            )
+        if self._type.dtype is dt.bfloat16:
+            raise TypeError("Got unsupported ScalarType BFloat16")
+        self.realize()
+        return self._within(self._storage.exported_array())
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        array = self.numpy()
+        if dtype is not None and np.dtype(dtype) != array.dtype:
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def item(self) -> Any:
+        """The one element as a Python number."""
+        if self._type.size != 1:
+            raise RuntimeError(
+                f"a Tensor with {self._type.size} elements cannot be converted to Scalar"
+            )
+        return self._float_array().item()
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers."""
+        return self._float_array().tolist()
+
+    def data_ptr(self) -> int:
+        """The address of the first element, after computing it."""
+        return int(self._array().__array_interface__["data"][0]) if self._type.size else 0
+
+    def __bool__(self) -> bool:
+        if self._type.size == 0:
+            raise RuntimeError("Boolean value of Tensor with no values is ambiguous")
+        if self._type.size > 1:
+            raise RuntimeError(
+                "Boolean value of Tensor with more than one value is ambiguous"
+            )
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self._type.dtype.kind == "float" or self._type.size != 1:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.item())
+
+    def __len__(self) -> int:
+        if not self._type.shape:
+            raise TypeError("len() of a 0-d tensor")
+        return self._type.shape[0]
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.numpy().__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+
+@dataclass(frozen=True, repr=False)
+class Device:
+    """Where a tensor lives: ``cpu`` or ``interpreter``, with an optional number."""
+
+    type: str
+    index: int | None = None
+
+    def __new__(cls, type: Any = "cpu", index: int | None = None) -> Device:
+        return object.__new__(cls)
+
+    def __init__(self, type: Any = "cpu", index: int | None = None) -> None:
+        if isinstance(type, Device):
+            type, index = type.type, type.index if index is None else index
+        name, _, number = str(type).partition(":")
+        if name not in ("cpu", "interpreter", "cuda", "opencl", "meta"):
+            raise RuntimeError(
+                f"Expected one of cpu, cuda, opencl, interpreter device type at start of device "
+                f"string: {name}"
+            )
+        object.__setattr__(self, "type", name)
+        object.__setattr__(self, "index", int(number) if number else index)
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __repr__(self) -> str:
+        inner = f"type='{self.type}'"
+        return f"device({inner})" if self.index is None else f"device({inner}, index={self.index})"
+
+
+class _Eager:
+    """Set while arguments are read: the call under way must run before anything else happens."""
+
+    wanted = False
+
+
+eager = _Eager()
+_NEVER = Expression(TensorType((), dt.float32), "cpu")
+
+
+def _untracked(value: Expression) -> Expression:
+    """The same value, through which no gradient flows."""
+    if value.value is not None:
+        plain = Expression(value.type, value.device, value=value.value)
+        plain.owner = value.owner
+        return plain
+    return record(core.DETACH, (value,), (), False)[0]
+
+
+def record(
+    function: Function, inputs: tuple[Expression, ...], attributes: Attributes, tracked: bool
+) -> list[Expression]:
+    """Record a call; its outputs."""
+    types = tuple([e.type for e in inputs])
+    signature = function.signatures.get((types, attributes))
+    if signature is None:
+        signature = function.signature(types, attributes)
+    call = Call(signature, inputs, tracked)
+    depth = 0
+    device = "cpu"
+    for e in inputs:
+        if e.depth > depth:
+            depth = e.depth
+        if e.device != "cpu":
+            device = e.device
+        source = e.call
+        if source is not None and source.has_gradient and e.value is None:
+            call.has_gradient = True
+    outputs = [
+        Expression(t, device, call, i, None, tracked and t.dtype.kind == "float", depth + 1)
+        for i, t in enumerate(signature.output_types)
+    ]
+    call.outputs = tuple([weakref.ref(e) for e in outputs])
+    if depth >= MAXIMUM_DEPTH:
+        realize(outputs)
+    return outputs
+
+
+def wrap(expression: Expression) -> Tensor:
+    """A new tensor that owns this value."""
+    made = object.__new__(Tensor)
+    made._storage = Storage(expression)
+    made._type = expression.type
+    return made
+
+
+def apply(function: Function, inputs: Sequence[Any], attributes: Attributes = ()) -> Any:
+    """Call a function on tensors and Python numbers: a tensor, or a tuple of them."""
+    outputs = apply_expressions(function, inputs, attributes)
+    if len(outputs) == 1:
+        return wrap(outputs[0])
+    return tuple([wrap(e) for e in outputs])
+
+
+def apply_expressions(
+    function: Function, inputs: Sequence[Any], attributes: Attributes = ()
+) -> list[Expression]:
+    """As ``apply``; the outputs' expressions, owned by nobody yet."""
+    tracked = False
+    device = None
+    expressions = []
+    for x in inputs:
+        if isinstance(x, Tensor):
+            e = x._read()
+            if e.tracked:
+                tracked = True
+            if e.device is not device:
+                device = _common_device(device, e)
+        else:
+            e = scalar(x, "cpu")
+        expressions.append(e)
+    outputs = record(function, tuple(expressions), attributes, tracked and grad_state.enabled)
+    if eager.wanted:
+        eager.wanted = False
+        realize(outputs)
+    return outputs
+
+
+def _common_device(device: str | None, e: Expression) -> str | None:
+    if device is None or device == e.device:
+        return e.device
+    if not e.type.shape and e.device == "cpu":
+        return device
+    if device == "cpu":
+        # A 0-d tensor on the cpu may meet tensors elsewhere; anything else may not.
+        return e.device
+    raise RuntimeError(
+        "Expected all tensors to be on the same device, but found at least two devices, "
+        f"{device} and {e.device}!"
+    )
+
+
+def _write_into_shared(storage: Storage, value: Expression) -> None:
+    """Write to memory that NumPy sees, at the call."""
+    realize([value])
+    target = storage.expression
+    assert isinstance(value.value, Buffer) and isinstance(target.value, Buffer)
+    buffer_array(target.value, target.type)[...] = buffer_array(value.value, value.type)
+    value.value = target.value
+    storage.write(value)
+
+
+def wrap_dim(dim: int, rank: int) -> int:
+    """A dimension number counted from the front; IndexError where there is no such dimension."""
+    limit = max(rank, 1)
+    if not -limit <= dim < limit:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got "
+            f"{dim})"
+        )
+    return dim + limit if dim < 0 else dim
+
+
+def _legacy_constructor(*args: Any, **kwargs: Any) -> Tensor:
+    """torch.Tensor(2, 3) is uninitialised; torch.Tensor([1, 2]) holds float32 values."""
+    raise NotImplementedError
+
+
+__all__ = [
+    "Device", "ExportedMemory", "Geometry", "Overwritten", "Tensor", "apply", "apply_expressions",
+    "record", "wrap", "wrap_dim",
+]  # fmt: skip
