@@ -58,19 +58,20 @@ _WIDTH = {
     "float": {
         "MANTISSA": "23", "BIAS": "127", "ROUNDER": "12582912.0f", "ROUNDER_BITS": "0x4b400000",
         "EXP_HIGH": "90.0f", "EXP_LOW": "-104.0f", "EXP2_HIGH": "129.0f", "EXP2_LOW": "-151.0f",
-        "EXPM1_LOW": "-20.0f", "LN2_HIGH": "0.693359375f", "LN2_LOW": "-2.12194440e-4f",
-        "LOG2E": "1.44269504f", "SQRT_HALF": "0x3f3504f3", "MANTISSA_MASK": "0x7fffff",
-        "LEAST_NORMAL": "1.17549435e-38f", "LIFT": "8388608.0f", "TANH_ONE": "9.1f",
+        "EXPM1_LOW": "-20.0f", "EXPM1_HIGH": "89.0f", "LN2_HIGH": "0.693359375f",
+        "LN2_LOW": "-2.12194440e-4f", "LOG2E": "1.44269504f", "SQRT_HALF": "0x3f3504f3",
+        "MANTISSA_MASK": "0x7fffff",
+        "LEAST_NORMAL": "1.17549435e-38f", "LIFT": "8388608.0f",
         "UNSIGNED": "unsigned", "TINY": "1e-10f", "LARGE": "1e15f",
     },
     "double": {
         "MANTISSA": "52", "BIAS": "1023", "ROUNDER": "6755399441055744.0",
         "ROUNDER_BITS": "0x4338000000000000L", "EXP_HIGH": "711.0", "EXP_LOW": "-746.0",
-        "EXP2_HIGH": "1025.0", "EXP2_LOW": "-1080.0", "EXPM1_LOW": "-40.0",
+        "EXP2_HIGH": "1025.0", "EXP2_LOW": "-1080.0", "EXPM1_LOW": "-40.0", "EXPM1_HIGH": "710.0",
         "LN2_HIGH": "0.693147180369123816490", "LN2_LOW": "1.90821492927058770002e-10",
         "LOG2E": "1.4426950408889634", "SQRT_HALF": "0x3fe6a09e667f3bcdL",
         "MANTISSA_MASK": "0xfffffffffffffL", "LEAST_NORMAL": "2.2250738585072014e-308",
-        "LIFT": "4503599627370496.0", "TANH_ONE": "20.0", "UNSIGNED": "unsigned long",
+        "LIFT": "4503599627370496.0", "UNSIGNED": "unsigned long",
         "TINY": "1e-20", "LARGE": "1e30",
     },
 }  # fmt: skip
@@ -121,7 +122,7 @@ LT_INLINE REAL lt_exp2_SFX(REAL x) {
     # 2^n (e^r - 1) + (2^n - 1), at half size lest 2^n overflow.
     *_sized("""
 LT_INLINE REAL lt_expm1_SFX(REAL x) {
-    REAL c = x > @EXP_HIGH@ ? @EXP_HIGH@ : x;
+    REAL c = x > @EXPM1_HIGH@ ? @EXPM1_HIGH@ : x;
     c = c < @EXPM1_LOW@ ? @EXPM1_LOW@ : c;
     REAL shifted = c * @LOG2E@ + @ROUNDER@;
     REAL k = shifted - @ROUNDER@;
@@ -308,13 +309,13 @@ LT_INLINE double lt_cosh_f64(double x) {
 LT_INLINE double lt_asinh_f64(double x) {
     double a = __builtin_fabs(x), c = a < 1e9 ? a : 1e9;
     double small = c + c * c / (1.0 + __builtin_sqrt(1.0 + c * c));
-    double y = lt_log1p_f64(a < 1e9 ? small : a) + (a < 1e9 ? 0.0 : 0.6931471805599453);
+    double y = lt_log1p_f64(a < 1e9 ? small : a - 1.0) + (a < 1e9 ? 0.0 : 0.6931471805599453);
     return __builtin_copysign(y, x);
 }"""),
     function("""
 LT_INLINE double lt_acosh_f64(double x) {
     double t = x - 1.0, small = t + __builtin_sqrt(2.0 * t + t * t);
-    double y = lt_log1p_f64(x < 1e9 ? small : x) + (x < 1e9 ? 0.0 : 0.6931471805599453);
+    double y = lt_log1p_f64(x < 1e9 ? small : x - 1.0) + (x < 1e9 ? 0.0 : 0.6931471805599453);
     return x < 1.0 ? LT_NAN_f64 : y;
 }"""),
     function("""

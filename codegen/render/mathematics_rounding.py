@@ -59,7 +59,8 @@ LT_INLINE REAL lt_fmod_SFX(REAL x, REAL y) {
         m = (m << step) % n;
         i -= step;
     }
-    REAL unit = lt_from_bits_SFX(j > MANTISSA ? (BITS)(j - MANTISSA) << MANTISSA : (BITS)1 << (j - 1));
+    REAL unit = lt_from_bits_SFX(j > MANTISSA ? (BITS)(j - MANTISSA) << MANTISSA
+                                              : (BITS)1 << (j - 1));
     return __builtin_copysignF((REAL)m * unit, x);
 }"""
 
@@ -119,27 +120,39 @@ def _integer(ctype: str) -> list[CFunction]:
     apart = "y == 0 || y == -1" if signed else "y == 0"
     quotient = f"y == 0 ? 0 : y == -1 ? {negated} : q" if signed else "y == 0 ? 0 : q"
     return [
-        function(head % "floor_divide" + f"""
+        function(
+            head % "floor_divide"
+            + f"""
     {ctype} d = ({apart}) ? 1 : y, q = ({ctype})(x / d), r = ({ctype})(x % d);
     q = ({ctype})(q - ((r != 0) & ((r < 0) != (d < 0))));
     return {quotient};
-}}"""),
-        function(head % "trunc_divide" + f"""
+}}"""
+        ),
+        function(
+            head % "trunc_divide"
+            + f"""
     {ctype} d = ({apart}) ? 1 : y, q = ({ctype})(x / d);
     return {quotient};
-}}"""),
-        function(head % "remainder" + f"""
+}}"""
+        ),
+        function(
+            head % "remainder"
+            + f"""
     {ctype} d = ({apart}) ? 1 : y, r = ({ctype})(x % d);
     return ({ctype})(r + (((r != 0) & ((r < 0) != (d < 0))) ? d : 0));
-}}"""),
+}}"""
+        ),
         function(head % "fmod" + f" return ({ctype})(x % (({apart}) ? 1 : y)); }}"),
         # by squaring; a negative exponent leaves 0 but of 1 and -1, as in PyTorch
-        function(head % "pow" + f"""
+        function(
+            head % "pow"
+            + f"""
     {wide} base = ({wide})x, result = 1;
     if (y < 0) return x == 1 ? 1 : {"x == -1 ? ((y & 1) ? -1 : 1) : " if signed else ""}0;
     for (; y; y = ({ctype})(y >> 1), base *= base) result *= (y & 1) ? base : 1;
     return ({ctype})result;
-}}"""),
+}}"""
+        ),
         function(lone % "abs" + f" return x < 0 ? {negated} : x; }}"),
         function(lone % "sign" + f" return ({ctype})((x > 0) - (x < 0)); }}"),
         function(head % "maximum" + " return x > y ? x : y; }"),

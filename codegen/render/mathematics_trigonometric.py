@@ -159,19 +159,28 @@ def _sine_cosine_tangent() -> list[CFunction]:
     for ctype, suffix, core in (("float", "f32", single), ("double", "f64", double)):
         head = f"LT_INLINE {ctype} lt_%s_{suffix}({ctype} x) {{{core}\n"
         found += [
-            function(head % "sin" + f"""\
+            function(
+                head % "sin"
+                + f"""\
     double y = (q & 1) ? c : s;
     y = (q & 2) ? -y : y;
     return x == 0 ? x : ({ctype})y;
-}}"""),
-            function(head % "cos" + f"""\
+}}"""
+            ),
+            function(
+                head % "cos"
+                + f"""\
     double y = (q & 1) ? s : c;
     return ({ctype})(((q + 1) & 2) ? -y : y);
-}}"""),
-            function(head % "tan" + f"""\
+}}"""
+            ),
+            function(
+                head % "tan"
+                + f"""\
     double y = ((q & 1) ? -c : s) / ((q & 1) ? s : c);
     return x == 0 ? x : ({ctype})y;
-}}"""),
+}}"""
+            ),
         ]
     return found
 
@@ -188,7 +197,7 @@ def _inverse_sine_cosine(ctype: str, suffix: str, f: str) -> list[CFunction]:
     return [
         function(f"""
 LT_INLINE {ctype} lt_asin_{suffix}({ctype} x) {{{core}
-    {ctype} y = near ? s + tail : {high} - (2.0{f} * (s + tail) - {low});
+    {ctype} y = near ? s + tail : ({high} - 2.0{f} * s) - (2.0{f} * tail - {low});
     return __builtin_copysign{f}(y, x);
 }}"""),
         function(f"""
