@@ -153,7 +153,7 @@ LT_INLINE double lt_log_sum_f64(double f, double k) {{
     *_sized("""
 LT_INLINE REAL lt_split_SFX(REAL x, REAL *k) {
     BITS tiny = x < @LEAST_NORMAL@;
-    BITS bits = lt_bits_SFX(tiny ? x * @LIFT@ : x) - @SQRT_HALF@;
+    BITS bits = (BITS)((@UNSIGNED@)lt_bits_SFX(tiny ? x * @LIFT@ : x) - @SQRT_HALF@);
     *k = (REAL)((bits >> @MANTISSA@) - (tiny ? @MANTISSA@ : 0));
     return lt_from_bits_SFX((bits & @MANTISSA_MASK@) + @SQRT_HALF@) - 1.0;
 }"""),
