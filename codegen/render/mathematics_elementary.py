@@ -93,8 +93,8 @@ _EXPONENTIALS = [
     # p * 2^n in two steps, so that results below the normal range are rounded once.
     *_sized("""
 LT_INLINE REAL lt_scale_SFX(REAL p, BITS n) {
-    BITS half = n >> 1, rest = n - half;
-    return p * lt_from_bits_SFX((BITS)((@UNSIGNED@)(half + @BIAS@) << @MANTISSA@))
+    BITS halved = n >> 1, rest = n - halved;
+    return p * lt_from_bits_SFX((BITS)((@UNSIGNED@)(halved + @BIAS@) << @MANTISSA@))
              * lt_from_bits_SFX((BITS)((@UNSIGNED@)(rest + @BIAS@) << @MANTISSA@));
 }"""),
     # e^x 2^extra, overflowing only where that does (extra is 0 or -1).
@@ -129,8 +129,8 @@ LT_INLINE REAL lt_expm1_SFX(REAL x) {
     BITS n = lt_bits_SFX(shifted) - @ROUNDER_BITS@;
     REAL r = (c - k * @LN2_HIGH@) - k * @LN2_LOW@;
     REAL p = r + r * r * @EXP_POLYNOMIAL@;
-    REAL half = lt_from_bits_SFX((BITS)((@UNSIGNED@)(n + (@BIAS@ - 1)) << @MANTISSA@));
-    REAL y = 2.0 * (half * p + (half - 0.5));
+    REAL halved = lt_from_bits_SFX((BITS)((@UNSIGNED@)(n + (@BIAS@ - 1)) << @MANTISSA@));
+    REAL y = 2.0 * (halved * p + (halved - 0.5));
     return __builtin_fabsF(x) < @TINY@ ? x : y;
 }"""),
 ]
@@ -301,8 +301,8 @@ LT_INLINE double lt_sinh_f64(double x) {
 }"""),
     function("""
 LT_INLINE double lt_cosh_f64(double x) {
-    double half = lt_exp_scaled_f64(__builtin_fabs(x), -1);
-    return half + 0.25 / half;
+    double halved = lt_exp_scaled_f64(__builtin_fabs(x), -1);
+    return halved + 0.25 / halved;
 }"""),
     # asinh(a) = log(1 + a + a^2 / (1 + sqrt(1 + a^2)))
     function("""

@@ -151,9 +151,9 @@ def _sine_cosine_tangent() -> list[CFunction]:
     # sin(r + low), cos(r + low); the cosine's 1 - z/2 keeps its rounding error
     double = f"""
     long q;
-    double low, r = lt_reduce_f64(x, &q, &low), z = r * r, half = 0.5 * z, w = 1.0 - half;
+    double low, r = lt_reduce_f64(x, &q, &low), z = r * r, halved = 0.5 * z, w = 1.0 - halved;
     double s = r + (r * z * {polynomial("z", _SIN_F64, "double")} + low * w);
-    double c = w + (((1.0 - w) - half)
+    double c = w + (((1.0 - w) - halved)
                     + (z * z * {polynomial("z", _COS_F64, "double")} - r * low));"""
     found = []
     for ctype, suffix, core in (("float", "f32", single), ("double", "f64", double)):
