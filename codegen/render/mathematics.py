@@ -1,0 +1,45 @@
+"""The scalar mathematical functions that generated kernels call, as C text, by name.
+
+Plain C without headers, branch-free where that is possible, so that a loop over one of them is
+vectorised. NaN, infinities and signed zeros come out as in C99 and PyTorch, provided the compiler
+keeps to IEEE arithmetic (never ``-ffast-math``; contraction to FMA is fine).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .mathematics_elementary import ELEMENTARY
+from .mathematics_rounding import ROUNDING
+from .mathematics_special import SPECIAL
+from .mathematics_text import PROLOGUE, SUFFIXES, CFunction
+from .mathematics_trigonometric import TRIGONOMETRIC
+
+__all__ = ["FUNCTIONS", "CFunction", "definitions", "spelled"]
+
+FUNCTIONS: dict[str, CFunction] = {
+    f.name: f for f in (*ROUNDING, *ELEMENTARY, *TRIGONOMETRIC, *SPECIAL)
+}
+
+
+def spelled(operation: str, ctype: str) -> str:
+    """The name of an operation's function on a C type; KeyError if there is none."""
+    name = f"lt_{operation}_{SUFFIXES[ctype]}"
+    if name not in FUNCTIONS:
+        raise KeyError(f"no C function for {operation!r} on {ctype!r}")
+    return name
+
+
+def definitions(names: Iterable[str]) -> str:
+    """The text of these functions and all they call, each once, callees first; "" for none."""
+    ordered: dict[str, str] = {}
+
+    def place(name: str) -> None:
+        if name not in ordered:
+            for needed in FUNCTIONS[name].needs:
+                place(needed)
+            ordered[name] = FUNCTIONS[name].source
+
+    for name in names:
+        place(name)
+    return PROLOGUE + "".join(ordered.values()) if ordered else ""
