@@ -8,7 +8,6 @@ blocks, and how the work is cut for threads. ``render/contraction_c.py`` turns b
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -107,7 +106,7 @@ Kind = Literal["tiles", "vector", "loops"]
 
 @dataclass(frozen=True)
 class Schedule:
-    """How a contraction is computed. Everything but ``kind`` and ``swap`` is for tiles."""
+    """How a contraction is computed. Most fields are for tiles alone."""
 
     kind: Kind  # register tiles, vector-matrix product, or plain loops
     swap: bool = False  # compute the transpose
@@ -119,7 +118,7 @@ class Schedule:
     depth: int = 1  # K block
     row_block: int = 1  # rows a task
     row_chunk: int = 1  # rows of A packed, and of results consumed, at a time
-    panels: int = 1  # column panels in all
+    panels: int = 1  # column panels in all; parts wanted of a vector product
     panel_block: int = 1  # column panels a task
 
     def tile_rows(self, vectors: int) -> int:
@@ -169,10 +168,11 @@ def vector_bytes() -> int:
 def second_level_cache_bytes() -> int:
     """Bytes of one core's second-level cache; 1 MB where the system does not tell."""
     try:
-        size = os.sysconf("SC_LEVEL2_CACHE_SIZE")
-    except (ValueError, OSError, AttributeError):
-        size = 0
-    return size if size > 0 else 1 << 20
+        with open("/sys/devices/system/cpu/cpu0/cache/index2/size") as file:
+            size = file.read().strip()
+        return int(size.rstrip("KM")) << (20 if size.endswith("M") else 10)
+    except (OSError, ValueError):
+        return 1 << 20
 
 
 def register_tile(width: int) -> tuple[int, int]:
@@ -208,7 +208,7 @@ def choose_schedule(
         m, n = n, m
     lanes = width // contraction.dtype.itemsize
     if m == 1 and _suits_vector_kernel(oriented, lanes):
-        return Schedule("vector", swap, lanes)
+        return Schedule("vector", swap, lanes, panels=threads)
     if m * n * k <= 512 or n == 1:
         return Schedule("loops", swap)
     stores = plain_output is not None and (
@@ -259,18 +259,19 @@ def _must_pack_a(contraction: Contraction) -> bool:
     return not (is_affine(a_spans(contraction.rows)) and is_affine(a_spans(contraction.inner)))
 
 
-def _should_pack_a(contraction: Contraction) -> bool:
+def _should_pack_a(contraction: Contraction, tile_rows: int) -> bool:
     """Whether rows of A in place would fall into the same cache sets, or walk too many pages."""
     if _must_pack_a(contraction):
         return True
     _, m, n, k = contraction.sizes
     if n < 64 or m < 16:
         return False
+    # Six rows in one cache set are bearable, twelve are not.
     itemsize = contraction.dtype.itemsize
     inner = a_spans(contraction.inner)[0]
     row_bytes = abs(a_spans(contraction.rows)[0].stride) * itemsize
     if inner.stride == 1:
-        return k >= 64 and row_bytes > 0 and row_bytes % 2048 == 0
+        return tile_rows > 6 and k >= 64 and row_bytes > 0 and row_bytes % 2048 == 0
     return k * abs(inner.stride) * itemsize > 128 << 10
 
 
@@ -309,11 +310,14 @@ def _tiled(
     if threads > 1 and batch % threads and batch < 4 * threads:
         even_panels = -(-panels // threads) * threads
         if panels >= 4 * threads or even_panels == panels:
-            panel_block = min(panel_block, -(-panels // threads))
+            blocks = -(-panels // panel_block)
+            panel_block = -(-panels // (-(-blocks // threads) * threads))
         elif m >= 2 * threads * tile_rows:
             row_block = min(row_block, -(-m // threads))
         elif even_panels < vectors:
             panels, panel_block = even_panels, min(panel_block, even_panels // threads)
+    else:
+        panel_block = _balanced(panels, panel_block, 1)
     if not stores and depth < k:
         # Sums of a task wait in scratch between K blocks: keep them in the second-level cache.
         room = second_level_cache_bytes() // 2 // (tile_vectors * lanes * itemsize)
@@ -325,7 +329,7 @@ def _tiled(
         lanes,
         accumulators,
         tile_vectors,
-        _should_pack_a(contraction),
+        _should_pack_a(contraction, accumulators // -(-vectors // panels)),
         pack_b,
         depth,
         row_block,

@@ -932,28 +932,42 @@ class _VectorProduct(_Form):
             "}",
         )
         whole = self.k // 8 * 8
-        if whole:
-            text.add(f"for (long k_ = 0; k_ < {whole}; k_ += 8) {{")
-            self._write_rows(8)
-            text.add("}")
-        if self.k > whole:
-            text.add("{", f"const long k_ = {whole};")
-            self._write_rows(self.k - whole)
-            text.add("}")
 
-    def _write_rows(self, rows: int) -> None:
-        text = self.text
-        text.add(
-            f"const {self.element} *restrict source_ = b_ + k_ * {self.b_inner} + n_begin_;"
-        )
+        def call(rows: int) -> str:
+            name = self._rows_function(rows)
+            source = f"b_ + k_ * {self.b_inner} + n_begin_"
+            return f"{name}(vector_ + k_, {source}, results_, n_end_ - n_begin_);"
+
+        if whole:
+            text.add(f"for (long k_ = 0; k_ < {whole}; k_ += 8) {{", call(8), "}")
+        if self.k > whole:
+            text.add("{", f"const long k_ = {whole};", call(self.k - whole), "}")
+
+    def _rows_function(self, rows: int) -> str:
+        """A function that adds ``rows`` multiples of rows of B to c.
+
+        The next rows are fetched ahead: the processor itself does not look past a page.
+        """
+        lanes, element = self.schedule.lanes, self.element
+        vector = self.helpers.vector(self.contraction.dtype, lanes)
+        text = _Text()
         for row in range(rows):
-            text.add(f"const {self.element} x{row}_ = vector_[k_ + {row}];")
-        total = " + ".join(f"x{r}_ * source_[j_ + {r * self.b_inner}]" for r in range(rows))
-        text.add(
-            "for (long j_ = 0; j_ < n_end_ - n_begin_; j_++) {",
-            f"results_[j_] += {total};",
-            "}",
+            text.add(f"const {element} x{row} = a[{row}];")
+        text.add("long j = 0;", f"for (; j + {lanes} <= width; j += {lanes}) {{")
+        ahead = f"(const char *)(b + j) + {rows * self.b_inner * self.itemsize}"
+        for row in range(rows):
+            text.add(f"__builtin_prefetch({ahead} + {row * self.b_inner * self.itemsize});")
+        total = " + ".join(
+            f"x{r} * *(const {vector}u *)(b + j + {r * self.b_inner})" for r in range(rows)
         )
+        text.add(f"*({vector}u *)(c + j) += {total};", "}", "for (; j < width; j++) {")
+        total = " + ".join(f"x{r} * b[j + {r * self.b_inner}]" for r in range(rows))
+        text.add(f"c[j] += {total};", "}")
+        signature = (
+            f"@(const {element} *restrict a, const {element} *restrict b, "
+            f"{element} *restrict c, long width)"
+        )
+        return self.helpers.add(f"rows{rows}", _function(signature, text))
 
 
 class _Loops(_Form):

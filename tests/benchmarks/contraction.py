@@ -6,10 +6,12 @@ Run: python tests/benchmarks/contraction.py [name part ...]
 from __future__ import annotations
 
 import ctypes
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -174,19 +176,20 @@ def measure(case: Case, threads: int, schedule: Schedule | None, fused: bool) ->
     flops = 2 * contraction.sizes[0] * m * n * k
     times = max(1, int(1.5e8 / max(flops, 1e5)))
     ours, theirs = [], []
-    import threading
-
+    cores = sorted(os.sched_getaffinity(0))
     for _ in range(9):
+        reference()
         begin = time.perf_counter()
         for _ in range(times):
             reference()
         theirs.append((time.perf_counter() - begin) / times)
-        # Let PyTorch's pool fall asleep: two spinning pools slow each other down.
         if threads > 1:
+            # Let PyTorch's pool fall asleep: two spinning pools slow each other down.
             time.sleep(0.02)
             library.start()
-            worker = threading.Thread(target=library.worker)
+            worker = threading.Thread(target=_work, args=(library, cores[-1]))
             worker.start()
+            os.sched_setaffinity(0, cores[:1])
             library.drive(kernel, ctypes.c_long(threads), arguments, scratch, ctypes.c_long(1))
         begin = time.perf_counter()
         library.drive(kernel, ctypes.c_long(threads), arguments, scratch, ctypes.c_long(times))
@@ -194,8 +197,14 @@ def measure(case: Case, threads: int, schedule: Schedule | None, fused: bool) ->
         if threads > 1:
             library.stop()
             worker.join()
+            os.sched_setaffinity(0, cores)
     our_time = statistics.median(ours)
     return statistics.median(theirs) / our_time, flops / our_time / 1e9
+
+
+def _work(library: ctypes.CDLL, core: int) -> None:
+    os.sched_setaffinity(0, [core])
+    library.worker()
 
 
 def _relu(output: PlainOutput) -> Callable[[str, str, str, str], list[str]]:
