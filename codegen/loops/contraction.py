@@ -1,4 +1,4 @@
-"""Contractions out[b, m, n] = sum over k of A[b, m, k] * B[b, k, n]: their data and their schedules.
+"""Contractions out[b, m, n] = sum over k of A[b, m, k] * B[b, k, n]: data and schedules.
 
 In comes the affine form of a product summed over some axes (matrix products, convolutions and
 their gradients alike); out goes a ``Schedule``: orientation, register tile, what is packed, cache
@@ -211,9 +211,10 @@ def choose_schedule(
         return Schedule("vector", swap, lanes, panels=threads)
     if m * n * k <= 512 or n == 1:
         return Schedule("loops", swap)
-    stores = plain_output is not None and (
-        plain_output.row_stride if swap else plain_output.column_stride
-    ) == 1
+    stores = (
+        plain_output is not None
+        and (plain_output.row_stride if swap else plain_output.column_stride) == 1
+    )
     return _tiled(oriented, swap, width, threads, stores)
 
 
@@ -226,11 +227,9 @@ def candidates(
     if base.kind != "tiles":
         return
     k = contraction.sizes[3]
+    must_pack = _must_pack_a(contraction.transposed() if base.swap else contraction)
     for depth, pack_a in product((192, 256, 384), (True, False)):
-        oriented = contraction.transposed() if base.swap else contraction
-        other = replace(
-            base, depth=_balanced(k, depth, 4), pack_a=pack_a or _must_pack_a(oriented)
-        )
+        other = replace(base, depth=_balanced(k, depth, 4), pack_a=pack_a or must_pack)
         if other != base:
             yield other
 
@@ -272,7 +271,8 @@ def _should_pack_a(contraction: Contraction, tile_rows: int) -> bool:
     row_bytes = abs(a_spans(contraction.rows)[0].stride) * itemsize
     if inner.stride == 1:
         return tile_rows > 6 and k >= 64 and row_bytes > 0 and row_bytes % 2048 == 0
-    return k * abs(inner.stride) * itemsize > 128 << 10
+    inner_bytes = abs(inner.stride) * itemsize
+    return inner_bytes >= 2048 and k * inner_bytes > 128 << 10
 
 
 def _should_pack_b(contraction: Contraction, lanes: int, tile_rows: int) -> bool:

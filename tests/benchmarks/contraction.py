@@ -23,10 +23,11 @@ from codegen.dtype import float32
 from codegen.loops.contraction import Axis, Contraction, PlainOutput, Schedule, vector_bytes
 from codegen.render.contraction_c import RenderedContraction, render_contraction
 
-FLAGS = (
-    "-O2 -march=native -ftree-vectorize -fvect-cost-model=dynamic -fno-math-errno "
-    "-fno-trapping-math -ffp-contract=fast -fPIC -shared -nostdlib"
-).split()
+FLAGS = [
+    *("-O2", "-march=native", "-ftree-vectorize", "-fvect-cost-model=dynamic"),
+    *("-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"),
+    *("-fPIC", "-shared", "-nostdlib"),
+]
 if vector_bytes() == 64:
     FLAGS.append("-mprefer-vector-width=512")
 
@@ -148,12 +149,18 @@ CASES["conv 32x64x28x28 64"] = lambda: convolution(32, 64, 28, 64)
 CASES["conv 8x3x224x224 64"] = lambda: convolution(8, 3, 224, 64)
 
 
-
-def measure(case: Case, threads: int, schedule: Schedule | None, fused: bool) -> tuple[float, float]:
+def measure(
+    case: Case, threads: int, schedule: Schedule | None, fused: bool
+) -> tuple[float, float]:
     """PyTorch's median time over ours, and our GFLOP/s."""
     contraction, output, reference, a, b = case
     rendered = render_contraction(
-        contraction, "a", "b", _relu(output) if fused else None, threads, schedule,
+        contraction,
+        "a",
+        "b",
+        _relu(output) if fused else None,
+        threads,
+        schedule,
         None if fused else output,
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -37,10 +37,11 @@ pytestmark = [
     pytest.mark.compiler,
     pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc"),
 ]
-FLAGS = (
-    "-O2 -march=native -ftree-vectorize -fvect-cost-model=dynamic -fno-math-errno "
-    "-fno-trapping-math -ffp-contract=fast -fPIC -shared -nostdlib -Wall -Wno-unused"
-).split()
+FLAGS = [
+    *("-O2", "-march=native", "-ftree-vectorize", "-fvect-cost-model=dynamic"),
+    *("-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"),
+    *("-fPIC", "-shared", "-nostdlib", "-Wall", "-Wno-unused"),
+]
 if vector_bytes() == 64:
     FLAGS.append("-mprefer-vector-width=512")
 
@@ -233,9 +234,7 @@ def specs(draw: st.DrawFn) -> Spec:
         tuple(map(Axis, batch, a_strides, b_strides)),
         tuple(Axis(e, s, 0) for e, s in zip(rows, a_strides[len(batch) :], strict=False)),
         tuple(Axis(e, 0, s) for e, s in zip(columns, b_strides[len(batch) :], strict=False)),
-        tuple(
-            map(Axis, inner, a_strides[len(batch + rows) :], b_strides[len(batch + columns) :])
-        ),
+        tuple(map(Axis, inner, a_strides[len(batch + rows) :], b_strides[len(batch + columns) :])),
         dtype,
     )
     return Spec(
@@ -249,7 +248,7 @@ def specs(draw: st.DrawFn) -> Spec:
 
 @st.composite
 def outputs(draw: st.DrawFn, contraction: Contraction) -> PlainOutput:
-    batches, m, n, _ = contraction.sizes
+    _, m, n, _ = contraction.sizes
     offset, gap = draw(st.integers(0, 3)), draw(st.sampled_from([0, 0, 3]))
     layout = draw(st.sampled_from(["rows", "rows", "columns", "sparse"]))
     if layout == "columns":
