@@ -33,9 +33,10 @@ from codegen.loops.contraction import (
 )
 from codegen.render.contraction_c import render_contraction
 
+COMPILER = os.environ.get("CC", "gcc").split()
 pytestmark = [
     pytest.mark.compiler,
-    pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc"),
+    pytest.mark.skipif(not shutil.which(COMPILER[0]), reason="needs a C compiler"),
 ]
 FLAGS = [
     *("-O2", "-march=native", "-ftree-vectorize", "-fvect-cost-model=dynamic"),
@@ -50,7 +51,7 @@ GUARD = 77
 
 
 def fenced(size: int) -> np.ndarray:
-    """``size`` bytes that end at an inaccessible page (up to 63 bytes before, for alignment)."""
+    """``size`` bytes that end at an inaccessible page."""
     page = mmap.PAGESIZE
     length = -(-size // page) * page
     memory = mmap.mmap(-1, length + page)
@@ -68,7 +69,8 @@ class Spec:
     output: PlainOutput  # where results go, with or without an epilogue
     fused: bool
     threads: int
-    schedule_index: int = 0
+    candidate: int = 0  # which schedule, 0 the rule's own
+    width: int | None = None  # bytes of a vector, where not this processor's
 
 
 def extent_range(axes: tuple[Axis, ...], operand: str) -> tuple[int, int]:
@@ -115,10 +117,13 @@ def run_specs(specs: list[Spec], folder: Path) -> None:
         a = operand(contraction, "a", index)
         b = operand(contraction, "b", index + 1000)
         contraction = replace(contraction, a_offset=a[2], b_offset=b[2])
+        plain = None if spec.fused else spec.output
         schedule = None
-        if spec.schedule_index:
-            choices = list(candidates(contraction.normalized(), spec.threads, None))
-            schedule = choices[spec.schedule_index % len(choices)]
+        if spec.width:
+            schedule = choose_schedule(contraction.normalized(), spec.threads, plain, spec.width)
+        if spec.candidate:
+            choices = list(candidates(contraction.normalized(), spec.threads, plain))
+            schedule = choices[spec.candidate % len(choices)]
         rendered = render_contraction(
             contraction,
             "a",
@@ -126,7 +131,7 @@ def run_specs(specs: list[Spec], folder: Path) -> None:
             epilogue_into(spec.output) if spec.fused else None,
             spec.threads,
             schedule,
-            None if spec.fused else spec.output,
+            plain,
         )
         element = contraction.dtype.storage_c
         sources.append(
@@ -139,7 +144,7 @@ def run_specs(specs: list[Spec], folder: Path) -> None:
         prepared.append((spec, contraction, a, b, rendered.scratch_bytes))
     (folder / "k.c").write_text("".join(sources))
     library_path = folder / f"k{next(NUMBERS)}.so"
-    subprocess.run(["gcc", *FLAGS, "-o", str(library_path), str(folder / "k.c")], check=True)
+    subprocess.run([*COMPILER, *FLAGS, "-o", str(library_path), str(folder / "k.c")], check=True)
     library = ctypes.CDLL(str(library_path))
     for index, (spec, contraction, a, b, scratch_bytes) in enumerate(prepared):
         check(library[f"kernel{index}"], spec, contraction, a, b, scratch_bytes)
@@ -242,7 +247,8 @@ def specs(draw: st.DrawFn) -> Spec:
         draw(outputs(contraction)),
         draw(st.booleans()),
         draw(st.integers(1, 3)),
-        draw(st.integers(0, 3)),
+        draw(st.sampled_from([0, 0, 1, 4])),
+        draw(st.sampled_from([None, None, 32, 16])),
     )
 
 
