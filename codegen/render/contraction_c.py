@@ -164,10 +164,12 @@ class VectorProduct(Form):
             total = " + ".join(f"s{j}_{i}" for i in range(each))
             text.add(f"s{j}_0 = {total};")
         self._write_lane_sums(text, columns)
-        text.add(f"for (; k < {self.k}; k++) {{")
-        for j in range(columns):
-            text.add(f"t{j} += a[k] * b[{j * self.b_column} + k];")
-        text.add("}")
+        # No tail where there is none to do: gcc would warn about it.
+        if self.k % lanes:
+            text.add(f"for (; k < {self.k}; k++) {{")
+            for j in range(columns):
+                text.add(f"t{j} += a[k] * b[{j * self.b_column} + k];")
+            text.add("}")
         text.add(*(f"c[{j}] = t{j};" for j in range(columns)))
         signature = (
             f"@(const {element} *restrict a, const {element} *restrict b, {element} *restrict c)"
@@ -223,9 +225,10 @@ class VectorProduct(Form):
         total = " + ".join(
             f"x{r} * *(const {vector}u *)(b + j + {r * self.b_inner})" for r in range(rows)
         )
-        text.add(f"*({vector}u *)(c + j) += {total};", "}", "for (; j < width; j++) {")
-        total = " + ".join(f"x{r} * b[j + {r * self.b_inner}]" for r in range(rows))
-        text.add(f"c[j] += {total};", "}")
+        text.add(f"*({vector}u *)(c + j) += {total};", "}")
+        if self.n % lanes:
+            total = " + ".join(f"x{r} * b[j + {r * self.b_inner}]" for r in range(rows))
+            text.add("for (; j < width; j++) {", f"c[j] += {total};", "}")
         signature = (
             f"@(const {element} *restrict a, const {element} *restrict b, "
             f"{element} *restrict c, long width)"
