@@ -90,7 +90,7 @@ if TYPE_CHECKING:
 
 elif os.environ.get("LT_NN_DEV"):
     import torch
-    from torch import (  # noqa: F401
+    from torch import (
         Tensor,
         cat,
         channels_last,
@@ -112,8 +112,8 @@ elif os.environ.get("LT_NN_DEV"):
         where,
         zeros,
     )
-    from torch.linalg import qr, vector_norm  # noqa: F401
-    from torch.nn import functional  # noqa: F401
+    from torch.linalg import qr, vector_norm
+    from torch.nn import functional
 
     disabled_torch_function = torch._C._disabled_torch_function_impl
 

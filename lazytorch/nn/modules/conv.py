@@ -177,9 +177,7 @@ class _Conv(_ConvNd):
         if self.padding_mode != "zeros":
             input = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
             padding = (0,) * self._rank
-        return self._convolve(
-            input, weight, bias, self.stride, padding, self.dilation, self.groups
-        )
+        return self._convolve(input, weight, bias, self.stride, padding, self.dilation, self.groups)
 
     @staticmethod
     def _convolve(*args: Any) -> Tensor:

@@ -5,21 +5,20 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
-from lazytorch.nn._engine import Tensor, device, dtype, empty_like, no_grad
+from lazytorch.nn._engine import Tensor, empty_like, no_grad
 from lazytorch.nn.modules._hooks import *  # noqa: F403  PyTorch has these names here too
 from lazytorch.nn.modules._hooks import BackwardHooks, WrappedHook, add_hook, filtered, global_hooks
+from lazytorch.nn.modules._state import StateDict, _is_meta
+from lazytorch.nn.modules._to import parse_to
 from lazytorch.nn.modules.utils import indent_after_first, typename
 from lazytorch.nn.parameter import Buffer, Parameter
 from lazytorch.utils.hooks import RemovableHandle
 
 Self = TypeVar("Self", bound="Module")
 Hook = Callable[..., Any]
-
-# The key, after a module's prefix, under which a state_dict holds its get_extra_state().
-_EXTRA_STATE_KEY_SUFFIX = "_extra_state"
 
 _ORDERED_REGISTRIES = (
     "_backward_pre_hooks",
@@ -36,27 +35,6 @@ _ORDERED_REGISTRIES = (
 )
 
 
-class _KeyLists(NamedTuple):
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-
-_KeyLists.__name__ = "IncompatibleKeys"
-
-
-class _IncompatibleKeys(_KeyLists):
-    """What load_state_dict returns: the keys it missed, and those it could not place."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        if not self.missing_keys and not self.unexpected_keys:
-            return "<All keys matched successfully>"
-        return super().__repr__()
-
-    __str__ = __repr__
-
-
 def _forward_unimplemented(self: Any, *input: Any) -> None:
     """Stands in for `forward` until a subclass defines it."""
     raise NotImplementedError(
@@ -64,7 +42,7 @@ def _forward_unimplemented(self: Any, *input: Any) -> None:
     )
 
 
-class Module:
+class Module(StateDict):
     """Base of all layers and models.
 
     Parameters, buffers (see `register_buffer`) and modules that are assigned as attributes
@@ -87,7 +65,9 @@ class Module:
         if not self.call_super_init:
             start = f"{type(self).__name__}.__init__()"
             if kwargs:
-                raise TypeError(f"{start} got an unexpected keyword argument '{next(iter(kwargs))}'")
+                raise TypeError(
+                    f"{start} got an unexpected keyword argument '{next(iter(kwargs))}'"
+                )
             if args:
                 raise TypeError(
                     f"{start} takes 1 positional argument but {len(args) + 1} were given"
@@ -240,9 +220,7 @@ class Module:
             options.append(self._forward_hooks_always_called)
         return add_hook(self._forward_hooks, hook, prepend=prepend, options=tuple(options))
 
-    def register_full_backward_pre_hook(
-        self, hook: Hook, prepend: bool = False
-    ) -> RemovableHandle:
+    def register_full_backward_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
         """Run `hook(module, grad_output)` before this module's backward; it may replace those."""
         return add_hook(self._backward_pre_hooks, hook, prepend=prepend)
 
@@ -649,7 +627,7 @@ class Module:
 
         Integer parameters and buffers move, and keep their dtype.
         """
-        target_device, target_dtype, non_blocking, memory_format = _parse_to(args, kwargs)
+        target_device, target_dtype, non_blocking, memory_format = parse_to(args, kwargs)
         if target_dtype is not None:
             if not (target_dtype.is_floating_point or target_dtype.is_complex):
                 raise TypeError(
@@ -722,213 +700,6 @@ class Module:
         """Move the tree's tensors to memory that other processes can share."""
         return self._apply(lambda tensor: tensor.share_memory_())
 
-    # ------------------------------------------------------------------ saving and loading
-
-    def get_extra_state(self) -> Any:
-        """Override together with set_extra_state to keep more than tensors in the state_dict."""
-        raise RuntimeError(_unexpected_call("get_extra_state"))
-
-    def set_extra_state(self, state: Any) -> None:
-        """Take back what get_extra_state gave."""
-        raise RuntimeError(_unexpected_call("set_extra_state"))
-
-    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
-        for name, tensor in self._persistent_tensors():
-            destination[prefix + name] = tensor if keep_vars else tensor.detach()
-        if type(self).get_extra_state is not Module.get_extra_state:
-            destination[prefix + _EXTRA_STATE_KEY_SUFFIX] = self.get_extra_state()
-
-    def _persistent_tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """This module's own parameters and persistent buffers, in the order of a state_dict."""
-        for name, parameter in self._parameters.items():
-            if parameter is not None:
-                yield name, parameter
-        for name, buffer in self._buffers.items():
-            if buffer is not None and name not in self._non_persistent_buffers_set:
-                yield name, buffer
-
-    def state_dict(
-        self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False
-    ) -> Any:
-        """The tree's parameters and persistent buffers by dotted path, detached, not copied.
-
-        The OrderedDict has an attribute `_metadata` with each module's version.
-        """
-        if args:
-            warnings.warn(
-                "Positional args are being deprecated, use kwargs instead. Refer to "
-                "https://pytorch.org/docs/main/generated/torch.nn.Module.html"
-                "#torch.nn.Module.state_dict for details.",
-                FutureWarning,
-                stacklevel=2,
-            )
-            destination = args[0] if destination is None else destination
-            prefix = args[1] if len(args) > 1 and prefix == "" else prefix
-            keep_vars = args[2] if len(args) > 2 and keep_vars is False else keep_vars
-        if destination is None:
-            destination = OrderedDict()
-            destination._metadata = OrderedDict()
-        local_metadata = {"version": self._version}
-        if hasattr(destination, "_metadata"):
-            destination._metadata[prefix[:-1]] = local_metadata
-        for hook in self._state_dict_pre_hooks.values():
-            hook(self, prefix, keep_vars)
-        self._save_to_state_dict(destination, prefix, keep_vars)
-        for name, module in self._modules.items():
-            if module is not None:
-                module.state_dict(
-                    destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars
-                )
-        for hook in self._state_dict_hooks.values():
-            answer = hook(self, destination, prefix, local_metadata)
-            if answer is None:
-                continue
-            if getattr(hook, "_from_public_api", False):
-                raise RuntimeError("state_dict post-hook must return None")
-            destination = answer
-        return destination
-
-    def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> _IncompatibleKeys:
-        """Copy a state_dict into the tree, or with `assign` put its tensors in place of ours.
-
-        Returns the missing and unexpected keys; when strict, any of them is a RuntimeError.
-        """
-        if not isinstance(state_dict, Mapping):
-            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
-        missing: list[str] = []
-        unexpected: list[str] = []
-        errors: list[str] = []
-        metadata = getattr(state_dict, "_metadata", None)
-        # Modules may change the dictionary while they load; the caller's own stays as it was.
-        copied: Any = OrderedDict(state_dict)
-        if metadata is not None:
-            copied._metadata = metadata
-
-        def load(module: Module, state: Any, prefix: str) -> None:
-            local_metadata = {} if metadata is None else metadata.get(prefix[:-1], {})
-            if assign:
-                local_metadata["assign_to_params_buffers"] = assign
-            module._load_from_state_dict(
-                state, prefix, local_metadata, True, missing, unexpected, errors
-            )
-            for name, child in module._modules.items():
-                if child is not None:
-                    below = f"{prefix}{name}."
-                    load(child, {k: v for k, v in state.items() if k.startswith(below)}, below)
-            keys = _IncompatibleKeys(missing, unexpected)
-            for hook in module._load_state_dict_post_hooks.values():
-                if hook(module, keys) is not None:
-                    raise AssertionError(
-                        "Hooks registered with ``register_load_state_dict_post_hook`` are not "
-                        "expected to return new values, if incompatible_keys need to be "
-                        "modified, it should be done inplace."
-                    )
-
-        load(self, copied, "")
-        if strict:
-            # The missing keys are told first.
-            for kind, keys in (("Unexpected", unexpected), ("Missing", missing)):
-                if keys:
-                    listed = ", ".join(f'"{key}"' for key in keys)
-                    errors.insert(0, f"{kind} key(s) in state_dict: {listed}. ")
-        if errors:
-            told = "\n\t".join(errors)
-            raise RuntimeError(
-                f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{told}"
-            )
-        return _IncompatibleKeys(missing, unexpected)
-
-    def _load_from_state_dict(
-        self,
-        state_dict: Any,
-        prefix: str,
-        local_metadata: dict[str, Any],
-        strict: bool,
-        missing_keys: list[str],
-        unexpected_keys: list[str],
-        error_msgs: list[str],
-    ) -> None:
-        """Load this module's own tensors, not its children's; a subclass may convert first."""
-        for hook in self._load_state_dict_pre_hooks.values():
-            hook(
-                state_dict,
-                prefix,
-                local_metadata,
-                strict,
-                missing_keys,
-                unexpected_keys,
-                error_msgs,
-            )
-        assign = local_metadata.get("assign_to_params_buffers", False)
-        own = dict(self._persistent_tensors())
-        for name, tensor in own.items():
-            key = prefix + name
-            if key in state_dict:
-                error = self._load_tensor(name, key, tensor, state_dict[key], assign)
-                if error is not None:
-                    error_msgs.append(error)
-            elif strict:
-                missing_keys.append(key)
-        extra_key = prefix + _EXTRA_STATE_KEY_SUFFIX
-        wants_extra = type(self).set_extra_state is not Module.set_extra_state
-        if wants_extra and extra_key in state_dict:
-            self.set_extra_state(state_dict[extra_key])
-        elif strict and wants_extra:
-            missing_keys.append(extra_key)
-        elif strict and extra_key in state_dict:
-            unexpected_keys.append(extra_key)
-        if strict:
-            for key in state_dict:
-                if key.startswith(prefix) and key != extra_key:
-                    name, dot, _ = key[len(prefix) :].partition(".")
-                    if name not in (self._modules if dot else own):
-                        unexpected_keys.append(key)
-
-    def _load_tensor(
-        self, name: str, key: str, tensor: Tensor, source: Any, assign: bool
-    ) -> str | None:
-        """Copy or assign one entry of a state_dict; return what is wrong with it, if anything."""
-        if not isinstance(source, Tensor):
-            return (
-                f'While copying the parameter named "{key}", expected torch.Tensor or '
-                f"Tensor-like object from checkpoint but received {type(source)}"
-            )
-        # Files from PyTorch 0.3 hold scalars as tensors of one element.
-        if len(tensor.shape) == 0 and len(source.shape) == 1 and source.shape[0] == 1:
-            source = source[0]
-        if source.shape != tensor.shape:
-            return (
-                f"size mismatch for {key}: copying a param with shape {source.shape} from "
-                f"checkpoint, the shape in current model is {tensor.shape}."
-            )
-        if _is_meta(tensor) and not _is_meta(source) and not assign:
-            warnings.warn(
-                f"for {key}: copying from a non-meta parameter in the checkpoint to a meta "
-                "parameter in the current model, which is a no-op. (Did you mean to pass "
-                "`assign=True` to assign items in the state dictionary to their corresponding key "
-                "in the module instead of copying them in place?)",
-                stacklevel=4,
-            )
-        try:
-            with no_grad():
-                if not assign:
-                    tensor.copy_(source)
-                elif not isinstance(tensor, Parameter):
-                    setattr(self, name, source)
-                elif isinstance(source, Parameter):
-                    setattr(self, name, source.requires_grad_(tensor.requires_grad))
-                else:
-                    setattr(self, name, Parameter(source, tensor.requires_grad))
-        except Exception as error:
-            return (
-                f'While copying the parameter named "{key}", whose dimensions in the model are '
-                f"{tensor.size()} and whose dimensions in the checkpoint are {source.size()}, "
-                f"an exception occurred : {error.args}."
-            )
-        return None
-
     # ------------------------------------------------------------------ printing
 
     def _get_name(self) -> str:
@@ -959,10 +730,6 @@ def _joined(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
 
 
-def _is_meta(tensor: Tensor) -> bool:
-    return bool(tensor.device.type == "meta")
-
-
 def _holds(tensor: Tensor, converted: Tensor) -> bool:
     """Whether `tensor.data = converted` is possible: not between real tensors and meta ones."""
     return _is_meta(tensor) == _is_meta(converted)
@@ -971,60 +738,3 @@ def _holds(tensor: Tensor, converted: Tensor) -> bool:
 def _floating_as(method: str, tensor: Tensor) -> Tensor:
     converted: Tensor = getattr(tensor, method)() if tensor.is_floating_point() else tensor
     return converted
-
-
-def _unexpected_call(method: str) -> str:
-    return (
-        f"Reached a code path in Module.{method}() that should never be called. Please file an "
-        "issue at https://github.com/pytorch/pytorch/issues/new?template=bug-report.yml "
-        "to report this bug."
-    )
-
-
-_TO_FORMS = """
- * (torch.device device = None, torch.dtype dtype = None, bool non_blocking = False, \
-bool copy = False, *, torch.memory_format memory_format = None)
- * (torch.dtype dtype, bool non_blocking = False, bool copy = False, *, \
-torch.memory_format memory_format = None)
- * (Tensor tensor, bool non_blocking = False, bool copy = False, *, \
-torch.memory_format memory_format = None)
-"""
-
-
-def _parse_to(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, bool, Any]:
-    """The arguments of `Module.to` as (device, dtype, non_blocking, memory_format)."""
-    names: tuple[str, ...] = ("device", "dtype", "non_blocking", "copy")
-    if (args and isinstance(args[0], Tensor)) or "tensor" in kwargs:
-        names = ("tensor", "non_blocking", "copy")
-    elif args and isinstance(args[0], dtype):
-        names = ("dtype", "non_blocking", "copy")
-    given = {**dict(zip(names, args, strict=False)), **kwargs}
-    accepted: dict[str, Any] = {
-        "tensor": Tensor,
-        "device": (str, int, float, device, type(None)),
-        "dtype": (dtype, type(None)),
-        "non_blocking": bool,
-        "copy": bool,
-        "memory_format": object,
-    }
-    ill_formed = len(args) > len(names) or any(
-        name not in (*names, "memory_format") or not isinstance(value, accepted[name])
-        for name, value in given.items()
-    )
-    if ill_formed:
-        told = ", ".join(typename(type(value)) for value in args)
-        if kwargs:
-            told += ", " if told else ""
-            told += "".join(f"{name}={typename(type(v))}, " for name, v in kwargs.items())
-        raise TypeError(
-            f"to() received an invalid combination of arguments - got ({told}), "
-            f"but expected one of:{_TO_FORMS}"
-        )
-    if given.get("copy"):
-        raise RuntimeError(".to() does not accept copy argument")
-    source = given.get("tensor")
-    if source is not None:
-        target_device, target_dtype = source.device, source.dtype
-    else:
-        target_device, target_dtype = given.get("device"), given.get("dtype")
-    return target_device, target_dtype, given.get("non_blocking", False), given.get("memory_format")
