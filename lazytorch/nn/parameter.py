@@ -47,9 +47,7 @@ class Parameter(Tensor):
 
 def _rebuild_parameter(data: Tensor, requires_grad: bool, backward_hooks: Any) -> Parameter:
     """Make a parameter again from its pickle."""
-    parameter = Parameter(data, requires_grad)
-    parameter._backward_hooks = backward_hooks
-    return parameter
+    return Parameter(data, requires_grad)
 
 
 def _rebuild_parameter_with_state(

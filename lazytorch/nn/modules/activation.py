@@ -106,7 +106,7 @@ class ReLU(_InPlace):
 
 
 class SELU(_InPlace):
-    """scale * (max(0, x) + min(0, alpha * (exp(x) - 1))), with constants that keep mean 0, variance 1: (*) to (*)."""
+    """scale * ELU(x), with constants that keep mean 0 and variance 1: (*) to (*)."""
 
     def forward(self, input: Tensor) -> Tensor:
         return F.selu(input, self.inplace)
@@ -204,7 +204,10 @@ class Threshold(_Shown):
 
 
 class RReLU(_Shown):
-    """max(0, x) + a * min(0, x), with a drawn from [lower, upper] in training, their mean in evaluation: (*) to (*)."""
+    """max(0, x) + a * min(0, x): (*) to (*).
+
+    In training a is drawn for each element from [lower, upper]; in evaluation it is their mean.
+    """
 
     _shown = ("lower", "upper")
 
@@ -223,7 +226,7 @@ class RReLU(_Shown):
 class Hardtanh(_Shown):
     """min(max(x, min_val), max_val): (*) to (*)."""
 
-    _shown = ("min_val", "max_val")
+    _shown: ClassVar[tuple[str, ...]] = ("min_val", "max_val")
 
     def __init__(
         self,
@@ -346,7 +349,7 @@ class Softplus(_Shown):
 
 
 class GLU(_Shown):
-    """a * sigmoid(b), where a and b are the halves of the input along `dim`: (*) to half of `dim`."""
+    """a * sigmoid(b), with a and b the halves of the input along `dim`, which is halved."""
 
     _shown = ("dim",)
 

@@ -146,7 +146,8 @@ class Sequential(_ModuleSequence):
 
     def __imul__(self: Self, other: int) -> Self:
         self._check_factor(other)
-        return self.extend(list(self) * (other - 1))
+        self.extend(list(self) * (other - 1))
+        return self
 
     def _check_factor(self, other: Any) -> None:
         if not isinstance(other, int):
@@ -192,7 +193,8 @@ class ModuleList(_ModuleSequence):
         return ModuleList([*self, *other])
 
     def __iadd__(self: Self, modules: Iterable[Module]) -> Self:
-        return self.extend(modules)
+        self.extend(modules)
+        return self
 
     def __repr__(self) -> str:
         """Equal neighbours are printed once, as in `(0-5): 6 x Linear(...)`."""
@@ -348,7 +350,8 @@ class ParameterList(_Numbered):
         return self
 
     def __iadd__(self: Self, parameters: Iterable[Any]) -> Self:
-        return self.extend(parameters)
+        self.extend(parameters)
+        return self
 
     def extra_repr(self) -> str:
         return "\n".join(
@@ -432,7 +435,7 @@ class ParameterDict(Module):
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value under `key`, or `default`."""
-        return self[key] if key in self else default
+        return self[key] if key in self._keys else default
 
     def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
         """A new ParameterDict with `default` under each of the keys."""

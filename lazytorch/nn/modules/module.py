@@ -172,7 +172,7 @@ class Module(StateDict):
     def _run_always_called_hooks(
         self, called: set[int], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
     ) -> None:
-        """After a failure, run the always_call hooks that have not run; their errors are warnings."""
+        """After a failure, run the always_call hooks left over; their errors become warnings."""
         for number, hook, with_kwargs, always in self._forward_hooks_in_order():
             if not always or number in called:
                 continue
@@ -657,8 +657,8 @@ class Module(StateDict):
                 if str(error) != "Cannot copy out of meta tensor; no data!":
                     raise
                 raise NotImplementedError(
-                    f"{error} Please use torch.nn.Module.to_empty() instead of torch.nn.Module.to() "
-                    f"when moving module from meta to a different device."
+                    f"{error} Please use torch.nn.Module.to_empty() instead of "
+                    "torch.nn.Module.to() when moving module from meta to a different device."
                 ) from None
             return converted
 
