@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from lazytorch.nn._engine import Tensor
@@ -11,6 +11,22 @@ from lazytorch.nn._engine import Tensor
 def repeat_to(size: Any, count: int) -> tuple[Any, ...]:
     """A number becomes `count` copies of itself; what is a sequence already is kept as a tuple."""
     return tuple(size) if isinstance(size, Iterable) else (size,) * count
+
+
+def _ntuple(count: int, name: str = "parse") -> Callable[[Any], tuple[Any, ...]]:
+    """`repeat_to` for one count: the form in which programs import it from PyTorch."""
+
+    def parse(size: Any) -> tuple[Any, ...]:
+        return repeat_to(size, count)
+
+    parse.__name__ = name
+    return parse
+
+
+_single = _ntuple(1, "_single")
+_pair = _ntuple(2, "_pair")
+_triple = _ntuple(3, "_triple")
+_quadruple = _ntuple(4, "_quadruple")
 
 
 def indent_after_first(text: str, spaces: int = 2) -> str:
