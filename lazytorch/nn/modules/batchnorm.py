@@ -96,7 +96,7 @@ class _NormBase(Module):
     ) -> None:
         key = prefix + "num_batches_tracked"
         if (
-            local_metadata.get("version", 1) < 2
+            (local_metadata.get("version") or 1) < 2
             and self.track_running_stats
             and key not in state_dict
         ):
