@@ -4,7 +4,6 @@ import copy
 import inspect
 import pickle
 import re
-import timeit
 import warnings
 from collections import OrderedDict
 
@@ -15,7 +14,10 @@ try:
     from lazytorch import nn
     from lazytorch.nn import _engine
 except ImportError as error:
-    pytest.skip(f"lazytorch.nn does not import: {error}", allow_module_level=True)
+    # Only until nn is joined to the engine; any other failure to import is a failure.
+    if "LT_NN_DEV" not in str(error):
+        raise
+    pytest.skip(str(error), allow_module_level=True)
 
 pytestmark = pytest.mark.pytorch
 
@@ -951,11 +953,3 @@ def test_parameters_and_vectors():
 def test_call_without_hooks_takes_the_short_way(monkeypatch):
     monkeypatch.setattr(nn.Module, "_call_with_hooks", None)
     assert nn.Identity()(3) == 3
-
-
-if __name__ == "__main__":
-    for label_, module in (("lazytorch", nn.Identity()), ("PyTorch", torch.nn.Identity())):
-        calls = 200_000
-        cost = min(timeit.repeat(lambda m=module: m(1), number=calls, repeat=5)) / calls
-        plain = min(timeit.repeat(lambda m=module: m.forward(1), number=calls, repeat=5)) / calls
-        print(f"{label_}: a call costs {1e6 * (cost - plain):.2f} µs over forward")
