@@ -1,0 +1,1 @@
+"""Helpers around tensors and modules, under the names of ``torch.utils``."""
