@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import gc
 import multiprocessing
 import os
@@ -302,7 +303,10 @@ def test_wrong_length_of_an_iterable_dataset_warns() -> None:
         list(loader)
 
 
-@pytest.mark.parametrize("method", ["spawn", multiprocessing.get_context("forkserver")])
+@pytest.mark.parametrize(
+    "method",
+    ["spawn", pytest.param(multiprocessing.get_context("forkserver"), marks=pytest.mark.slow)],
+)
 def test_other_start_methods(method: Any) -> None:
     data = ours.TensorDataset(torch.arange(6), torch.randn(6, 2))
     loader = ours.DataLoader(data, 4, num_workers=1, multiprocessing_context=method)
@@ -321,7 +325,7 @@ def test_batches_from_workers_are_private_and_writable() -> None:
 
 def test_results_out_of_order() -> None:
     def act(index: int) -> int:
-        time.sleep(0.3 if index == 0 else 0)
+        time.sleep(0.15 if index == 0 else 0)
         return index
 
     loader = ours.DataLoader(Row(act), num_workers=2, in_order=False)
@@ -341,6 +345,8 @@ def test_persistent_workers_live_on() -> None:
             if epoch == 2:
                 break
     assert len(set(processes)) == 2 and len(processes) == 13
+    del loader
+    assert multiprocessing.active_children() == []
     stream = ours.DataLoader(Stream(6), num_workers=2, persistent_workers=True)
     for _ in range(3):
         assert sorted(int(batch) for batch in stream) == list(range(6))
@@ -429,8 +435,8 @@ def test_a_worker_that_dies_raises(death: Any, persistent: bool) -> None:
 
 
 def test_timeout() -> None:
-    loader = ours.DataLoader(Row(lambda index: time.sleep(0.6)), None, num_workers=1, timeout=0.2)
-    with pytest.raises(RuntimeError, match=r"DataLoader timed out after 0\.2 seconds"):
+    loader = ours.DataLoader(Row(lambda index: time.sleep(0.3)), None, num_workers=1, timeout=0.1)
+    with pytest.raises(RuntimeError, match=r"DataLoader timed out after 0\.1 seconds"):
         list(loader)
 
 
@@ -474,25 +480,33 @@ def is_alive(pid: int) -> bool:
     return state != "Z"
 
 
-@pytest.mark.parametrize("ending", ["exit", signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
-def test_workers_end_with_their_parent(ending: Any, tmp_path: Path) -> None:
+def test_workers_end_with_their_parent(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    root = Path(__file__).parents[2]
-    parent = subprocess.Popen(
-        [sys.executable, str(script), "exit" if ending == "exit" else "wait"],
-        env={**os.environ, "PYTHONPATH": str(root)},
+    endings = [None, signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
+    with contextlib.ExitStack() as stack:
+        parents = [stack.enter_context(start_parent(script, ending)) for ending in endings]
+        for parent, ending in zip(parents, endings, strict=True):
+            check_ending(parent, ending)
+
+
+def start_parent(script: Path, ending: signal.Signals | None) -> Any:
+    return subprocess.Popen(
+        [sys.executable, str(script), "wait" if ending else "exit"],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
-    assert parent.stdout is not None and parent.stderr is not None
+
+
+def check_ending(parent: Any, ending: signal.Signals | None) -> None:
     workers = [int(word) for word in parent.stdout.readline().split()]
     assert len(workers) == 2
     if ending == signal.SIGINT:
         os.killpg(parent.pid, ending)  # As Ctrl-C does.
-    elif ending != "exit":
+    elif ending:
         parent.send_signal(ending)
     parent.wait(10)
     deadline = time.monotonic() + 8
@@ -502,8 +516,6 @@ def test_workers_end_with_their_parent(ending: Any, tmp_path: Path) -> None:
     errors = parent.stderr.read()
     assert "leaked" not in errors
     assert errors.count("Traceback") == (1 if ending == signal.SIGINT else 0), errors
-    parent.stdout.close()
-    parent.stderr.close()
 
 
 # ---------------------------------------------------------------------------- arguments

@@ -179,16 +179,18 @@ class _Iterator:
                 "pinned memory won't be used.",
                 stacklevel=4,
             )
-        self._loader_begins(loader)
+        self._dataset = loader.dataset
+        self._num_workers = loader.num_workers
+        self._start_epoch(loader)
 
-    def _loader_begins(self, loader: DataLoader[Any]) -> None:
+    def _start_epoch(self, loader: DataLoader[Any]) -> None:
         self._index_sampler = loader._index_sampler
         self._indices = iter(self._index_sampler)
         # Drawn in every epoch and before the sampler draws, as PyTorch does: the order of a
         # shuffled epoch depends on it.
         self._base_seed = engine.random_seed(loader.generator)
         self._count = 0
-        self._loader = loader
+        self._reported_length = loader._reported_length
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -199,20 +201,20 @@ class _Iterator:
     def __next__(self) -> Any:
         batch = self._next_batch()
         self._count += 1
-        reported = self._loader._reported_length
-        if reported is not None and self._count > reported:
-            self._warn_of_wrong_length(reported)
+        if self._reported_length is not None and self._count > self._reported_length:
+            self._warn_of_wrong_length()
         return batch
 
     def _next_batch(self) -> Any:
         raise NotImplementedError
 
-    def _warn_of_wrong_length(self, reported: int) -> None:
+    def _warn_of_wrong_length(self) -> None:
         message = (
-            f"Length of IterableDataset {self._loader.dataset} was reported to be {reported}"
+            f"Length of IterableDataset {self._dataset} was reported to be "
+            f"{self._reported_length}"
             f"(when accessing len(dataloader)), but {self._count} samples have been fetched. "
         )
-        if self._loader.num_workers:
+        if self._num_workers:
             message += (
                 "For multiprocessing data-loading, this could be caused by not properly "
                 "configuring the IterableDataset replica at each worker. Please see "
@@ -245,6 +247,11 @@ class _WorkersIterator(_Iterator):
             loader.worker_init_fn,
             loader.multiprocessing_context or multiprocessing.get_context(),
         )
+        # The loader itself is not kept: with persistent workers it keeps the iterator.
+        self._prefetched = (loader.prefetch_factor or 0) * loader.num_workers
+        self._in_order = loader.in_order
+        self._timeout = loader.timeout or None
+        self._persistent = loader.persistent_workers
         # Runs when the iterator is collected and at the interpreter's exit, whichever is first.
         self._close = weakref.finalize(self, self._pool.close)
         self._epoch = 0
@@ -256,10 +263,10 @@ class _WorkersIterator(_Iterator):
 
     def start_over(self, loader: DataLoader[Any]) -> None:
         """Begin another epoch with the same workers."""
-        self._loader_begins(loader)
+        self._start_epoch(loader)
         self._epoch += 1
         try:
-            for worker_id in range(loader.num_workers):
+            for worker_id in range(self._num_workers):
                 self._pool.send(worker_id, NewEpoch(self._epoch))
             self._begin()
         except BaseException:
@@ -267,14 +274,13 @@ class _WorkersIterator(_Iterator):
             raise
 
     def _begin(self) -> None:
-        loader = self._loader
         self._next_task = 0  # The number of the next task to hand out.
         self._next_result = 0  # The number of the task whose batch comes next.
         self._owners: dict[int, int] = {}  # Task to worker, until its batch has been given.
         self._arrived: dict[int, Any] = {}
-        self._active = [True] * loader.num_workers
-        self._turn = itertools.cycle(range(loader.num_workers))
-        for _ in range((loader.prefetch_factor or 0) * loader.num_workers):
+        self._active = [True] * self._num_workers
+        self._turn = itertools.cycle(range(self._num_workers))
+        for _ in range(self._prefetched):
             self._hand_out()
 
     def _hand_out(self) -> None:
@@ -286,7 +292,7 @@ class _WorkersIterator(_Iterator):
         except StopIteration:
             return
         worker_id = next(worker for worker in self._turn if self._active[worker])
-        if not self._loader.in_order:
+        if not self._in_order:
             # The least busy one; among equals, the one whose turn it is.
             busy = [0] * len(self._active)
             for owner in self._owners.values():
@@ -311,7 +317,7 @@ class _WorkersIterator(_Iterator):
             self._close()
             raise
         if number is None:
-            if not self._loader.persistent_workers:
+            if not self._persistent:
                 self._close()
             raise StopIteration
         if isinstance(data, Failure):
@@ -326,12 +332,12 @@ class _WorkersIterator(_Iterator):
                 return number
             if not self._owners:
                 return None
-            worker_id, result = self._pool.receive(self._loader.timeout or None)
+            worker_id, result = self._pool.receive(self._timeout)
             self._take(worker_id, result)
         return None
 
     def _ready_task(self) -> int | None:
-        if not self._loader.in_order:
+        if not self._in_order:
             return next(iter(self._arrived), None)
         # Tasks that went to a worker after its samples had ended are passed over.
         while self._next_result < self._next_task and self._next_result not in self._owners:

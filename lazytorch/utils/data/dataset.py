@@ -166,17 +166,18 @@ class Subset(Dataset[T]):
         return self.dataset[self.indices[index]]
 
     def __getitems__(self, indices: list[int]) -> list[T]:
-        return fetch_samples(self.dataset, [self.indices[index] for index in indices])
+        samples: list[T] = fetch_samples(self.dataset, [self.indices[i] for i in indices])
+        return samples
 
     def __len__(self) -> int:
         return len(self.indices)
 
 
-def fetch_samples(dataset: Any, indices: Sequence[int]) -> list[Any]:
-    """The samples at ``indices``, at once where the dataset can."""
+def fetch_samples(dataset: Any, indices: Sequence[int]) -> Any:
+    """The samples at ``indices``: a list, or what the dataset's ``__getitems__`` gives."""
     at_once = getattr(dataset, "__getitems__", None)
     if at_once:
-        return list(at_once(indices))
+        return at_once(indices)
     return [dataset[index] for index in indices]
 
 
