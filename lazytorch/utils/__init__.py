@@ -1,1 +1,1 @@
-"""Helpers that stand beside the engine: hooks, data, checkpointing."""
+"""Helpers around training: data loading, hooks, and the like."""
