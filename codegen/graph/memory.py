@@ -36,7 +36,9 @@ def plan_memory(fusion: Fusion, outputs: Sequence[Node]) -> MemoryPlan:
             home[node] = node
             if cluster.kind in ("write", "scatter"):
                 base = node.inputs[0]
-                if _may_overwrite(base, cluster, fixed, last_read, home):
+                if not _reads_base(node, fusion) and _may_overwrite(
+                    base, cluster, fixed, last_read, home
+                ):
                     home[node] = home[base]
                 else:
                     copies.add(node)
@@ -54,6 +56,20 @@ def _last_reads(fusion: Fusion) -> dict[Node, int]:
             for read in fusion.reads[node]:
                 last[read.source] = max(last.get(read.source, -1), cluster.number)
     return last
+
+
+def _reads_base(node: Node, fusion: Fusion) -> bool:
+    """Whether what a write puts into its base is computed from the base itself."""
+    base, *sources = node.inputs
+    seen = set(sources)
+    while sources:
+        source = sources.pop()
+        if source is base:
+            return True
+        if source not in fusion.anchors:
+            sources.extend([i for i in source.inputs if i not in seen])
+            seen.update(source.inputs)
+    return False
 
 
 def _may_overwrite(
