@@ -50,7 +50,10 @@ def _to_bool(inputs: tuple[Node, ...]) -> TensorType:
 def _reference(function: Callable[..., Any]) -> Callable[..., Array]:
     def apply(type_: TensorType, arrays: Sequence[Array]) -> Array:
         with np.errstate(all="ignore"):
-            return np.asarray(function(*arrays)).astype(interpreted_dtype(type_), copy=False)
+            result = np.asarray(function(*arrays)).astype(interpreted_dtype(type_), copy=False)
+            if type_.dtype is dt.bfloat16:
+                return special_reference.round_to_bfloat16(result)
+            return result
 
     return apply
 
@@ -180,7 +183,7 @@ MAXIMUM = _elementwise(
     "maximum",
     2,
     np.maximum,
-    lambda out, g, x, y: _shared_at_ties(g, x, y, gt),
+    lambda out, g, x, y: _shared_at_ties(g, x, y, lt, gt),
     "({0} > {1} || {0} != {0} ? {0} : {1})",
     kinds="fi",
 )
@@ -188,7 +191,7 @@ MINIMUM = _elementwise(
     "minimum",
     2,
     np.minimum,
-    lambda out, g, x, y: _shared_at_ties(g, x, y, lt),
+    lambda out, g, x, y: _shared_at_ties(g, x, y, gt, lt),
     "({0} < {1} || {0} != {0} ? {0} : {1})",
     kinds="fi",
 )
@@ -201,6 +204,9 @@ FLOOR_DIVIDE = _elementwise(
     kinds="fi",
     low=1,
     high=9,
+)
+TRUNC_DIVIDE = _elementwise(
+    "trunc_divide", 2, special_reference.trunc_divide, None, cost=8, kinds="i", low=1, high=9
 )
 REMAINDER = _elementwise(
     "remainder",
@@ -215,7 +221,7 @@ REMAINDER = _elementwise(
 FMOD = _elementwise(
     "fmod",
     2,
-    np.fmod,
+    special_reference.fmod,
     lambda out, g, x, y: (g, neg(mul(g, trunc(div(x, y))))),
     cost=8,
     kinds="fi",
@@ -225,14 +231,15 @@ FMOD = _elementwise(
 
 
 def _shared_at_ties(
-    g: Node, x: Node, y: Node, wins: Callable[[Node, Node], Node]
+    g: Node,
+    x: Node,
+    y: Node,
+    x_loses: Callable[[Node, Node], Node],
+    y_loses: Callable[[Node, Node], Node],
 ) -> tuple[Node, Node]:
-    half, none = mul(g, full_like(g, 0.5)), full_like(g, 0)
-    tie = eq(x, y)
-    return (
-        where(tie, half, where(wins(x, y), g, none)),
-        where(tie, half, where(wins(y, x), g, none)),
-    )
+    none = full_like(g, 0)
+    shared = where(eq(x, y), mul(g, full_like(g, 0.5)), g)
+    return where(x_loses(x, y), none, shared), where(y_loses(x, y), none, shared)
 
 
 # ---- powers, exponentials, trigonometry ------------------------------------------------------
@@ -251,7 +258,9 @@ def _c(value: float) -> Callable[[Node], Node]:
 
 
 _one = _c(1)
-POW = _elementwise("pow", 2, np.power, _pow_gradient, cost=40, kinds="f", low=0.1)
+POW = _elementwise(
+    "pow", 2, special_reference.power, _pow_gradient, cost=40, kinds="fi", low=0.1
+)
 SQRT = _elementwise(
     "sqrt",
     1,
@@ -395,7 +404,61 @@ LGAMMA = _elementwise(
     low=0.1,
     high=5,
 )
-DIGAMMA = _elementwise("digamma", 1, special_reference.digamma, None, cost=60, low=0.1, high=5)
+DIGAMMA = _elementwise(
+    "digamma",
+    1,
+    special_reference.digamma,
+    lambda out, g, x: (mul(g, trigamma(x)),),
+    cost=60,
+    low=0.1,
+    high=5,
+)
+
+
+def trigamma(x: Node) -> Node:
+    """The derivative of digamma: recurrence by six, the asymptotic series (Abramowitz & Stegun
+    6.4.12), and for x < 0.5 the reflection pi^2 / sin^2(pi x) - trigamma(1 - x)."""
+    one = full_like(x, 1)
+    reflected = lt(x, full_like(x, 0.5))
+    z = where(reflected, sub(one, x), x)
+    total = full_like(x, 0)
+    for _ in range(6):
+        total = add(total, div(one, mul(z, z)))
+        z = add(z, one)
+    w = div(one, mul(z, z))
+    series = full_like(x, 0)
+    for coefficient in (5 / 66, -1 / 30, 1 / 42, -1 / 30, 1 / 6):
+        series = mul(w, add(full_like(x, coefficient), series))
+    total = add(total, div(add(add(one, div(full_like(x, 0.5), z)), series), z))
+    sine = sin(mul(full_like(x, math.pi), x))
+    mirrored = sub(div(full_like(x, math.pi**2), mul(sine, sine)), total)
+    return where(reflected, mirrored, total)
+
+
+HYPOT = _elementwise(
+    "hypot",
+    2,
+    np.hypot,
+    lambda out, g, x, y: (mul(g, div(x, out)), mul(g, div(y, out))),
+    cost=12,
+    low=0.1,
+)
+LOGADDEXP = _elementwise(
+    "logaddexp",
+    2,
+    np.logaddexp,
+    lambda out, g, x, y: (mul(g, sigmoid(sub(x, y))), mul(g, sigmoid(sub(y, x)))),
+    cost=40,
+)
+COPYSIGN = _elementwise(
+    "copysign",
+    2,
+    np.copysign,
+    lambda out, g, x, y: (mul(g, mul(sign(x), sign(out))), full_like(y, 0)),
+    cost=2,
+)
+NEXTAFTER = _elementwise("nextafter", 2, np.nextafter, None, cost=6)
+GCD = _elementwise("gcd", 2, np.gcd, None, cost=60, kinds="i", low=-9, high=9)
 
 # ---- rounding -----------------------------------------------------------------------------
 
@@ -436,19 +499,29 @@ NOT = _elementwise(
     lambda c: "(!{0})" if c == "_Bool" else "(~{0})",
     kinds="ib",
 )
+
+
+def _shift(symbol: str, beyond: str) -> Callable[[str], str]:
+    """Shifts by a negative number or by the width and more, which C leaves undefined, as PyTorch's."""
+
+    def spelling(ctype: str) -> str:
+        bits = _BITS[ctype]
+        shifted = f"(({ctype})({{0}} {symbol} {{1}}))"
+        if symbol == "<<":
+            shifted = f"(({ctype})((unsigned long){{0}} << {{1}}))"
+        return f"((unsigned long){{1}} < {bits} ? {shifted} : ({ctype}){beyond})"
+
+    return spelling
+
+
+_BITS = {"signed char": 8, "unsigned char": 8, "short": 16, "int": 32, "long": 64}
 SHIFT_LEFT = _elementwise(
-    "shift_left",
-    2,
-    np.left_shift,
-    None,
-    lambda c: f"(({c})((unsigned long){{0}} << {{1}}))",
-    kinds="i",
-    low=0,
-    high=5,
+    "shift_left", 2, np.left_shift, None, _shift("<<", "0"), kinds="i", low=0, high=5
 )
 SHIFT_RIGHT = _elementwise(
-    "shift_right", 2, np.right_shift, None, "({0} >> {1})", kinds="i", low=0, high=5
-)
+    "shift_right", 2, np.right_shift, None, _shift(">>", "({0} < 0 ? -1 : 0)"),
+    kinds="i", low=0, high=5,
+)  # fmt: skip
 
 
 def _infer_where(inputs: tuple[Node, ...]) -> TensorType:
@@ -540,7 +613,8 @@ def _binary(operation: Operation) -> Callable[[Node, Node], Node]:
 
 add, sub, mul, div = _binary(ADD), _binary(SUB), _binary(MUL), _binary(DIV)
 maximum, minimum, pow_, atan2 = _binary(MAXIMUM), _binary(MINIMUM), _binary(POW), _binary(ATAN2)
-floor_divide, remainder, fmod = _binary(FLOOR_DIVIDE), _binary(REMAINDER), _binary(FMOD)
+floor_divide, trunc_divide = _binary(FLOOR_DIVIDE), _binary(TRUNC_DIVIDE)
+remainder, fmod = _binary(REMAINDER), _binary(FMOD)
 eq, ne, lt = _binary(EQ), _binary(NE), _binary(LT)
 le, gt, ge = _binary(LE), _binary(GT), _binary(GE)
 and_, or_, xor = _binary(AND), _binary(OR), _binary(XOR)
@@ -556,5 +630,7 @@ sin, cos, tan, asin, acos, atan = (
 sinh, cosh, tanh = _unary(SINH), _unary(COSH), _unary(TANH)
 asinh, acosh, atanh = _unary(ASINH), _unary(ACOSH), _unary(ATANH)
 sigmoid, erf, erfc, erfinv = _unary(SIGMOID), _unary(ERF), _unary(ERFC), _unary(ERFINV)
+hypot, logaddexp, copysign = _binary(HYPOT), _binary(LOGADDEXP), _binary(COPYSIGN)
+nextafter, gcd = _binary(NEXTAFTER), _binary(GCD)
 lgamma, digamma = _unary(LGAMMA), _unary(DIGAMMA)
 floor, ceil, trunc, round_ = _unary(FLOOR), _unary(CEIL), _unary(TRUNC), _unary(ROUND)
