@@ -23,6 +23,8 @@ from codegen.ops.registry import (
 )
 
 GradientRule = Callable[..., Sequence["Node | None"]]
+Unary = Callable[[Node], Node]
+Binary = Callable[[Node, Node], Node]
 _UNSIGNED = {
     "signed char": "unsigned char",
     "unsigned char": "unsigned char",
@@ -158,7 +160,9 @@ NEG = _elementwise(
     1,
     np.negative,
     lambda out, g, x: (neg(g),),
-    lambda c: f"(({c})-{{0}})" if c in ("float", "double") else f"(({c})(0 - (unsigned long){{0}}))",
+    lambda c: (
+        f"(({c})-{{0}})" if c in ("float", "double") else f"(({c})(0 - (unsigned long){{0}}))"
+    ),
     kinds="fi",
 )
 ABS = _elementwise(
@@ -258,9 +262,7 @@ def _c(value: float) -> Callable[[Node], Node]:
 
 
 _one = _c(1)
-POW = _elementwise(
-    "pow", 2, special_reference.power, _pow_gradient, cost=40, kinds="fi", low=0.1
-)
+POW = _elementwise("pow", 2, special_reference.power, _pow_gradient, cost=40, kinds="fi", low=0.1)
 SQRT = _elementwise(
     "sqrt",
     1,
@@ -283,9 +285,7 @@ EXP = _elementwise("exp", 1, np.exp, lambda out, g, x: (mul(g, out),), cost=16)
 EXP2 = _elementwise(
     "exp2", 1, np.exp2, lambda out, g, x: (mul(g, mul(out, _c(math.log(2))(x))),), cost=16
 )
-EXPM1 = _elementwise(
-    "expm1", 1, np.expm1, lambda out, g, x: (mul(g, add(out, _one(x))),), cost=20
-)
+EXPM1 = _elementwise("expm1", 1, np.expm1, lambda out, g, x: (mul(g, add(out, _one(x))),), cost=20)
 LOG = _elementwise("log", 1, np.log, lambda out, g, x: (div(g, x),), cost=16, low=0.1)
 LOG2 = _elementwise(
     "log2", 1, np.log2, lambda out, g, x: (div(g, mul(x, _c(math.log(2))(x))),), cost=16, low=0.1
@@ -477,8 +477,15 @@ ROUND = _elementwise("round", 1, np.round, _zero_gradient)
 
 def _comparison(name: str, function: Callable[..., Any], symbol: str) -> Operation:
     return _elementwise(
-        name, 2, function, _no_gradient, f"({{0}} {symbol} {{1}})", infer=_to_bool, kinds="fib",
-        low=-2, high=3,
+        name,
+        2,
+        function,
+        _no_gradient,
+        f"({{0}} {symbol} {{1}})",
+        infer=_to_bool,
+        kinds="fib",
+        low=-2,
+        high=3,
     )
 
 
@@ -502,7 +509,7 @@ NOT = _elementwise(
 
 
 def _shift(symbol: str, beyond: str) -> Callable[[str], str]:
-    """Shifts by a negative number or by the width and more, which C leaves undefined, as PyTorch's."""
+    """Shifts that C leaves undefined (negative, or by the width and more) as PyTorch does."""
 
     def spelling(ctype: str) -> str:
         bits = _BITS[ctype]
@@ -536,7 +543,7 @@ WHERE = register(
         "where",
         "elementwise",
         _infer_where,
-        lambda _type, arrays: np.where(*arrays),
+        lambda _type, arrays: np.where(arrays[0], arrays[1], arrays[2]),
         lambda node, g: (
             None,
             where(node.inputs[0], g, full_like(g, 0)),
@@ -603,34 +610,74 @@ def where(condition: Node, x: Node, y: Node) -> Node:
     return _apply(WHERE, condition, x, y)
 
 
-def _unary(operation: Operation) -> Callable[[Node], Node]:
+def _unary(operation: Operation) -> Unary:
     return lambda x: make(operation, (x,), ())
 
 
-def _binary(operation: Operation) -> Callable[[Node, Node], Node]:
+def _binary(operation: Operation) -> Binary:
     return lambda x, y: make(operation, (x, y), ())
 
 
-add, sub, mul, div = _binary(ADD), _binary(SUB), _binary(MUL), _binary(DIV)
-maximum, minimum, pow_, atan2 = _binary(MAXIMUM), _binary(MINIMUM), _binary(POW), _binary(ATAN2)
-floor_divide, trunc_divide = _binary(FLOOR_DIVIDE), _binary(TRUNC_DIVIDE)
-remainder, fmod = _binary(REMAINDER), _binary(FMOD)
-eq, ne, lt = _binary(EQ), _binary(NE), _binary(LT)
-le, gt, ge = _binary(LE), _binary(GT), _binary(GE)
-and_, or_, xor = _binary(AND), _binary(OR), _binary(XOR)
-shift_left, shift_right = _binary(SHIFT_LEFT), _binary(SHIFT_RIGHT)
-neg, abs_, sign, not_ = _unary(NEG), _unary(ABS), _unary(SIGN), _unary(NOT)
-sqrt, rsqrt, exp, exp2, expm1 = (
-    _unary(SQRT), _unary(RSQRT), _unary(EXP), _unary(EXP2), _unary(EXPM1),
-)
-log, log2, log10, log1p = _unary(LOG), _unary(LOG2), _unary(LOG10), _unary(LOG1P)
-sin, cos, tan, asin, acos, atan = (
-    _unary(SIN), _unary(COS), _unary(TAN), _unary(ASIN), _unary(ACOS), _unary(ATAN),
-)
-sinh, cosh, tanh = _unary(SINH), _unary(COSH), _unary(TANH)
-asinh, acosh, atanh = _unary(ASINH), _unary(ACOSH), _unary(ATANH)
-sigmoid, erf, erfc, erfinv = _unary(SIGMOID), _unary(ERF), _unary(ERFC), _unary(ERFINV)
-hypot, logaddexp, copysign = _binary(HYPOT), _binary(LOGADDEXP), _binary(COPYSIGN)
-nextafter, gcd = _binary(NEXTAFTER), _binary(GCD)
-lgamma, digamma = _unary(LGAMMA), _unary(DIGAMMA)
-floor, ceil, trunc, round_ = _unary(FLOOR), _unary(CEIL), _unary(TRUNC), _unary(ROUND)
+add: Binary = _binary(ADD)
+sub: Binary = _binary(SUB)
+mul: Binary = _binary(MUL)
+div: Binary = _binary(DIV)
+maximum: Binary = _binary(MAXIMUM)
+minimum: Binary = _binary(MINIMUM)
+pow_: Binary = _binary(POW)
+atan2: Binary = _binary(ATAN2)
+floor_divide: Binary = _binary(FLOOR_DIVIDE)
+trunc_divide: Binary = _binary(TRUNC_DIVIDE)
+remainder: Binary = _binary(REMAINDER)
+fmod: Binary = _binary(FMOD)
+eq: Binary = _binary(EQ)
+ne: Binary = _binary(NE)
+lt: Binary = _binary(LT)
+le: Binary = _binary(LE)
+gt: Binary = _binary(GT)
+ge: Binary = _binary(GE)
+and_: Binary = _binary(AND)
+or_: Binary = _binary(OR)
+xor: Binary = _binary(XOR)
+shift_left: Binary = _binary(SHIFT_LEFT)
+shift_right: Binary = _binary(SHIFT_RIGHT)
+hypot: Binary = _binary(HYPOT)
+logaddexp: Binary = _binary(LOGADDEXP)
+copysign: Binary = _binary(COPYSIGN)
+nextafter: Binary = _binary(NEXTAFTER)
+gcd: Binary = _binary(GCD)
+neg: Unary = _unary(NEG)
+abs_: Unary = _unary(ABS)
+sign: Unary = _unary(SIGN)
+not_: Unary = _unary(NOT)
+sqrt: Unary = _unary(SQRT)
+rsqrt: Unary = _unary(RSQRT)
+exp: Unary = _unary(EXP)
+exp2: Unary = _unary(EXP2)
+expm1: Unary = _unary(EXPM1)
+log: Unary = _unary(LOG)
+log2: Unary = _unary(LOG2)
+log10: Unary = _unary(LOG10)
+log1p: Unary = _unary(LOG1P)
+sin: Unary = _unary(SIN)
+cos: Unary = _unary(COS)
+tan: Unary = _unary(TAN)
+asin: Unary = _unary(ASIN)
+acos: Unary = _unary(ACOS)
+atan: Unary = _unary(ATAN)
+sinh: Unary = _unary(SINH)
+cosh: Unary = _unary(COSH)
+tanh: Unary = _unary(TANH)
+asinh: Unary = _unary(ASINH)
+acosh: Unary = _unary(ACOSH)
+atanh: Unary = _unary(ATANH)
+sigmoid: Unary = _unary(SIGMOID)
+erf: Unary = _unary(ERF)
+erfc: Unary = _unary(ERFC)
+erfinv: Unary = _unary(ERFINV)
+lgamma: Unary = _unary(LGAMMA)
+digamma: Unary = _unary(DIGAMMA)
+floor: Unary = _unary(FLOOR)
+ceil: Unary = _unary(CEIL)
+trunc: Unary = _unary(TRUNC)
+round_: Unary = _unary(ROUND)

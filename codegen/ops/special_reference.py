@@ -82,7 +82,9 @@ def _digamma(x: float) -> float:
     if x == math.inf:
         return math.inf
     inverse = 1 / (x * x)
-    series = 1 / 12 - inverse * (1 / 120 - inverse * (1 / 252 - inverse * (1 / 240 - inverse / 132)))
+    series = 1 / 12 - inverse * (
+        1 / 120 - inverse * (1 / 252 - inverse * (1 / 240 - inverse / 132))
+    )
     return total + math.log(x) - 0.5 / x - inverse * series
 
 

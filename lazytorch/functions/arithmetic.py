@@ -352,9 +352,7 @@ def pow(input: Any, exponent: Any) -> Tensor:
     return call(POW, (input, exponent))
 
 
-float_power = binary(
-    "float_power", _float_power, "input ** exponent in float64.", inplace=False
-)
+float_power = binary("float_power", _float_power, "input ** exponent in float64.", inplace=False)
 
 
 @operation(function=False)

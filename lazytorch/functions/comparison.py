@@ -53,9 +53,7 @@ def _close(x: Node, y: Node, rtol: Node, atol: Node, equal_nan: bool) -> Node:
     if equal_nan:
         same = ew.or_(same, ew.and_(ew.ne(a, a), ew.ne(b, b)))
     fa, fb = ew.cast(a, dtype), ew.cast(b, dtype)
-    relative, absolute = (
-        broadcast(ew.cast(n, dtype), fa.shape, ()) for n in (rtol, atol)
-    )
+    relative, absolute = (broadcast(ew.cast(n, dtype), fa.shape, ()) for n in (rtol, atol))
     difference = ew.abs_(ew.sub(fa, fb))
     allowed = ew.add(absolute, ew.mul(relative, ew.abs_(fb)))
     finite = ew.lt(difference, ew.full_like(fa, float("inf")))

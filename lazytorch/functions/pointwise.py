@@ -68,7 +68,9 @@ _ELEMENTARY: dict[str, tuple[Body1, tuple[str, ...]]] = {
     "digamma": (ew.digamma, ()),
 }
 ELEMENTARY = {
-    name: unary(name, in_float(body), f"{name}(input), element by element, in floating point.", names)
+    name: unary(
+        name, in_float(body), f"{name}(input), element by element, in floating point.", names
+    )
     for name, (body, names) in _ELEMENTARY.items()
 }
 
@@ -146,9 +148,7 @@ def _xlogy(x: Node, y: Node) -> Node:
 def _same_types(name: str, body: Body2) -> Body2:
     def checked(x: Node, y: Node) -> Node:
         if x.dtype is not y.dtype:
-            raise RuntimeError(
-                f"{name} is not yet implemented for tensors with different dtypes."
-            )
+            raise RuntimeError(f"{name} is not yet implemented for tensors with different dtypes.")
         return body(*broadcast_together(x, y))
 
     return checked
@@ -428,9 +428,7 @@ def _logical(primitive: Body2) -> Body2:
     return lambda x, y: primitive(*broadcast_together(truth(x), truth(y)))
 
 
-logical_and = binary(
-    "logical_and", _logical(ew.and_), "Whether neither is 0.", numbers="none"
-)
+logical_and = binary("logical_and", _logical(ew.and_), "Whether neither is 0.", numbers="none")
 logical_or = binary("logical_or", _logical(ew.or_), "Whether either is not 0.", numbers="none")
 logical_xor = binary("logical_xor", _logical(ew.xor), "Whether one alone is 0.", numbers="none")
 

@@ -147,7 +147,9 @@ NANMEAN = Function("nanmean", _nanmean)
 
 
 @operation(out=True)
-def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
+def sum(
+    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Tensor:
     """Sum over ``dim`` (all by default); integers and bools add up in int64.
 
     >>> torch.sum(torch.tensor([[1, 2], [3, 4]]), 0)
@@ -159,14 +161,18 @@ def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType 
 
 
 @operation(out=True)
-def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
+def nansum(
+    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Tensor:
     """Sum over ``dim``, NaN counted as 0."""
     require_tensor("nansum", input)
     return call(NANSUM, (input,), (wrap_dims(dim, input.ndim), bool(keepdim), dtype))
 
 
 @operation(out=True)
-def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
+def prod(
+    input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Tensor:
     """Product over ``dim`` (all by default); integers and bools multiply in int64."""
     require_tensor("prod", input)
     axes = wrap_dims(dim, input.ndim)
@@ -174,7 +180,9 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
 
 
 @operation(out=True)
-def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
+def mean(
+    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Tensor:
     """Mean over ``dim`` (all by default) of a floating-point tensor."""
     require_tensor("mean", input)
     axes = wrap_dims(dim, input.ndim)
@@ -182,7 +190,9 @@ def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType
 
 
 @operation(out=True)
-def nanmean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
+def nanmean(
+    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Tensor:
     """Mean over ``dim`` of the elements that are not NaN."""
     require_tensor("nanmean", input)
     return call(NANMEAN, (input,), (wrap_dims(dim, input.ndim), bool(keepdim), dtype))
@@ -581,5 +591,3 @@ def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
     """log(sum(exp(input))) over ``dim``, evaluated so that nothing overflows."""
     require_tensor("logsumexp", input)
     return call(LOGSUMEXP, (input,), (wrap_dims(dim, input.ndim), bool(keepdim)))
-
-
