@@ -1,5 +1,5 @@
 """Every torch.* function, a file a family. Importing this enters them all."""
 
-from lazytorch.functions import arithmetic
+from lazytorch.functions import arithmetic, conversion, creation, views
 
-__all__ = ["arithmetic"]
+__all__ = ["arithmetic", "conversion", "creation", "views"]
