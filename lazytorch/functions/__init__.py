@@ -1,5 +1,19 @@
 """Every torch.* function, a file a family. Importing this enters them all."""
 
-from lazytorch.functions import arithmetic
+from lazytorch.functions import (
+    activations,
+    arithmetic,
+    convolution,
+    losses,
+    pooling,
+    products,
+)
 
-__all__ = ["arithmetic"]
+__all__ = [
+    "activations",
+    "arithmetic",
+    "convolution",
+    "losses",
+    "pooling",
+    "products",
+]
