@@ -3,8 +3,14 @@
 from lazytorch.functions import (
     activations,
     arithmetic,
+    attention,
     convolution,
+    distance,
+    dropout,
+    embedding,
     losses,
+    normalization,
+    padding,
     pooling,
     products,
 )
@@ -12,8 +18,14 @@ from lazytorch.functions import (
 __all__ = [
     "activations",
     "arithmetic",
+    "attention",
     "convolution",
+    "distance",
+    "dropout",
+    "embedding",
     "losses",
+    "normalization",
+    "padding",
     "pooling",
     "products",
 ]

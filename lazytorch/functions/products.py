@@ -589,7 +589,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
         if dims > min(a.dim(), b.dim()):
             raise RuntimeError(
-                "tensordot expects dims < ndim_a or ndim_b, but got dims={dims}".format(dims=dims)
+                f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}"
             )
         first, second = list(range(-dims, 0)), list(range(dims))
     else:
