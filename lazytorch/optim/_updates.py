@@ -126,7 +126,8 @@ def adam_update(
 
     ``step`` counts from 1; ``decoupled`` weight decay is AdamW's.
     """
-    numbers = [float(x) if isinstance(x, int) else x for x in (lr, beta1, beta2, eps, weight_decay, step)]
+    given = (lr, beta1, beta2, eps, weight_decay, step)
+    numbers = [float(x) if isinstance(x, int) else x for x in given]
     inputs = (*params, *grads, *exp_avgs, *exp_avg_sqs, *max_exp_avg_sqs, *numbers)
     attributes = (len(params), maximize, bool(max_exp_avg_sqs), decoupled, weight_decay != 0)
     return _record(ADAM_UPDATE, inputs, attributes, len(params))
