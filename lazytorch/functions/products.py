@@ -343,7 +343,7 @@ def _matrix_operator(self: Tensor, other: Any) -> Any:
     return matmul(self, other) if isinstance(other, Tensor) else NotImplemented
 
 
-Tensor.__matmul__ = _matrix_operator  # type: ignore[attr-defined]
+Tensor.__matmul__ = _matrix_operator  # type: ignore[operator]
 
 
 # ---- with something added -------------------------------------------------------------------
@@ -657,7 +657,8 @@ EINSUM = Function("einsum", _einsum, gradient_name="ViewBackward0")
 def einsum(equation: Any, *operands: Any) -> Tensor:
     """Products summed over the labels that the output lacks: einsum("bij,bjk->bik", x, y)."""
     if not isinstance(equation, str):
-        equation, operands = _from_sublists((equation, *operands))
+        equation, given = _from_sublists((equation, *operands))
+        operands = tuple(given)
     tensors = list(operands)
     if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
         tensors = list(tensors[0])
