@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from math import prod
 from typing import Any
@@ -168,12 +169,18 @@ def _extent(
     return count
 
 
-def _pool_window(
-    x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, rank: int,
-    function: str,
+def _pool_window(x: Tensor, *settings: Any) -> Window:
+    """How the windows lie; see ``_window``, which is asked once for the same settings."""
+    given = [tuple(s) if isinstance(s, list) else s for s in settings]
+    return _window(x._type.shape, *given)
+
+
+@functools.lru_cache(maxsize=4096)
+def _window(
+    shape: Shape, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool,
+    rank: int, function: str,
 ) -> Window:  # fmt: skip
-    """How the windows lie; the padding after reaches as far as the last of them."""
-    shape = x._type.shape
+    """The padding after reaches as far as the last window, and no further."""
     _check_rank(shape, rank, function)
     kernels = _numbers(kernel, rank, "kernel_size", function)
     empty = stride is None or (isinstance(stride, (tuple, list)) and not stride)
