@@ -1,13 +1,24 @@
 """Every torch.* function, a file a family. Importing this enters them all."""
 
 from lazytorch.functions import (
+    activations,
     arithmetic,
+    attention,
     comparison,
     conversion,
+    convolution,
     creation,
+    distance,
+    dropout,
+    embedding,
+    losses,
+    normalization,
     norms,
     operators,
+    padding,
     pointwise,
+    pooling,
+    products,
     reductions,
     scans,
     softmax,
@@ -15,8 +26,28 @@ from lazytorch.functions import (
 )
 
 __all__ = [
-    "arithmetic", "comparison", "conversion", "creation", "norms", "operators", "pointwise",
-    "reductions", "scans", "softmax", "views",
-]  # fmt: skip
+    "activations",
+    "arithmetic",
+    "attention",
+    "comparison",
+    "conversion",
+    "convolution",
+    "creation",
+    "distance",
+    "dropout",
+    "embedding",
+    "losses",
+    "normalization",
+    "norms",
+    "operators",
+    "padding",
+    "pointwise",
+    "pooling",
+    "products",
+    "reductions",
+    "scans",
+    "softmax",
+    "views",
+]
 
 operators.install()
