@@ -305,7 +305,10 @@ def _after_hooks(tensor: Tensor, gradient: Tensor) -> Tensor:
 
 
 def _accumulate(tensor: Tensor, gradient: Tensor, create_graph: bool) -> None:
-    gradient = _after_hooks(tensor, gradient)
+    if tensor._backward_hooks:
+        # A hook may keep what it saw, which later gradients are not added to.
+        seen = _after_hooks(tensor, gradient)
+        gradient = wrap(record(core.IDENTITY, (seen._read(),), (), create_graph)[0])
     if tensor.is_leaf is False and not tensor._retains_grad:
         tensor._retains_grad = True
     before = tensor._grad
