@@ -492,7 +492,7 @@ def rebuild(
 def _reduce(self: Tensor, protocol: Any) -> Any:
     if not self.is_leaf:
         warnings.warn("pickling a non-leaf tensor keeps its values alone", stacklevel=2)
-    array = np.array(self.detach()._array())
+    array = np.array(self.detach()._array(), order="C")
     state = {k: v for k, v in self.__dict__.items() if k not in _INTERNAL}
     return rebuild, (self.__class__, array, self.dtype, self.requires_grad, state)
 

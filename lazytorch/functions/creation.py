@@ -283,11 +283,6 @@ def arange(
     )  # fmt: skip
     if chosen is dt.bool_:
         raise RuntimeError('"arange_cpu_out" not implemented for \'Bool\'')
-    if chosen.kind == "int":
-        start, end, step = int(start), int(end), int(step) if step == int(step) else step
-        if 0 < abs(step) < 1:
-            step = 0
-        whole = isinstance(step, int)
     if step == 0:
         raise RuntimeError("step must be nonzero")
     if not (math.isfinite(start) and math.isfinite(end)):
@@ -300,6 +295,8 @@ def arange(
         size = math.ceil((end - start) / step)
     if chosen.kind == "int":
         start, step = int(start), int(step)
+        if step == 0:
+            raise ValueError("step must be nonzero")
     return make(ARANGE, (start, step), (size, chosen), device, requires_grad, out)
 
 
