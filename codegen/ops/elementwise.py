@@ -23,6 +23,8 @@ from codegen.ops.registry import (
 )
 
 GradientRule = Callable[..., Sequence["Node | None"]]
+Unary = Callable[[Node], Node]
+Binary = Callable[[Node, Node], Node]
 _UNSIGNED = {
     "signed char": "unsigned char",
     "unsigned char": "unsigned char",
@@ -50,7 +52,10 @@ def _to_bool(inputs: tuple[Node, ...]) -> TensorType:
 def _reference(function: Callable[..., Any]) -> Callable[..., Array]:
     def apply(type_: TensorType, arrays: Sequence[Array]) -> Array:
         with np.errstate(all="ignore"):
-            return np.asarray(function(*arrays)).astype(interpreted_dtype(type_), copy=False)
+            result = np.asarray(function(*arrays)).astype(interpreted_dtype(type_), copy=False)
+            if type_.dtype is dt.bfloat16:
+                return special_reference.round_to_bfloat16(result)
+            return result
 
     return apply
 
@@ -155,7 +160,9 @@ NEG = _elementwise(
     1,
     np.negative,
     lambda out, g, x: (neg(g),),
-    lambda c: f"(({c})-{{0}})" if c in ("float", "double") else f"(({c})(0 - (unsigned long){{0}}))",
+    lambda c: (
+        f"(({c})-{{0}})" if c in ("float", "double") else f"(({c})(0 - (unsigned long){{0}}))"
+    ),
     kinds="fi",
 )
 ABS = _elementwise(
@@ -180,7 +187,7 @@ MAXIMUM = _elementwise(
     "maximum",
     2,
     np.maximum,
-    lambda out, g, x, y: _shared_at_ties(g, x, y, gt),
+    lambda out, g, x, y: _shared_at_ties(g, x, y, lt, gt),
     "({0} > {1} || {0} != {0} ? {0} : {1})",
     kinds="fi",
 )
@@ -188,7 +195,7 @@ MINIMUM = _elementwise(
     "minimum",
     2,
     np.minimum,
-    lambda out, g, x, y: _shared_at_ties(g, x, y, lt),
+    lambda out, g, x, y: _shared_at_ties(g, x, y, gt, lt),
     "({0} < {1} || {0} != {0} ? {0} : {1})",
     kinds="fi",
 )
@@ -201,6 +208,9 @@ FLOOR_DIVIDE = _elementwise(
     kinds="fi",
     low=1,
     high=9,
+)
+TRUNC_DIVIDE = _elementwise(
+    "trunc_divide", 2, special_reference.trunc_divide, None, cost=8, kinds="i", low=1, high=9
 )
 REMAINDER = _elementwise(
     "remainder",
@@ -215,7 +225,7 @@ REMAINDER = _elementwise(
 FMOD = _elementwise(
     "fmod",
     2,
-    np.fmod,
+    special_reference.fmod,
     lambda out, g, x, y: (g, neg(mul(g, trunc(div(x, y))))),
     cost=8,
     kinds="fi",
@@ -225,14 +235,15 @@ FMOD = _elementwise(
 
 
 def _shared_at_ties(
-    g: Node, x: Node, y: Node, wins: Callable[[Node, Node], Node]
+    g: Node,
+    x: Node,
+    y: Node,
+    x_loses: Callable[[Node, Node], Node],
+    y_loses: Callable[[Node, Node], Node],
 ) -> tuple[Node, Node]:
-    half, none = mul(g, full_like(g, 0.5)), full_like(g, 0)
-    tie = eq(x, y)
-    return (
-        where(tie, half, where(wins(x, y), g, none)),
-        where(tie, half, where(wins(y, x), g, none)),
-    )
+    none = full_like(g, 0)
+    shared = where(eq(x, y), mul(g, full_like(g, 0.5)), g)
+    return where(x_loses(x, y), none, shared), where(y_loses(x, y), none, shared)
 
 
 # ---- powers, exponentials, trigonometry ------------------------------------------------------
@@ -251,7 +262,7 @@ def _c(value: float) -> Callable[[Node], Node]:
 
 
 _one = _c(1)
-POW = _elementwise("pow", 2, np.power, _pow_gradient, cost=40, kinds="f", low=0.1)
+POW = _elementwise("pow", 2, special_reference.power, _pow_gradient, cost=40, kinds="fi", low=0.1)
 SQRT = _elementwise(
     "sqrt",
     1,
@@ -274,9 +285,7 @@ EXP = _elementwise("exp", 1, np.exp, lambda out, g, x: (mul(g, out),), cost=16)
 EXP2 = _elementwise(
     "exp2", 1, np.exp2, lambda out, g, x: (mul(g, mul(out, _c(math.log(2))(x))),), cost=16
 )
-EXPM1 = _elementwise(
-    "expm1", 1, np.expm1, lambda out, g, x: (mul(g, add(out, _one(x))),), cost=20
-)
+EXPM1 = _elementwise("expm1", 1, np.expm1, lambda out, g, x: (mul(g, add(out, _one(x))),), cost=20)
 LOG = _elementwise("log", 1, np.log, lambda out, g, x: (div(g, x),), cost=16, low=0.1)
 LOG2 = _elementwise(
     "log2", 1, np.log2, lambda out, g, x: (div(g, mul(x, _c(math.log(2))(x))),), cost=16, low=0.1
@@ -395,7 +404,61 @@ LGAMMA = _elementwise(
     low=0.1,
     high=5,
 )
-DIGAMMA = _elementwise("digamma", 1, special_reference.digamma, None, cost=60, low=0.1, high=5)
+DIGAMMA = _elementwise(
+    "digamma",
+    1,
+    special_reference.digamma,
+    lambda out, g, x: (mul(g, trigamma(x)),),
+    cost=60,
+    low=0.1,
+    high=5,
+)
+
+
+def trigamma(x: Node) -> Node:
+    """The derivative of digamma: recurrence by six, the asymptotic series (Abramowitz & Stegun
+    6.4.12), and for x < 0.5 the reflection pi^2 / sin^2(pi x) - trigamma(1 - x)."""
+    one = full_like(x, 1)
+    reflected = lt(x, full_like(x, 0.5))
+    z = where(reflected, sub(one, x), x)
+    total = full_like(x, 0)
+    for _ in range(6):
+        total = add(total, div(one, mul(z, z)))
+        z = add(z, one)
+    w = div(one, mul(z, z))
+    series = full_like(x, 0)
+    for coefficient in (5 / 66, -1 / 30, 1 / 42, -1 / 30, 1 / 6):
+        series = mul(w, add(full_like(x, coefficient), series))
+    total = add(total, div(add(add(one, div(full_like(x, 0.5), z)), series), z))
+    sine = sin(mul(full_like(x, math.pi), x))
+    mirrored = sub(div(full_like(x, math.pi**2), mul(sine, sine)), total)
+    return where(reflected, mirrored, total)
+
+
+HYPOT = _elementwise(
+    "hypot",
+    2,
+    np.hypot,
+    lambda out, g, x, y: (mul(g, div(x, out)), mul(g, div(y, out))),
+    cost=12,
+    low=0.1,
+)
+LOGADDEXP = _elementwise(
+    "logaddexp",
+    2,
+    np.logaddexp,
+    lambda out, g, x, y: (mul(g, sigmoid(sub(x, y))), mul(g, sigmoid(sub(y, x)))),
+    cost=40,
+)
+COPYSIGN = _elementwise(
+    "copysign",
+    2,
+    np.copysign,
+    lambda out, g, x, y: (mul(g, mul(sign(x), sign(out))), full_like(y, 0)),
+    cost=2,
+)
+NEXTAFTER = _elementwise("nextafter", 2, np.nextafter, None, cost=6)
+GCD = _elementwise("gcd", 2, np.gcd, None, cost=60, kinds="i", low=-9, high=9)
 
 # ---- rounding -----------------------------------------------------------------------------
 
@@ -414,8 +477,15 @@ ROUND = _elementwise("round", 1, np.round, _zero_gradient)
 
 def _comparison(name: str, function: Callable[..., Any], symbol: str) -> Operation:
     return _elementwise(
-        name, 2, function, _no_gradient, f"({{0}} {symbol} {{1}})", infer=_to_bool, kinds="fib",
-        low=-2, high=3,
+        name,
+        2,
+        function,
+        _no_gradient,
+        f"({{0}} {symbol} {{1}})",
+        infer=_to_bool,
+        kinds="fib",
+        low=-2,
+        high=3,
     )
 
 
@@ -436,19 +506,29 @@ NOT = _elementwise(
     lambda c: "(!{0})" if c == "_Bool" else "(~{0})",
     kinds="ib",
 )
+
+
+def _shift(symbol: str, beyond: str) -> Callable[[str], str]:
+    """Shifts that C leaves undefined (negative, or by the width and more) as PyTorch does."""
+
+    def spelling(ctype: str) -> str:
+        bits = _BITS[ctype]
+        shifted = f"(({ctype})({{0}} {symbol} {{1}}))"
+        if symbol == "<<":
+            shifted = f"(({ctype})((unsigned long){{0}} << {{1}}))"
+        return f"((unsigned long){{1}} < {bits} ? {shifted} : ({ctype}){beyond})"
+
+    return spelling
+
+
+_BITS = {"signed char": 8, "unsigned char": 8, "short": 16, "int": 32, "long": 64}
 SHIFT_LEFT = _elementwise(
-    "shift_left",
-    2,
-    np.left_shift,
-    None,
-    lambda c: f"(({c})((unsigned long){{0}} << {{1}}))",
-    kinds="i",
-    low=0,
-    high=5,
+    "shift_left", 2, np.left_shift, None, _shift("<<", "0"), kinds="i", low=0, high=5
 )
 SHIFT_RIGHT = _elementwise(
-    "shift_right", 2, np.right_shift, None, "({0} >> {1})", kinds="i", low=0, high=5
-)
+    "shift_right", 2, np.right_shift, None, _shift(">>", "({0} < 0 ? -1 : 0)"),
+    kinds="i", low=0, high=5,
+)  # fmt: skip
 
 
 def _infer_where(inputs: tuple[Node, ...]) -> TensorType:
@@ -463,7 +543,7 @@ WHERE = register(
         "where",
         "elementwise",
         _infer_where,
-        lambda _type, arrays: np.where(*arrays),
+        lambda _type, arrays: np.where(arrays[0], arrays[1], arrays[2]),
         lambda node, g: (
             None,
             where(node.inputs[0], g, full_like(g, 0)),
@@ -530,31 +610,74 @@ def where(condition: Node, x: Node, y: Node) -> Node:
     return _apply(WHERE, condition, x, y)
 
 
-def _unary(operation: Operation) -> Callable[[Node], Node]:
+def _unary(operation: Operation) -> Unary:
     return lambda x: make(operation, (x,), ())
 
 
-def _binary(operation: Operation) -> Callable[[Node, Node], Node]:
+def _binary(operation: Operation) -> Binary:
     return lambda x, y: make(operation, (x, y), ())
 
 
-add, sub, mul, div = _binary(ADD), _binary(SUB), _binary(MUL), _binary(DIV)
-maximum, minimum, pow_, atan2 = _binary(MAXIMUM), _binary(MINIMUM), _binary(POW), _binary(ATAN2)
-floor_divide, remainder, fmod = _binary(FLOOR_DIVIDE), _binary(REMAINDER), _binary(FMOD)
-eq, ne, lt = _binary(EQ), _binary(NE), _binary(LT)
-le, gt, ge = _binary(LE), _binary(GT), _binary(GE)
-and_, or_, xor = _binary(AND), _binary(OR), _binary(XOR)
-shift_left, shift_right = _binary(SHIFT_LEFT), _binary(SHIFT_RIGHT)
-neg, abs_, sign, not_ = _unary(NEG), _unary(ABS), _unary(SIGN), _unary(NOT)
-sqrt, rsqrt, exp, exp2, expm1 = (
-    _unary(SQRT), _unary(RSQRT), _unary(EXP), _unary(EXP2), _unary(EXPM1),
-)
-log, log2, log10, log1p = _unary(LOG), _unary(LOG2), _unary(LOG10), _unary(LOG1P)
-sin, cos, tan, asin, acos, atan = (
-    _unary(SIN), _unary(COS), _unary(TAN), _unary(ASIN), _unary(ACOS), _unary(ATAN),
-)
-sinh, cosh, tanh = _unary(SINH), _unary(COSH), _unary(TANH)
-asinh, acosh, atanh = _unary(ASINH), _unary(ACOSH), _unary(ATANH)
-sigmoid, erf, erfc, erfinv = _unary(SIGMOID), _unary(ERF), _unary(ERFC), _unary(ERFINV)
-lgamma, digamma = _unary(LGAMMA), _unary(DIGAMMA)
-floor, ceil, trunc, round_ = _unary(FLOOR), _unary(CEIL), _unary(TRUNC), _unary(ROUND)
+add: Binary = _binary(ADD)
+sub: Binary = _binary(SUB)
+mul: Binary = _binary(MUL)
+div: Binary = _binary(DIV)
+maximum: Binary = _binary(MAXIMUM)
+minimum: Binary = _binary(MINIMUM)
+pow_: Binary = _binary(POW)
+atan2: Binary = _binary(ATAN2)
+floor_divide: Binary = _binary(FLOOR_DIVIDE)
+trunc_divide: Binary = _binary(TRUNC_DIVIDE)
+remainder: Binary = _binary(REMAINDER)
+fmod: Binary = _binary(FMOD)
+eq: Binary = _binary(EQ)
+ne: Binary = _binary(NE)
+lt: Binary = _binary(LT)
+le: Binary = _binary(LE)
+gt: Binary = _binary(GT)
+ge: Binary = _binary(GE)
+and_: Binary = _binary(AND)
+or_: Binary = _binary(OR)
+xor: Binary = _binary(XOR)
+shift_left: Binary = _binary(SHIFT_LEFT)
+shift_right: Binary = _binary(SHIFT_RIGHT)
+hypot: Binary = _binary(HYPOT)
+logaddexp: Binary = _binary(LOGADDEXP)
+copysign: Binary = _binary(COPYSIGN)
+nextafter: Binary = _binary(NEXTAFTER)
+gcd: Binary = _binary(GCD)
+neg: Unary = _unary(NEG)
+abs_: Unary = _unary(ABS)
+sign: Unary = _unary(SIGN)
+not_: Unary = _unary(NOT)
+sqrt: Unary = _unary(SQRT)
+rsqrt: Unary = _unary(RSQRT)
+exp: Unary = _unary(EXP)
+exp2: Unary = _unary(EXP2)
+expm1: Unary = _unary(EXPM1)
+log: Unary = _unary(LOG)
+log2: Unary = _unary(LOG2)
+log10: Unary = _unary(LOG10)
+log1p: Unary = _unary(LOG1P)
+sin: Unary = _unary(SIN)
+cos: Unary = _unary(COS)
+tan: Unary = _unary(TAN)
+asin: Unary = _unary(ASIN)
+acos: Unary = _unary(ACOS)
+atan: Unary = _unary(ATAN)
+sinh: Unary = _unary(SINH)
+cosh: Unary = _unary(COSH)
+tanh: Unary = _unary(TANH)
+asinh: Unary = _unary(ASINH)
+acosh: Unary = _unary(ACOSH)
+atanh: Unary = _unary(ATANH)
+sigmoid: Unary = _unary(SIGMOID)
+erf: Unary = _unary(ERF)
+erfc: Unary = _unary(ERFC)
+erfinv: Unary = _unary(ERFINV)
+lgamma: Unary = _unary(LGAMMA)
+digamma: Unary = _unary(DIGAMMA)
+floor: Unary = _unary(FLOOR)
+ceil: Unary = _unary(CEIL)
+trunc: Unary = _unary(TRUNC)
+round_: Unary = _unary(ROUND)

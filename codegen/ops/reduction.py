@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -128,7 +129,8 @@ def _product_gradient(node: Node, g: Node) -> tuple[Node]:
     back = [expand_back(n, x.shape, axes) for n in (g, node, others, zeros)]
     g, product, others, zeros = back
     at_zero = ew.where(ew.eq(zeros, ew.full_like(x, 1)), others, zero)
-    elsewhere = ew.where(ew.eq(zeros, zero), ew.div(product, ew.where(is_zero, zero, x)), zero)
+    one = ew.full_like(x, 1)
+    elsewhere = ew.where(ew.eq(zeros, zero), ew.div(product, ew.where(is_zero, one, x)), zero)
     return (ew.mul(g, ew.where(is_zero, at_zero, elsewhere)),)
 
 
@@ -159,13 +161,21 @@ def _extremum_gradient(node: Node, g: Node) -> tuple[Node]:
 
 MAX = register(
     Operation(
-        "max", "reduce", _infer_reduce, _reference(np.max), _extremum_gradient,
+        "max",
+        "reduce",
+        _infer_reduce,
+        _reference(np.max),
+        _extremum_gradient,
         samples=_REDUCE_SAMPLES,
     )
 )
 MIN = register(
     Operation(
-        "min", "reduce", _infer_reduce, _reference(np.min), _extremum_gradient,
+        "min",
+        "reduce",
+        _infer_reduce,
+        _reference(np.min),
+        _extremum_gradient,
         samples=_REDUCE_SAMPLES,
     )
 )
@@ -203,13 +213,19 @@ def _position(function: Callable[..., Any]) -> Callable[[TensorType, Any, Shape]
 
 ARGMAX = register(
     Operation(
-        "argmax", "reduce", _infer_position, _position(np.argmax),
+        "argmax",
+        "reduce",
+        _infer_position,
+        _position(np.argmax),
         samples=_REDUCE_SAMPLES[:2],
     )
 )
 ARGMIN = register(
     Operation(
-        "argmin", "reduce", _infer_position, _position(np.argmin),
+        "argmin",
+        "reduce",
+        _infer_position,
+        _position(np.argmin),
         samples=_REDUCE_SAMPLES[:2],
     )
 )
@@ -244,7 +260,7 @@ def _infer_scan(inputs: tuple[Node, ...], axis: int) -> TensorType:
 def _cumsum_gradient(node: Node, g: Node) -> tuple[Node]:
     (axis,) = node.attributes
     assert isinstance(axis, int)
-    return (flip(cumsum(flip(g, (axis,)), axis), (axis,)),)
+    return (reverse_cumsum(g, axis),)
 
 
 _SCAN_SAMPLES = (
@@ -279,13 +295,81 @@ CUMPROD = register(
 )
 
 
+def reverse_cumsum(x: Node, axis: int) -> Node:
+    """Running sum along an axis from its end."""
+    return flip(cumsum(flip(x, (axis,)), axis), (axis,))
+
+
 def _cumprod_gradient(node: Node, g: Node) -> Node:
-    """Reverse sum of g * out / x; defined where no element is 0."""
+    """Reverse sum of g * out / x up to the first 0; there, of g times the other factors; then 0."""
     (x,) = node.inputs
     (axis,) = node.attributes
     assert isinstance(axis, int)
-    summed = flip(cumsum(flip(ew.mul(g, node), (axis,)), axis), (axis,))
-    return ew.div(summed, x)
+    zero, one = ew.full_like(x, 0), ew.full_like(x, 1)
+    is_zero = ew.eq(x, zero)
+    zeros = cumsum(ew.cast(is_zero, x.dtype), axis)
+    first = ew.and_(is_zero, ew.eq(zeros, one))
+    others = cumprod(ew.where(first, one, x), axis)
+    at_first = reverse_cumsum(ew.mul(g, others), axis)
+    before = ew.div(reverse_cumsum(ew.mul(g, node), axis), ew.where(is_zero, one, x))
+    return ew.where(ew.eq(zeros, zero), before, ew.where(first, at_first, zero))
+
+
+def _accumulated(function: Any) -> Callable[..., Array]:
+    def scan(type_: TensorType, arrays: Sequence[Array], axis: int) -> Array:
+        with np.errstate(all="ignore"):
+            result = function.accumulate(arrays[0], axis=axis)
+        return np.asarray(result).astype(interpreted_dtype(type_))
+
+    return scan
+
+
+def _logcumsumexp_gradient(node: Node, g: Node) -> tuple[Node]:
+    """exp(x) times the reverse sum of g exp(-out), in logarithms, by the sign of g."""
+    (x,) = node.inputs
+    (axis,) = node.attributes
+    assert isinstance(axis, int)
+    nothing, zero = ew.full_like(g, -math.inf), ew.full_like(g, 0)
+
+    def part(signed: Node) -> Node:
+        positive = ew.gt(signed, zero)
+        logarithm = ew.where(
+            positive, ew.log(ew.where(positive, signed, ew.full_like(g, 1))), nothing
+        )
+        turned = flip(ew.sub(logarithm, node), (axis,))
+        return ew.exp(ew.add(flip(logcumsumexp(turned, axis), (axis,)), x))
+
+    return (ew.sub(part(g), part(ew.neg(g))),)
+
+
+# The gradient of a running extremum goes to the element found, which its caller knows.
+CUMMAX = register(
+    Operation("cummax", "scan", _infer_scan, _accumulated(np.maximum), samples=_SCAN_SAMPLES)
+)
+CUMMIN = register(
+    Operation("cummin", "scan", _infer_scan, _accumulated(np.minimum), samples=_SCAN_SAMPLES)
+)
+LOGCUMSUMEXP = register(
+    Operation(
+        "logcumsumexp", "scan", _infer_scan, _accumulated(np.logaddexp), _logcumsumexp_gradient,
+        samples=_SCAN_SAMPLES[:2],
+    )
+)  # fmt: skip
+
+
+def cummax(x: Node, axis: int) -> Node:
+    """Running maximum along an axis; NaN from the first NaN on."""
+    return make(CUMMAX, (x,), (axis,))
+
+
+def cummin(x: Node, axis: int) -> Node:
+    """Running minimum along an axis; NaN from the first NaN on."""
+    return make(CUMMIN, (x,), (axis,))
+
+
+def logcumsumexp(x: Node, axis: int) -> Node:
+    """Running log(sum(exp(x))) along an axis."""
+    return make(LOGCUMSUMEXP, (x,), (axis,))
 
 
 def cumsum(x: Node, axis: int) -> Node:

@@ -20,6 +20,29 @@ def floor_divide(x: Array, y: Array) -> Array:
     return np.where(y == 0, 0, np.floor_divide(x, np.where(y == 0, 1, y)))
 
 
+def trunc_divide(x: Array, y: Array) -> Array:
+    """Integers divided and rounded towards zero; 0 where the divisor is 0."""
+    divisor = np.where(y == 0, 1, y)
+    quotient = np.floor_divide(x, divisor)
+    inexact = (quotient * divisor != x) & ((x < 0) != (divisor < 0))
+    return np.where(y == 0, 0, quotient + inexact)
+
+
+def fmod(x: Array, y: Array) -> Array:
+    """The rest of truncated division, with the dividend's sign; integers modulo 0 give 0."""
+    if x.dtype.kind == "f":
+        return np.asarray(np.fmod(x, y))
+    return np.where(y == 0, 0, np.fmod(x, np.where(y == 0, 1, y)))
+
+
+def power(x: Array, y: Array) -> Array:
+    """x ** y; of integers to a negative power only those of 1 and -1 are not 0."""
+    if x.dtype.kind == "f":
+        return np.asarray(np.power(x, y))
+    inverse = np.where(x == 1, 1, np.where(x == -1, np.where(y & 1, -1, 1), 0))
+    return np.where(y < 0, inverse, np.power(x, np.where(y < 0, 0, y)))
+
+
 def remainder(x: Array, y: Array) -> Array:
     """The rest of floor division, with the divisor's sign; integers modulo 0 give 0."""
     if x.dtype.kind == "f":
@@ -59,7 +82,9 @@ def _digamma(x: float) -> float:
     if x == math.inf:
         return math.inf
     inverse = 1 / (x * x)
-    series = 1 / 12 - inverse * (1 / 120 - inverse * (1 / 252 - inverse * (1 / 240 - inverse / 132)))
+    series = 1 / 12 - inverse * (
+        1 / 120 - inverse * (1 / 252 - inverse * (1 / 240 - inverse / 132))
+    )
     return total + math.log(x) - 0.5 / x - inverse * series
 
 

@@ -153,6 +153,18 @@ def _integer(ctype: str) -> list[CFunction]:
     return ({ctype})result;
 }}"""
         ),
+        function(
+            head % "gcd"
+            + f"""
+    {wide} a = x < 0 ? 0 - ({wide})x : ({wide})x, b = y < 0 ? 0 - ({wide})y : ({wide})y;
+    while (b) {{
+        {wide} rest = a % b;
+        a = b;
+        b = rest;
+    }}
+    return ({ctype})a;
+}}"""
+        ),
         function(lone % "abs" + f" return x < 0 ? {negated} : x; }}"),
         function(lone % "sign" + f" return ({ctype})((x > 0) - (x < 0)); }}"),
         function(head % "maximum" + " return x > y ? x : y; }"),

@@ -2,12 +2,24 @@
 
 from lazytorch.functions import (
     arithmetic,
+    comparison,
     conversion,
     creation,
     indexing,
     joining,
+    norms,
+    operators,
+    pointwise,
     random,
+    reductions,
+    scans,
+    softmax,
     views,
 )
 
-__all__ = ["arithmetic", "conversion", "creation", "indexing", "joining", "random", "views"]
+__all__ = [
+    "arithmetic", "comparison", "conversion", "creation", "indexing", "joining", "norms",
+    "operators", "pointwise", "random", "reductions", "scans", "softmax", "views",
+]  # fmt: skip
+
+operators.install()

@@ -1,47 +1,93 @@
-"""Addition to remainder: binary operations with type promotion and broadcasting."""
+"""Addition to powers: binary operations with type promotion and broadcasting."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from codegen import dtype as dt
 from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from lazytorch.expression import Function
-from lazytorch.functions.promotion import promote, promote_float
+from lazytorch.functions.families import (
+    binary,
+    call,
+    in_float,
+    not_implemented,
+    require_tensor,
+    type_name,
+    unary,
+)
+from lazytorch.functions.promotion import (
+    as_float,
+    broadcast_together,
+    promote,
+    promote_float,
+    result_dtype,
+)
 from lazytorch.functions.registration import operation
-from lazytorch.tensor import Tensor, apply
+from lazytorch.tensor import Tensor
+
+_BOOL_DIFFERENCE = (
+    "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or "
+    "`logical_xor()` operator instead."
+)
+_BOOL_SUBTRACTION = (
+    "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to "
+    "invert a mask, use the `~` or `logical_not()` operator instead."
+)
+_BOOL_NEGATION = (
+    "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a "
+    "mask, use the `~` or `logical_not()` operator instead."
+)
+
+# ---- addition and subtraction -----------------------------------------------------------------
 
 
-def _add(x: Node, y: Node) -> Node:
-    return ew.add(*promote(x, y))
+def _scaled(x: Node, y: Node, scale: Node, name: str = "alpha") -> tuple[Node, Node]:
+    """x and scale * y in the common type of x and y, which a scale must not exceed."""
+    dtype = result_dtype((x, y))
+    if scale.dtype.kind == "bool" and dtype is not dt.bool_:
+        raise RuntimeError("Boolean alpha only supported for Boolean results.")
+    if scale.dtype.kind == "float" and dtype.kind != "float":
+        raise RuntimeError(
+            f"For integral input tensors, argument {name} must not be a floating point number."
+        )
+    a, b, factor = broadcast_together(*[ew.cast(n, dtype) for n in (x, y, scale)])
+    return a, ew.mul(b, factor)
 
 
-def _add_scaled(x: Node, y: Node, alpha: Node) -> Node:
-    a, b, scale = promote(x, y, alpha)
-    return ew.add(a, ew.mul(b, scale))
+def _refuse_bool(x: Node, y: Node) -> None:
+    if x.dtype is dt.bool_ and y.dtype is dt.bool_:
+        raise RuntimeError(_BOOL_DIFFERENCE)
+    if x.dtype is dt.bool_ or y.dtype is dt.bool_:
+        raise RuntimeError(_BOOL_SUBTRACTION)
 
 
 def _sub(x: Node, y: Node) -> Node:
-    if x.dtype is dt.bool_ and y.dtype is dt.bool_:
-        raise RuntimeError(
-            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or "
-            "`logical_xor()` operator instead."
-        )
+    _refuse_bool(x, y)
     return ew.sub(*promote(x, y))
 
 
 def _sub_scaled(x: Node, y: Node, alpha: Node) -> Node:
-    a, b, scale = promote(x, y, alpha)
-    return ew.sub(a, ew.mul(b, scale))
+    _refuse_bool(x, y)
+    return ew.sub(*_scaled(x, y, alpha))
 
 
-ADD = Function("add", _add)
-ADD_SCALED = Function("add_scaled", _add_scaled, gradient_name="AddBackward0")
+ADD = Function("add", lambda x, y: ew.add(*promote(x, y)))
+ADD_SCALED = Function(
+    "add_scaled", lambda x, y, a: ew.add(*_scaled(x, y, a)), gradient_name="AddBackward0"
+)
 SUB = Function("sub", _sub)
 SUB_SCALED = Function("sub_scaled", _sub_scaled, gradient_name="SubBackward0")
-MUL = Function("mul", lambda x, y: ew.mul(*promote(x, y)))
-DIV = Function("div", lambda x, y: ew.div(*promote_float(x, y)))
+RSUB = Function("rsub", lambda x, y: _sub(y, x))
+RSUB_SCALED = Function(
+    "rsub_scaled", lambda x, y, a: _sub_scaled(y, x, a), gradient_name="RsubBackward0"
+)
+
+
+def _is_one(value: Any) -> bool:
+    return type(value) is int and value == 1
 
 
 @operation(inplace=True, out=True)
@@ -51,20 +97,270 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     >>> torch.add(torch.tensor([1, 2]), 10)
     tensor([11, 12])
     """
-    if alpha == 1:
-        return apply(ADD, (input, other))  # type: ignore[no-any-return]
-    return apply(ADD_SCALED, (input, other, alpha))  # type: ignore[no-any-return]
+    if _is_one(alpha):
+        return call(ADD, (input, other))
+    return call(ADD_SCALED, (input, other, alpha))
 
 
 @operation(inplace=True, out=True, names=("subtract",))
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """input - alpha * other."""
-    if alpha == 1:
-        return apply(SUB, (input, other))  # type: ignore[no-any-return]
-    return apply(SUB_SCALED, (input, other, alpha))  # type: ignore[no-any-return]
+    if _is_one(alpha):
+        return call(SUB, (input, other))
+    return call(SUB_SCALED, (input, other, alpha))
 
 
-@operation(inplace=True, out=True, names=("multiply",))
-def mul(input: Any, other: Any) -> Tensor:
-    """input * other, element by element."""
-    return apply(MUL, (input, other))  # type: ignore[no-any-return]
+@operation()
+def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """other - alpha * input."""
+    if _is_one(alpha):
+        return call(RSUB, (input, other))
+    return call(RSUB_SCALED, (input, other, alpha))
+
+
+mul = binary(
+    "mul", lambda x, y: ew.mul(*promote(x, y)), "input * other, element by element.", ("multiply",)
+)
+
+# ---- division ---------------------------------------------------------------------------------
+
+
+def _div_trunc(x: Node, y: Node) -> Node:
+    a, b = promote(x, y)
+    if a.dtype is dt.bool_:
+        raise not_implemented("div_trunc_cpu", a.dtype)
+    return ew.trunc(ew.div(a, b)) if a.dtype.kind == "float" else ew.trunc_divide(a, b)
+
+
+def _integral_or_float(
+    name: str, primitive: Callable[[Node, Node], Node]
+) -> Callable[[Node, Node], Node]:
+    def body(x: Node, y: Node) -> Node:
+        a, b = promote(x, y)
+        if a.dtype is dt.bool_:
+            raise not_implemented(name, a.dtype)
+        return primitive(a, b)
+
+    return body
+
+
+DIV = Function("div", lambda x, y: ew.div(*promote_float(x, y)))
+DIV_FLOOR = Function(
+    "div_floor", _integral_or_float("div_floor_cpu", ew.floor_divide), gradient_name="DivBackward1"
+)
+DIV_TRUNC = Function("div_trunc", _div_trunc, gradient_name="DivBackward1")
+_DIVISIONS = {None: DIV, "floor": DIV_FLOOR, "trunc": DIV_TRUNC}
+
+
+@operation(inplace=True, out=True, names=("divide",))
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """input / other; with rounding_mode "trunc" or "floor" rounded so, integers staying integers.
+
+    >>> torch.div(torch.tensor([7, -7]), 2, rounding_mode="trunc")
+    tensor([ 3, -3])
+    """
+    function = _DIVISIONS.get(rounding_mode)
+    if function is None:
+        raise RuntimeError(
+            "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
+            f"'{rounding_mode}'"
+        )
+    return call(function, (input, other))
+
+
+true_divide = binary(
+    "true_divide", lambda x, y: ew.div(*promote_float(x, y)), "input / other, never rounded.",
+    gradient_name="DivBackward0",
+)  # fmt: skip
+floor_divide = binary(
+    "floor_divide", _integral_or_float("div_floor_cpu", ew.floor_divide),
+    "input / other rounded towards minus infinity; integers divided by 0 give 0.",
+)  # fmt: skip
+remainder = binary(
+    "remainder", _integral_or_float("remainder_cpu", ew.remainder),
+    "The rest of floor division, with the sign of ``other``.",
+)  # fmt: skip
+fmod = binary(
+    "fmod", _integral_or_float("fmod_cpu", ew.fmod),
+    "The rest of truncated division, with the sign of ``input``.",
+)  # fmt: skip
+
+# ---- sign and reciprocal ----------------------------------------------------------------------
+
+
+def _neg(x: Node) -> Node:
+    if x.dtype is dt.bool_:
+        raise RuntimeError(_BOOL_NEGATION)
+    return ew.neg(x)
+
+
+def _positive(x: Node) -> Node:
+    if x.dtype is dt.bool_:
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return ew.cast(x, x.dtype)
+
+
+def _square(x: Node) -> Node:
+    whole = ew.cast(x, dt.int64) if x.dtype is dt.bool_ else x
+    return ew.mul(whole, whole)
+
+
+def reciprocal_node(x: Node) -> Node:
+    """1 / x of a floating-point node."""
+    return ew.div(ew.full_like(x, 1), x)
+
+
+neg = unary("neg", _neg, "-input.", ("negative",))
+positive = unary("positive", _positive, "input itself; not defined on bool.", inplace=False)
+abs = unary(
+    "abs", lambda x: x if x.dtype is dt.bool_ else ew.abs_(x), "|input|, element by element.",
+    ("absolute",),
+)  # fmt: skip
+reciprocal = unary("reciprocal", in_float(reciprocal_node), "1 / input.")
+square = unary("square", _square, "input * input.")
+
+# ---- three operands ---------------------------------------------------------------------------
+
+
+def _addcmul(x: Node, a: Node, b: Node, value: Node) -> Node:
+    dtype = result_dtype((x, a, b))
+    if value.dtype.kind == "float" and dtype.kind != "float":
+        raise RuntimeError(
+            "For integral input tensors, argument value must not be a floating point number."
+        )
+    x, a, b, value = broadcast_together(*[ew.cast(n, dtype) for n in (x, a, b, value)])
+    return ew.add(x, ew.mul(ew.mul(value, a), b))
+
+
+def _addcdiv(x: Node, a: Node, b: Node, value: Node) -> Node:
+    if a.dtype.kind != "float" and b.dtype.kind != "float":
+        raise RuntimeError(
+            "Integer division with addcdiv is no longer supported, and in a future  release "
+            "addcdiv will perform a true division of tensor1 and tensor2. The historic addcdiv "
+            "behavior can be implemented as (input + value * torch.trunc(tensor1 / "
+            "tensor2)).to(input.dtype) for integer inputs and as (input + value * tensor1 / "
+            "tensor2) for float inputs. The future addcdiv behavior is just the latter "
+            "implementation: (input + value * tensor1 / tensor2), for all dtypes."
+        )
+    dtype = result_dtype((x, a, b))
+    x, a, b, value = broadcast_together(*[ew.cast(n, dtype) for n in (x, a, b, value)])
+    return ew.add(x, ew.mul(value, ew.div(a, b)))
+
+
+def _lerp(start: Node, end: Node, weight: Node) -> Node:
+    for name, node in (("end", end), ("weight", weight)):
+        if node.dtype is not start.dtype and not node.type.weak:
+            found, wanted = _lower_name(node), _lower_name(start)
+            raise RuntimeError(f"expected dtype {wanted} for `{name}` but got dtype {found}")
+    a, b, w = broadcast_together(start, end, ew.cast(weight, start.dtype))
+    difference = ew.sub(b, a)
+    near = ew.add(a, ew.mul(w, difference))
+    far = ew.sub(b, ew.mul(difference, ew.sub(ew.full_like(w, 1), w)))
+    return ew.where(ew.lt(ew.abs_(w), ew.full_like(w, 0.5)), near, far)
+
+
+def _lower_name(node: Node) -> str:
+    long = {"Half": "c10::Half", "BFloat16": "c10::BFloat16", "Byte": "unsigned char",
+            "Char": "signed char", "Long": "long int", "Short": "short int"}  # fmt: skip
+    name = type_name(node.dtype)
+    return long.get(name, name.lower())
+
+
+ADDCMUL = Function("addcmul", _addcmul)
+ADDCDIV = Function("addcdiv", _addcdiv)
+LERP = Function("lerp", _lerp)
+
+
+@operation(inplace=True, out=True)
+def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
+    """input + value * tensor1 * tensor2."""
+    return call(ADDCMUL, (input, tensor1, tensor2, value))
+
+
+@operation(inplace=True, out=True)
+def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
+    """input + value * tensor1 / tensor2."""
+    return call(ADDCDIV, (input, tensor1, tensor2, value))
+
+
+@operation(inplace=True, out=True)
+def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
+    """input + weight * (end - input)."""
+    require_tensor("lerp", input)
+    require_tensor("lerp", end, "end", 2)
+    return call(LERP, (input, end, weight))
+
+
+# ---- powers -----------------------------------------------------------------------------------
+
+
+def _pow(x: Node, y: Node) -> Node:
+    a, b = promote(x, y)
+    if a.dtype is dt.bool_:
+        raise not_implemented("pow", a.dtype)
+    return ew.pow_(a, b)
+
+
+# A number as exponent whose power needs no pow.
+_SPECIAL_POWERS: dict[float, Callable[[Node], Node]] = {
+    0.0: lambda x: ew.full_like(x, 1),
+    1.0: lambda x: x,
+    2.0: lambda x: ew.mul(x, x),
+    3.0: lambda x: ew.mul(ew.mul(x, x), x),
+    0.5: ew.sqrt,
+    -0.5: ew.rsqrt,
+    -1.0: reciprocal_node,
+    -2.0: lambda x: reciprocal_node(ew.mul(x, x)),
+}
+
+
+def _special_pow(x: Node, exponent: float, kind: str) -> Node:
+    """``kind`` is that of the Python number, which 2 and 2.0 differ in."""
+    dtype = x.dtype
+    if kind == "float" and dtype.kind != "float":
+        dtype = as_float(dtype)
+    elif kind == "int" and dtype is dt.bool_:
+        dtype = dt.int64
+    if dtype is dt.bool_:
+        raise not_implemented("pow", dtype)
+    return _SPECIAL_POWERS[exponent](ew.cast(x, dtype))
+
+
+def _float_power(x: Node, y: Node) -> Node:
+    a, b = broadcast_together(ew.cast(x, dt.float64), ew.cast(y, dt.float64))
+    return ew.pow_(a, b)
+
+
+POW = Function("pow", _pow, gradient_name="PowBackward1")
+POW_SPECIAL = Function("pow_special", _special_pow, gradient_name="PowBackward0")
+
+
+@operation(inplace=True, out=True)
+def pow(input: Any, exponent: Any) -> Tensor:
+    """input ** exponent; integers stay integers.
+
+    >>> torch.pow(torch.tensor([1.0, 2.0]), 2)
+    tensor([1., 4.])
+    """
+    if isinstance(exponent, (int, float)) and isinstance(input, Tensor):
+        whole = isinstance(exponent, int)
+        if whole and exponent < 0 and input.dtype.kind != "float":
+            raise RuntimeError("Integers to negative integer powers are not allowed.")
+        if exponent in _SPECIAL_POWERS:
+            kind = "float" if not whole else "bool" if isinstance(exponent, bool) else "int"
+            return call(POW_SPECIAL, (input,), (float(exponent), kind))
+    return call(POW, (input, exponent))
+
+
+float_power = binary("float_power", _float_power, "input ** exponent in float64.", inplace=False)
+
+
+@operation(function=False)
+def float_power_(self: Tensor, exponent: Any) -> Tensor:
+    """In-place form of ``float_power``, for float64 alone."""
+    if self.dtype is not dt.float64:
+        raise RuntimeError(
+            f"the base given to float_power_ has dtype {type_name(self.dtype)} but the operation's "
+            "result requires dtype Double"
+        )
+    return self.copy_(float_power(self, exponent))  # type: ignore[attr-defined,no-any-return]

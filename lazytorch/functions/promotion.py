@@ -46,9 +46,7 @@ def result_dtype(values: Sequence[Node]) -> DType:
         best[level] = dtype if before is None else promote_types(before, dtype)
     result: DType | None = None
     for candidate in best:
-        if candidate is not None and (
-            result is None or _RANK[candidate.kind] > _RANK[result.kind]
-        ):
+        if candidate is not None and (result is None or _RANK[candidate.kind] > _RANK[result.kind]):
             result = candidate
     assert result is not None
     return result

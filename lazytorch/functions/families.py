@@ -1,0 +1,91 @@
+"""Public operations of one shape, made from a body: unary, and binary with promotion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from codegen.dtype import DType
+from codegen.ir.node import Node
+from codegen.ops import elementwise as ew
+from lazytorch.expression import Function
+from lazytorch.functions.promotion import as_float
+from lazytorch.functions.registration import operation
+from lazytorch.tensor import Tensor, apply
+
+# ``apply`` of a function that has one output.
+call: Callable[..., Tensor] = apply
+
+Unary = Callable[[Any], Tensor]
+Binary = Callable[[Any, Any], Tensor]
+
+_TYPE_NAMES = {
+    "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16",
+    "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
+    "bool_": "Bool",
+}  # fmt: skip
+
+
+def type_name(dtype: DType) -> str:
+    """An element type as PyTorch's messages spell it."""
+    return _TYPE_NAMES[dtype.name]
+
+
+def not_implemented(name: str, dtype: DType) -> NotImplementedError:
+    """The error for an element type that an operation is not defined on."""
+    return NotImplementedError(f"\"{name}\" not implemented for '{type_name(dtype)}'")
+
+
+def require_tensor(name: str, value: Any, argument: str = "input", position: int = 1) -> None:
+    """TypeError, in PyTorch's words, where an argument is no tensor."""
+    if not isinstance(value, Tensor):
+        raise TypeError(
+            f"{name}(): argument '{argument}' (position {position}) must be Tensor, not "
+            f"{type(value).__name__}"
+        )
+
+
+def in_float(body: Callable[[Node], Node]) -> Callable[[Node], Node]:
+    """The body on the input, converted to a floating-point type where it is none."""
+    return lambda x: body(ew.cast(x, as_float(x.dtype)))
+
+
+def unary(
+    name: str, body: Callable[[Node], Node], documentation: str, names: tuple[str, ...] = (),
+    inplace: bool = True,
+) -> Unary:  # fmt: skip
+    """torch.NAME(input), Tensor.NAME() and Tensor.NAME_()."""
+    function = Function(name, body)
+
+    def public(input: Any) -> Tensor:
+        if not isinstance(input, Tensor):
+            require_tensor(name, input)
+        return call(function, (input,))
+
+    public.__name__ = public.__qualname__ = name
+    public.__doc__ = documentation
+    return operation(inplace=inplace, out=True, names=names)(public)
+
+
+def binary(
+    name: str, body: Callable[[Node, Node], Node], documentation: str,
+    names: tuple[str, ...] = (), numbers: str = "both", inplace: bool = True,
+    gradient_name: str | None = None,
+) -> Binary:  # fmt: skip
+    """torch.NAME(input, other) and its other forms.
+
+    ``numbers``: which arguments may be Python numbers: both, other or none.
+    """
+    function = Function(name, body, gradient_name=gradient_name)
+    check_input, check_other = numbers != "both", numbers == "none"
+
+    def public(input: Any, other: Any) -> Tensor:
+        if check_input:
+            require_tensor(name, input)
+        if check_other:
+            require_tensor(name, other, "other", 2)
+        return call(function, (input, other))
+
+    public.__name__ = public.__qualname__ = name
+    public.__doc__ = documentation
+    return operation(inplace=inplace, out=True, names=names)(public)

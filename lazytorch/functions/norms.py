@@ -1,0 +1,157 @@
+"""Norms over dimensions, and the distance of two tensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from codegen.dtype import DType
+from codegen.ir.node import Node, Shape
+from codegen.ops import elementwise as ew
+from codegen.ops import reduction as rd
+from codegen.ops.movement import reshape
+from lazytorch.expression import Function
+from lazytorch.functions.families import call, require_tensor, type_name
+from lazytorch.functions.promotion import promote_float
+from lazytorch.functions.reductions import (
+    Dims,
+    accumulation_type,
+    extent,
+    keep,
+    unkeep,
+    wrap_dims,
+)
+from lazytorch.functions.registration import operation
+from lazytorch.tensor import Tensor
+
+Nodes = Sequence["Node | None"]
+
+
+def norm_node(x: Node, order: float, axes: Shape) -> Node:
+    """(sum |x|**order)**(1/order) over axes; for 0 the count of non-zeros, for ±inf extremes."""
+    size = ew.abs_(x)
+    if order == 0:
+        return rd.sum_(ew.cast(ew.ne(x, ew.full_like(x, 0)), x.dtype), axes)
+    if order in (math.inf, -math.inf):
+        if not extent(x.shape, axes):
+            kept = tuple([n for i, n in enumerate(x.shape) if i not in axes])
+            return rd.full(0 if order > 0 else math.inf, kept, x.dtype)
+        return rd.max_(size, axes) if order > 0 else rd.min_(size, axes)
+    if order == 1:
+        return rd.sum_(size, axes)
+    if order == 2:
+        return ew.sqrt(rd.sum_(ew.mul(x, x), axes))
+    total = rd.sum_(ew.pow_(size, ew.full_like(size, order)), axes)
+    return ew.pow_(total, ew.full_like(total, 1 / order))
+
+
+def _norm(x: Node, order: float, axes: Shape, keepdim: bool, dtype: DType | None) -> Node:
+    if (dtype or x.dtype).kind != "float":
+        raise RuntimeError(
+            "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
+            f"{type_name(dtype or x.dtype)}"
+        )
+    x = ew.cast(x, dtype or x.dtype)
+    wide = ew.cast(x, accumulation_type(x.dtype))
+    return keep(ew.cast(norm_node(wide, order, axes), x.dtype), x.shape, axes, keepdim)
+
+
+def _norm_gradient(
+    inputs: Sequence[Node], outputs: Sequence[Node], cotangents: Nodes,
+    order: float, axes: Shape, _keepdim: bool, _dtype: DType | None,
+) -> Nodes:  # fmt: skip
+    """The slope of the norm, and 0 where it has none: at a norm of 0."""
+    given = cotangents[0]
+    if given is None or order == 0:
+        return [None]
+    x = ew.cast(inputs[0], given.dtype)
+    g, norm = unkeep(given, x.shape, axes), unkeep(outputs[0], x.shape, axes)
+    zero, one = ew.full_like(x, 0), ew.full_like(x, 1)
+    if order == 1:
+        slope = ew.mul(g, ew.sign(x))
+    elif order in (math.inf, -math.inf):
+        size = ew.abs_(x)
+        found = ew.or_(ew.eq(size, norm), ew.and_(ew.ne(size, size), ew.ne(norm, norm)))
+        ties = rd.sum_(ew.cast(found, x.dtype), axes)
+        share = ew.div(ew.mul(g, ew.sign(x)), rd.expand_back(ties, x.shape, axes))
+        slope = ew.where(found, share, zero)
+    else:
+        flat = ew.eq(norm, zero)
+        ratio = ew.div(x, ew.where(flat, one, norm))
+        if order != 2:
+            size = ew.abs_(ratio)
+            nothing = ew.eq(size, zero)
+            power = ew.pow_(ew.where(nothing, one, size), ew.full_like(x, order - 1))
+            ratio = ew.where(nothing, zero, ew.mul(ew.sign(x), power))
+        slope = ew.where(flat, zero, ew.mul(g, ratio))
+    return [ew.cast(slope, inputs[0].dtype)]
+
+
+NORM = Function(
+    "linalg_vector_norm", _norm, gradient=_norm_gradient,
+    gradient_name="LinalgVectorNormBackward0",
+)  # fmt: skip
+
+
+def vector_norm(
+    x: Tensor, ord: float = 2, dim: Dims = None, keepdim: bool = False, *,
+    dtype: DType | None = None,
+) -> Tensor:  # fmt: skip
+    """The norm of all elements, or of those along ``dim``, of any order."""
+    require_tensor("linalg_vector_norm", x)
+    axes = wrap_dims(dim, x.ndim)
+    if (ord < 0 or ord == math.inf) and not extent(x._type.shape, axes):
+        raise RuntimeError(
+            f"linalg.vector_norm cannot compute the {ord:g} norm on an empty tensor because the "
+            "operation does not have an identity"
+        )
+    return call(NORM, (x,), (float(ord), axes, bool(keepdim), dtype))
+
+
+@operation(out=True)
+def norm(
+    input: Tensor, p: float | str | None = "fro", dim: Dims = None, keepdim: bool = False, *,
+    dtype: DType | None = None,
+) -> Tensor:  # fmt: skip
+    """The p-norm of all elements or along ``dim``; "fro" is 2."""
+    require_tensor("norm", input)
+    if isinstance(p, str):
+        if p != "fro":
+            raise RuntimeError(f"norm() of order {p!r} needs linalg.matrix_norm")
+        p = 2
+    return vector_norm(input, 2 if p is None else p, dim, keepdim, dtype=dtype)
+
+
+def _dist(x: Node, y: Node, order: float) -> Node:
+    a, b = promote_float(x, y)
+    return norm_node(ew.sub(a, b), order, tuple(range(len(a.shape))))
+
+
+def _dist_gradient(
+    inputs: Sequence[Node], outputs: Sequence[Node], cotangents: Nodes, order: float
+) -> Nodes:
+    a, b = promote_float(*inputs)
+    axes = tuple(range(len(a.shape)))
+    (part,) = _norm_gradient([ew.sub(a, b)], outputs, cotangents, order, axes, False, None)
+    if part is None:
+        return [None, None]
+    return [_summed_to(part, inputs[0]), _summed_to(ew.neg(part), inputs[1])]
+
+
+def _summed_to(g: Node, like: Node) -> Node:
+    """A cotangent of a broadcast operand, as that of the operand."""
+    from_rank = len(g.shape) - len(like.shape)
+    axes = [i for i, n in enumerate(g.shape) if i < from_rank or like.shape[i - from_rank] != n]
+    kept = keep(rd.sum_(g, axes), g.shape, tuple(axes), True)
+    return ew.cast(reshape(kept, like.shape), like.dtype)
+
+
+DIST = Function("dist", _dist, gradient=_dist_gradient)
+
+
+@operation()
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """The p-norm of input - other."""
+    require_tensor("dist", input)
+    require_tensor("dist", other, "other", 2)
+    return call(DIST, (input, other), (float(p),))

@@ -1,0 +1,79 @@
+"""Python's operators on tensors; an operand that is no tensor or number is left to its own type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lazytorch.functions.registration import PUBLIC
+from lazytorch.tensor import Tensor
+
+_OPERANDS = (Tensor, float, int, np.number, np.bool_)
+
+
+def _forward(function: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
+    def operate(self: Tensor, other: Any) -> Any:
+        if not isinstance(other, _OPERANDS):
+            return NotImplemented
+        return function(self, other)
+
+    return operate
+
+
+def _reflected(function: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
+    def operate(self: Tensor, other: Any) -> Any:
+        if not isinstance(other, _OPERANDS):
+            return NotImplemented
+        return function(other, self)
+
+    return operate
+
+
+def _by_name(name: str) -> Callable[..., Any]:
+    """A public function that another module defines, looked up at the call."""
+    return lambda *arguments: PUBLIC[name](*arguments)
+
+
+# operator -> the public function; each also reflected and, with its in-place form, assigning.
+_ARITHMETIC = {
+    "add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floordiv": "floor_divide",
+    "mod": "remainder", "pow": "pow", "and": "bitwise_and", "or": "bitwise_or",
+    "xor": "bitwise_xor", "lshift": "bitwise_left_shift", "rshift": "bitwise_right_shift",
+    "div": "div",
+}  # fmt: skip
+_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+_UNARY = {"neg": "neg", "pos": "positive", "abs": "abs", "invert": "bitwise_not"}
+
+
+def _contains(self: Tensor, element: Any) -> bool:
+    """Whether any element equals this one."""
+    if not isinstance(element, _OPERANDS):
+        raise RuntimeError(
+            "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
+            f"{type(element)}."
+        )
+    return bool(PUBLIC["any"](PUBLIC["eq"](self, element)).item())
+
+
+def _round(self: Tensor, decimals: int = 0) -> Any:
+    return PUBLIC["round"](self, decimals=decimals)
+
+
+def install() -> None:
+    """Give Tensor its operators, once every function they call is registered."""
+    for name, function in _ARITHMETIC.items():
+        setattr(Tensor, f"__{name}__", _forward(PUBLIC[function]))
+        setattr(Tensor, f"__r{name}__", _reflected(PUBLIC[function]))
+        setattr(Tensor, f"__i{name}__", _forward(PUBLIC[function + "_"]))
+    for name in _COMPARISONS:
+        setattr(Tensor, f"__{name}__", _forward(PUBLIC[name]))
+    for name, function in _UNARY.items():
+        setattr(Tensor, f"__{name}__", PUBLIC[function])
+    matmul = _by_name("matmul")
+    for name, operate in (
+        ("__matmul__", _forward(matmul)), ("__rmatmul__", _reflected(matmul)),
+        ("__contains__", _contains), ("__round__", _round),
+    ):  # fmt: skip
+        setattr(Tensor, name, operate)

@@ -1,0 +1,462 @@
+"""Elementary and special functions, rounding, limits, bits and tests of each element."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from codegen import dtype as dt
+from codegen.dtype import DType
+from codegen.ir.node import Node
+from codegen.ops import elementwise as ew
+from lazytorch.expression import Function
+from lazytorch.functions.families import (
+    binary,
+    call,
+    in_float,
+    not_implemented,
+    require_tensor,
+    unary,
+)
+from lazytorch.functions.promotion import (
+    as_float,
+    broadcast_together,
+    promote,
+    promote_float,
+    result_dtype,
+)
+from lazytorch.functions.reductions import truth
+from lazytorch.functions.registration import operation
+from lazytorch.tensor import Tensor
+
+Body1 = Callable[[Node], Node]
+Body2 = Callable[[Node, Node], Node]
+
+# ---- elementary and special functions ---------------------------------------------------------
+
+# name -> (primitive, other names); integers and bools become the default type.
+_ELEMENTARY: dict[str, tuple[Body1, tuple[str, ...]]] = {
+    "sqrt": (ew.sqrt, ()),
+    "rsqrt": (ew.rsqrt, ()),
+    "exp": (ew.exp, ()),
+    "exp2": (ew.exp2, ()),
+    "expm1": (ew.expm1, ()),
+    "log": (ew.log, ()),
+    "log2": (ew.log2, ()),
+    "log10": (ew.log10, ()),
+    "log1p": (ew.log1p, ()),
+    "sin": (ew.sin, ()),
+    "cos": (ew.cos, ()),
+    "tan": (ew.tan, ()),
+    "asin": (ew.asin, ("arcsin",)),
+    "acos": (ew.acos, ("arccos",)),
+    "atan": (ew.atan, ("arctan",)),
+    "sinh": (ew.sinh, ()),
+    "cosh": (ew.cosh, ()),
+    "tanh": (ew.tanh, ()),
+    "asinh": (ew.asinh, ("arcsinh",)),
+    "acosh": (ew.acosh, ("arccosh",)),
+    "atanh": (ew.atanh, ("arctanh",)),
+    "sigmoid": (ew.sigmoid, ()),
+    "erf": (ew.erf, ()),
+    "erfc": (ew.erfc, ()),
+    "erfinv": (ew.erfinv, ()),
+    "lgamma": (ew.lgamma, ()),
+    "digamma": (ew.digamma, ()),
+}
+ELEMENTARY = {
+    name: unary(
+        name, in_float(body), f"{name}(input), element by element, in floating point.", names
+    )
+    for name, (body, names) in _ELEMENTARY.items()
+}
+
+
+def times(factor: float) -> Body1:
+    """Multiplication by a constant."""
+    return lambda x: ew.mul(x, ew.full_like(x, factor))
+
+
+def _sinc(x: Node) -> Node:
+    zero = ew.eq(x, ew.full_like(x, 0))
+    angle = ew.where(zero, ew.full_like(x, 1), times(math.pi)(x))
+    return ew.where(zero, ew.full_like(x, 1), ew.div(ew.sin(angle), angle))
+
+
+sinc = unary("sinc", in_float(_sinc), "sin(pi x) / (pi x), and 1 at 0.")
+deg2rad = unary("deg2rad", in_float(times(math.pi / 180)), "Degrees to radians.")
+rad2deg = unary("rad2deg", in_float(times(180 / math.pi)), "Radians to degrees.")
+
+
+def _logit(x: Node, eps: Node | None) -> Node:
+    if eps is not None:
+        x = _clamp(x, eps, ew.sub(ew.full_like(eps, 1), eps), x.dtype)
+    return ew.sub(ew.log(x), ew.log1p(ew.neg(x)))
+
+
+def _logit_gradient(
+    inputs: Sequence[Node], _outputs: Sequence[Node], cotangents: Sequence[Node | None]
+) -> Sequence[Node | None]:
+    """g / (x (1 - x)); NaN outside [0, 1]."""
+    x, g = inputs[0], cotangents[0]
+    if g is None:
+        return [None]
+    one, zero = ew.full_like(g, 1), ew.full_like(g, 0)
+    x = ew.cast(x, g.dtype)
+    inside = ew.and_(ew.ge(x, zero), ew.le(x, one))
+    slope = ew.div(g, ew.mul(x, ew.sub(one, x)))
+    return [ew.cast(ew.where(inside, slope, ew.full_like(g, math.nan)), inputs[0].dtype)]
+
+
+def _logit_within(x: Node, eps: Node) -> Node:
+    x = ew.cast(x, as_float(x.dtype))
+    return _logit(x, ew.cast(eps, x.dtype))
+
+
+LOGIT = Function("logit", in_float(lambda x: _logit(x, None)), gradient=_logit_gradient)
+LOGIT_WITHIN = Function("logit_within", _logit_within, gradient_name="LogitBackward0")
+
+
+@operation(inplace=True, out=True)
+def logit(input: Tensor, eps: float | None = None) -> Tensor:
+    """log(x / (1 - x)) of x = input clamped to [eps, 1 - eps]."""
+    require_tensor("logit", input)
+    if eps is None:
+        return call(LOGIT, (input,))
+    return call(LOGIT_WITHIN, (input, float(eps)))
+
+
+def _logaddexp2(x: Node, y: Node) -> Node:
+    a, b = promote_float(x, y)
+    infinite = ew.and_(ew.eq(a, b), ew.eq(ew.abs_(a), ew.full_like(a, math.inf)))
+    distance = ew.where(infinite, ew.full_like(a, 0), ew.abs_(ew.sub(a, b)))
+    extra = times(1 / math.log(2))(ew.log1p(ew.exp2(ew.neg(distance))))
+    return ew.where(infinite, a, ew.add(ew.maximum(a, b), extra))
+
+
+def _xlogy(x: Node, y: Node) -> Node:
+    a, b = promote_float(x, y)
+    zero = ew.full_like(a, 0)
+    beyond = ew.or_(ew.le(b, zero), ew.eq(b, ew.full_like(b, math.inf)))
+    harmless = ew.where(ew.and_(ew.eq(a, zero), beyond), ew.full_like(b, 1), b)
+    return ew.mul(a, ew.log(harmless))
+
+
+def _same_types(name: str, body: Body2) -> Body2:
+    def checked(x: Node, y: Node) -> Node:
+        if x.dtype is not y.dtype:
+            raise RuntimeError(f"{name} is not yet implemented for tensors with different dtypes.")
+        return body(*broadcast_together(x, y))
+
+    return checked
+
+
+def _heaviside(x: Node, at_zero: Node) -> Node:
+    zero = ew.full_like(x, 0)
+    return ew.where(ew.eq(x, zero), at_zero, ew.cast(ew.gt(x, zero), x.dtype))
+
+
+def _fmax(x: Node, y: Node) -> Node:
+    a, b = promote(x, y)
+    return ew.where(ew.or_(ew.ge(a, b), ew.ne(b, b)), a, b)
+
+
+def _fmin(x: Node, y: Node) -> Node:
+    a, b = promote(x, y)
+    return ew.where(ew.or_(ew.le(a, b), ew.ne(b, b)), a, b)
+
+
+def _ldexp(x: Node, y: Node) -> Node:
+    power = ew.exp2(ew.cast(y, as_float(y.dtype)))
+    return ew.mul(*promote(x, power))
+
+
+def _nextafter(x: Node, y: Node) -> Node:
+    a, b = promote(x, y)
+    if a.dtype not in (dt.float32, dt.float64):
+        raise not_implemented("nextafter_cpu", a.dtype)
+    return ew.nextafter(a, b)
+
+
+def _float_pair(primitive: Body2) -> Body2:
+    return lambda x, y: primitive(*promote_float(x, y))
+
+
+atan2 = binary(
+    "atan2", _float_pair(ew.atan2), "Angle of the point (other, input), in radians.",
+    ("arctan2",), numbers="none",
+)  # fmt: skip
+hypot = binary("hypot", _float_pair(ew.hypot), "sqrt(input² + other²).", numbers="none")
+logaddexp = binary(
+    "logaddexp", _float_pair(ew.logaddexp), "log(exp(input) + exp(other)).", numbers="none",
+    inplace=False,
+)  # fmt: skip
+logaddexp2 = binary(
+    "logaddexp2", _logaddexp2, "log2(2**input + 2**other).", numbers="none", inplace=False
+)
+copysign = binary(
+    "copysign", _float_pair(ew.copysign), "input with the sign of other.", numbers="other"
+)
+xlogy = binary("xlogy", _xlogy, "input * log(other), and 0 where input is 0.")
+heaviside = binary(
+    "heaviside", _same_types("heaviside", _heaviside),
+    "0 below 0, 1 above, ``values`` at 0.", numbers="none",
+)  # fmt: skip
+ldexp = binary("ldexp", _ldexp, "input * 2**other.", numbers="none")
+nextafter = binary(
+    "nextafter", _nextafter, "The next number after input towards other.", numbers="none"
+)
+maximum = binary(
+    "maximum", lambda x, y: ew.maximum(*promote(x, y)), "The larger; NaN where either is.",
+    numbers="none", inplace=False,
+)  # fmt: skip
+minimum = binary(
+    "minimum", lambda x, y: ew.minimum(*promote(x, y)), "The smaller; NaN where either is.",
+    numbers="none", inplace=False,
+)  # fmt: skip
+fmax = binary("fmax", _fmax, "The larger, NaN ignored.", numbers="none", inplace=False)
+fmin = binary("fmin", _fmin, "The smaller, NaN ignored.", numbers="none", inplace=False)
+
+# ---- rounding and sign ------------------------------------------------------------------------
+
+
+def _rounding(name: str, primitive: Body1) -> Body1:
+    def body(x: Node) -> Node:
+        if x.dtype is dt.bool_:
+            raise not_implemented(f"{name}_vml_cpu", x.dtype)
+        return primitive(x) if x.dtype.kind == "float" else x
+
+    return body
+
+
+def _frac(x: Node) -> Node:
+    if x.dtype.kind != "float":
+        raise not_implemented("frac", x.dtype)
+    return ew.sub(x, ew.trunc(x))
+
+
+def _sign(x: Node) -> Node:
+    return x if x.dtype is dt.bool_ else ew.sign(x)
+
+
+def _signbit(x: Node) -> Node:
+    if x.dtype is dt.bool_:
+        return ew.full_like(x, False)
+    if x.dtype.kind == "float":
+        x = ew.copysign(ew.full_like(x, 1), x)
+    return ew.lt(x, ew.full_like(x, 0))
+
+
+floor = unary("floor", _rounding("floor", ew.floor), "Rounded towards minus infinity.")
+ceil = unary("ceil", _rounding("ceil", ew.ceil), "Rounded towards infinity.")
+trunc = unary("trunc", _rounding("trunc", ew.trunc), "Rounded towards zero.", ("fix",))
+frac = unary("frac", _frac, "input - trunc(input).")
+sign = unary("sign", _sign, "-1, 0 or 1; 0 at NaN.")
+sgn = unary("sgn", _sign, "-1, 0 or 1; 0 at NaN.")
+signbit = unary("signbit", _signbit, "Whether the sign bit is set; -0.0 has it.", inplace=False)
+
+
+def _round(x: Node, decimals: int) -> Node:
+    if x.dtype.kind != "float":
+        if decimals:
+            raise not_implemented("round_cpu", x.dtype)
+        return _rounding("round", ew.round_)(x)
+    scale = ew.full_like(x, 10.0 ** (decimals if decimals > 0 else -decimals))
+    if decimals > 0:
+        return ew.div(ew.round_(ew.mul(x, scale)), scale)
+    if decimals < 0:
+        return ew.mul(ew.round_(ew.div(x, scale)), scale)
+    return ew.round_(x)
+
+
+ROUND = Function("round", _round)
+
+
+@operation(inplace=True, out=True)
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """Rounded to ``decimals`` places, ties to even."""
+    require_tensor("round", input)
+    return call(ROUND, (input,), (int(decimals),))
+
+
+# ---- limits -----------------------------------------------------------------------------------
+
+
+def _clamp(x: Node, low: Node | None, high: Node | None, dtype: DType) -> Node:
+    """Within [low, high], and ``high`` where low > high; the gradient passes at the limits."""
+    x = ew.cast(x, dtype)
+    for limit, beyond in ((low, ew.lt), (high, ew.gt)):
+        if limit is not None:
+            x, bound = broadcast_together(x, ew.cast(limit, dtype))
+            outside = beyond(x, bound)
+            if dtype.kind == "float":
+                outside = ew.or_(outside, ew.ne(bound, bound))
+            x = ew.where(outside, bound, x)
+    return x
+
+
+def _clamp_body(low: bool, high: bool) -> Callable[..., Node]:
+    def body(x: Node, *limits: Node) -> Node:
+        dtype = result_dtype((x, *limits))
+        if dtype is dt.bool_:
+            raise not_implemented("clamp", dtype)
+        return _clamp(x, limits[0] if low else None, limits[-1] if high else None, dtype)
+
+    return body
+
+
+CLAMP = {
+    (low, high): Function("clamp" + "_min" * low + "_max" * high, _clamp_body(low, high),
+                          gradient_name="ClampBackward1")
+    for low, high in ((True, True), (True, False), (False, True))
+}  # fmt: skip
+
+
+@operation(inplace=True, out=True, names=("clip",))
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """Each element moved into [min, max]; either limit a number, a tensor or None.
+
+    >>> torch.clamp(torch.tensor([-2.0, 0.5, 3.0]), 0, 1)
+    tensor([0.0000, 0.5000, 1.0000])
+    """
+    require_tensor("clamp", input)
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    limits = [limit for limit in (min, max) if limit is not None]
+    return call(CLAMP[min is not None, max is not None], (input, *limits))
+
+
+@operation(inplace=True, out=True)
+def clamp_min(input: Tensor, min: Any) -> Tensor:
+    """Each element, or ``min`` where that is larger."""
+    return call(CLAMP[True, False], (input, min))
+
+
+@operation(inplace=True, out=True)
+def clamp_max(input: Tensor, max: Any) -> Tensor:
+    """Each element, or ``max`` where that is smaller."""
+    return call(CLAMP[False, True], (input, max))
+
+
+_LARGEST = {
+    "float16": 65504.0, "bfloat16": 3.3895313892515355e38,
+    "float32": float(np.finfo(np.float32).max), "float64": float(np.finfo(np.float64).max),
+}  # fmt: skip
+
+
+def _nan_to_num(x: Node, *given: Node) -> Node:
+    """``given``: what replaces NaN, and, unless 0-d bools stand there, the infinities."""
+    if x.dtype.kind != "float":
+        return x
+    largest = _LARGEST[x.dtype.name]
+    defaults = (0.0, largest, -largest)
+    nan, high, low = [
+        ew.full_like(x, default)
+        if node.dtype is dt.bool_
+        else broadcast_together(ew.cast(node, x.dtype), x)[0]
+        for node, default in zip(given, defaults, strict=True)
+    ]
+    infinity = ew.full_like(x, math.inf)
+    x = ew.where(ew.ne(x, x), nan, ew.where(ew.eq(x, infinity), high, x))
+    return ew.where(ew.eq(x, ew.neg(infinity)), low, x)
+
+
+NAN_TO_NUM = Function("nan_to_num", _nan_to_num)
+
+
+@operation(inplace=True, out=True)
+def nan_to_num(
+    input: Tensor, nan: float | None = None, posinf: float | None = None,
+    neginf: float | None = None,
+) -> Tensor:  # fmt: skip
+    """NaN and the infinities replaced, by default by 0 and the largest finite numbers."""
+    require_tensor("nan_to_num", input)
+    numbers = [False if n is None else float(n) for n in (nan, posinf, neginf)]
+    return call(NAN_TO_NUM, (input, *numbers))
+
+
+# ---- integers, bits and logic -----------------------------------------------------------------
+
+
+def _integers(name: str, primitive: Body2, bools: bool = True) -> Body2:
+    def body(x: Node, y: Node) -> Node:
+        a, b = promote(x, y)
+        if a.dtype.kind == "float" or (a.dtype is dt.bool_ and not bools):
+            raise not_implemented(name, a.dtype)
+        return primitive(a, b)
+
+    return body
+
+
+def _lcm(x: Node, y: Node) -> Node:
+    divisor = ew.gcd(x, y)
+    zero = ew.full_like(x, 0)
+    none = ew.eq(divisor, zero)
+    safe = ew.where(none, ew.full_like(x, 1), divisor)
+    return ew.where(none, zero, ew.abs_(ew.mul(ew.trunc_divide(x, safe), y)))
+
+
+_INTEGER_PAIRS: dict[str, tuple[str, Body2, bool, str]] = {
+    "bitwise_and": ("bitwise_and_cpu", ew.and_, True, "input & other."),
+    "bitwise_or": ("bitwise_or_cpu", ew.or_, True, "input | other."),
+    "bitwise_xor": ("bitwise_xor_cpu", ew.xor, True, "input ^ other."),
+    "bitwise_left_shift": ("lshift_cpu", ew.shift_left, False, "input << other."),
+    "bitwise_right_shift": ("rshift_cpu", ew.shift_right, False, "input >> other."),
+    "gcd": ("gcd_cpu", ew.gcd, False, "Greatest common divisor."),
+    "lcm": ("lcm_cpu", _lcm, False, "Least common multiple."),
+}
+INTEGER_PAIRS = {
+    name: binary(name, _integers(message, primitive, bools), text)
+    for name, (message, primitive, bools, text) in _INTEGER_PAIRS.items()
+}
+
+
+def _bitwise_not(x: Node) -> Node:
+    if x.dtype.kind == "float":
+        raise not_implemented("bitwise_not_cpu", x.dtype)
+    return ew.not_(x)
+
+
+bitwise_not = unary("bitwise_not", _bitwise_not, "~input.")
+logical_not = unary("logical_not", lambda x: ew.not_(truth(x)), "Whether input is 0.")
+
+
+def _logical(primitive: Body2) -> Body2:
+    return lambda x, y: primitive(*broadcast_together(truth(x), truth(y)))
+
+
+logical_and = binary("logical_and", _logical(ew.and_), "Whether neither is 0.", numbers="none")
+logical_or = binary("logical_or", _logical(ew.or_), "Whether either is not 0.", numbers="none")
+logical_xor = binary("logical_xor", _logical(ew.xor), "Whether one alone is 0.", numbers="none")
+
+# ---- tests ------------------------------------------------------------------------------------
+
+
+def _test(of_float: Body1, of_integer: bool) -> Body1:
+    def body(x: Node) -> Node:
+        if x.dtype.kind == "float":
+            return of_float(x)
+        return ew.full_like(ew.eq(x, x), of_integer)
+
+    return body
+
+
+def _infinity(x: Node, sign: float = 1) -> Node:
+    return ew.full_like(x, sign * math.inf)
+
+
+_TESTS: dict[str, tuple[Body1, bool, str]] = {
+    "isnan": (lambda x: ew.ne(x, x), False, "Whether NaN."),
+    "isinf": (lambda x: ew.eq(ew.abs_(x), _infinity(x)), False, "Whether infinite."),
+    "isfinite": (lambda x: ew.lt(ew.abs_(x), _infinity(x)), True, "Whether finite."),
+    "isposinf": (lambda x: ew.eq(x, _infinity(x)), False, "Whether infinity."),
+    "isneginf": (lambda x: ew.eq(x, _infinity(x, -1)), False, "Whether minus infinity."),
+    "isreal": (lambda x: ew.full_like(ew.eq(x, x), True), True, "Whether real: always."),
+}
+TESTS = {
+    name: unary(name, _test(body, otherwise), text, inplace=False)
+    for name, (body, otherwise, text) in _TESTS.items()
+}
