@@ -47,6 +47,18 @@ def _to_old_value(
 REPLACE_VALUE = Function("replace_value", _new_value, gradient=_to_old_value)
 
 
+def _to_nothing(
+    _inputs: Sequence[Node], _outputs: Sequence[Node], _cotangents: Sequence[Node | None]
+) -> Sequence[Node | None]:
+    return None, None
+
+
+# A recorded write of a constant over everything: what was there gets a gradient of zero.
+OVERWRITE = Function(
+    "overwrite", _new_value, gradient=_to_nothing, gradient_name="CopyBackwards"
+)
+
+
 def broadcast_to(x: Node, shape: Shape) -> Node:
     """Right-aligned broadcasting, as NumPy's: missing and unit axes repeat."""
     if x.shape == shape:

@@ -230,7 +230,9 @@ class Tensor:
                 base.tracked or value.tracked,
             )[0]
         if before.tracked and before.leaf is None and not value.tracked:
-            value = record(core.REPLACE_VALUE, (value, before), (), True)[0]
+            seen = recording and self._connected
+            function = core.OVERWRITE if seen else core.REPLACE_VALUE
+            value = record(function, (value, before), (), True)[0]
         if value.owner is not None or value.leaf is not None or value.call is None:
             value = record(core.IDENTITY, (value,), (), value.tracked)[0]
         if storage.is_shared():

@@ -59,14 +59,14 @@ def write_value(target: Tensor, value: Any) -> Tensor:
 
 def converted(x: Tensor, dtype: DType, copy: bool = False) -> Tensor:
     if dtype is x._type.dtype:
-        return x if not copy else clone(x)  # type: ignore[no-any-return]
+        return x if not copy else clone(x)
     return apply(core.CAST, (x,), (dtype,))  # type: ignore[no-any-return]
 
 
 def moved(x: Tensor, device: str, copy: bool = False) -> Tensor:
     """The values on another device, to which the gradient comes back."""
     if device == x._storage.device:
-        return x if not copy else clone(x)  # type: ignore[no-any-return]
+        return x if not copy else clone(x)
     made: Tensor = apply(core.CAST, (x,), (x._type.dtype,))
     x.realize()
     made._storage.expression.device = device
@@ -137,7 +137,7 @@ for _name, _dtype in (
 
 
 @operation(function=False)
-def type(self: Tensor, dtype: Any = None, non_blocking: bool = False, **_: Any) -> Any:  # noqa: A001
+def type(self: Tensor, dtype: Any = None, non_blocking: bool = False, **_: Any) -> Any:
     """The name of the tensor's class, or the numbers in another type."""
     if dtype is None:
         return f"torch.{CLASS_NAMES[self.dtype]}"
@@ -181,7 +181,7 @@ def get_device(self: Tensor) -> int:
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A copy in memory of its own, through which gradients flow."""
     geometry = input._geometry
-    if geometry is not None and memory_format is None or _preserves(memory_format):
+    if (geometry is not None and memory_format is None) or _preserves(memory_format):
         order = _dense_order(input)
         if order is not None:
             flat = views.permute(input, order)
@@ -220,7 +220,7 @@ def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
                 f"{memory_format.name} format"
             )
         back = sorted(range(len(order)), key=order.__getitem__)
-        return views.permute(contiguous(views.permute(self, order)), back)  # type: ignore[no-any-return]
+        return views.permute(contiguous(views.permute(self, order)), back)
     if self._geometry is None or self.is_contiguous():
         return self
     return apply(core.IDENTITY, (self,))  # type: ignore[no-any-return]
@@ -513,7 +513,7 @@ def _contains(self: Tensor, element: Any) -> bool:
 
 
 def _reversed(self: Tensor) -> Tensor:
-    return self if not self.ndim else self.flip(0)  # type: ignore[attr-defined,no-any-return]
+    return self if not self.ndim else self.flip(0)  # type: ignore[attr-defined]
 
 
 def _format(self: Tensor, specification: str) -> str:

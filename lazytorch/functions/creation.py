@@ -172,7 +172,7 @@ def ones_like(input: Tensor, **options: Any) -> Tensor:
 def full_like(input: Tensor, fill_value: Any, **options: Any) -> Tensor:
     options["dtype"] = options.get("dtype") or input.dtype
     options["device"] = options.get("device") or input._storage.device
-    return full(input._type.shape, fill_value, **options)  # type: ignore[no-any-return]
+    return full(input._type.shape, fill_value, **options)
 
 
 @operation(function=False)
@@ -197,14 +197,14 @@ def new_ones(self: Tensor, *size: Any, **options: Any) -> Tensor:
 def new_full(self: Tensor, size: Any, fill_value: Any, **options: Any) -> Tensor:
     options["dtype"] = options.get("dtype") or self.dtype
     options["device"] = options.get("device") or self._storage.device
-    return full(size, fill_value, **options)  # type: ignore[no-any-return]
+    return full(size, fill_value, **options)
 
 
 @operation(function=False)
 def new_tensor(self: Tensor, data: Any, **options: Any) -> Tensor:
     options["dtype"] = options.get("dtype") or self.dtype
     options["device"] = options.get("device") or self._storage.device
-    return tensor(data, **options)  # type: ignore[no-any-return]
+    return tensor(data, **options)
 
 
 @operation(function=False, names=("new",))
@@ -212,7 +212,7 @@ def _new(self: Tensor, *args: Any, **options: Any) -> Tensor:
     if not args:
         return _like(self, "new", None, (0,), options)
     if isinstance(args[0], (list, tuple, np.ndarray)) and not isinstance(args[0], type(self.shape)):
-        return new_tensor(self, args[0])  # type: ignore[no-any-return]
+        return new_tensor(self, args[0])
     return _like(self, "new", None, size_argument(args, None, "new"), options)
 
 
@@ -240,7 +240,7 @@ def _reach(shape: Sequence[int], strides: Sequence[int]) -> int:
 @operation(method=False)
 def scalar_tensor(s: Any, **options: Any) -> Tensor:
     options["dtype"] = options.get("dtype") or defaults.dtype
-    return full((), s, **options)  # type: ignore[no-any-return]
+    return full((), s, **options)
 
 
 # ---- sequences ----------------------------------------------------------------------------
@@ -311,7 +311,7 @@ def range_(start: Any = 0, end: Any = None, step: Any = 1, **options: Any) -> Te
     )
     size = math.floor((end - start) / step) + 1
     options["dtype"] = options.get("dtype") or defaults.dtype
-    return arange(start, start + step * (size - 0.5), step, **options)  # type: ignore[no-any-return]
+    return arange(start, start + step * (size - 0.5), step, **options)
 
 
 def _linspace(start: Node, end: Node, steps: int, dtype: DType) -> Node:
@@ -505,7 +505,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """A vector as the diagonal of a matrix, or the diagonal of a matrix as a vector."""
     if input.ndim == 1:
-        return diag_embed(input, diagonal)  # type: ignore[no-any-return]
+        return diag_embed(input, diagonal)
     if input.ndim == 2:
         return apply(core.IDENTITY, (_diagonal(input, diagonal),))  # type: ignore[no-any-return]
     raise RuntimeError("diag(): Supports 1D or 2D tensors. Got " + f"{input.ndim}D")
@@ -517,7 +517,7 @@ _diagonal = diagonal
 @operation()
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     """The elements, in row-major order, as the diagonal of a matrix."""
-    return diag_embed(input.reshape(-1), offset)  # type: ignore[no-any-return,attr-defined]
+    return diag_embed(input.reshape(-1), offset)  # type: ignore[attr-defined]
 
 
 @operation(method=False)
@@ -801,8 +801,8 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     if isinstance(data, np.ndarray) and data.flags.writeable and min(data.strides, default=0) >= 0:
         found = array_dtype(data)
         if (dtype is None or as_dtype(dtype) is found) and device_name(device) == "cpu":
-            return from_numpy(data)  # type: ignore[no-any-return]
-    return tensor(data, dtype=dtype, device=device)  # type: ignore[no-any-return]
+            return from_numpy(data)
+    return tensor(data, dtype=dtype, device=device)
 
 
 @operation(method=False)
@@ -937,7 +937,7 @@ def from_dlpack(ext_tensor: Any, **options: Any) -> Tensor:
         warnings.simplefilter("ignore")
         if not array.flags.writeable:
             array = np.lib.stride_tricks.as_strided(array, writeable=False)
-        return from_numpy(array)  # type: ignore[no-any-return]
+        return from_numpy(array)
 
 
 # ---- classes by element type ----------------------------------------------------------------
@@ -958,7 +958,7 @@ def _legacy(dtype: DType, args: tuple[Any, ...], options: dict[str, Any]) -> Ten
         shape = size_argument(args, None, "Tensor") if args else (0,)
         return make(EMPTY, (), (shape, dtype), device)
     if len(args) == 1:
-        return tensor(args[0], dtype=dtype, device=device)  # type: ignore[no-any-return]
+        return tensor(args[0], dtype=dtype, device=device)
     raise TypeError(
         "new() received an invalid combination of arguments - got "
         f"({', '.join([type(a).__name__ for a in args])})"

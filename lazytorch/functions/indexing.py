@@ -435,7 +435,7 @@ def _need_index(index: Tensor, name: str, any_rank: bool = False) -> None:
 
 
 def _flat_index(index: Tensor) -> Tensor:
-    return index if index.ndim else views.reshape(index, 1)  # type: ignore[no-any-return]
+    return index if index.ndim else views.reshape(index, 1)
 
 
 @operation(out=True)
@@ -447,7 +447,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
         raise IndexError("index_select(): Index is supposed to be a vector")
     axis = wrap_dim(dim, input.ndim)
     if not input.ndim:
-        return clone(input)  # type: ignore[no-any-return]
+        return clone(input)
     check_range(index, input._type.shape[axis], lambda _: "index out of range in self")
     return apply(INDEX, (input, _flat_index(index)), ((axis,),))  # type: ignore[no-any-return]
 
@@ -497,7 +497,7 @@ def _write_along(name: str, mode: str) -> Any:
             lifted = body(
                 views.reshape(x, 1), 0, _flat_index(index), views.reshape(source, 1)
             )
-            return views.reshape(lifted, ())  # type: ignore[no-any-return]
+            return views.reshape(lifted, ())
         if not source.ndim:
             source = views.reshape(source, (1,) * x.ndim)
         return apply(INDEX_PUT, (x, source, _flat_index(index)), ((axis,), mode))  # type: ignore[no-any-return]
@@ -544,7 +544,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     )  # fmt: skip
     source = input if input.ndim else views.reshape(input, 1)
     made = apply(INDEX_PUT, (source, value, _flat_index(index)), ((axis,), "set"))
-    return made if input.ndim else views.reshape(made, ())  # type: ignore[no-any-return]
+    return made if input.ndim else views.reshape(made, ())
 
 
 _REDUCTIONS = {"sum": "add", "prod": "mul", "amax": "max", "amin": "min"}
@@ -560,7 +560,7 @@ def index_reduce(
     shape = [1] * input.ndim
     shape[axis] = -1
     spread = views.expand(views.reshape(index, shape), source._type.shape)
-    return scatter_reduce(input, dim, spread, source, reduce, include_self=include_self)  # type: ignore[no-any-return]
+    return scatter_reduce(input, dim, spread, source, reduce, include_self=include_self)
 
 
 # ---- gather and scatter -----------------------------------------------------------------------
@@ -654,7 +654,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     _check_index_shape("gather", input, axis, index, None)
     if not input.ndim or not index.ndim:
         flat = apply(GATHER, (views.reshape(input, -1), views.reshape(index, -1)), (0,))
-        return views.reshape(flat, index._type.shape)  # type: ignore[no-any-return]
+        return views.reshape(flat, index._type.shape)
     return apply(GATHER, (input, index), (axis,))  # type: ignore[no-any-return]
 
 
@@ -668,7 +668,7 @@ def _scattered(
     if not x.ndim or not index.ndim:
         flat = source if not isinstance(source, Tensor) else views.reshape(source, -1)
         made = apply(SCATTER, (views.reshape(x, -1), views.reshape(index, -1), flat), (0, mode))
-        return views.reshape(made, x._type.shape)  # type: ignore[no-any-return]
+        return views.reshape(made, x._type.shape)
     return apply(SCATTER, (x, index, source), (axis, mode))  # type: ignore[no-any-return]
 
 
@@ -804,7 +804,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
         raise RuntimeError("torch.take_along_dim(): dtype of indices should be Long but got "
                            f"{views._title(indices.dtype)}")  # fmt: skip
     if dim is None:
-        return gather(views.reshape(input, -1), 0, views.reshape(indices, -1))  # type: ignore[no-any-return]
+        return gather(views.reshape(input, -1), 0, views.reshape(indices, -1))
     if input.ndim != indices.ndim:
         raise RuntimeError(
             "torch.take_along_dim(): input and indices should have the same number of dimensions, "
@@ -816,7 +816,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     common = list(broadcast_shapes(a, b))
     source, wanted = list(common), list(common)
     source[axis], wanted[axis] = input._type.shape[axis], indices._type.shape[axis]
-    return gather(views.expand(input, source), axis, views.expand(indices, wanted))  # type: ignore[no-any-return]
+    return gather(views.expand(input, source), axis, views.expand(indices, wanted))
 
 
 # ---- masks ---------------------------------------------------------------------------------------
@@ -966,7 +966,7 @@ def _replaced(input: Tensor, src: Tensor, part: Callable[[Tensor], Tensor]) -> T
 @operation()
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     """A copy with ``src`` at one place of a dimension."""
-    return _replaced(input, src, lambda x: views.select(x, dim, index))  # type: ignore[no-any-return]
+    return _replaced(input, src, lambda x: views.select(x, dim, index))
 
 
 @operation()
@@ -985,7 +985,7 @@ def diagonal_scatter(
     input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
 ) -> Tensor:
     """A copy with ``src`` along a diagonal."""
-    return _replaced(input, src, lambda x: x.diagonal(offset, dim1, dim2))  # type: ignore[attr-defined,no-any-return]
+    return _replaced(input, src, lambda x: x.diagonal(offset, dim1, dim2))  # type: ignore[attr-defined]
 
 
 @operation()
@@ -994,7 +994,7 @@ def as_strided_scatter(
 ) -> Tensor:
     """A copy with ``src`` in the places of a strided view."""
     made = input.contiguous() if input._geometry is not None else input  # type: ignore[attr-defined]
-    return _replaced(made, src, lambda x: views.as_strided(x, size, stride, storage_offset))  # type: ignore[no-any-return]
+    return _replaced(made, src, lambda x: views.as_strided(x, size, stride, storage_offset))
 
 
 def _fill_diagonal(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:

@@ -124,7 +124,7 @@ def hstack(tensors: Any) -> Tensor:
     parts = [views.atleast_1d(p) for p in _check_tensors(tensors, "hstack")]
     if not parts:
         raise RuntimeError("hstack expects a non-empty TensorList")
-    return cat(parts, 0 if parts[0].ndim == 1 else 1)  # type: ignore[no-any-return]
+    return cat(parts, 0 if parts[0].ndim == 1 else 1)
 
 
 @operation(method=False, out=True, names=("row_stack",))
@@ -133,7 +133,7 @@ def vstack(tensors: Any) -> Tensor:
     parts = [views.atleast_2d(p) for p in _check_tensors(tensors, "vstack")]
     if not parts:
         raise RuntimeError("vstack expects a non-empty TensorList")
-    return cat(parts, 0)  # type: ignore[no-any-return]
+    return cat(parts, 0)
 
 
 @operation(method=False, out=True)
@@ -142,7 +142,7 @@ def dstack(tensors: Any) -> Tensor:
     parts = [views.atleast_3d(p) for p in _check_tensors(tensors, "dstack")]
     if not parts:
         raise RuntimeError("dstack expects a non-empty TensorList")
-    return cat(parts, 2)  # type: ignore[no-any-return]
+    return cat(parts, 2)
 
 
 @operation(method=False, out=True)
@@ -152,7 +152,7 @@ def column_stack(tensors: Any) -> Tensor:
     if not parts:
         raise RuntimeError("column_stack expects a non-empty TensorList")
     columns = [views.reshape(p, p.numel(), 1) if p.ndim <= 1 else p for p in parts]
-    return cat(columns, 1)  # type: ignore[no-any-return]
+    return cat(columns, 1)
 
 
 @operation(method=False)
@@ -219,7 +219,7 @@ def repeat(self: Tensor, *repeats: Any) -> Tensor:
 def tile(input: Tensor, *dims: Any) -> Tensor:
     """As ``repeat``, with missing leading counts taken as 1."""
     times = integers(dims, "tile", "dims")
-    return repeat(input, (*[1] * (input.ndim - len(times)), *times))  # type: ignore[no-any-return]
+    return repeat(input, (*[1] * (input.ndim - len(times)), *times))
 
 
 def _repeat_each(x: Node, count: int, axis: int) -> Node:
@@ -261,7 +261,7 @@ def repeat_interleave(
                 f"{len(counts)} and input.size({axis}) = {extent}"
             )
         places = of_array(np.repeat(np.arange(extent), counts), dt.int64)
-        return index_select(input, axis, places)  # type: ignore[no-any-return]
+        return index_select(input, axis, places)
     if repeats < 0:
         raise RuntimeError("Repeats must be non-negative")
     return apply(REPEAT_EACH, (input,), (repeats, axis))  # type: ignore[no-any-return]
@@ -277,7 +277,7 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
     """The elements of these dimensions in reverse order, as a copy."""
     axes = wrap_dims(integers(dims, "flip", "dims"), input.ndim)
     if not input.ndim:
-        return clone(input)  # type: ignore[no-any-return]
+        return clone(input)
     return apply(FLIP, (input,), (axes,))  # type: ignore[no-any-return]
 
 
@@ -285,14 +285,14 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
 def fliplr(input: Tensor) -> Tensor:
     if input.ndim < 2:
         raise RuntimeError("Input must be >= 2-d.")
-    return flip(input, 1)  # type: ignore[no-any-return]
+    return flip(input, 1)
 
 
 @operation()
 def flipud(input: Tensor) -> Tensor:
     if input.ndim < 1:
         raise RuntimeError("Input must be >= 1-d.")
-    return flip(input, 0)  # type: ignore[no-any-return]
+    return flip(input, 0)
 
 
 @operation()
@@ -313,12 +313,12 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
         )
     k %= 4
     if k == 1:
-        return views.transpose(flip(input, second), first, second)  # type: ignore[no-any-return]
+        return views.transpose(flip(input, second), first, second)
     if k == 2:
-        return flip(input, (first, second))  # type: ignore[no-any-return]
+        return flip(input, (first, second))
     if k == 3:
-        return views.transpose(flip(input, first), first, second)  # type: ignore[no-any-return]
-    return clone(input)  # type: ignore[no-any-return]
+        return views.transpose(flip(input, first), first, second)
+    return clone(input)
 
 
 def _roll(x: Node, shifts: Shape, axes: Shape) -> Node:
@@ -350,7 +350,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
                 f"shifts and dimensions must align. shifts: {len(moves)}, dims:0"
             )
         flat = apply(ROLL, (views.reshape(input, -1),), (moves, (0,)))
-        return views.reshape(flat, input._type.shape)  # type: ignore[no-any-return]
+        return views.reshape(flat, input._type.shape)
     axes = integers((dims,), "roll", "dims")
     if len(moves) != len(axes):
         raise RuntimeError(

@@ -303,7 +303,7 @@ def _drawn(
             raise TypeError(f"{function.name}() got an unexpected keyword argument '{key}'")
     chosen = as_dtype(dtype) if dtype is not None else default if out is None else out.dtype
     if function is not RANDINT and chosen.kind != "float":
-        raise RuntimeError(
+        raise NotImplementedError(
             f'"{"normal_kernel_cpu" if function is RANDN else "check_uniform_bounds"}" not '
             f"implemented for '{_title(chosen)}'"
         )
@@ -356,17 +356,17 @@ def _randint(low: int, high: int, shape: Shape, options: dict[str, Any]) -> Tens
 
 @operation(method=False)
 def rand_like(input: Tensor, **options: Any) -> Tensor:
-    return rand(input._type.shape, **_as_input(input, options))  # type: ignore[no-any-return]
+    return rand(input._type.shape, **_as_input(input, options))
 
 
 @operation(method=False)
 def randn_like(input: Tensor, **options: Any) -> Tensor:
-    return randn(input._type.shape, **_as_input(input, options))  # type: ignore[no-any-return]
+    return randn(input._type.shape, **_as_input(input, options))
 
 
 @operation(method=False)
 def randint_like(input: Tensor, *args: Any, **options: Any) -> Tensor:
-    return randint(*args, size=input._type.shape, **_as_input(input, options))  # type: ignore[no-any-return]
+    return randint(*args, size=input._type.shape, **_as_input(input, options))
 
 
 def _as_input(input: Tensor, options: dict[str, Any]) -> dict[str, Any]:
@@ -421,7 +421,7 @@ def normal(
     if not isinstance(std, Tensor):
         _check_std(std)
     made: Tensor = apply(NORMAL_AROUND, (mean, std, *take(generator)), (first.dtype,)).detach()
-    return made if out is None else out.copy_(made)  # type: ignore[attr-defined,no-any-return]
+    return made if out is None else out.copy_(made)  # type: ignore[attr-defined]
 
 
 def _check_std(std: Any) -> None:
@@ -439,7 +439,7 @@ def bernoulli(
         chance, shape, dtype = p, input._type.shape, input.dtype
     else:
         if input.dtype.kind != "float":
-            raise RuntimeError(
+            raise NotImplementedError(
                 f"\"bernoulli_tensor_cpu_p_\" not implemented for '{_title(input.dtype)}'"
             )
         chance, shape, dtype = input, input._type.shape, input.dtype
@@ -509,7 +509,7 @@ def _draw_into(
 
 def _need_float(x: Tensor, kernel: str) -> None:
     if x.dtype.kind != "float":
-        raise RuntimeError(f"\"{kernel}\" not implemented for '{_title(x.dtype)}'")
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{_title(x.dtype)}'")
 
 
 def _uniform_(

@@ -166,7 +166,7 @@ def alias(x: Tensor, name: str = "Alias") -> Tensor:
 
 @operation(function=False)
 def view_as(self: Tensor, other: Tensor) -> Tensor:
-    return view(self, other._type.shape)  # type: ignore[no-any-return]
+    return view(self, other._type.shape)
 
 
 RESHAPE_NAME = "UnsafeView"
@@ -187,15 +187,15 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 
 @operation(function=False)
 def reshape_as(self: Tensor, other: Tensor) -> Tensor:
-    return reshape(self, other._type.shape)  # type: ignore[no-any-return]
+    return reshape(self, other._type.shape)
 
 
 @operation()
 def ravel(input: Tensor) -> Tensor:
     """All elements in one dimension."""
     if input.ndim == 1:
-        return input if input.is_contiguous() else input.contiguous()  # type: ignore[attr-defined,no-any-return]
-    return reshape(input, -1)  # type: ignore[no-any-return]
+        return input if input.is_contiguous() else input.contiguous()  # type: ignore[attr-defined]
+    return reshape(input, -1)
 
 
 @operation()
@@ -206,11 +206,11 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     if start > end:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
     if not rank:
-        return reshape(input, 1)  # type: ignore[no-any-return]
+        return reshape(input, 1)
     if start == end:
         return input
     merged = math.prod(shape[start : end + 1])
-    return reshape(input, (*shape[:start], merged, *shape[end + 1 :]))  # type: ignore[no-any-return]
+    return reshape(input, (*shape[:start], merged, *shape[end + 1 :]))
 
 
 @operation()
@@ -229,7 +229,7 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
             f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {axis} "
             f"({shape[axis]}) in the input tensor"
         ) from None
-    return view(input, (*shape[:axis], *inner, *shape[axis + 1 :]))  # type: ignore[no-any-return]
+    return view(input, (*shape[:axis], *inner, *shape[axis + 1 :]))
 
 
 # ---- order of dimensions ----------------------------------------------------------------------
@@ -288,7 +288,7 @@ def t(input: Tensor) -> Tensor:
 @operation()
 def adjoint(input: Tensor) -> Tensor:
     """The last two dimensions exchanged."""
-    return transpose(input, -2, -1)  # type: ignore[no-any-return]
+    return transpose(input, -2, -1)
 
 
 @operation(names=("moveaxis",))
@@ -324,7 +324,7 @@ def _matrix_transposed(self: Tensor) -> Tensor:
             "tensor.mT is only supported on matrices or batches of matrices. Got "
             f"{self.ndim}-D tensor."
         )
-    return transpose(self, -2, -1)  # type: ignore[no-any-return]
+    return transpose(self, -2, -1)
 
 
 def _conjugate_transposed(self: Tensor) -> Tensor:
@@ -409,12 +409,12 @@ def expand(self: Tensor, *sizes: Any, implicit: bool = False, size: Any = None) 
 
 @operation(function=False)
 def expand_as(self: Tensor, other: Tensor) -> Tensor:
-    return expand(self, other._type.shape)  # type: ignore[no-any-return]
+    return expand(self, other._type.shape)
 
 
 @operation()
 def broadcast_to(input: Tensor, size: Any) -> Tensor:
-    return expand(input, size)  # type: ignore[no-any-return]
+    return expand(input, size)
 
 
 @operation(method=False)
@@ -612,7 +612,7 @@ def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Ten
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Consecutive pieces of one size (the last may be smaller), or of several, as views."""
     if not isinstance(split_size_or_sections, int):
-        return split_with_sizes(tensor, split_size_or_sections, dim)  # type: ignore[no-any-return]
+        return split_with_sizes(tensor, split_size_or_sections, dim)
     size = split_size_or_sections
     if not tensor.ndim:
         raise RuntimeError("split expects at least a 1-dimensional tensor")
@@ -643,7 +643,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     size = -(-extent // chunks)
     if size == 0:
         return tuple([cut(input, axis, 0, 0, name="Split") for _ in range(chunks)])
-    return split(input, size, axis)  # type: ignore[no-any-return]
+    return split(input, size, axis)
 
 
 @operation()
@@ -692,7 +692,7 @@ def _split_at(name: str, axis_of: Any, least: int) -> Any:
                     f"dimension {extent} is not divisible by the split_size "
                     f"{indices_or_sections}!"
                 )
-        return tensor_split(input, indices_or_sections, axis)  # type: ignore[no-any-return]
+        return tensor_split(input, indices_or_sections, axis)
 
     split_along.__name__ = split_along.__qualname__ = name
     split_along.__doc__ = f"``tensor_split`` along the dimension that ``{name}`` names."
@@ -723,15 +723,15 @@ def _at_least(name: str, rank: int, raise_rank: Any) -> Any:
 def _to_2d(x: Tensor) -> Tensor:
     if x.ndim >= 2:
         return x
-    return reshape(x, 1, 1) if not x.ndim else unsqueeze(x, 0)  # type: ignore[no-any-return]
+    return reshape(x, 1, 1) if not x.ndim else unsqueeze(x, 0)
 
 
 def _to_3d(x: Tensor) -> Tensor:
     if x.ndim >= 3:
         return x
     if x.ndim == 2:
-        return unsqueeze(x, -1)  # type: ignore[no-any-return]
-    return reshape(x, 1, 1, 1) if not x.ndim else unsqueeze(unsqueeze(x, 0), -1)  # type: ignore[no-any-return]
+        return unsqueeze(x, -1)
+    return reshape(x, 1, 1, 1) if not x.ndim else unsqueeze(unsqueeze(x, 0), -1)
 
 
 atleast_1d = _at_least("atleast_1d", 1, lambda x: x if x.ndim else reshape(x, 1))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 from typing import Any
 
-import lazytorch
 import pytest
 from pytorch_oracle import assert_same, compare, compare_error, evaluate, torch
+
+import lazytorch
 
 pytestmark = pytest.mark.pytorch
 
