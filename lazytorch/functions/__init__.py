@@ -5,6 +5,7 @@ from lazytorch.functions import (
     comparison,
     conversion,
     creation,
+    data,
     indexing,
     joining,
     norms,
@@ -13,13 +14,14 @@ from lazytorch.functions import (
     random,
     reductions,
     scans,
+    scatter,
     softmax,
     views,
 )
 
 __all__ = [
-    "arithmetic", "comparison", "conversion", "creation", "indexing", "joining", "norms",
-    "operators", "pointwise", "random", "reductions", "scans", "softmax", "views",
+    "arithmetic", "comparison", "conversion", "creation", "data", "indexing", "joining", "norms",
+    "operators", "pointwise", "random", "reductions", "scans", "scatter", "softmax", "views",
 ]  # fmt: skip
 
 operators.install()

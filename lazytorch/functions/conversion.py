@@ -22,7 +22,8 @@ from lazytorch.dtypes import CLASS_NAMES, NAMES, as_dtype
 from lazytorch.expression import Expression, Function
 from lazytorch.functions import views
 from lazytorch.functions.arguments import C_NAMES, check_number, integers
-from lazytorch.functions.creation import TYPED_CLASSES, of_array
+from lazytorch.functions.creation import TYPED_CLASSES
+from lazytorch.functions.data import of_array
 from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.registration import operation
 from lazytorch.layout import MemoryFormat, channels_last, channels_last_3d

@@ -20,7 +20,7 @@ from lazytorch.expression import Function
 from lazytorch.functions import views
 from lazytorch.functions.arguments import integers, wrap_dims
 from lazytorch.functions.conversion import clone
-from lazytorch.functions.creation import of_array
+from lazytorch.functions.data import of_array
 from lazytorch.functions.indexing import index_select
 from lazytorch.functions.promotion import promote_types, result_dtype
 from lazytorch.functions.registration import operation

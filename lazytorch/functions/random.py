@@ -27,7 +27,8 @@ from lazytorch.device import Device, device_name
 from lazytorch.dtypes import as_dtype
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import integers, size_argument
-from lazytorch.functions.creation import make, of_array
+from lazytorch.functions.creation import make
+from lazytorch.functions.data import of_array
 from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.registration import operation
 from lazytorch.functions.views import _title
