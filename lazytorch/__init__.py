@@ -72,7 +72,8 @@ def realize(*tensors: Tensor) -> None:
 
 __all__ = [
     "Generator", "Size", "Tensor", "autograd", "can_cast", "channels_last", "channels_last_3d",
-    "contiguous_format", "default_generator", "device", "dtype", "e", "enable_grad", "finfo", "functions",
+    "contiguous_format", "default_generator", "device", "dtype", "e", "enable_grad", "finfo",
+    "functions",
     "get_default_device", "get_default_dtype", "get_num_threads", "get_printoptions", "iinfo",
     "inf", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "layout",
     "memory_format", "nan", "newaxis", "no_grad", "pi", "preserve_format", "printoptions",

@@ -9,6 +9,7 @@ from codegen.ir.node import Node, Shape
 from codegen.ops import elementwise as ew
 from codegen.ops import strided
 from codegen.ops.calls import detach
+from codegen.ops.movement import reshape
 from codegen.ops.reduction import broadcast
 from lazytorch.expression import Function
 
@@ -75,4 +76,4 @@ def broadcast_to(x: Node, shape: Shape) -> Node:
 
 
 def _squeeze(x: Node, kept: Sequence[int]) -> Node:
-    return strided.reshape(x, [x.shape[i] for i in kept])
+    return reshape(x, [x.shape[i] for i in kept])

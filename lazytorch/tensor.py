@@ -182,7 +182,10 @@ class Tensor:
         assert geometry is not None
         source = value if self._connected or not value.tracked else _untracked(value)
         view = record(
-            core.VIEW, (source,), (geometry.shape, geometry.strides, geometry.offset), source.tracked
+            core.VIEW,
+            (source,),
+            (geometry.shape, geometry.strides, geometry.offset),
+            source.tracked,
         )[0]
         self._view_cache = (value, view)
         return view
@@ -409,7 +412,7 @@ class Tensor:
         attributes = (geometry.shape, geometry.strides, geometry.offset)
         return wrap(record(core.VIEW, (leaf,), attributes, leaf.tracked)[0])
 
-    # ---- values -----------------------------------------------------------------------------------
+    # ---- values ---------------------------------------------------------------------------------
 
     def realize(self) -> Tensor:
         """Compute the value now; the tensor itself, for chaining."""

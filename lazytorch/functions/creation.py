@@ -566,7 +566,7 @@ def _legacy(dtype: DType, args: tuple[Any, ...], options: dict[str, Any]) -> Ten
                 f"expected {CLASS_NAMES[dtype]} (got torch.{CLASS_NAMES[source.dtype]})"
             )
         return source.detach()
-    sizes = all([isinstance(a, (int, np.integer)) for a in args])
+    sizes = all(isinstance(a, (int, np.integer)) for a in args)
     if sizes or (len(args) == 1 and type(args[0]).__name__ == "Size"):
         shape = size_argument(args, None, "Tensor") if args else (0,)
         return make(EMPTY, (), (shape, dtype), device)

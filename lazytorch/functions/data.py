@@ -136,7 +136,7 @@ def _plain(data: Any) -> Any:
 
 def _has_tensors(data: Any) -> bool:
     while isinstance(data, (list, tuple)) and data:
-        if any([isinstance(item, Tensor) for item in data]):
+        if any(isinstance(item, Tensor) for item in data):
             return True
         data = data[0]
     return isinstance(data, Tensor)

@@ -27,7 +27,7 @@ from lazytorch.functions.promotion import broadcast_shapes, promote
 from lazytorch.functions.registration import operation
 from lazytorch.tensor import Tensor, apply, apply_expressions, wrap_dim
 
-# ---- index tensors -----------------------------------------------------------------------------
+# ---- index tensors -----------------------------------------------------------------
 
 
 def needs_gradient_work(e: Expression, budget: int = 200) -> bool:
@@ -116,7 +116,7 @@ INDEX = Function("index", _index)
 INDEX_PUT = Function("index_put", _index_put)
 
 
-# ---- x[...] ------------------------------------------------------------------------------------
+# ---- x[...] ------------------------------------------------------------------------
 
 
 def _is_sequence_index(item: Any) -> bool:
@@ -157,8 +157,9 @@ def _items(key: Any) -> list[Any]:
 
 
 def _list_is_tuple(key: list[Any]) -> bool:
-    return len(key) < 32 and any([item is None or item is Ellipsis or isinstance(item, slice)
-                                  for item in key])  # fmt: skip
+    return len(key) < 32 and any(
+        item is None or item is Ellipsis or isinstance(item, slice) for item in key
+    )
 
 
 def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], bool]:
@@ -226,7 +227,7 @@ def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], boo
                 raise IndexError(
                     "tensors used as indices must be long, int, byte or bool tensors"
                 )
-            elif not item.ndim and not item.requires_grad and item._storage.expression.value is not None:
+            elif not item.ndim and item._storage.expression.value is not None:
                 place = _place(item.item(), shape, axis)
                 offset += place * old_strides[axis]
                 axis += 1
@@ -388,7 +389,7 @@ def _without_leading_units(value: Tensor, rank: int | None) -> Tensor:
 
 def _check_values(given: Shape, wanted: Shape) -> None:
     fits = len(given) <= len(wanted) and all(
-        [n in (1, m) for n, m in zip(reversed(given), reversed(wanted), strict=False)]
+        n in (1, m) for n, m in zip(reversed(given), reversed(wanted), strict=False)
     )
     if not fits:
         raise RuntimeError(
@@ -424,7 +425,7 @@ def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = Fa
     return apply(INDEX_PUT, (input, values, *found), (dims, mode))  # type: ignore[no-any-return]
 
 
-# ---- along one dimension: index_select and its writers ---------------------------------------------
+# ---- along one dimension: index_select and its writers -----------------------------
 
 
 def _need_index(index: Tensor, name: str, any_rank: bool = False) -> None:
@@ -540,14 +541,15 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     extent = input._type.shape[axis] if input.ndim else 1
     check_range(
         index, extent,
-        lambda bad: f"index {bad} is out of bounds for dimension {axis} with size {extent}", -extent,
+        lambda bad: f"index {bad} is out of bounds for dimension {axis} with size {extent}",
+        -extent,
     )  # fmt: skip
     source = input if input.ndim else views.reshape(input, 1)
     made = apply(INDEX_PUT, (source, value, _flat_index(index)), ((axis,), "set"))
     return made if input.ndim else views.reshape(made, ())
 
 
-# ---- masks ---------------------------------------------------------------------------------------
+# ---- masks -------------------------------------------------------------------------
 
 
 def _masked_fill(x: Node, mask: Node, value: Node) -> Node:
@@ -652,7 +654,7 @@ def _where_method(self: Tensor, condition: Tensor, other: Any) -> Any:
 
 setattr(Tensor, "where", _where_method)  # noqa: B010
 
-# ---- copies with a part replaced ----------------------------------------------------------------
+# ---- copies with a part replaced ---------------------------------------------------
 
 
 def _replaced(input: Tensor, src: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:

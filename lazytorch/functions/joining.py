@@ -179,7 +179,7 @@ def _block_diag(*parts: Node) -> Node:
 
 BLOCK_DIAG = Function("block_diag", _block_diag)
 
-# ---- repetition -----------------------------------------------------------------------------------
+# ---- repetition --------------------------------------------------------------------
 
 
 def _repeat(x: Node, times: Shape) -> Node:
@@ -267,7 +267,7 @@ def repeat_interleave(
     return apply(REPEAT_EACH, (input,), (repeats, axis))  # type: ignore[no-any-return]
 
 
-# ---- reversal and shifts --------------------------------------------------------------------------
+# ---- reversal and shifts -----------------------------------------------------------
 
 FLIP = Function("flip", lambda x, axes: ew.cast(flip_node(x, axes), x.dtype))
 

@@ -135,7 +135,7 @@ def set_rng_state(new_state: Tensor) -> None:
     default_generator.set_state(new_state)
 
 
-# ---- bits to distributions, in function bodies -----------------------------------------------------
+# ---- bits to distributions, in function bodies -------------------------------------
 
 
 def bits(seed: Node, stream: Node, shape: Shape, number: int = 0) -> Node:
@@ -287,7 +287,7 @@ def take(generator: Generator | None = None) -> tuple[int, int]:
     return (default_generator if generator is None else generator).take(_STREAMS)
 
 
-# ---- new tensors ---------------------------------------------------------------------------------------
+# ---- new tensors -------------------------------------------------------------------
 
 _OPTIONS = ("layout", "pin_memory", "memory_format", "names")
 
@@ -391,7 +391,7 @@ def randperm(
 ) -> Tensor:  # fmt: skip
     """0 … n-1 in random order."""
     if n < 0:
-        raise RuntimeError(f"n must be non-negative, got{n}")
+        raise RuntimeError(f"Trying to create tensor with negative dimension {n}: [{n}]")
     order = np.argsort(draw_bits(n, generator), kind="stable")
     made = of_array(order, dt.int64 if dtype is None else as_dtype(dtype), device_name(device))
     if out is not None:
@@ -470,7 +470,9 @@ def multinomial(
     weights = np.atleast_2d(input.detach()._float_array()).astype(np.float64)
     rows, count = weights.shape
     if not replacement and num_samples > count:
-        raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
+        raise RuntimeError(
+            "cannot sample n_sample > prob_dist.size(-1) samples without replacement"
+        )
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
     if (weights.sum(-1) == 0).any():
@@ -495,7 +497,7 @@ def _host_uniform(count: int, generator: Generator | None) -> Any:
     return (draw_bits(count, generator) >> np.uint64(11)) * 2.0**-53
 
 
-# ---- in place --------------------------------------------------------------------------------------
+# ---- in place ----------------------------------------------------------------------
 
 
 def _draw_into(

@@ -19,7 +19,7 @@ from lazytorch.tensor import Geometry, Tensor, apply, wrap_dim
 
 Shape = Sequence[int]
 
-# ---- view and reshape -----------------------------------------------------------------------
+# ---- view and reshape --------------------------------------------------------------
 
 
 def inferred_shape(sizes: Shape, count: int) -> tuple[int, ...]:
@@ -232,7 +232,7 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     return view(input, (*shape[:axis], *inner, *shape[axis + 1 :]))
 
 
-# ---- order of dimensions ----------------------------------------------------------------------
+# ---- order of dimensions -----------------------------------------------------------
 
 
 def _permuted(x: Tensor, order: Shape, name: str) -> Tensor:
@@ -343,7 +343,7 @@ for _name, _getter in (
     setattr(Tensor, _name, property(_getter))
 
 
-# ---- repetition -------------------------------------------------------------------------------
+# ---- repetition --------------------------------------------------------------------
 
 
 def expanded_geometry(
@@ -425,7 +425,7 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     return tuple([expand(p, shape) for p in parts])
 
 
-# ---- dimensions of extent 1 ------------------------------------------------------------------
+# ---- dimensions of extent 1 --------------------------------------------------------
 
 
 def _squeezed(x: Tensor, dims: Shape) -> Tensor:
@@ -464,10 +464,12 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     )
 
 
-# ---- parts --------------------------------------------------------------------------------------
+# ---- parts -------------------------------------------------------------------------
 
 
-def cut(x: Tensor, axis: int, start: int, length: int, step: int = 1, name: str = "Slice") -> Tensor:
+def cut(
+    x: Tensor, axis: int, start: int, length: int, step: int = 1, name: str = "Slice"
+) -> Tensor:
     """``length`` places of one dimension from ``start`` on, in range."""
     shape, strides = x._type.shape, x._strides()
     return x._view(
@@ -704,7 +706,7 @@ vsplit = _split_at("vsplit", lambda rank: 0, 2)
 dsplit = _split_at("dsplit", lambda rank: 2, 3)
 
 
-# ---- at least so many dimensions ---------------------------------------------------------------
+# ---- at least so many dimensions ---------------------------------------------------
 
 
 def _at_least(name: str, rank: int, raise_rank: Any) -> Any:
@@ -739,7 +741,7 @@ atleast_2d = _at_least("atleast_2d", 2, _to_2d)
 atleast_3d = _at_least("atleast_3d", 3, _to_3d)
 
 
-# ---- in place: the tensor itself takes the view's geometry -----------------------------------------
+# ---- in place: the tensor itself takes the view's geometry -------------------------
 
 
 def become(x: Tensor, view: Tensor) -> Tensor:

@@ -105,11 +105,14 @@ def test_a_view_of_another_type_shares_memory() -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "np.asarray(torch.arange(3)).dtype.name", "np.array(torch.ones(2, 2), dtype=np.int16).sum()",
+        "np.asarray(torch.arange(3)).dtype.name",
+        "np.array(torch.ones(2, 2), dtype=np.int16).sum()",
         "np.add(torch.arange(3).numpy(), 1).tolist()", "np.sin(torch.zeros(2)).tolist()",
-        "torch.ones(2).detach().numpy().dtype.name", "torch.ones(1, requires_grad=True).numpy(force=True)[0]",
+        "torch.ones(2).detach().numpy().dtype.name",
+        "torch.ones(1, requires_grad=True).numpy(force=True)[0]",
         "torch.tensor(2.5).item()", "torch.tensor([[1, 2]]).tolist()",
-        "torch.ones(2, dtype=torch.bfloat16).tolist()", "torch.as_tensor(np.arange(3)[::-1].copy())",
+        "torch.ones(2, dtype=torch.bfloat16).tolist()",
+        "torch.as_tensor(np.arange(3)[::-1].copy())",
         "torch.tensor(np.array(5))", "torch.tensor(np.array([True]))",
     ],
 )  # fmt: skip
