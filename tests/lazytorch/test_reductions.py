@@ -33,7 +33,8 @@ REDUCTIONS = {
     "cummin": "scan", "softmax": "scan", "log_softmax": "scan", "norm": "norm",
 }  # fmt: skip
 TIED = torch.tensor([[[1.0, 3.0, 3.0, -2.0], [0.0, 0.0, -0.0, 5.0], [2.0, 2.0, 2.0, 2.0]],
-                     [[-1.0, 0.5, 7.0, 7.0], [4.0, 4.0, 1.0, -9.0], [0.0, 1.0, 0.0, 1.0]]])  # fmt: skip
+                     [[-1.0, 0.5, 7.0, 7.0], [4.0, 4.0, 1.0, -9.0],
+                      [0.0, 1.0, 0.0, 1.0]]])  # fmt: skip
 AWKWARD = torch.tensor([[math.nan, 1.0, math.inf], [math.inf, math.inf, 2.0],
                         [-math.inf, -math.inf, -math.inf], [1.0, math.nan, math.nan]])  # fmt: skip
 
