@@ -28,7 +28,7 @@ CASES = [
     for number, sample in enumerate(operation.samples)
 ]
 # Gradients that PyTorch, and so we, define to be 0 or one-sided; and a cast to integers.
-NOT_SMOOTH = {"cast", "threefry"}
+NOT_SMOOTH = {"cast", "threefry", "eq", "ne", "lt", "le", "gt", "ge"}
 STEP = 1e-5
 
 
@@ -105,8 +105,6 @@ def test_gradient_is_the_derivative_to_second_order(operation: Operation, sample
     sample = small(sample)
     nodes, arrays = make_inputs(sample, wide=True)
     out = make(operation, tuple(nodes), sample.attributes)
-    if out.dtype.kind != "float":
-        pytest.skip("the result is no float")
     targets = [n for n in nodes if n.dtype.kind == "float"]
     if operation.name == "pad":
         targets = targets[:1]  # what it is filled with is a constant

@@ -39,7 +39,7 @@ def _skipped(function: Any, x: Any, y: Any) -> bool:
     """Negative shifts, and integers raised to negative powers that are tensors, are undefined."""
     shift = function in (operator.lshift, operator.rshift, operator.ilshift, operator.irshift)
     floats = any(isinstance(v, float) or getattr(v, "is_floating_point", bool)() for v in (x, y))
-    return shift and (floats or not (y is True or isinstance(y, int) and y >= 0))
+    return shift and (floats or not (y is True or (isinstance(y, int) and y >= 0)))
 
 
 def compare(found: Any, expected: Any) -> None:

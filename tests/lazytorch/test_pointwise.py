@@ -99,50 +99,50 @@ def test_binary_promotion(name: str) -> None:
 
 # ---- arguments of their own -------------------------------------------------------------------
 
-REALS, WHOLE = torch.tensor(AWKWARD, dtype=torch.float64), torch.arange(-4, 5)
+R, N = torch.tensor(AWKWARD, dtype=torch.float64), torch.arange(-4, 5)
 CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     *[("add", (a, b), {"alpha": s}) for a, b, s in
-      ((REALS, REALS, 2), (WHOLE, WHOLE, 2), (WHOLE, WHOLE, 2.5), (WHOLE, WHOLE, 1.0), (REALS, REALS, True), (WHOLE > 0, WHOLE > 1, True),
-       (REALS, 3, 0.5), (WHOLE, 2.5, 0.5))],
-    *[(n, (a, b), {"alpha": 3}) for n in ("sub", "rsub") for a, b in ((REALS, REALS), (WHOLE, WHOLE), (WHOLE, 2))],
-    ("sub", (WHOLE > 0, WHOLE > 0), {}), ("sub", (WHOLE > 0, WHOLE), {}), ("sub", (WHOLE, True), {}),
+      ((R, R, 2), (N, N, 2), (N, N, 2.5), (N, N, 1.0), (R, R, True), (N > 0, N > 1, True),
+       (R, 3, 0.5), (N, 2.5, 0.5))],
+    *[(n, (a, b), {"alpha": 3}) for n in ("sub", "rsub") for a, b in ((R, R), (N, N), (N, 2))],
+    ("sub", (N > 0, N > 0), {}), ("sub", (N > 0, N), {}), ("sub", (N, True), {}),
     *[("div", (a, b), {"rounding_mode": m}) for m in (None, "trunc", "floor", "up")
-      for a, b in ((REALS, 0.7), (REALS, REALS), (WHOLE, 2), (WHOLE, -3), (WHOLE.to(torch.int8), 3), (7, WHOLE + 10))],
-    *[("pow", (a, e), {}) for a in (REALS, REALS.abs().float(), WHOLE, WHOLE.to(torch.int16), WHOLE > 0)
+      for a, b in ((R, 0.7), (R, R), (N, 2), (N, -3), (N.to(torch.int8), 3), (7, N + 10))],
+    *[("pow", (a, e), {}) for a in (R, R.abs().float(), N, N.to(torch.int16), N > 0)
       for e in (0, 1, 2, 3, -1, -2, 0.5, -0.5, 0.0, 2.0, 2.5, -1.5, 5, True)],
-    *[("pow", (b, e), {}) for b in (2, 0.5, 0, -1.5) for e in (REALS, WHOLE.abs())],
-    ("float_power", (WHOLE.abs() + 1, 0.5), {}), ("float_power", (2, REALS), {}),
-    *[("clamp", (a, lo, hi), {}) for a in (REALS, WHOLE) for lo, hi in
+    *[("pow", (b, e), {}) for b in (2, 0.5, 0, -1.5) for e in (R, N.abs())],
+    ("float_power", (N.abs() + 1, 0.5), {}), ("float_power", (2, R), {}),
+    *[("clamp", (a, lo, hi), {}) for a in (R, N) for lo, hi in
       ((-1, 1), (None, 0), (0.5, None), (1, -1), (None, None), (math.nan, None), (-0.5, 2))],
-    ("clamp", (REALS, REALS.flip(0), REALS + 1), {}), ("clamp", (REALS,), {"max": REALS.flip(0)}),
-    ("clamp_min", (REALS, 0), {}), ("clamp_max", (REALS, 0), {}), ("clip", (REALS, 0, 1), {}),
-    ("clamp", (WHOLE > 0, 0, 1), {}),
-    *[("round", (REALS * 12.3456,), {"decimals": d}) for d in (0, 1, 3, -1)],
-    ("round", (WHOLE,), {"decimals": 1}),
-    ("logit", (REALS, 0.1), {}), ("logit", (REALS,), {"eps": 1e-6}),
-    ("nan_to_num", (REALS,), {"nan": 1.5, "posinf": 2.0, "neginf": -3.0}),
-    ("nan_to_num", (REALS, 0.25), {}), ("nan_to_num", (REALS.float(),), {"posinf": 7}),
-    ("nan_to_num", (REALS.half(),), {}), ("nan_to_num", (REALS.bfloat16(),), {}),
-    ("heaviside", (REALS, torch.tensor(0.5, dtype=torch.float64)), {}), ("heaviside", (REALS, WHOLE[0]), {}),
-    ("addcmul", (REALS, REALS, REALS.flip(0)), {"value": 0.5}), ("addcmul", (WHOLE, WHOLE, WHOLE), {"value": 2}),
-    ("addcmul", (WHOLE, WHOLE, WHOLE), {"value": 0.5}), ("addcmul", (WHOLE, REALS[:9], WHOLE), {"value": 0.5}),
-    ("addcdiv", (REALS, REALS, REALS.flip(0)), {"value": 0.5}), ("addcdiv", (WHOLE, WHOLE, WHOLE), {}),
-    *[("lerp", (REALS, REALS.flip(0), w), {}) for w in (0.25, 0.75, REALS.float().double().abs(), 2)],
-    ("lerp", (REALS, REALS.float(), 0.5), {}), ("lerp", (REALS, REALS, torch.tensor(0.5)), {}),
-    ("sin", (1.0,), {}), ("maximum", (REALS, 1), {}), ("eq", (1, REALS), {}),
+    ("clamp", (R, R.flip(0), R + 1), {}), ("clamp", (R,), {"max": R.flip(0)}),
+    ("clamp_min", (R, 0), {}), ("clamp_max", (R, 0), {}), ("clip", (R, 0, 1), {}),
+    ("clamp", (N > 0, 0, 1), {}),
+    *[("round", (R * 12.3456,), {"decimals": d}) for d in (0, 1, 3, -1)],
+    ("round", (N,), {"decimals": 1}),
+    ("logit", (R, 0.1), {}), ("logit", (R,), {"eps": 1e-6}),
+    ("nan_to_num", (R,), {"nan": 1.5, "posinf": 2.0, "neginf": -3.0}),
+    ("nan_to_num", (R, 0.25), {}), ("nan_to_num", (R.float(),), {"posinf": 7}),
+    ("nan_to_num", (R.half(),), {}), ("nan_to_num", (R.bfloat16(),), {}),
+    ("heaviside", (R, torch.tensor(0.5, dtype=torch.float64)), {}), ("heaviside", (R, N[0]), {}),
+    ("addcmul", (R, R, R.flip(0)), {"value": 0.5}), ("addcmul", (N, N, N), {"value": 2}),
+    ("addcmul", (N, N, N), {"value": 0.5}), ("addcmul", (N, R[:9], N), {"value": 0.5}),
+    ("addcdiv", (R, R, R.flip(0)), {"value": 0.5}), ("addcdiv", (N, N, N), {}),
+    *[("lerp", (R, R.flip(0), w), {}) for w in (0.25, 0.75, R.float().double().abs(), 2)],
+    ("lerp", (R, R.float(), 0.5), {}), ("lerp", (R, R, torch.tensor(0.5)), {}),
+    ("sin", (1.0,), {}), ("maximum", (R, 1), {}), ("eq", (1, R), {}),
     ("add", (torch.ones(2, 3), torch.ones(2, 4)), {}),
-    ("bitwise_left_shift", (WHOLE, torch.tensor(70)), {}),
-    ("bitwise_right_shift", (WHOLE, torch.tensor(70)), {}),
-    ("bitwise_left_shift", (WHOLE.to(torch.int8), torch.tensor(9, dtype=torch.int8)), {}),
-    ("isclose", (REALS, REALS + 1e-9), {}), ("isclose", (REALS, REALS), {"equal_nan": True}),
-    ("isclose", (WHOLE, WHOLE), {}), ("isclose", (WHOLE, REALS[:9]), {}),
-    ("isclose", (REALS, REALS), {"rtol": -1.0}), ("allclose", (REALS, REALS), {"equal_nan": True}),
-    ("allclose", (REALS, REALS), {}), ("equal", (WHOLE, WHOLE), {}), ("equal", (WHOLE, WHOLE[:3]), {}),
-    ("equal", (REALS, REALS), {}), ("equal", (REALS[:0], REALS[:0]), {}),
-    ("isin", (WHOLE, torch.tensor([1, 3])), {}), ("isin", (WHOLE, 2), {}), ("isin", (WHOLE, WHOLE[:0]), {}),
-    ("isin", (REALS, REALS[:5]), {"invert": True}), ("isin", (3, WHOLE), {}),
-    ("square", (WHOLE.to(torch.uint8) * 50,), {}), ("neg", (WHOLE.to(torch.uint8),), {}),
-    ("add", (torch.tensor([2**63 - 1]), 1), {}), ("add", (WHOLE.to(torch.uint8), 300), {}),
+    ("bitwise_left_shift", (N, torch.tensor(70)), {}),
+    ("bitwise_right_shift", (N, torch.tensor(70)), {}),
+    ("bitwise_left_shift", (N.to(torch.int8), torch.tensor(9, dtype=torch.int8)), {}),
+    ("isclose", (R, R + 1e-9), {}), ("isclose", (R, R), {"equal_nan": True}),
+    ("isclose", (N, N), {}), ("isclose", (N, R[:9]), {}),
+    ("isclose", (R, R), {"rtol": -1.0}), ("allclose", (R, R), {"equal_nan": True}),
+    ("allclose", (R, R), {}), ("equal", (N, N), {}), ("equal", (N, N[:3]), {}),
+    ("equal", (R, R), {}), ("equal", (R[:0], R[:0]), {}),
+    ("isin", (N, torch.tensor([1, 3])), {}), ("isin", (N, 2), {}), ("isin", (N, N[:0]), {}),
+    ("isin", (R, R[:5]), {"invert": True}), ("isin", (3, N), {}),
+    ("square", (N.to(torch.uint8) * 50,), {}), ("neg", (N.to(torch.uint8),), {}),
+    ("add", (torch.tensor([2**63 - 1]), 1), {}), ("add", (N.to(torch.uint8), 300), {}),
 ]  # fmt: skip
 
 
@@ -265,14 +265,14 @@ def _in_place(tensor: Any, name: str, *args: Any) -> Any:
 
 
 IN_PLACE = [
-    ("add_", REALS, 2), ("add_", WHOLE, 2), ("add_", WHOLE, 2.5), ("sub_", REALS, REALS), ("mul_", WHOLE, WHOLE),
-    ("div_", WHOLE, 2), ("div_", REALS, 2), ("pow_", REALS, 2), ("sin_", REALS), ("sin_", WHOLE), ("ceil_", REALS),
-    ("clamp_", REALS, 0, 1), ("eq_", REALS, 0.0), ("lt_", WHOLE, 2), ("logical_not_", REALS), ("neg_", REALS),
-    ("bitwise_and_", WHOLE, 3), ("floor_divide_", REALS, 2.0), ("remainder_", WHOLE, 3), ("abs_", REALS),
-    ("lerp_", REALS, REALS, 0.5), ("addcmul_", REALS, REALS, REALS), ("add_", torch.ones(3), torch.ones(2, 3)),
-    ("add_", torch.ones(2, 3), torch.ones(3)), ("nan_to_num_", REALS), ("xlogy_", REALS, 2.0),
-    ("copysign_", REALS, -1.0), ("gt_", WHOLE > 0, True), ("float_power_", REALS, 2), ("float_power_", WHOLE, 2),
-    ("true_divide_", WHOLE, 2), ("fmod_", REALS, 2), ("atan2_", REALS, REALS), ("round_", REALS), ("square_", WHOLE),
+    ("add_", R, 2), ("add_", N, 2), ("add_", N, 2.5), ("sub_", R, R), ("mul_", N, N),
+    ("div_", N, 2), ("div_", R, 2), ("pow_", R, 2), ("sin_", R), ("sin_", N), ("ceil_", R),
+    ("clamp_", R, 0, 1), ("eq_", R, 0.0), ("lt_", N, 2), ("logical_not_", R), ("neg_", R),
+    ("bitwise_and_", N, 3), ("floor_divide_", R, 2.0), ("remainder_", N, 3), ("abs_", R),
+    ("lerp_", R, R, 0.5), ("addcmul_", R, R, R), ("add_", torch.ones(3), torch.ones(2, 3)),
+    ("add_", torch.ones(2, 3), torch.ones(3)), ("nan_to_num_", R), ("xlogy_", R, 2.0),
+    ("copysign_", R, -1.0), ("gt_", N > 0, True), ("float_power_", R, 2), ("float_power_", N, 2),
+    ("true_divide_", N, 2), ("fmod_", R, 2), ("atan2_", R, R), ("round_", R), ("square_", N),
 ]  # fmt: skip
 
 
