@@ -25,7 +25,7 @@ class DType:
     compute_c: str
 
     def __repr__(self) -> str:
-        return f"dtype.{self.name}"
+        return f"torch.{self.name.rstrip('_')}"
 
     def __reduce__(self) -> str:
         return self.name
@@ -33,6 +33,10 @@ class DType:
     @property
     def is_floating_point(self) -> bool:
         return self.kind == "float"
+
+    @property
+    def is_complex(self) -> bool:
+        return False
 
     @property
     def is_signed(self) -> bool:

@@ -1,1 +1,82 @@
 """lazytorch: a lazy, graph-compiling tensor engine with PyTorch's face."""
+
+from __future__ import annotations
+
+from math import e, inf, nan, pi
+
+from codegen.dtype import DType as dtype
+from codegen.runtime.cpu import get_num_threads, set_num_threads
+from lazytorch import autograd, functions
+from lazytorch.autograd import backward as _backward
+from lazytorch.autograd import methods as _methods
+from lazytorch.autograd.grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from lazytorch.defaults import (
+    get_default_device,
+    get_default_dtype,
+    set_default_device,
+    set_default_dtype,
+)
+from lazytorch.device import Device as device
+from lazytorch.dtypes import NAMES as _DTYPES
+from lazytorch.dtypes import can_cast, finfo, iinfo
+from lazytorch.functions.creation import TYPED_CLASSES as _TYPED_CLASSES
+from lazytorch.functions.promotion import promote_types
+from lazytorch.functions.registration import PUBLIC as _PUBLIC
+from lazytorch.layout import (
+    Layout as layout,
+)
+from lazytorch.layout import (
+    MemoryFormat as memory_format,
+)
+from lazytorch.layout import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    preserve_format,
+    sparse_coo,
+    sparse_csc,
+    sparse_csr,
+    strided,
+)
+from lazytorch.printing import get_printoptions, printoptions, set_printoptions
+from lazytorch.realize import realize as _realize
+from lazytorch.size import Size
+from lazytorch.tensor import Tensor
+
+newaxis = None
+globals().update(_PUBLIC)
+globals().update(_DTYPES)
+globals().update(_TYPED_CLASSES)
+
+
+# These need tensor.py, which needs a part of autograd.
+for _name, _member in (
+    ("backward", _backward.backward), ("grad", _backward.grad), ("Variable", Tensor),
+    ("GradientNode", _methods.GradientNode),
+):  # fmt: skip
+    setattr(autograd, _name, _member)
+
+
+def realize(*tensors: Tensor) -> None:
+    """Compute these tensors now, in one plan."""
+    _realize([t._storage.expression for t in tensors])
+
+
+__all__ = [
+    "Size", "Tensor", "autograd", "can_cast", "channels_last", "channels_last_3d",
+    "contiguous_format", "device", "dtype", "e", "enable_grad", "finfo", "functions",
+    "get_default_device", "get_default_dtype", "get_num_threads", "get_printoptions", "iinfo",
+    "inf", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "layout",
+    "memory_format", "nan", "newaxis", "no_grad", "pi", "preserve_format", "printoptions",
+    "promote_types", "realize", "set_default_device", "set_default_dtype", "set_grad_enabled",
+    "set_num_threads", "set_printoptions", "sparse_coo", "sparse_csc", "sparse_csr", "strided",
+    *_PUBLIC, *_DTYPES, *_TYPED_CLASSES,
+]  # fmt: skip
+__version__ = "0.1.0"

@@ -22,7 +22,9 @@ from codegen.ops.strided import contiguous_strides
 from codegen.runtime.memory import Buffer
 from lazytorch import core
 from lazytorch.autograd.grad_mode import state as grad_state
+from lazytorch.device import Device
 from lazytorch.expression import Attributes, Call, Expression, Function, Overwritten, scalar
+from lazytorch.layout import Layout, strided
 from lazytorch.realize import realize
 from lazytorch.size import Size
 from lazytorch.storage import ExportedMemory, Storage, buffer_array
@@ -56,6 +58,7 @@ class Tensor:
     _silent = False  # made by .data: its writes are not seen by backward's version check
     _marker: tuple[Expression, Expression] | None = None  # (storage value, leaf over it)
     _view_cache: tuple[Expression, Expression] | None = None  # (storage value, view of it)
+    _view_name = "View"  # the operation that made this view
     _grad: Tensor | None = None
     _backward_hooks: dict[int, Any] | None = None
     _retains_grad = False
@@ -65,7 +68,7 @@ class Tensor:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Tensor:
-            return _legacy_constructor(*args, **kwargs)
+            return legacy_constructor[0](*args, **kwargs)
         return object.__new__(cls)
 
     # ---- shape and type ---------------------------------------------------------------------
@@ -89,8 +92,8 @@ class Tensor:
         return Device(self._storage.device)
 
     @property
-    def layout(self) -> str:
-        return "torch.strided"
+    def layout(self) -> Layout:
+        return strided
 
     @property
     def ndim(self) -> int:
@@ -378,12 +381,15 @@ class Tensor:
             made.requires_grad_()
         return made
 
-    def _view(self, shape: Sequence[int], strides: Sequence[int], offset: int) -> Tensor:
-        """A view of the same storage."""
+    def _view(
+        self, shape: Sequence[int], strides: Sequence[int], offset: int, name: str = "View"
+    ) -> Tensor:
+        """A view of the same storage, whose grad_fn shows as ``name``."""
         view = object.__new__(Tensor)
         view._storage = self._storage
         geometry = Geometry(tuple(shape), tuple(strides), offset)
         view._geometry = geometry
+        view._view_name = name
         view._type = TensorType(geometry.shape, self._type.dtype)
         if self._marker is not None or not self._connected or not grad_state.enabled:
             if self._marker is not None and grad_state.enabled:
@@ -512,36 +518,6 @@ class Tensor:
         return (1, 0)
 
 
-@dataclass(frozen=True, repr=False)
-class Device:
-    """Where a tensor lives: ``cpu`` or ``interpreter``, with an optional number."""
-
-    type: str
-    index: int | None = None
-
-    def __new__(cls, type: Any = "cpu", index: int | None = None) -> Device:
-        return object.__new__(cls)
-
-    def __init__(self, type: Any = "cpu", index: int | None = None) -> None:
-        if isinstance(type, Device):
-            type, index = type.type, type.index if index is None else index
-        name, _, number = str(type).partition(":")
-        if name not in ("cpu", "interpreter", "cuda", "opencl", "meta"):
-            raise RuntimeError(
-                f"Expected one of cpu, cuda, opencl, interpreter device type at start of device "
-                f"string: {name}"
-            )
-        object.__setattr__(self, "type", name)
-        object.__setattr__(self, "index", int(number) if number else index)
-
-    def __str__(self) -> str:
-        return self.type if self.index is None else f"{self.type}:{self.index}"
-
-    def __repr__(self) -> str:
-        inner = f"type='{self.type}'"
-        return f"device({inner})" if self.index is None else f"device({inner}, index={self.index})"
-
-
 class _Eager:
     """Set while arguments are read: the call under way must run before anything else happens."""
 
@@ -665,9 +641,8 @@ def wrap_dim(dim: int, rank: int) -> int:
     return dim + limit if dim < 0 else dim
 
 
-def _legacy_constructor(*args: Any, **kwargs: Any) -> Tensor:
-    """torch.Tensor(2, 3) is uninitialised; torch.Tensor([1, 2]) holds float32 values."""
-    raise NotImplementedError
+# What Tensor(...) calls: functions/creation.py puts it here.
+legacy_constructor: list[Any] = []
 
 
 __all__ = [

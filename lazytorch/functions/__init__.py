@@ -3,17 +3,20 @@
 from lazytorch.functions import (
     arithmetic,
     comparison,
+    conversion,
+    creation,
     norms,
     operators,
     pointwise,
     reductions,
     scans,
     softmax,
+    views,
 )
 
 __all__ = [
-    "arithmetic", "comparison", "norms", "operators", "pointwise", "reductions", "scans",
-    "softmax",
+    "arithmetic", "comparison", "conversion", "creation", "norms", "operators", "pointwise",
+    "reductions", "scans", "softmax", "views",
 ]  # fmt: skip
 
 operators.install()

@@ -1,0 +1,82 @@
+"""Recognises a contraction: a sum of a product of two operands that are only moved, not computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from codegen.ir.node import Node
+from codegen.loops.access import source_of
+from codegen.loops.contraction import Axis, Contraction
+from codegen.loops.index import Index, flatten, variable
+
+
+@dataclass(frozen=True)
+class ContractionMatch:
+    """A sum's operands, which must be in memory, and its axes by role.
+
+    ``batch``, ``rows`` and ``columns`` number the axes of the product that the output keeps.
+    """
+
+    a: Node
+    b: Node
+    contraction: Contraction
+    batch: tuple[int, ...]
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
+
+
+def match_contraction(node: Node) -> ContractionMatch | None:
+    """The contraction that a sum is, or None where it is an ordinary reduction."""
+    (product,) = node.inputs
+    if product.operation.name != "mul" or node.type.size == 0 or product.type.size == 0:
+        return None
+    names = [f"d{i}" for i in range(len(product.shape))]
+    indices = tuple([variable(n, e) for n, e in zip(names, product.shape, strict=True)])
+    a, a_index = _operand(product.inputs[0], indices)
+    b, b_index = _operand(product.inputs[1], indices)
+    if not (a_index.is_affine() and b_index.is_affine()):
+        return None
+    summed = node.attributes[0]
+    assert isinstance(summed, tuple)
+    groups: dict[str, list[int]] = {"batch": [], "rows": [], "columns": [], "inner": []}
+    for i, name in enumerate(names):
+        in_a, in_b = a_index.coefficient(name) != 0, b_index.coefficient(name) != 0
+        if i in summed:
+            groups["inner"].append(i)
+        elif in_a != in_b:
+            groups["rows" if in_a else "columns"].append(i)
+        else:
+            groups["batch"].append(i)
+    sizes = {key: prod([product.shape[i] for i in axes]) for key, axes in groups.items()}
+    if min(sizes["rows"], sizes["columns"], sizes["inner"]) < 2:
+        return None
+
+    def axes_of(group: str) -> tuple[Axis, ...]:
+        return tuple(
+            [
+                Axis(product.shape[i], a_index.coefficient(names[i]), b_index.coefficient(names[i]))
+                for i in groups[group]
+                if product.shape[i] != 1
+            ]
+        )
+
+    contraction = Contraction(
+        axes_of("batch"), axes_of("rows"), axes_of("columns"), axes_of("inner"),
+        node.dtype, a_index.constant, b_index.constant,
+    )  # fmt: skip
+    return ContractionMatch(
+        a, b, contraction,
+        tuple(groups["batch"]), tuple(groups["rows"]), tuple(groups["columns"]),
+    )  # fmt: skip
+
+
+def _operand(node: Node, indices: tuple[Index, ...]) -> tuple[Node, Index]:
+    """The node that has to be in memory, and where in it the product reads."""
+    while node.operation.kind == "movement":
+        source, guard = source_of(node, indices)
+        x = node.inputs[0]
+        if guard != () or not flatten(source, x.shape).is_affine():
+            break
+        node, indices = x, source
+    return node, flatten(indices, node.shape)

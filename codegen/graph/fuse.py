@@ -1,0 +1,386 @@
+"""Groups a graph's nodes into clusters, each of which becomes one kernel.
+
+Some nodes are never stored: movement, constants, and element-wise work cheap enough to repeat
+wherever it is read. The others are anchors. An anchor joins the cluster of what it reads where
+both are computed at the same point of the same loops: element-wise chains, reductions with what
+goes in and what is made of their results, contractions with what follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from math import prod
+
+import networkx as nx
+
+from codegen.graph.contraction_match import ContractionMatch, match_contraction
+from codegen.ir.node import Node, Shape, topological
+from codegen.ops.reduction import kept_axes
+
+# Recomputing up to this cost and this many loads is cheaper than a store and a load.
+_CHEAP_COST = 8
+_CHEAP_LOADS = 3
+_MOST_NODES = 200
+# Below this many rows, a large row-wise cluster cannot keep the threads busy.
+_FEW_ROWS = 4
+_LARGE = 1 << 15
+
+
+@dataclass(frozen=True)
+class Read:
+    """An anchor's value read by another: ``relation`` says at which point.
+
+    same   at the point of the reader's loops
+    row    through one broadcast of a value per row: (shape, kept axes)
+    other  anywhere
+    """
+
+    source: Node
+    relation: str
+    shape: Shape = ()
+    kept: Shape = ()
+
+
+@dataclass(eq=False)
+class Cluster:
+    """Anchors that one kernel computes.
+
+    kind   pointwise; rows (reductions of ``shape`` over ``axes`` and work around them);
+           contraction; or the name of an operation that has a kernel of its own.
+    """
+
+    kind: str
+    shape: Shape
+    axes: Shape
+    nodes: list[Node] = field(default_factory=list)
+    number: int = 0
+
+    @property
+    def row_shape(self) -> Shape:
+        return tuple([n for i, n in enumerate(self.shape) if i not in self.axes])
+
+    def level(self, node: Node) -> str:
+        """Whether a member has a value per point (full) or per row."""
+        if self.kind == "rows" and (node.operation.kind == "reduce" or node.shape != self.shape):
+            return "row"
+        return "full"
+
+
+@dataclass
+class Fusion:
+    """The clusters in an order in which they can run, and what each stores."""
+
+    clusters: list[Cluster]
+    stored: set[Node]
+    anchors: set[Node]
+    contractions: dict[Node, ContractionMatch]
+    reads: dict[Node, tuple[Read, ...]]
+
+    def graph(self) -> nx.DiGraph:
+        """Which cluster reads which, for inspection."""
+        result = nx.DiGraph()
+        owner = {n: c for c in self.clusters for n in c.nodes}
+        for cluster in self.clusters:
+            result.add_node(cluster.number, kind=cluster.kind, nodes=list(cluster.nodes))
+            for node in cluster.nodes:
+                for read in self.reads[node]:
+                    source = owner.get(read.source)
+                    if source is not None and source is not cluster:
+                        result.add_edge(source.number, cluster.number)
+        return result
+
+
+def fuse(outputs: Sequence[Node]) -> Fusion:
+    """Clusters that compute the outputs, none of which is a leaf."""
+    return _Fuser(outputs).run()
+
+
+class _Fuser:
+    def __init__(self, outputs: Sequence[Node]) -> None:
+        self.outputs = set(outputs)
+        self.order = topological(outputs)
+        self.position = {node: i for i, node in enumerate(self.order)}
+        self.users: dict[Node, list[Node]] = {node: [] for node in self.order}
+        for node in self.order:
+            for source in node.inputs:
+                self.users[source].append(node)
+        self.contractions = self._find_contractions()
+        self.inlined = self._find_inlined()
+        self.anchors = [n for n in self.order if n not in self.inlined]
+        self.anchor_set = set(self.anchors)
+        self.reads = {node: self._find_reads(node) for node in self.anchors}
+        self.cluster_of: dict[Node, Cluster] = {}
+
+    def run(self) -> Fusion:
+        for node in self.anchors:
+            cluster = self._new_cluster(node)
+            self.cluster_of[node] = cluster
+            for read in sorted(
+                self.reads[node], key=lambda r: -self.position[r.source]
+            ):
+                source = self.cluster_of.get(read.source)
+                if source is not None:
+                    self._try_merge(source, self.cluster_of[node])
+        self._merge_siblings()
+        clusters = self._ordered_clusters()
+        stored = {
+            read.source
+            for node in self.anchors
+            for read in self.reads[node]
+            if self.cluster_of[read.source] is not self.cluster_of[node]
+        } | (self.outputs & self.anchor_set)
+        return Fusion(clusters, stored, self.anchor_set, self.contractions, self.reads)
+
+    # ---- what is an anchor -------------------------------------------------------------------
+
+    def _find_contractions(self) -> dict[Node, ContractionMatch]:
+        found = {}
+        for node in self.order:
+            if node.operation.name == "sum":
+                (product,) = node.inputs
+                if self.users[product] == [node] and product not in self.outputs:
+                    match = match_contraction(node)
+                    if match is not None:
+                        found[node] = match
+        return found
+
+    def _find_inlined(self) -> set[Node]:
+        """The nodes that every reader computes for itself."""
+        required = set(self.outputs)
+        for node, match in self.contractions.items():
+            required.update((match.a, match.b))
+            del node
+        for node in self.order:
+            if node.operation.name == "gather":
+                required.add(node.inputs[0])
+            elif node.operation.name in ("write", "scatter"):
+                required.add(node.inputs[0])
+        products = {node.inputs[0] for node in self.contractions}
+        inlined: set[Node] = set()
+        cost: dict[Node, int] = {}
+        loads: dict[Node, int] = {}
+        for node in self.order:
+            kind = node.operation.kind
+            if kind == "leaf":
+                inlined.add(node)
+                cost[node] = 0
+                loads[node] = 1 if node.operation.name == "parameter" else 0
+                continue
+            total = node.operation.cost if kind in ("elementwise", "gather") else 0
+            total += sum([cost[i] for i in node.inputs])
+            reads = sum([loads[i] for i in node.inputs])
+            virtual = node not in required and (
+                kind == "movement"
+                or node in products
+                or (kind == "elementwise" and total <= _CHEAP_COST and reads <= _CHEAP_LOADS)
+                or (kind == "gather" and total <= _CHEAP_COST)
+            )
+            if virtual:
+                inlined.add(node)
+                cost[node], loads[node] = total, reads
+            else:
+                cost[node], loads[node] = 0, 1
+        for node in reversed(self.order):
+            if (
+                node.operation.kind == "elementwise"
+                and node not in required
+                and self._feeds_one_kernel_of_its_own(node, inlined)
+            ):
+                inlined.add(node)
+        return inlined
+
+    def _feeds_one_kernel_of_its_own(self, node: Node, inlined: set[Node]) -> bool:
+        """Whether the value goes, once, into a write, scatter or scan alone."""
+        while True:
+            users = self.users[node]
+            if len(users) != 1:
+                return False
+            (user,) = users
+            if user.operation.kind in ("write", "scatter"):
+                return user.inputs[0] is not node
+            if user.operation.kind == "scan":
+                return True
+            if user not in inlined or user.operation.kind not in ("movement", "elementwise"):
+                return False
+            if user.operation.name == "broadcast":
+                return False
+            node = user
+
+    def _find_reads(self, anchor: Node) -> tuple[Read, ...]:
+        """The anchors whose values this one reads, through whatever is inlined between."""
+        match = self.contractions.get(anchor)
+        if match is not None:
+            return tuple([Read(n, "other") for n in (match.a, match.b) if n in self.anchor_set])
+        kind = anchor.operation.kind
+        aligned = kind in ("elementwise", "reduce")
+        start = Read(anchor, "same" if aligned else "other")
+        found: dict[Read, None] = {}
+        seen: set[Read] = set()
+        stack = [Read(i, start.relation) for i in anchor.inputs]
+        if kind == "movement":
+            stack = [Read(anchor.inputs[0], "other")]
+        while stack:
+            state = stack.pop()
+            if state in seen:
+                continue
+            seen.add(state)
+            node = state.source
+            if node in self.anchor_set:
+                found[state] = None
+                continue
+            for source in node.inputs:
+                stack.append(_step(node, source, state))
+        return tuple(found)
+
+    # ---- merging -------------------------------------------------------------------------------
+
+    def _new_cluster(self, node: Node) -> Cluster:
+        kind = node.operation.kind
+        if node in self.contractions:
+            return Cluster("contraction", node.shape, (), [node])
+        if kind == "reduce":
+            axes = node.attributes[0]
+            assert isinstance(axes, tuple)
+            return Cluster("rows", node.inputs[0].shape, axes, [node])
+        if kind in ("elementwise", "movement", "leaf", "gather"):
+            return Cluster("pointwise", node.shape, (), [node])
+        return Cluster(kind, node.shape, (), [node])
+
+    def _try_merge(self, producer: Cluster, consumer: Cluster) -> bool:
+        if producer is consumer:
+            return True
+        if len(producer.nodes) + len(consumer.nodes) > _MOST_NODES:
+            return False
+        merged = _unified(producer, consumer)
+        if merged is None or not self._relations_hold(merged, producer, consumer):
+            return False
+        if self._path_between(producer, consumer) or self._path_between(consumer, producer):
+            return False
+        merged.nodes = sorted([*producer.nodes, *consumer.nodes], key=self.position.__getitem__)
+        for node in merged.nodes:
+            self.cluster_of[node] = merged
+        return True
+
+    def _relations_hold(self, merged: Cluster, x: Cluster, y: Cluster) -> bool:
+        """Whether every read between the two is at the point where its reader is computed."""
+        members = {*x.nodes, *y.nodes}
+        kept = kept_axes(len(merged.shape), merged.axes)
+        for node in members:
+            for read in self.reads[node]:
+                if read.source not in members:
+                    continue
+                full_reader = node.operation.kind == "reduce" or merged.level(node) == "full"
+                if node in self.contractions:
+                    return False
+                if merged.level(read.source) == "full":
+                    if read.relation != "same" or not full_reader:
+                        return False
+                elif full_reader:
+                    if (read.relation, read.shape, read.kept) != ("row", merged.shape, kept):
+                        return False
+                elif read.relation != "same":
+                    return False
+        return True
+
+    def _path_between(self, start: Cluster, end: Cluster) -> bool:
+        """Whether ``end`` depends on ``start`` through a third cluster."""
+        first = self.position[start.nodes[0]]
+        seen = {id(end)}
+        stack = [c for c in self._sources(end) if c is not start]
+        while stack:
+            cluster = stack.pop()
+            if id(cluster) in seen or self.position[cluster.nodes[-1]] < first:
+                continue
+            if cluster is start:
+                return True
+            seen.add(id(cluster))
+            stack.extend(self._sources(cluster))
+        return False
+
+    def _sources(self, cluster: Cluster) -> Iterable[Cluster]:
+        found: dict[int, Cluster] = {}
+        for node in cluster.nodes:
+            for read in self.reads[node]:
+                source = self.cluster_of.get(read.source)
+                if source is not None and source is not cluster:
+                    found[id(source)] = source
+        return found.values()
+
+    def _merge_siblings(self) -> None:
+        """Merge clusters of the same loops that read the same anchor or parameter."""
+        readers: dict[tuple[Node, Shape, Shape], list[Node]] = {}
+        for node in self.anchors:
+            cluster = self.cluster_of[node]
+            if cluster.kind in ("rows", "pointwise"):
+                for source in self._aligned_sources(node):
+                    readers.setdefault((source, cluster.shape, cluster.axes), []).append(node)
+        for nodes in readers.values():
+            for node in nodes[1:9]:
+                first, other = self.cluster_of[nodes[0]], self.cluster_of[node]
+                if first is not other and (first.kind, first.shape, first.axes) == (
+                    other.kind, other.shape, other.axes,
+                ):
+                    self._try_merge(first, other)
+
+    def _aligned_sources(self, node: Node) -> list[Node]:
+        found = [r.source for r in self.reads[node] if r.relation == "same"]
+        stack = list(node.inputs)
+        while stack:
+            source = stack.pop()
+            if source.operation.name == "parameter":
+                found.append(source)
+            elif source in self.inlined and source.operation.kind == "elementwise":
+                stack.extend(source.inputs)
+        return found
+
+    def _ordered_clusters(self) -> list[Cluster]:
+        clusters = list({id(c): c for c in [self.cluster_of[n] for n in self.anchors]}.values())
+        done: set[int] = set()
+        ordered: list[Cluster] = []
+        for cluster in clusters:
+            stack = [(cluster, False)]
+            while stack:
+                item, ready = stack.pop()
+                if ready:
+                    ordered.append(item)
+                elif id(item) not in done:
+                    done.add(id(item))
+                    stack.append((item, True))
+                    stack.extend([(s, False) for s in self._sources(item) if id(s) not in done])
+        for number, cluster in enumerate(ordered):
+            cluster.number = number
+        return ordered
+
+
+def _step(node: Node, source: Node, state: Read) -> Read:
+    """The relation of ``source`` to the reader, one inlined node further down."""
+    kind = node.operation.kind
+    if kind == "elementwise":
+        return Read(source, state.relation, state.shape, state.kept)
+    if node.operation.name == "broadcast" and state.relation == "same":
+        shape, kept = node.attributes
+        assert isinstance(shape, tuple) and isinstance(kept, tuple)
+        return Read(source, "row", shape, kept)
+    return Read(source, "other")
+
+
+def _unified(x: Cluster, y: Cluster) -> Cluster | None:
+    """The loops that compute both clusters, if there are any."""
+    kinds = {x.kind, y.kind}
+    if kinds == {"pointwise"}:
+        return Cluster("pointwise", x.shape, ()) if x.shape == y.shape else None
+    if kinds == {"rows"}:
+        same = (x.shape, x.axes) == (y.shape, y.axes)
+        return Cluster("rows", x.shape, x.axes) if same else None
+    if kinds == {"rows", "pointwise"}:
+        rows, points = (x, y) if x.kind == "rows" else (y, x)
+        if points.shape == rows.row_shape and rows.row_shape != rows.shape:
+            return Cluster("rows", rows.shape, rows.axes)
+        starved = prod(rows.row_shape) < _FEW_ROWS and prod(rows.shape) > _LARGE
+        if points.shape == rows.shape and not (starved and rows is x):
+            return Cluster("rows", rows.shape, rows.axes)
+        return None
+    if kinds == {"contraction", "pointwise"} and x.kind == "contraction" and x.shape == y.shape:
+        return Cluster("contraction", x.shape, ())
+    return None

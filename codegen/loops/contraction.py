@@ -1,0 +1,339 @@
+"""Contractions out[b, m, n] = sum over k of A[b, m, k] * B[b, k, n]: data and schedules.
+
+In comes the affine form of a product summed over some axes (matrix products, convolutions and
+their gradients alike); out goes a ``Schedule``: orientation, register tile, what is packed, cache
+blocks, and how the work is cut for threads. ``render/contraction_c.py`` turns both into C.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import product
+from typing import Literal
+
+from codegen.dtype import DType, float32, float64
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis with its element strides in both operands (0 where an operand lacks it)."""
+
+    extent: int
+    a: int
+    b: int
+
+
+@dataclass(frozen=True)
+class Span:
+    """One axis as a single operand sees it."""
+
+    extent: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """A product of A and B summed over ``inner``; ``dtype`` is that of operands and sums."""
+
+    batch: tuple[Axis, ...]
+    rows: tuple[Axis, ...]
+    columns: tuple[Axis, ...]
+    inner: tuple[Axis, ...]
+    dtype: DType
+    a_offset: int = 0
+    b_offset: int = 0
+
+    @property
+    def sizes(self) -> tuple[int, int, int, int]:
+        """Extents (B, M, N, K) of the four groups."""
+        groups = (self.batch, self.rows, self.columns, self.inner)
+        batch, m, n, k = (math.prod(axis.extent for axis in group) for group in groups)
+        return batch, m, n, k
+
+    def transposed(self) -> Contraction:
+        """The same sums with A and B, and rows and columns, in each other's place."""
+
+        def swapped(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
+            return tuple(Axis(axis.extent, axis.b, axis.a) for axis in axes)
+
+        return Contraction(
+            swapped(self.batch),
+            swapped(self.columns),
+            swapped(self.rows),
+            swapped(self.inner),
+            self.dtype,
+            self.b_offset,
+            self.a_offset,
+        )
+
+    def normalized(self) -> Contraction:
+        """Without axes of extent 1, neighbours merged, the shortest stride of K innermost.
+
+        Flattened batch, row and column numbers stay what they were.
+        """
+        inner = sorted(self.inner, key=lambda axis: -abs(axis.a) - abs(axis.b))
+        return replace(
+            self,
+            batch=merge_axes(self.batch),
+            rows=merge_axes(self.rows),
+            columns=merge_axes(self.columns),
+            inner=merge_axes(inner),
+        )
+
+
+@dataclass(frozen=True)
+class PlainOutput:
+    """An output to which results are merely stored, at flattened numbers (b, m, n):
+
+    ``pointer[offset + b * batch_stride + m * row_stride + n * column_stride]``.
+    """
+
+    pointer: str
+    batch_stride: int
+    row_stride: int
+    column_stride: int
+    offset: int = 0
+
+    def transposed(self) -> PlainOutput:
+        return replace(self, row_stride=self.column_stride, column_stride=self.row_stride)
+
+
+Kind = Literal["tiles", "vector", "loops"]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a contraction is computed. Most fields are for tiles alone."""
+
+    kind: Kind  # register tiles, vector-matrix product, or plain loops
+    swap: bool = False  # compute the transpose
+    lanes: int = 1  # elements a vector
+    accumulators: int = 24  # vectors of sums held in registers
+    tile_vectors: int = 4  # the most vectors a tile is wide
+    pack_a: bool = False
+    pack_b: bool = False
+    depth: int = 1  # K block
+    row_block: int = 1  # rows a task
+    row_chunk: int = 1  # rows of A packed, and of results consumed, at a time
+    panels: int = 1  # column panels in all; parts wanted of a vector product
+    panel_block: int = 1  # column panels a task
+
+    def tile_rows(self, vectors: int) -> int:
+        """Rows of the register tile that is ``vectors`` wide."""
+        return min(self.accumulators // vectors, 12)
+
+
+def merge_axes(axes: Sequence[Axis]) -> tuple[Axis, ...]:
+    """Axes in the same order, neighbours merged where both operands allow it."""
+    merged: list[Axis] = []
+    for axis in axes:
+        if axis.extent == 1:
+            continue
+        outer = merged[-1] if merged else None
+        if outer and (outer.a, outer.b) == (axis.a * axis.extent, axis.b * axis.extent):
+            merged[-1] = Axis(outer.extent * axis.extent, axis.a, axis.b)
+        else:
+            merged.append(axis)
+    return tuple(merged)
+
+
+def a_spans(axes: Sequence[Axis]) -> tuple[Span, ...]:
+    """Axes as A alone sees them: more of them merge than for both operands."""
+    merged = merge_axes([Axis(axis.extent, axis.a, axis.a) for axis in axes])
+    return tuple(Span(axis.extent, axis.a) for axis in merged) or (Span(1, 1),)
+
+
+def b_spans(axes: Sequence[Axis]) -> tuple[Span, ...]:
+    merged = merge_axes([Axis(axis.extent, axis.b, axis.b) for axis in axes])
+    return tuple(Span(axis.extent, axis.b) for axis in merged) or (Span(1, 1),)
+
+
+@lru_cache(maxsize=1)
+def vector_bytes() -> int:
+    """Bytes of this processor's widest vector register."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            flags = file.read()
+    except OSError:
+        return 16
+    if "avx512f" in flags:
+        return 64
+    return 32 if "avx2" in flags else 16
+
+
+@lru_cache(maxsize=1)
+def second_level_cache_bytes() -> int:
+    """Bytes of one core's second-level cache; 1 MB where the system does not tell."""
+    try:
+        with open("/sys/devices/system/cpu/cpu0/cache/index2/size") as file:
+            size = file.read().strip()
+        return int(size.rstrip("KM")) << (20 if size.endswith("M") else 10)
+    except (OSError, ValueError):
+        return 1 << 20
+
+
+def register_tile(width: int) -> tuple[int, int]:
+    """(accumulators, vectors across) of the register tile for vectors of ``width`` bytes.
+
+    AVX-512 has 32 registers: 6 x 4 sums and 4 vectors of B. Others are taken to have 16.
+    """
+    return (24, 4) if width >= 64 else (12, 2)
+
+
+def is_affine(spans: tuple[Span, ...]) -> bool:
+    return len(spans) == 1
+
+
+def has_unit_stride(spans: tuple[Span, ...]) -> bool:
+    return spans[-1].stride == 1
+
+
+def choose_schedule(
+    contraction: Contraction,
+    threads: int,
+    plain_output: PlainOutput | None = None,
+    width: int | None = None,
+) -> Schedule:
+    """The schedule of a normalized contraction by rule; ``width``: vector bytes."""
+    width = width or vector_bytes()
+    _, m, n, k = contraction.sizes
+    if contraction.dtype not in (float32, float64) or k == 0:
+        return Schedule("loops")
+    swap = _prefers_transpose(contraction, plain_output)
+    oriented = contraction.transposed() if swap else contraction
+    if swap:
+        m, n = n, m
+    lanes = width // contraction.dtype.itemsize
+    if m == 1 and _suits_vector_kernel(oriented, lanes):
+        return Schedule("vector", swap, lanes, panels=threads)
+    if m * n * k <= 512 or n == 1:
+        return Schedule("loops", swap)
+    stores = (
+        plain_output is not None
+        and (plain_output.row_stride if swap else plain_output.column_stride) == 1
+    )
+    return _tiled(oriented, swap, width, threads, stores)
+
+
+def candidates(
+    contraction: Contraction, threads: int, plain_output: PlainOutput | None = None
+) -> Iterator[Schedule]:
+    """Schedules worth timing for a large contraction, the rule's own first."""
+    base = choose_schedule(contraction, threads, plain_output)
+    yield base
+    if base.kind != "tiles":
+        return
+    k = contraction.sizes[3]
+    must_pack = _must_pack_a(contraction.transposed() if base.swap else contraction)
+    for depth, pack_a in product((192, 256, 384), (True, False)):
+        other = replace(base, depth=_balanced(k, depth, 4), pack_a=pack_a or must_pack)
+        if other != base:
+            yield other
+
+
+def _prefers_transpose(contraction: Contraction, plain_output: PlainOutput | None) -> bool:
+    _, m, n, _ = contraction.sizes
+    if m == 1 or n == 1:
+        return m != 1
+    if plain_output and plain_output.row_stride == 1 and plain_output.column_stride != 1:
+        return m >= 8
+    # A vector axis shorter than half a vector wastes the most.
+    return n < 8 <= m and (plain_output is None or plain_output.column_stride != 1 or n < 4)
+
+
+def _suits_vector_kernel(contraction: Contraction, lanes: int) -> bool:
+    columns, inner = b_spans(contraction.columns), b_spans(contraction.inner)
+    if not is_affine(columns) or not is_affine(inner):
+        return False
+    _, _, n, k = contraction.sizes
+    if has_unit_stride(inner) and k >= lanes:
+        return True
+    return has_unit_stride(columns) and n >= lanes
+
+
+def _must_pack_a(contraction: Contraction) -> bool:
+    return not (is_affine(a_spans(contraction.rows)) and is_affine(a_spans(contraction.inner)))
+
+
+def _should_pack_a(contraction: Contraction, tile_rows: int) -> bool:
+    """Whether rows of A in place would fall into the same cache sets, or walk too many pages."""
+    if _must_pack_a(contraction):
+        return True
+    _, m, n, k = contraction.sizes
+    if n < 64 or m < 16:
+        return False
+    # Six rows in one cache set are bearable, twelve are not.
+    itemsize = contraction.dtype.itemsize
+    inner = a_spans(contraction.inner)[0]
+    row_bytes = abs(a_spans(contraction.rows)[0].stride) * itemsize
+    if inner.stride == 1:
+        return tile_rows > 6 and k >= 64 and row_bytes > 0 and row_bytes % 2048 == 0
+    inner_bytes = abs(inner.stride) * itemsize
+    return inner_bytes >= 2048 and k * inner_bytes > 128 << 10
+
+
+def _should_pack_b(contraction: Contraction, lanes: int, tile_rows: int) -> bool:
+    columns, inner = b_spans(contraction.columns), b_spans(contraction.inner)
+    _, m, n, k = contraction.sizes
+    if not (is_affine(columns) and is_affine(inner) and columns[0].stride == 1 and n >= lanes):
+        return True
+    return m > 2 * tile_rows and k * n * contraction.dtype.itemsize > 100 << 10
+
+
+def _balanced(extent: int, limit: int, multiple: int) -> int:
+    """A block of at most about ``limit`` that cuts ``extent`` evenly."""
+    blocks = -(-extent // limit)
+    return min(extent, -(-extent // blocks // multiple) * multiple)
+
+
+def _tiled(
+    contraction: Contraction, swap: bool, width: int, threads: int, stores: bool
+) -> Schedule:
+    batch, m, n, k = contraction.sizes
+    itemsize = contraction.dtype.itemsize
+    lanes = width // itemsize
+    while lanes * itemsize > 16 and lanes // 2 >= n:
+        lanes //= 2
+    accumulators, tile_vectors = register_tile(width)
+    depth = _balanced(k, 384 * 4 // itemsize, 4)
+
+    vectors = -(-n // lanes)
+    tile_vectors = min(max(tile_vectors, accumulators // 2 // m), vectors, accumulators // 2)
+    panels = -(-vectors // tile_vectors)
+    tile_rows = accumulators // tile_vectors
+    pack_b = _should_pack_b(contraction, lanes, tile_rows)
+    panel_limit = second_level_cache_bytes() // 2 // (depth * tile_vectors * lanes * itemsize)
+    panel_block, row_block = max(1, min(panels, panel_limit)), min(m, 3072)
+    if threads > 1 and batch % threads and batch < 4 * threads:
+        even_panels = -(-panels // threads) * threads
+        if panels >= 4 * threads or even_panels == panels:
+            blocks = -(-panels // panel_block)
+            panel_block = -(-panels // (-(-blocks // threads) * threads))
+        elif m >= 2 * threads * tile_rows:
+            row_block = min(row_block, -(-m // threads))
+        elif even_panels < vectors:
+            panels, panel_block = even_panels, min(panel_block, even_panels // threads)
+    else:
+        panel_block = _balanced(panels, panel_block, 1)
+    if not stores and depth < k:
+        # Sums of a task wait in scratch between K blocks: keep them in the second-level cache.
+        room = second_level_cache_bytes() // 2 // (tile_vectors * lanes * itemsize)
+        row_block = min(row_block, room)
+        panel_block = max(1, min(panel_block, room // row_block))
+    return Schedule(
+        "tiles",
+        swap,
+        lanes,
+        accumulators,
+        tile_vectors,
+        _should_pack_a(contraction, accumulators // -(-vectors // panels)),
+        pack_b,
+        depth,
+        row_block,
+        192,
+        panels,
+        panel_block,
+    )

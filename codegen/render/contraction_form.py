@@ -1,0 +1,166 @@
+"""What every form of contraction kernel shares: C text, helper functions, tasks, epilogues."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from codegen.dtype import DType
+from codegen.loops.contraction import (
+    Contraction,
+    PlainOutput,
+    Schedule,
+    Span,
+    a_spans,
+    b_spans,
+)
+
+Epilogue = Callable[[str, str, str, str], list[str]]
+
+
+@dataclass(frozen=True)
+class RenderedContraction:
+    body: str  # of the C function
+    scratch_bytes: int  # a thread
+    helpers: str = ""  # file-scope text; every piece is guarded, so pieces may recur in a file
+
+
+@dataclass
+class Text:
+    """Lines of C, indented by their braces."""
+
+    lines: list[str] = field(default_factory=list)
+    level: int = 1
+
+    def add(self, *lines: str) -> None:
+        for line in lines:
+            if line.startswith("}"):
+                self.level -= 1
+            self.lines.append("    " * self.level + line)
+            if line.endswith("{"):
+                self.level += 1
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines) + "\n"
+
+
+def offset_expression(spans: Sequence[Span], number: str) -> str:
+    """Element offset of the axis position with a flattened number: ``n / 14 % 14 * 16``."""
+    terms = []
+    below = 1
+    for position, span in reversed(list(enumerate(spans))):
+        term = number if below == 1 else f"{number} / {below}"
+        if position > 0:
+            term += f" % {span.extent}"
+        below *= span.extent
+        if span.stride == 0:
+            continue
+        terms.append(term if span.stride == 1 else f"{term} * {span.stride}")
+    return " + ".join(reversed(terms)) or "0"
+
+
+class Helpers:
+    """File-scope definitions, each under a guard of its own name."""
+
+    def __init__(self) -> None:
+        self.pieces: dict[str, str] = {}
+
+    def add(self, name: str, text: str) -> str:
+        """Name the piece; ``@`` in the text stands for the name, made unique by the text."""
+        unique = f"contraction_{name}_{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+        self.pieces[unique] = text.replace("@", unique)
+        return unique
+
+    def vector(self, dtype: DType, lanes: int) -> str:
+        """Typedefs of a vector and, with suffix ``u``, of one at any element's address."""
+        size = lanes * dtype.itemsize
+        attributes = f"vector_size({size}), may_alias"
+        element = dtype.compute_c
+        return self.add(
+            f"{element}{lanes}",
+            f"typedef {element} @ __attribute__(({attributes}));\n"
+            f"typedef {element} @u __attribute__(({attributes}, aligned({dtype.itemsize})));\n",
+        )
+
+    def __str__(self) -> str:
+        return "".join(
+            f"#ifndef {name}_defined\n#define {name}_defined\n{text}#endif\n"
+            for name, text in self.pieces.items()
+        )
+
+
+def static_function(signature: str, text: Text) -> str:
+    return f"static __attribute__((noinline)) void {signature}\n{{\n{text}}}\n"
+
+
+def minimum(begin: str, step: int, limit: int) -> str:
+    return f"{limit} - {begin} < {step} ? {limit} : {begin} + {step}"
+
+
+def element_of(output: PlainOutput, b: str, m: str, n: str) -> str:
+    terms = [(b, output.batch_stride), (m, output.row_stride), (n, output.column_stride)]
+    parts = [str(output.offset)] if output.offset else []
+    parts += [name if stride == 1 else f"{name} * {stride}" for name, stride in terms if stride]
+    return f"{output.pointer}[{' + '.join(parts) or '0'}]"
+
+
+@dataclass
+class Form:
+    """What the three forms share: the oriented contraction and the C names around it."""
+
+    contraction: Contraction
+    schedule: Schedule
+    a: str
+    b: str
+    epilogue: Epilogue
+    output: PlainOutput | None
+
+    def __post_init__(self) -> None:
+        self.text = Text()
+        self.helpers = Helpers()
+        self.scratch = 0
+        self.element = self.contraction.dtype.compute_c
+        self.storage = self.contraction.dtype.storage_c
+        self.itemsize = self.contraction.dtype.itemsize
+        self.batches, self.m, self.n, self.k = self.contraction.sizes
+
+    def render(self) -> RenderedContraction:
+        self.write()
+        return RenderedContraction(str(self.text), self.scratch, str(self.helpers))
+
+    def write(self) -> None:
+        raise NotImplementedError
+
+    def reserve(self, element: str, name: str, count: int, itemsize: int) -> None:
+        """Declare an array in the thread's scratch memory, on a cache line of its own."""
+        self.text.add(f"{element} *restrict {name} = ({element} *)(scratch + {self.scratch});")
+        self.scratch += -(-count * itemsize // 64) * 64
+
+    def begin_tasks(self, count: int) -> None:
+        """The loop over this thread's share of the tasks."""
+        self.text.add(
+            f"const long first_ = {count}L * thread / threads;",
+            f"const long end_ = {count}L * (thread + 1) / threads;",
+            "for (long task_ = first_; task_ < end_; task_++) {",
+        )
+
+    def declare_batch(self, number: str) -> None:
+        a_offset = offset_expression(a_spans(self.contraction.batch), "batch_")
+        b_offset = offset_expression(b_spans(self.contraction.batch), "batch_")
+        self.text.add(
+            f"const long batch_ = {number};",
+            f"const {self.storage} *restrict a_ = {self.a} + "
+            f"{self.contraction.a_offset} + ({a_offset});",
+            f"const {self.storage} *restrict b_ = {self.b} + "
+            f"{self.contraction.b_offset} + ({b_offset});",
+        )
+
+    def consume(self, m: str, begin: str, end: str, value: str) -> None:
+        """The loop over columns that hands finished values (an expression of n_) on."""
+        self.text.add(
+            f"for (long n_ = {begin}; n_ < {end}; n_++) {{",
+            f"const {self.element} value_ = {value};",
+            *self.epilogue("batch_", m, "n_", "value_"),
+            "}",
+        )

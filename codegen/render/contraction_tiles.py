@@ -1,0 +1,627 @@
+"""A contraction in register tiles: panels of columns, blocks of K, rows in tiles.
+
+B is packed into panels as wide as a tile, or read in place; A is broadcast from its rows, or
+from a packed copy of them. Tiles are functions, shared between the kernels of a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from codegen.dtype import DType
+from codegen.loops.contraction import Axis, Span, a_spans, b_spans, has_unit_stride, is_affine
+from codegen.render.contraction_form import (
+    Form,
+    Helpers,
+    Text,
+    element_of,
+    minimum,
+    offset_expression,
+    static_function,
+)
+
+
+def tile_function(
+    helpers: Helpers,
+    dtype: DType,
+    lanes: int,
+    rows: int,
+    positions: Sequence[int],
+    stored: int,
+    strides: tuple[int, int, int, int],
+    direct: bool,
+) -> str:
+    """A function that multiplies ``rows`` x ``depth`` of A by vectors of B, all sums in registers.
+
+    ``positions`` are the vectors' first columns; where they overlap, the last vector ends at the
+    last column and computes some columns twice, so nothing is read or written past the edge.
+    ``stored`` is the number of elements of each vector that C has. ``strides``: of A along rows
+    and K, of B along K, of C along rows. ``direct``: B lies as the caller left it, unaligned.
+    """
+    a_row, a_inner, b_inner, c_row = strides
+    element = dtype.compute_c
+    vector = helpers.vector(dtype, lanes)
+    count = len(positions)
+    text = Text()
+    for row in range(rows):
+        names = ", ".join(f"c{row}_{j} = {{0}}" for j in range(count))
+        text.add(f"{vector} {names};")
+
+    def step(k: int) -> None:
+        text.add("{")
+        for j, position in enumerate(positions):
+            if direct:
+                text.add(
+                    f"const {vector} b{j} = *(const {vector}u *)(b + {k * b_inner + position});"
+                )
+            else:
+                text.add(
+                    f"const {vector} b{j} = *(const {vector} *)(b + {k * b_inner + j * lanes});"
+                )
+        for row in range(rows):
+            sums = " ".join(f"c{row}_{j} += a{row} * b{j};" for j in range(count))
+            text.add(f"const {element} a{row} = a[{row * a_row + k * a_inner}]; {sums}")
+        text.add("}")
+
+    unroll = 2
+    text.add("long k = 0;", f"for (; k + {unroll} <= depth; k += {unroll}) {{")
+    for k in range(unroll):
+        step(k)
+    text.add(f"a += {unroll * a_inner};", f"b += {unroll * b_inner};", "}")
+    text.add("for (; k < depth; k++) {")
+    step(0)
+    text.add(f"a += {a_inner};", f"b += {b_inner};", "}")
+
+    if stored < lanes:
+        size = stored * dtype.itemsize
+        for row in range(rows):
+            target = f"c + {row * c_row}"
+            text.add(
+                "if (!first) {",
+                f"{vector} old = {{0}};",
+                f"__builtin_memcpy(&old, {target}, {size});",
+                f"c{row}_0 += old;",
+                "}",
+                f"__builtin_memcpy({target}, &c{row}_0, {size});",
+            )
+    else:
+        # All old values are read before any is written: the last two vectors may overlap.
+        places = [[f"*({vector}u *)(c + {r * c_row + p})" for p in positions] for r in range(rows)]
+        text.add("if (!first) {")
+        for row in range(rows):
+            text.add(" ".join(f"c{row}_{j} += {p};" for j, p in enumerate(places[row])))
+        text.add("}")
+        for row in range(rows):
+            text.add(" ".join(f"{p} = c{row}_{j};" for j, p in enumerate(places[row])))
+    signature = (
+        f"@(const {element} *restrict a, const {element} *restrict b, {element} *restrict c, "
+        "long depth, long first)"
+    )
+    return helpers.add(f"tile{rows}x{count}", static_function(signature, text))
+
+
+def transpose_function(helpers: Helpers, dtype: DType, lanes: int) -> str:
+    """A function that copies ``lanes`` columns, contiguous along K, as rows of a packed panel.
+
+    Halves of ever smaller blocks are exchanged between registers: log2(lanes) rounds.
+    """
+    vector = helpers.vector(dtype, lanes)
+    element = dtype.compute_c
+    text = Text()
+    text.add("#if defined __has_builtin", "#if __has_builtin(__builtin_shufflevector)")
+    text.add("#define @shuffles", "#endif", "#endif", "#ifdef @shuffles")
+    for i in range(lanes):
+        text.add(f"{vector} r{i} = *(const {vector}u *)(source + columns[{i}]);")
+    half = lanes // 2
+    while half:
+        low = ", ".join(str(j if not j & half else lanes + j - half) for j in range(lanes))
+        high = ", ".join(str(j + half if not j & half else lanes + j) for j in range(lanes))
+        for i in range(lanes):
+            if i & half:
+                continue
+            x, y = f"r{i}", f"r{i + half}"
+            text.add(
+                f"{{ const {vector} low = __builtin_shufflevector({x}, {y}, {low});",
+                f"  {y} = __builtin_shufflevector({x}, {y}, {high}); {x} = low; }}",
+            )
+        half //= 2
+    for i in range(lanes):
+        text.add(f"*({vector}u *)(target + {i} * stride) = r{i};")
+    text.add(
+        "#else",
+        f"for (long i = 0; i < {lanes}; i++) {{",
+        f"for (long j = 0; j < {lanes}; j++) {{",
+        "target[i * stride + j] = source[columns[j] + i];",
+        "}",
+        "}",
+        "#endif",
+    )
+    signature = (
+        f"@(const {element} *restrict source, const int *restrict columns, "
+        f"{element} *restrict target, long stride)"
+    )
+    return helpers.add(f"transpose{lanes}", static_function(signature, text))
+
+
+@dataclass
+class Panels:
+    """Neighbouring column panels of one width: ``vectors`` across ``width`` columns."""
+
+    first: int
+    end: int
+    vectors: int
+    width: int
+
+
+class Tiles(Form):
+    """Register tiles: panels of columns, blocks of K, rows in tiles."""
+
+    def write(self) -> None:
+        schedule, text = self.schedule, self.text
+        self.lanes = schedule.lanes
+        self.kinds = self._panel_kinds()
+        self.panel_width = max(kind.vectors for kind in self.kinds) * self.lanes
+        self.height = min(schedule.tile_rows(kind.vectors) for kind in self.kinds)
+        self.depth = schedule.depth
+        self.blocks = -(-self.k // self.depth)
+        self.stores = self.output is not None and self.output.column_stride == 1
+        self.index = "int" if self._offsets_fit_int() else "long"
+        row_blocks = -(-self.m // schedule.row_block)
+        panel_blocks = -(-schedule.panels // schedule.panel_block)
+        chunk = schedule.row_chunk
+        self._declare_scratch()
+
+        # Rows inside columns: a packed block of B then serves the next task as well.
+        self.begin_tasks(self.batches * panel_blocks * row_blocks)
+        self.declare_batch(f"task_ / {panel_blocks * row_blocks}")
+        text.add(
+            f"const long p_begin_ = task_ / {row_blocks} % {panel_blocks} * "
+            f"{schedule.panel_block};",
+            f"const long p_end_ = {minimum('p_begin_', schedule.panel_block, schedule.panels)};",
+            f"const long m_begin_ = task_ % {row_blocks} * {schedule.row_block};",
+            f"const long m_end_ = {minimum('m_begin_', schedule.row_block, self.m)};",
+            f"for (long k_begin_ = 0; k_begin_ < {self.k}; k_begin_ += {self.depth}) {{",
+            f"const long depth_ = {self.k} - k_begin_ < {self.depth} "
+            f"? {self.k} - k_begin_ : {self.depth};",
+        )
+        self._write_inner_tables()
+        if schedule.pack_b:
+            self._write_pack_b(row_blocks)
+        text.add(
+            f"for (long i_begin_ = m_begin_; i_begin_ < m_end_; i_begin_ += {chunk}) {{",
+            f"const long i_end_ = m_end_ - i_begin_ < {chunk} ? m_end_ : i_begin_ + {chunk};",
+        )
+        if schedule.pack_a:
+            self._write_pack_a()
+        self._write_panels()
+        text.add("}", "}", "}")
+
+    # Geometry
+
+    def _panel_kinds(self) -> list[Panels]:
+        """Panels from the left: narrow ones, wide ones, and the one at the edge.
+
+        The edge has a wide one, of at least two vectors, so that its last can overlap.
+        """
+        panels, lanes = self.schedule.panels, self.lanes
+        vectors = -(-self.n // lanes)
+        wide = -(-vectors // panels)
+        self.narrow = panels * wide - vectors
+        missing = vectors * lanes - self.n
+        assert panels == 1 or wide > 1 or not missing
+        kinds = [
+            Panels(0, self.narrow, wide - 1, (wide - 1) * lanes),
+            Panels(self.narrow, panels - (missing > 0), wide, wide * lanes),
+            Panels(panels - (missing > 0), panels, wide, wide * lanes - missing),
+        ]
+        return [kind for kind in kinds if kind.first < kind.end]
+
+    def _panel_begin(self) -> str:
+        """First column of panel p_."""
+        wide = self.kinds[-1].vectors
+        if not self.narrow:
+            return f"p_ * {wide * self.lanes}"
+        begin = f"p_ * {wide - 1} + (p_ > {self.narrow} ? p_ - {self.narrow} : 0)"
+        return f"({begin}) * {self.lanes}"
+
+    def _positions(self, kind: Panels) -> list[int]:
+        """First column of each vector of a panel; the last one overlaps its neighbour."""
+        positions = [j * self.lanes for j in range(kind.vectors)]
+        positions[-1] = max(0, kind.width - self.lanes)
+        return positions
+
+    def _offsets_fit_int(self) -> bool:
+        c = self.contraction
+        axes = (*c.rows, *c.columns, *c.inner)
+        reach = sum(axis.extent * max(abs(axis.a), abs(axis.b)) for axis in axes)
+        return reach < 1 << 31
+
+    # Scratch and tables
+
+    def _declare_scratch(self) -> None:
+        schedule = self.schedule
+        a_inner, b_inner = a_spans(self.contraction.inner), b_spans(self.contraction.inner)
+        self.a_table = not is_affine(a_inner)
+        self.b_table = schedule.pack_b and not is_affine(b_inner)
+        if self.a_table:
+            self.reserve(self.index, "a_inner_", self.depth, 8)
+        if self.b_table:
+            self.reserve(self.index, "b_inner_", self.depth, 8)
+        if schedule.pack_b:
+            self.b_panel = self.depth * self.panel_width
+            self.reserve(
+                self.element, "b_packed_", self.b_panel * schedule.panel_block, self.itemsize
+            )
+            self.reserve(self.index, "columns_", self.panel_width, 8)
+            self.reserve("long", "runs_", 3 * self.panel_width, 8)
+        if schedule.pack_a:
+            # A row more than a power of two apart from the next: no two in one cache set.
+            rows = min(schedule.row_chunk, schedule.row_block)
+            a_rows = a_spans(self.contraction.rows)
+            self.a_by_rows = not (is_affine(a_rows) and has_unit_stride(a_rows))
+            self.height = min(self.height, rows)
+            strips = -(-rows // self.height)
+            self.a_padded = -(-self.depth // 16) * 16 + 16
+            self.a_strip = -(-self.depth * self.height // 16) * 16 + 16
+            count = rows * self.a_padded if self.a_by_rows else strips * self.a_strip
+            self.reserve(self.element, "a_packed_", count, self.itemsize)
+        if not self.stores:
+            # Between K blocks a whole task waits; else one chunk of one panel is enough.
+            rows, panels = min(schedule.row_chunk, schedule.row_block), 1
+            if self.blocks > 1:
+                rows, panels = schedule.row_block, schedule.panel_block
+            self.result_panel = rows * self.panel_width
+            self.reserve(self.element, "results_", self.result_panel * panels, self.itemsize)
+
+    def _write_inner_tables(self) -> None:
+        """Offsets of the K block's elements, where an operand's are no multiple of a stride."""
+        for wanted, spans, name in (
+            (self.a_table, a_spans(self.contraction.inner), "a_inner_"),
+            (self.b_table, b_spans(self.contraction.inner), "b_inner_"),
+        ):
+            if wanted:
+                self._write_counting(spans, name)
+
+    def _write_counting(self, spans: tuple[Span, ...], table: str) -> None:
+        """Fill a table of offsets by counting like an odometer: no division an element."""
+        text = self.text
+        text.add("{", f"long at_ = {offset_expression(spans, 'k_begin_')};")
+        below = 1
+        digits = []
+        for position, span in reversed(list(enumerate(spans))):
+            digits.append((f"i{position}_", span, below))
+            below *= span.extent
+        for name, span, below in digits:
+            text.add(f"long {name} = k_begin_ / {below} % {span.extent};")
+        text.add(
+            "for (long k_ = 0; k_ < depth_; k_++) {",
+            f"{table}[k_] = at_;",
+        )
+        for name, span, _ in digits:
+            text.add(
+                f"at_ += {span.stride};",
+                f"if (++{name} == {span.extent}) {{",
+                f"{name} = 0;",
+                f"at_ -= {span.extent * span.stride};",
+            )
+        text.add(*["}"] * (len(digits) + 2))
+
+    # Packing
+
+    def _write_pack_b(self, row_blocks: int) -> None:
+        """Copy this K block of the task's panels, vector after vector along K."""
+        text = self.text
+        reused = row_blocks > 1 and self.blocks == 1
+        if reused:
+            text.add("if (m_begin_ == 0 || task_ == first_) {")
+        text.add(
+            "for (long p_ = p_begin_; p_ < p_end_; p_++) {",
+            f"{self.element} *restrict packed_ = b_packed_ + (p_ - p_begin_) * {self.b_panel};",
+            f"const long n_begin_ = {self._panel_begin()};",
+        )
+        columns, inner = b_spans(self.contraction.columns), b_spans(self.contraction.inner)
+        whole = self.n >= self.lanes
+        for index, kind in enumerate(self.kinds):
+            self._begin_kind(index, kind)
+            if whole and is_affine(columns) and columns[0].stride == 1:
+                self._write_copied_panel(kind)
+            else:
+                self._write_column_table(kind)
+                if inner[-1].stride == 1 and inner[-1].extent >= 4:
+                    self._write_transposed_panel(kind)
+                elif columns[-1].stride == 1 and columns[-1].extent >= 4:
+                    self._write_panel_of_runs(kind)
+                else:
+                    self._write_gathered_panel(kind)
+        text.add("}", "}")
+        if reused:
+            text.add("}")
+
+    def _begin_kind(self, index: int, kind: Panels) -> None:
+        """Open the branch of one kind of panel; the first closes nothing."""
+        head = "" if index == 0 else "} else "
+        if index == len(self.kinds) - 1:
+            self.text.add(f"{head}{{")
+        else:
+            self.text.add(f"{head}if (p_ < {kind.end}) {{")
+
+    def _b_source(self, k: str) -> str:
+        if self.b_table:
+            return f"b_ + b_inner_[{k}]"
+        stride = b_spans(self.contraction.inner)[0].stride
+        return f"b_ + (k_begin_ + {k}) * {stride}"
+
+    def _write_copied_panel(self, kind: Panels) -> None:
+        vector = self.helpers.vector(self.contraction.dtype, self.lanes)
+        self.text.add(
+            "for (long k_ = 0; k_ < depth_; k_++) {",
+            f"const {self.element} *source_ = {self._b_source('k_')} + n_begin_;",
+            f"{self.element} *target_ = packed_ + k_ * {kind.vectors * self.lanes};",
+        )
+        for j, position in enumerate(self._positions(kind)):
+            self.text.add(
+                f"*({vector} *)(target_ + {j * self.lanes}) = "
+                f"*(const {vector}u *)(source_ + {position});"
+            )
+        self.text.add("}")
+
+    def _write_column_table(self, kind: Panels) -> None:
+        """Offsets of the panel's columns as packed: overlapping, or the last one repeated."""
+        total = kind.vectors * self.lanes
+        if self.n < self.lanes:
+            number = f"j_ < {self.n} ? j_ : {self.n - 1}"
+        else:
+            whole = total - self.lanes
+            number = f"n_begin_ + (j_ < {whole} ? j_ : j_ - {total - kind.width})"
+        spans = b_spans(self.contraction.columns)
+        unsigned = "unsigned" if self.index == "int" else "long"
+        self.text.add(
+            f"for (long j_ = 0; j_ < {total}; j_++) {{",
+            f"const {unsigned} n_ = {number};",
+            f"columns_[j_] = {_cast_offset(spans, 'n_', self.index)};",
+            "}",
+        )
+
+    def _write_transposed_panel(self, kind: Panels) -> None:
+        """Squares of K x columns through registers; K runs shorter than a square overlap."""
+        text, stride = self.text, kind.vectors * self.lanes
+        run = b_spans(self.contraction.inner)[-1].extent
+        if is_affine(b_spans(self.contraction.inner)):
+            run = self.depth
+        side = self.lanes
+        while side > run:
+            side //= 2
+        transpose = transpose_function(self.helpers, self.contraction.dtype, side)
+        if side < 2 or self.index != "int":
+            return self._write_gathered_panel(kind)
+        extent = b_spans(self.contraction.inner)[-1].extent
+        # A run ends where the innermost axis does, or with the K block.
+        text.add(
+            "for (long k_ = 0; k_ < depth_;) {",
+            f"long run_ = {extent} - (k_begin_ + k_) % {extent};",
+            "run_ = run_ < depth_ - k_ ? run_ : depth_ - k_;",
+            f"const {self.element} *source_ = {self._b_source('k_')};",
+            f"{self.element} *target_ = packed_ + k_ * {stride};",
+            f"for (long at_ = 0; at_ < run_; at_ += {side}) {{",
+            f"if (run_ < {side}) {{",
+            "for (long i_ = 0; i_ < run_; i_++) {",
+            f"for (long j_ = 0; j_ < {stride}; j_++) {{",
+            f"target_[i_ * {stride} + j_] = source_[columns_[j_] + i_];",
+            "}",
+            "}",
+            "break;",
+            "}",
+            f"if (at_ > run_ - {side}) {{",
+            f"at_ = run_ - {side};",
+            "}",
+            f"for (long j_ = 0; j_ < {stride}; j_ += {side}) {{",
+            f"{transpose}(source_ + at_, columns_ + j_, target_ + at_ * {stride} + j_, {stride});",
+            "}",
+            "}",
+            "k_ += run_;",
+            "}",
+        )
+        return None
+
+    def _write_panel_of_runs(self, kind: Panels) -> None:
+        """Whole vectors for each run of neighbouring columns; the next run covers the excess."""
+        text, lanes = self.text, self.lanes
+        total = kind.vectors * lanes
+        vector = self.helpers.vector(self.contraction.dtype, lanes)
+        text.add(
+            "long run_count_ = 0, run_end_ = 0;",
+            f"for (long j_ = 0; j_ < {total if self.n >= lanes else self.n}; j_++) {{",
+            "if (j_ == run_end_ || columns_[j_] != columns_[j_ - 1] + 1) {",
+            "runs_[run_count_++] = j_;",
+            f"run_end_ = j_ + {lanes};",
+            "}",
+            "}",
+            "long highest_ = 0;",
+            f"for (long j_ = 0; j_ < {total}; j_++) {{",
+            "highest_ = columns_[j_] > highest_ ? columns_[j_] : highest_;",
+            "}",
+        )
+        c = self.contraction
+        last = reach(c.columns, "b") + reach(c.inner, "b") + reach(c.batch, "b")
+        last += c.b_offset
+        text.add(
+            "for (long k_ = 0; k_ < depth_; k_++) {",
+            f"const {self.element} *source_ = {self._b_source('k_')};",
+            f"{self.element} *target_ = packed_ + k_ * {total};",
+            # Past a run, reading stops at the operand's end and writing at the panel's.
+            f"if (source_ + highest_ + {lanes} <= {self.b} + {last + 1} && k_ + 1 < depth_) {{",
+            "for (long r_ = 0; r_ < run_count_; r_++) {",
+            f"*({vector}u *)(target_ + runs_[r_]) = "
+            f"*(const {vector}u *)(source_ + columns_[runs_[r_]]);",
+            "}",
+            "} else {",
+            f"for (long j_ = 0; j_ < {total}; j_++) {{",
+            "target_[j_] = source_[columns_[j_]];",
+            "}",
+            "}",
+            "}",
+        )
+
+    def _write_gathered_panel(self, kind: Panels) -> None:
+        total = kind.vectors * self.lanes
+        self.text.add(
+            "for (long k_ = 0; k_ < depth_; k_++) {",
+            f"const {self.element} *source_ = {self._b_source('k_')};",
+            f"for (long j_ = 0; j_ < {total}; j_++) {{",
+            f"packed_[k_ * {total} + j_] = source_[columns_[j_]];",
+            "}",
+            "}",
+        )
+
+    def _write_pack_a(self) -> None:
+        """Copy the chunk's rows of A, or its columns where those are contiguous."""
+        c, text = self.contraction, self.text
+        rows, inner = a_spans(c.rows), a_spans(c.inner)
+        k_offset = "a_inner_[k_]" if self.a_table else f"(k_begin_ + k_) * {inner[0].stride}"
+        if self.a_by_rows:
+            text.add(
+                "for (long m_ = i_begin_; m_ < i_end_; m_++) {",
+                f"const {self.element} *source_ = a_ + ({offset_expression(rows, 'm_')});",
+                f"{self.element} *target_ = a_packed_ + (m_ - i_begin_) * {self.a_padded};",
+                "for (long k_ = 0; k_ < depth_; k_++) {",
+                f"target_[k_] = source_[{k_offset}];",
+                "}",
+                "}",
+            )
+            return
+        # Strips as high as a register tile, each contiguous as the tile reads it.
+        height = self.height
+        text.add(
+            "for (long k_ = 0; k_ < depth_; k_++) {",
+            f"const {self.element} *source_ = a_ + {k_offset} + i_begin_;",
+            f"{self.element} *target_ = a_packed_ + k_ * {height};",
+            "long m_ = 0;",
+            f"for (; m_ + {height} <= i_end_ - i_begin_; m_ += {height}) {{",
+            f"__builtin_memcpy(target_, source_ + m_, {height * self.itemsize});",
+            f"target_ += {self.a_strip};",
+            "}",
+            "for (long j_ = 0; m_ + j_ < i_end_ - i_begin_; j_++) {",
+            "target_[j_] = source_[m_ + j_];",
+            "}",
+            "}",
+        )
+
+    # Multiplying
+
+    def _a_strides(self) -> tuple[int, int]:
+        if self.schedule.pack_a:
+            return (self.a_padded, 1) if self.a_by_rows else (1, self.height)
+        rows, inner = a_spans(self.contraction.rows), a_spans(self.contraction.inner)
+        return rows[0].stride, inner[0].stride
+
+    def _write_panels(self) -> None:
+        text = self.text
+        text.add(
+            "for (long p_ = p_begin_; p_ < p_end_; p_++) {",
+            f"const long n_begin_ = {self._panel_begin()};",
+        )
+        a_row, a_inner = self._a_strides()
+        if self.schedule.pack_a:
+            text.add(f"const {self.element} *restrict a_chunk_ = a_packed_;")
+        else:
+            text.add(
+                f"const {self.element} *restrict a_chunk_ = "
+                f"a_ + i_begin_ * {a_row} + k_begin_ * {a_inner};"
+            )
+        if self.schedule.pack_b:
+            panel = f"b_packed_ + (p_ - p_begin_) * {self.b_panel}"
+        else:
+            panel = f"b_ + k_begin_ * {b_spans(self.contraction.inner)[0].stride} + n_begin_"
+        text.add(f"const {self.element} *restrict panel_ = {panel};")
+        c_row = self._declare_target()
+        if not self.stores:
+            text.add("long n_end_;")
+        for index, kind in enumerate(self.kinds):
+            self._begin_kind(index, kind)
+            self._write_row_tiles(kind, (a_row, a_inner), c_row)
+            if not self.stores:
+                text.add(f"n_end_ = n_begin_ + {kind.width};")
+        text.add("}")
+        if not self.stores:
+            if self.blocks > 1:
+                text.add(f"if (k_begin_ + depth_ < {self.k}) {{", "continue;", "}")
+            text.add("for (long m_ = i_begin_; m_ < i_end_; m_++) {")
+            text.add(
+                f"const {self.element} *row_ = target_ + (m_ - i_begin_) * {c_row} - n_begin_;"
+            )
+            self.consume("m_", "n_begin_", "n_end_", "row_[n_]")
+            text.add("}")
+        text.add("}")
+
+    def _declare_target(self) -> int:
+        """Declare target_, where the chunk's sums of this panel go; return its row stride."""
+        if self.stores:
+            assert self.output is not None
+            place = element_of(self.output, "batch_", "i_begin_", "n_begin_")
+            self.text.add(f"{self.element} *target_ = &{place};")
+            return self.output.row_stride
+        place = "results_"
+        if self.blocks > 1:
+            place += f" + (p_ - p_begin_) * {self.result_panel}"
+            place += f" + (i_begin_ - m_begin_) * {self.panel_width}"
+        self.text.add(f"{self.element} *target_ = {place};")
+        return self.panel_width
+
+    def _write_row_tiles(self, kind: Panels, a_strides: tuple[int, int], c_row: int) -> None:
+        schedule, text = self.schedule, self.text
+        height = min(schedule.tile_rows(kind.vectors), self.m)
+        a_chunk = f"a_chunk_ + (i_ - i_begin_) * {a_strides[0]}"
+        if schedule.pack_a and not self.a_by_rows:
+            height = self.height
+            a_chunk = f"a_chunk_ + (i_ - i_begin_) / {height} * {self.a_strip}"
+        b_inner = kind.vectors * self.lanes
+        if not schedule.pack_b:
+            b_inner = b_spans(self.contraction.inner)[0].stride
+        edges = {
+            min(schedule.row_block, self.m) % schedule.row_chunk % height,
+            self.m % schedule.row_block % schedule.row_chunk % height,
+        } - {0}
+
+        def call(rows: int) -> str:
+            name = tile_function(
+                self.helpers,
+                self.contraction.dtype,
+                self.lanes,
+                rows,
+                self._positions(kind),
+                min(self.lanes, self.n) if self.stores else self.lanes,
+                (*a_strides, b_inner, c_row),
+                not schedule.pack_b,
+            )
+            return (
+                f"{name}({a_chunk}, panel_, "
+                f"target_ + (i_ - i_begin_) * {c_row}, depth_, k_begin_ == 0);"
+            )
+
+        text.add(
+            "long i_ = i_begin_;",
+            f"for (; i_ + {height} <= i_end_; i_ += {height}) {{",
+            call(height),
+            "}",
+        )
+        for rows in sorted(edges):
+            text.add(f"if (i_end_ - i_ == {rows}) {{", call(rows), "}")
+
+
+def _cast_offset(spans: Sequence[Span], number: str, index: str) -> str:
+    """The offset in the table's type: unsigned division is cheap, strides may be negative."""
+    if index != "int":
+        return offset_expression(spans, number)
+    terms = []
+    below = 1
+    for position, span in reversed(list(enumerate(spans))):
+        modulo = f" % {span.extent}u" if position else ""
+        terms.append(f"(int)({number} / {below}u{modulo}) * {span.stride}")
+        below *= span.extent
+    return " + ".join(reversed(terms))
+
+
+def reach(axes: Sequence[Axis], operand: str) -> int:
+    """The largest offset that these axes add."""
+    return sum((axis.extent - 1) * max(0, getattr(axis, operand)) for axis in axes)

@@ -1,0 +1,241 @@
+"""Tensor's autograd methods and properties: backward, grad, grad_fn, hooks."""
+
+from __future__ import annotations
+
+import warnings
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from lazytorch.autograd.backward import RemovableHandle, backward
+from lazytorch.expression import Expression, Hooks
+from lazytorch.tensor import Tensor
+
+# ---- nodes of the recorded graph ----------------------------------------------------------------
+
+
+class GradientNode:
+    """What made a tensor, as ``grad_fn`` shows it."""
+
+    def __init__(self, expression: Expression, name: str) -> None:
+        self._expression = expression
+        self._name = name
+
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        call = self._expression.call
+        if call is None:
+            return ()
+        return tuple(
+            [
+                (node_of(e), e.number if e.leaf is None else 0) if e.tracked else (None, 0)
+                for e in call.inputs
+            ]
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, GradientNode) and other._expression is self._expression
+
+    def __hash__(self) -> int:
+        return hash(self._expression)
+
+    def __repr__(self) -> str:
+        return f"<{self._name} object at {id(self._expression):#x}>"
+
+
+class AccumulateGrad(GradientNode):
+    """Where a leaf collects its gradient."""
+
+    def __init__(self, expression: Expression) -> None:
+        super().__init__(expression, "AccumulateGrad")
+
+    def name(self) -> str:
+        return "torch::autograd::AccumulateGrad"
+
+    @property
+    def variable(self) -> Tensor | None:
+        leaf = self._expression.leaf
+        return None if leaf is None else leaf()
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        return ()
+
+
+_classes: dict[str, type[GradientNode]] = {}
+
+
+def node_of(expression: Expression, name: str | None = None) -> GradientNode | None:
+    """The node that made a tracked expression; a leaf's is where its gradient is collected."""
+    if not expression.tracked:
+        return None
+    if expression.leaf is not None:
+        return AccumulateGrad(expression)
+    call = expression.call
+    if name is None:
+        name = "Backward0" if call is None else call.signature.function.gradient_name
+    made = _classes.get(name)
+    if made is None:
+        made = _classes[name] = type(name, (GradientNode,), {"__module__": "torch.autograd.graph"})
+    return made(expression, name)
+
+
+def _grad_fn(self: Tensor) -> GradientNode | None:
+    """What made this tensor, if a gradient flows through it; None for a leaf."""
+    if not self.requires_grad or self.is_leaf:
+        return None
+    if self._geometry is not None:
+        return node_of(self._read(), f"{self._view_name}Backward0")
+    return node_of(self._read())
+
+
+# ---- gradients --------------------------------------------------------------------------------
+
+
+def _get_grad(self: Tensor) -> Tensor | None:
+    found = self._grad
+    if found is None and not self._retains_grad and self.requires_grad and not self.is_leaf:
+        warnings.warn(
+            "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its "
+            ".grad attribute won't be populated during autograd.backward(). If you indeed want the "
+            ".grad field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf "
+            "Tensor. If you access the non-leaf Tensor by mistake, make sure you access the leaf "
+            "Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more informations.",
+            stacklevel=2,
+        )
+    return found
+
+
+def _set_grad(self: Tensor, new: Any) -> None:
+    if new is not None:
+        if not isinstance(new, Tensor):
+            raise TypeError(
+                "assigned grad expected to be a Tensor or None but got grad of type "
+                f"{type(new).__name__}"
+            )
+        if new is self:
+            raise RuntimeError("can't assign Variable as its own grad")
+        if new.dtype is not self.dtype:
+            raise RuntimeError(
+                f"attempting to assign a gradient with dtype '{_type_text(new)}' to a tensor with "
+                f"grad_dtype '{_type_text(self)}'. The gradient must match the tensor's grad_dtype "
+                "(defaults to the tensor's dtype). You can set the tensor's grad_dtype attribute "
+                "with a specific dtype, or None to allow any dtype. Set grad_dtype with caution. "
+                "Diverging the dtypes of a tensor and its gradient may break downstream systems "
+                "that assume they match."
+            )
+        if new._storage.device != self._storage.device:
+            raise RuntimeError(
+                f"attempting to assign a gradient with device type '{new.device.type}' to a tensor "
+                f"with device type '{self.device.type}'. Please ensure that the gradient and the "
+                "tensor are on the same device"
+            )
+        if new._type.shape != self._type.shape:
+            raise RuntimeError(
+                f"attempting to assign a gradient of size '{list(new.shape)}' to a tensor of size "
+                f"'{list(self.shape)}'. Please ensure that the gradient and the tensor are the "
+                "same size"
+            )
+    self._grad = new
+
+
+def _type_text(x: Tensor) -> str:
+    names = {"float32": "float", "float64": "double", "float16": "c10::Half"}
+    return names.get(x.dtype.name, x.dtype.name)
+
+
+def _delete_grad(self: Tensor) -> None:
+    self._grad = None
+
+
+def _backward(
+    self: Tensor,
+    gradient: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    """Add the gradients of this tensor into the ``.grad`` of the leaves it was made from."""
+    backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+
+
+def _register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+    """Call ``hook`` with this tensor's gradient whenever it is computed; it may replace it."""
+    if not self.requires_grad:
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    if self.is_leaf:
+        if self._backward_hooks is None:
+            self._backward_hooks = {}
+        functions = self._backward_hooks
+    else:
+        functions = _hooks_of(self).functions
+    handle = RemovableHandle(functions)
+    functions[handle.id] = hook
+    return handle
+
+
+def _hooks_of(x: Tensor) -> Hooks:
+    expression = x._read()
+    if expression.hooks is None:
+        expression.hooks = Hooks()
+    return expression.hooks
+
+
+def _register_post_accumulate_grad_hook(
+    self: Tensor, hook: Callable[[Tensor], None]
+) -> RemovableHandle:
+    """Call ``hook`` with this leaf after each time its ``.grad`` has grown."""
+    if not self.requires_grad:
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    if not self.is_leaf:
+        raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+    functions: dict[int, Any] = self.__dict__.setdefault("_post_accumulate_hooks", {})
+    handle = RemovableHandle(functions)
+    functions[handle.id] = hook
+    return handle
+
+
+def _retain_grad(self: Tensor) -> None:
+    """Collect the gradient of a tensor that is no leaf in its ``.grad`` too."""
+    if not self.requires_grad:
+        raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+    if not self.is_leaf:
+        _hooks_of(self).retained_by = weakref.ref(self)
+        self._retains_grad = True
+
+
+def _output_nr(self: Tensor) -> int:
+    return 0 if self.is_leaf else self._read().number
+
+
+for _name, _member in (
+    ("grad", property(_get_grad, _set_grad, _delete_grad)),
+    ("grad_fn", property(_grad_fn)),
+    ("output_nr", property(_output_nr)),
+    ("retains_grad", property(lambda self: self._retains_grad)),
+    ("is_cuda", property(lambda self: self._storage.device.startswith("cuda"))),
+    ("is_cpu", property(lambda self: self._storage.device == "cpu")),
+    ("is_sparse", property(lambda self: False)),
+    ("is_sparse_csr", property(lambda self: False)),
+    ("is_quantized", property(lambda self: False)),
+    ("is_meta", property(lambda self: False)),
+    ("is_mps", property(lambda self: False)),
+    ("is_mkldnn", property(lambda self: False)),
+    ("is_nested", property(lambda self: False)),
+    ("names", property(lambda self: (None,) * self.ndim)),
+    ("_base", property(lambda self: None)),
+    ("backward", _backward),
+    ("register_hook", _register_hook),
+    ("register_post_accumulate_grad_hook", _register_post_accumulate_grad_hook),
+    ("retain_grad", _retain_grad),
+    ("is_inference", lambda self: False),
+    ("is_conj", lambda self: False),
+    ("is_neg", lambda self: False),
+    ("resolve_conj", lambda self: self),
+    ("resolve_neg", lambda self: self),
+    ("is_signed", lambda self: self.dtype.is_signed),
+):  # fmt: skip
+    setattr(Tensor, _name, _member)

@@ -1,0 +1,101 @@
+"""The public names of element types, and what numbers each can hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from codegen import dtype as dt
+from codegen.dtype import DType
+from lazytorch.defaults import defaults
+from lazytorch.functions.promotion import promote_types
+
+NAMES: dict[str, DType] = {
+    "float32": dt.float32, "float": dt.float32, "float64": dt.float64, "double": dt.float64,
+    "float16": dt.float16, "half": dt.float16, "bfloat16": dt.bfloat16,
+    "uint8": dt.uint8, "int8": dt.int8, "int16": dt.int16, "short": dt.int16,
+    "int32": dt.int32, "int": dt.int32, "int64": dt.int64, "long": dt.int64, "bool": dt.bool_,
+}  # fmt: skip
+
+# The classes torch.FloatTensor, torch.LongTensor … by element type.
+CLASS_NAMES: dict[DType, str] = {
+    dt.float32: "FloatTensor", dt.float64: "DoubleTensor", dt.float16: "HalfTensor",
+    dt.bfloat16: "BFloat16Tensor", dt.uint8: "ByteTensor", dt.int8: "CharTensor",
+    dt.int16: "ShortTensor", dt.int32: "IntTensor", dt.int64: "LongTensor",
+    dt.bool_: "BoolTensor",
+}  # fmt: skip
+
+def as_dtype(dtype: Any) -> DType:
+    """A dtype argument: one of ours, or Python's float, int or bool."""
+    if isinstance(dtype, DType):
+        return dtype
+    if dtype is float:
+        return dt.float64
+    if dtype is int:
+        return dt.int64
+    if dtype is bool:
+        return dt.bool_
+    raise TypeError(f"dtype must be a torch.dtype, but got {type(dtype).__name__}")
+
+
+class finfo:  # noqa: N801 (PyTorch's name)
+    """What a floating-point type can hold."""
+
+    def __init__(self, type: DType | None = None) -> None:
+        dtype = defaults.dtype if type is None else type
+        if dtype.kind != "float":
+            raise TypeError(
+                f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle "
+                f"'{dtype!r}'"
+            )
+        self.bits = dtype.itemsize * 8
+        self.dtype = repr(dtype).removeprefix("torch.")
+        if dtype is dt.bfloat16:
+            self.max, self.eps = 3.3895313892515355e38, 0.0078125
+            self.tiny = self.smallest_normal = 1.1754943508222875e-38
+            self.resolution = 0.01
+        else:
+            numbers = np.finfo(dtype.numpy)
+            self.max, self.eps = float(numbers.max), float(numbers.eps)
+            self.tiny = self.smallest_normal = float(numbers.tiny)
+            self.resolution = float(str(numbers.resolution))
+        self.min = -self.max
+
+    def __repr__(self) -> str:
+        return (
+            f"finfo(resolution={self.resolution:g}, min={self.min:g}, max={self.max:g}, "
+            f"eps={self.eps:g}, smallest_normal={self.smallest_normal:g}, tiny={self.tiny:g}, "
+            f"dtype={self.dtype})"
+        )
+
+
+class iinfo:  # noqa: N801 (PyTorch's name)
+    """What an integer type can hold."""
+
+    def __init__(self, type: DType) -> None:
+        if type.kind != "int":
+            raise TypeError(
+                f"torch.iinfo() requires an integer input type. Use torch.finfo to handle "
+                f"'{type!r}'"
+                if type.kind == "float"
+                else f"torch.{'bool'} is not supported by torch.iinfo"
+            )
+        numbers = np.iinfo(type.numpy)
+        self.bits = type.itemsize * 8
+        self.min, self.max = int(numbers.min), int(numbers.max)
+        self.dtype = repr(type).removeprefix("torch.")
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
+
+
+def can_cast(from_: DType, to: DType) -> bool:
+    """Whether a result of one type may be written to a tensor of another."""
+    rank = {"bool": 0, "int": 1, "float": 2}
+    return rank[from_.kind] <= rank[to.kind]
+
+
+__all__ = [
+    "CLASS_NAMES", "NAMES", "DType", "as_dtype", "can_cast", "finfo", "iinfo", "promote_types",
+]  # fmt: skip

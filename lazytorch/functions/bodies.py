@@ -1,0 +1,153 @@
+"""Small pieces that function bodies are made of: numbers, means, windows, checks and names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import inf, prod
+from typing import Any
+
+from codegen import dtype as dt
+from codegen.dtype import DType
+from codegen.ir.node import Node, Shape
+from codegen.ops import elementwise as ew
+from codegen.ops.calls import call
+from codegen.ops.movement import pad_to, reshape, skew, slice_
+from codegen.ops.reduction import broadcast, sum_
+from lazytorch.core import broadcast_to
+from lazytorch.expression import Attributes, Function
+from lazytorch.tensor import Tensor, apply
+
+# ``apply`` for functions of one output.
+apply_one: Callable[..., Tensor] = apply
+
+_TYPE_NAMES = {
+    "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16",
+    "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
+    "bool_": "Bool",
+}  # fmt: skip
+_C_NAMES = {
+    "float32": "float", "float64": "double", "float16": "c10::Half", "bfloat16": "c10::BFloat16",
+    "uint8": "unsigned char", "int8": "signed char", "int16": "short", "int32": "int",
+    "int64": "long int", "bool_": "bool",
+}  # fmt: skip
+
+
+def type_name(dtype: DType) -> str:
+    """PyTorch's scalar type name: Float, Long, …"""
+    return _TYPE_NAMES[dtype.name]
+
+
+def c_name(dtype: DType) -> str:
+    """The C++ type's name, as some of PyTorch's messages have it."""
+    return _C_NAMES[dtype.name]
+
+
+def need_float(x: Node, kernel: str) -> None:
+    """Refuse element types that PyTorch has no kernel for."""
+    if not x.dtype.is_floating_point:
+        raise NotImplementedError(f'"{kernel}" not implemented for \'{type_name(x.dtype)}\'')
+
+
+def need_tensor(value: Any, function: str, argument: str = "input", position: int = 1) -> None:
+    """Refuse what is no tensor, in PyTorch's words."""
+    if not isinstance(value, Tensor):
+        raise TypeError(
+            f"{function}(): argument '{argument}' (position {position}) must be Tensor, not "
+            f"{type(value).__name__}"
+        )
+
+
+# ---- numbers and means --------------------------------------------------------------------
+
+
+def number(value: Node, like: Node) -> Node:
+    """A 0-d value in the shape and element type of ``like``."""
+    return broadcast_to(ew.cast(value, like.dtype), like.shape)
+
+
+def widen(x: Node) -> Node:
+    """Half-width floats as float32; all else as it is."""
+    return ew.cast(x, dt.float32) if x.dtype in (dt.float16, dt.bfloat16) else x
+
+
+def mean_over(x: Node, axes: Sequence[int]) -> Node:
+    """The mean over axes, which the result lacks; NaN over none."""
+    count = prod([x.shape[a] for a in axes])
+    total = sum_(x, axes)
+    return ew.div(total, ew.full_like(total, count))
+
+
+def over_channels(x: Node, shape: Shape, axis: int = 1) -> Node:
+    """A vector along one axis of ``shape``."""
+    return broadcast(x, shape, (axis,))
+
+
+def reduced(loss: Node, reduction: str) -> Node:
+    """A loss as asked for: each element (none), their sum, or their mean."""
+    if reduction == "none":
+        return loss
+    axes = tuple(range(len(loss.shape)))
+    return sum_(loss, axes) if reduction == "sum" else mean_over(loss, axes)
+
+
+def square(x: Node) -> Node:
+    return ew.mul(x, x)
+
+
+def call_function(function: Function, inputs: Sequence[Node], attributes: Attributes = ()) -> Node:
+    """The first output of a function as a call node, for a gradient that is differentiable."""
+    signature = function.signature(tuple([i.type for i in inputs]), attributes)
+    return call(signature.template, inputs, 0)
+
+
+# ---- windows ------------------------------------------------------------------------------
+
+Sizes = tuple[int, ...]
+
+
+def pair_up(value: Any, count: int) -> Sizes:
+    """One number for every dimension, or one each."""
+    if isinstance(value, int):
+        return (value,) * count
+    given = tuple([int(v) for v in value])
+    return given * count if len(given) == 1 else given
+
+
+def pad_axes(
+    x: Node, first: int, low: Sequence[int], high: Sequence[int], fill: Node | None = None
+) -> Node:
+    """Pad the axes from ``first`` on; negative amounts cut."""
+    shape, starts, sizes, cuts = list(x.shape), [0] * first, list(x.shape), [0] * first
+    for i, (a, b) in enumerate(zip(low, high, strict=True)):
+        axis = first + i
+        cuts.append(max(-a, 0))
+        starts.append(max(a, 0))
+        sizes[axis] = x.shape[axis] - max(-a, 0) - max(-b, 0)
+        shape[axis] = sizes[axis] + max(a, 0) + max(b, 0)
+    rest = len(shape) - len(starts)
+    cuts, starts = cuts + [0] * rest, starts + [0] * rest
+    steps = [1] * len(shape)
+    return pad_to(slice_(x, cuts, sizes, steps), shape, starts, steps, fill)
+
+
+def windows(
+    x: Node, first: int, kernel: Sizes, extents: Sizes, stride: Sizes, dilation: Sizes
+) -> Node:
+    """Sliding windows over the axes from ``first`` on; the kernel's axes come last."""
+    for i, (size, extent) in enumerate(zip(kernel, extents, strict=True)):
+        rank = len(x.shape)
+        spread = broadcast(x, (*x.shape, size), tuple(range(rank)))
+        x = skew(spread, first + i, extent, stride[i], dilation[i])
+    return x
+
+
+def lowest(dtype: DType) -> float | int:
+    """The smallest value of an element type."""
+    if dtype.is_floating_point:
+        return -inf
+    return -(1 << (dtype.itemsize * 8 - 1)) if dtype.is_signed else 0
+
+
+def merge_axes(x: Node, first: int) -> Node:
+    """The axes from ``first`` on as one."""
+    return reshape(x, (*x.shape[:first], prod(x.shape[first:])))

@@ -1,0 +1,583 @@
+"""Other types, devices and memory: to(), clone, contiguous, copy_, pickling, NumPy and text."""
+
+from __future__ import annotations
+
+import copy as copying
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from codegen import dtype as dt
+from codegen.dtype import DType
+from codegen.ir.node import Node, Shape, TensorType
+from codegen.ops import elementwise as ew
+from codegen.ops.strided import contiguous_strides
+from codegen.runtime.memory import Buffer
+from lazytorch import core
+from lazytorch.defaults import defaults
+from lazytorch.device import Device, device_name
+from lazytorch.dtypes import CLASS_NAMES, NAMES, as_dtype
+from lazytorch.expression import Expression, Function
+from lazytorch.functions import views
+from lazytorch.functions.arguments import check_number, integers
+from lazytorch.functions.creation import TYPED_CLASSES, of_array
+from lazytorch.functions.registration import operation
+from lazytorch.layout import MemoryFormat, channels_last, channels_last_3d
+from lazytorch.printing import format_tensor
+from lazytorch.storage import Storage, share_array
+from lazytorch.tensor import Geometry, Tensor, apply, apply_expressions, record, wrap
+
+
+def _fit(source: Node, shape: Shape, dtype: DType) -> Node:
+    return core.broadcast_to(ew.cast(source, dtype), shape)
+
+
+# A value in the shape and element type of the place it is written to.
+FIT = Function("copy", _fit, gradient_name="CopyBackwards")
+
+
+def write_value(target: Tensor, value: Any) -> Tensor:
+    """Write a tensor or a number, broadcast and converted, into a tensor (or a view)."""
+    if isinstance(value, Tensor):
+        if value._type is target._type:
+            return target._write(value._read())
+        shape = target._type.shape
+        if value._type.shape != shape:
+            views.expanded_geometry(value._type.shape, value._type.shape, shape)
+        (fitted,) = apply_expressions(FIT, (value,), (shape, target._type.dtype))
+    else:
+        (fitted,) = apply_expressions(FIT, (value,), (target._type.shape, target._type.dtype))
+        fitted.device = target._storage.device
+    return target._write(fitted)
+
+
+# ---- types and devices ------------------------------------------------------------------------
+
+
+def converted(x: Tensor, dtype: DType, copy: bool = False) -> Tensor:
+    if dtype is x._type.dtype:
+        return x if not copy else clone(x)  # type: ignore[no-any-return]
+    return apply(core.CAST, (x,), (dtype,))  # type: ignore[no-any-return]
+
+
+def moved(x: Tensor, device: str, copy: bool = False) -> Tensor:
+    """The values on another device, to which the gradient comes back."""
+    if device == x._storage.device:
+        return x if not copy else clone(x)  # type: ignore[no-any-return]
+    made: Tensor = apply(core.CAST, (x,), (x._type.dtype,))
+    x.realize()
+    made._storage.expression.device = device
+    return made
+
+
+_OPTIONS = ("dtype", "device", "non_blocking", "copy", "memory_format", "other")
+
+
+@operation(function=False)
+def to(self: Tensor, *args: Any, **options: Any) -> Tensor:
+    """Another element type or device, or those of another tensor; itself if it has them.
+
+    >>> torch.tensor([1.5]).to(torch.int64)
+    tensor([1])
+    """
+    dtype, device = options.get("dtype"), options.get("device")
+    copy = options.get("copy", False)
+    for key in options:
+        if key not in _OPTIONS:
+            raise TypeError("to() received an invalid combination of arguments")
+    if "other" in options:
+        args = (options["other"], *args)
+    rest = list(args)
+    if rest:
+        first = rest.pop(0)
+        if isinstance(first, Tensor):
+            dtype, device = first.dtype, first.device
+        elif isinstance(first, DType) or first in (float, int, bool):
+            dtype = first
+        elif first is None or isinstance(first, (str, int, Device)):
+            device = first
+            if rest and (isinstance(rest[0], DType) or rest[0] is None):
+                dtype = rest.pop(0)
+        else:
+            raise TypeError(
+                "to() received an invalid combination of arguments - got "
+                f"({type(first).__name__}), but expected one of: (torch.device device = None, "
+                "torch.dtype dtype = None, ...), (torch.dtype dtype, ...), (Tensor tensor, ...)"
+            )
+        if len(rest) > 1:
+            copy = copy or bool(rest[1])
+    made = self
+    if device is not None:
+        made = moved(made, device_name(device))
+    if dtype is not None:
+        made = converted(made, as_dtype(dtype))
+    if copy and made is self:
+        made = clone(self)
+    return made
+
+
+def _casting(name: str, dtype: DType) -> None:
+    def cast(self: Tensor, memory_format: Any = None) -> Tensor:
+        return converted(self, dtype)
+
+    cast.__name__ = cast.__qualname__ = name
+    cast.__doc__ = f"The numbers as {dtype!r}."
+    setattr(Tensor, name, cast)
+
+
+for _name, _dtype in (
+    ("float", dt.float32), ("double", dt.float64), ("half", dt.float16),
+    ("bfloat16", dt.bfloat16), ("int", dt.int32), ("long", dt.int64), ("short", dt.int16),
+    ("char", dt.int8), ("byte", dt.uint8), ("bool", dt.bool_),
+):  # fmt: skip
+    _casting(_name, _dtype)
+
+
+@operation(function=False)
+def type(self: Tensor, dtype: Any = None, non_blocking: bool = False, **_: Any) -> Any:  # noqa: A001
+    """The name of the tensor's class, or the numbers in another type."""
+    if dtype is None:
+        return f"torch.{CLASS_NAMES[self.dtype]}"
+    if isinstance(dtype, str):
+        name = dtype.removeprefix("torch.")
+        if name not in TYPED_CLASSES:
+            raise ValueError(f"invalid type: '{dtype}'")
+        return converted(self, TYPED_CLASSES[name].dtype)
+    if dtype in TYPED_CLASSES.values():
+        return converted(self, dtype.dtype)
+    return converted(self, as_dtype(dtype))
+
+
+@operation(function=False)
+def type_as(self: Tensor, other: Tensor) -> Tensor:
+    return moved(converted(self, other.dtype), other._storage.device)
+
+
+@operation(function=False)
+def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
+    return moved(self, "cpu")
+
+
+@operation(function=False)
+def cuda(
+    self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None
+) -> Tensor:
+    return moved(self, device_name("cuda" if device is None else device))
+
+
+@operation(function=False)
+def get_device(self: Tensor) -> int:
+    device = self.device
+    return -1 if device.type == "cpu" else device.index or 0
+
+
+# ---- copies ---------------------------------------------------------------------------------
+
+
+@operation()
+def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
+    """A copy in memory of its own, through which gradients flow."""
+    geometry = input._geometry
+    if geometry is not None and memory_format is None or _preserves(memory_format):
+        order = _dense_order(input)
+        if order is not None:
+            flat = views.permute(input, order)
+            back = sorted(range(len(order)), key=order.__getitem__)
+            copied = apply(core.IDENTITY, (flat,))
+            made: Tensor = views.permute(copied, back)
+            made._view_name = "Clone"
+            return made
+    return apply(core.IDENTITY, (input,))  # type: ignore[no-any-return]
+
+
+def _preserves(memory_format: Any) -> bool:
+    return isinstance(memory_format, MemoryFormat) and memory_format.name == "preserve_format"
+
+
+def _dense_order(x: Tensor) -> list[int] | None:
+    """The dimensions by falling stride where that is a contiguous order other than their own."""
+    geometry = x._geometry
+    if geometry is None or x.is_contiguous():
+        return None
+    strides, shape = geometry.strides, geometry.shape
+    order = sorted(range(len(shape)), key=lambda i: (-strides[i], i))
+    wanted = contiguous_strides([shape[i] for i in order])
+    fits = all(shape[i] == 1 or strides[i] == w for i, w in zip(order, wanted, strict=True))
+    return order if fits and order != list(range(len(shape))) else None
+
+
+@operation(function=False)
+def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
+    """Itself if its elements lie in row-major order, else a copy in which they do."""
+    if memory_format in (channels_last, channels_last_3d):
+        order = (0, *range(2, self.ndim), 1)
+        if len(order) != (4 if memory_format is channels_last else 5):
+            raise RuntimeError(
+                f"required rank {4 if memory_format is channels_last else 5} tensor to use "
+                f"{memory_format.name} format"
+            )
+        back = sorted(range(len(order)), key=order.__getitem__)
+        return views.permute(contiguous(views.permute(self, order)), back)  # type: ignore[no-any-return]
+    if self._geometry is None or self.is_contiguous():
+        return self
+    return apply(core.IDENTITY, (self,))  # type: ignore[no-any-return]
+
+
+def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+    """Write ``src``, broadcast and converted, into this tensor."""
+    if not isinstance(src, Tensor):
+        if not isinstance(src, (int, float)):
+            raise TypeError(
+                "copy_(): argument 'other' (position 1) must be Tensor, not "
+                f"{src.__class__.__name__}"
+            )
+        return write_value(self, src)
+    if src is self:
+        return self
+    return write_value(self, src if src._storage.device == self._storage.device else
+                       moved(src, self._storage.device))  # fmt: skip
+
+
+Tensor.copy_ = copy_  # type: ignore[attr-defined]
+
+
+def _fill(self: Tensor, value: Any) -> Tensor:
+    """Write one number everywhere."""
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(
+                "fill_ only supports 0-dimension value tensor but got tensor with "
+                f"{value.ndim} dimensions."
+            )
+        return write_value(self, value)
+    if isinstance(value, np.generic):
+        value = value.item()
+    if not isinstance(value, (int, float)):
+        raise TypeError(
+            f"fill_() received an invalid combination of arguments - got "
+            f"({value.__class__.__name__})"
+        )
+    check_number(value, self.dtype)
+    return write_value(self, value)
+
+
+def _zero(self: Tensor) -> Tensor:
+    """Write zeros everywhere."""
+    return write_value(self, 0)
+
+
+Tensor.fill_ = _fill  # type: ignore[attr-defined]
+Tensor.zero_ = _zero  # type: ignore[attr-defined]
+fill_, zero_ = _fill, _zero
+
+# ---- memory ---------------------------------------------------------------------------------
+
+
+@operation(function=False)
+def is_shared(self: Tensor) -> bool:
+    return bool(self.__dict__.get("_in_shared_memory", False))
+
+
+def _share_memory(self: Tensor) -> Tensor:
+    """Kept for scripts: processes get copies."""
+    self.__dict__["_in_shared_memory"] = True
+    return self
+
+
+Tensor.share_memory_ = _share_memory  # type: ignore[attr-defined]
+
+
+@operation(function=False)
+def pin_memory(self: Tensor, device: Any = None) -> Tensor:
+    """Host memory needs no pinning here: the tensor itself."""
+    return self
+
+
+@operation(function=False)
+def is_pinned(self: Tensor, device: Any = None) -> bool:
+    return False
+
+
+class UntypedStorage:
+    """The bytes behind a tensor."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._tensor = tensor
+        self.storage = tensor._storage
+
+    def nbytes(self) -> int:
+        return self.storage.expression.type.nbytes
+
+    size = nbytes
+
+    def __len__(self) -> int:
+        return self.nbytes()
+
+    @property
+    def device(self) -> Device:
+        return Device(self.storage.device)
+
+    def data_ptr(self) -> int:
+        whole = self._tensor._whole_array()
+        return int(whole.__array_interface__["data"][0]) if whole.size else 0
+
+    @property
+    def _cdata(self) -> int:
+        return id(self.storage)
+
+    def resize_(self, nbytes: int) -> UntypedStorage:
+        if nbytes > self.nbytes():
+            _grow(self._tensor, -(-nbytes // self._tensor.dtype.itemsize))
+        return self
+
+    def tolist(self) -> Any:
+        return self._tensor._whole_array().reshape(-1).view(np.uint8).tolist()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, UntypedStorage) and other.storage is self.storage
+
+    def __hash__(self) -> int:
+        return id(self.storage)
+
+
+@operation(function=False)
+def untyped_storage(self: Tensor) -> UntypedStorage:
+    return UntypedStorage(self)
+
+
+def _grow(x: Tensor, count: int) -> None:
+    """Give this tensor a storage of at least ``count`` elements that begins with its old one."""
+    old = x._whole_array().reshape(-1)
+    whole = np.zeros(count, old.dtype)
+    whole[: old.size] = old
+    type_ = TensorType((count,), x.dtype)
+    made = Storage(Expression(type_, x._storage.device, value=Buffer.wrapping(whole)))
+    geometry = Geometry(x._type.shape, x._strides(), x.storage_offset())
+    x._storage, x._geometry, x._view_cache = made, geometry, None
+
+
+def _resize(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
+    """Another shape over the same storage, which grows where it must."""
+    shape = integers(sizes, "resize_")
+    if self.requires_grad:
+        raise RuntimeError("cannot resize variables that require grad")
+    if shape == self._type.shape:
+        return self
+    offset = self.storage_offset()
+    needed = offset + int(np.prod(shape, dtype=np.int64))
+    if needed > self._storage.expression.type.size:
+        _grow(self, needed)
+    self._geometry = Geometry(shape, contiguous_strides(shape), offset)
+    self._type = TensorType(shape, self.dtype)
+    self._view_cache = None
+    return self
+
+
+def _resize_as(self: Tensor, other: Tensor, memory_format: Any = None) -> Tensor:
+    return _resize(self, other._type.shape)
+
+
+Tensor.resize_ = _resize  # type: ignore[attr-defined]
+Tensor.resize_as_ = _resize_as  # type: ignore[attr-defined]
+
+
+def _set(
+    self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None
+) -> Tensor:
+    """Show another tensor's (or storage's) memory, under a geometry of its own if given."""
+    if source is None:
+        source = of_array(np.empty(0, self.dtype.numpy), self.dtype)
+    if isinstance(source, UntypedStorage):
+        tensor = source._tensor
+        base = tensor._view((source.storage.expression.type.size,), (1,), 0)
+        source = base if tensor.dtype is self.dtype else views.view(base, self.dtype)
+        if size is None:
+            size = source._type.shape
+    if source.dtype is not self.dtype:
+        raise RuntimeError(
+            f"Could not set tensor of type {source.dtype!r} to a tensor of type {self.dtype!r}"
+        )
+    if size is not None:
+        shape = integers((size,), "set_")
+        strides = contiguous_strides(shape) if stride is None else integers((stride,), "set_")
+        source = views.as_strided(source, shape, strides, storage_offset)
+    self._storage, self._type = source._storage, source._type
+    self._geometry, self._view_cache = source._geometry, None
+    return self
+
+
+Tensor.set_ = _set  # type: ignore[attr-defined]
+
+
+@operation(function=False)
+def is_set_to(self: Tensor, tensor: Tensor) -> bool:
+    """Whether both show the same memory in the same way."""
+    return (
+        self._storage is tensor._storage
+        and self.storage_offset() == tensor.storage_offset()
+        and self._type.shape == tensor._type.shape
+        and self._strides() == tensor._strides()
+    )
+
+
+# ---- Python's protocols -----------------------------------------------------------------------
+
+
+def _deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
+    if id(self) in memo:
+        return memo[id(self)]  # type: ignore[no-any-return]
+    if not self.is_leaf:
+        raise RuntimeError(
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+            "protocol at the moment.  If you were attempting to deepcopy a module, this may be "
+            "because of a torch.nn.utils.weight_norm usage, see "
+            "https://github.com/pytorch/pytorch/pull/103001"
+        )
+    key = id(self._storage)
+    base = memo.get(key)
+    if base is None:
+        whole = self.detach()
+        whole._geometry, whole._type = None, self._storage.expression.type
+        base = memo[key] = wrap(record(core.IDENTITY, (whole._read(),), (), False)[0])
+    made = object.__new__(self.__class__)
+    made._storage, made._type = base._storage, self._type
+    if self._geometry is not None:
+        made._geometry = self._geometry
+    memo[id(self)] = made
+    for name, value in self.__dict__.items():
+        if name not in _INTERNAL:
+            made.__dict__[name] = copying.deepcopy(value, memo)
+    if self._grad is not None:
+        made._grad = _deepcopy(self._grad, memo)
+    if self.requires_grad:
+        made.requires_grad_()
+    return made
+
+
+_INTERNAL = {
+    "_storage", "_type", "_geometry", "_connected", "_silent", "_marker", "_view_cache",
+    "_view_name", "_grad", "_backward_hooks", "_retains_grad", "_post_accumulate_hooks",
+}  # fmt: skip
+
+
+def rebuild(
+    cls: Any, array: Any, dtype: DType, requires_grad: bool, state: dict[str, Any]
+) -> Tensor:
+    """Make a pickled tensor again."""
+    storage = share_array(array, TensorType(array.shape, dtype), "cpu")
+    storage.shared = None
+    made = object.__new__(cls)
+    made._storage, made._type = storage, storage.expression.type
+    made.__dict__.update(state)
+    return made.requires_grad_() if requires_grad else made  # type: ignore[no-any-return]
+
+
+def _reduce(self: Tensor, protocol: Any) -> Any:
+    if not self.is_leaf:
+        warnings.warn("pickling a non-leaf tensor keeps its values alone", stacklevel=2)
+    array = np.array(self.detach()._array())
+    state = {k: v for k, v in self.__dict__.items() if k not in _INTERNAL}
+    return rebuild, (self.__class__, array, self.dtype, self.requires_grad, state)
+
+
+def _iterate(self: Tensor) -> Iterator[Tensor]:
+    if not self.ndim:
+        raise TypeError("iteration over a 0-d tensor")
+    return iter(views.unbind(self, 0))
+
+
+def _contains(self: Tensor, element: Any) -> bool:
+    if isinstance(element, (Tensor, int, float)):
+        return bool((self == element).any())  # type: ignore[attr-defined]
+    raise RuntimeError(
+        f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
+        f"{element.__class__}."
+    )
+
+
+def _reversed(self: Tensor) -> Tensor:
+    return self if not self.ndim else self.flip(0)  # type: ignore[attr-defined,no-any-return]
+
+
+def _format(self: Tensor, specification: str) -> str:
+    if not self.ndim and self.__class__ is Tensor:
+        return format(self.item(), specification)
+    return object.__format__(self, specification)
+
+
+def _array_wrap(self: Tensor, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+    """What NumPy's functions give for a tensor: a tensor."""
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8)
+    return of_array(array, dt.from_numpy(array.dtype))
+
+
+def text(x: Tensor, prefix: str = "tensor(") -> str:
+    """What ``repr`` shows, in PyTorch's words."""
+    plain = x.detach()._float_array()
+    if plain.dtype == np.float16:
+        plain = plain.astype(np.float32)
+    grad_fn = x.grad_fn  # type: ignore[attr-defined]
+    device = x._storage.device
+    return format_tensor(
+        plain,
+        repr(x.dtype).removeprefix("torch."),
+        default_dtype_name=defaults.dtype.name,
+        device=None if device == "cpu" else device,
+        requires_grad=x.requires_grad,
+        grad_fn_name=None if grad_fn is None else grad_fn.name(),
+        prefix=prefix,
+    )
+
+
+def _repr(self: Tensor, *, tensor_contents: Any = None) -> str:
+    return text(self)
+
+
+for _name, _method in (
+    ("__deepcopy__", _deepcopy), ("__reduce_ex__", _reduce), ("__iter__", _iterate),
+    ("__contains__", _contains), ("__reversed__", _reversed), ("__format__", _format),
+    ("__array_wrap__", _array_wrap), ("__repr__", _repr),
+):  # fmt: skip
+    setattr(Tensor, _name, _method)
+
+@operation(method=False)
+def to_dlpack(tensor: Tensor) -> Any:
+    """A DLPack capsule of the tensor's memory."""
+    return tensor.__dlpack__()
+
+
+@operation(method=False)
+def is_tensor(obj: Any) -> bool:
+    return isinstance(obj, Tensor)
+
+
+@operation(method=False)
+def is_storage(obj: Any) -> bool:
+    return isinstance(obj, UntypedStorage)
+
+
+@operation(method=False)
+def numel(input: Tensor) -> int:
+    """Number of elements."""
+    return input.numel()
+
+
+@operation(method=False)
+def is_floating_point(input: Tensor) -> bool:
+    return input.is_floating_point()
+
+
+@operation(method=False)
+def is_complex(input: Tensor) -> bool:
+    return False
+
+
+@operation(method=False)
+def is_nonzero(input: Tensor) -> bool:
+    return bool(input)
+
+
+__all__ = ["NAMES", "converted", "moved", "rebuild", "text", "write_value"]

@@ -1,0 +1,429 @@
+"""Convolutions of one to three dimensions: three contractions that are each other's gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from codegen.ir.node import Node
+from codegen.ops import elementwise as ew
+from codegen.ops.movement import flip, pad_to, reshape, slice_
+from codegen.ops.reduction import full, sum_
+from lazytorch.expression import Function
+from lazytorch.functions.bodies import (
+    Sizes,
+    apply_one,
+    call_function,
+    over_channels,
+    pad_axes,
+    pair_up,
+    type_name,
+    windows,
+)
+from lazytorch.functions.contraction import contract
+from lazytorch.functions.registration import operation
+from lazytorch.tensor import Tensor
+
+_SPATIAL = ("x", "y", "z")
+_KERNEL = ("i", "j", "k")
+
+
+@dataclass(frozen=True)
+class Window:
+    """How the kernel slides: ``sizes`` is the input's extent along each spatial axis."""
+
+    stride: Sizes
+    low: Sizes
+    high: Sizes
+    dilation: Sizes
+    groups: int
+    sizes: Sizes
+    kernel: Sizes
+
+    @property
+    def outputs(self) -> Sizes:
+        return tuple(
+            [
+                (n + a + b - d * (k - 1) - 1) // s + 1
+                for n, a, b, d, k, s in zip(
+                    self.sizes, self.low, self.high, self.dilation, self.kernel, self.stride,
+                    strict=True,
+                )
+            ]
+        )  # fmt: skip
+
+
+# ---- the three contractions ---------------------------------------------------------------
+# x (n, channels, sizes), w (outputs, channels / groups, kernel), y (n, outputs, positions).
+
+
+def _grouped(x: Node, axis: int, groups: int) -> Node:
+    """Split an axis into (groups, rest)."""
+    shape = (*x.shape[:axis], groups, x.shape[axis] // groups, *x.shape[axis + 1 :])
+    return reshape(x, shape)
+
+
+def _input_windows(x: Node, window: Window) -> Node:
+    padded = pad_axes(x, 2, window.low, window.high)
+    return windows(
+        padded, 2, window.kernel, window.outputs, window.stride, window.dilation
+    )
+
+
+def _forward(x: Node, w: Node, window: Window) -> Node:
+    """y[n, o, p] = sum over c, k of x[n, c, p stride + k dilation - low] w[o, c, k]."""
+    seen, g = _input_windows(x, window), window.groups
+    s, k = _SPATIAL[: len(window.sizes)], _KERNEL[: len(window.sizes)]
+    y = contract(
+        _grouped(w, 0, g), _grouped(seen, 1, g), ("g", "o", "c", *k), ("n", "g", "c", *s, *k),
+        ("n", "g", "o", *s),
+    )  # fmt: skip
+    return reshape(y, (x.shape[0], w.shape[0], *window.outputs))
+
+
+def _input_gradient(y: Node, w: Node, window: Window) -> Node:
+    """The transpose of forward in x: windows of the spread cotangent, with the kernel turned."""
+    g = window.groups
+    s, k = _SPATIAL[: len(window.sizes)], _KERNEL[: len(window.sizes)]
+    spread = _spread(y, window)
+    ones = (1,) * len(window.sizes)
+    seen = windows(spread, 2, window.kernel, window.sizes, ones, window.dilation)
+    turned = flip(w, range(2, len(w.shape)))
+    x = contract(
+        _grouped(turned, 0, g), _grouped(seen, 1, g), ("g", "o", "c", *k),
+        ("n", "g", "o", *s, *k), ("n", "g", "c", *s),
+    )  # fmt: skip
+    return reshape(x, (y.shape[0], g * w.shape[1], *window.sizes))
+
+
+def _spread(y: Node, window: Window) -> Node:
+    """The cotangent with stride - 1 zeros between, so that unit-stride windows of the kernel's
+    extent begin at each input position."""
+    shape, starts, steps = list(y.shape[:2]), [0, 0], [1, 1]
+    firsts, counts = [0, 0], list(y.shape[:2])
+    for i, positions in enumerate(y.shape[2:]):
+        reach = (window.kernel[i] - 1) * window.dilation[i]
+        length, stride = window.sizes[i] + reach, window.stride[i]
+        start = reach - window.low[i]
+        first = max(0, -(start // stride)) if start < 0 else 0
+        last = min(positions, (length - 1 - start) // stride + 1)
+        shape.append(length)
+        firsts.append(min(first, positions))
+        counts.append(max(last - first, 0))
+        starts.append(start + first * stride)
+        steps.append(stride)
+    if 0 in counts:
+        return full(0, tuple(shape), y.dtype)
+    kept = slice_(y, firsts, counts, [1] * len(counts))
+    return pad_to(kept, shape, starts, steps)
+
+
+def _weight_gradient(x: Node, y: Node, window: Window) -> Node:
+    """The transpose of forward in w."""
+    seen, g = _input_windows(x, window), window.groups
+    s, k = _SPATIAL[: len(window.sizes)], _KERNEL[: len(window.sizes)]
+    w = contract(
+        _grouped(y, 1, g), _grouped(seen, 1, g), ("n", "g", "o", *s), ("n", "g", "c", *s, *k),
+        ("g", "o", "c", *k),
+    )  # fmt: skip
+    return reshape(w, (y.shape[1], x.shape[1] // g, *window.kernel))
+
+
+Cotangents = Sequence["Node | None"]
+
+
+def _forward_rule(
+    inputs: Sequence[Node], _outputs: Sequence[Node], cotangents: Cotangents, window: Window
+) -> Cotangents:
+    (x, w), g = inputs, cotangents[0]
+    assert g is not None
+    return (
+        call_function(CONVOLUTION_INPUT, (g, w), (window,)),
+        call_function(CONVOLUTION_WEIGHT, (x, g), (window,)),
+    )
+
+
+def _input_rule(
+    inputs: Sequence[Node], _outputs: Sequence[Node], cotangents: Cotangents, window: Window
+) -> Cotangents:
+    (y, w), g = inputs, cotangents[0]
+    assert g is not None
+    return (
+        call_function(CONVOLUTION_PLAIN, (g, w), (window,)),
+        call_function(CONVOLUTION_WEIGHT, (g, y), (window,)),
+    )
+
+
+def _weight_rule(
+    inputs: Sequence[Node], _outputs: Sequence[Node], cotangents: Cotangents, window: Window
+) -> Cotangents:
+    (x, y), g = inputs, cotangents[0]
+    assert g is not None
+    return (
+        call_function(CONVOLUTION_INPUT, (y, g), (window,)),
+        call_function(CONVOLUTION_PLAIN, (x, g), (window,)),
+    )
+
+
+CONVOLUTION_PLAIN = Function("convolution_plain", _forward, _forward_rule)
+CONVOLUTION_INPUT = Function("convolution_input", _input_gradient, _input_rule)
+CONVOLUTION_WEIGHT = Function("convolution_weight", _weight_gradient, _weight_rule)
+
+
+# ---- the public forms: any batch, a bias --------------------------------------------------
+
+
+def _batched(x: Node, window: Window) -> Node:
+    return x if len(x.shape) == len(window.sizes) + 2 else reshape(x, (1, *x.shape))
+
+
+def _with_bias(y: Node, bias: Sequence[Node]) -> Node:
+    return ew.add(y, over_channels(bias[0], y.shape)) if bias else y
+
+
+def _like(x: Node, y: Node) -> Node:
+    """Without the batch axis where ``x`` has none."""
+    return y if len(x.shape) == len(y.shape) else reshape(y, y.shape[1:])
+
+
+def _convolution(x: Node, w: Node, *rest: Any) -> Node:
+    *bias, window = rest
+    return _like(x, _with_bias(_forward(_batched(x, window), w, window), bias))
+
+
+def _transposed(x: Node, w: Node, *rest: Any) -> Node:
+    *bias, window = rest
+    return _like(x, _with_bias(_input_gradient(_batched(x, window), w, window), bias))
+
+
+def _bias_rule(
+    rule: Any, inputs: Sequence[Node], g: Node | None, window: Window
+) -> Cotangents:
+    x, w, *bias = inputs
+    assert g is not None
+    g = _batched(g, window)
+    to_x, to_w = rule((_batched(x, window), w), (), (g,), window)
+    axes = [i for i in range(len(g.shape)) if i != 1]
+    return (reshape(to_x, x.shape), to_w, *[sum_(g, axes) for _ in bias])
+
+
+CONVOLUTION = Function(
+    "convolution",
+    _convolution,
+    lambda inputs, _outputs, g, window: _bias_rule(_forward_rule, inputs, g[0], window),
+)
+CONVOLUTION_TRANSPOSED = Function(
+    "convolution_transposed",
+    _transposed,
+    lambda inputs, _outputs, g, window: _bias_rule(_input_rule, inputs, g[0], window),
+    gradient_name="ConvolutionBackward0",
+)
+
+
+def _numbers(value: Any, rank: int, name: str) -> Sizes:
+    """A setting of each spatial dimension."""
+    result = pair_up(value, rank)
+    if len(result) != rank:
+        raise RuntimeError(
+            f"expected {name} to be a single integer value or a list of {rank} values to match "
+            f"the convolution dimensions, but got {name}={list(result)}"
+        )
+    return result
+
+
+def _check(
+    x: Tensor, w: Tensor, bias: Tensor | None, rank: int, groups: int, name: str, transposed: bool
+) -> tuple[Sizes, Sizes]:
+    """Refuse shapes that do not fit, and give those of input and weight."""
+    input, weight = x._type.shape, w._type.shape
+    if len(weight) != rank + 2:
+        raise RuntimeError(
+            f"expected stride to be a single integer value or a list of {len(weight) - 2} values "
+            f"to match the convolution dimensions, but got stride={[1] * rank}"
+        )
+    if len(input) not in (rank + 1, rank + 2):
+        raise RuntimeError(
+            f"Expected {rank + 1}D (unbatched) or {rank + 2}D (batched) input to {name}, but got "
+            f"input of size: {list(input)}"
+        )
+    if groups <= 0:
+        raise RuntimeError("non-positive groups is not supported")
+    batched = input if len(input) == rank + 2 else (1, *input)
+    if weight[0] % groups:
+        raise RuntimeError(
+            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, "
+            f"but got weight of size [{list(weight)}] instead"
+        )
+    wanted = weight[0] if transposed else weight[1] * groups
+    if batched[1] != wanted:
+        form = f"transposed={int(transposed)}" if transposed else f"groups={groups}"
+        raise RuntimeError(
+            f"Given {form}, weight of size {list(weight)}, expected input{list(batched)} to have "
+            f"{wanted} channels, but got {batched[1]} channels instead"
+        )
+    outputs = weight[1] * groups if transposed else weight[0]
+    if bias is not None and bias._type.shape != (outputs,):
+        raise RuntimeError(
+            f"Given {'transposed=1, ' if transposed else ''}weight of size {list(weight)}, "
+            f"expected bias to be 1-dimensional with {outputs} elements, but got bias of size "
+            f"{list(bias._type.shape)} instead"
+        )
+    if w._type.dtype is not x._type.dtype:
+        raise RuntimeError(
+            f"expected scalar type {type_name(x._type.dtype)} but found {type_name(w._type.dtype)}"
+        )
+    if bias is not None and bias._type.dtype is not x._type.dtype:
+        raise RuntimeError(
+            f"Input type ({x._type.dtype.name.replace('32', '').replace('float64', 'double')}) and "
+            f"bias type ({bias._type.dtype.name.replace('32', '').replace('float64', 'double')}) "
+            "should be the same"
+        )
+    return batched, weight
+
+
+def _padding(padding: Any, rank: int, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Any:
+    """Amounts before and after, from numbers, "valid" or "same"."""
+    if not isinstance(padding, str):
+        amounts = _numbers(padding, rank, "padding")
+        if any(p < 0 for p in amounts):
+            raise RuntimeError("negative padding is not supported")
+        return amounts, amounts
+    if padding == "valid":
+        return (0,) * rank, (0,) * rank
+    if padding != "same":
+        raise RuntimeError(f"Invalid padding string: '{padding}'")
+    if any(s != 1 for s in stride):
+        raise RuntimeError("padding='same' is not supported for strided convolutions")
+    total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+    return tuple([t // 2 for t in total]), tuple([t - t // 2 for t in total])
+
+
+def _convolve(
+    x: Tensor, w: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any,
+    groups: int, rank: int,
+) -> Tensor:  # fmt: skip
+    input, weight = _check(x, w, bias, rank, groups, f"conv{rank}d", False)
+    strides = _numbers(stride, rank, "stride")
+    dilations = _numbers(dilation, rank, "dilation")
+    if any(s <= 0 for s in strides):
+        raise RuntimeError("non-positive stride is not supported")
+    if any(d <= 0 for d in dilations):
+        raise RuntimeError(f"dilation should be greater than zero, but got {list(dilations)}")
+    low, high = _padding(padding, rank, weight[2:], strides, dilations)
+    window = Window(strides, low, high, dilations, groups, input[2:], weight[2:])
+    padded = [n + a + b for n, a, b in zip(input[2:], low, high, strict=True)]
+    reach = [d * (k - 1) + 1 for d, k in zip(dilations, weight[2:], strict=True)]
+    if any(n < k for n, k in zip(padded, reach, strict=True)):
+        raise RuntimeError(
+            f"Calculated padded input size per channel: ({_crosses(padded)}). Kernel size: "
+            f"({_crosses(reach)}). Kernel size can't be greater than actual input size"
+        )
+    inputs = (x, w) if bias is None else (x, w, bias)
+    return apply_one(CONVOLUTION, inputs, (window,))
+
+
+def _crosses(sizes: Sequence[int]) -> str:
+    return " x ".join(map(str, sizes))
+
+
+def _convolve_transposed(
+    x: Tensor, w: Tensor, bias: Tensor | None, stride: Any, padding: Any, output_padding: Any,
+    groups: int, dilation: Any, rank: int,
+) -> Tensor:  # fmt: skip
+    input, weight = _check(x, w, bias, rank, groups, f"conv_transpose{rank}d", True)
+    strides, amounts = _numbers(stride, rank, "stride"), _numbers(padding, rank, "padding")
+    dilations = _numbers(dilation, rank, "dilation")
+    extra = _numbers(output_padding, rank, "output_padding")
+    if any(s <= 0 for s in strides):
+        raise RuntimeError("non-positive stride is not supported")
+    if any(p < 0 for p in amounts):
+        raise RuntimeError("negative padding is not supported")
+    if any(e >= s and e >= d for e, s, d in zip(extra, strides, dilations, strict=True)):
+        names = ("depth", "height", "width")[-rank:] if rank > 1 else ("width",)
+        shown = " ".join(
+            f"{what}_{name}: {value}"
+            for what, values in (
+                ("output_padding", extra), ("stride", strides), ("dilation", dilations)
+            )
+            for name, value in zip(names, values, strict=True)
+        )  # fmt: skip
+        raise RuntimeError(
+            f"output padding must be smaller than either stride or dilation, but got {shown}"
+        )
+    sizes = tuple(
+        [
+            (n - 1) * s - 2 * p + d * (k - 1) + e + 1
+            for n, s, p, d, k, e in zip(
+                input[2:], strides, amounts, dilations, weight[2:], extra, strict=True
+            )
+        ]
+    )
+    if any(n <= 0 for n in sizes):
+        raise RuntimeError(
+            f"Given input size per channel: ({_crosses(input[2:])}). Calculated output size per "
+            f"channel: ({_crosses(sizes)}). Output size is too small"
+        )
+    window = Window(strides, amounts, amounts, dilations, groups, sizes, weight[2:])
+    inputs = (x, w) if bias is None else (x, w, bias)
+    return apply_one(CONVOLUTION_TRANSPOSED, inputs, (window,))
+
+
+@operation(method=False)
+def conv1d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
+    dilation: Any = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """input (N, C, L), weight (O, C / groups, K) -> (N, O, L'): cross-correlation."""
+    return _convolve(input, weight, bias, stride, padding, dilation, groups, 1)
+
+
+@operation(method=False)
+def conv2d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
+    dilation: Any = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """input (N, C, H, W), weight (O, C / groups, K, K) -> (N, O, H', W'): cross-correlation."""
+    return _convolve(input, weight, bias, stride, padding, dilation, groups, 2)
+
+
+@operation(method=False)
+def conv3d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
+    dilation: Any = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """input (N, C, D, H, W), weight (O, C / groups, K, K, K): cross-correlation."""
+    return _convolve(input, weight, bias, stride, padding, dilation, groups, 3)
+
+
+@operation(method=False)
+def conv_transpose1d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
+    output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
+) -> Tensor:  # fmt: skip
+    """conv1d's transpose: input (N, O, L), weight (O, C / groups, K) -> (N, C, L')."""
+    return _convolve_transposed(
+        input, weight, bias, stride, padding, output_padding, groups, dilation, 1
+    )
+
+
+@operation(method=False)
+def conv_transpose2d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
+    output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
+) -> Tensor:  # fmt: skip
+    """conv2d's transpose: input (N, O, H, W), weight (O, C / groups, K, K) -> (N, C, H', W')."""
+    return _convolve_transposed(
+        input, weight, bias, stride, padding, output_padding, groups, dilation, 2
+    )
+
+
+@operation(method=False)
+def conv_transpose3d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
+    output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
+) -> Tensor:  # fmt: skip
+    """conv3d's transpose."""
+    return _convolve_transposed(
+        input, weight, bias, stride, padding, output_padding, groups, dilation, 3
+    )

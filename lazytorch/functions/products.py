@@ -1,0 +1,846 @@
+"""Matrix products and their kin: each call is one contraction."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from math import prod
+from typing import Any
+
+from codegen import dtype as dt
+from codegen.ir.node import Node, Shape
+from codegen.ops import elementwise as ew
+from codegen.ops.movement import pad_to, permute, reshape, slice_
+from codegen.ops.reduction import sum_
+from lazytorch.core import broadcast_to
+from lazytorch.expression import Function
+from lazytorch.functions.bodies import (
+    apply_one,
+    c_name,
+    need_tensor,
+    number,
+    type_name,
+)
+from lazytorch.functions.contraction import contract
+from lazytorch.functions.promotion import broadcast_shapes, promote
+from lazytorch.functions.registration import operation
+from lazytorch.tensor import Tensor, wrap_dim
+
+# ---- checks -------------------------------------------------------------------------------
+
+
+def _check_product(a: Node, b: Node) -> None:
+    if a.dtype is not b.dtype:
+        raise RuntimeError(
+            f"expected m1 and m2 to have the same dtype, but got: {c_name(a.dtype)} != "
+            f"{c_name(b.dtype)}"
+        )
+    if a.dtype is dt.bool_:
+        raise NotImplementedError('"addmm_impl_cpu_" not implemented for \'Bool\'')
+
+
+def _check_inner(rows: int, inner: int, other: Shape) -> None:
+    if inner != other[0]:
+        raise RuntimeError(
+            f"mat1 and mat2 shapes cannot be multiplied ({rows}x{inner} and {other[0]}x{other[1]})"
+        )
+
+
+def _check_vector(matrix: Shape, vector: Shape) -> None:
+    if matrix[-1] != vector[0]:
+        raise RuntimeError(
+            f"size mismatch, got input ({matrix[0]}), mat ({matrix[0]}x{matrix[1]}), vec "
+            f"({vector[0]})"
+        )
+
+
+def _check_batches(a: Shape, b: Shape) -> None:
+    if b[:2] != (a[0], a[2]):
+        raise RuntimeError(
+            "Expected size for first two dimensions of batch2 tensor to be: "
+            f"[{a[0]}, {a[2]}] but got: [{b[0]}, {b[1]}]."
+        )
+
+
+def _target(value: Node, shape: Shape) -> Node:
+    """The added operand in the product's shape."""
+    fits = len(value.shape) <= len(shape)
+    for i in range(1, len(value.shape) + 1):
+        if not fits or value.shape[-i] not in (1, shape[-i]):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({shape[-i]}) must match the existing size "
+                f"({value.shape[-i]}) at non-singleton dimension {len(shape) - i}.  Target sizes: "
+                f"{list(shape)}.  Tensor sizes: {list(value.shape)}"
+            )
+    return broadcast_to(value, shape)
+
+
+# ---- linear -------------------------------------------------------------------------------
+
+
+def _linear(x: Node, weight: Node, *bias: Node) -> Node:
+    rows = prod(x.shape[:-1])
+    columns = weight.shape if len(weight.shape) == 2 else (1, *weight.shape)
+    _check_inner(rows, x.shape[-1], (columns[1], columns[0]))
+    if weight.dtype is not x.dtype:
+        if bias and bias[0].dtype is weight.dtype:
+            raise RuntimeError(
+                f"mat1 and mat2 must have the same dtype, but got {type_name(x.dtype)} and "
+                f"{type_name(weight.dtype)}"
+            )
+        _check_product(x, weight)
+    outer = tuple(range(len(x.shape) - 1))
+    out = () if len(weight.shape) == 1 else ("o",)
+    y = contract(x, weight, (*outer, "k"), (*out, "k"), (*outer, *out))
+    if not bias:
+        return y
+    if bias[0].dtype is not x.dtype:
+        raise RuntimeError(
+            f"self and mat2 must have the same dtype, but got {type_name(bias[0].dtype)} and "
+            f"{type_name(x.dtype)}"
+        )
+    shape = y.shape if len(y.shape) == 2 else (rows, y.shape[-1] if y.shape else 1)
+    _target(bias[0], shape)
+    return ew.add(y, broadcast_to(bias[0], y.shape))
+
+
+LINEAR = Function("linear", _linear, gradient_name="AddmmBackward0")
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """input @ weight.T + bias. input: (*, in), weight: (out, in), bias: (out) -> (*, out)."""
+    need_tensor(input, "linear")
+    if bias is None:
+        return apply_one(LINEAR, (input, weight))
+    return apply_one(LINEAR, (input, weight, bias))
+
+
+def _bilinear(x: Node, y: Node, weight: Node, *bias: Node) -> Node:
+    for i, (mine, other) in enumerate(zip(x.shape[:-1], y.shape[:-1], strict=True)):
+        if mine != other:
+            raise RuntimeError(
+                f"bilinear(): input batch dimensions do not match at dim {i}: got {mine} and "
+                f"{other}"
+            )
+    for name, value, wanted in (("input1", x, weight.shape[1]), ("input2", y, weight.shape[2])):
+        if value.shape[-1] != wanted:
+            raise RuntimeError(
+                f"bilinear(): {name} size does not match weight size: got {value.shape[-1]} but "
+                f"expected {wanted}"
+            )
+    outer = tuple(range(len(x.shape) - 1))
+    half = contract(x, weight, (*outer, "i"), ("o", "i", "j"), (*outer, "o", "j"))
+    result = contract(half, y, (*outer, "o", "j"), (*outer, "j"), (*outer, "o"))
+    return ew.add(result, broadcast_to(bias[0], result.shape)) if bias else result
+
+
+BILINEAR = Function("bilinear", _bilinear)
+
+
+@operation(method=False)
+def bilinear(
+    input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None
+) -> Tensor:
+    """out[o] = sum over i, j of input1[i] weight[o, i, j] input2[j], plus bias[o]."""
+    inputs = (input1, input2, weight) + (() if bias is None else (bias,))
+    return apply_one(BILINEAR, inputs)
+
+
+# ---- vectors, matrices, batches -------------------------------------------------------------
+
+
+def _mm(a: Node, b: Node) -> Node:
+    if len(a.shape) != 2:
+        raise RuntimeError("self must be a matrix")
+    if len(b.shape) != 2:
+        raise RuntimeError("mat2 must be a matrix")
+    _check_inner(a.shape[0], a.shape[1], b.shape)
+    _check_product(a, b)
+    return contract(a, b, "mk", "kn", "mn")
+
+
+def _bmm(a: Node, b: Node) -> Node:
+    for name, value in (("batch1", a), ("batch2", b)):
+        if len(value.shape) != 3:
+            raise RuntimeError(f"{name} must be a 3D tensor")
+    _check_batches(a.shape, b.shape)
+    if a.dtype is not b.dtype:
+        raise RuntimeError(
+            f"expected scalar type {type_name(a.dtype)} but found {type_name(b.dtype)}"
+        )
+    return contract(a, b, "bmk", "bkn", "bmn")
+
+
+def _mv(a: Node, b: Node) -> Node:
+    if len(a.shape) != 2 or len(b.shape) != 1:
+        raise RuntimeError(
+            f"vector + matrix @ vector expected, got 1, {len(a.shape)}, {len(b.shape)}"
+        )
+    _check_vector(a.shape, b.shape)
+    if a.dtype is not b.dtype:
+        raise RuntimeError(
+            "addmv input tensors must have the same dtype, but got "
+            f"{type_name(b.dtype)}, {type_name(a.dtype)}, and {type_name(b.dtype)}"
+        )
+    return contract(a, b, "mk", "k", "m")
+
+
+def _dot(a: Node, b: Node) -> Node:
+    if len(a.shape) != 1 or len(b.shape) != 1:
+        raise RuntimeError(
+            f"1D tensors expected, but got {len(a.shape)}D and {len(b.shape)}D tensors"
+        )
+    if a.dtype is not b.dtype:
+        raise RuntimeError(
+            "dot : expected both vectors to have same dtype, but found "
+            f"{type_name(a.dtype)} and {type_name(b.dtype)}"
+        )
+    if a.shape != b.shape:
+        n, m = a.shape[0], b.shape[0]
+        raise RuntimeError(
+            f"inconsistent tensor size, expected tensor [{n}] and src [{m}] to have the same "
+            f"number of elements, but got {n} and {m} elements respectively"
+        )
+    return contract(a, b, "k", "k", "")
+
+
+def _outer(a: Node, b: Node) -> Node:
+    for name, value in (("self", a), ("vec2", b)):
+        if len(value.shape) != 1:
+            raise RuntimeError(
+                f"outer: Expected 1-D argument {name}, but got {len(value.shape)}-D"
+            )
+    dtype = promote(reshape_to_scalar(a), reshape_to_scalar(b))[0].dtype
+    return contract(ew.cast(a, dtype), ew.cast(b, dtype), "m", "n", "mn")
+
+
+def reshape_to_scalar(x: Node) -> Node:
+    """One element type's stand-in for promotion: the type without the extent."""
+    return slice_(x, (0,) * len(x.shape), (0,) * len(x.shape), (1,) * len(x.shape))
+
+
+def _matmul(a: Node, b: Node) -> Node:
+    if not a.shape or not b.shape:
+        raise RuntimeError(
+            "both arguments to matmul need to be at least 1D, but they are "
+            f"{len(a.shape)}D and {len(b.shape)}D"
+        )
+    if len(a.shape) == 1 and len(b.shape) == 1:
+        return _dot(a, b)
+    if len(a.shape) == 2 and len(b.shape) == 1:
+        return _mv(a, b)
+    _check_product(a, b)
+    row = () if len(a.shape) == 1 else ("m",)
+    column = () if len(b.shape) == 1 else ("n",)
+    if len(b.shape) <= 2:
+        matrix = b.shape if column else (b.shape[0], 1)
+        _check_inner(prod(a.shape[:-1]), a.shape[-1], matrix)
+    shape = broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    if len(b.shape) > 2 and a.shape[-1] != b.shape[-2]:
+        if len(a.shape) <= 2:
+            merged = (b.shape[-2], prod(b.shape[:-2]) * b.shape[-1])
+            if len(a.shape) == 1:
+                raise RuntimeError(
+                    f"size mismatch, got input ({merged[1]}), mat ({merged[1]}x{b.shape[-2]}), "
+                    f"vec ({a.shape[0]})"
+                )
+        count = prod(shape)
+        raise RuntimeError(
+            "Expected size for first two dimensions of batch2 tensor to be: "
+            f"[{count}, {a.shape[-1]}] but got: [{count}, {b.shape[-2]}]."
+        )
+    rank = len(shape)
+
+    def batch(x: Node, inner: int) -> tuple[Node, list[int]]:
+        """Without the batch axes along which it repeats, and the numbers of those it keeps."""
+        own = len(x.shape) - inner
+        first = rank - own
+        kept = [i for i in range(own) if x.shape[i] == shape[first + i]]
+        sizes = [*[x.shape[i] for i in kept], *x.shape[own:]]
+        return reshape(x, sizes), [first + i for i in kept]
+
+    a, a_batch = batch(a, 1 + len(row))
+    b, b_batch = batch(b, 1 + len(column))
+    out = (*range(rank), *row, *column)
+    return contract(a, b, (*a_batch, *row, "k"), (*b_batch, "k", *column), out)
+
+
+MM = Function("mm", _mm)
+BMM = Function("bmm", _bmm)
+MV = Function("mv", _mv)
+DOT = Function("dot", _dot)
+OUTER = Function("outer", _outer, gradient_name="MulBackward0")
+MATMUL = Function("matmul", _matmul, gradient_name="UnsafeViewBackward0")
+
+
+@operation(out=True)
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
+    """The product of two matrices: (n, k) and (k, m) -> (n, m)."""
+    return apply_one(MM, (input, mat2))
+
+
+@operation(out=True)
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+    """The products of two batches of matrices: (b, n, k) and (b, k, m) -> (b, n, m)."""
+    return apply_one(BMM, (input, mat2))
+
+
+@operation(out=True)
+def mv(input: Tensor, vec: Tensor) -> Tensor:
+    """A matrix times a vector."""
+    return apply_one(MV, (input, vec))
+
+
+@operation(out=True)
+def dot(input: Tensor, tensor: Tensor) -> Tensor:
+    """The sum of two vectors' products."""
+    return apply_one(DOT, (input, tensor))
+
+
+@operation(out=True)
+def vdot(input: Tensor, other: Tensor) -> Tensor:
+    """``dot``; it conjugates complex input."""
+    return apply_one(DOT, (input, other))
+
+
+@operation(out=True)
+def inner(input: Tensor, other: Tensor) -> Tensor:
+    """The sum of products over both operands' last dimensions."""
+    return apply_one(INNER, (input, other))
+
+
+def _inner(a: Node, b: Node) -> Node:
+    if not a.shape or not b.shape:
+        return ew.mul(*promote(a, b))
+    if a.shape[-1] != b.shape[-1]:
+        raise RuntimeError(
+            f"inner() the last dimension must match on both input tensors but got shapes "
+            f"{list(a.shape)} and {list(b.shape)}"
+        )
+    _check_product(a, b)
+    rows = [("a", i) for i in range(len(a.shape) - 1)]
+    columns = [("b", i) for i in range(len(b.shape) - 1)]
+    return contract(a, b, (*rows, "k"), (*columns, "k"), (*rows, *columns))
+
+
+INNER = Function("inner", _inner, gradient_name="SqueezeBackward0")
+
+
+@operation(out=True, names=("ger",))
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
+    """out[i, j] = input[i] vec2[j]."""
+    return apply_one(OUTER, (input, vec2))
+
+
+@operation(out=True)
+def matmul(input: Tensor, other: Tensor) -> Tensor:
+    """The product of vectors, matrices, or batches of them, as their ranks say."""
+    need_tensor(input, "matmul")
+    need_tensor(other, "matmul", "other", 2)
+    return apply_one(MATMUL, (input, other))
+
+
+def _matrix_operator(self: Tensor, other: Any) -> Any:
+    return matmul(self, other) if isinstance(other, Tensor) else NotImplemented
+
+
+Tensor.__matmul__ = _matrix_operator  # type: ignore[attr-defined]
+Tensor.__rmatmul__ = lambda self, other: matmul(other, self)  # type: ignore[attr-defined]
+
+
+# ---- with something added -------------------------------------------------------------------
+
+
+def _blend(value: Node, product: Node, beta: Node, alpha: Node) -> Node:
+    """beta * value + alpha * product; a beta of 0 ignores the value, be it NaN."""
+    if value.dtype is not product.dtype:
+        raise RuntimeError(
+            f"self and mat2 must have the same dtype, but got {type_name(value.dtype)} and "
+            f"{type_name(product.dtype)}"
+        )
+    spread = _target(value, product.shape)
+    scaled = ew.mul(number(beta, spread), spread)
+    none = ew.full_like(scaled, 0)
+    kept = ew.where(ew.eq(number(beta, spread), none), none, scaled)
+    return ew.add(kept, ew.mul(number(alpha, product), product))
+
+
+def _check_same(value: Node, a: Node, b: Node) -> None:
+    for x, y in ((value, b), (a, b)):
+        if x.dtype is not y.dtype:
+            raise RuntimeError(
+                f"self and mat2 must have the same dtype, but got {type_name(x.dtype)} and "
+                f"{type_name(y.dtype)}"
+            )
+
+
+def _addmm(value: Node, a: Node, b: Node, *scales: Node) -> Node:
+    for name, x in (("mat1", a), ("mat2", b)):
+        if len(x.shape) != 2:
+            raise RuntimeError(f"{name} must be a matrix, got {len(x.shape)}-D tensor")
+    _check_inner(a.shape[0], a.shape[1], b.shape)
+    _check_same(value, a, b)
+    return _added(value, _mm(a, b), scales)
+
+
+def _added(value: Node, product: Node, scales: Sequence[Node]) -> Node:
+    if scales:
+        return _blend(value, product, *scales)
+    return ew.add(_target(value, product.shape), product)
+
+
+def _addmv(value: Node, a: Node, b: Node, *scales: Node) -> Node:
+    if len(a.shape) != 2 or len(b.shape) != 1:
+        raise RuntimeError(
+            f"vector + matrix @ vector expected, got {len(value.shape)}, {len(a.shape)}, "
+            f"{len(b.shape)}"
+        )
+    if a.shape[1] != b.shape[0] or value.shape not in ((), (1,), (a.shape[0],)):
+        raise RuntimeError(
+            f"size mismatch, got input ({value.shape[0] if value.shape else 1}), mat "
+            f"({a.shape[0]}x{a.shape[1]}), vec ({b.shape[0]})"
+        )
+    return _added(value, _mv(a, b), scales)
+
+
+def _addr(value: Node, a: Node, b: Node, *scales: Node) -> Node:
+    product = _outer(a, b)
+    value, product = ew.cast(value, _wider(value, product)), ew.cast(product, _wider(value, product))
+    return _added(value, product, scales)
+
+
+def _wider(x: Node, y: Node) -> dt.DType:
+    return promote(reshape_to_scalar(x), reshape_to_scalar(y))[0].dtype if x.shape else y.dtype
+
+
+def _baddbmm(value: Node, a: Node, b: Node, *scales: Node) -> Node:
+    return _added(value, _bmm(a, b), scales)
+
+
+def _addbmm(value: Node, a: Node, b: Node, *scales: Node) -> Node:
+    for name, x in (("batch1", a), ("batch2", b)):
+        if len(x.shape) != 3:
+            raise RuntimeError(f"{name} must be a 3D tensor")
+    if a.shape[0] != b.shape[0]:
+        raise RuntimeError(
+            f"batch1 and batch2 must have same number of batches, got {a.shape[0]} and "
+            f"{b.shape[0]}"
+        )
+    if a.shape[2] != b.shape[1]:
+        raise RuntimeError(
+            f"Incompatible matrix sizes for bmm ({a.shape[1]}x{a.shape[2]} and "
+            f"{b.shape[1]}x{b.shape[2]})"
+        )
+    return _added(value, contract(a, b, "bmk", "bkn", "mn"), scales)
+
+
+ADDMM = Function("addmm", _addmm)
+ADDMV = Function("addmv", _addmv)
+ADDR = Function("addr", _addr)
+BADDBMM = Function("baddbmm", _baddbmm)
+ADDBMM = Function("addbmm", _addbmm)
+
+
+def _scaled(function: Function, inputs: tuple[Any, ...], beta: Any, alpha: Any) -> Tensor:
+    if beta != 1 or alpha != 1:
+        inputs = (*inputs, beta, alpha)
+    return apply_one(function, inputs)
+
+
+@operation(out=True, inplace=True)
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+    """beta * input + alpha * (mat1 @ mat2)."""
+    return _scaled(ADDMM, (input, mat1, mat2), beta, alpha)
+
+
+@operation(out=True, inplace=True)
+def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+    """beta * input + alpha * (mat @ vec)."""
+    return _scaled(ADDMV, (input, mat, vec), beta, alpha)
+
+
+@operation(out=True, inplace=True)
+def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+    """beta * input + alpha * outer(vec1, vec2)."""
+    return _scaled(ADDR, (input, vec1, vec2), beta, alpha)
+
+
+@operation(out=True, inplace=True)
+def baddbmm(
+    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
+) -> Tensor:
+    """beta * input + alpha * bmm(batch1, batch2)."""
+    return _scaled(BADDBMM, (input, batch1, batch2), beta, alpha)
+
+
+@operation(out=True, inplace=True)
+def addbmm(
+    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
+) -> Tensor:
+    """beta * input + alpha * the sum of bmm(batch1, batch2) over the batch."""
+    return _scaled(ADDBMM, (input, batch1, batch2), beta, alpha)
+
+
+# ---- chains ---------------------------------------------------------------------------------
+
+
+@operation(method=False, out=True)
+def chain_matmul(*matrices: Tensor) -> Tensor:
+    """The product of several matrices, in the order that costs least."""
+    given = list(matrices[0]) if len(matrices) == 1 and not isinstance(matrices[0], Tensor) else list(
+        matrices
+    )
+    if not given:
+        raise RuntimeError("chain_matmul(): Expected one or more matrices")
+    sizes = [given[0]._type.shape[0], *[m._type.shape[-1] for m in given]]
+    return _multiply_chain(given, sizes, 0, len(given) - 1, {})
+
+
+def _chain_cost(sizes: Sequence[int], i: int, j: int, memo: dict[Any, Any]) -> tuple[int, int]:
+    """The fewest multiplications for matrices i to j, and after which to split."""
+    if i == j:
+        return 0, i
+    if (i, j) not in memo:
+        memo[i, j] = min(
+            (
+                _chain_cost(sizes, i, k, memo)[0]
+                + _chain_cost(sizes, k + 1, j, memo)[0]
+                + sizes[i] * sizes[k + 1] * sizes[j + 1],
+                k,
+            )
+            for k in range(i, j)
+        )
+    found: tuple[int, int] = memo[i, j]
+    return found
+
+
+def _multiply_chain(
+    given: Sequence[Tensor], sizes: Sequence[int], i: int, j: int, memo: dict[Any, Any]
+) -> Tensor:
+    if i == j:
+        return given[i]
+    _, k = _chain_cost(sizes, i, j, memo)
+    left = _multiply_chain(given, sizes, i, k, memo)
+    return apply_one(MM, (left, _multiply_chain(given, sizes, k + 1, j, memo)))
+
+
+def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
+    """torch.linalg.multi_dot: a chain of matrices whose ends may be vectors."""
+    given = list(tensors)
+    if len(given) < 2:
+        raise RuntimeError("multi_dot(): expected at least 2 tensors but got " f"{len(given)}")
+    first, last = given[0].dim() == 1, given[-1].dim() == 1
+    if first:
+        given[0] = given[0].unsqueeze(0)
+    if last:
+        given[-1] = given[-1].unsqueeze(-1)
+    result = chain_matmul(*given)
+    if last:
+        result = result.squeeze(-1)
+    return result.squeeze(0) if first else result
+
+
+# ---- tensordot, einsum ------------------------------------------------------------------------
+
+
+def _tensordot(a: Node, b: Node, a_axes: Shape, b_axes: Shape) -> Node:
+    for i, j in zip(a_axes, b_axes, strict=True):
+        if a.shape[i] != b.shape[j] and 1 not in (a.shape[i], b.shape[j]):
+            raise RuntimeError(
+                f"contracted dimensions need to match, but first has size {a.shape[i]} in dim "
+                f"{i} and second has size {b.shape[j]} in dim {j}"
+            )
+    _check_product(a, b)
+    a_labels: list[Hashable] = [("a", i) for i in range(len(a.shape))]
+    b_labels: list[Hashable] = [("b", i) for i in range(len(b.shape))]
+    for i, j in zip(a_axes, b_axes, strict=True):
+        b_labels[j] = a_labels[i]
+    out = [l for i, l in enumerate(a_labels) if i not in a_axes]
+    out += [l for j, l in enumerate(b_labels) if j not in b_axes]
+    (a, a_kept), (b, b_kept) = _squeeze_repeated(a, a_labels, b, b_labels)
+    return contract(a, b, a_kept, b_kept, out)
+
+
+def _squeeze_repeated(
+    a: Node, a_labels: Sequence[Hashable], b: Node, b_labels: Sequence[Hashable]
+) -> list[tuple[Node, list[Hashable]]]:
+    """Drop axes of extent 1 whose label has another extent in the other operand."""
+    sizes: dict[Hashable, int] = {}
+    for x, labels in ((a, a_labels), (b, b_labels)):
+        for label, n in zip(labels, x.shape, strict=True):
+            sizes[label] = n if sizes.get(label, 1) == 1 else sizes[label]
+    result = []
+    for x, labels in ((a, a_labels), (b, b_labels)):
+        kept = [i for i, l in enumerate(labels) if x.shape[i] == sizes[l]]
+        result.append((reshape(x, [x.shape[i] for i in kept]), [labels[i] for i in kept]))
+    return result
+
+
+TENSORDOT = Function("tensordot", _tensordot, gradient_name="ViewBackward0")
+
+
+@operation(method=False, out=True)
+def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
+    """The sum of products over the last ``dims`` dimensions of a and the first of b, or over
+    the dimensions that the two lists name."""
+    if isinstance(dims, Tensor):
+        dims = dims.tolist()
+    if isinstance(dims, int):
+        if dims < 0:
+            raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
+        if dims > min(a.dim(), b.dim()):
+            raise RuntimeError(
+                "tensordot expects dims < ndim_a or ndim_b, but got dims={dims}".format(dims=dims)
+            )
+        first, second = list(range(-dims, 0)), list(range(dims))
+    else:
+        first, second = ([d] if isinstance(d, int) else list(d) for d in dims)
+    if len(first) != len(second):
+        raise RuntimeError("both dimension lists should have same length")
+    for i, j in zip(first, second, strict=True):
+        n, m = a._type.shape[i], b._type.shape[j]
+        if n != m and 1 not in (n, m):
+            raise RuntimeError(
+                f"contracted dimensions need to match, but first has size {n} in dim {i} and "
+                f"second has size {m} in dim {j}"
+            )
+    a_axes = tuple([wrap_dim(d, a.dim()) for d in first])
+    b_axes = tuple([wrap_dim(d, b.dim()) for d in second])
+    return apply_one(TENSORDOT, (a, b), (a_axes, b_axes))
+
+
+def _diagonals(x: Node, labels: Sequence[int]) -> tuple[Node, list[int]]:
+    """Each repeated label's diagonal: a strided slice of the two axes merged."""
+    names = list(labels)
+    for label in labels:
+        while names.count(label) > 1:
+            i = names.index(label)
+            j = names.index(label, i + 1)
+            rest = [k for k in range(len(names)) if k not in (i, j)]
+            n = x.shape[i]
+            x = permute(x, [*rest, i, j])
+            flat = reshape(x, (*x.shape[:-2], n * n))
+            zeros, ones = [0] * (len(rest) + 1), [1] * len(rest)
+            x = slice_(flat, zeros, (*flat.shape[:-1], n), (*ones, n + 1))
+            names = [*[names[k] for k in rest], label]
+    return x, names
+
+
+def _einsum(*arguments: Any) -> Node:
+    *operands, inputs, output = arguments
+    values: list[tuple[Node, list[Any]]] = [
+        _diagonals(x, labels) for x, labels in zip(operands, inputs, strict=True)
+    ]
+    sizes: dict[int, int] = {}
+    for x, labels in values:
+        for label, n in zip(labels, x.shape, strict=True):
+            sizes[label] = max(n, sizes.get(label, 1)) if n else 0
+    trimmed = []
+    for x, labels in values:
+        kept = [i for i, l in enumerate(labels) if x.shape[i] == sizes[l]]
+        trimmed.append((reshape(x, [x.shape[i] for i in kept]), [labels[i] for i in kept]))
+    (first, names), *rest = trimmed
+    for position, (x, labels) in enumerate(rest):
+        later = {l for _, ls in rest[position + 1 :] for l in ls} | set(output)
+        out = [l for l in dict.fromkeys([*names, *labels]) if l in later]
+        if position == len(rest) - 1:
+            out = list(output)
+        _check_product(first, x)
+        first, names = contract(first, x, names, labels, out), out
+    lost = [i for i, l in enumerate(names) if l not in output]
+    first = sum_(first, lost)
+    names = [l for l in names if l in output]
+    return permute(first, [names.index(l) for l in output])
+
+
+EINSUM = Function("einsum", _einsum, gradient_name="ViewBackward0")
+
+
+@operation(method=False)
+def einsum(equation: Any, *operands: Any) -> Tensor:
+    """Products summed over the labels that the output lacks: einsum("bij,bjk->bik", x, y)."""
+    if not isinstance(equation, str):
+        equation, operands = _from_sublists((equation, *operands))
+    tensors = list(operands)
+    if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
+        tensors = list(tensors[0])
+    if not tensors:
+        raise RuntimeError("einsum(): must provide at least one operand")
+    ranks = [t.dim() for t in tensors]
+    inputs, output = _parse(equation, ranks)
+    _check_labels([t._type.shape for t in tensors], inputs)
+    return apply_one(EINSUM, tensors, (inputs, output))
+
+
+def _from_sublists(arguments: Sequence[Any]) -> tuple[str, list[Any]]:
+    """einsum(x, [0, 1], y, [1, 2], [0, 2]) as an equation."""
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+    def spell(labels: Sequence[Any]) -> str:
+        for label in labels:
+            if label is not Ellipsis and not 0 <= label < 52:
+                raise RuntimeError(
+                    "einsum(): expected subscripts in the range [0, 52) but got " f"{label}"
+                )
+        return "".join(["..." if l is Ellipsis else letters[l] for l in labels])
+
+    pairs = len(arguments) // 2
+    equation = ",".join([spell(arguments[2 * i + 1]) for i in range(pairs)])
+    if len(arguments) % 2:
+        equation += "->" + spell(arguments[-1])
+    return equation, [arguments[2 * i] for i in range(pairs)]
+
+
+def _parse(equation: str, ranks: Sequence[int]) -> tuple[tuple[Shape, ...], Shape]:
+    """Each operand's labels and the output's; negative labels stand for the ellipsis's axes."""
+    for i, letter in enumerate(equation):
+        if not (letter.isalpha() and letter.isascii()) and letter not in ",.-> ":
+            raise RuntimeError(
+                f"einsum(): invalid subscript given at index {i} in the equation string, "
+                "subscripts must be in [a-zA-Z]"
+            )
+    left, arrow, right = equation.replace(" ", "").partition("->")
+    terms = left.split(",")
+    if len(terms) > len(ranks):
+        raise RuntimeError("einsum(): fewer operands were provided than specified in the equation")
+    if len(terms) < len(ranks):
+        raise RuntimeError("einsum(): more operands were provided than specified in the equation")
+    hidden = [rank - len(t.replace("...", "")) for t, rank in zip(terms, ranks, strict=True)]
+    for i, (term, rank) in enumerate(zip(terms, ranks, strict=True)):
+        spoken = len(term.replace("...", ""))
+        if "..." not in term and spoken != rank:
+            raise RuntimeError(
+                f"einsum(): the number of subscripts in the equation ({spoken}) does not match "
+                f"the number of dimensions ({rank}) for operand {i} and no ellipsis was given"
+            )
+        if spoken > rank:
+            raise RuntimeError(
+                f"einsum(): the number of subscripts in the equation ({spoken}) is more than the "
+                f"number of dimensions ({rank}) for operand {i}"
+            )
+    most = max([h for h, t in zip(hidden, terms, strict=True) if "..." in t], default=0)
+
+    def labels(term: str, count: int) -> Shape:
+        before, dots, after = term.partition("...")
+        middle = [-1 - i for i in reversed(range(count))] if dots else []
+        return tuple([*[ord(c) for c in before], *middle, *[ord(c) for c in after]])
+
+    inputs = tuple([labels(t, h) for t, h in zip(terms, hidden, strict=True)])
+    spoken_letters = "".join(terms).replace(".", "")
+    if not arrow:
+        once = sorted([c for c in set(spoken_letters) if spoken_letters.count(c) == 1])
+        right = ("..." if most else "") + "".join(once)
+    for letter in right.replace("...", ""):
+        if right.count(letter) > 1:
+            raise RuntimeError(
+                f"einsum(): output subscript {letter} appears more than once in the output"
+            )
+        if letter not in spoken_letters:
+            raise RuntimeError(
+                f"einsum(): output subscript {letter} does not appear in the equation for any "
+                "input operand"
+            )
+    return inputs, labels(right, most)
+
+
+def _check_labels(shapes: Sequence[Shape], inputs: Sequence[Shape]) -> None:
+    seen: dict[int, int] = {}
+    for number_, (shape, labels) in enumerate(zip(shapes, inputs, strict=True)):
+        own: dict[int, int] = {}
+        for n, label in zip(shape, labels, strict=True):
+            name = chr(label) if label >= 0 else "..."
+            if own.setdefault(label, n) != n:
+                raise RuntimeError(
+                    f"einsum(): subscript {name} is repeated for operand {number_} but the sizes "
+                    f"don't match, {n} != {own[label]}"
+                )
+            before = seen.get(label, 1)
+            if before != n and 1 not in (before, n):
+                raise RuntimeError(
+                    f"einsum(): subscript {name} has size {n} for operand {number_} which does "
+                    f"not broadcast with previously seen size {before}"
+                )
+            seen[label] = n if before == 1 else before
+
+
+# ---- kron, trace, cross -----------------------------------------------------------------------
+
+
+def _kron(a: Node, b: Node) -> Node:
+    rank = max(len(a.shape), len(b.shape))
+    a = reshape(a, (1,) * (rank - len(a.shape)) + a.shape)
+    b = reshape(b, (1,) * (rank - len(b.shape)) + b.shape)
+    dtype = promote(reshape_to_scalar(a), reshape_to_scalar(b))[0].dtype
+    a, b = ew.cast(a, dtype), ew.cast(b, dtype)
+    rows, columns = [("a", i) for i in range(rank)], [("b", i) for i in range(rank)]
+    woven = [label for pair in zip(rows, columns, strict=True) for label in pair]
+    spread = contract(a, b, rows, columns, woven)
+    return reshape(spread, [n * m for n, m in zip(a.shape, b.shape, strict=True)])
+
+
+def _trace(x: Node) -> Node:
+    if len(x.shape) != 2:
+        raise RuntimeError(
+            f"trace: expected a matrix, but got tensor with dim {len(x.shape)}"
+        )
+    n = min(x.shape)
+    square = slice_(x, (0, 0), (n, n), (1, 1))
+    diagonal, _ = _diagonals(square, (0, 0))
+    exact = diagonal if x.dtype.is_floating_point else ew.cast(diagonal, dt.int64)
+    return sum_(exact, (0,))
+
+
+def _cross(a: Node, b: Node, axis: int) -> Node:
+    a, b = promote(a, b)
+    left = ew.mul(_turned(a, axis, 1), _turned(b, axis, 2))
+    return ew.sub(left, ew.mul(_turned(a, axis, 2), _turned(b, axis, 1)))
+
+
+def _turned(x: Node, axis: int, by: int) -> Node:
+    """The elements along an axis moved ``by`` places towards its start, around the end."""
+    n = len(x.shape)
+
+    def part(start: int, size: int, target: int) -> Node:
+        starts = [start if i == axis else 0 for i in range(n)]
+        sizes = [size if i == axis else m for i, m in enumerate(x.shape)]
+        places = [target if i == axis else 0 for i in range(n)]
+        return pad_to(slice_(x, starts, sizes, [1] * n), x.shape, places, [1] * n)
+
+    return ew.add(part(by, 3 - by, 0), part(0, by, 3 - by))
+
+
+KRON = Function("kron", _kron)
+TRACE = Function("trace", _trace)
+CROSS = Function("cross", _cross, gradient_name="LinalgCrossBackward0")
+
+
+@operation(out=True)
+def kron(input: Tensor, other: Tensor) -> Tensor:
+    """The Kronecker product."""
+    return apply_one(KRON, (input, other))
+
+
+@operation()
+def trace(input: Tensor) -> Tensor:
+    """The sum of a matrix's diagonal."""
+    return apply_one(TRACE, (input,))
+
+
+def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
+    """torch.linalg.cross: the vector product along a dimension of extent 3."""
+    n, m = input._type.shape[dim], other._type.shape[dim]
+    if n != 3 or m != 3:
+        raise RuntimeError(
+            f"linalg.cross: inputs dimension {dim} must have length 3. Got {n} and {m}"
+        )
+    return apply_one(CROSS, (input, other), (wrap_dim(dim, input.dim()),))
+
+
+@operation(out=True)
+def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
+    """The vector product along ``dim``, by default the first dimension of extent 3."""
+    if dim is None:
+        shape = input._type.shape
+        if 3 not in shape:
+            raise RuntimeError("no dimension of size 3 in input")
+        dim = shape.index(3)
+    return linalg_cross(input, other, dim=dim)

@@ -1,0 +1,773 @@
+"""Views, which share the storage of their tensor and cost only arithmetic on its geometry."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from codegen.dtype import DType
+from codegen.ir.node import TensorType
+from codegen.ops.strided import contiguous_strides
+from lazytorch import core
+from lazytorch.autograd.grad_mode import is_grad_enabled
+from lazytorch.functions.arguments import integers, wrap_dims
+from lazytorch.functions.promotion import broadcast_shapes
+from lazytorch.functions.registration import PUBLIC, operation
+from lazytorch.storage import share_array
+from lazytorch.tensor import Geometry, Tensor, apply, wrap_dim
+
+Shape = Sequence[int]
+
+# ---- view and reshape -----------------------------------------------------------------------
+
+
+def inferred_shape(sizes: Shape, count: int) -> tuple[int, ...]:
+    """The shape with its -1 replaced by what ``count`` elements leave."""
+    known, unknown = 1, None
+    for i, n in enumerate(sizes):
+        if n == -1:
+            if unknown is not None:
+                raise RuntimeError("only one dimension can be inferred")
+            unknown = i
+        elif n < 0:
+            raise RuntimeError(f"invalid shape dimension {n} at index {i} of shape {list(sizes)}")
+        else:
+            known *= n
+    if unknown is None:
+        if known != count:
+            raise RuntimeError(f"shape '{list(sizes)}' is invalid for input of size {count}")
+        return tuple(sizes)
+    if known == 0 and count == 0:
+        raise RuntimeError(
+            f"cannot reshape tensor of 0 elements into shape {list(sizes)} because the unspecified "
+            "dimension size -1 can be any value and is ambiguous"
+        )
+    if known == 0 or count % known:
+        raise RuntimeError(f"shape '{list(sizes)}' is invalid for input of size {count}")
+    return (*sizes[:unknown], count // known, *sizes[unknown + 1 :])
+
+
+def view_strides(shape: Shape, strides: Shape, wanted: Shape) -> tuple[int, ...] | None:
+    """The strides that show the same elements in the wanted shape, or None if there are none.
+
+    Walks chunks of dimensions that lie contiguously in one another, innermost first.
+    """
+    count = math.prod(shape)
+    if count == 0:
+        return tuple(strides) if tuple(shape) == tuple(wanted) else contiguous_strides(wanted)
+    if not shape:
+        return (1,) * len(wanted)
+    result = [0] * len(wanted)
+    axis = len(wanted) - 1
+    base, chunk, seen = strides[-1], 1, 1
+    for i in range(len(shape) - 1, -1, -1):
+        chunk *= shape[i]
+        if i == 0 or (shape[i - 1] != 1 and strides[i - 1] != chunk * base):
+            while axis >= 0 and (seen < chunk or wanted[axis] == 1):
+                result[axis] = seen * base
+                seen *= wanted[axis]
+                axis -= 1
+            if seen != chunk:
+                return None
+            if i:
+                base, chunk, seen = strides[i - 1], 1, 1
+    return tuple(result) if axis == -1 else None
+
+
+def _viewed(x: Tensor, shape: tuple[int, ...], name: str) -> Tensor | None:
+    if x._geometry is None:
+        return x._view(shape, contiguous_strides(shape), 0, name)
+    strides = view_strides(x._type.shape, x._geometry.strides, shape)
+    return None if strides is None else x._view(shape, strides, x._geometry.offset, name)
+
+
+@operation(function=False)
+def view(self: Tensor, *shape: Any, **options: Any) -> Tensor:
+    """The same memory in another shape, or seen as another element type."""
+    if "dtype" in options:
+        shape = (options["dtype"],)
+    elif "size" in options:
+        shape = (options["size"],)
+    if len(shape) == 1 and isinstance(shape[0], DType):
+        return _as_type(self, shape[0])
+    if not shape:
+        raise TypeError("view() received an invalid combination of arguments - got ()")
+    wanted = inferred_shape(integers(shape, "view"), self._type.size)
+    found = _viewed(self, wanted, "View")
+    if found is None:
+        raise RuntimeError(
+            "view size is not compatible with input tensor's size and stride (at least one "
+            "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
+        )
+    return found
+
+
+def _as_type(x: Tensor, dtype: DType) -> Tensor:
+    """The bits of a tensor as another element type, in memory that both share from now on."""
+    if dtype is x.dtype:
+        return alias(x)
+    old, new = x.dtype.itemsize, dtype.itemsize
+    x = x.detach()
+    x.realize()
+    array = x._storage.exported_array().reshape(-1).view(dtype.numpy)
+    storage = share_array(array, TensorType(array.shape, dtype), x._storage.device)
+    made = object.__new__(Tensor)
+    made._storage, made._type = storage, storage.expression.type
+    shape, strides, offset = list(x._type.shape), list(x._strides()), x.storage_offset()
+    if old != new:
+        if not shape:
+            raise RuntimeError(
+                f"self.dim() cannot be 0 to view {_title(x.dtype)} as {_title(dtype)} (different "
+                "element sizes)"
+            )
+        if strides[-1] != 1 and shape[-1] != 1:
+            raise RuntimeError(
+                f"self.stride(-1) must be 1 to view {_title(x.dtype)} as {_title(dtype)} "
+                f"(different element sizes), but got {strides[-1]}"
+            )
+        ratio = max(old, new) // min(old, new)
+        if new > old:
+            if shape[-1] % ratio:
+                raise RuntimeError(
+                    f"self.size(-1) must be divisible by {ratio} to view {_title(x.dtype)} as "
+                    f"{_title(dtype)} (different element sizes), but got {shape[-1]}"
+                )
+            if offset % ratio or any(s % ratio for s in strides[:-1]):
+                raise RuntimeError(
+                    f"self.storage_offset() and strides must be divisible by {ratio} to view "
+                    f"{_title(x.dtype)} as {_title(dtype)}"
+                )
+            shape[-1] //= ratio
+            strides = [*[s // ratio for s in strides[:-1]], 1]
+            offset //= ratio
+        else:
+            shape[-1] *= ratio
+            strides = [*[s * ratio for s in strides[:-1]], 1]
+            offset *= ratio
+    return made._view(shape, strides, offset)
+
+
+_TITLES = {
+    "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16",
+    "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
+    "bool_": "Bool",
+}  # fmt: skip
+
+
+def _title(dtype: DType) -> str:
+    return _TITLES[dtype.name]
+
+
+def alias(x: Tensor, name: str = "Alias") -> Tensor:
+    """A view of everything."""
+    return x._view(x._type.shape, x._strides(), x.storage_offset(), name)
+
+
+@operation(function=False)
+def view_as(self: Tensor, other: Tensor) -> Tensor:
+    return view(self, other._type.shape)  # type: ignore[no-any-return]
+
+
+RESHAPE_NAME = "UnsafeView"
+
+
+@operation()
+def reshape(input: Tensor, *shape: Any) -> Tensor:
+    """The same elements in another shape: a view where the strides allow it, else a copy."""
+    if not shape:
+        raise TypeError("reshape() missing 1 required positional arguments: \"shape\"")
+    wanted = inferred_shape(integers(shape, "reshape", "shape"), input._type.size)
+    found = _viewed(input, wanted, "View")
+    if found is not None:
+        return found
+    copy = apply(core.IDENTITY, (input,))
+    return copy._view(wanted, contiguous_strides(wanted), 0, RESHAPE_NAME)  # type: ignore[no-any-return]
+
+
+@operation(function=False)
+def reshape_as(self: Tensor, other: Tensor) -> Tensor:
+    return reshape(self, other._type.shape)  # type: ignore[no-any-return]
+
+
+@operation()
+def ravel(input: Tensor) -> Tensor:
+    """All elements in one dimension."""
+    if input.ndim == 1:
+        return input if input.is_contiguous() else input.contiguous()  # type: ignore[attr-defined,no-any-return]
+    return reshape(input, -1)  # type: ignore[no-any-return]
+
+
+@operation()
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """The dimensions from start_dim to end_dim as one."""
+    rank, shape = input.ndim, input._type.shape
+    start, end = wrap_dim(start_dim, rank), wrap_dim(end_dim, rank)
+    if start > end:
+        raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    if not rank:
+        return reshape(input, 1)  # type: ignore[no-any-return]
+    if start == end:
+        return input
+    merged = math.prod(shape[start : end + 1])
+    return reshape(input, (*shape[:start], merged, *shape[end + 1 :]))  # type: ignore[no-any-return]
+
+
+@operation()
+def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
+    """One dimension as several; one of ``sizes`` may be -1."""
+    axis, shape = wrap_dim(dim, input.ndim), input._type.shape
+    sizes = integers((sizes,), "unflatten", "sizes")
+    if not sizes:
+        raise RuntimeError("unflatten: sizes must be non-empty")
+    try:
+        inner = inferred_shape(sizes, shape[axis])
+    except RuntimeError:
+        if sizes.count(-1) > 1:
+            raise
+        raise RuntimeError(
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {axis} "
+            f"({shape[axis]}) in the input tensor"
+        ) from None
+    return view(input, (*shape[:axis], *inner, *shape[axis + 1 :]))  # type: ignore[no-any-return]
+
+
+# ---- order of dimensions ----------------------------------------------------------------------
+
+
+def _permuted(x: Tensor, order: Shape, name: str) -> Tensor:
+    shape, strides = x._type.shape, x._strides()
+    return x._view(
+        tuple([shape[i] for i in order]),
+        tuple([strides[i] for i in order]),
+        x.storage_offset(),
+        name,
+    )
+
+
+@operation()
+def permute(input: Tensor, *dims: Any) -> Tensor:
+    """The dimensions in the given order, as a view."""
+    order = integers(dims, "permute", "dims")
+    if len(order) != input.ndim:
+        raise RuntimeError(
+            "permute(sparse_coo): number of dimensions in the tensor input does not match the "
+            f"length of the desired ordering of dimensions i.e. input.dim() = {input.ndim} is not "
+            f"equal to len(dims) = {len(order)}"
+        )
+    return _permuted(
+        input, wrap_dims(order, input.ndim, "permute(): duplicate dims are not allowed."),
+        "Permute",
+    )  # fmt: skip
+
+
+@operation(names=("swapaxes", "swapdims"))
+def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Two dimensions exchanged, as a view.
+
+    >>> torch.zeros(2, 3).transpose(0, 1).shape
+    torch.Size([3, 2])
+    """
+    rank = len(input._type.shape)
+    first, second = wrap_dim(dim0, rank), wrap_dim(dim1, rank)
+    order = list(range(rank))
+    if rank:
+        order[first], order[second] = second, first
+    return _permuted(input, order, "Transpose")
+
+
+@operation()
+def t(input: Tensor) -> Tensor:
+    """A matrix transposed, as a view; fewer dimensions stay."""
+    rank = len(input._type.shape)
+    if rank > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {rank}D")
+    return _permuted(input, (1, 0) if rank == 2 else range(rank), "T")
+
+
+@operation()
+def adjoint(input: Tensor) -> Tensor:
+    """The last two dimensions exchanged."""
+    return transpose(input, -2, -1)  # type: ignore[no-any-return]
+
+
+@operation(names=("moveaxis",))
+def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+    """Some dimensions moved to other positions, as a view."""
+    rank = input.ndim
+    first = (source,) if isinstance(source, int) else tuple(source)
+    second = (destination,) if isinstance(destination, int) else tuple(destination)
+    if len(first) != len(second):
+        raise RuntimeError(
+            f"movedim: Invalid source or destination dims: source ({list(first)} dims) should "
+            f"contain the same number of dims as destination ({list(second)} dims)"
+        )
+    first = tuple([wrap_dim(d, rank) for d in first])
+    second = tuple([wrap_dim(d, rank) for d in second])
+    for dims, name in ((first, "source"), (second, "destination")):
+        if len(set(dims)) != len(dims):
+            raise RuntimeError(f"movedim: repeated dim in `{name}` ({list(dims)})")
+    order = [-1] * rank
+    for s, d in zip(first, second, strict=True):
+        order[d] = s
+    rest = iter([i for i in range(rank) if i not in first])
+    return _permuted(input, [next(rest) if i < 0 else i for i in order], "Permute")
+
+
+def _transposed(self: Tensor) -> Tensor:
+    return _permuted(self, range(self.ndim - 1, -1, -1), "Permute")
+
+
+def _matrix_transposed(self: Tensor) -> Tensor:
+    if self.ndim < 2:
+        raise RuntimeError(
+            "tensor.mT is only supported on matrices or batches of matrices. Got "
+            f"{self.ndim}-D tensor."
+        )
+    return transpose(self, -2, -1)  # type: ignore[no-any-return]
+
+
+def _conjugate_transposed(self: Tensor) -> Tensor:
+    if self.ndim not in (0, 2):
+        raise RuntimeError(
+            "tensor.H is only supported on matrices (2-D tensors). Got "
+            f"{self.ndim}-D tensor."
+        )
+    return _transposed(self)
+
+
+for _name, _getter in (
+    ("T", _transposed), ("mT", _matrix_transposed), ("H", _conjugate_transposed),
+    ("mH", _matrix_transposed),
+):  # fmt: skip
+    setattr(Tensor, _name, property(_getter))
+
+
+# ---- repetition -------------------------------------------------------------------------------
+
+
+def expanded_geometry(
+    shape: Shape, strides: Shape, wanted: Shape
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shape and strides of an expanded view; RuntimeError where the sizes do not fit."""
+    missing = len(wanted) - len(shape)
+    if missing < 0:
+        raise RuntimeError(
+            f"expand(torch.FloatTensor{{{list(shape)}}}, size={list(wanted)}): the number of sizes "
+            f"provided ({len(wanted)}) must be greater or equal to the number of dimensions in the "
+            f"tensor ({len(shape)})"
+        )
+    new_shape, new_strides = [], []
+    for i, size in enumerate(wanted):
+        old = shape[i - missing] if i >= missing else 1
+        stride = strides[i - missing] if i >= missing else 0
+        if size == -1:
+            if i < missing:
+                raise RuntimeError(
+                    f"The expanded size of the tensor ({size}) isn't allowed in a leading, "
+                    f"non-existing dimension {i}"
+                )
+            size = old
+        elif size < 0:
+            raise RuntimeError(f"invalid shape dimension {size}")
+        elif size != old:
+            if old != 1:
+                raise RuntimeError(
+                    f"The expanded size of the tensor ({size}) must match the existing size "
+                    f"({old}) at non-singleton dimension {i}.  Target sizes: {list(wanted)}.  "
+                    f"Tensor sizes: {list(shape)}"
+                )
+            stride = 0
+        new_shape.append(size)
+        new_strides.append(stride)
+    return tuple(new_shape), tuple(new_strides)
+
+
+@operation(function=False)
+def expand(self: Tensor, *sizes: Any, implicit: bool = False, size: Any = None) -> Tensor:
+    """Dimensions of extent 1 repeated, as a view; -1 leaves a dimension as it is."""
+    wanted = integers((size,) if size is not None else sizes, "expand")
+    shape, strides = self._type.shape, self._strides()
+    if len(wanted) < len(shape):
+        kind = _title(self.dtype)
+        raise RuntimeError(
+            f"expand(torch.{kind}Tensor{{{list(shape)}}}, size={list(wanted)}): the number of "
+            f"sizes provided ({len(wanted)}) must be greater or equal to the number of dimensions "
+            f"in the tensor ({len(shape)})"
+        )
+    new_shape, new_strides = expanded_geometry(shape, strides, wanted)
+    # A missing leading dimension of extent 1 gets the stride that keeps it contiguous.
+    fixed = list(new_strides)
+    missing = len(wanted) - len(shape)
+    for i in range(missing - 1, -1, -1):
+        if new_shape[i] == 1 and i + 1 < len(fixed):
+            fixed[i] = new_shape[i + 1] * fixed[i + 1]
+        elif new_shape[i] == 1:
+            fixed[i] = 1
+    return self._view(new_shape, fixed, self.storage_offset(), "Expand")
+
+
+@operation(function=False)
+def expand_as(self: Tensor, other: Tensor) -> Tensor:
+    return expand(self, other._type.shape)  # type: ignore[no-any-return]
+
+
+@operation()
+def broadcast_to(input: Tensor, size: Any) -> Tensor:
+    return expand(input, size)  # type: ignore[no-any-return]
+
+
+@operation(method=False)
+def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
+    """The tensors expanded to their common shape."""
+    parts = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors
+    shape = broadcast_shapes(*[p._type.shape for p in parts])
+    return tuple([expand(p, shape) for p in parts])
+
+
+# ---- dimensions of extent 1 ------------------------------------------------------------------
+
+
+def _squeezed(x: Tensor, dims: Shape) -> Tensor:
+    shape, strides = x._type.shape, x._strides()
+    kept = [i for i, n in enumerate(shape) if n != 1 or i not in dims]
+    return x._view(
+        tuple([shape[i] for i in kept]),
+        tuple([strides[i] for i in kept]),
+        x.storage_offset(),
+        "Squeeze",
+    )
+
+
+@operation()
+def squeeze(input: Tensor, dim: Any = None) -> Tensor:
+    """Without its dimensions of extent 1, or those of them named, as a view."""
+    rank = input.ndim
+    if dim is None:
+        return _squeezed(input, range(rank))
+    if isinstance(dim, int):
+        return _squeezed(input, (wrap_dim(dim, rank),))
+    return _squeezed(input, wrap_dims(dim, rank))
+
+
+@operation()
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
+    """With a new dimension of extent 1 at ``dim``, as a view."""
+    shape, strides = input._type.shape, input._strides()
+    axis = wrap_dim(dim, len(shape) + 1)
+    stride = shape[axis] * strides[axis] if axis < len(shape) else 1
+    return input._view(
+        (*shape[:axis], 1, *shape[axis:]),
+        (*strides[:axis], stride, *strides[axis:]),
+        input.storage_offset(),
+        "Unsqueeze",
+    )
+
+
+# ---- parts --------------------------------------------------------------------------------------
+
+
+def cut(x: Tensor, axis: int, start: int, length: int, step: int = 1, name: str = "Slice") -> Tensor:
+    """``length`` places of one dimension from ``start`` on, in range."""
+    shape, strides = x._type.shape, x._strides()
+    return x._view(
+        (*shape[:axis], length, *shape[axis + 1 :]),
+        (*strides[:axis], strides[axis] * step, *strides[axis + 1 :]),
+        x.storage_offset() + start * strides[axis],
+        name,
+    )
+
+
+@operation()
+def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
+    """``length`` places of one dimension from ``start`` on, as a view."""
+    if not input.ndim:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    axis, start = wrap_dim(dim, input.ndim), int(start)
+    size = input._type.shape[axis]
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
+    if not -size <= start <= size:
+        raise IndexError(
+            f"start out of range (expected to be in range of [{-size}, {size}], but got {start})"
+        )
+    start = start + size if start < 0 else start
+    if start + length > size:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({size}).")
+    return cut(input, axis, start, length)
+
+
+@operation()
+def select(input: Tensor, dim: int, index: Any) -> Tensor:
+    """One place of a dimension, which the view lacks."""
+    if not input.ndim:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    shape, strides = input._type.shape, input._strides()
+    axis, place = wrap_dim(dim, len(shape)), int(index)
+    size = shape[axis]
+    if not -size <= place < size:
+        raise IndexError(
+            f"select(): index {place} out of range for tensor of size {list(shape)} at dimension "
+            f"{axis}"
+        )
+    place = place + size if place < 0 else place
+    return input._view(
+        (*shape[:axis], *shape[axis + 1 :]),
+        (*strides[:axis], *strides[axis + 1 :]),
+        input.storage_offset() + place * strides[axis],
+        "Select",
+    )
+
+
+@operation(function=False)
+def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
+    """Every window of ``size`` places along a dimension, as a view with one more dimension."""
+    axis = wrap_dim(dimension, self.ndim)
+    shape, strides = self._type.shape or (1,), self._strides() or (1,)
+    extent = shape[axis]
+    if size < 0:
+        raise RuntimeError(f"size is {size} but must be >= 0")
+    if size > extent:
+        raise RuntimeError(
+            f"maximum size for tensor at dimension {axis} is {extent} but size is {size}"
+        )
+    if step <= 0:
+        raise RuntimeError(f"step is {step} but must be > 0")
+    windows = (extent - size) // step + 1
+    if not self.ndim:
+        return self._view((size,), (1,), self.storage_offset(), "Unfold")
+    return self._view(
+        (*shape[:axis], windows, *shape[axis + 1 :], size),
+        (*strides[:axis], strides[axis] * step, *strides[axis + 1 :], strides[axis]),
+        self.storage_offset(),
+        "Unfold",
+    )
+
+
+@operation()
+def as_strided(
+    input: Tensor, size: Any, stride: Any, storage_offset: int | None = None
+) -> Tensor:
+    """A view of the storage with the given geometry, in elements."""
+    shape, strides = integers((size,), "as_strided"), integers((stride,), "as_strided")
+    offset = input.storage_offset() if storage_offset is None else storage_offset
+    if len(shape) != len(strides):
+        raise RuntimeError("mismatch in length of strides and shape")
+    if any(s < 0 for s in strides):
+        raise RuntimeError(
+            "as_strided: Negative strides are not supported at the moment, got strides: "
+            f"{list(strides)}"
+        )
+    if offset < 0:
+        raise RuntimeError(f"Tensor: invalid storage offset {offset}")
+    if 0 not in shape:
+        reach = offset + 1 + sum([(n - 1) * s for n, s in zip(shape, strides, strict=True)])
+        item, total = input.dtype.itemsize, input._storage.expression.type.nbytes
+        if reach * item > total:
+            raise RuntimeError(
+                f"setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset "
+                f"{offset}, and itemsize {item} requiring a storage size of {reach * item} are out "
+                f"of bounds for storage of size {total}"
+            )
+    return input._view(shape, strides, offset, "AsStrided")
+
+
+@operation()
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """Every place of a dimension, each as a view without it."""
+    if not input.ndim:
+        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+    axis = wrap_dim(dim, input.ndim)
+    return tuple([_named(select(input, axis, i), "Unbind") for i in range(input._type.shape[axis])])
+
+
+def _named(x: Tensor, name: str) -> Tensor:
+    x._view_name = name
+    return x
+
+
+@operation()
+def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Consecutive pieces of the given sizes, as views."""
+    axis, size = wrap_dim(dim, input.ndim), input._type.shape
+    sizes = integers((split_sizes,), "split_with_sizes", "split_sizes")
+    if any(n < 0 for n in sizes):
+        raise RuntimeError(
+            "split_with_sizes expects split_sizes have only non-negative entries, but got "
+            f"split_sizes={list(sizes)}"
+        )
+    if sum(sizes) != size[axis]:
+        raise RuntimeError(
+            f"split_with_sizes expects split_sizes to sum exactly to {size[axis]} (input tensor's "
+            f"size at dimension {dim}), but got split_sizes={list(sizes)}"
+        )
+    parts, start = [], 0
+    for length in sizes:
+        parts.append(cut(input, axis, start, length, name="SplitWithSizes"))
+        start += length
+    return tuple(parts)
+
+
+@operation(names=("unsafe_split",))
+def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Consecutive pieces of one size (the last may be smaller), or of several, as views."""
+    if not isinstance(split_size_or_sections, int):
+        return split_with_sizes(tensor, split_size_or_sections, dim)  # type: ignore[no-any-return]
+    size = split_size_or_sections
+    if not tensor.ndim:
+        raise RuntimeError("split expects at least a 1-dimensional tensor")
+    axis = wrap_dim(dim, tensor.ndim)
+    extent = tensor._type.shape[axis]
+    if size < 0:
+        raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
+    if size == 0:
+        if extent:
+            raise RuntimeError(
+                f"split_size can only be 0 if dimension size is 0, but got dimension size of "
+                f"{extent}"
+            )
+        return (cut(tensor, axis, 0, 0, name="Split"),)
+    starts = range(0, extent, size) if extent else range(1)
+    return tuple([cut(tensor, axis, s, min(size, extent - s), name="Split") for s in starts])
+
+
+@operation(names=("unsafe_chunk",))
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """At most ``chunks`` pieces of equal size (the last may be smaller), as views."""
+    if not input.ndim:
+        raise RuntimeError("chunk expects at least a 1-dimensional tensor")
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    axis = wrap_dim(dim, input.ndim)
+    extent = input._type.shape[axis]
+    size = -(-extent // chunks)
+    if size == 0:
+        return tuple([cut(input, axis, 0, 0, name="Split") for _ in range(chunks)])
+    return split(input, size, axis)  # type: ignore[no-any-return]
+
+
+@operation()
+def tensor_split(
+    input: Tensor, indices_or_sections: Any, dim: int = 0
+) -> tuple[Tensor, ...]:
+    """Pieces of nearly equal size, or cut before each index, as views."""
+    if not input.ndim:
+        raise RuntimeError(
+            "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
+        )
+    axis = wrap_dim(dim, input.ndim)
+    extent = input._type.shape[axis]
+    if isinstance(indices_or_sections, Tensor):
+        indices_or_sections = indices_or_sections.tolist()
+    if isinstance(indices_or_sections, int):
+        count = indices_or_sections
+        if count <= 0:
+            raise RuntimeError(f"number of sections must be larger than 0, got {count}")
+        each, more = divmod(extent, count)
+        ends = [(i + 1) * each + min(i + 1, more) for i in range(count)]
+        starts = [0, *ends[:-1]]
+    else:
+        cuts = list(indices_or_sections)
+        starts, ends = [0, *cuts], [*cuts, extent]
+    parts = []
+    for start, end in zip(starts, ends, strict=True):
+        low, high, _ = slice(start, end).indices(extent)
+        parts.append(cut(input, axis, low, max(high - low, 0)))
+    return tuple(parts)
+
+
+def _split_at(name: str, axis_of: Any, least: int) -> Any:
+    def split_along(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+        if input.ndim < least:
+            raise RuntimeError(
+                f"torch.{name} requires a tensor with at least {least} dimension"
+                f"{'s' if least > 1 else ''}, but got a tensor with {input.ndim} dimensions!"
+            )
+        axis = axis_of(input.ndim)
+        if isinstance(indices_or_sections, int):
+            extent = input._type.shape[axis]
+            if indices_or_sections <= 0 or extent % indices_or_sections:
+                raise RuntimeError(
+                    f"torch.{name} attempted to split along dimension {axis}, but the size of the "
+                    f"dimension {extent} is not divisible by the split_size "
+                    f"{indices_or_sections}!"
+                )
+        return tensor_split(input, indices_or_sections, axis)  # type: ignore[no-any-return]
+
+    split_along.__name__ = split_along.__qualname__ = name
+    split_along.__doc__ = f"``tensor_split`` along the dimension that ``{name}`` names."
+    return operation()(split_along)
+
+
+hsplit = _split_at("hsplit", lambda rank: 0 if rank == 1 else 1, 1)
+vsplit = _split_at("vsplit", lambda rank: 0, 2)
+dsplit = _split_at("dsplit", lambda rank: 2, 3)
+
+
+# ---- at least so many dimensions ---------------------------------------------------------------
+
+
+def _at_least(name: str, rank: int, raise_rank: Any) -> Any:
+    def at_least(*tensors: Any) -> Any:
+        if len(tensors) == 1:
+            if isinstance(tensors[0], Tensor):
+                return raise_rank(tensors[0])
+            tensors = tuple(tensors[0])
+        return tuple([raise_rank(x) for x in tensors])
+
+    at_least.__name__ = at_least.__qualname__ = name
+    at_least.__doc__ = f"A tensor, or several, with at least {rank} dimensions."
+    return operation(method=False)(at_least)
+
+
+def _to_2d(x: Tensor) -> Tensor:
+    if x.ndim >= 2:
+        return x
+    return reshape(x, 1, 1) if not x.ndim else unsqueeze(x, 0)  # type: ignore[no-any-return]
+
+
+def _to_3d(x: Tensor) -> Tensor:
+    if x.ndim >= 3:
+        return x
+    if x.ndim == 2:
+        return unsqueeze(x, -1)  # type: ignore[no-any-return]
+    return reshape(x, 1, 1, 1) if not x.ndim else unsqueeze(unsqueeze(x, 0), -1)  # type: ignore[no-any-return]
+
+
+atleast_1d = _at_least("atleast_1d", 1, lambda x: x if x.ndim else reshape(x, 1))
+atleast_2d = _at_least("atleast_2d", 2, _to_2d)
+atleast_3d = _at_least("atleast_3d", 3, _to_3d)
+
+
+# ---- in place: the tensor itself takes the view's geometry -----------------------------------------
+
+
+def become(x: Tensor, view: Tensor) -> Tensor:
+    """Give a tensor the geometry of a view of it."""
+    if is_grad_enabled() and x.requires_grad and x.is_leaf:
+        raise RuntimeError(
+            "a leaf Variable that requires grad is being used in an in-place operation."
+        )
+    geometry = view._geometry
+    assert isinstance(geometry, Geometry)
+    x._geometry, x._type, x._view_cache = geometry, view._type, None
+    x._view_name = view._view_name
+    return x
+
+
+def _in_place_view(name: str, definition: Any) -> None:
+    def written(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return become(self, definition(self, *args, **kwargs))
+
+    written.__name__ = written.__qualname__ = name
+    written.__doc__ = f"In-place form of ``{name[:-1]}``: the tensor takes the view's geometry."
+    setattr(Tensor, name, written)
+    if name in ("squeeze_", "as_strided_", "t_"):
+        PUBLIC.setdefault(name, written)
+
+
+for _name, _definition in (
+    ("squeeze_", squeeze), ("unsqueeze_", unsqueeze), ("transpose_", transpose), ("t_", t),
+    ("swapaxes_", transpose), ("swapdims_", transpose), ("as_strided_", as_strided),
+):  # fmt: skip
+    _in_place_view(_name, _definition)

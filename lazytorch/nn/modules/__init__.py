@@ -1,0 +1,56 @@
+"""The layers, a family a file."""
+
+# ruff: noqa: F403  every file lists its public names in __all__
+from lazytorch.nn.modules import (
+    activation,
+    batchnorm,
+    container,
+    conv,
+    distance,
+    dropout,
+    flatten,
+    instancenorm,
+    linear,
+    loss,
+    normalization,
+    padding,
+    pixelshuffle,
+    pooling,
+    sparse,
+    upsampling,
+)
+from lazytorch.nn.modules.activation import *
+from lazytorch.nn.modules.batchnorm import *
+from lazytorch.nn.modules.container import *
+from lazytorch.nn.modules.conv import *
+from lazytorch.nn.modules.distance import *
+from lazytorch.nn.modules.dropout import *
+from lazytorch.nn.modules.flatten import *
+from lazytorch.nn.modules.instancenorm import *
+from lazytorch.nn.modules.linear import *
+from lazytorch.nn.modules.loss import *
+from lazytorch.nn.modules.module import Module
+from lazytorch.nn.modules.normalization import *
+from lazytorch.nn.modules.padding import *
+from lazytorch.nn.modules.pixelshuffle import *
+from lazytorch.nn.modules.pooling import *
+from lazytorch.nn.modules.sparse import *
+from lazytorch.nn.modules.upsampling import *
+
+__all__ = ["Module"]
+__all__ += activation.__all__
+__all__ += batchnorm.__all__
+__all__ += container.__all__
+__all__ += conv.__all__
+__all__ += distance.__all__
+__all__ += dropout.__all__
+__all__ += flatten.__all__
+__all__ += instancenorm.__all__
+__all__ += linear.__all__
+__all__ += loss.__all__
+__all__ += normalization.__all__
+__all__ += padding.__all__
+__all__ += pixelshuffle.__all__
+__all__ += pooling.__all__
+__all__ += sparse.__all__
+__all__ += upsampling.__all__

@@ -1,0 +1,161 @@
+"""Optimizers whose step is one recorded call for all parameters of a group.
+
+Numbers that change between steps (a learning rate, a step count) enter the call as arguments,
+so that no step but the first compiles anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from codegen import dtype as dt
+from codegen.dtype import DType
+from codegen.ir.node import Node, TensorType
+from codegen.ops import elementwise as ew
+from lazytorch.core import broadcast_to
+from lazytorch.expression import Attributes, Function
+from lazytorch.optim.optimizer import Closure, Optimizer, Recording, run_closure
+from lazytorch.storage import from_array
+from lazytorch.tensor import Tensor, apply_expressions, wrap
+
+
+class RecordedOptimizer(Optimizer):
+    """Base of optimizers that update each element by a formula of its own gradient and state.
+
+    update  the Function: inputs are the parameters, their gradients, each state of all of them
+            in turn, and numbers; outputs are the new parameters and the new states.
+    """
+
+    update: Function
+
+    def state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
+        """The state tensors of each parameter under the group's options."""
+        raise NotImplementedError
+
+    def attributes(self, group: dict[str, Any]) -> Attributes:
+        """Options that decide the formula's form."""
+        raise NotImplementedError
+
+    def numbers(self, group: dict[str, Any], step: float) -> list[float]:
+        """The formula's numbers in this step, the first of which is number 1."""
+        raise NotImplementedError
+
+    def step(self, closure: Closure | None = None) -> Any:
+        """Update the parameters once; the closure's result, if there is a closure."""
+        with Recording(self.defaults["differentiable"]):
+            loss = run_closure(closure)
+            for group in self.param_groups:
+                self._step_group(group)
+        return loss
+
+    def _step_group(self, group: dict[str, Any]) -> None:
+        names = self.state_names(group)
+        # Parameters that first met a gradient at different steps count them apart.
+        batches: dict[tuple[float, str], tuple[list[Tensor], list[Tensor], list[Any]]] = {}
+        for p in group["params"]:
+            gradient = p._grad
+            if gradient is None:
+                continue
+            state = self.state[p] if names else None
+            step = self.advance(p, state, names) if state is not None else 1.0
+            key = (step, p._storage.expression.device)
+            batch = batches.get(key)
+            if batch is None:
+                batch = batches[key] = ([], [], [])
+            batch[0].append(p)
+            batch[1].append(gradient)
+            batch[2].append(state)
+        for (step, _), (params, gradients, states) in batches.items():
+            tensors = [s[name] for name in names for s in states]
+            values = apply_expressions(
+                self.update,
+                [*params, *gradients, *tensors, *self.numbers(group, step)],
+                (len(params), *self.attributes(group)),
+            )
+            for target, value in zip([*params, *tensors], values, strict=True):
+                target._write(value)
+
+    def advance(self, p: Tensor, state: dict[str, Any], names: Sequence[str]) -> float:
+        """Count a step of a parameter, filling in what its state lacks; the count."""
+        if "step" not in state:
+            self.start(p, state, names)
+        step: float = state["step"] + 1.0
+        state["step"] = step
+        return step
+
+    def start(self, p: Tensor, state: dict[str, Any], names: Sequence[str]) -> None:
+        """Fill in a parameter's state before its first step."""
+        state["step"] = 0.0
+        for name in names:
+            state[name] = full_state(p, self.first_value())
+
+    def first_value(self) -> float:
+        """What the state tensors hold before the first step."""
+        return 0.0
+
+    # ``step`` is a plain number here, and the float32 tensor of PyTorch in state dicts.
+
+    def _pack_state(self, state: Any) -> Any:
+        if not isinstance(state, dict) or not isinstance(state.get("step"), float):
+            return state
+        return {
+            name: _step_tensor(value) if name == "step" else value for name, value in state.items()
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p in self.state and "step" in self.state[p]:
+                    self.state[p]["step"] = float(self.state[p]["step"])
+
+
+def full_state(p: Tensor, value: float) -> Tensor:
+    """A realized tensor like ``p``, so that the first step has the form of all others."""
+    dtype = p._type.dtype
+    if dtype.name == "bfloat16":
+        array = np.full(p._type.shape, np.float32(value).view(np.uint32) >> 16, np.uint16)
+    else:
+        array = np.full(p._type.shape, value, dtype.numpy)
+    return wrap(from_array(array, p._type, p._storage.device).expression)
+
+
+def _step_tensor(step: float) -> Tensor:
+    from_number = np.asarray(step, np.float32)
+    return wrap(from_array(from_number, TensorType((), dt.float32), "cpu").expression)
+
+
+def number(value: Any) -> float:
+    """An option that may be a one-element tensor, as a number."""
+    return value if type(value) is float else float(value)
+
+
+class Formula:
+    """The inputs of one parameter's update, ready for arithmetic in the parameter's type."""
+
+    def __init__(self, inputs: Sequence[Node], count: int, index: int) -> None:
+        self.inputs = inputs
+        self.count = count
+        self.index = index
+        self.param = inputs[index]
+        self.gradient = ew.cast(inputs[count + index], self.dtype)
+
+    @property
+    def dtype(self) -> DType:
+        return self.param.dtype
+
+    def state(self, n: int) -> Node:
+        """The parameter's ``n``-th state."""
+        return self.inputs[(2 + n) * self.count + self.index]
+
+    def spread(self, number: Node) -> Node:
+        """A number in the parameter's shape and type."""
+        return broadcast_to(ew.cast(number, self.dtype), self.param.shape)
+
+
+def scaled(x: Node, factor: Node, y: Node) -> Node:
+    """x + factor * y."""
+    return ew.add(x, ew.mul(factor, y))

@@ -1,0 +1,104 @@
+"""Adagrad: steps divided by the root of the sum of all squared gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from codegen.ir.node import Node
+from codegen.ops import elementwise as ew
+from lazytorch.expression import Attributes, Function
+from lazytorch.optim._recorded import Formula, RecordedOptimizer, number, scaled
+from lazytorch.optim.optimizer import check_fused
+from lazytorch.tensor import Tensor
+
+
+def _update(*arguments: Any) -> Sequence[Node]:
+    *inputs, count, has_decay, maximize = arguments
+    rate, eps, decay = inputs[-3:]
+    params, sums = [], []
+    for i in range(count):
+        f = Formula(inputs, count, i)
+        gradient = ew.neg(f.gradient) if maximize else f.gradient
+        if has_decay:
+            gradient = scaled(gradient, f.spread(decay), f.param)
+        total = ew.add(f.state(0), ew.mul(gradient, gradient))
+        change = ew.div(gradient, ew.add(ew.sqrt(total), f.spread(eps)))
+        params.append(ew.sub(f.param, ew.mul(f.spread(rate), change)))
+        sums.append(total)
+    return [*params, *sums]
+
+
+class Adagrad(RecordedOptimizer):
+    """Adagrad (Duchi, Hazan and Singer, https://jmlr.org/papers/v12/duchi11a.html).
+
+    >>> torch.optim.Adagrad(model.parameters(), lr=0.01)
+    """
+
+    update = Function("adagrad_update", _update)
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float | Tensor = 1e-2,
+        lr_decay: float = 0,
+        weight_decay: float = 0,
+        initial_accumulator_value: float = 0,
+        eps: float = 1e-10,
+        foreach: bool | None = None,
+        *,
+        maximize: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        if isinstance(lr, Tensor) and lr.numel() != 1:
+            raise ValueError("Tensor lr must be 1-element")
+        if not number(lr) >= 0.0:
+            raise ValueError(f"Invalid learning rate: {lr}")
+        if not lr_decay >= 0.0:
+            raise ValueError(f"Invalid lr_decay value: {lr_decay}")
+        if not weight_decay >= 0.0:
+            raise ValueError(f"Invalid weight_decay value: {weight_decay}")
+        if not initial_accumulator_value >= 0.0:
+            raise ValueError(
+                f"Invalid initial_accumulator_value value: {initial_accumulator_value}"
+            )
+        if not eps >= 0.0:
+            raise ValueError(f"Invalid epsilon value: {eps}")
+        defaults = {
+            "lr": lr,
+            "lr_decay": lr_decay,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "initial_accumulator_value": initial_accumulator_value,
+            "foreach": foreach,
+            "maximize": maximize,
+            "differentiable": differentiable,
+            "fused": fused,
+        }
+        super().__init__(params, defaults)
+        check_fused(fused, foreach, differentiable)
+        for group in self.param_groups:
+            for p in group["params"]:
+                self.start(p, self.state[p], ("sum",))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:
+            group.setdefault("foreach", None)
+            group.setdefault("maximize", False)
+            group.setdefault("differentiable", False)
+            group.setdefault("fused", None)
+
+    def state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
+        return ("sum",)
+
+    def first_value(self) -> float:
+        return float(self.defaults["initial_accumulator_value"])
+
+    def attributes(self, group: dict[str, Any]) -> Attributes:
+        return (group["weight_decay"] != 0, group["maximize"])
+
+    def numbers(self, group: dict[str, Any], step: float) -> list[float]:
+        rate = number(group["lr"]) / (1.0 + (step - 1.0) * float(group["lr_decay"]))
+        return [rate, float(group["eps"]), float(group["weight_decay"])]

@@ -1,0 +1,108 @@
+"""SGD: stochastic gradient descent, with momentum if asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from codegen.ir.node import Node
+from codegen.ops import elementwise as ew
+from lazytorch.expression import Attributes, Function
+from lazytorch.optim._recorded import Formula, RecordedOptimizer, full_state, number, scaled
+from lazytorch.optim.optimizer import check_fused
+from lazytorch.tensor import Tensor
+
+
+def _update(*arguments: Any) -> Sequence[Node]:
+    *inputs, count, has_decay, has_momentum, nesterov, maximize = arguments
+    lr, decay, momentum, weight = inputs[-4:]
+    params, buffers = [], []
+    for i in range(count):
+        f = Formula(inputs, count, i)
+        direction = ew.neg(f.gradient) if maximize else f.gradient
+        if has_decay:
+            direction = scaled(direction, f.spread(decay), f.param)
+        if has_momentum:
+            kept = ew.mul(f.state(0), f.spread(momentum))
+            buffer = scaled(kept, f.spread(weight), direction)
+            buffers.append(buffer)
+            direction = scaled(direction, f.spread(momentum), buffer) if nesterov else buffer
+        params.append(ew.sub(f.param, ew.mul(f.spread(lr), direction)))
+    return [*params, *buffers]
+
+
+class SGD(RecordedOptimizer):
+    """Stochastic gradient descent.
+
+    >>> torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+    With gradient g, buffer b = momentum * b + (1 - dampening) * g, and param -= lr * b.
+    """
+
+    update = Function("sgd_update", _update)
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float | Tensor = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float | Tensor = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        if isinstance(lr, Tensor) and lr.numel() != 1:
+            raise ValueError("Tensor lr must be 1-element")
+        if number(lr) < 0.0:
+            raise ValueError(f"Invalid learning rate: {lr}")
+        if momentum < 0.0:
+            raise ValueError(f"Invalid momentum value: {momentum}")
+        if number(weight_decay) < 0.0:
+            raise ValueError(f"Invalid weight_decay value: {weight_decay}")
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+            "maximize": maximize,
+            "foreach": foreach,
+            "differentiable": differentiable,
+            "fused": fused,
+        }
+        super().__init__(params, defaults)
+        check_fused(fused, foreach, differentiable)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:
+            group.setdefault("nesterov", False)
+            group.setdefault("maximize", False)
+            group.setdefault("foreach", None)
+            group.setdefault("differentiable", False)
+            group.setdefault("fused", False)
+
+    def state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
+        return ("momentum_buffer",) if group["momentum"] != 0 else ()
+
+    def attributes(self, group: dict[str, Any]) -> Attributes:
+        has_decay = number(group["weight_decay"]) != 0
+        return (has_decay, group["momentum"] != 0, group["nesterov"], group["maximize"])
+
+    def advance(self, p: Tensor, state: dict[str, Any], names: Sequence[str]) -> float:
+        if state.get("momentum_buffer") is not None:
+            return 2.0
+        state["momentum_buffer"] = full_state(p, 0.0)
+        return 1.0
+
+    def numbers(self, group: dict[str, Any], step: float) -> list[float]:
+        # The first gradient enters the buffer whole.
+        weight = 1.0 if step == 1.0 else 1.0 - float(group["dampening"])
+        decay = number(group["weight_decay"])
+        return [number(group["lr"]), decay, float(group["momentum"]), weight]

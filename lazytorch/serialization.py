@@ -1,0 +1,684 @@
+"""``save`` and ``load``: objects with tensors go into PyTorch's checkpoint files, and come out."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import io
+import os
+import pickle
+import sys
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import FunctionType
+from typing import IO, Any, ClassVar
+
+import numpy as np
+
+from lazytorch import _serialization_engine as engine
+from lazytorch._archive import (
+    ALIGNMENT,
+    ArchiveReader,
+    ArchiveWriter,
+    looks_like_archive,
+    replaced_when_complete,
+)
+from lazytorch._weights_unpickler import WeightsUnpickler
+
+DEFAULT_PROTOCOL = 2
+
+# The names in a file are PyTorch's; those of our own package stand in the same places.
+_THEIRS, _OURS = "torch", "lazytorch"
+
+# Element type: the class that PyTorch's pickles name a storage of it by, and bytes an element.
+_TYPED_STORAGES = {
+    "float64": ("DoubleStorage", 8),
+    "float32": ("FloatStorage", 4),
+    "float16": ("HalfStorage", 2),
+    "bfloat16": ("BFloat16Storage", 2),
+    "int64": ("LongStorage", 8),
+    "int32": ("IntStorage", 4),
+    "int16": ("ShortStorage", 2),
+    "int8": ("CharStorage", 1),
+    "uint8": ("ByteStorage", 1),
+    "bool": ("BoolStorage", 1),
+    "complex64": ("ComplexFloatStorage", 8),
+    "complex128": ("ComplexDoubleStorage", 16),
+}
+# Element types that came later: their storages are raw bytes, and the tensor names the type.
+_UNTYPED = {"uint16": 2, "uint32": 4, "uint64": 8}
+_ITEM_SIZES = {**{name: size for name, (_, size) in _TYPED_STORAGES.items()}, **_UNTYPED}
+# What one byte-swapped number takes: complex numbers are two.
+_SWAPPED_SIZES = _ITEM_SIZES | {"complex64": 4, "complex128": 8}
+
+
+# ---------------------------------------------------------------------------- writing
+
+
+@dataclass(frozen=True)
+class _Name:
+    """Something that the file names as ``module.name``, whether or not it exists here."""
+
+    module: str
+    name: str
+
+    def __call__(self) -> None:
+        """Only what can be called may stand as the function of a pickle's REDUCE."""
+
+
+_REBUILD_TENSOR = _Name("torch._utils", "_rebuild_tensor_v2")
+_REBUILD_TENSOR_WITH_DTYPE = _Name("torch._utils", "_rebuild_tensor_v3")
+_REBUILD_PARAMETER = _Name("torch._utils", "_rebuild_parameter")
+_REBUILD_PARAMETER_WITH_STATE = _Name("torch._utils", "_rebuild_parameter_with_state")
+_REBUILD_SUBCLASS = _Name("torch._tensor", "_rebuild_from_type_v2")
+_UNTYPED_STORAGE = _Name("torch.storage", "UntypedStorage")
+_SIZE = _Name("torch", "Size")
+_DEVICE = _Name("torch", "device")
+
+
+@cache
+def _dtype_name(name: str) -> _Name:
+    return _Name("torch", name)
+
+
+@cache
+def _storage_name(dtype: str) -> _Name:
+    return _Name("torch", _TYPED_STORAGES[dtype][0])
+
+
+@dataclass(eq=False)
+class _StorageReference:
+    """Stands in the pickled object where a storage's persistent id goes."""
+
+    identity: tuple[Any, ...]
+
+
+@dataclass(eq=False)
+class _Data:
+    """A parameter's plain tensor, pickled without making one."""
+
+    tensor: Any
+
+
+@dataclass
+class _SavedStorage:
+    record: str
+    dtype: str
+    tensor: Any
+    reference: _StorageReference
+
+
+class _PicklerRules:
+    """What a pickler of checkpoints does beyond its base: tensors, and PyTorch's names."""
+
+    storages: dict[Any, _SavedStorage]
+    # Given by the pickler these rules are mixed into.
+    proto: int
+    write: Callable[[bytes], Any]
+    save: Callable[[Any], None]
+    memoize: Callable[[Any], None]
+
+    def persistent_id(self, item: Any) -> Any:
+        return item.identity if isinstance(item, _StorageReference) else None
+
+    def reducer_override(self, item: Any) -> Any:
+        if isinstance(item, engine.Tensor):
+            return self._reduce_tensor(item)
+        if isinstance(item, _Data):
+            return self._reduce_data(item.tensor, requires_grad=False)
+        if isinstance(item, engine.Size):
+            return _SIZE, (tuple(item),)
+        if isinstance(item, engine.Device):
+            return _DEVICE, engine.device_arguments(item)
+        if isinstance(item, _Name):
+            return item.name
+        if isinstance(item, engine.DType):
+            return engine.dtype_name(item)
+        return NotImplemented
+
+    def _reduce_tensor(self, tensor: Any) -> tuple[Any, ...]:
+        attributes = engine.attributes_of(tensor)
+        if isinstance(tensor, engine.Parameter):
+            hooks: OrderedDict[int, Any] = OrderedDict()
+            arguments = (_Data(tensor), tensor.requires_grad, hooks)
+            if attributes:
+                return _REBUILD_PARAMETER_WITH_STATE, (*arguments, attributes)
+            return _REBUILD_PARAMETER, arguments
+        rebuild, plain = self._reduce_data(tensor, bool(tensor.requires_grad))
+        if type(tensor) is not engine.Tensor or attributes:
+            return _REBUILD_SUBCLASS, (rebuild, type(tensor), plain, attributes)
+        return rebuild, plain
+
+    def _reduce_data(self, tensor: Any, requires_grad: bool) -> tuple[Any, tuple[Any, ...]]:
+        dtype = engine.storage_dtype(tensor)
+        offset, size, stride = engine.geometry(tensor)
+        storage = self._storage(tensor, dtype)
+        hooks: OrderedDict[int, Any] = OrderedDict()
+        arguments = (storage, offset, tuple(size), tuple(stride), requires_grad, hooks)
+        if dtype in _UNTYPED:
+            return _REBUILD_TENSOR_WITH_DTYPE, (*arguments, _dtype_name(dtype))
+        return _REBUILD_TENSOR, arguments
+
+    def _storage(self, tensor: Any, dtype: str) -> _StorageReference:
+        key = engine.storage_of(tensor)
+        saved = self.storages.get(key)
+        if saved is None:
+            record = str(len(self.storages))
+            kind = _UNTYPED_STORAGE if dtype in _UNTYPED else _storage_name(dtype)
+            length = engine.storage_nbytes(tensor)
+            if dtype not in _UNTYPED:
+                length //= _ITEM_SIZES[dtype]
+            # Interned, so that the pickle spells it once.
+            location = sys.intern(engine.storage_location(tensor))
+            reference = _StorageReference(("storage", kind, record, location, length))
+            saved = self.storages[key] = _SavedStorage(record, dtype, tensor, reference)
+        if saved.dtype != dtype:
+            raise RuntimeError(
+                "Cannot save multiple tensors or storages that view the same data as different "
+                "types"
+            )
+        return saved.reference
+
+    def save_global(self, item: Any, name: str | None = None) -> None:
+        foreign = _foreign_name(item)
+        if foreign is None:
+            super().save_global(item, name)  # type: ignore[misc]
+            return
+        if self.proto >= 4:
+            self.save(foreign.module)
+            self.save(foreign.name)
+            self.write(pickle.STACK_GLOBAL)
+        else:
+            self.write(pickle.GLOBAL + f"{foreign.module}\n{foreign.name}\n".encode("ascii"))
+        self.memoize(item)
+
+
+@cache
+def _pickler_class(pickle_module: Any) -> Any:
+    """A pickler with our rules over the module's own, or over the standard one in Python.
+
+    The C pickler will not write a name that it cannot import under that name.
+    """
+    plain: Any = pickle._Pickler
+    base: Any = pickle_module.Pickler
+    if not issubclass(base, plain):
+        base = plain
+
+    class CheckpointPickler(_PicklerRules, base):  # type: ignore[misc, unused-ignore]
+        dispatch: ClassVar[dict[type, Any]] = dict(base.dispatch)
+        if dispatch[FunctionType] is plain.save_global:
+            dispatch[FunctionType] = _PicklerRules.save_global
+
+    return CheckpointPickler
+
+
+def _foreign_name(item: Any) -> _Name | None:
+    """PyTorch's name for one of our classes, functions or dtypes; None for all else."""
+    if isinstance(item, _Name):
+        return item
+    if isinstance(item, engine.DType):
+        return _dtype_name(engine.dtype_name(item))
+    for own, name in _class_names():
+        if item is own:
+            return name
+    module = getattr(item, "__module__", None)
+    if not isinstance(module, str) or module.split(".", 1)[0] != _OURS:
+        return None
+    if isinstance(item, FunctionType):
+        module = _public_home(item) or module
+    return _Name(_THEIRS + module.removeprefix(_OURS), item.__qualname__)
+
+
+@cache
+def _class_names() -> list[tuple[Any, _Name]]:
+    return [
+        (engine.Tensor, _Name("torch", "Tensor")),
+        (engine.Parameter, _Name("torch.nn.parameter", "Parameter")),
+        (engine.Size, _SIZE),
+        (engine.Device, _DEVICE),
+    ]
+
+
+def _public_home(function: FunctionType) -> str | None:
+    """The public module that shows ``function``, where our own layout differs from PyTorch's."""
+    for home in (f"{_OURS}.nn.functional", f"{_OURS}.nn.init", _OURS):
+        module = sys.modules.get(home)
+        if getattr(module, function.__name__, None) is function:
+            return home
+    return None
+
+
+def save(
+    obj: object,
+    f: str | os.PathLike[str] | IO[bytes],
+    pickle_module: Any = pickle,
+    pickle_protocol: int = DEFAULT_PROTOCOL,
+    _use_new_zipfile_serialization: bool = True,
+    _disable_byteorder_record: bool = False,
+) -> None:
+    """Write ``obj`` to the file ``f`` (a path, or something with ``write``), as PyTorch would.
+
+    Tensors that share a storage share it in the file. A path is replaced only once the new file
+    is complete, so that a crash leaves the old one.
+    """
+    if not _use_new_zipfile_serialization:
+        raise NotImplementedError(
+            "lazytorch writes checkpoints in the zip format only; every PyTorch since 1.6 reads it"
+        )
+    if not isinstance(f, (str, os.PathLike)) and not hasattr(f, "write"):
+        raise AttributeError(
+            "expected 'f' to be string, path, or a file-like object with a 'write' attribute"
+        )
+    # Pickling comes first: what cannot be pickled must not touch the file.
+    pickled = io.BytesIO()
+    pickler = _pickler_class(pickle_module)(pickled, protocol=pickle_protocol)
+    pickler.storages = {}
+    pickler.dump(obj)
+    storages = list(pickler.storages.values())
+    engine.realize_all([storage.tensor for storage in storages])
+
+    if not isinstance(f, (str, os.PathLike)):
+        _write_archive(f, "archive", pickled.getvalue(), storages, not _disable_byteorder_record)
+        return
+    path = Path(os.fspath(f))
+    # PyTorch's reader takes ASCII names only.
+    name = path.stem if path.stem.isascii() else "archive"
+    with replaced_when_complete(path) as stream:
+        _write_archive(stream, name, pickled.getvalue(), storages, not _disable_byteorder_record)
+
+
+def _write_archive(
+    file: IO[bytes], name: str, pickled: bytes, storages: list[_SavedStorage], byteorder: bool
+) -> None:
+    writer = ArchiveWriter(file, name)
+    digest = hashlib.sha1(pickled)
+    writer.write("data.pkl", pickled)
+    writer.write(".format_version", b"1")
+    writer.write(".storage_alignment", str(ALIGNMENT).encode())
+    if byteorder:
+        writer.write("byteorder", sys.byteorder.encode())
+    for storage in storages:
+        content = engine.storage_bytes(storage.tensor)
+        digest.update(content)
+        writer.write(f"data/{storage.record}", content)
+    writer.write("version", b"3\n")
+    identity = int.from_bytes(digest.digest(), "big") % 10**40
+    writer.write(".data/serialization_id", f"{identity:040d}".encode())
+    writer.close()
+
+
+# ---------------------------------------------------------------------------- reading
+
+
+@dataclass(eq=False)
+class LoadedStorage:
+    """A storage read from a file: the engine's object, its element type, its elements."""
+
+    engine_storage: Any
+    dtype: str
+    length: int
+
+
+@dataclass(frozen=True)
+class _StorageKind:
+    """What a pickle's ``torch.FloatStorage`` stands for; ``dtype`` is "uint8" for raw bytes."""
+
+    dtype: str
+
+
+def _rebuild_tensor(
+    storage: LoadedStorage,
+    storage_offset: int,
+    size: tuple[int, ...],
+    stride: tuple[int, ...],
+    requires_grad: bool = False,
+    backward_hooks: Any = None,
+    metadata: Any = None,
+) -> Any:
+    return _view(storage, storage.dtype, storage_offset, size, stride, requires_grad)
+
+
+def _rebuild_tensor_with_dtype(
+    storage: LoadedStorage,
+    storage_offset: int,
+    size: tuple[int, ...],
+    stride: tuple[int, ...],
+    requires_grad: bool,
+    backward_hooks: Any,
+    dtype: Any,
+    metadata: Any = None,
+) -> Any:
+    name = engine.dtype_name(dtype)
+    return _view(storage, name, storage_offset, size, stride, requires_grad)
+
+
+def _view(
+    storage: LoadedStorage,
+    dtype: str,
+    offset: int,
+    size: tuple[int, ...],
+    stride: tuple[int, ...],
+    requires_grad: bool,
+) -> Any:
+    size, stride = tuple(size), tuple(stride)
+    scale = _ITEM_SIZES[storage.dtype] / _ITEM_SIZES[dtype]
+    needed = 0
+    if all(size):
+        needed = offset + 1 + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    if min((offset, *size, *stride)) < 0 or needed > storage.length * scale:
+        raise RuntimeError(
+            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset} "
+            f"are out of bounds for storage of {storage.length} elements: the file is damaged"
+        )
+    return engine.rebuild(storage.engine_storage, dtype, offset, size, stride, bool(requires_grad))
+
+
+def _rebuild_parameter(data: Any, requires_grad: bool, backward_hooks: Any) -> Any:
+    return engine.rebuild_parameter(data, requires_grad)
+
+
+def _rebuild_parameter_with_state(
+    data: Any, requires_grad: bool, backward_hooks: Any, state: Any
+) -> Any:
+    return _with_state(engine.rebuild_parameter(data, requires_grad), state)
+
+
+def _rebuild_subclass(rebuild: Any, kind: type, arguments: tuple[Any, ...], state: Any) -> Any:
+    tensor = rebuild(*arguments)
+    if type(tensor) is not kind:
+        tensor = tensor.as_subclass(kind)
+    return _with_state(tensor, state)
+
+
+def _with_state(tensor: Any, state: Any) -> Any:
+    """``state`` is the attributes, or a pair of them and those in slots."""
+    for part in state if isinstance(state, tuple) else (state,):
+        if part:
+            engine.set_attributes(tensor, part)
+    return tensor
+
+
+def _latin1_bytes(text: str, encoding: str = "latin1") -> bytes:
+    """Protocol 2 spells bytes as an encoded string; no other encoding is used for it."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"Bytes are encoded as latin1, not as {encoding}")
+    return text.encode("latin1")
+
+
+@cache
+def _known_names() -> dict[tuple[str, str], Any]:
+    """The names that every checkpoint may use, and what each stands for here."""
+    known: dict[tuple[str, str], Any] = {
+        ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
+        ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+        ("torch._utils", "_rebuild_tensor_v3"): _rebuild_tensor_with_dtype,
+        ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
+        ("torch._utils", "_rebuild_parameter_with_state"): _rebuild_parameter_with_state,
+        ("torch._tensor", "_rebuild_from_type_v2"): _rebuild_subclass,
+        ("torch.storage", "UntypedStorage"): _StorageKind("uint8"),
+        ("torch.serialization", "_get_layout"): engine.layout_of,
+        ("collections", "OrderedDict"): OrderedDict,
+        ("collections", "Counter"): Counter,
+        ("_codecs", "encode"): _latin1_bytes,
+    }
+    for own, name in _class_names():
+        known[name.module, name.name] = own
+    for dtype, (storage, _) in _TYPED_STORAGES.items():
+        known["torch", storage] = _StorageKind(dtype)
+    for dtype in _ITEM_SIZES:
+        try:
+            known["torch", dtype] = engine.dtype_of(dtype)
+        except AttributeError:  # An element type that the engine lacks: refused by name.
+            continue
+    for builtin in (set, bytearray, complex):
+        known["builtins", builtin.__name__] = builtin
+    return known
+
+
+_safe_globals: list[Any] = []
+
+
+def add_safe_globals(safe_globals: list[Any]) -> None:
+    """Let ``load`` with ``weights_only=True`` use these classes and functions.
+
+    An entry may also be a pair of the object and the full name it has in the file.
+    """
+    _safe_globals.extend(item for item in safe_globals if item not in _safe_globals)
+
+
+def get_safe_globals() -> list[Any]:
+    return list(_safe_globals)
+
+
+def clear_safe_globals() -> None:
+    _safe_globals.clear()
+
+
+@contextmanager
+def safe_globals(safe_globals: list[Any]) -> Iterator[None]:
+    """``add_safe_globals`` for the length of a ``with`` block."""
+    before = get_safe_globals()
+    add_safe_globals(safe_globals)
+    try:
+        yield
+    finally:
+        _safe_globals[:] = before
+
+
+def _user_names() -> dict[str, Any]:
+    names = {}
+    for item in _safe_globals:
+        if isinstance(item, tuple):
+            names[item[1]] = item[0]
+            continue
+        names[f"{item.__module__}.{item.__qualname__}"] = item
+        foreign = _foreign_name(item)
+        if foreign is not None:
+            names[f"{foreign.module}.{foreign.name}"] = item
+    return names
+
+
+def _safe_lookup(user_names: dict[str, Any]) -> Callable[[str, str], Any]:
+    """The lookup that refuses every name that is neither known nor allowed by the user."""
+
+    def lookup(module: str, name: str) -> Any:
+        known = _known_names().get((module, name))
+        if known is not None:
+            return known
+        if f"{module}.{name}" in user_names:
+            return user_names[f"{module}.{name}"]
+        full = name if module == "builtins" else f"{module}.{name}"
+        raise pickle.UnpicklingError(
+            f"Unsupported global: GLOBAL {full} was not an allowed global by default. Please use "
+            f"`torch.serialization.add_safe_globals([{full}])` or the "
+            f"`torch.serialization.safe_globals([{full}])` context manager to allowlist this "
+            "global if you trust this class/function."
+        )
+
+    return lookup
+
+
+def _own_object(module: str, name: str) -> Any:
+    """Our counterpart of PyTorch's ``module.name``: at the same place, or in a folder above."""
+    place = _OURS + module.removeprefix(_THEIRS)
+    while place:
+        try:
+            found: Any = importlib.import_module(place)
+            for part in name.split("."):
+                found = getattr(found, part)
+            return found
+        except (ModuleNotFoundError, AttributeError):
+            place = place.rpartition(".")[0]
+    raise pickle.UnpicklingError(
+        f"The file needs {module}.{name}, and lazytorch has nothing of that name"
+    )
+
+
+@cache
+def _trusting_unpickler_class(pickle_module: Any) -> Any:
+    """An unpickler that makes anything, with PyTorch's names read as ours."""
+
+    class TrustingUnpickler(pickle_module.Unpickler):  # type: ignore[misc]
+        def find_class(self, module: str, name: str) -> Any:
+            if module.split(".", 1)[0] == _THEIRS:
+                known = _known_names().get((module, name))
+                return _own_object(module, name) if known is None else known
+            return super().find_class(module, name)
+
+    return TrustingUnpickler
+
+
+def load(
+    f: str | os.PathLike[str] | IO[bytes],
+    map_location: Any = None,
+    pickle_module: Any = None,
+    *,
+    weights_only: bool | None = None,
+    mmap: bool | None = None,
+    **pickle_load_args: Any,
+) -> Any:
+    """Read what ``save``, or PyTorch's ``save``, wrote to ``f``.
+
+    ``map_location`` sends storages elsewhere: a device or its name, a dict from saved to wanted
+    names, or a function of a storage and its saved location that gives the storage to use, or
+    None. With ``weights_only`` (the default, unless a ``pickle_module`` is given) the file can
+    make tensors and plain containers only, and ``pickle.UnpicklingError`` names what else it
+    asks for; without it, loading a file runs the code that the file holds. With ``mmap`` the
+    data of a path are read when they are touched. RuntimeError tells of a damaged file.
+    """
+    if weights_only is None:
+        weights_only = pickle_module is None
+    elif weights_only and pickle_module is not None:
+        raise RuntimeError("Can not safely load weights when explicit pickle_module is specified")
+    if isinstance(f, (str, os.PathLike)):
+        with open(f, "rb") as file:
+            return _load(
+                file, map_location, pickle_module or pickle, weights_only, mmap, pickle_load_args
+            )
+    if mmap:
+        raise ValueError("f must be a file path in order to use the mmap argument")
+    for method in ("read", "seek", "tell"):
+        if not hasattr(f, method):
+            raise AttributeError(
+                f"'{type(f).__name__}' object has no attribute '{method}'. You can only torch.load "
+                "from a file that is seekable. Please pre-load the data into a buffer like "
+                "io.BytesIO and try to load from it instead."
+            )
+    return _load(f, map_location, pickle_module or pickle, weights_only, None, pickle_load_args)
+
+
+def _load(
+    file: IO[bytes],
+    map_location: Any,
+    pickle_module: Any,
+    weights_only: bool,
+    mapped: bool | None,
+    pickle_load_args: dict[str, Any],
+) -> Any:
+    if not looks_like_archive(file):
+        _refuse_other_formats(file)
+    archive = ArchiveReader(file, bool(mapped))
+    if "constants.pkl" in archive:
+        raise RuntimeError(
+            "This is a TorchScript archive (torch.jit.save), which lazytorch does not run; load "
+            "its weights with PyTorch and save their state_dict"
+        )
+    storages = _StorageReader(archive, _restore_function(map_location))
+    pickled = io.BytesIO(archive.read("data.pkl"))
+    if not weights_only:
+        unpickler = _trusting_unpickler_class(pickle_module)(pickled, **pickle_load_args)
+        unpickler.persistent_load = storages.persistent_load
+        return unpickler.load()
+    user_names = _user_names()
+    user_types = {item for item in user_names.values() if isinstance(item, type)}
+    lookup = _safe_lookup(user_names)
+    try:
+        return WeightsUnpickler(
+            pickled, lookup, user_types, storages.persistent_load, **pickle_load_args
+        ).load()
+    except pickle.UnpicklingError as error:
+        raise pickle.UnpicklingError(_weights_only_advice(str(error))) from None
+
+
+class _StorageReader:
+    """Answers a pickle's persistent ids, each storage once."""
+
+    def __init__(self, archive: ArchiveReader, restore: Callable[[Any, str], Any]) -> None:
+        self._archive = archive
+        self._restore = restore
+        self._loaded: dict[str, LoadedStorage] = {}
+        order = archive.read("byteorder").decode() if "byteorder" in archive else "little"
+        self._swapped = order != sys.byteorder
+
+    def persistent_load(self, identity: Any) -> LoadedStorage:
+        if not isinstance(identity, tuple) or len(identity) != 5 or identity[0] != "storage":
+            raise pickle.UnpicklingError(f"Unknown persistent id {identity!r}")
+        _, kind, record, location, length = identity
+        if not isinstance(kind, _StorageKind):
+            raise pickle.UnpicklingError(f"Unknown kind of storage {kind!r}")
+        storage = self._loaded.get(record)
+        if storage is None:
+            content = self._archive.read_buffer(f"data/{record}")
+            if content.nbytes != length * _ITEM_SIZES[kind.dtype]:
+                raise RuntimeError(
+                    f"data/{record} holds {content.nbytes} bytes where {length} elements of "
+                    f"{kind.dtype} are expected: the file is damaged"
+                )
+            width = _SWAPPED_SIZES[kind.dtype]
+            if self._swapped and width > 1:
+                content = content.view(f"u{width}").byteswap().view(np.uint8)
+            made = self._restore(engine.make_storage(content, kind.dtype), location)
+            storage = self._loaded[record] = LoadedStorage(made, kind.dtype, length)
+        return storage
+
+
+def _restore_function(map_location: Any) -> Callable[[Any, str], Any]:
+    """From a storage and its saved location to the storage where it is wanted."""
+    if map_location is None:
+        return engine.place
+    if isinstance(map_location, dict):
+        return lambda storage, location: engine.place(storage, map_location.get(location, location))
+    if isinstance(map_location, (str, engine.Device)):
+        return lambda storage, location: engine.place(storage, str(map_location))
+
+    def ask(storage: Any, location: str) -> Any:
+        answer = map_location(storage, location)
+        return engine.place(storage, location) if answer is None else answer
+
+    return ask
+
+
+def _refuse_other_formats(file: IO[bytes]) -> None:
+    start = file.read(64)
+    if not start:
+        raise EOFError("Ran out of input: the file is empty")
+    # The old format's magic number, 0x1950a86a20f9469cfc6c, as a pickled integer.
+    if b"\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19" in start:
+        raise RuntimeError(
+            "This checkpoint is in the format from before PyTorch 1.6, which lazytorch does not "
+            "read; load it with PyTorch and save it again"
+        )
+    raise pickle.UnpicklingError(
+        f"This is not a PyTorch checkpoint: it starts with {start[:8]!r}, and not as a zip "
+        "archive does; the file may be damaged, or be something else (an error page that was "
+        "downloaded in its place, a Git LFS pointer)"
+    )
+
+
+def _weights_only_advice(reason: str) -> str:
+    return (
+        "Weights only load failed. This file can still be loaded, to do so you have two options, "
+        "\033[1mdo those steps only if you trust the source of the checkpoint\033[0m. \n\t(1) "
+        "In PyTorch 2.6, we changed the default value of the `weights_only` argument in "
+        "`torch.load` from `False` to `True`. Re-running `torch.load` with `weights_only` set to "
+        "`False` will likely succeed, but it can result in arbitrary code execution. Do it only "
+        "if you got the file from a trusted source.\n\t(2) Alternatively, to load with "
+        "`weights_only=True` please check the recommended steps in the following error message."
+        f"\n\tWeightsUnpickler error: {reason}\n\nCheck the documentation of torch.load to learn "
+        "more about types accepted by default with weights_only "
+        "https://pytorch.org/docs/stable/generated/torch.load.html."
+    )

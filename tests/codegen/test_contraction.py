@@ -1,0 +1,372 @@
+"""Generated contractions against NumPy: random axes, strides, threads and outputs.
+
+Every operand and scratch block ends at a page that must not be touched, so a read or write past
+an end is a crash; outputs lie between guard elements.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from numpy.lib.stride_tricks import as_strided
+
+from codegen.dtype import DType, float32, float64, int8, int64
+from codegen.loops.contraction import (
+    Axis,
+    Contraction,
+    PlainOutput,
+    candidates,
+    choose_schedule,
+    vector_bytes,
+)
+from codegen.render.contraction_c import render_contraction
+
+COMPILER = os.environ.get("CC", "gcc").split()
+pytestmark = [
+    pytest.mark.compiler,
+    pytest.mark.skipif(not shutil.which(COMPILER[0]), reason="needs a C compiler"),
+]
+FLAGS = [
+    *("-O2", "-march=native", "-ftree-vectorize", "-fvect-cost-model=dynamic"),
+    *("-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"),
+    *("-fPIC", "-shared", "-nostdlib", "-Wall", "-Wno-unused"),
+]
+if vector_bytes() == 64:
+    FLAGS.append("-mprefer-vector-width=512")
+
+KEEP: list[mmap.mmap] = []  # mappings live as long as their arrays may
+GUARD = 77
+
+
+def fenced(size: int) -> np.ndarray:
+    """``size`` bytes that end at an inaccessible page."""
+    page = mmap.PAGESIZE
+    length = -(-size // page) * page
+    memory = mmap.mmap(-1, length + page)
+    KEEP.append(memory)
+    whole = np.frombuffer(memory, np.uint8)
+    libc = ctypes.CDLL(None, use_errno=True)
+    fence = ctypes.c_void_p(whole.ctypes.data + length)
+    assert libc.mprotect(fence, ctypes.c_size_t(page), 0) == 0
+    return whole[length - size : length]
+
+
+@dataclass(frozen=True)
+class Spec:
+    contraction: Contraction
+    output: PlainOutput  # where results go, with or without an epilogue
+    fused: bool
+    threads: int
+    candidate: int = 0  # which schedule, 0 the rule's own
+    width: int | None = None  # bytes of a vector, where not this processor's
+
+
+def extent_range(axes: tuple[Axis, ...], operand: str) -> tuple[int, int]:
+    reaches = [(axis.extent - 1) * getattr(axis, operand) for axis in axes]
+    return sum(min(0, r) for r in reaches), sum(max(0, r) for r in reaches)
+
+
+def operand(contraction: Contraction, name: str, seed: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Fenced memory that exactly spans the operand, its (B, ., .) view, and its first element."""
+    groups = (contraction.batch, contraction.rows, contraction.inner)
+    if name == "b":
+        groups = (contraction.batch, contraction.inner, contraction.columns)
+    axes = tuple(axis for group in groups for axis in group)
+    low, high = extent_range(axes, name)
+    dtype = contraction.dtype.numpy
+    memory = fenced((high - low + 1) * dtype.itemsize).view(dtype)
+    generator = np.random.default_rng(seed)
+    memory[:] = generator.integers(-8, 9, memory.shape) / (8 if dtype.kind == "f" else 1)
+    view = as_strided(
+        memory[-low:],
+        [axis.extent for axis in axes],
+        [getattr(axis, name) * dtype.itemsize for axis in axes],
+    )
+    shape = [int(np.prod([axis.extent for axis in group])) for group in groups]
+    return memory, view.reshape(shape), -low
+
+
+def epilogue_into(output: PlainOutput) -> Callable[[str, str, str, str], list[str]]:
+    def consume(b: str, m: str, n: str, value: str) -> list[str]:
+        place = (
+            f"{output.offset} + {b} * {output.batch_stride} + {m} * {output.row_stride} "
+            f"+ {n} * {output.column_stride}"
+        )
+        return [f"out[{place}] = {value} * 2 + 1;"]
+
+    return consume
+
+
+def run_specs(specs: list[Spec], folder: Path) -> None:
+    """Compile all specs as one file; run each with 1 to 3 threads and compare."""
+    prepared, sources = [], []
+    for index, spec in enumerate(specs):
+        contraction = spec.contraction
+        a = operand(contraction, "a", index)
+        b = operand(contraction, "b", index + 1000)
+        contraction = replace(contraction, a_offset=a[2], b_offset=b[2])
+        plain = None if spec.fused else spec.output
+        schedule = None
+        if spec.width:
+            schedule = choose_schedule(contraction.normalized(), spec.threads, plain, spec.width)
+        if spec.candidate:
+            choices = list(candidates(contraction.normalized(), spec.threads, plain))
+            schedule = choices[spec.candidate % len(choices)]
+        rendered = render_contraction(
+            contraction,
+            "a",
+            "b",
+            epilogue_into(spec.output) if spec.fused else None,
+            spec.threads,
+            schedule,
+            plain,
+        )
+        element = contraction.dtype.storage_c
+        sources.append(
+            f"{rendered.helpers}void kernel{index}(long thread, long threads, char **arguments, "
+            f"char *scratch)\n{{\n"
+            f"    const {element} *restrict a = (void *)arguments[0];\n"
+            f"    const {element} *restrict b = (void *)arguments[1];\n"
+            f"    {element} *restrict out = (void *)arguments[2];\n{rendered.body}}}\n"
+        )
+        prepared.append((spec, contraction, a, b, rendered.scratch_bytes))
+    (folder / "k.c").write_text("".join(sources))
+    library_path = folder / f"k{next(NUMBERS)}.so"
+    subprocess.run([*COMPILER, *FLAGS, "-o", str(library_path), str(folder / "k.c")], check=True)
+    library = ctypes.CDLL(str(library_path))
+    for index, (spec, contraction, a, b, scratch_bytes) in enumerate(prepared):
+        check(library[f"kernel{index}"], spec, contraction, a, b, scratch_bytes)
+    KEEP.clear()
+
+
+NUMBERS = count()
+
+
+def check(
+    kernel: Callable[..., None],
+    spec: Spec,
+    contraction: Contraction,
+    a: tuple[np.ndarray, np.ndarray, int],
+    b: tuple[np.ndarray, np.ndarray, int],
+    scratch_bytes: int,
+) -> None:
+    batches, m, n, _ = contraction.sizes
+    dtype = contraction.dtype.numpy
+    wide = np.float64 if dtype.kind == "f" else dtype
+    expected = np.matmul(a[1].astype(wide), b[1].astype(wide))
+    if spec.fused:
+        expected = expected * wide(2) + wide(1) if dtype.kind == "f" else expected * 2 + 1
+    output = spec.output
+    strides = (output.batch_stride, output.row_stride, output.column_stride)
+    sizes = (batches, m, n)
+    reach = sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True))
+    results = []
+    for threads in (1, 2, 3):
+        out = np.full(output.offset + reach + 1 + 40, GUARD, dtype)
+        byte_strides = [stride * dtype.itemsize for stride in strides]
+        view = as_strided(out[output.offset :], sizes, byte_strides)
+        arguments = (ctypes.c_void_p * 3)(a[0].ctypes.data, b[0].ctypes.data, out.ctypes.data)
+        scratch = fenced(max(64, -(-scratch_bytes // 64) * 64))
+        scratch[:] = 0xFF  # NaN, were it read before it is written
+        for thread in range(threads):
+            kernel(
+                ctypes.c_long(thread),
+                ctypes.c_long(threads),
+                arguments,
+                ctypes.c_void_p(scratch.ctypes.data),
+            )
+        if dtype.kind == "f":
+            tolerance = 1e-5 if dtype == np.float32 else 1e-12
+            np.testing.assert_allclose(view, expected, rtol=tolerance, atol=tolerance * 100)
+        else:
+            np.testing.assert_array_equal(view, expected)
+        results.append(view.copy())
+        view[:] = GUARD
+        assert (out == GUARD).all(), "wrote outside the output"
+    assert all((other == results[0]).all() for other in results)
+
+
+@st.composite
+def group_extents(draw: st.DrawFn, empty: bool = False) -> list[int]:
+    sizes = st.one_of(st.integers(0 if empty else 1, 5), st.sampled_from([7, 16, 17, 31, 33, 66]))
+    extents = draw(st.lists(sizes, max_size=3))
+    # At most one long axis a group keeps the products small.
+    while int(np.prod(extents)) > 400:
+        extents.remove(max(extents))
+    return extents
+
+
+@st.composite
+def strides_for(draw: st.DrawFn, extents: list[int]) -> list[int]:
+    """Strides of some dense order of the axes, or of overlapping windows, or with broadcasts."""
+    order = draw(st.permutations(range(len(extents))))
+    strides = [0] * len(extents)
+    step = draw(st.sampled_from([1, 1, 1, 2, 3]))
+    windows = draw(st.booleans())
+    for index in reversed(order):
+        strides[index] = step
+        if draw(st.sampled_from([False] * 9 + [True])):
+            strides[index] = draw(st.sampled_from([0, -step]))
+        if windows:
+            step += draw(st.integers(0, extents[index] + 2))
+        else:
+            step = step * max(1, extents[index]) + draw(st.sampled_from([0, 0, 1, 5]))
+    return strides
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> Spec:
+    dtype = draw(st.sampled_from([float32, float32, float32, float64, int64, int8]))
+    batch, rows, columns = (draw(group_extents()) for _ in range(3))
+    inner = draw(group_extents(empty=True))
+    while int(np.prod(batch)) > 6:
+        batch.remove(max(batch))
+    a_strides = draw(strides_for(batch + rows + inner))
+    b_strides = draw(strides_for(batch + columns + inner))
+    contraction = Contraction(
+        tuple(map(Axis, batch, a_strides, b_strides)),
+        tuple(Axis(e, s, 0) for e, s in zip(rows, a_strides[len(batch) :], strict=False)),
+        tuple(Axis(e, 0, s) for e, s in zip(columns, b_strides[len(batch) :], strict=False)),
+        tuple(map(Axis, inner, a_strides[len(batch + rows) :], b_strides[len(batch + columns) :])),
+        dtype,
+    )
+    return Spec(
+        contraction,
+        draw(outputs(contraction)),
+        draw(st.booleans()),
+        draw(st.integers(1, 3)),
+        draw(st.sampled_from([0, 0, 1, 4])),
+        draw(st.sampled_from([None, None, 32, 16])),
+    )
+
+
+@st.composite
+def outputs(draw: st.DrawFn, contraction: Contraction) -> PlainOutput:
+    _, m, n, _ = contraction.sizes
+    offset, gap = draw(st.integers(0, 3)), draw(st.sampled_from([0, 0, 3]))
+    layout = draw(st.sampled_from(["rows", "rows", "columns", "sparse"]))
+    if layout == "columns":
+        return PlainOutput("out", n * (m + gap), 1, m + gap, offset)
+    column = 2 if layout == "sparse" else 1
+    return PlainOutput("out", m * (n * column + gap), n * column + gap, column, offset)
+
+
+@settings(
+    max_examples=6,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],  # shrinking would compile hundreds of files
+    derandomize=not os.environ.get("FUZZ"),
+    suppress_health_check=list(HealthCheck),
+)
+@given(st.lists(specs(), min_size=8, max_size=8))
+def test_random_contractions(tmp_path_factory: pytest.TempPathFactory, some: list[Spec]) -> None:
+    run_specs(some, tmp_path_factory.mktemp("contraction"))
+
+
+def product(
+    m: int, k: int, n: int, kind: str = "", dtype: DType = float32, fused: bool = False
+) -> Spec:
+    a = (1, m) if "a" in kind else (k, 1)
+    b = (1, k) if "b" in kind else (n, 1)
+    contraction = Contraction(
+        (), (Axis(m, a[0], 0),), (Axis(n, 0, b[1]),), (Axis(k, a[1], b[0]),), dtype
+    )
+    output = PlainOutput("out", m * n, n, 1)
+    if "c" in kind:
+        output = PlainOutput("out", m * n, 1, m)
+    return Spec(contraction, output, fused, 2)
+
+
+def convolution(size: int, channels: int, out_channels: int, fused: bool, step: int = 1) -> Spec:
+    padded = (size - 1) * step + 3
+    contraction = Contraction(
+        (Axis(2, 0, channels * padded**2),),
+        (Axis(out_channels, channels * 9, 0),),
+        (Axis(size, 0, padded * step), Axis(size, 0, step)),
+        (Axis(channels, 9, padded**2), Axis(3, 3, padded), Axis(3, 1, 1)),
+        float32,
+    )
+    pixels = size * size
+    return Spec(contraction, PlainOutput("out", out_channels * pixels, pixels, 1), fused, 2)
+
+
+def weight_gradient(size: int, channels: int, out_channels: int) -> Spec:
+    padded = size + 2
+    contraction = Contraction(
+        (),
+        (Axis(out_channels, size**2, 0),),
+        (Axis(channels, 0, padded**2), Axis(3, 0, padded), Axis(3, 0, 1)),
+        (
+            Axis(2, out_channels * size**2, channels * padded**2),
+            Axis(size, size, padded),
+            Axis(size, 1, 1),
+        ),
+        float32,
+    )
+    return Spec(contraction, PlainOutput("out", 0, channels * 9, 1), False, 2)
+
+
+def test_products_of_every_size_class(tmp_path: Path) -> None:
+    """Edge tiles, several K blocks, both packings, vector kernels."""
+    run_specs(
+        [
+            product(64, 64, 64),
+            product(67, 800, 100, fused=True),
+            product(67, 800, 100, "a"),
+            product(31, 401, 129, "b"),
+            product(200, 512, 65, "c"),
+            product(64, 100, 10, "b"),
+            product(40, 50, 70, "ab", float64),
+            product(1, 300, 77),
+            product(1, 300, 77, "b"),
+            product(77, 301, 1, fused=True),
+            product(77, 301, 1, "a", float64),
+            product(3, 0, 5),
+            product(1, 333, 1),
+            product(5, 333, 2, "b", int64),
+            product(2, 1000, 3),
+            product(2, 70, 300),
+            product(390, 20, 17),
+        ],
+        tmp_path,
+    )
+
+
+def test_convolutions_and_weight_gradients(tmp_path: Path) -> None:
+    run_specs(
+        [
+            convolution(14, 16, 32, fused=False),
+            convolution(14, 16, 32, fused=True),
+            convolution(9, 5, 20, fused=False, step=2),
+            convolution(7, 50, 24, fused=True),
+            weight_gradient(14, 5, 20),
+            weight_gradient(7, 3, 33),
+        ],
+        tmp_path,
+    )
+
+
+def test_integer_sums_wrap_around(tmp_path: Path) -> None:
+    run_specs([product(6, 3000, 20, dtype=int8), product(6, 3000, 1, dtype=int8)], tmp_path)
+
+
+def test_rendering_is_deterministic() -> None:
+    spec = product(64, 1000, 100)
+    texts = {
+        render_contraction(spec.contraction, "a", "b", None, 2, plain_output=spec.output).body
+        for _ in range(2)
+    }
+    assert len(texts) == 1
+    assert choose_schedule(spec.contraction, 2).kind == "tiles"
