@@ -12,6 +12,8 @@ import weakref
 from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from codegen import dtype as dt
 from codegen.ir.node import Node, TensorType
 from codegen.ops.calls import CustomGradient, Template
@@ -209,8 +211,13 @@ def scalar(value: float | int | bool, device: str) -> Expression:
         return Expression(_WEAK_FLOAT, device, value=value)
     if kind is bool:
         return Expression(_WEAK_BOOL, device, value=value)
-    if isinstance(value, int):
+    if isinstance(value, np.bool_):
+        return Expression(_WEAK_BOOL, device, value=bool(value))
+    if isinstance(value, (int, np.integer)):
+        value = int(value)
         if not -(1 << 63) <= value < 1 << 63:
             raise RuntimeError("value cannot be converted to type int64_t without overflow")
         return Expression(_WEAK_INT, device, value=value)
+    if not isinstance(value, (float, np.floating)):
+        raise TypeError(f"argument must be Tensor or Number, not {type(value).__name__}")
     return Expression(_WEAK_FLOAT, device, value=float(value))
