@@ -1,17 +1,56 @@
-"""From a graph to a plan that runs: the ordered list of passes. Read this first."""
+"""From a graph to a plan that runs: the ordered list of passes. Read this first.
+
+    expand      calls become their graphs, gradients are taken     (graph/differentiate.py)
+    simplify    rules of algebra                                   (graph/simplify.py)
+    split       large reductions become two stages                 (graph/split.py)
+    fuse        nodes that share loops become clusters             (graph/fuse.py)
+    place       memory for what is stored                          (graph/memory.py)
+    lower       each cluster becomes loops                         (loops/lower.py)
+    render      loops become C                                     (render/c.py)
+    compile     C becomes kernels; a plan runs them in order       (runtime/)
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from codegen.ir.node import Node
-from codegen.runtime.interpreter import from_buffer, interpret, to_buffer
-from codegen.runtime.memory import Buffer, allocate
-from codegen.statistics import statistics
+from typing import Any, Protocol
 
 import numpy as np
+
+from codegen import settings
+from codegen.graph.fuse import Cluster, Fusion, fuse
+from codegen.graph.memory import MemoryPlan, plan_memory
+from codegen.graph.simplify import simplify
+from codegen.graph.split import split_reductions
+from codegen.graph.verify import verify_fusion, verify_graph
+from codegen.ir.node import Node, make
+from codegen.ir.printer import format_graph
+from codegen.loops.grammar import Kernel
+from codegen.loops.lower import lower, lower_copy, lower_scan, lower_scatter, lower_write
+from codegen.loops.verify import verify_kernel
+from codegen.ops.elementwise import CAST
+from codegen.ops.registry import OPERATIONS
+from codegen.render.c import render
+from codegen.render.contraction_kernel import RenderedKernel, render_contraction_kernel
+from codegen.runtime import plan as plans
+from codegen.runtime.compiler import find_compiler
+from codegen.runtime.cpu import get_num_threads
+from codegen.runtime.interpreter import from_buffer, interpret, to_buffer
+from codegen.runtime.memory import Buffer, allocate
+from codegen.runtime.plan import CpuPlan, KernelRecord, PlanRecord
+from codegen.statistics import statistics
+
+Pass = Callable[[Sequence[Node]], list[Node]]
+
+# Splitting comes after simplifying, which would join the two stages again.
+GRAPH_PASSES: tuple[tuple[str, Pass], ...] = (
+    ("simplify", simplify),
+    ("split", split_reductions),
+)
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -21,30 +60,183 @@ class Graph:
     outputs: tuple[Node, ...]
 
 
-@dataclass
-class Plan:
-    graph: Graph
+class Plan(Protocol):
+    """Something that computes a graph's outputs from its parameters' values."""
+
+    def run(self, values: Sequence[Any]) -> list[Buffer]: ...
+
+
+class InterpretedPlan:
+    """A graph run node by node in NumPy: the interpreter device."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
 
     def run(self, values: Sequence[Any]) -> list[Buffer]:
         statistics.plans_run += 1
         arrays = {}
-        for p, v in zip(self.graph.parameters, values, strict=True):
-            if isinstance(v, Buffer):
-                arrays[p] = from_buffer(v.as_numpy(p.dtype.numpy, p.shape), p.type)
+        for node, value in zip(self.graph.parameters, values, strict=True):
+            if isinstance(value, Buffer):
+                arrays[node] = from_buffer(
+                    value.as_numpy(node.dtype.numpy, node.shape), node.type
+                )
             else:
-                arrays[p] = np.asarray(v, p.dtype.numpy)
-        out = []
-        for node, array in zip(self.graph.outputs, interpret(self.graph.outputs, arrays)):
+                arrays[node] = np.asarray(value, node.dtype.numpy)
+        results = []
+        for node, array in zip(
+            self.graph.outputs, interpret(self.graph.outputs, arrays), strict=True
+        ):
             buffer = allocate(node.type.nbytes)
-            buffer.as_numpy(node.dtype.numpy, node.shape)[...] = to_buffer(array, node.type)
-            out.append(buffer)
-        return out
+            view = buffer.as_numpy(node.dtype.numpy, node.shape)
+            view[...] = to_buffer(array, node.type)
+            results.append(buffer)
+        return results
 
 
 def find_plan(description: str) -> tuple[Plan, tuple[int, ...]] | None:
-    return None
+    """A plan made earlier, perhaps by another process, for a graph so described."""
+    if _interpreted(description.split("\n", 1)[0]):
+        return None
+    record = plans.load(description)
+    if record is None:
+        return None
+    statistics.plans_loaded += 1
+    return CpuPlan(record), tuple(record.results)
 
 
-def make_plan(graph: Graph, device: str, description: str, outputs: tuple[int, ...]) -> Plan:
+def make_plan(
+    graph: Graph, device: str, description: str, results: tuple[int, ...]
+) -> Plan:
+    """Compile a graph for a device and keep the plan under its description.
+
+    ``results`` are numbers that the caller knows the outputs by, kept with the plan.
+    """
     statistics.plans_lowered += 1
-    return Plan(graph)
+    if _interpreted(device):
+        return InterpretedPlan(graph)
+    record = build(graph, get_num_threads())
+    record.results = list(results)
+    plan = CpuPlan(record)
+    plans.save(record, description)
+    return plan
+
+
+_told: list[str] = []
+
+
+def _interpreted(device: str) -> bool:
+    if device.startswith("interpreter"):
+        return True
+    if find_compiler() is not None:
+        return False
+    if not _told:
+        message = (
+            "lazytorch: no C compiler found (cc, gcc, clang, or `pip install ziglang`); running on "
+            "the interpreter, which is slow"
+        )
+        _told.append(message)
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
+    return True
+
+
+def build(graph: Graph, threads: int) -> PlanRecord:
+    """The passes, in order: graph to clusters to loops to text."""
+    outputs: list[Node] = list(graph.outputs)
+    verifying = settings.get("LAZYTORCH_VERIFY") != "0"
+    debug = settings.debug_level()
+    for name, apply_pass in GRAPH_PASSES:
+        outputs = apply_pass(outputs)
+        if verifying:
+            verify_graph(outputs)
+        if debug >= 3:
+            print(f"-- after {name}\n{format_graph(outputs)}", file=sys.stderr)
+    outputs = _own_memory(outputs)
+    fusion = fuse(outputs)
+    if verifying:
+        verify_fusion(fusion, outputs)
+    memory = plan_memory(fusion, outputs)
+    kernels = [k for c in fusion.clusters for k in _kernels(c, fusion, memory, threads)]
+    return _assemble(graph, outputs, memory, kernels)
+
+
+def _own_memory(outputs: Sequence[Node]) -> list[Node]:
+    """Outputs that are leaves, or one node twice, as copies: each output is memory of its own."""
+    seen: set[Node] = set()
+    result = []
+    for node in outputs:
+        while node in seen or node.operation.kind in ("leaf", "empty"):
+            node = make(CAST, (node,), (node.dtype,))
+        seen.add(node)
+        result.append(node)
+    return result
+
+
+def _kernels(
+    cluster: Cluster, fusion: Fusion, memory: MemoryPlan, threads: int
+) -> list[RenderedKernel]:
+    """A cluster's kernels: one, or none, or a copy and a write into it."""
+    first = cluster.nodes[0]
+    comments = [f"{n.operation.name} {n.type!r}" for n in cluster.nodes if n in fusion.stored]
+    if cluster.kind == "contraction":
+        return [render_contraction_kernel(cluster, fusion, threads, comments)]
+    if cluster.kind == "empty":
+        return []
+    lowered: list[Kernel] = []
+    if cluster.kind in ("write", "scatter"):
+        if first in memory.copies:
+            lowered.append(lower_copy(first.inputs[0], first))
+        if cluster.kind == "scatter":
+            lowered.append(lower_scatter(first, fusion, OPERATIONS))
+        elif first.inputs[1].type.size:
+            lowered.append(lower_write(first, fusion))
+    elif cluster.kind == "scan":
+        lowered.append(lower_scan(first, fusion))
+    else:
+        lowered.append(lower(cluster, fusion))
+    return [_rendered(kernel, comments) for kernel in lowered]
+
+
+def _rendered(kernel: Kernel, comments: list[str]) -> RenderedKernel:
+    if settings.get("LAZYTORCH_VERIFY") != "0":
+        verify_kernel(kernel)
+    kernel.comments = comments
+    return RenderedKernel(
+        render(kernel),
+        tuple(kernel.operands),
+        kernel.parallel,
+        kernel.scratch_bytes,
+        kernel.operations,
+        kernel.traffic,
+    )
+
+
+def _assemble(
+    graph: Graph, outputs: Sequence[Node], memory: MemoryPlan, kernels: Sequence[RenderedKernel]
+) -> PlanRecord:
+    slot: dict[Node, int] = {node: i for i, node in enumerate(graph.parameters)}
+    for node in outputs:
+        slot[node] = len(slot)
+    for node in memory.offsets:
+        slot[node] = len(slot)
+    records = [
+        KernelRecord(
+            k.source.name,
+            k.source.body,
+            list(k.source.prologue),
+            [slot[memory.home.get(node, node)] for node in k.operands],
+            [repr(node.type) for node in k.operands],
+            k.parallel,
+            k.operations,
+            k.traffic,
+        )
+        for k in kernels
+    ]
+    return PlanRecord(
+        len(graph.parameters),
+        [(i, p.dtype.name) for i, p in enumerate(graph.parameters) if p.type.weak],
+        [node.type.nbytes for node in outputs],
+        list(memory.offsets.values()),
+        memory.arena_bytes,
+        max([k.scratch_bytes for k in kernels], default=0),
+        records,
+    )

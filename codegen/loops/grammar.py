@@ -1,0 +1,206 @@
+"""The loop vocabulary: what a kernel is made of, on one screen.
+
+    kernel     = Kernel(arguments, statements)
+    statement  = Let(name, operation, operands)        name = operation(operands)
+               | Load(name, argument, place, guard)    name = guard ? argument[place] : 0
+               | Position(name, index)                 name = index, as a number
+               | Store(argument, place, value)         argument[place] = value
+               | Accumulator(name, operation, lanes)   lanes partial results at their neutral value
+               | Reduce(accumulator, lane, value)      accumulator[lane] = operation(…, value)
+               | Fold(name, accumulator)               name = all partial results together
+               | Row(name, lanes)                      lanes numbers that live through a tile
+               | Parallel(variable, extent, body)      this thread's share of 0 … extent-1
+               | Serial(variable, extent, body)        0 … extent-1 in order
+               | Lanes(variable, extent, lanes, body)  0 … extent-1 by blocks of lanes; body sees lane
+               | Vector(variable, start, count, body)  start … start+count-1, independent
+               | Block(statements)                     names of its own
+    place      = an Index, or the name of a number that was computed
+    operand    = a name, name[lane], or a literal
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from codegen.dtype import DType
+from codegen.ir.node import Node, TensorType
+from codegen.loops.index import Condition, Index
+from codegen.ops.registry import Operation
+
+Place = Index | str
+
+
+@dataclass(frozen=True)
+class Let:
+    name: str
+    dtype: DType
+    operation: Operation
+    operands: tuple[str, ...]
+    operand_dtype: DType  # of the first operand: a comparison's own type is bool
+    attributes: tuple[Hashable, ...] = ()
+
+
+@dataclass(frozen=True)
+class Load:
+    name: str
+    dtype: DType
+    argument: str
+    place: Place
+    guard: tuple[Condition, ...] = ()
+    limit: int | None = None  # a computed place is kept below this
+
+
+@dataclass(frozen=True)
+class Select:
+    """name = guard ? value : otherwise"""
+
+    name: str
+    dtype: DType
+    guard: tuple[Condition, ...]
+    value: str
+    otherwise: str
+
+
+@dataclass(frozen=True)
+class Position:
+    name: str
+    dtype: DType
+    index: Index
+
+
+@dataclass(frozen=True)
+class Store:
+    argument: str
+    dtype: DType
+    place: Place
+    value: str
+    limit: int | None = None
+    combine: Operation | None = None  # argument[place] = combine(argument[place], value)
+
+
+@dataclass(frozen=True)
+class Accumulator:
+    name: str
+    dtype: DType
+    operation: Operation
+    lanes: int
+
+
+@dataclass(frozen=True)
+class Reduce:
+    accumulator: Accumulator
+    lane: str
+    value: str
+    position: Index | None = None  # for argmax and argmin
+
+
+@dataclass(frozen=True)
+class Fold:
+    name: str
+    accumulator: Accumulator
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    dtype: DType
+    lanes: int
+    in_scratch: bool = False  # too long for the stack
+
+
+@dataclass(frozen=True)
+class SetLane:
+    row: str
+    lane: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Parallel:
+    variable: str
+    extent: int
+    body: list[Statement]
+
+
+@dataclass(frozen=True)
+class Serial:
+    variable: str
+    extent: int
+    body: list[Statement]
+
+
+@dataclass(frozen=True)
+class Lanes:
+    variable: str
+    extent: int
+    lanes: int
+    body: list[Statement]
+
+
+@dataclass(frozen=True)
+class Vector:
+    """``variable`` runs from ``start`` for ``block`` steps, or to ``extent`` if that is nearer."""
+
+    variable: str
+    start: Index
+    block: int
+    extent: int
+    body: list[Statement]
+
+
+@dataclass(frozen=True)
+class Sequential:
+    """As Serial, over state that each step leaves to the next: never vectorised."""
+
+    variable: str
+    extent: int
+    body: list[Statement]
+
+
+Statement = (
+    Let
+    | Load
+    | Select
+    | Position
+    | Store
+    | Accumulator
+    | Reduce
+    | Fold
+    | Row
+    | SetLane
+    | Parallel
+    | Serial
+    | Lanes
+    | Vector
+    | Sequential
+)
+LOOPS = (Parallel, Serial, Lanes, Vector, Sequential)
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A pointer that a kernel is given: the memory of ``type``."""
+
+    name: str
+    type: TensorType
+    written: bool
+
+
+@dataclass
+class Kernel:
+    """One kernel, before it is text.
+
+    ``parallel`` says whether it is worth cutting into shares for threads; ``operations`` and
+    ``traffic`` are scalar operations and bytes moved, for inspection and for that choice.
+    """
+
+    name: str
+    operands: list[Node]  # what each argument holds
+    arguments: list[Argument]
+    body: list[Statement]
+    parallel: bool = True
+    operations: int = 0
+    traffic: int = 0
+    scratch_bytes: int = 0
+    comments: list[str] = field(default_factory=list)

@@ -1,0 +1,590 @@
+"""From a cluster to the loops of its kernel: index variables, stages, and where values are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from codegen.graph.fuse import Cluster, Fusion
+from codegen.ir.node import Node, Shape
+from codegen.loops.emitter import Emitter, Indices, Operand
+from codegen.loops.grammar import (
+    Accumulator,
+    Fold,
+    Kernel,
+    Lanes,
+    Load,
+    Parallel,
+    Reduce,
+    Row,
+    Sequential,
+    Serial,
+    SetLane,
+    Statement,
+    Store,
+    Vector,
+)
+from codegen.loops.index import Index, Variable, constant, flatten, unflatten, variable
+
+# Elements of the innermost axis that one task takes, where the axis is long.
+BLOCK = 4096
+LANES = 64
+# Below this much scalar work a kernel runs on the calling thread alone.
+PARALLEL_WORK = 1 << 15
+# A row of intermediate values longer than this is computed again rather than kept.
+ROW_BYTES = 1 << 18
+STACK_BYTES = 1 << 12
+# Work worth keeping rather than repeating in a later loop over the same row.
+_WORTH_KEEPING = 10
+
+
+def lower(cluster: Cluster, fusion: Fusion) -> Kernel:
+    """The kernel of a cluster that is not a contraction."""
+    lowering = {"pointwise": _Pointwise, "rows": _Rows}[cluster.kind]
+    kernel = lowering(cluster, fusion, _finest(cluster)).run()
+    groups = _merged_groups(cluster, kernel.accesses)
+    if len(groups) < len(cluster.shape):
+        kernel = lowering(cluster, fusion, groups).run()
+    return kernel.finish()
+
+
+# ---- axes -----------------------------------------------------------------------------------
+# The axes of a cluster are walked in groups of neighbours, each group by one variable.
+
+Groups = tuple[tuple[int, ...], ...]
+
+
+def _finest(cluster: Cluster) -> Groups:
+    return tuple([(i,) for i in range(len(cluster.shape))])
+
+
+def _merged_groups(cluster: Cluster, accesses: Sequence[Index]) -> Groups:
+    """Neighbouring axes in one group where every access steps through them as through one."""
+    groups: list[tuple[int, ...]] = []
+    for axis in range(len(cluster.shape)):
+        # An axis of extent 1 goes with any neighbour and says nothing of the next.
+        real = [a for a in groups[-1] if cluster.shape[a] != 1] if groups else []
+        together = (
+            groups
+            and (axis in cluster.axes) == (groups[-1][-1] in cluster.axes)
+            and (
+                not real
+                or cluster.shape[axis] == 1
+                or all(_steps_as_one(a, real[-1], axis, cluster.shape[axis]) for a in accesses)
+            )
+        )
+        if together:
+            groups[-1] = (*groups[-1], axis)
+        else:
+            groups.append((axis,))
+    return tuple(groups)
+
+
+def _steps_as_one(access: Index, before: int, axis: int, extent: int) -> bool:
+    outer, inner = f"i{before}", f"i{axis}"
+    if access.coefficient(outer) != access.coefficient(inner) * extent:
+        return False
+    return not any(
+        name in atom.variables
+        for atom, _ in access.terms
+        if not isinstance(atom, Variable)
+        for name in (outer, inner)
+    )
+
+
+@dataclass
+class Lowered:
+    """A kernel and every index that it uses."""
+
+    kernel: Kernel
+    accesses: list[Index]
+
+    def finish(self) -> Kernel:
+        return self.kernel
+
+
+class _Lowering:
+    """What both kinds of cluster share."""
+
+    def __init__(self, cluster: Cluster, fusion: Fusion, groups: Groups) -> None:
+        self.cluster = cluster
+        self.fusion = fusion
+        self.members = set(cluster.nodes)
+        self.groups = groups
+        self.extents = [prod([cluster.shape[a] for a in group]) for group in groups]
+        self.names = [f"i{group[0]}" for group in groups]
+        self.variables = [
+            variable(n, e) for n, e in zip(self.names, self.extents, strict=True)
+        ]
+        self.emitter = Emitter(self._in_memory)
+        self.point = self._point()
+
+    def _in_memory(self, node: Node) -> bool:
+        if node.operation.name == "parameter":
+            return True
+        return node in self.fusion.anchors and node not in self.members
+
+    def _point(self) -> Indices:
+        """The index of every axis of the cluster's shape, over the groups' variables."""
+        indices: list[Index] = []
+        for group, flat in zip(self.groups, self.variables, strict=True):
+            indices.extend(unflatten(flat, [self.cluster.shape[a] for a in group]))
+        return tuple(indices)
+
+    def kernel(self) -> Kernel:
+        nodes = self.cluster.nodes
+        work = sum([n.operation.cost * _points(n) for n in nodes])
+        traffic = sum([a.type.nbytes for a in self.emitter.arguments.values()])
+        name = "_".join(dict.fromkeys([n.operation.name for n in nodes][-3:]))
+        return _kernel(name, self.emitter, work + traffic // 4 > PARALLEL_WORK, work, traffic)
+
+    def stores(self) -> list[Node]:
+        return [n for n in self.cluster.nodes if n in self.fusion.stored]
+
+
+def _points(node: Node) -> int:
+    return node.inputs[0].type.size if node.operation.kind == "reduce" else node.type.size
+
+
+class _Pointwise(_Lowering):
+    """One loop nest over the shape: outer axes and blocks of the innermost in parallel."""
+
+    def run(self) -> Lowered:
+        emitter = self.emitter
+        if not self.extents:
+            with emitter.loop((), lambda body: Serial("once", 1, body)):
+                self._body()
+            return Lowered(self.kernel(), emitter.accesses)
+        outer, inner = self.extents[:-1], self.extents[-1]
+        blocks = -(-inner // BLOCK)
+        tasks = variable("task", prod(outer) * blocks)
+        indices = unflatten(tasks, (*outer, blocks))
+        mapping = dict(zip(self.names[:-1], indices[:-1], strict=True))
+        self.point = tuple([i.substitute(mapping) for i in self.point])
+        start = indices[-1] * BLOCK
+        with (
+            emitter.loop(("task",), lambda body: Parallel("task", prod(outer) * blocks, body)),
+            emitter.loop(
+                (self.names[-1],),
+                lambda body: Vector(self.names[-1], start, min(BLOCK, inner), inner, body),
+            ),
+        ):
+            self._body()
+        return Lowered(self.kernel(), self._plain_accesses(mapping))
+
+    def _plain_accesses(self, mapping: dict[str, Index]) -> list[Index]:
+        """Accesses over the axes' own variables, for the decision which axes to merge."""
+        if all(len(g) == 1 for g in self.groups) and mapping:
+            plain = _Pointwise(self.cluster, self.fusion, self.groups)
+            with plain.emitter.loop(plain.names, lambda body: Serial("all", 1, body)):
+                plain._body()
+            return plain.emitter.accesses
+        return self.emitter.accesses
+
+    def _body(self) -> None:
+        for node in self.cluster.nodes:
+            text, _ = self.emitter.value(node, self.point)
+            if node in self.fusion.stored:
+                self.emitter.store(node, flatten(self.point, node.shape), text)
+
+
+class _Rows(_Lowering):
+    """Rows in parallel; for each, one loop over its elements per stage.
+
+    A reduction belongs to the first stage that knows what goes into it; what needs its result
+    comes in a later stage. Lanes run along the row, or, where the row is not what is contiguous
+    in memory, along neighbouring rows.
+    """
+
+    def __init__(self, cluster: Cluster, fusion: Fusion, groups: Groups) -> None:
+        super().__init__(cluster, fusion, groups)
+        inner = set(cluster.axes)
+        self.row_groups = [i for i, g in enumerate(groups) if g[0] not in inner]
+        self.inner_groups = [i for i, g in enumerate(groups) if g[0] in inner]
+        last = len(groups) - 1
+        self.by_columns = last in self.row_groups and self.extents[last] >= 4
+        self.stage = self._stages()
+        self.scratch = 0
+
+    # ---- stages -------------------------------------------------------------------------------
+
+    def _stages(self) -> dict[Node, int]:
+        """In which loop over the row each member is known (a reduction: after which)."""
+        stage: dict[Node, int] = {}
+        for node in self.cluster.nodes:
+            first = 0
+            for read in self.fusion.reads[node]:
+                if read.source in self.members:
+                    after = read.source.operation.kind == "reduce"
+                    first = max(first, stage[read.source] + after)
+            stage[node] = first
+        return stage
+
+    def _kept(self) -> set[Node]:
+        """Full-level members that a later loop reads again and that are worth keeping."""
+        kept: set[Node] = set()
+        for node in self.cluster.nodes:
+            for read in self.fusion.reads[node]:
+                source = read.source
+                if (
+                    source in self.members
+                    and source.operation.kind != "reduce"
+                    and self.cluster.level(source) == "full"
+                    and self.stage[node] > self.stage[source]
+                    and (
+                        source in self.fusion.stored
+                        or self._cost(source) >= _WORTH_KEEPING
+                    )
+                ):
+                    kept.add(source)
+        return kept
+
+    def _cost(self, node: Node) -> int:
+        total, stack, seen = 0, [node], {node}
+        while stack:
+            item = stack.pop()
+            if item.operation.kind == "elementwise":
+                total += item.operation.cost
+                for source in item.inputs:
+                    if source not in seen and not self._in_memory(source):
+                        seen.add(source)
+                        stack.append(source)
+        return total
+
+    # ---- loops ---------------------------------------------------------------------------------
+
+    def run(self) -> Lowered:
+        emitter = self.emitter
+        row_extents = [self.extents[g] for g in self.row_groups]
+        if self.by_columns:
+            blocks = -(-row_extents[-1] // LANES)
+            task_shape: Shape = (*row_extents[:-1], blocks)
+        else:
+            task_shape = tuple(row_extents)
+        tasks = prod(task_shape)
+        indices = unflatten(variable("task", tasks), task_shape)
+        outer = self.row_groups[:-1] if self.by_columns else self.row_groups
+        mapping = {self.names[g]: i for g, i in zip(outer, indices, strict=False)}
+        self.point = tuple([i.substitute(mapping) for i in self.point])
+        self.column_start = indices[-1] * LANES if self.by_columns else constant(0)
+        kept = self._kept()
+        with emitter.loop(("task",), lambda body: Parallel("task", tasks, body)) as scope:
+            del scope
+            for number in range(max(self.stage.values()) + 1):
+                self._loop(number, kept)
+            self._store_rows()
+        accesses = emitter.accesses
+        if all(len(g) == 1 for g in self.groups):
+            accesses = self._plain_accesses()
+        return Lowered(self.kernel(), accesses)
+
+    def kernel(self) -> Kernel:
+        kernel = super().kernel()
+        kernel.scratch_bytes = self.scratch
+        return kernel
+
+    def _plain_accesses(self) -> list[Index]:
+        plain = _Rows(self.cluster, self.fusion, self.groups)
+        emitter = plain.emitter
+        for node in plain.cluster.nodes:
+            if node.operation.kind == "reduce":
+                emitter.results[node] = lambda: ("row", 0)
+        with emitter.loop(plain.names, lambda body: Serial("all", 1, body)):
+            for node in plain.cluster.nodes:
+                full = plain.cluster.level(node) == "full"
+                if node.operation.kind == "reduce":
+                    emitter.value(node.inputs[0], plain.point)
+                    if "arg" in node.operation.name:
+                        emitter.accesses.append(plain.point[node.attributes[0][0]])  # type: ignore
+                else:
+                    emitter.value(node, plain.point if full else plain._row_point())
+                if node in plain.fusion.stored:
+                    at = plain.point if full else plain._row_point()
+                    emitter.accesses.append(flatten(at, node.shape))
+        return emitter.accesses
+
+    def _row_point(self) -> Indices:
+        return tuple([p for i, p in enumerate(self.point) if i not in self.cluster.axes])
+
+    def _loop(self, number: int, kept: set[Node]) -> None:
+        """One pass over the row: the reductions and stores of a stage."""
+        reductions, writes = [], []
+        for node in self.cluster.nodes:
+            if self.stage[node] != number:
+                continue
+            if node.operation.kind == "reduce":
+                reductions.append(node)
+            elif self.cluster.level(node) == "full" and (
+                node in self.fusion.stored or node in kept
+            ):
+                writes.append(node)
+        if not reductions and not writes:
+            return
+        accumulators = {node: self._accumulator(node) for node in reductions}
+        rows = {
+            node: self._row_buffer(node)
+            for node in writes
+            if node in kept and node not in self.fusion.stored
+        }
+        self._open_loops(lambda lane: self._stage_body(accumulators, writes, rows, lane))
+        for node, accumulator in accumulators.items():
+            self._finish(node, accumulator)
+        for node in writes:
+            if node in kept:
+                self._revisit(node, rows.get(node))
+
+    def _open_loops(self, body: Callable[[str], None]) -> None:
+        """The loops over the row around a body that is told its lane."""
+        emitter = self.emitter
+        if self.by_columns:
+            last = self.row_groups[-1]
+            name, extent = self.names[last], self.extents[last]
+            serial, start = self.inner_groups, self.column_start
+            self._nest(serial, lambda: self._vector(name, start, extent, body))
+            return
+        *outer, innermost = self.inner_groups
+        name, extent = self.names[innermost], self.extents[innermost]
+
+        def lanes() -> None:
+            with emitter.loop(
+                (name,), lambda statements: Lanes(name, extent, self._lanes(), statements)
+            ):
+                body("lane")
+
+        self._nest(outer, lanes)
+
+    def _vector(self, name: str, start: Index, extent: int, body: Callable[[str], None]) -> None:
+        with self.emitter.loop(
+            (name,), lambda statements: Vector(name, start, LANES, extent, statements)
+        ):
+            body("lane")
+
+    def _nest(self, groups: Sequence[int], body: Callable[[], None]) -> None:
+        if not groups:
+            body()
+            return
+        name, extent = self.names[groups[0]], self.extents[groups[0]]
+        with self.emitter.loop((name,), lambda statements: Serial(name, extent, statements)):
+            self._nest(groups[1:], body)
+
+    def _lanes(self) -> int:
+        extent = self.extents[self.inner_groups[-1]]
+        return LANES if extent >= LANES else 16 if extent >= 16 else 8 if extent >= 8 else 1
+
+    # ---- what a stage does ---------------------------------------------------------------------
+
+    def _accumulator(self, node: Node) -> Accumulator:
+        lanes = LANES if self.by_columns else self._lanes()
+        dtype = node.inputs[0].dtype
+        accumulator = Accumulator(self.emitter.name("acc"), dtype, node.operation, lanes)
+        self.emitter.add(accumulator)
+        return accumulator
+
+    def _row_buffer(self, node: Node) -> Row:
+        size = prod([self.extents[g] for g in self.inner_groups])
+        if self.by_columns:
+            size *= LANES
+        nbytes = size * max(node.dtype.itemsize, 4)
+        row = Row(self.emitter.name("row"), node.dtype, size, nbytes > STACK_BYTES)
+        if row.in_scratch:
+            self.scratch += -(-nbytes // 64) * 64
+        self.emitter.add(row, 1)
+        return row
+
+    def _stage_body(
+        self,
+        accumulators: dict[Node, Accumulator],
+        writes: Sequence[Node],
+        rows: dict[Node, Row],
+        lane: str,
+    ) -> None:
+        emitter = self.emitter
+        for node in writes:
+            text, _ = emitter.value(node, self.point)
+            if node in self.fusion.stored:
+                emitter.store(node, flatten(self.point, node.shape), text)
+            if node in rows:
+                emitter.add(SetLane(rows[node].name, self._row_place().to_c(), text))
+        for node, accumulator in accumulators.items():
+            text, _ = emitter.value(node.inputs[0], self.point)
+            position = None
+            if "arg" in node.operation.name:
+                (axis,) = node.attributes[0]  # type: ignore[misc]
+                position = self.point[axis]
+            emitter.add(Reduce(accumulator, lane, text, position))
+
+    def _row_place(self) -> Index:
+        """Where the present element lies in a row buffer."""
+        indices = [self.variables[g] for g in self.inner_groups]
+        shape = [self.extents[g] for g in self.inner_groups]
+        if self.by_columns:
+            indices.append(variable("lane", LANES))
+            shape.append(LANES)
+        return flatten(indices, shape)
+
+    def _finish(self, node: Node, accumulator: Accumulator) -> None:
+        """Make a reduction's result known to the stages that follow."""
+        emitter = self.emitter
+        if not self.by_columns:
+            name = emitter.name(node.operation.name)
+            emitter.add(Fold(name, accumulator))
+            emitter.results[node] = lambda: (name, 1)
+            return
+        suffix = "_at" if "arg" in node.operation.name else ""
+        column = self.names[self.row_groups[-1]]
+        emitter.results[node] = lambda: (
+            f"{accumulator.name}{suffix}[lane]",
+            emitter.depth_of(frozenset([column])),
+        )
+
+    def _revisit(self, node: Node, row: Row | None) -> None:
+        """From now on the member is read back from where this loop has left it."""
+        emitter = self.emitter
+
+        def from_row(indices: Indices) -> Operand:
+            assert row is not None and indices == self.point
+            return f"{row.name}[{self._row_place().to_c()}]", emitter.depth
+
+        def from_output(indices: Indices) -> Operand:
+            argument = emitter.argument(node, True)
+            name = emitter.name(argument.name)
+            place = flatten(indices, node.shape)
+            emitter.accesses.append(place)
+            depth = emitter.depth_of(place.variables())
+            emitter.add(Load(name, node.dtype, argument.name, place), depth)
+            return name, depth
+
+        emitter.revisited[node] = from_row if row is not None else from_output
+
+    def _store_rows(self) -> None:
+        """Write the results that there is one of per row."""
+        writes = [n for n in self.stores() if self.cluster.level(n) == "row"]
+        if not writes:
+            return
+
+        def body(_lane: str) -> None:
+            for node in writes:
+                text, _ = self.emitter.value(node, self._row_point())
+                self.emitter.store(node, flatten(self._row_point(), node.shape), text)
+
+        if self.by_columns:
+            last = self.row_groups[-1]
+            self._vector(self.names[last], self.column_start, self.extents[last], body)
+        else:
+            body("0")
+
+
+# ---- kernels of their own ------------------------------------------------------------------------
+
+
+def lower_copy(source: Node, target: Node) -> Kernel:
+    """A kernel that copies one node's memory to another's, element by element."""
+    emitter = Emitter(lambda node: True)
+    size = target.type.size
+    blocks = max(1, -(-size // BLOCK))
+    start = variable("task", blocks) * BLOCK
+    with (
+        emitter.loop(("task",), lambda body: Parallel("task", blocks, body)),
+        emitter.loop(("i0",), lambda body: Vector("i0", start, min(BLOCK, size), size, body)),
+    ):
+        flat = variable("i0", size)
+        argument = emitter.argument(source)
+        name = emitter.name(argument.name)
+        emitter.add(Load(name, source.dtype, argument.name, flat))
+        emitter.store(target, flat, name)
+    traffic = 2 * target.type.nbytes
+    return _kernel("copy", emitter, traffic // 4 > PARALLEL_WORK, 0, traffic)
+
+
+def lower_write(node: Node, fusion: Fusion) -> Kernel:
+    """Store a write's value into its region; the rest of the memory is there already."""
+    value = node.inputs[1]
+    starts, steps = node.attributes
+    assert isinstance(starts, tuple) and isinstance(steps, tuple)
+    points = Cluster("pointwise", value.shape, (), [])
+    lowering = _Region(points, fusion, _finest(points), node, value, starts, steps)
+    return lowering.run().kernel
+
+
+class _Region(_Pointwise):
+    def __init__(
+        self,
+        cluster: Cluster,
+        fusion: Fusion,
+        groups: Groups,
+        node: Node,
+        value: Node,
+        starts: Shape,
+        steps: Shape,
+    ) -> None:
+        super().__init__(cluster, fusion, groups)
+        self.node, self.written = node, value
+        self.starts, self.steps = starts, steps
+
+    def _plain_accesses(self, mapping: dict[str, Index]) -> list[Index]:
+        return []
+
+    def _body(self) -> None:
+        text, _ = self.emitter.value(self.written, self.point)
+        place = [
+            p * t + s for p, s, t in zip(self.point, self.starts, self.steps, strict=True)
+        ]
+        self.emitter.store(self.node, flatten(place, self.node.shape), text)
+
+    def kernel(self) -> Kernel:
+        traffic = 2 * self.written.type.nbytes
+        return _kernel("write", self.emitter, traffic // 4 > PARALLEL_WORK, 0, traffic)
+
+
+_COMBINE = {"add": "add", "mul": "mul", "max": "maximum", "min": "minimum"}
+
+
+def lower_scatter(node: Node, fusion: Fusion, operations: dict[str, object]) -> Kernel:
+    """Combine a scatter's updates into the memory, in order."""
+    _base, index, updates = node.inputs
+    (mode,) = node.attributes
+    emitter = Emitter(lambda n: n.operation.name == "parameter" or n in fusion.anchors)
+    size = index.type.size
+    combine = operations[_COMBINE[mode]] if mode in _COMBINE else None  # type: ignore[index]
+    with emitter.loop(("i0",), lambda body: Sequential("i0", size, body)):
+        point = unflatten(variable("i0", size), index.shape)
+        place, _ = emitter.value(index, point)
+        text, _ = emitter.value(updates, point)
+        emitter.add(
+            Store(
+                emitter.argument(node, True).name, node.dtype, place, text,
+                node.type.size, combine,  # type: ignore[arg-type]
+            )
+        )  # fmt: skip
+    return _kernel(f"scatter_{mode}", emitter, False, size, 3 * updates.type.nbytes)
+
+
+def lower_scan(node: Node, fusion: Fusion) -> Kernel:
+    """Running sums or products along one axis, all other axes in parallel."""
+    (x,) = node.inputs
+    (axis,) = node.attributes
+    assert isinstance(axis, int)
+    emitter = Emitter(lambda n: n.operation.name == "parameter" or n in fusion.anchors)
+    shape = x.shape
+    outer = (*shape[:axis], *shape[axis + 1 :])
+    tasks = prod(outer)
+    indices = unflatten(variable("task", tasks), outer)
+    point = (*indices[:axis], variable("i0", shape[axis]), *indices[axis:])
+    with emitter.loop(("task",), lambda body: Parallel("task", tasks, body)):
+        accumulator = Accumulator(emitter.name("acc"), node.dtype, node.operation, 1)
+        emitter.add(accumulator)
+        with emitter.loop(("i0",), lambda body: Sequential("i0", shape[axis], body)):
+            text, _ = emitter.value(x, point)
+            emitter.add(Reduce(accumulator, "0", text))
+            emitter.store(node, flatten(point, shape), f"{accumulator.name}[0]")
+    work = node.type.size * 4
+    parallel = work > PARALLEL_WORK
+    return _kernel(node.operation.name, emitter, parallel, work, 2 * node.type.nbytes)
+
+
+def _kernel(name: str, emitter: Emitter, parallel: bool, work: int, traffic: int) -> Kernel:
+    return Kernel(
+        name, list(emitter.arguments), list(emitter.arguments.values()),
+        emitter.scopes[0].statements, parallel, work, traffic,
+    )  # fmt: skip

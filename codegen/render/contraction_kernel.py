@@ -1,0 +1,134 @@
+"""A contraction cluster as C: the contraction template with the cluster's epilogue in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from codegen.graph.fuse import Cluster, Fusion
+from codegen.ir.node import Node
+from codegen.loops.contraction import PlainOutput
+from codegen.loops.emitter import Emitter
+from codegen.loops.grammar import Argument, Kernel
+from codegen.loops.index import flatten, unflatten, variable
+from codegen.loops.lower import PARALLEL_WORK
+from codegen.render.c import _Body, declarations, functions_used
+from codegen.render.contraction_c import render_contraction
+from codegen.runtime.kernels import KernelSource
+
+
+@dataclass(frozen=True)
+class RenderedKernel:
+    """A kernel's text, and which node's memory each of its arguments is."""
+
+    source: KernelSource
+    operands: tuple[Node, ...]
+    parallel: bool
+    scratch_bytes: int
+    operations: int
+    traffic: int
+
+
+def render_contraction_kernel(
+    cluster: Cluster, fusion: Fusion, threads: int, comments: list[str]
+) -> RenderedKernel:
+    """The kernel of a contraction and the element-wise work on its result."""
+    (root,) = [n for n in cluster.nodes if n in fusion.contractions]
+    match = fusion.contractions[root]
+    arguments: dict[Node, Argument] = {}
+    for node in (match.a, match.b):
+        if node not in arguments:
+            arguments[node] = Argument(f"in{len(arguments)}", node.type, False)
+
+    def epilogue(b: str, m: str, n: str, value: str) -> list[str]:
+        return _epilogue_lines(cluster, fusion, root, (b, m, n, value), arguments)
+
+    epilogue("b", "m", "n", "value")  # finds the arguments, whose pointers are declared first
+    plain = None
+    if cluster.nodes == [root]:
+        plain = _plain_output(root, fusion, arguments[root].name)
+    batch, rows, columns, inner = match.contraction.sizes
+    work = batch * rows * columns * inner
+    rendered = render_contraction(
+        match.contraction, arguments[match.a].name, arguments[match.b].name, epilogue,
+        threads if work > PARALLEL_WORK else 1, plain_output=plain,
+    )  # fmt: skip
+    operand_list = list(arguments.values())
+    lines = [
+        *[f"// {c}" for c in comments],
+        "void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {",
+        *declarations(operand_list, restrict=True),
+        rendered.body,
+        "}",
+        "",
+    ]
+    text = "\n".join(lines)
+    prologue = (rendered.helpers, *functions_used(text)) if rendered.helpers else functions_used(text)
+    return RenderedKernel(
+        KernelSource("contraction", text, prologue),
+        tuple(arguments),
+        work > PARALLEL_WORK,
+        rendered.scratch_bytes,
+        2 * work,
+        sum([a.type.nbytes for a in operand_list]),
+    )
+
+
+def _epilogue_lines(
+    cluster: Cluster,
+    fusion: Fusion,
+    root: Node,
+    names: tuple[str, str, str, str],
+    arguments: dict[Node, Argument],
+) -> list[str]:
+    """What is done with one result: the cluster's other members, and the stores."""
+    match = fusion.contractions[root]
+    product = root.inputs[0]
+    members = set(cluster.nodes)
+    emitter = Emitter(
+        lambda n: n.operation.name == "parameter" or (n in fusion.anchors and n not in members)
+    )
+    emitter.arguments = arguments
+    emitter.results[root] = lambda: (names[3], emitter.depth)
+    index_of = {}
+    for name, axes in zip(names[:3], (match.batch, match.rows, match.columns), strict=True):
+        shape = [product.shape[a] for a in axes]
+        flat = variable(name, prod(shape))
+        index_of.update(zip(axes, unflatten(flat, shape), strict=True))
+    point = tuple([index_of[a] for a in sorted(index_of)])
+    with emitter.loop(names[:3], lambda body: _KeepBody(body)) as scope:  # type: ignore[arg-type, return-value]
+        for node in cluster.nodes:
+            text, _ = emitter.value(node, point)
+            if node in fusion.stored:
+                emitter.store(node, flatten(point, node.shape), text)
+    statements = [*emitter.scopes[0].statements[:-1], *scope.statements]
+    kernel = Kernel("", [], list(arguments.values()), statements)
+    return _Body(kernel).block(statements, 0)
+
+
+class _KeepBody:
+    """Stands for the template's own innermost loop."""
+
+    def __init__(self, body: object) -> None:
+        self.body = body
+
+
+def _plain_output(root: Node, fusion: Fusion, pointer: str) -> PlainOutput | None:
+    """The output's strides over flattened batch, row and column numbers, where each has one."""
+    match = fusion.contractions[root]
+    product = root.inputs[0]
+    summed = root.attributes[0]
+    assert isinstance(summed, tuple)
+    kept = [i for i in range(len(product.shape)) if i not in summed]
+    stride, strides = 1, {}
+    for axis in reversed(kept):
+        strides[axis] = stride
+        stride *= product.shape[axis]
+    found = []
+    for axes in (match.batch, match.rows, match.columns):
+        real = [a for a in axes if product.shape[a] != 1]
+        for outer, inner in zip(real, real[1:], strict=False):
+            if strides[outer] != strides[inner] * product.shape[inner]:
+                return None
+        found.append(strides[real[-1]] if real else 0)
+    return PlainOutput(pointer, *found)

@@ -1,0 +1,157 @@
+"""A plan: kernels in order over a table of addresses, kept on disk under its graph's description."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import struct
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import codegen
+from codegen.runtime import cache
+from codegen.runtime.compiler import find_compiler
+from codegen.runtime.cpu import Program, get_num_threads
+from codegen.runtime.kernels import KernelSource, load_kernels
+from codegen.runtime.memory import Buffer, allocate
+from codegen.statistics import statistics
+
+_SCALAR_FORMATS = {"float64": "d", "int64": "q", "bool_": "q"}
+
+
+@dataclass
+class KernelRecord:
+    """One kernel of a plan: its text and what it does, for running and for reading."""
+
+    name: str
+    body: str
+    prologue: list[str]
+    slots: list[int]
+    shapes: list[str]
+    parallel: bool
+    operations: int
+    traffic: int
+    lines: list[str] = field(default_factory=list)
+
+
+@dataclass
+class PlanRecord:
+    """Everything that a plan is made of, in plain numbers and text.
+
+    The table's slots are the parameters, then the outputs, then places in the arena.
+    ``scalars`` gives (parameter, dtype name) of those passed as Python numbers.
+    """
+
+    parameter_count: int
+    scalars: list[tuple[int, str]]
+    output_bytes: list[int]
+    offsets: list[int]
+    arena_bytes: int
+    scratch_bytes: int
+    kernels: list[KernelRecord]
+    results: list[int] = field(default_factory=list)
+
+
+class CpuPlan:
+    """A plan of compiled kernels, run by one native call."""
+
+    def __init__(self, record: PlanRecord) -> None:
+        self.record = record
+        sources = [KernelSource(k.name, k.body, tuple(k.prologue)) for k in record.kernels]
+        table_size = record.parameter_count + len(record.output_bytes) + len(record.offsets)
+        self._program = Program(
+            load_kernels(sources),
+            [k.slots for k in record.kernels],
+            [k.parallel for k in record.kernels],
+            table_size,
+            record.scratch_bytes,
+        )
+        self._scalars = [i for i, _ in record.scalars]
+        self._formats = struct.Struct("".join([_SCALAR_FORMATS[n] for _, n in record.scalars]))
+        self._numbers = ctypes.create_string_buffer(8 * max(1, len(record.scalars)))
+        base = ctypes.addressof(self._numbers)
+        self._number_addresses = [base + 8 * i for i in range(len(record.scalars))]
+
+    def run(self, values: Sequence[Any]) -> list[Buffer]:
+        """Run on the parameters' values (buffers, or numbers for scalars): the outputs."""
+        record = self.record
+        scalars = self._scalars
+        if scalars:
+            self._formats.pack_into(self._numbers, 0, *[values[i] for i in scalars])
+            table = [v.address if type(v) is Buffer else 0 for v in values]
+            for i, address in zip(scalars, self._number_addresses, strict=True):
+                table[i] = address
+        else:
+            table = [v.address for v in values]
+        outputs = [allocate(n) for n in record.output_bytes]
+        table += [b.address for b in outputs]
+        arena = None
+        if record.offsets:
+            arena = allocate(record.arena_bytes)
+            start = arena.address
+            table += [start + offset for offset in record.offsets]
+        if record.kernels:
+            self._program.run(table)
+        statistics.plans_run += 1
+        del arena
+        return outputs
+
+    def run_timed(self, values: Sequence[Any]) -> tuple[list[Buffer], list[float]]:
+        """As ``run``, with the seconds each kernel took."""
+        program = self._program
+        seconds: list[float] = []
+
+        class _Timed:
+            @staticmethod
+            def run(table: Sequence[int]) -> None:
+                seconds.extend(program.run_timed(table))
+
+        self._program = _Timed  # type: ignore[assignment]
+        try:
+            return self.run(values), seconds
+        finally:
+            self._program = program
+
+
+def save(record: PlanRecord, description: str) -> None:
+    """Keep a plan on disk, so that another process need not lower it again."""
+    try:
+        cache.write_checked(_path(description), json.dumps(asdict(record)).encode())
+    except OSError:
+        return  # the cache saves time; nothing depends on it
+
+
+def load(description: str) -> PlanRecord | None:
+    """The plan kept for this description, if there is a sound one."""
+    data = cache.read_checked(_path(description))
+    if data is None:
+        return None
+    try:
+        fields = json.loads(data)
+        fields["kernels"] = [KernelRecord(**k) for k in fields["kernels"]]
+        fields["scalars"] = [(i, name) for i, name in fields["scalars"]]
+        return PlanRecord(**fields)
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _path(description: str) -> Path:
+    text = f"{engine_fingerprint()}\n{get_num_threads()}\n{description}"
+    return cache.cache_path("lt-plan-" + hashlib.sha256(text.encode()).hexdigest()[:40])
+
+
+@lru_cache
+def engine_fingerprint() -> str:
+    """Changes whenever the engine's source, or the compiler that it uses, does."""
+    compiler = find_compiler()
+    parts = [compiler.fingerprint if compiler else "none"]
+    package = Path(codegen.__file__).parent
+    for folder in (package, package.parent / "lazytorch"):
+        for path in sorted(folder.rglob("*.py")):
+            status = path.stat()
+            parts.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
