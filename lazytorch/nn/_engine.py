@@ -1,14 +1,19 @@
-"""Everything that `lazytorch.nn` needs from the engine, gathered in one place.
-
-Until the engine's own modules are here, LT_NN_DEV=1 puts real PyTorch behind these names,
-so that `nn` can be written and tested. The lead deletes that branch at the merge.
-"""
+"""The engine's names that layers are written with, gathered in one place."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from codegen.dtype import DType as dtype
+from codegen.dtype import int64 as long
+from lazytorch.autograd.grad_mode import is_grad_enabled, no_grad
+from lazytorch.device import Device as device
+from lazytorch.functions.creation import diag, empty, empty_like, eye, ones, tensor, zeros
+from lazytorch.functions.norms import vector_norm
+from lazytorch.functions.registration import PUBLIC
+from lazytorch.layout import channels_last, contiguous_format, preserve_format
+from lazytorch.tensor import Tensor
 
 __all__ = [
     "Tensor",
@@ -36,90 +41,3 @@ __all__ = [
     "where",
     "zeros",
 ]
-
-if TYPE_CHECKING:
-
-    class Tensor:
-        """What the type checker knows of a tensor until the engine's own class is here."""
-
-        data: Any
-        grad: Any
-        requires_grad: bool
-        shape: Any
-        device: Any
-        dtype: Any
-
-        @staticmethod
-        def _make_subclass(kind: Any, data: Any, requires_grad: bool = False) -> Any: ...
-        def __getattr__(self, name: str) -> Any: ...
-        def __getitem__(self, index: Any) -> Tensor: ...
-        def __setitem__(self, index: Any, value: Any) -> None: ...
-        def __add__(self, other: Any) -> Tensor: ...
-        def __mul__(self, other: Any) -> Tensor: ...
-        def __rtruediv__(self, other: Any) -> Tensor: ...
-        def __lt__(self, other: Any) -> Tensor: ...
-        def __gt__(self, other: Any) -> Tensor: ...
-        def __or__(self, other: Any) -> Tensor: ...
-        def __float__(self) -> float: ...
-        def __bool__(self) -> bool: ...
-
-    class _Functional:
-        def __getattr__(self, name: str) -> Callable[..., Tensor]: ...
-
-    functional = _Functional()
-    cat: Callable[..., Tensor]
-    diag: Callable[..., Tensor]
-    empty: Callable[..., Tensor]
-    empty_like: Callable[..., Tensor]
-    eye: Callable[..., Tensor]
-    ones: Callable[..., Tensor]
-    qr: Callable[..., tuple[Tensor, Tensor]]
-    randperm: Callable[..., Tensor]
-    stack: Callable[..., Tensor]
-    tensor: Callable[..., Tensor]
-    vector_norm: Callable[..., Tensor]
-    where: Callable[..., Tensor]
-    zeros: Callable[..., Tensor]
-    is_grad_enabled: Callable[[], bool]
-    no_grad: Any
-    device: Any
-    dtype: Any
-    long: Any
-    channels_last: Any
-    contiguous_format: Any
-    preserve_format: Any
-    disabled_torch_function: Any
-
-elif os.environ.get("LT_NN_DEV"):
-    import torch
-    from torch import (
-        Tensor,
-        cat,
-        channels_last,
-        contiguous_format,
-        device,
-        diag,
-        dtype,
-        empty,
-        empty_like,
-        eye,
-        is_grad_enabled,
-        long,
-        no_grad,
-        ones,
-        preserve_format,
-        randperm,
-        stack,
-        tensor,
-        where,
-        zeros,
-    )
-    from torch.linalg import qr, vector_norm
-    from torch.nn import functional
-
-    disabled_torch_function = torch._C._disabled_torch_function_impl
-
-else:
-    raise ImportError(
-        "lazytorch.nn is not yet joined to the engine: set LT_NN_DEV=1 to run it over PyTorch"
-    )
