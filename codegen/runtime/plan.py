@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import json
 import struct
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import codegen
+from codegen import settings
 from codegen.runtime import cache
 from codegen.runtime.compiler import find_compiler
 from codegen.runtime.cpu import Program, get_num_threads
@@ -20,6 +22,7 @@ from codegen.runtime.kernels import KernelSource, load_kernels
 from codegen.runtime.memory import Buffer, allocate
 from codegen.statistics import statistics
 
+_DEBUG = settings.debug_level()
 _SCALAR_FORMATS = {"float64": "d", "int64": "q", "bool_": "q"}
 
 
@@ -95,26 +98,28 @@ class CpuPlan:
             start = arena.address
             table += [start + offset for offset in record.offsets]
         if record.kernels:
-            self._program.run(table)
+            if _DEBUG:
+                report(record.kernels, self._program.run_timed(table))
+            else:
+                self._program.run(table)
         statistics.plans_run += 1
         del arena
         return outputs
 
-    def run_timed(self, values: Sequence[Any]) -> tuple[list[Buffer], list[float]]:
-        """As ``run``, with the seconds each kernel took."""
-        program = self._program
-        seconds: list[float] = []
 
-        class _Timed:
-            @staticmethod
-            def run(table: Sequence[int]) -> None:
-                seconds.extend(program.run_timed(table))
-
-        self._program = _Timed  # type: ignore[assignment]
-        try:
-            return self.run(values), seconds
-        finally:
-            self._program = program
+def report(kernels: Sequence[KernelRecord], seconds: Sequence[float]) -> None:
+    """LAZYTORCH_DEBUG: a line a kernel with its time and rates; from 2 on its source too."""
+    for kernel, duration in zip(kernels, seconds, strict=True):
+        rate = duration or 1e-9
+        print(
+            f"lazytorch: {kernel.name:<28} {duration * 1e6:9.1f} µs "
+            f"{kernel.operations / rate / 1e9:8.2f} GFLOP/s {kernel.traffic / rate / 1e9:8.2f} GB/s"
+            f"  {'parallel' if kernel.parallel else 'serial  '}  {' '.join(kernel.shapes)}"
+            f"  {' '.join(kernel.lines)}",
+            file=sys.stderr,
+        )
+        if _DEBUG >= 2:
+            print(kernel.body, file=sys.stderr)
 
 
 def save(record: PlanRecord, description: str) -> None:
