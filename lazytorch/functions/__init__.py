@@ -1,13 +1,18 @@
 """Every torch.* function, a file a family. Importing this enters them all."""
 
 from lazytorch.functions import (
+    activations,
     arithmetic,
     comparison,
     conversion,
+    convolution,
     creation,
+    losses,
     norms,
     operators,
     pointwise,
+    pooling,
+    products,
     reductions,
     scans,
     softmax,
@@ -15,8 +20,9 @@ from lazytorch.functions import (
 )
 
 __all__ = [
-    "arithmetic", "comparison", "conversion", "creation", "norms", "operators", "pointwise",
-    "reductions", "scans", "softmax", "views",
+    "activations", "arithmetic", "comparison", "conversion", "convolution", "creation", "losses",
+    "norms", "operators", "pointwise", "pooling", "products", "reductions", "scans", "softmax",
+    "views",
 ]  # fmt: skip
 
 operators.install()

@@ -261,7 +261,8 @@ def _check_classes(x: Node, target: Node, weight: Node | None) -> None:
 
 
 def _nll(x: Node, target: Node, ignore: Node, *rest: Any) -> Node:
-    weight, reduction = (rest[0] if len(rest) == 2 else None), rest[-1]
+    # As in PyTorch, no gradient flows to the classes' weights.
+    weight, reduction = (detach(rest[0]) if len(rest) == 2 else None), rest[-1]
     need_float(x, "nll_loss_out_frame")
     _check_classes(x, target, weight)
     axis = _class_axis(x)
@@ -273,7 +274,7 @@ def _nll(x: Node, target: Node, ignore: Node, *rest: Any) -> Node:
 def _cross_entropy(x: Node, target: Node, ignore: Node, *rest: Any) -> Node:
     """``rest``: class weights (if any), label smoothing (if any), then the attributes."""
     reduction, has_weight, smooth = rest[-3:]
-    weight = rest[0] if has_weight else None
+    weight = detach(rest[0]) if has_weight else None
     need_float(x, "log_softmax_lastdim_kernel_impl")
     _check_classes(x, target, weight)
     axis = _class_axis(x)
