@@ -37,7 +37,7 @@ def ours(x: Any) -> Any:
         return DTYPES[x]
     if not isinstance(x, torch.Tensor):
         return x
-    dtype, value = DTYPES[x.dtype], x.detach()
+    dtype, value = DTYPES[x.dtype], x.detach().clone()
     if value.dtype is torch.bfloat16:
         array = value.contiguous().view(torch.int16).numpy().view(np.uint16)
     else:
