@@ -28,6 +28,7 @@ from lazytorch.dtypes import NAMES as _DTYPES
 from lazytorch.dtypes import can_cast, finfo, iinfo
 from lazytorch.functions.creation import TYPED_CLASSES as _TYPED_CLASSES
 from lazytorch.functions.promotion import promote_types
+from lazytorch.functions.random import Generator, default_generator
 from lazytorch.functions.registration import PUBLIC as _PUBLIC
 from lazytorch.layout import (
     Layout as layout,
@@ -70,8 +71,8 @@ def realize(*tensors: Tensor) -> None:
 
 
 __all__ = [
-    "Size", "Tensor", "autograd", "can_cast", "channels_last", "channels_last_3d",
-    "contiguous_format", "device", "dtype", "e", "enable_grad", "finfo", "functions",
+    "Generator", "Size", "Tensor", "autograd", "can_cast", "channels_last", "channels_last_3d",
+    "contiguous_format", "default_generator", "device", "dtype", "e", "enable_grad", "finfo", "functions",
     "get_default_device", "get_default_dtype", "get_num_threads", "get_printoptions", "iinfo",
     "inf", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "layout",
     "memory_format", "nan", "newaxis", "no_grad", "optim", "pi", "preserve_format", "printoptions",

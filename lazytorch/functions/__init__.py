@@ -7,12 +7,15 @@ from lazytorch.functions import (
     conversion,
     convolution,
     creation,
+    indexing,
+    joining,
     losses,
     norms,
     operators,
     pointwise,
     pooling,
     products,
+    random,
     reductions,
     scans,
     softmax,
@@ -20,9 +23,9 @@ from lazytorch.functions import (
 )
 
 __all__ = [
-    "activations", "arithmetic", "comparison", "conversion", "convolution", "creation", "losses",
-    "norms", "operators", "pointwise", "pooling", "products", "reductions", "scans", "softmax",
-    "views",
+    "activations", "arithmetic", "comparison", "conversion", "convolution", "creation", "indexing",
+    "joining", "losses", "norms", "operators", "pointwise", "pooling", "products", "random",
+    "reductions", "scans", "softmax", "views",
 ]  # fmt: skip
 
 operators.install()
