@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
-from lazytorch.nn._engine import Tensor, disabled_torch_function, empty, preserve_format
+from lazytorch.functions.creation import empty
+from lazytorch.layout import preserve_format
+from lazytorch.tensor import Tensor
 
 __all__ = ["Buffer", "Parameter"]
 
@@ -15,9 +17,6 @@ class Parameter(Tensor):
 
     It shares storage with `data`; operations on it give plain tensors.
     """
-
-    # A result of an operation on parameters is a Tensor, not another Parameter.
-    __torch_function__ = disabled_torch_function
 
     def __new__(cls, data: Any = None, requires_grad: bool = True) -> Parameter:
         if data is None:
@@ -66,7 +65,6 @@ class Buffer(Tensor):
     trained.
     """
 
-    __torch_function__ = disabled_torch_function
     persistent: bool
 
     def __new__(cls, data: Any = None, *, persistent: bool = True) -> Buffer:

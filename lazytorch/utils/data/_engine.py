@@ -19,7 +19,7 @@ from lazytorch.device import available
 from lazytorch.expression import Expression
 from lazytorch.functions import creation, joining, random
 from lazytorch.functions.random import Generator, default_generator
-from lazytorch.realize import after_fork, realize
+from lazytorch.realize import realize
 from lazytorch.storage import Storage, from_array
 from lazytorch.tensor import Tensor, wrap
 
@@ -80,8 +80,8 @@ def as_tensor(values: Any) -> Tensor:
 def stack(tensors: Sequence[Tensor]) -> Tensor:
     """The tensors along a new first dimension."""
     first = tensors[0]._type
-    plain = all([not t.requires_grad and t._storage.device == "cpu" for t in tensors])
-    if not plain or any([t._type is not first for t in tensors]):
+    plain = all(not t.requires_grad and t._storage.device == "cpu" for t in tensors)
+    if not plain or any(t._type is not first for t in tensors):
         return joining.stack(tuple(tensors))
     realize([t._storage.expression for t in tensors])
     arrays = [t._array() for t in tensors]
@@ -150,8 +150,7 @@ def realize_within(dataset: Any) -> None:
 
 
 def prepare_worker() -> None:
-    """Called first in every worker process: one thread, nothing inherited that would hang."""
-    after_fork()
+    """Called first in every worker process: it computes on one thread."""
     set_num_threads(1)
 
 
