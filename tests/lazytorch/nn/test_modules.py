@@ -853,6 +853,7 @@ def test_init(name, shape):
     drawn = []
     for n, weight in ((torch.nn, torch.zeros(shape)), (nn, lazytorch.zeros(shape))):
         torch.manual_seed(3)
+        lazytorch.manual_seed(3)
         assert INITS[name](n.init, weight) is weight
         drawn.append(torch.tensor(weight.tolist()))
     expected, got = drawn
