@@ -3,15 +3,21 @@
 from lazytorch.functions import (
     activations,
     arithmetic,
+    attention,
     comparison,
     conversion,
     convolution,
     creation,
+    distance,
+    dropout,
+    embedding,
     indexing,
     joining,
     losses,
+    normalization,
     norms,
     operators,
+    padding,
     pointwise,
     pooling,
     products,
@@ -23,9 +29,10 @@ from lazytorch.functions import (
 )
 
 __all__ = [
-    "activations", "arithmetic", "comparison", "conversion", "convolution", "creation", "indexing",
-    "joining", "losses", "norms", "operators", "pointwise", "pooling", "products", "random",
-    "reductions", "scans", "softmax", "views",
+    "activations", "arithmetic", "attention", "comparison", "conversion", "convolution",
+    "creation", "distance", "dropout", "embedding", "indexing", "joining", "losses",
+    "normalization", "norms", "operators", "padding", "pointwise", "pooling", "products",
+    "random", "reductions", "scans", "softmax", "views",
 ]  # fmt: skip
 
 operators.install()

@@ -309,7 +309,7 @@ def _avg_pool(x: Node, *rest: Any) -> Node:
     if divisor:
         return ew.div(total, broadcast(ew.cast(divisor[0], x.dtype), total.shape, ()))
     whole = all(h <= p for h, p in zip(window.high, padding, strict=True))
-    if whole and (include or not any(window.low) and not any(window.high)):
+    if whole and (include or (not any(window.low) and not any(window.high))):
         return ew.div(total, ew.full_like(total, prod(window.kernel)))
     count: Node | None = None
     for i, outputs in enumerate(window.outputs):

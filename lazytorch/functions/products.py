@@ -554,8 +554,8 @@ def _tensordot(a: Node, b: Node, a_axes: Shape, b_axes: Shape) -> Node:
     b_labels: list[Hashable] = [("b", i) for i in range(len(b.shape))]
     for i, j in zip(a_axes, b_axes, strict=True):
         b_labels[j] = a_labels[i]
-    out = [l for i, l in enumerate(a_labels) if i not in a_axes]
-    out += [l for j, l in enumerate(b_labels) if j not in b_axes]
+    out = [name for i, name in enumerate(a_labels) if i not in a_axes]
+    out += [name for j, name in enumerate(b_labels) if j not in b_axes]
     (a, a_kept), (b, b_kept) = _squeeze_repeated(a, a_labels, b, b_labels)
     return contract(a, b, a_kept, b_kept, out)
 
@@ -570,7 +570,7 @@ def _squeeze_repeated(
             sizes[label] = n if sizes.get(label, 1) == 1 else sizes[label]
     result = []
     for x, labels in ((a, a_labels), (b, b_labels)):
-        kept = [i for i, l in enumerate(labels) if x.shape[i] == sizes[l]]
+        kept = [i for i, name in enumerate(labels) if x.shape[i] == sizes[name]]
         result.append((reshape(x, [x.shape[i] for i in kept]), [labels[i] for i in kept]))
     return result
 
@@ -589,7 +589,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
         if dims > min(a.dim(), b.dim()):
             raise RuntimeError(
-                "tensordot expects dims < ndim_a or ndim_b, but got dims={dims}".format(dims=dims)
+                f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}"
             )
         first, second = list(range(-dims, 0)), list(range(dims))
     else:
@@ -636,20 +636,20 @@ def _einsum(*arguments: Any) -> Node:
             sizes[label] = max(n, sizes.get(label, 1)) if n else 0
     trimmed = []
     for x, labels in values:
-        kept = [i for i, l in enumerate(labels) if x.shape[i] == sizes[l]]
+        kept = [i for i, name in enumerate(labels) if x.shape[i] == sizes[name]]
         trimmed.append((reshape(x, [x.shape[i] for i in kept]), [labels[i] for i in kept]))
     (first, names), *rest = trimmed
     for position, (x, labels) in enumerate(rest):
-        later = {l for _, ls in rest[position + 1 :] for l in ls} | set(output)
-        out = [l for l in dict.fromkeys([*names, *labels]) if l in later]
+        later = {name for _, ls in rest[position + 1 :] for name in ls} | set(output)
+        out = [name for name in dict.fromkeys([*names, *labels]) if name in later]
         if position == len(rest) - 1:
             out = list(output)
         _check_product(first, x)
         first, names = contract(first, x, names, labels, out), out
-    lost = [i for i, l in enumerate(names) if l not in output]
+    lost = [i for i, name in enumerate(names) if name not in output]
     first = sum_(first, lost)
-    names = [l for l in names if l in output]
-    return permute(first, [names.index(l) for l in output])
+    names = [name for name in names if name in output]
+    return permute(first, [names.index(name) for name in output])
 
 
 EINSUM = Function("einsum", _einsum, gradient_name="ViewBackward0")
@@ -681,7 +681,7 @@ def _from_sublists(arguments: Sequence[Any]) -> tuple[str, list[Any]]:
                 raise RuntimeError(
                     "einsum(): expected subscripts in the range [0, 52) but got " f"{label}"
                 )
-        return "".join(["..." if l is Ellipsis else letters[l] for l in labels])
+        return "".join(["..." if name is Ellipsis else letters[name] for name in labels])
 
     pairs = len(arguments) // 2
     equation = ",".join([spell(arguments[2 * i + 1]) for i in range(pairs)])
@@ -722,7 +722,7 @@ def _parse(equation: str, ranks: Sequence[int]) -> tuple[tuple[Shape, ...], Shap
     def labels(term: str, count: int) -> Shape:
         before, dots, after = term.partition("...")
         middle = [-1 - i for i in reversed(range(count))] if dots else []
-        return tuple([*[ord(c) for c in before], *middle, *[ord(c) for c in after]])
+        return (*[ord(c) for c in before], *middle, *[ord(c) for c in after])
 
     inputs = tuple([labels(t, h) for t, h in zip(terms, hidden, strict=True)])
     spoken_letters = "".join(terms).replace(".", "")
