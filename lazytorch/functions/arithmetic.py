@@ -230,10 +230,6 @@ square = unary("square", _square, "input * input.")
 
 def _addcmul(x: Node, a: Node, b: Node, value: Node) -> Node:
     dtype = result_dtype((x, a, b))
-    if value.dtype.kind == "float" and dtype.kind != "float":
-        raise RuntimeError(
-            "For integral input tensors, argument value must not be a floating point number."
-        )
     x, a, b, value = broadcast_together(*[ew.cast(n, dtype) for n in (x, a, b, value)])
     return ew.add(x, ew.mul(ew.mul(value, a), b))
 

@@ -210,8 +210,8 @@ hypot = binary(
     "hypot", _floats_alone("hypot_cpu", ew.hypot), "sqrt(input² + other²).", numbers="none"
 )
 logaddexp = binary(
-    "logaddexp", _floats_alone("logaddexp_cpu", ew.logaddexp), "log(exp(input) + exp(other)).", numbers="none",
-    inplace=False,
+    "logaddexp", _floats_alone("logaddexp_cpu", ew.logaddexp),
+    "log(exp(input) + exp(other)).", numbers="none", inplace=False,
 )  # fmt: skip
 logaddexp2 = binary(
     "logaddexp2",
