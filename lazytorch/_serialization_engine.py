@@ -16,10 +16,10 @@ from codegen.dtype import DType
 from codegen.ir.node import TensorType
 from codegen.ops.strided import contiguous_strides
 from codegen.runtime.memory import Buffer
-from lazytorch import layout
 from lazytorch.device import Device, device_name
 from lazytorch.dtypes import NAMES
 from lazytorch.expression import Expression
+from lazytorch.layout import Layout, sparse_coo, sparse_csc, sparse_csr, strided
 from lazytorch.nn.parameter import Parameter
 from lazytorch.realize import realize
 from lazytorch.size import Size
@@ -27,7 +27,7 @@ from lazytorch.storage import Storage
 from lazytorch.tensor import Geometry, Tensor
 
 __all__ = [
-    "DType", "Device", "Parameter", "Size", "Tensor", "attributes_of", "device_arguments",
+    "DType", "Device", "Layout", "Parameter", "Size", "Tensor", "attributes_of", "device_arguments",
     "dtype_name", "dtype_of", "geometry", "layout_of", "make_storage", "place", "realize_all",
     "rebuild", "rebuild_parameter", "set_attributes", "storage_bytes", "storage_dtype",
     "storage_location", "storage_nbytes", "storage_of",
@@ -167,6 +167,9 @@ def rebuild_parameter(data: Tensor, requires_grad: bool) -> Parameter:
     return Parameter(data, requires_grad)
 
 
-def layout_of(name: str) -> Any:
+def layout_of(name: str) -> Layout:
     """The layout called "torch.strided"."""
-    return getattr(layout, name.removeprefix("torch."))
+    return _LAYOUTS[name]
+
+
+_LAYOUTS = {repr(layout): layout for layout in (strided, sparse_coo, sparse_csr, sparse_csc)}
