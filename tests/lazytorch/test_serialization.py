@@ -125,7 +125,8 @@ def test_gradients_flags_and_parameters(travel: Any) -> None:
 @ways
 def test_state_dicts_of_modules_and_optimizers(travel: Any) -> None:
     def make(module: Any) -> tuple[Any, Any]:
-        model = module.nn.Sequential(module.nn.Linear(3, 4), module.nn.BatchNorm1d(4))
+        layers = module.nn.Linear(3, 4, bias=False), module.nn.BatchNorm1d(4)
+        model = module.nn.Sequential(*layers)
         return model, module.optim.Adam(model.parameters(), lr=0.1)
 
     def train(module: Any, model: Any, optimizer: Any) -> None:
