@@ -47,7 +47,7 @@ class finfo:  # noqa: N801 (PyTorch's name)
         if dtype.kind != "float":
             raise TypeError(
                 f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle "
-                f"'{dtype!r}'"
+                "'torch.finfo'"
             )
         self.bits = dtype.itemsize * 8
         self.dtype = repr(dtype).removeprefix("torch.")
@@ -77,7 +77,7 @@ class iinfo:  # noqa: N801 (PyTorch's name)
         if type.kind != "int":
             raise TypeError(
                 f"torch.iinfo() requires an integer input type. Use torch.finfo to handle "
-                f"'{type!r}'"
+                "'torch.iinfo'"
                 if type.kind == "float"
                 else f"torch.{'bool'} is not supported by torch.iinfo"
             )

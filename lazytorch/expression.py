@@ -128,10 +128,12 @@ class Call:
 
     tracked    a gradient flows through it.
     freed      backward has been through it without retain_graph.
+    readers    the gradient calls of that backward, which need its inputs until they have run.
     """
 
     __slots__ = (
-        "__weakref__", "freed", "has_gradient", "inputs", "outputs", "signature", "tracked",
+        "__weakref__", "freed", "has_gradient", "inputs", "outputs", "readers", "signature",
+        "tracked",
     )  # fmt: skip
 
     def __init__(
@@ -142,6 +144,7 @@ class Call:
         self.tracked = tracked
         self.has_gradient = False
         self.freed = False
+        self.readers: list[weakref.ref[Call]] = []
         self.outputs: tuple[weakref.ref[Expression], ...] = ()
 
 

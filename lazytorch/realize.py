@@ -169,7 +169,7 @@ def _run(roots: list[Expression], device: str) -> None:
 def _release(trace: Trace) -> None:
     """Let go of the inputs of calls whose values are known and that no gradient will revisit."""
     for call in trace.calls:
-        if call.tracked and not call.freed:
+        if call.tracked and (not call.freed or any([_is_pending(r) for r in call.readers])):
             continue
         outputs = [reference() for reference in call.outputs]
         if all(e is None or e.value is not None for e in outputs):
@@ -178,6 +178,11 @@ def _release(trace: Trace) -> None:
                 for e in outputs:
                     if e is not None:
                         e.call = None
+
+
+def _is_pending(reference: weakref.ref[Call]) -> bool:
+    call = reference()
+    return call is not None and any([e.value is None for e in _alive(call)])
 
 
 def _make(trace: Trace, device: str) -> CachedPlan:

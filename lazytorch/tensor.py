@@ -402,12 +402,8 @@ class Tensor:
         geometry = view._geometry
         assert geometry is not None
         leaf = self._read()
-        base = self._geometry
-        if base is not None:
-            raise RuntimeError(
-                "a view of a view that was made a leaf by requires_grad_() is not supported; "
-                "clone() it first"
-            )
+        if self._geometry is not None:
+            geometry = _within_leaf(geometry, self._geometry)
         attributes = (geometry.shape, geometry.strides, geometry.offset)
         return wrap(record(core.VIEW, (leaf,), attributes, leaf.tracked)[0])
 
@@ -526,6 +522,32 @@ class _Eager:
 
 eager = _Eager()
 _NEVER = Expression(TensorType((), dt.float32), "cpu")
+
+
+def _within_leaf(view: Geometry, base: Geometry) -> Geometry:
+    """A view of a strided region as a view of its contiguous copy: each stride (and the offset)
+    is a sum of the region's strides, which have others in the copy."""
+    inner = contiguous_strides(base.shape)
+    axes = [i for i, n in enumerate(base.shape) if n > 1]
+    axes.sort(key=lambda i: -base.strides[i])
+
+    def translated(distance: int) -> int:
+        total = 0
+        for i in axes:
+            if not base.strides[i]:
+                break
+            steps, distance = divmod(distance, base.strides[i])
+            total += steps * inner[i]
+        else:
+            if not distance:
+                return total
+        raise RuntimeError(
+            "a view of an expanded or overlapping tensor that was made a leaf by requires_grad_() "
+            "is not supported; clone() it first"
+        )
+
+    strides = [translated(s) if n > 1 else 1 for n, s in zip(view.shape, view.strides, strict=True)]
+    return Geometry(view.shape, tuple(strides), translated(view.offset - base.offset))
 
 
 def _untracked(value: Expression) -> Expression:

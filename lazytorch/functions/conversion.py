@@ -21,8 +21,9 @@ from lazytorch.device import Device, device_name
 from lazytorch.dtypes import CLASS_NAMES, NAMES, as_dtype
 from lazytorch.expression import Expression, Function
 from lazytorch.functions import views
-from lazytorch.functions.arguments import check_number, integers
+from lazytorch.functions.arguments import C_NAMES, check_number, integers
 from lazytorch.functions.creation import TYPED_CLASSES, of_array
+from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.registration import operation
 from lazytorch.layout import MemoryFormat, channels_last, channels_last_3d
 from lazytorch.printing import format_tensor
@@ -236,6 +237,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         return write_value(self, src)
     if src is self:
         return self
+    broadcast_shapes(self._type.shape, src._type.shape)
     return write_value(self, src if src._storage.device == self._storage.device else
                        moved(src, self._storage.device))  # fmt: skip
 
@@ -260,12 +262,24 @@ def _fill(self: Tensor, value: Any) -> Tensor:
             f"({value.__class__.__name__})"
         )
     check_number(value, self.dtype)
-    return write_value(self, value)
+    write_value(_once_each(self), value)
+    return self
+
+
+def _once_each(x: Tensor) -> Tensor:
+    """A view without the repetitions of an expanded tensor, for one number to be written."""
+    geometry = x._geometry
+    if geometry is None or 0 not in geometry.strides:
+        return x
+    shape = [min(n, 1) if s == 0 else n
+             for n, s in zip(geometry.shape, geometry.strides, strict=True)]  # fmt: skip
+    return x._view(shape, geometry.strides, geometry.offset)
 
 
 def _zero(self: Tensor) -> Tensor:
     """Write zeros everywhere."""
-    return write_value(self, 0)
+    write_value(_once_each(self), 0)
+    return self
 
 
 Tensor.fill_ = _fill  # type: ignore[attr-defined]
@@ -397,7 +411,8 @@ def _set(
             size = source._type.shape
     if source.dtype is not self.dtype:
         raise RuntimeError(
-            f"Could not set tensor of type {source.dtype!r} to a tensor of type {self.dtype!r}"
+            f"Could not set tensor of type {C_NAMES[source.dtype.name]} to a tensor of type "
+            f"{C_NAMES[self.dtype.name]}"
         )
     if size is not None:
         shape = integers((size,), "set_")
@@ -477,7 +492,7 @@ def rebuild(
 def _reduce(self: Tensor, protocol: Any) -> Any:
     if not self.is_leaf:
         warnings.warn("pickling a non-leaf tensor keeps its values alone", stacklevel=2)
-    array = np.array(self.detach()._array())
+    array = np.array(self.detach()._array(), order="C")
     state = {k: v for k, v in self.__dict__.items() if k not in _INTERNAL}
     return rebuild, (self.__class__, array, self.dtype, self.requires_grad, state)
 

@@ -59,9 +59,7 @@ def make(
     if out is not None:
         write_out(out, made)
         made = out
-    if requires_grad:
-        made.requires_grad_()
-    return made
+    return _leaf(made) if requires_grad else made
 
 
 def _type(dtype: Any, out: Tensor | None = None) -> DType:
@@ -297,6 +295,8 @@ def arange(
         size = math.ceil((end - start) / step)
     if chosen.kind == "int":
         start, step = int(start), int(step)
+        if step == 0:
+            raise ValueError("step must be nonzero")
     return make(ARANGE, (start, step), (size, chosen), device, requires_grad, out)
 
 
@@ -537,8 +537,8 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     for t in parts:
         if t.ndim > 1:
             raise RuntimeError(
-                "torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: "
-                f"{list(t.shape)}"
+                "torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got:  "
+                + "  ".join(["1"] * t.ndim)
             )
         if t.dtype is not parts[0].dtype:
             raise RuntimeError("torch.meshgrid expects all tensors to have the same dtype")
@@ -637,9 +637,11 @@ def _check_nesting(data: Any, shape: tuple[int, ...] = ()) -> None:
         nested = isinstance(item, (list, tuple)) or (isinstance(item, np.ndarray) and item.ndim)
         if depth == len(wanted):
             if nested:
-                raise TypeError(f"only number is supported, not {type(item).__name__}")
+                raise TypeError(
+                    f"'{type(item).__name__}' object cannot be interpreted as an integer"
+                )
             if isinstance(item, str):
-                raise TypeError(f"new(): invalid data type '{type(item).__name__}'")
+                raise ValueError("too many dimensions 'str'")
             if item is None:
                 raise TypeError("must be real number, not NoneType")
             return
@@ -698,14 +700,14 @@ def data_array(data: Any, dtype: DType | None) -> tuple[NDArray[Any], DType]:
             _check_nesting(data)
             raise
         if array.dtype.kind not in "fibu":
+            _check_nesting(data)
             if dtype is None:
                 dtype = _infer(data)
-            _check_nesting(data)
             if array.dtype.kind == "O":
-                raise RuntimeError("Overflow when unpacking long long")
+                raise ValueError("Overflow when unpacking long long")
             raise TypeError(f"new(): invalid data type '{array.dtype.type.__name__}'")
         if array.dtype == np.uint64:
-            raise RuntimeError("Overflow when unpacking long long")
+            raise ValueError("Overflow when unpacking long long")
         if dtype is None:
             dtype = _list_dtype(data, array)
         return array, dtype
@@ -715,7 +717,7 @@ def data_array(data: Any, dtype: DType | None) -> tuple[NDArray[Any], DType]:
         return array, found if dtype is None else dtype
     if isinstance(data, (float, int)):
         if isinstance(data, int) and not -(1 << 63) <= data < 1 << 63:
-            raise RuntimeError("Overflow when unpacking long long")
+            raise ValueError("Overflow when unpacking long long")
         return np.array(data), dtype if dtype is not None else _infer(data)
     if isinstance(data, str):
         raise TypeError(f"new(): invalid data type '{kind.__name__}'")
@@ -767,7 +769,13 @@ def tensor(
         chosen = None if dtype is None else as_dtype(dtype)
         array, found = data_array(data, chosen)
         made = of_array(array, found, device_name(device))
-    return made.requires_grad_() if requires_grad else made
+    return _leaf(made) if requires_grad else made
+
+
+def _leaf(made: Tensor) -> Tensor:
+    if made.dtype.kind != "float":
+        raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
+    return made.requires_grad_()
 
 
 def copied(source: Tensor, dtype: Any = None, device: Any = None) -> Tensor:

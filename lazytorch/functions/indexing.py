@@ -20,6 +20,7 @@ from codegen.ops.strided import contiguous_strides
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Expression, Function
 from lazytorch.functions import views
+from lazytorch.functions.arguments import C_NAMES
 from lazytorch.functions.conversion import clone, converted, write_value
 from lazytorch.functions.creation import of_array
 from lazytorch.functions.promotion import broadcast_shapes, promote
@@ -166,6 +167,8 @@ def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], boo
     items = _items(key)
     shape = x._type.shape
     taken = sum([_consumed(item) for item in items])
+    if not shape and taken and type(items[0]) is int:
+        _place(items[0], shape, 0)
     if taken > len(shape):
         raise IndexError(
             f"too many indices for tensor of dimension {len(shape)}"
@@ -229,7 +232,7 @@ def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], boo
                 axis += 1
                 name = "Select"
             else:
-                _check_index(item, shape, axis)
+                _check_index(item, shape, axis, len(advanced))
                 advanced.append((len(sizes), item))
                 sizes.append(shape[axis])
                 strides.append(old_strides[axis])
@@ -250,7 +253,9 @@ def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], boo
 
 def _slice_of(item: slice, size: int) -> tuple[int, int, int]:
     step = 1 if item.step is None else _integer(item.step)
-    if step <= 0:
+    if step == 0:
+        raise ValueError("slice step cannot be zero")
+    if step < 0:
         raise ValueError("step must be greater than zero")
     start = None if item.start is None else _integer(item.start)
     stop = None if item.stop is None else _integer(item.stop)
@@ -264,6 +269,8 @@ def _integer(item: Any) -> int:
     except TypeError:
         if isinstance(item, Tensor):
             return int(item.item())
+        if isinstance(item, str):
+            raise TypeError("new(): invalid data type 'str'") from None
         raise IndexError(
             "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are "
             f"valid indices (got {type(item).__name__})"
@@ -282,11 +289,11 @@ def _place(place: int, shape: Shape, axis: int) -> int:
     return place + size if place < 0 else place
 
 
-def _check_index(index: Tensor, shape: Shape, axis: int) -> None:
+def _check_index(index: Tensor, shape: Shape, axis: int, number: int) -> None:
     size = shape[axis]
     check_range(
         index, size,
-        lambda bad: f"index {bad} is out of bounds for dimension {axis} with size {size}", -size,
+        lambda bad: f"index {bad} is out of bounds for dimension {number} with size {size}", -size,
     )  # fmt: skip
 
 
@@ -459,13 +466,14 @@ def _check_source(
                 f"{views._title(x.dtype)} and (source) {views._title(source.dtype)}"
             )
         raise RuntimeError(
-            f"{name}(): self and source expected to have the same scalar type"
+            f"{name}_(): self ({views._title(x.dtype)}) and source ({views._title(source.dtype)}) "
+            "must have the same scalar type"
         )
     wanted = _moved_shape(x._type.shape, axis, index.numel()) if x.ndim else ()
     given = source._type.shape
     if x.ndim and given != wanted and not (not given and prod(wanted) == 1):
         raise RuntimeError(
-            f"{name}(): Number of indices ({index.numel()}) should be equal to "
+            f"{name}_(): Number of indices ({index.numel()}) should be equal to "
             f"source.size(dim): ({given[axis] if axis < len(given) else 1}), for dim: {axis}"
             if axis >= len(given) or given[axis] != index.numel()
             else "source tensor shape must match self tensor shape, excluding the specified "
@@ -479,7 +487,12 @@ def _write_along(name: str, mode: str) -> Any:
         _need_index(index, name)
         _check_source(name, x, axis, index, source)
         extent = x._type.shape[axis] if x.ndim else 1
-        check_range(index, extent, lambda _: "index out of range in self")
+        prefix = "index_copy_(): " if name == "index_copy" else ""
+        check_range(
+            index, extent,
+            lambda bad: f"{prefix}index {bad} is out of bounds for dimension {axis} with size "
+            f"{extent}" if prefix else "index out of range in self",
+        )  # fmt: skip
         if not x.ndim:
             lifted = body(
                 views.reshape(x, 1), 0, _flat_index(index), views.reshape(source, 1)
@@ -525,7 +538,10 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     if index.dtype not in (dt.int64, dt.int32):
         raise IndexError("index_fill_(): Expected dtype int64 for index.")
     extent = input._type.shape[axis] if input.ndim else 1
-    check_range(index, extent, lambda _: "index out of range in self", -extent)
+    check_range(
+        index, extent,
+        lambda bad: f"index {bad} is out of bounds for dimension {axis} with size {extent}", -extent,
+    )  # fmt: skip
     source = input if input.ndim else views.reshape(input, 1)
     made = apply(INDEX_PUT, (source, value, _flat_index(index)), ((axis,), "set"))
     return made if input.ndim else views.reshape(made, ())  # type: ignore[no-any-return]
@@ -588,7 +604,7 @@ SCATTER = Function("scatter", _scatter)
 
 def _check_index_shape(name: str, x: Tensor, axis: int, index: Tensor, source: Any) -> None:
     if index.dtype not in (dt.int64, dt.int32):
-        raise RuntimeError(f"{name}(): Expected dtype int64 for index")
+        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     if not index.numel():
         return
     if max(x.ndim, 1) != max(index.ndim, 1):
@@ -685,7 +701,7 @@ def scatter_reduce(
     """``src`` combined along ``dim`` by sum, prod, mean, amax or amin at places in ``index``."""
     if reduce not in (*_REDUCTIONS, "mean"):
         raise RuntimeError(
-            f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}."
+            f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}"
         )
     if not include_self:
         input = _with_neutral(input, dim, index, reduce)
@@ -774,7 +790,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
                            f"self.dtype = {views._title(input.dtype)} and source.dtype = "
                            f"{views._title(source.dtype)}")  # fmt: skip
     if index.numel() != source.numel():
-        raise RuntimeError("put_(): Expected source and index to have the same number of elements, "
+        raise IndexError("put_(): Expected source and index to have the same number of elements, "
                            f"but got source.numel() = {source.numel()}, index.numel() = "
                            f"{index.numel()}")  # fmt: skip
     _check_flat(index, input.numel())
@@ -817,30 +833,20 @@ def _masked_fill(x: Node, mask: Node, value: Node) -> Node:
 MASKED_FILL = Function("masked_fill", _masked_fill)
 
 
-def _need_mask(mask: Tensor, name: str) -> None:
-    if mask.dtype is not dt.bool_:
-        raise RuntimeError(
-            f"{name}: expected BoolTensor for mask"
-            if name == "masked_select"
-            else f"{name} only supports boolean masks, but got mask with dtype "
-            f"{'unsigned char' if mask.dtype is dt.uint8 else mask.dtype.name}"
-        )
-
-
 @operation(inplace=True)
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """``value`` where the mask holds."""
     if mask.dtype is not dt.bool_:
-        names = {"int64": "long long", "int32": "int", "uint8": "unsigned char", "float32": "float"}
         raise RuntimeError(
             "masked_fill_ only supports boolean masks, but got mask with dtype "
-            f"{names.get(mask.dtype.name, mask.dtype.name)}"
+            f"{C_NAMES[mask.dtype.name]}"
         )
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(
             "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
             f"{value.ndim} dimension(s)."
         )
+    broadcast_shapes(mask._type.shape, input._type.shape)
     return apply(MASKED_FILL, (input, mask, value))  # type: ignore[no-any-return]
 
 
@@ -879,6 +885,11 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     return apply(PUT, (target, of_array(flat, dt.int64), values), ("set",))  # type: ignore[no-any-return]
 
 
+def _argwhere(array: Any) -> Any:
+    found = np.nonzero(np.atleast_1d(array))
+    return np.stack(found, 1)[:, : array.ndim]
+
+
 def _nonzero_array(input: Tensor) -> Any:
     return input.detach()._float_array()
 
@@ -889,7 +900,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     array = _nonzero_array(input)
     if as_tuple:
         return tuple([of_array(a, dt.int64) for a in np.nonzero(np.atleast_1d(array))])
-    return of_array(np.argwhere(array).reshape(-1, input.ndim), dt.int64)
+    return of_array(_argwhere(array), dt.int64)
 
 
 @operation()
@@ -900,7 +911,7 @@ def argwhere(input: Tensor) -> Tensor:
 @operation(out=True)
 def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
     """``nonzero`` cut or filled up to ``size`` rows."""
-    found = np.argwhere(_nonzero_array(input)).reshape(-1, input.ndim)[:size]
+    found = _argwhere(_nonzero_array(input))[:size]
     whole = np.full((size, input.ndim), fill_value, np.int64)
     whole[: len(found)] = found
     return of_array(whole, dt.int64)

@@ -207,8 +207,10 @@ def repeat(self: Tensor, *repeats: Any) -> Tensor:
             "tensor"
         )
     if any(n < 0 for n in times):
+        shape = (*[1] * (len(times) - self.ndim), *self._type.shape)
+        sizes = [n * m for n, m in zip(times, shape, strict=True)]
         raise RuntimeError(
-            f"Trying to create tensor with negative dimension {min(times)}: {list(times)}"
+            f"Trying to create tensor with negative dimension {min(sizes)}: {sizes}"
         )
     return apply(REPEAT, (self,), (times,))  # type: ignore[no-any-return]
 

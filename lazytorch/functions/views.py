@@ -108,12 +108,6 @@ def _as_type(x: Tensor, dtype: DType) -> Tensor:
     if dtype is x.dtype:
         return alias(x)
     old, new = x.dtype.itemsize, dtype.itemsize
-    x = x.detach()
-    x.realize()
-    array = x._storage.exported_array().reshape(-1).view(dtype.numpy)
-    storage = share_array(array, TensorType(array.shape, dtype), x._storage.device)
-    made = object.__new__(Tensor)
-    made._storage, made._type = storage, storage.expression.type
     shape, strides, offset = list(x._type.shape), list(x._strides()), x.storage_offset()
     if old != new:
         if not shape:
@@ -145,6 +139,12 @@ def _as_type(x: Tensor, dtype: DType) -> Tensor:
             shape[-1] *= ratio
             strides = [*[s * ratio for s in strides[:-1]], 1]
             offset *= ratio
+    x = x.detach()
+    x.realize()
+    array = x._storage.exported_array().reshape(-1).view(dtype.numpy)
+    storage = share_array(array, TensorType(array.shape, dtype), x._storage.device)
+    made = object.__new__(Tensor)
+    made._storage, made._type = storage, storage.expression.type
     return made._view(shape, strides, offset)
 
 
@@ -576,7 +576,7 @@ def as_strided(
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """Every place of a dimension, each as a view without it."""
     if not input.ndim:
-        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     axis = wrap_dim(dim, input.ndim)
     return tuple([_named(select(input, axis, i), "Unbind") for i in range(input._type.shape[axis])])
 
@@ -681,7 +681,7 @@ def _split_at(name: str, axis_of: Any, least: int) -> Any:
         if input.ndim < least:
             raise RuntimeError(
                 f"torch.{name} requires a tensor with at least {least} dimension"
-                f"{'s' if least > 1 else ''}, but got a tensor with {input.ndim} dimensions!"
+                f", but got a tensor with {input.ndim} dimensions!"
             )
         axis = axis_of(input.ndim)
         if isinstance(indices_or_sections, int):
