@@ -9,19 +9,21 @@ from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from codegen.ops.calls import detach
 from codegen.ops.leaves import iota
-from codegen.ops.movement import permute
+from codegen.ops.movement import permute, reshape
 from codegen.ops.reduction import broadcast, expand_back, max_, sum_
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Function
 from lazytorch.functions.bodies import apply_one, number
-from lazytorch.functions.dropout import _dropout, next_stream
+from lazytorch.functions.dropout import dropout_node, next_stream
 from lazytorch.functions.products import _matmul
 from lazytorch.tensor import Tensor
 
 
 def _attention(query: Node, key: Node, value: Node, scale: Node, *rest: Any) -> Node:
     """``rest``: a mask, and p, seed and stream of dropout (where there are such)."""
-    *extra, has_mask, causal, has_dropout = rest
+    *extra, has_mask, causal, has_dropout, grouped = rest
+    if grouped:
+        key, value = _repeat_heads(key, query.shape[-3]), _repeat_heads(value, query.shape[-3])
     swapped = [*range(len(key.shape) - 2), len(key.shape) - 1, len(key.shape) - 2]
     scores = _matmul(query, permute(key, swapped))
     scores = ew.mul(scores, number(scale, scores))
@@ -46,8 +48,17 @@ def _attention(query: Node, key: Node, value: Node, scale: Node, *rest: Any) -> 
     total = ew.where(void, ew.full_like(total, 1), total)
     weights = ew.div(raised, expand_back(total, scores.shape, last))
     if has_dropout:
-        weights = _dropout(weights, *extra[int(has_mask) :], 0)
+        p, seed, stream = extra[int(has_mask) :]
+        weights = dropout_node(weights, p, seed, stream, 0)
     return _matmul(weights, value)
+
+
+def _repeat_heads(x: Node, heads: int) -> Node:
+    """Each head of axis -3 as many times as there are queries for it."""
+    axis = len(x.shape) - 3
+    shape = (*x.shape[: axis + 1], heads // x.shape[axis], *x.shape[axis + 1 :])
+    axes = [i if i <= axis else i + 1 for i in range(len(x.shape))]
+    return reshape(broadcast(x, shape, axes), (*x.shape[:axis], heads, *x.shape[axis + 1 :]))
 
 
 ATTENTION = Function(
@@ -71,16 +82,13 @@ def scaled_dot_product_attention(
             "_scaled_dot_product_attention: Explicit attn_mask should not be set when "
             "is_causal=True"
         )
-    if enable_gqa:
-        key = key.repeat_interleave(query.size(-3) // key.size(-3), -3)
-        value = value.repeat_interleave(query.size(-3) // value.size(-3), -3)
     factor = 1 / sqrt(query.size(-1)) if scale is None else float(scale)
     inputs: tuple[Any, ...] = (query, key, value, factor)
     if attn_mask is not None:
         inputs += (attn_mask,)
     if dropout_p > 0:
         inputs += (float(dropout_p), *next_stream[0]())
-    attributes = (attn_mask is not None, bool(is_causal), dropout_p > 0)
+    attributes = (attn_mask is not None, bool(is_causal), dropout_p > 0, bool(enable_gqa))
     return apply_one(ATTENTION, inputs, attributes)
 
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from math import prod
-from typing import Any
 
 from codegen import dtype as dt
 from codegen.ir.node import Node, Shape
 from codegen.ops import elementwise as ew
 from codegen.ops.leaves import iota
 from codegen.ops.movement import reshape
-from codegen.ops.reduction import broadcast, one_hot_mask
+from codegen.ops.reduction import argmax, broadcast, one_hot_mask
 from lazytorch.expression import Function
 from lazytorch.functions.activations import LEAKY_RELU
 from lazytorch.functions.bodies import apply_one, need_float, number
 from lazytorch.functions.registration import PUBLIC, assign, operation
-from lazytorch.tensor import Tensor
+from lazytorch.tensor import Tensor, wrap_dim
 
 _streams = itertools.count(1)
 
@@ -55,7 +54,7 @@ def _kept(x: Node, p: Node, seed: Node, stream: Node, channels: int) -> Node:
     return broadcast(stay, x.shape, tuple(range(len(shape))))
 
 
-def _dropout(x: Node, p: Node, seed: Node, stream: Node, channels: int) -> Node:
+def dropout_node(x: Node, p: Node, seed: Node, stream: Node, channels: int) -> Node:
     need_float(x, "bernoulli_scalar_cpu_")
     stay = _kept(x, p, seed, stream, channels)
     one, none = ew.full_like(p, 1), ew.full_like(p, 0)
@@ -87,15 +86,15 @@ def _rrelu(x: Node, low: Node, high: Node, seed: Node, stream: Node) -> Node:
     return ew.where(ew.gt(x, ew.full_like(x, 0)), x, ew.mul(x, slope))
 
 
-def _gumbel(x: Node, seed: Node, stream: Node) -> Node:
-    """Logits with Gumbel noise, -log(-log(u)), added."""
+def _gumbel(x: Node, tau: Node, seed: Node, stream: Node) -> Node:
+    """Logits with Gumbel noise, -log(-log(u)), added, over the temperature."""
     drawn = uniform(x.shape, seed, stream)
     inside = ew.add(drawn, ew.full_like(drawn, 2.0**-25))
     noise = ew.neg(ew.log(ew.neg(ew.log(inside))))
-    return ew.add(x, ew.cast(noise, x.dtype))
+    return ew.div(ew.add(x, ew.cast(noise, x.dtype)), number(tau, x))
 
 
-DROPOUT = Function("dropout", _dropout, gradient_name="NativeDropoutBackward0")
+DROPOUT = Function("dropout", dropout_node, gradient_name="NativeDropoutBackward0")
 ALPHA_DROPOUT = Function("alpha_dropout", _alpha_dropout, gradient_name="AddBackward0")
 RRELU = Function("rrelu", _rrelu, gradient_name="RreluWithNoiseBackward0")
 GUMBEL = Function("gumbel", _gumbel, gradient_name="AddBackward0")
@@ -188,21 +187,19 @@ def gumbel_softmax(
     logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
 ) -> Tensor:
     """Samples of a relaxed categorical distribution; ``hard``: one-hot, with the soft gradient."""
-    noisy = apply_one(GUMBEL, (logits, *next_stream[0]()))
-    soft: Any = PUBLIC["softmax"](noisy / tau, dim)
+    noisy = apply_one(GUMBEL, (logits, float(tau), *next_stream[0]()))
+    soft: Tensor = PUBLIC["softmax"](noisy, dim)
     if not hard:
-        return soft  # type: ignore[no-any-return]
-    place = soft.max(dim, keepdim=True)[1]
-    from_hard = apply_one(_HARD, (soft, place), (dim % soft.dim(),))
-    return from_hard
+        return soft
+    return apply_one(_HARD, (soft,), (wrap_dim(dim, logits.dim()),))
 
 
-def _hard(soft: Node, place: Node, axis: int) -> Node:
-    flat = reshape(place, [n for i, n in enumerate(place.shape) if i != axis])
+def _hard(soft: Node, axis: int) -> Node:
+    flat = argmax(soft, axis)
     return ew.cast(one_hot_mask(flat, soft.shape, axis), soft.dtype)
 
 
 _HARD = Function(
-    "hard_choice", _hard, lambda _inputs, _outputs, g, _axis: (g[0], None),
+    "hard_choice", _hard, lambda _inputs, _outputs, g, _axis: (g[0],),
     gradient_name="AddBackward0",
 )  # fmt: skip

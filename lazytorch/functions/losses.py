@@ -469,7 +469,9 @@ def _kl_div(x: Node, target: Node, log_target: bool, reduction: str) -> Node:
     return ew.div(total, ew.full_like(total, x.shape[0]))
 
 
-def _poisson_nll(x: Node, target: Node, eps: Node, log_input: bool, full: bool, reduction: str) -> Node:
+def _poisson_nll(
+    x: Node, target: Node, eps: Node, log_input: bool, full: bool, reduction: str
+) -> Node:
     x, target = promote_float(x, target)
     if log_input:
         loss = ew.sub(ew.exp(x), ew.mul(target, x))

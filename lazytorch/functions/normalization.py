@@ -197,7 +197,7 @@ def _batch_norm_rule(
     inputs: Sequence[Node], _outputs: Any, cotangents: Any, has_weight: bool, has_bias: bool,
     has_running: bool,
 ) -> Sequence[Node | None]:  # fmt: skip
-    x, eps, momentum, *given = inputs
+    x, eps, _momentum, *given = inputs
     if cotangents[0] is None:
         return [None] * len(inputs)
     weight, bias = _parameters(given, has_weight, has_bias)
@@ -210,7 +210,8 @@ def _batch_norm_fixed(x: Node, eps: Node, mean: Node, variance: Node, *rest: Any
     *given, has_weight, has_bias = rest
     weight, bias = _parameters(given, has_weight, has_bias)
     wide = widen(x)
-    inverse = ew.rsqrt(ew.add(ew.cast(variance, wide.dtype), number(eps, ew.cast(variance, wide.dtype))))
+    variance = ew.cast(variance, wide.dtype)
+    inverse = ew.rsqrt(ew.add(variance, number(eps, variance)))
     y = _standardized(wide, ew.cast(mean, wide.dtype), inverse, _batch_axes(x))
     return ew.cast(_affine(y, weight, bias, (1,)), x.dtype)
 

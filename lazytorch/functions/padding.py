@@ -287,7 +287,9 @@ def _cubic_far(t: Node) -> Node:
     return _polynomial(t, (_A, -5 * _A, 8 * _A, -4 * _A))
 
 
-def _interpolate(x: Node, sizes: Sequence[int], scales: Sequence[float], mode: str, align: bool) -> Node:
+def _interpolate(
+    x: Node, sizes: Sequence[int], scales: Sequence[float], mode: str, align: bool
+) -> Node:
     first = len(x.shape) - len(sizes)
     if not mode.startswith("nearest"):
         need_float(x, f"upsample_{mode}2d")
@@ -337,7 +339,9 @@ def interpolate(
             f"lanczos | area | nearest-exact (got {mode})"
         )
     if mode in _RANKS and len(shape) != _RANKS[mode]:
-        raise NotImplementedError(f"Got {len(shape)}D input, but {mode} mode needs {_RANKS[mode]}D input")
+        raise NotImplementedError(
+            f"Got {len(shape)}D input, but {mode} mode needs {_RANKS[mode]}D input"
+        )
     if mode == "area":
         return apply_one(ADAPTIVE_AVG, (input,), (sizes,))
     if recompute_scale_factor or factors is None:
@@ -365,5 +369,6 @@ def _wanted_sizes(shape: Sequence[int], rank: int, size: Any, factor: Any) -> An
             "Please provide input tensor in (N, C, d1, d2, ...,dK) format and scale_factor in (s1, "
             "s2, ...,sK) format."
         )
-    factors = [float(f) for f in factor] if isinstance(factor, (tuple, list)) else [float(factor)] * rank
+    given = factor if isinstance(factor, (tuple, list)) else [factor] * rank
+    factors = [float(f) for f in given]
     return tuple([floor(n * f) for n, f in zip(shape[2:], factors, strict=True)]), factors

@@ -61,8 +61,10 @@ def _plane_index(tap: Node, window: Window) -> Node:
         step = ew.full_like(tap, factor)
         place = ew.floor_divide(rest, step)
         rest = ew.sub(rest, ew.mul(place, step))
-        origin = ew.mul(iota(tap.shape[first + i]), full(window.stride[i], (tap.shape[first + i],), dt.int64))
-        origin = ew.sub(broadcast(origin, tap.shape, (first + i,)), ew.full_like(tap, window.low[i]))
+        steps = iota(tap.shape[first + i])
+        steps = ew.mul(steps, ew.full_like(steps, window.stride[i]))
+        origin = broadcast(steps, tap.shape, (first + i,))
+        origin = ew.sub(origin, ew.full_like(tap, window.low[i]))
         at = ew.add(origin, ew.mul(place, ew.full_like(tap, window.dilation[i])))
         index = ew.add(ew.mul(index, ew.full_like(tap, window.sizes[i])), at)
     return index
@@ -467,7 +469,8 @@ def _adaptive_sizes(x: Tensor, output_size: Any, rank: int, function: str) -> Si
         raise RuntimeError(
             f"{function}(): Expected {rank + 1}D or {rank + 2}D tensor, but got {list(shape)}"
         )
-    given = (output_size,) * rank if output_size is None or isinstance(output_size, int) else tuple(output_size)
+    one = output_size is None or isinstance(output_size, int)
+    given = (output_size,) * rank if one else tuple(output_size)
     first = len(shape) - rank
     if len(given) == 1:
         given = given * rank
@@ -644,6 +647,9 @@ def lp_pool3d(
 
 
 def _unfold(x: Node, window: Window) -> Node:
+    if len(x.shape) == 3:
+        single = _unfold(reshape(x, (1, *x.shape)), window)
+        return reshape(single, single.shape[1:])
     padded = pad_axes(x, 2, window.low, window.high)
     seen = windows(padded, 2, window.kernel, window.outputs, window.stride, window.dilation)
     columns = permute(seen, (0, 1, 4, 5, 2, 3))
@@ -653,6 +659,9 @@ def _unfold(x: Node, window: Window) -> Node:
 
 
 def _fold(x: Node, window: Window) -> Node:
+    if len(x.shape) == 2:
+        single = _fold(reshape(x, (1, *x.shape)), window)
+        return reshape(single, single.shape[1:])
     n, channels = x.shape[0], x.shape[1] // prod(window.kernel)
     split = reshape(x, (n, channels, *window.kernel, *window.outputs))
     return _fold_windows(permute(split, (0, 1, 4, 5, 2, 3)), 2, window)
@@ -682,8 +691,6 @@ def unfold(
             f"of sliding blocks as {_tuple(window.outputs)}, but its components must be at least "
             "one."
         )
-    if len(shape) == 3:
-        return apply_one(UNFOLD, (input.unsqueeze(0),), (window,)).squeeze(0)
     return apply_one(UNFOLD, (input,), (window,))
 
 
@@ -713,6 +720,4 @@ def fold(
             "expected size of input's dimension 2 to match the calculated number of sliding "
             f"blocks {counts} = {prod(window.outputs)}, but got input.size(2)={shape[-1]}."
         )
-    if len(shape) == 2:
-        return apply_one(FOLD, (input.unsqueeze(0),), (window,)).squeeze(0)
     return apply_one(FOLD, (input,), (window,))

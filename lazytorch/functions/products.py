@@ -344,7 +344,6 @@ def _matrix_operator(self: Tensor, other: Any) -> Any:
 
 
 Tensor.__matmul__ = _matrix_operator  # type: ignore[attr-defined]
-Tensor.__rmatmul__ = lambda self, other: matmul(other, self)  # type: ignore[attr-defined]
 
 
 # ---- with something added -------------------------------------------------------------------
@@ -404,8 +403,8 @@ def _addmv(value: Node, a: Node, b: Node, *scales: Node) -> Node:
 
 def _addr(value: Node, a: Node, b: Node, *scales: Node) -> Node:
     product = _outer(a, b)
-    value, product = ew.cast(value, _wider(value, product)), ew.cast(product, _wider(value, product))
-    return _added(value, product, scales)
+    dtype = _wider(value, product)
+    return _added(ew.cast(value, dtype), ew.cast(product, dtype), scales)
 
 
 def _wider(x: Node, y: Node) -> dt.DType:
@@ -486,9 +485,9 @@ def addbmm(
 @operation(method=False, out=True)
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """The product of several matrices, in the order that costs least."""
-    given = list(matrices[0]) if len(matrices) == 1 and not isinstance(matrices[0], Tensor) else list(
-        matrices
-    )
+    given = list(matrices)
+    if len(given) == 1 and not isinstance(given[0], Tensor):
+        given = list(given[0])
     if not given:
         raise RuntimeError("chain_matmul(): Expected one or more matrices")
     sizes = [given[0]._type.shape[0], *[m._type.shape[-1] for m in given]]
@@ -520,7 +519,8 @@ def _multiply_chain(
         return given[i]
     _, k = _chain_cost(sizes, i, j, memo)
     left = _multiply_chain(given, sizes, i, k, memo)
-    return apply_one(MM, (left, _multiply_chain(given, sizes, k + 1, j, memo)))
+    right = _multiply_chain(given, sizes, k + 1, j, memo)
+    return apply_one(MATMUL, (left, right))
 
 
 def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
@@ -528,15 +528,12 @@ def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     given = list(tensors)
     if len(given) < 2:
         raise RuntimeError("multi_dot(): expected at least 2 tensors but got " f"{len(given)}")
-    first, last = given[0].dim() == 1, given[-1].dim() == 1
-    if first:
-        given[0] = given[0].unsqueeze(0)
-    if last:
-        given[-1] = given[-1].unsqueeze(-1)
-    result = chain_matmul(*given)
-    if last:
-        result = result.squeeze(-1)
-    return result.squeeze(0) if first else result
+    first = given[0]._type.shape
+    sizes = [first[0] if len(first) == 2 else 1]
+    sizes += [m._type.shape[0] for m in given[1:]]
+    last = given[-1]._type.shape
+    sizes.append(last[1] if len(last) == 2 else 1)
+    return _multiply_chain(given, sizes, 0, len(given) - 1, {})
 
 
 # ---- tensordot, einsum ------------------------------------------------------------------------
@@ -634,16 +631,17 @@ def _einsum(*arguments: Any) -> Node:
     for x, labels in values:
         for label, n in zip(labels, x.shape, strict=True):
             sizes[label] = max(n, sizes.get(label, 1)) if n else 0
-    trimmed = []
+    trimmed: list[tuple[Node, list[Any]]] = []
     for x, labels in values:
         kept = [i for i, name in enumerate(labels) if x.shape[i] == sizes[name]]
         trimmed.append((reshape(x, [x.shape[i] for i in kept]), [labels[i] for i in kept]))
-    (first, names), *rest = trimmed
+    first, names = trimmed[0]
+    rest = trimmed[1:]
     for position, (x, labels) in enumerate(rest):
         later = {name for _, ls in rest[position + 1 :] for name in ls} | set(output)
         out = [name for name in dict.fromkeys([*names, *labels]) if name in later]
         if position == len(rest) - 1:
-            out = list(output)
+            out = [*output]
         _check_product(first, x)
         first, names = contract(first, x, names, labels, out), out
     lost = [i for i, name in enumerate(names) if name not in output]
