@@ -6,7 +6,7 @@ from math import e, inf, nan, pi
 
 from codegen.dtype import DType as dtype
 from codegen.runtime.cpu import get_num_threads, set_num_threads
-from lazytorch import autograd, functions
+from lazytorch import autograd, functions, nn, optim, utils
 from lazytorch.autograd import backward as _backward
 from lazytorch.autograd import methods as _methods
 from lazytorch.autograd.grad_mode import (
@@ -48,6 +48,7 @@ from lazytorch.layout import (
 )
 from lazytorch.printing import get_printoptions, printoptions, set_printoptions
 from lazytorch.realize import realize as _realize
+from lazytorch.serialization import load, save
 from lazytorch.size import Size
 from lazytorch.tensor import Tensor
 
@@ -75,10 +76,10 @@ __all__ = [
     "contiguous_format", "default_generator", "device", "dtype", "e", "enable_grad", "finfo",
     "functions",
     "get_default_device", "get_default_dtype", "get_num_threads", "get_printoptions", "iinfo",
-    "inf", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "layout",
-    "memory_format", "nan", "newaxis", "no_grad", "pi", "preserve_format", "printoptions",
-    "promote_types", "realize", "set_default_device", "set_default_dtype", "set_grad_enabled",
-    "set_num_threads", "set_printoptions", "sparse_coo", "sparse_csc", "sparse_csr", "strided",
+    "inf", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "layout", "load",
+    "memory_format", "nan", "newaxis", "nn", "no_grad", "optim", "pi", "preserve_format", "printoptions",
+    "promote_types", "realize", "save", "set_default_device", "set_default_dtype", "set_grad_enabled",
+    "set_num_threads", "set_printoptions", "sparse_coo", "sparse_csc", "sparse_csr", "strided", "utils",
     *_PUBLIC, *_DTYPES, *_TYPED_CLASSES,
 ]  # fmt: skip
 __version__ = "0.1.0"

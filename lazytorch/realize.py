@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Sequence
@@ -27,6 +28,16 @@ class CachedPlan:
 
 _plans: dict[tuple[int, ...], CachedPlan] = {}
 _lock = threading.RLock()
+
+
+def _forget_lock() -> None:
+    """In a forked child: another thread of the parent may have held the lock."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_lock)
 
 
 class Trace:
