@@ -1,6 +1,6 @@
 """Trains a small convolutional network on 1,797 handwritten digits, and shows its kernels.
 
-    python examples/digits.py --epochs 12 --device cpu
+python examples/digits.py --epochs 12 --device cpu
 """
 
 from __future__ import annotations

@@ -72,14 +72,15 @@ def realize(*tensors: Tensor) -> None:
 
 
 __all__ = [
-    "Generator", "Size", "Tensor", "autograd", "can_cast", "channels_last", "channels_last_3d",
-    "contiguous_format", "default_generator", "device", "dtype", "e", "enable_grad", "finfo",
-    "functions",
-    "get_default_device", "get_default_dtype", "get_num_threads", "get_printoptions", "iinfo",
-    "inf", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "layout", "load",
-    "memory_format", "nan", "newaxis", "nn", "no_grad", "optim", "pi", "preserve_format", "printoptions",
-    "promote_types", "realize", "save", "set_default_device", "set_default_dtype", "set_grad_enabled",
-    "set_num_threads", "set_printoptions", "sparse_coo", "sparse_csc", "sparse_csr", "strided", "utils",
+    "Generator", "Size", "Tensor", "autograd", "can_cast", "channels_last",
+    "channels_last_3d", "contiguous_format", "default_generator", "device", "dtype", "e",
+    "enable_grad", "finfo", "functions", "get_default_device", "get_default_dtype",
+    "get_num_threads", "get_printoptions", "iinfo", "inf", "inference_mode",
+    "is_grad_enabled", "is_inference_mode_enabled", "layout", "load", "memory_format", "nan",
+    "newaxis", "nn", "no_grad", "optim", "pi", "preserve_format", "printoptions",
+    "promote_types", "realize", "save", "set_default_device", "set_default_dtype",
+    "set_grad_enabled", "set_num_threads", "set_printoptions", "sparse_coo", "sparse_csc",
+    "sparse_csr", "strided", "utils",
     *_PUBLIC, *_DTYPES, *_TYPED_CLASSES,
 ]  # fmt: skip
 __version__ = "0.1.0"

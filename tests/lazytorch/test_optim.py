@@ -39,9 +39,7 @@ def set_gradients(module: Any, params: list[Any], step: int) -> None:
 
 def assert_equal_params(ours: list[Any], theirs: list[Any], rtol: float = 2e-6) -> None:
     for p, q in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(
-            p.detach().numpy(), q.detach().numpy(), rtol=rtol, atol=rtol
-        )
+        np.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), rtol=rtol, atol=rtol)
 
 
 def compare_steps(name: str, options: dict[str, Any], steps: int = 10) -> None:
@@ -80,9 +78,12 @@ def grid(**choices: tuple[Any, ...]) -> list[dict[str, Any]]:
 SGD_OPTIONS = [
     {"lr": 0.1, **o}
     for o in grid(
-        momentum=(0, 0.9), dampening=(0, 0.3), nesterov=(False, True), weight_decay=(0, 0.02),
+        momentum=(0, 0.9),
+        dampening=(0, 0.3),
+        nesterov=(False, True),
+        weight_decay=(0, 0.02),
         maximize=(False, True),
-    )  # fmt: skip
+    )
     if not (o["nesterov"] and (o["momentum"] == 0 or o["dampening"] != 0))
 ]
 ADAM_OPTIONS = [
@@ -272,7 +273,7 @@ def same_twice(module: Any) -> None:
 
 @pytest.mark.parametrize("number", range(len(REFUSED)))
 def test_errors_equal(number: int) -> None:
-    with pytest.raises(Exception) as theirs:  # noqa: B017, PT011
+    with pytest.raises(Exception) as theirs:
         REFUSED[number](torch)
     with pytest.raises(theirs.type) as ours:
         REFUSED[number](lazytorch)
