@@ -124,7 +124,8 @@ def _set_grad(self: Tensor, new: Any) -> None:
                 f"attempting to assign a gradient with dtype '{_type_text(new)}' to a tensor with "
                 f"grad_dtype '{_TITLES[self.dtype.name]}'. The gradient must match the tensor's "
                 "grad_dtype (defaults to the tensor's dtype). You can set the tensor's grad_dtype "
-                "attribute with a specific dtype, or None to allow any dtype. Set grad_dtype with caution. "
+                "attribute with a specific dtype, or None to allow any dtype. Set grad_dtype with "
+                "caution. "
                 "Diverging the dtypes of a tensor and its gradient may break downstream systems "
                 "that assume they match."
             )
