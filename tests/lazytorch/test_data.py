@@ -363,6 +363,35 @@ def test_batches_from_workers_are_private_and_writable() -> None:
     assert first[1].sum().item() == 9000
 
 
+def test_batches_are_made_at_once() -> None:
+    data = ours.TensorDataset(lazytorch.randn(20, 3) * 2, lazytorch.arange(20))
+    singles = [(data.tensors[0][i], i) for i in range(20)]
+    for dataset in (data, singles):
+        for workers in (0, 1):
+            for batch in ours.DataLoader(dataset, 4, num_workers=workers):
+                for tensor in batch:
+                    assert tensor._storage.expression.value is not None
+                    assert not tensor._storage.is_shared()
+
+
+def test_pending_tensors_are_computed_before_workers_start() -> None:
+    data = ours.TensorDataset(lazytorch.randn(20, 3) * 2)
+    nested = ours.ConcatDataset([ours.Subset(data, range(5))])
+    assert data.tensors[0]._storage.expression.value is None
+    list(ours.DataLoader(nested, 5, num_workers=1))
+    assert data.tensors[0]._storage.expression.value is not None
+
+
+def test_workers_compute_on_one_thread() -> None:
+    def act(index: int) -> Any:
+        return lazytorch.get_num_threads(), lazytorch.full((4,), 2.0).exp().sum()
+
+    lazytorch.full((4,), 2.0).exp().sum().item()
+    threads, sums = next(iter(ours.DataLoader(Row(act), 4, num_workers=1)))
+    assert threads.tolist() == [1] * 4
+    assert sums.tolist() == pytest.approx([29.5562] * 4)
+
+
 def test_results_out_of_order() -> None:
     def act(index: int) -> int:
         time.sleep(0.15 if index == 0 else 0)

@@ -377,6 +377,49 @@ def test_copies_go_on_alike(copier: Any) -> None:
         assert p.tolist() == q.tolist()
 
 
+def test_numpy_sees_the_updates() -> None:
+    memory = np.ones(3, np.float32)
+    p = lazytorch.from_numpy(memory).requires_grad_()
+    q = lazytorch.ones(3, requires_grad=True)
+    seen = q.detach().numpy()
+    optimizer = lazytorch.optim.SGD([p, q], lr=0.5, momentum=0.9)
+    for expected in (0.5, -0.45):
+        p.grad, q.grad = lazytorch.ones(3), lazytorch.ones(3)
+        optimizer.step()
+        np.testing.assert_allclose(memory, [expected] * 3, rtol=1e-6)
+        np.testing.assert_allclose(seen, [expected] * 3, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "options"), [("SGD", {"lr": 0.1}), ("Adam", {"lr": 0.05})])
+def test_differentiable_steps(name: str, options: dict[str, Any]) -> None:
+    results = []
+    for module in MODULES:
+        w = module.tensor([1.0, -2.0, 3.0], requires_grad=True)
+        gradient = module.tensor([0.5, 1.5, -1.0], requires_grad=True)
+        p = w.clone()
+        optimizer = getattr(module.optim, name)([p], differentiable=True, **options)
+        p.grad = gradient
+        optimizer.step()
+        (p * p * p).sum().backward()
+        results.append([w.grad.tolist(), gradient.grad.tolist()])
+    np.testing.assert_allclose(results[0], results[1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_parameters(dtype: str) -> None:
+    results = []
+    for module in MODULES:
+        params = make_params(module, dtype)
+        optimizer = module.optim.SGD(params, lr=0.1, momentum=0.9)
+        for step in range(3):
+            set_gradients(module, params, step)
+            optimizer.step()
+        assert optimizer.state[params[0]]["momentum_buffer"].dtype is params[0].dtype
+        results.append([x for p in params for x in p.detach().float().flatten().tolist()])
+    tolerance = 0.01 if dtype == "float16" else 0.06
+    np.testing.assert_allclose(results[0], results[1], rtol=tolerance, atol=tolerance)
+
+
 def test_user_optimizers_subclass_the_base() -> None:
     class Plain(lazytorch.optim.Optimizer):
         def __init__(self, params: Any, lr: float) -> None:
