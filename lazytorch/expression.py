@@ -33,7 +33,8 @@ class Signature:
     """A function at given argument types and attributes: its types of output and its template."""
 
     __slots__ = (
-        "attributes", "function", "input_types", "number", "output_types", "reads", "template",
+        "attributes", "function", "has_float_output", "input_types", "number", "output_types",
+        "reads", "template",
     )  # fmt: skip
 
     def __init__(self, function: Function, input_types: Types, attributes: Attributes) -> None:
@@ -42,6 +43,7 @@ class Signature:
         self.attributes = attributes
         self.template = function.trace(input_types, attributes)
         self.output_types = tuple([o.type for o in self.template.outputs])
+        self.has_float_output = any(t.dtype.kind == "float" for t in self.output_types)
         self.number = next(_signature_numbers)
         # tracked inputs -> (inputs, outputs) whose values the gradient reads
         self.reads: dict[frozenset[int], tuple[frozenset[int], frozenset[int]]] = {}
@@ -146,7 +148,7 @@ class Call:
         self.tracked = tracked
         self.has_gradient = False
         self.freed = False
-        self.readers: list[weakref.ref[Call]] = []
+        self.readers: Sequence[weakref.ref[Call]] = ()
         self.outputs: tuple[weakref.ref[Expression], ...] = ()
 
 
