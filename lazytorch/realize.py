@@ -137,6 +137,24 @@ def realize(roots: Sequence[Expression]) -> None:
             _run([e for e in pending if e.device == device], device)
 
 
+def settle_depth(root: Expression) -> int:
+    """The pending calls on the longest path below an expression, now that some have run."""
+    settled: set[Expression] = set()
+    stack = [root]
+    while stack:
+        e = stack[-1]
+        call = e.call
+        pending = [i for i in call.inputs if i.value is None] if call is not None else []
+        missing = [i for i in pending if i not in settled]
+        if missing:
+            stack.extend(missing)
+            continue
+        stack.pop()
+        settled.add(e)
+        e.depth = max([i.depth for i in pending], default=0) + (call is not None)
+    return root.depth
+
+
 def flush() -> None:
     """Compute every pending in-place write."""
     realize(())

@@ -25,7 +25,7 @@ from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.device import Device
 from lazytorch.expression import Attributes, Call, Expression, Function, Overwritten, scalar
 from lazytorch.layout import Layout, strided
-from lazytorch.realize import realize
+from lazytorch.realize import realize, settle_depth
 from lazytorch.size import Size
 from lazytorch.storage import ExportedMemory, Storage, buffer_array
 
@@ -619,7 +619,7 @@ def record(
             for i, t in enumerate(output_types)
         ]
         call.outputs = tuple([weakref.ref(e) for e in outputs])
-    if depth > MAXIMUM_DEPTH:
+    if depth > MAXIMUM_DEPTH and settle_depth(outputs[0]) > MAXIMUM_DEPTH // 2:
         realize(outputs)
     return outputs
 
