@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Callable, Hashable, Sequence
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from codegen import dtype as dt
@@ -25,13 +26,16 @@ Attributes = tuple[Hashable, ...]
 Types = tuple[TensorType, ...]
 
 _signature_numbers = itertools.count()
+# Finding the user's line costs 1 µs, so it is looked for in a signature's first calls alone.
+PLACES_NOTED = 64
 
 
 class Signature:
     """A function at given argument types and attributes: its types of output and its template."""
 
     __slots__ = (
-        "attributes", "function", "input_types", "number", "output_types", "reads", "template",
+        "attributes", "function", "input_types", "number", "output_types", "places_left", "reads",
+        "template",
     )  # fmt: skip
 
     def __init__(self, function: Function, input_types: Types, attributes: Attributes) -> None:
@@ -41,6 +45,7 @@ class Signature:
         self.template = function.trace(input_types, attributes)
         self.output_types = tuple([o.type for o in self.template.outputs])
         self.number = next(_signature_numbers)
+        self.places_left = PLACES_NOTED
         # tracked inputs -> (inputs, outputs) whose values the gradient reads
         self.reads: dict[frozenset[int], tuple[frozenset[int], frozenset[int]]] = {}
 
@@ -50,6 +55,10 @@ class Signature:
 
 
 _functions: list[Function] = []
+
+
+def all_functions() -> Sequence[Function]:
+    return _functions
 
 
 def forget_signatures() -> None:
@@ -128,10 +137,12 @@ class Call:
 
     tracked    a gradient flows through it.
     freed      backward has been through it without retain_graph.
+    place      the user's code that made it and the instruction in there, where noted (source.py).
     """
 
     __slots__ = (
-        "__weakref__", "freed", "has_gradient", "inputs", "outputs", "signature", "tracked",
+        "__weakref__", "freed", "has_gradient", "inputs", "outputs", "place", "signature",
+        "tracked",
     )  # fmt: skip
 
     def __init__(
@@ -142,6 +153,7 @@ class Call:
         self.tracked = tracked
         self.has_gradient = False
         self.freed = False
+        self.place: tuple[CodeType, int] | None = None
         self.outputs: tuple[weakref.ref[Expression], ...] = ()
 
 

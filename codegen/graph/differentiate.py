@@ -6,7 +6,9 @@ In: a graph with call, gradient, detach and mark nodes. Out: primitive operation
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
+from codegen.ir import provenance
 from codegen.ir.node import Node, make, rebuild, same, substitute, topological
 from codegen.ops import elementwise as ew
 from codegen.ops.calls import CALL, DETACH, GRADIENT, Template, call
@@ -63,8 +65,11 @@ def _expand_node(node: Node, inputs: tuple[Node, ...], memo: dict[Node, list[Nod
     if key not in memo:
         ends = [roots, 2 * roots, 2 * roots + replaced, 2 * roots + 2 * replaced]
         parts = [inputs[a:b] for a, b in zip([0, *ends], [*ends, None], strict=True)]
-        memo[key] = cotangents(parts[0], parts[1], dict(zip(parts[2], parts[3], strict=True)),
-                               parts[4])  # fmt: skip
+        origins = provenance.state.active
+        with origins.on_behalf_of(node) if origins is not None else nullcontext():
+            memo[key] = cotangents(
+                parts[0], parts[1], dict(zip(parts[2], parts[3], strict=True)), parts[4]
+            )
     result = memo[key][number]
     return rebuild([result], lambda n, i: _expand_node(n, i, memo))[0]
 
@@ -101,6 +106,7 @@ def cotangents(
             parts = node.operation.gradient(node, total[node])
             for source, part in zip(node.inputs, parts, strict=True):
                 if part is not None and source in active:
+                    _note_origin(node, part)
                     accumulate(source, part)
     return [total.get(target) or ew.full_like(target, 0) for target in targets]
 
@@ -140,4 +146,11 @@ def _call_gradient(
     parts = template.gradient(inputs, outputs, [total.get(o) for o in outputs])
     for source, part in zip(inputs, parts, strict=True):
         if part is not None and source in active:
+            _note_origin(group[0], part)
             accumulate(source, part)
+
+
+def _note_origin(node: Node, cotangent: Node) -> None:
+    origins = provenance.state.active
+    if origins is not None:
+        origins.inherit(node, cotangent, node.inputs)
