@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from codegen.ir import provenance
 from codegen.ir.node import Node
 from codegen.pipeline import Graph, Plan, find_plan, make_plan
 from lazytorch.expression import Call, Expression
@@ -171,6 +172,10 @@ def _release(trace: Trace) -> None:
 
 def _make(trace: Trace, device: str) -> CachedPlan:
     description = describe(trace, device)
+    if provenance.state.wanted:  # a plan on disk knows no user lines: make it anew
+        with provenance.recording():
+            graph, outputs = import_graph(trace)
+            return CachedPlan(make_plan(graph, device, description, outputs), outputs)
     found = find_plan(description)
     if found is not None:
         plan, outputs = found

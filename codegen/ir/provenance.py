@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from codegen import settings
+
 if TYPE_CHECKING:
     from codegen.ir.node import Node
 
@@ -60,7 +62,10 @@ class Origins:
 
 
 class _State:
+    """``wanted`` counts those who ask for the lines of every plan that is made."""
+
     active: Origins | None = None
+    wanted: int = int(settings.debug_level() >= 1)
 
 
 state = _State()
