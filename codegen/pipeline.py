@@ -197,9 +197,12 @@ def _own_memory(outputs: Sequence[Node]) -> list[Node]:
     """Outputs that are leaves, or one node twice, as copies: each output is memory of its own."""
     seen: set[Node] = set()
     result = []
-    for node in outputs:
+    origins = provenance.state.active
+    for i, node in enumerate(outputs):
         while node in seen or node.operation.kind in ("leaf", "empty"):
-            node = make(CAST, (node,), (node.dtype,))
+            source, node = node, make(CAST, (node,), (node.dtype,))
+            if origins is not None and i < len(origins.outputs):
+                origins.claim(node, origins.outputs[i], (source,))
         seen.add(node)
         result.append(node)
     return result

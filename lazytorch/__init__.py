@@ -78,12 +78,13 @@ def stats() -> Statistics:
 
 __all__ = [
     "Size", "Tensor", "autograd", "can_cast", "channels_last", "channels_last_3d",
-    "contiguous_format", "device", "dtype", "dump", "dump_all", "e", "enable_grad", "finfo", "functions",
-    "get_default_device", "get_default_dtype", "get_num_threads", "get_printoptions", "graph", "iinfo",
-    "inf", "inference_mode", "is_grad_enabled", "inspect", "is_inference_mode_enabled", "kernels", "layout",
-    "memory_format", "nan", "newaxis", "no_grad", "pi", "preserve_format", "printoptions",
-    "promote_types", "realize", "stats", "set_default_device", "set_default_dtype", "set_grad_enabled",
-    "set_num_threads", "set_printoptions", "sparse_coo", "sparse_csc", "sparse_csr", "strided",
-    *_PUBLIC, *_DTYPES, *_TYPED_CLASSES,
+    "contiguous_format", "device", "dtype", "dump", "dump_all", "e", "enable_grad", "finfo",
+    "functions", "get_default_device", "get_default_dtype", "get_num_threads", "get_printoptions",
+    "graph", "iinfo", "inf", "inference_mode", "is_grad_enabled", "inspect",
+    "is_inference_mode_enabled", "kernels", "layout", "memory_format", "nan", "newaxis", "no_grad",
+    "pi", "preserve_format", "printoptions", "promote_types", "realize", "stats",
+    "set_default_device", "set_default_dtype", "set_grad_enabled", "set_num_threads",
+    "set_printoptions", "sparse_coo", "sparse_csc", "sparse_csr", "strided", *_PUBLIC, *_DTYPES,
+    *_TYPED_CLASSES,
 ]  # fmt: skip
 __version__ = "0.1.0"

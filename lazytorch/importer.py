@@ -65,6 +65,8 @@ def import_graph(trace: Trace) -> tuple[Graph, tuple[int, ...]]:
     values = dict(zip(images[len(wanted) :], bound.values(), strict=True))
     known = {image: slot for image, slot in values.items() if image.operation.kind != "leaf"}
     outputs = substitute(images[: len(wanted)], known)
+    if origins is not None:
+        origins.outputs = [lines_of(e.call) for e in wanted if e.call is not None]
     return Graph(tuple(parameters), tuple(outputs)), tuple([trace.numbers[e] for e in wanted])
 
 

@@ -1,4 +1,4 @@
-"""Says about a finished fusion what each kernel computes, for which lines, and why it ends there."""
+"""Says of a finished fusion what each kernel computes, for which lines, and why it ends there."""
 
 from __future__ import annotations
 
@@ -34,15 +34,20 @@ def annotations(
     found = {}
     for cluster in fusion.clusters:
         computed = computed_nodes(cluster, fusion)
-        lines = dict.fromkeys([x for n in computed for x in origins.of(n)])
+        lines = sorted({x for n in computed for x in origins.of(n)}, key=_by_number)
         reasons = [
             f"with {_title(fusion.clusters[other], names)}: {cut.reason}"
             for cut in cuts
             for this, other in ((cut.producer, cut.consumer), (cut.consumer, cut.producer))
             if this == cluster.number
         ]
-        found[cluster.number] = (list(lines), [names[n] for n in computed], reasons)
+        found[cluster.number] = (lines, [names[n] for n in computed], reasons)
     return found
+
+
+def _by_number(line: str) -> tuple[str, int]:
+    file, _, number = line.rpartition(":")
+    return file, int(number)
 
 
 def node_names(fusion: Fusion) -> dict[Node, str]:

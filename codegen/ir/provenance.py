@@ -25,6 +25,7 @@ class Origins:
     def __init__(self) -> None:
         self._lines: dict[Node, Lines] = {}
         self._context: Lines = ()
+        self.outputs: list[Lines] = []  # of each output, for copies that are made of them
 
     def of(self, node: Node) -> Lines:
         return self._lines.get(node, ())

@@ -66,6 +66,11 @@ class Recorder:
             plans.watchers.remove(self._note_run)
             self._compiled.clear()
 
+    @property
+    def plan_count(self) -> int:
+        """How many plans ran."""
+        return len(self._known)
+
     def _note_compiled(self, compiled: Compiled) -> None:
         if self.folder is not None:
             self._compiled[id(compiled.record)] = compiled
