@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from codegen import settings
-from codegen.graph.explain import annotations
+from codegen.graph.explain import annotate
 from codegen.graph.fuse import Cluster, Fusion, fuse
 from codegen.graph.memory import MemoryPlan, plan_memory
 from codegen.graph.simplify import simplify
@@ -187,7 +187,7 @@ def compile_graph(graph: Graph, threads: int) -> Compiled:
     record = _assemble(graph, outputs, memory, [k for _, k in made])
     origins = provenance.state.active
     if origins is not None:
-        notes = annotations(fusion, origins)
+        notes = annotate(fusion, origins)
         for (cluster, _), kernel in zip(made, record.kernels, strict=True):
             kernel.lines, kernel.nodes, kernel.unfused = notes[cluster.number]
     return Compiled(graph, tuple(outputs), fusion, memory, record, origins)

@@ -25,7 +25,7 @@ class Cut:
     reason: str
 
 
-def annotations(
+def annotate(
     fusion: Fusion, origins: Origins
 ) -> dict[int, tuple[list[str], list[str], list[str]]]:
     """For each cluster's number: user lines, names of its nodes, and why it was not fused."""
