@@ -7,7 +7,7 @@ from math import e, inf, nan, pi
 from codegen.dtype import DType as dtype
 from codegen.runtime.cpu import get_num_threads, set_num_threads
 from codegen.statistics import Statistics, statistics
-from lazytorch import autograd, functions, inspect
+from lazytorch import autograd, functions, inspect, nn, optim, utils
 from lazytorch.autograd import backward as _backward
 from lazytorch.autograd import methods as _methods
 from lazytorch.autograd.grad_mode import (
@@ -29,6 +29,7 @@ from lazytorch.dtypes import NAMES as _DTYPES
 from lazytorch.dtypes import can_cast, finfo, iinfo
 from lazytorch.functions.creation import TYPED_CLASSES as _TYPED_CLASSES
 from lazytorch.functions.promotion import promote_types
+from lazytorch.functions.random import Generator, default_generator
 from lazytorch.functions.registration import PUBLIC as _PUBLIC
 from lazytorch.inspect import dump, dump_all, graph, kernels
 from lazytorch.layout import (
@@ -49,6 +50,7 @@ from lazytorch.layout import (
 )
 from lazytorch.printing import get_printoptions, printoptions, set_printoptions
 from lazytorch.realize import realize as _realize
+from lazytorch.serialization import load, save
 from lazytorch.size import Size
 from lazytorch.tensor import Tensor
 
@@ -77,14 +79,14 @@ def stats() -> Statistics:
 
 
 __all__ = [
-    "Size", "Tensor", "autograd", "can_cast", "channels_last", "channels_last_3d",
-    "contiguous_format", "device", "dtype", "dump", "dump_all", "e", "enable_grad", "finfo",
-    "functions", "get_default_device", "get_default_dtype", "get_num_threads", "get_printoptions",
-    "graph", "iinfo", "inf", "inference_mode", "is_grad_enabled", "inspect",
-    "is_inference_mode_enabled", "kernels", "layout", "memory_format", "nan", "newaxis", "no_grad",
-    "pi", "preserve_format", "printoptions", "promote_types", "realize", "stats",
-    "set_default_device", "set_default_dtype", "set_grad_enabled", "set_num_threads",
-    "set_printoptions", "sparse_coo", "sparse_csc", "sparse_csr", "strided", *_PUBLIC, *_DTYPES,
-    *_TYPED_CLASSES,
+    "Generator", "Size", "Tensor", "autograd", "can_cast", "channels_last", "channels_last_3d",
+    "contiguous_format", "default_generator", "device", "dtype", "dump", "dump_all", "e",
+    "enable_grad", "finfo", "functions", "get_default_device", "get_default_dtype",
+    "get_num_threads", "get_printoptions", "graph", "iinfo", "inf", "inference_mode", "inspect",
+    "is_grad_enabled", "is_inference_mode_enabled", "kernels", "layout", "load", "memory_format",
+    "nan", "newaxis", "nn", "no_grad", "optim", "pi", "preserve_format", "printoptions",
+    "promote_types", "realize", "save", "set_default_device", "set_default_dtype",
+    "set_grad_enabled", "set_num_threads", "set_printoptions", "sparse_coo", "sparse_csc",
+    "sparse_csr", "stats", "strided", "utils", *_PUBLIC, *_DTYPES, *_TYPED_CLASSES,
 ]  # fmt: skip
 __version__ = "0.1.0"

@@ -1,7 +1,4 @@
-"""The few engine functions that serialization needs; the only file to change at the merge.
-
-With LT_DEV set they are played by real PyTorch, so that the format can be developed and tested
-without the engine.
+"""What checkpoints need to know of tensors and their storages.
 
 A storage object is whatever ``make_storage`` returns; serialization passes it back to ``place``
 and ``rebuild`` and never looks inside. Element types travel by name, without the ``torch.``.
@@ -9,31 +6,56 @@ and ``rebuild`` and never looks inside. Element types travel by name, without th
 
 from __future__ import annotations
 
-import os
+import dataclasses
 from collections.abc import Hashable
 from typing import Any
 
-if not os.environ.get("LT_DEV"):
-    raise ImportError("lazytorch's engine is not wired to serialization yet; set LT_DEV=1")
+import numpy as np
 
-import torch
+from codegen.dtype import DType
+from codegen.ir.node import TensorType
+from codegen.ops.strided import contiguous_strides
+from codegen.runtime.memory import Buffer
+from lazytorch.device import Device, device_name
+from lazytorch.dtypes import NAMES
+from lazytorch.expression import Expression
+from lazytorch.layout import Layout, sparse_coo, sparse_csc, sparse_csr, strided
+from lazytorch.nn.parameter import Parameter
+from lazytorch.realize import realize
+from lazytorch.size import Size
+from lazytorch.storage import Storage
+from lazytorch.tensor import Geometry, Tensor
 
-Tensor: Any = torch.Tensor
-Parameter: Any = torch.nn.Parameter
-Size: Any = torch.Size
-Device: Any = torch.device
-DType: Any = torch.dtype
+__all__ = [
+    "DType", "Device", "Layout", "Parameter", "Size", "Tensor", "attributes_of", "device_arguments",
+    "dtype_name", "dtype_of", "geometry", "layout_of", "make_storage", "place", "realize_all",
+    "rebuild", "rebuild_parameter", "set_attributes", "storage_bytes", "storage_dtype",
+    "storage_location", "storage_nbytes", "storage_of",
+]  # fmt: skip
 
-_LOCATIONS = ("cpu", "meta")
+# What a tensor's __dict__ holds besides what its user hung on it.
+_OWN_ATTRIBUTES = frozenset([*Tensor.__annotations__, *vars(Tensor), "_post_accumulate_hooks"])
 
 
-def dtype_of(name: str) -> Any:
+@dataclasses.dataclass
+class LoadedMemory:
+    """Bytes from a file and where they shall live; the storages over them, by element type."""
+
+    content: Any
+    device: str
+    storages: dict[DType, Storage] = dataclasses.field(default_factory=dict)
+
+
+def dtype_of(name: str) -> DType:
     """The dtype object called ``name``; AttributeError if there is none."""
-    return getattr(torch, name)
+    found = NAMES.get(name)
+    if found is None:
+        raise AttributeError(f"there is no element type {name}")
+    return found
 
 
-def dtype_name(dtype: Any) -> str:
-    return str(dtype).removeprefix("torch.")
+def dtype_name(dtype: DType) -> str:
+    return dtype.name.rstrip("_")
 
 
 def device_arguments(device: Any) -> tuple[Any, ...]:
@@ -41,87 +63,113 @@ def device_arguments(device: Any) -> tuple[Any, ...]:
     return (device.type,) if device.index is None else (device.type, device.index)
 
 
-def storage_of(tensor: Any) -> Hashable:
+def storage_of(tensor: Tensor) -> Hashable:
     """A key that the views of one storage, and no other tensors alive, have in common."""
-    return int(tensor.untyped_storage()._cdata)
+    return id(tensor._storage)
 
 
-def storage_bytes(tensor: Any) -> Any:
+def storage_bytes(tensor: Tensor) -> Any:
     """The tensor's whole storage (not its view alone) as a contiguous bytes-like object."""
-    storage = tensor.detach().cpu().untyped_storage()
-    return torch.empty(0, dtype=torch.uint8).set_(storage).numpy()
+    return np.ascontiguousarray(tensor._whole_array()).reshape(-1).view(np.uint8)
 
 
-def storage_dtype(tensor: Any) -> str:
+def storage_nbytes(tensor: Tensor) -> int:
+    """The length of ``storage_bytes(tensor)``, without computing pending values."""
+    return tensor._storage.expression.type.nbytes
+
+
+def storage_dtype(tensor: Tensor) -> str:
     return dtype_name(tensor.dtype)
 
 
-def storage_location(tensor: Any) -> str:
-    """Where the storage lives, in PyTorch's words: "cpu", "cuda:0"."""
-    return str(tensor.device)
+def storage_location(tensor: Tensor) -> str:
+    """Where PyTorch shall put the storage: our devices of other names are CPUs to it."""
+    device = tensor._storage.device
+    return device if device.startswith("cuda") else "cpu"
 
 
-def geometry(tensor: Any) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+def geometry(tensor: Tensor) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
     """Offset in the storage, size and stride, all counted in elements."""
-    return tensor.storage_offset(), tuple(tensor.size()), tuple(tensor.stride())
+    return tensor.storage_offset(), tuple(tensor.shape), tuple(tensor.stride())
 
 
-def attributes_of(tensor: Any) -> dict[str, Any]:
+def attributes_of(tensor: Tensor) -> dict[str, Any]:
     """What the user hung on the tensor (``p.note = 1``): saved with it."""
-    return dict(tensor.__dict__)
+    return {k: v for k, v in tensor.__dict__.items() if k not in _OWN_ATTRIBUTES}
 
 
-def make_storage(buffer: Any, dtype: str) -> Any:
+def set_attributes(tensor: Tensor, attributes: dict[str, Any]) -> None:
+    """Hang what ``attributes_of`` gave on the tensor again."""
+    tensor.__dict__.update(attributes)
+
+
+def realize_all(tensors: list[Tensor]) -> None:
+    """Compute whatever is pending in ``tensors``, at once; ``storage_bytes`` of each follows."""
+    realize([t._storage.expression for t in tensors])
+
+
+def make_storage(buffer: Any, dtype: str) -> LoadedMemory:
     """A storage on the CPU over ``buffer`` (writable, and ours to keep), without a copy.
 
     ``dtype`` is "uint8" for a storage whose element type comes with each ``rebuild``.
     """
-    if not memoryview(buffer).nbytes:
-        return torch.empty(0, dtype=torch.uint8).untyped_storage()
-    return torch.frombuffer(buffer, dtype=torch.uint8).untyped_storage()
+    return LoadedMemory(buffer, "cpu")
 
 
-def place(storage: Any, location: str) -> Any:
+def place(storage: LoadedMemory, location: str) -> LoadedMemory:
     """The storage on the device that ``location`` names; RuntimeError where there is none."""
-    if location not in _LOCATIONS:
+    try:
+        name = device_name(location)
+    except RuntimeError:
         raise RuntimeError(
-            f"don't know how to restore data location of {type(storage).__name__} "
-            f"(tagged with {location})"
-        )
+            f"don't know how to restore data location of torch.storage.UntypedStorage (tagged with "
+            f"{location})"
+        ) from None
+    storage.device = name
     return storage
 
 
 def rebuild(
-    storage: Any,
+    storage: LoadedMemory,
     dtype: str,
     offset: int,
     size: tuple[int, ...],
     stride: tuple[int, ...],
     requires_grad: bool,
-) -> Any:
+) -> Tensor:
     """A tensor that views ``storage``; RuntimeError where it would reach past its end."""
-    tensor = torch.empty(0, dtype=dtype_of(dtype)).set_(storage, offset, size, stride)
+    kind = dtype_of(dtype)
+    count = memoryview(storage.content).nbytes // kind.itemsize
+    type_ = TensorType(size, kind)
+    whole = offset == 0 and type_.size == count and stride == contiguous_strides(size)
+    found = storage.storages.get(kind)
+    if found is None:
+        shape = size if whole else (count,)
+        found = storage.storages[kind] = _storage_over(
+            storage, TensorType(shape, kind), count
+        )
+    tensor = object.__new__(Tensor)
+    tensor._storage = found
+    tensor._type = type_
+    if not whole or found.expression.type is not type_:
+        tensor._geometry = Geometry(size, stride, offset)
     return tensor.requires_grad_(requires_grad)
 
 
-def rebuild_parameter(data: Any, requires_grad: bool) -> Any:
-    return torch.nn.Parameter(data, requires_grad)
+def _storage_over(memory: LoadedMemory, type_: TensorType, count: int) -> Storage:
+    array = np.frombuffer(memory.content, type_.dtype.numpy, count) if count else np.empty(
+        0, type_.dtype.numpy
+    )
+    return Storage(Expression(type_, memory.device, value=Buffer.wrapping(array)))
 
 
-def storage_nbytes(tensor: Any) -> int:
-    """The length of ``storage_bytes(tensor)``, without computing pending values."""
-    return int(tensor.untyped_storage().nbytes())
+def rebuild_parameter(data: Tensor, requires_grad: bool) -> Parameter:
+    return Parameter(data, requires_grad)
 
 
-def realize_all(tensors: list[Any]) -> None:
-    """Compute whatever is pending in ``tensors``, at once; ``storage_bytes`` of each follows."""
-
-
-def set_attributes(tensor: Any, attributes: dict[str, Any]) -> None:
-    """Hang what ``attributes_of`` gave on the tensor again."""
-    tensor.__dict__.update(attributes)
-
-
-def layout_of(name: str) -> Any:
+def layout_of(name: str) -> Layout:
     """The layout called "torch.strided"."""
-    return getattr(torch, name.removeprefix("torch."))
+    return _LAYOUTS[name]
+
+
+_LAYOUTS = {repr(layout): layout for layout in (strided, sparse_coo, sparse_csr, sparse_csc)}

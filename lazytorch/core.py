@@ -9,6 +9,7 @@ from codegen.ir.node import Node, Shape
 from codegen.ops import elementwise as ew
 from codegen.ops import strided
 from codegen.ops.calls import detach
+from codegen.ops.movement import reshape
 from codegen.ops.reduction import broadcast
 from lazytorch.expression import Function
 
@@ -47,6 +48,18 @@ def _to_old_value(
 REPLACE_VALUE = Function("replace_value", _new_value, gradient=_to_old_value)
 
 
+def _to_nothing(
+    _inputs: Sequence[Node], _outputs: Sequence[Node], _cotangents: Sequence[Node | None]
+) -> Sequence[Node | None]:
+    return None, None
+
+
+# A recorded write of a constant over everything: what was there gets a gradient of zero.
+OVERWRITE = Function(
+    "overwrite", _new_value, gradient=_to_nothing, gradient_name="CopyBackwards"
+)
+
+
 def broadcast_to(x: Node, shape: Shape) -> Node:
     """Right-aligned broadcasting, as NumPy's: missing and unit axes repeat."""
     if x.shape == shape:
@@ -63,4 +76,4 @@ def broadcast_to(x: Node, shape: Shape) -> Node:
 
 
 def _squeeze(x: Node, kept: Sequence[int]) -> Node:
-    return strided.reshape(x, [x.shape[i] for i in kept])
+    return reshape(x, [x.shape[i] for i in kept])

@@ -39,15 +39,15 @@ def as_dtype(dtype: Any) -> DType:
     raise TypeError(f"dtype must be a torch.dtype, but got {type(dtype).__name__}")
 
 
-class finfo:  # noqa: N801 (PyTorch's name)
+class finfo:
     """What a floating-point type can hold."""
 
     def __init__(self, type: DType | None = None) -> None:
         dtype = defaults.dtype if type is None else type
         if dtype.kind != "float":
             raise TypeError(
-                f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle "
-                f"'{dtype!r}'"
+                "torch.finfo() requires a floating point input type. Use torch.iinfo to handle "
+                "'torch.finfo'"
             )
         self.bits = dtype.itemsize * 8
         self.dtype = repr(dtype).removeprefix("torch.")
@@ -70,14 +70,14 @@ class finfo:  # noqa: N801 (PyTorch's name)
         )
 
 
-class iinfo:  # noqa: N801 (PyTorch's name)
+class iinfo:
     """What an integer type can hold."""
 
     def __init__(self, type: DType) -> None:
         if type.kind != "int":
             raise TypeError(
-                f"torch.iinfo() requires an integer input type. Use torch.finfo to handle "
-                f"'{type!r}'"
+                "torch.iinfo() requires an integer input type. Use torch.finfo to handle "
+                "'torch.iinfo'"
                 if type.kind == "float"
                 else f"torch.{'bool'} is not supported by torch.iinfo"
             )

@@ -13,6 +13,8 @@ from collections.abc import Callable, Hashable, Sequence
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from codegen import dtype as dt
 from codegen.ir.node import Node, TensorType
 from codegen.ops.calls import CustomGradient, Template
@@ -137,11 +139,13 @@ class Call:
 
     tracked    a gradient flows through it.
     freed      backward has been through it without retain_graph.
+    readers    the gradient calls of that backward, which need its inputs until they have run.
     place      the user's code that made it and the instruction in there, where noted (source.py).
     """
 
     __slots__ = (
-        "__weakref__", "freed", "has_gradient", "inputs", "outputs", "place", "signature",
+        "__weakref__", "freed", "has_gradient", "inputs", "outputs", "place", "readers",
+        "signature",
         "tracked",
     )  # fmt: skip
 
@@ -154,6 +158,7 @@ class Call:
         self.has_gradient = False
         self.freed = False
         self.place: tuple[CodeType, int] | None = None
+        self.readers: list[weakref.ref[Call]] = []
         self.outputs: tuple[weakref.ref[Expression], ...] = ()
 
 
@@ -218,8 +223,13 @@ def scalar(value: float | int | bool, device: str) -> Expression:
         return Expression(_WEAK_FLOAT, device, value=value)
     if kind is bool:
         return Expression(_WEAK_BOOL, device, value=value)
-    if isinstance(value, int):
+    if isinstance(value, np.bool_):
+        return Expression(_WEAK_BOOL, device, value=bool(value))
+    if isinstance(value, (int, np.integer)):
+        value = int(value)
         if not -(1 << 63) <= value < 1 << 63:
             raise RuntimeError("value cannot be converted to type int64_t without overflow")
         return Expression(_WEAK_INT, device, value=value)
+    if not isinstance(value, (float, np.floating)):
+        raise TypeError(f"argument must be Tensor or Number, not {type(value).__name__}")
     return Expression(_WEAK_FLOAT, device, value=float(value))

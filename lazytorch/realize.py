@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Sequence
@@ -28,6 +29,16 @@ class CachedPlan:
 
 _plans: dict[tuple[int, ...], CachedPlan] = {}
 _lock = threading.RLock()
+
+
+def _forget_lock() -> None:
+    """In a forked child: another thread of the parent may have held the lock."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_lock)
 
 
 class Trace:
@@ -159,7 +170,7 @@ def _run(roots: list[Expression], device: str) -> None:
 def _release(trace: Trace) -> None:
     """Let go of the inputs of calls whose values are known and that no gradient will revisit."""
     for call in trace.calls:
-        if call.tracked and not call.freed:
+        if call.tracked and (not call.freed or any(_is_pending(r) for r in call.readers)):
             continue
         outputs = [reference() for reference in call.outputs]
         if all(e is None or e.value is not None for e in outputs):
@@ -168,6 +179,11 @@ def _release(trace: Trace) -> None:
                 for e in outputs:
                     if e is not None:
                         e.call = None
+
+
+def _is_pending(reference: weakref.ref[Call]) -> bool:
+    call = reference()
+    return call is not None and any(e.value is None for e in _alive(call))
 
 
 def _make(trace: Trace, device: str) -> CachedPlan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
 
@@ -23,7 +24,7 @@ class StructSequence(tuple[Any, ...]):
 
 
 def _define(name: str, *fields: str) -> type[StructSequence]:
-    parts = {f: property(lambda self, i=i: self[i]) for i, f in enumerate(fields)}
+    parts = {f: property(itemgetter(i)) for i, f in enumerate(fields)}
     return type(name, (StructSequence,), {"__slots__": (), "fields": fields, **parts})
 
 

@@ -76,6 +76,7 @@ _REBUILD_PARAMETER = _Name("torch._utils", "_rebuild_parameter")
 _REBUILD_PARAMETER_WITH_STATE = _Name("torch._utils", "_rebuild_parameter_with_state")
 _REBUILD_SUBCLASS = _Name("torch._tensor", "_rebuild_from_type_v2")
 _UNTYPED_STORAGE = _Name("torch.storage", "UntypedStorage")
+_GET_LAYOUT = _Name("torch.serialization", "_get_layout")
 _SIZE = _Name("torch", "Size")
 _DEVICE = _Name("torch", "device")
 
@@ -134,6 +135,8 @@ class _PicklerRules:
             return _SIZE, (tuple(item),)
         if isinstance(item, engine.Device):
             return _DEVICE, engine.device_arguments(item)
+        if isinstance(item, engine.Layout):
+            return _GET_LAYOUT, (repr(item),)
         if isinstance(item, _Name):
             return item.name
         if isinstance(item, engine.DType):

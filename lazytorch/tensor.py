@@ -183,7 +183,10 @@ class Tensor:
         assert geometry is not None
         source = value if self._connected or not value.tracked else _untracked(value)
         view = record(
-            core.VIEW, (source,), (geometry.shape, geometry.strides, geometry.offset), source.tracked
+            core.VIEW,
+            (source,),
+            (geometry.shape, geometry.strides, geometry.offset),
+            source.tracked,
         )[0]
         self._view_cache = (value, view)
         return view
@@ -231,7 +234,9 @@ class Tensor:
                 base.tracked or value.tracked,
             )[0]
         if before.tracked and before.leaf is None and not value.tracked:
-            value = record(core.REPLACE_VALUE, (value, before), (), True)[0]
+            seen = recording and self._connected
+            function = core.OVERWRITE if seen else core.REPLACE_VALUE
+            value = record(function, (value, before), (), True)[0]
         if value.owner is not None or value.leaf is not None or value.call is None:
             value = record(core.IDENTITY, (value,), (), value.tracked)[0]
         if storage.is_shared():
@@ -403,16 +408,12 @@ class Tensor:
         geometry = view._geometry
         assert geometry is not None
         leaf = self._read()
-        base = self._geometry
-        if base is not None:
-            raise RuntimeError(
-                "a view of a view that was made a leaf by requires_grad_() is not supported; "
-                "clone() it first"
-            )
+        if self._geometry is not None:
+            geometry = _within_leaf(geometry, self._geometry)
         attributes = (geometry.shape, geometry.strides, geometry.offset)
         return wrap(record(core.VIEW, (leaf,), attributes, leaf.tracked)[0])
 
-    # ---- values -----------------------------------------------------------------------------------
+    # ---- values ---------------------------------------------------------------------------------
 
     def realize(self) -> Tensor:
         """Compute the value now; the tensor itself, for chaining."""
@@ -527,6 +528,32 @@ class _Eager:
 
 eager = _Eager()
 _NEVER = Expression(TensorType((), dt.float32), "cpu")
+
+
+def _within_leaf(view: Geometry, base: Geometry) -> Geometry:
+    """A view of a strided region as a view of its contiguous copy: each stride (and the offset)
+    is a sum of the region's strides, which have others in the copy."""
+    inner = contiguous_strides(base.shape)
+    axes = [i for i, n in enumerate(base.shape) if n > 1]
+    axes.sort(key=lambda i: -base.strides[i])
+
+    def translated(distance: int) -> int:
+        total = 0
+        for i in axes:
+            if not base.strides[i]:
+                break
+            steps, distance = divmod(distance, base.strides[i])
+            total += steps * inner[i]
+        else:
+            if not distance:
+                return total
+        raise RuntimeError(
+            "a view of an expanded or overlapping tensor that was made a leaf by requires_grad_() "
+            "is not supported; clone() it first"
+        )
+
+    strides = [translated(s) if n > 1 else 1 for n, s in zip(view.shape, view.strides, strict=True)]
+    return Geometry(view.shape, tuple(strides), translated(view.offset - base.offset))
 
 
 def _untracked(value: Expression) -> Expression:

@@ -17,9 +17,7 @@ from codegen.ops.calls import CALL, DETACH, GRADIENT, Template, call
 def expand(roots: Sequence[Node]) -> list[Node]:
     """The roots with every gradient taken and every call inlined."""
     if any(node.operation is GRADIENT for node in topological(roots)):
-        # Calls that have a gradient rule of their own stay whole until every gradient is taken.
-        memo: dict[Node, list[Node]] = {}
-        roots = rebuild(roots, lambda node, inputs: _expand_node(node, inputs, memo))
+        roots = _GradientExpansion().expand(roots)
     return inline(roots)
 
 
@@ -30,48 +28,77 @@ def inline(roots: Sequence[Node]) -> list[Node]:
 
 def _inline_node(node: Node, inputs: tuple[Node, ...]) -> Node:
     if node.operation is CALL:
-        template, number = node.attributes
-        assert isinstance(template, Template) and isinstance(number, int)
-        (output,) = instantiate(template, inputs, [template.outputs[number]])
-        return inline([output])[0]
+        return _instantiate(node, inputs, keep_rules=False)
     if node.operation.kind == "mark":
         return inputs[0]
     return same(node, inputs)
 
 
-def instantiate(
-    template: Template, inputs: Sequence[Node], outputs: Sequence[Node] | None = None
-) -> list[Node]:
-    """A template's outputs over these inputs."""
+def _instantiate(node: Node, inputs: Sequence[Node], keep_rules: bool) -> Node:
+    """A call's output over these inputs. With ``keep_rules``, calls inside that have a gradient
+    rule of their own stay calls."""
+    template, number = node.attributes
+    assert isinstance(template, Template) and isinstance(number, int)
+    # A template's nodes may be the graph's own, of another line: its lines are not to be inherited.
+    origins, provenance.state.active = provenance.state.active, None
+    flat = template.flat.get(keep_rules)
+    if flat is None:
+        change = _inline_plain_call if keep_rules else _inline_node
+        flat = template.flat[keep_rules] = tuple(rebuild(template.outputs, change))
     mapping = dict(zip(template.parameters, inputs, strict=True))
-    chosen = template.outputs if outputs is None else outputs
-    return substitute(chosen, mapping) if mapping else list(chosen)
+    result = substitute([flat[number]], mapping)[0]
+    provenance.state.active = origins
+    return result
 
 
-def _expand_node(node: Node, inputs: tuple[Node, ...], memo: dict[Node, list[Node]]) -> Node:
+def _inline_plain_call(node: Node, inputs: tuple[Node, ...]) -> Node:
+    """A node with a call inlined unless it has a gradient rule of its own."""
     if node.operation is CALL:
-        template, number = node.attributes
-        assert isinstance(template, Template) and isinstance(number, int)
-        if template.gradient is not None:
-            return call(template, inputs, number)
-        (output,) = instantiate(template, inputs, [template.outputs[number]])
-        return rebuild([output], lambda n, i: _expand_node(n, i, memo))[0]
-    if node.operation is not GRADIENT:
-        return same(node, inputs)
-    roots, replaced, number = node.attributes
-    assert isinstance(roots, int) and isinstance(replaced, int) and isinstance(number, int)
-    # One transform serves every output of the same gradient: they differ in the last number.
-    key = make(GRADIENT, inputs, (roots, replaced, 0))
-    if key not in memo:
-        ends = [roots, 2 * roots, 2 * roots + replaced, 2 * roots + 2 * replaced]
-        parts = [inputs[a:b] for a, b in zip([0, *ends], [*ends, None], strict=True)]
-        origins = provenance.state.active
-        with origins.on_behalf_of(node) if origins is not None else nullcontext():
-            memo[key] = cotangents(
-                parts[0], parts[1], dict(zip(parts[2], parts[3], strict=True)), parts[4]
-            )
-    result = memo[key][number]
-    return rebuild([result], lambda n, i: _expand_node(n, i, memo))[0]
+        template = node.attributes[0]
+        assert isinstance(template, Template)
+        if template.gradient is None:
+            return _instantiate(node, inputs, keep_rules=True)
+    return same(node, inputs)
+
+
+class _GradientExpansion:
+    """Takes every gradient of a graph, inner ones first.
+
+    Calls with a gradient rule stay whole until every gradient is taken.
+    """
+
+    def __init__(self) -> None:
+        self.done: dict[Node, Node] = {}
+        self.taken: dict[Node, list[Node]] = {}
+
+    def expand(self, roots: Sequence[Node]) -> list[Node]:
+        # What came out of an expansion is not walked again: ``done`` knows it as its own image.
+        results = rebuild(roots, self._expand_node, self.done)
+        return results
+
+    def _expand_node(self, node: Node, inputs: tuple[Node, ...]) -> Node:
+        if node.operation is not GRADIENT:
+            result = _inline_plain_call(node, inputs)
+        else:
+            result = self._take(inputs, node)
+        self.done[node] = self.done[result] = result
+        return result
+
+    def _take(self, inputs: tuple[Node, ...], node: Node) -> Node:
+        roots, replaced, number = node.attributes
+        assert isinstance(roots, int) and isinstance(replaced, int) and isinstance(number, int)
+        # One transform serves every output of the same gradient: they differ in the last number.
+        key = make(GRADIENT, inputs, (roots, replaced, 0))
+        if key not in self.taken:
+            ends = [0, roots, 2 * roots, 2 * roots + replaced, 2 * roots + 2 * replaced]
+            parts = [inputs[a:b] for a, b in zip(ends, [*ends[1:], None], strict=True)]
+            overrides = dict(zip(parts[2], parts[3], strict=True))
+            origins = provenance.state.active
+            with origins.on_behalf_of(node) if origins is not None else nullcontext():
+                found = cotangents(parts[0], parts[1], overrides, parts[4])
+                # Gradient rules may be written with calls.
+                self.taken[key] = rebuild(found, _inline_plain_call, self.done)
+        return self.taken[key][number]
 
 
 def cotangents(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from codegen.ir.node import Node, TensorType, make
@@ -26,6 +26,8 @@ class Template:
     parameters: tuple[Node, ...]
     outputs: tuple[Node, ...]
     gradient: CustomGradient | None = None
+    # The outputs with calls inside inlined: all of them, or those without a gradient rule.
+    flat: dict[bool, tuple[Node, ...]] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
         return self.name

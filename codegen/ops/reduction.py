@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -329,7 +328,8 @@ def _logcumsumexp_gradient(node: Node, g: Node) -> tuple[Node]:
     (x,) = node.inputs
     (axis,) = node.attributes
     assert isinstance(axis, int)
-    nothing, zero = ew.full_like(g, -math.inf), ew.full_like(g, 0)
+    # A finite logarithm of 0: of two infinities the second derivative would take the difference.
+    nothing, zero = ew.full_like(g, -1e30), ew.full_like(g, 0)
 
     def part(signed: Node) -> Node:
         positive = ew.gt(signed, zero)

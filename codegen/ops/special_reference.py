@@ -173,7 +173,8 @@ def threefry(seed: Array, stream: Array, counter: Array) -> Array:
     key = [_word(seed, 0), _word(seed, 32)]
     key.append(key[0] ^ key[1] ^ np.uint32(0x1BD11BDA))
     high = _word(counter, 32) ^ _word(stream, 0)
-    a, b = _word(counter, 0) + key[0], high + key[1]
+    a: Array = _word(counter, 0) + key[0]
+    b: Array = high + key[1]
     for group in range(5):
         for rotation in _ROTATIONS[group % 2]:
             a = a + b

@@ -173,7 +173,7 @@ def neutral(operation: Operation, dtype: DType) -> str:
         return "0"
     if name in ("prod", "cumprod"):
         return "1"
-    low = name in ("max", "argmax")
+    low = name in ("max", "argmax", "cummax", "logcumsumexp")
     if dtype.kind == "float":
         infinity = "__builtin_inf()" if dtype is dt.float64 else "__builtin_inff()"
         return f"-{infinity}" if low else infinity
@@ -195,7 +195,9 @@ def combined(operation: Operation, dtype: DType, x: str, y: str) -> str:
             unsigned = f"unsigned {dtype.compute_c.replace('signed ', '')}"
             return f"({dtype.compute_c})(({unsigned}){x} {symbol} ({unsigned}){y})"
         return f"{x} {symbol} {y}"
-    better = ">" if name == "max" else "<"
+    if name == "logcumsumexp":
+        return f"{spelled('logaddexp', dtype.compute_c)}({x}, {y})"
+    better = ">" if name in ("max", "cummax") else "<"
     if dtype.kind == "float":
         return f"({y} {better} {x} || {y} != {y}) ? {y} : {x}"
     return f"{y} {better} {x} ? {y} : {x}"

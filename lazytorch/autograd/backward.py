@@ -60,7 +60,7 @@ def backward(
             if not t.is_leaf and t._read() in walk.seen:
                 leaves.append((t, t._read()))
     gradients = session.gradients([e for _, e in leaves])
-    walk.free(retain)
+    walk.free(retain, session.readers)
     total: dict[int, tuple[Tensor, Tensor]] = {}
     for (tensor, _), gradient in zip(leaves, gradients, strict=True):
         before = total.get(id(tensor))
@@ -113,7 +113,7 @@ def grad(
             "allow_unused=True if this is the desired behavior."
         )
     computed = iter(session.gradients([e for e, is_used in zip(targets, used, strict=True) if is_used]))
-    walk.free(retain)
+    walk.free(retain, session.readers)
     result: list[Tensor | None] = []
     for tensor, is_used in zip(wanted, used, strict=True):
         if is_used:
@@ -221,10 +221,11 @@ class _Walk:
                     found.append((tensor, e))
         return found
 
-    def free(self, retain: bool) -> None:
+    def free(self, retain: bool, readers: list[weakref.ref[Call]]) -> None:
         if not retain:
             for call in self.calls:
                 call.freed = True
+                call.readers = readers
 
 
 def _tracked_inputs(e: Expression) -> Iterator[Expression]:
@@ -249,6 +250,7 @@ class _Session:
         self.walk = walk
         self.create_graph = create_graph
         self.replaced: list[tuple[Expression, Expression]] = []
+        self.readers: list[weakref.ref[Call]] = []
 
     def gradients(self, targets: Sequence[Expression]) -> list[Tensor]:
         """The targets' cotangents, as one pending call."""
@@ -266,6 +268,7 @@ class _Session:
         call = outputs[0].call
         if call is not None:
             call.has_gradient = True
+            self.readers.append(weakref.ref(call))
         return [wrap(e) for e in outputs]
 
     def run_hooks(self) -> None:
@@ -305,7 +308,10 @@ def _after_hooks(tensor: Tensor, gradient: Tensor) -> Tensor:
 
 
 def _accumulate(tensor: Tensor, gradient: Tensor, create_graph: bool) -> None:
-    gradient = _after_hooks(tensor, gradient)
+    if tensor._backward_hooks:
+        # A hook may keep what it saw, which later gradients are not added to.
+        seen = _after_hooks(tensor, gradient)
+        gradient = wrap(record(core.IDENTITY, (seen._read(),), (), create_graph)[0])
     if tensor.is_leaf is False and not tensor._retains_grad:
         tensor._retains_grad = True
     before = tensor._grad

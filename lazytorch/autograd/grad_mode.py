@@ -83,7 +83,7 @@ class _GradContext:
         return wrapper
 
 
-class no_grad(_GradContext):  # noqa: N801 (PyTorch's name)
+class no_grad(_GradContext):
     """Operations inside are not recorded for backward."""
 
     _mode = False
@@ -99,13 +99,13 @@ class no_grad(_GradContext):  # noqa: N801 (PyTorch's name)
         super().__init__()
 
 
-class enable_grad(no_grad):  # noqa: N801
+class enable_grad(no_grad):
     """Operations inside are recorded for backward, also within no_grad."""
 
     _mode = True
 
 
-class inference_mode(_GradContext):  # noqa: N801
+class inference_mode(_GradContext):
     """no_grad under another name: results here are ordinary tensors that require no grad."""
 
     def __new__(cls, mode: Any = True) -> Any:
@@ -124,7 +124,7 @@ class inference_mode(_GradContext):  # noqa: N801
         return type(self)(bool(self._inference))
 
 
-class set_grad_enabled(_GradContext):  # noqa: N801
+class set_grad_enabled(_GradContext):
     """Sets the switch at once; as a context manager puts it back at the end."""
 
     def __init__(self, mode: bool) -> None:

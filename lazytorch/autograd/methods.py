@@ -9,6 +9,7 @@ from typing import Any
 
 from lazytorch.autograd.backward import RemovableHandle, backward
 from lazytorch.expression import Expression, Hooks
+from lazytorch.functions.arguments import C_NAMES
 from lazytorch.tensor import Tensor
 
 # ---- nodes of the recorded graph ----------------------------------------------------------------
@@ -121,9 +122,10 @@ def _set_grad(self: Tensor, new: Any) -> None:
         if new.dtype is not self.dtype:
             raise RuntimeError(
                 f"attempting to assign a gradient with dtype '{_type_text(new)}' to a tensor with "
-                f"grad_dtype '{_type_text(self)}'. The gradient must match the tensor's grad_dtype "
-                "(defaults to the tensor's dtype). You can set the tensor's grad_dtype attribute "
-                "with a specific dtype, or None to allow any dtype. Set grad_dtype with caution. "
+                f"grad_dtype '{_TITLES[self.dtype.name]}'. The gradient must match the tensor's "
+                "grad_dtype (defaults to the tensor's dtype). You can set the tensor's grad_dtype "
+                "attribute with a specific dtype, or None to allow any dtype. Set grad_dtype with "
+                "caution. "
                 "Diverging the dtypes of a tensor and its gradient may break downstream systems "
                 "that assume they match."
             )
@@ -142,9 +144,11 @@ def _set_grad(self: Tensor, new: Any) -> None:
     self._grad = new
 
 
+_TITLES = {"float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16"}
+
+
 def _type_text(x: Tensor) -> str:
-    names = {"float32": "float", "float64": "double", "float16": "c10::Half"}
-    return names.get(x.dtype.name, x.dtype.name)
+    return C_NAMES[x.dtype.name]
 
 
 def _delete_grad(self: Tensor) -> None:

@@ -27,9 +27,15 @@ def integers(args: tuple[Any, ...], function: str, name: str = "size") -> tuple[
                 f"{function}(): argument '{name}' (position 1) must be tuple of ints, not "
                 f"{type(values).__name__}"
             ) from None
+        kind, place = type(values[len(found)]).__name__, len(found)
+        if place == 0:
+            raise TypeError(
+                f"{function}(): argument '{name}' (position 1) must be tuple of ints, but found "
+                f"element of type {kind} at pos 0"
+            ) from None
         raise TypeError(
-            f"{function}(): argument '{name}' (position 1) must be tuple of ints, but found "
-            f"element of type {type(values[len(found)]).__name__} at pos {len(found)}"
+            f"{function}(): argument '{name}' failed to unpack the object at pos {place + 1} with "
+            f'error "type must be tuple of ints,but got {kind}"'
         ) from None
     return tuple(found)
 
@@ -43,6 +49,8 @@ def size_argument(args: tuple[Any, ...], size: Any, function: str) -> tuple[int,
     shape = integers(args, function)
     if shape and min(shape) < 0:
         negative = min(shape)
+        if function in ("zeros", "ones", "full"):
+            raise RuntimeError(f"{function}: Dimension size must be non-negative.")
         raise RuntimeError(
             f"Trying to create tensor with negative dimension {negative}: {list(shape)}"
         )
@@ -83,6 +91,14 @@ def check_number(value: Any, dtype: DType) -> None:
         raise RuntimeError(
             f"value cannot be converted to type {_C_NAMES[dtype.name]} without overflow"
         )
+
+
+# How PyTorch's messages spell element types in C++.
+C_NAMES = {
+    "float32": "float", "float64": "double", "float16": "c10::Half", "bfloat16": "c10::BFloat16",
+    "uint8": "unsigned char", "int8": "signed char", "int16": "short", "int32": "int",
+    "int64": "long int", "bool_": "bool",
+}  # fmt: skip
 
 
 def no_positional(function: str, got: Sequence[Any]) -> TypeError:

@@ -25,7 +25,7 @@ from lazytorch.functions.promotion import (
     promote_float,
     result_dtype,
 )
-from lazytorch.functions.registration import operation
+from lazytorch.functions.registration import assign, operation
 from lazytorch.tensor import Tensor
 
 _BOOL_DIFFERENCE = (
@@ -194,6 +194,12 @@ def _neg(x: Node) -> Node:
     return ew.neg(x)
 
 
+def _abs(x: Node) -> Node:
+    if x.dtype is dt.bool_:
+        raise not_implemented("abs_cpu", x.dtype)
+    return ew.abs_(x)
+
+
 def _positive(x: Node) -> Node:
     if x.dtype is dt.bool_:
         raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
@@ -213,7 +219,7 @@ def reciprocal_node(x: Node) -> Node:
 neg = unary("neg", _neg, "-input.", ("negative",))
 positive = unary("positive", _positive, "input itself; not defined on bool.", inplace=False)
 abs = unary(
-    "abs", lambda x: x if x.dtype is dt.bool_ else ew.abs_(x), "|input|, element by element.",
+    "abs", _abs, "|input|, element by element.",
     ("absolute",),
 )  # fmt: skip
 reciprocal = unary("reciprocal", in_float(reciprocal_node), "1 / input.")
@@ -224,10 +230,6 @@ square = unary("square", _square, "input * input.")
 
 def _addcmul(x: Node, a: Node, b: Node, value: Node) -> Node:
     dtype = result_dtype((x, a, b))
-    if value.dtype.kind == "float" and dtype.kind != "float":
-        raise RuntimeError(
-            "For integral input tensors, argument value must not be a floating point number."
-        )
     x, a, b, value = broadcast_together(*[ew.cast(n, dtype) for n in (x, a, b, value)])
     return ew.add(x, ew.mul(ew.mul(value, a), b))
 
@@ -249,7 +251,8 @@ def _addcdiv(x: Node, a: Node, b: Node, value: Node) -> Node:
 
 def _lerp(start: Node, end: Node, weight: Node) -> Node:
     for name, node in (("end", end), ("weight", weight)):
-        if node.dtype is not start.dtype and not node.type.weak:
+        scalar = node is weight and node.shape == ()
+        if node.dtype is not start.dtype and not scalar:
             found, wanted = _lower_name(node), _lower_name(start)
             raise RuntimeError(f"expected dtype {wanted} for `{name}` but got dtype {found}")
     a, b, w = broadcast_together(start, end, ew.cast(weight, start.dtype))
@@ -321,8 +324,6 @@ def _special_pow(x: Node, exponent: float, kind: str) -> Node:
         dtype = as_float(dtype)
     elif kind == "int" and dtype is dt.bool_:
         dtype = dt.int64
-    if dtype is dt.bool_:
-        raise not_implemented("pow", dtype)
     return _SPECIAL_POWERS[exponent](ew.cast(x, dtype))
 
 
@@ -355,12 +356,14 @@ def pow(input: Any, exponent: Any) -> Tensor:
 float_power = binary("float_power", _float_power, "input ** exponent in float64.", inplace=False)
 
 
-@operation(function=False)
-def float_power_(self: Tensor, exponent: Any) -> Tensor:
+def _float_power_in_place(self: Tensor, exponent: Any) -> Tensor:
     """In-place form of ``float_power``, for float64 alone."""
     if self.dtype is not dt.float64:
         raise RuntimeError(
             f"the base given to float_power_ has dtype {type_name(self.dtype)} but the operation's "
             "result requires dtype Double"
         )
-    return self.copy_(float_power(self, exponent))  # type: ignore[attr-defined,no-any-return]
+    return assign(self, float_power(self, exponent))
+
+
+Tensor.float_power_ = _float_power_in_place  # type: ignore[attr-defined]

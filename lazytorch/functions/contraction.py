@@ -26,22 +26,22 @@ def contract(a: Node, b: Node, a_axes: Labels, b_axes: Labels, out_axes: Labels)
     a, a_axes = _sum_alone(widen(a), a_axes, {*b_axes, *out_axes})
     b, b_axes = _sum_alone(widen(b), b_axes, {*a_axes, *out_axes})
     size = {**dict(zip(a_axes, a.shape, strict=True)), **dict(zip(b_axes, b.shape, strict=True))}
-    both = [l for l in out_axes if l in a_axes and l in b_axes]
-    rows = [l for l in out_axes if l in a_axes and l not in b_axes]
-    columns = [l for l in out_axes if l in b_axes and l not in a_axes]
-    inner = [l for l in a_axes if l not in out_axes]
+    both = [name for name in out_axes if name in a_axes and name in b_axes]
+    rows = [name for name in out_axes if name in a_axes and name not in b_axes]
+    columns = [name for name in out_axes if name in b_axes and name not in a_axes]
+    inner = [name for name in a_axes if name not in out_axes]
     order = [*both, *rows, *columns, *inner]
-    shape = tuple([size[l] for l in order])
+    shape = tuple([size[name] for name in order])
     outer = len(order) - len(inner)
 
     def spread(x: Node, axes: Labels) -> Node:
-        own = [l for l in order if l in axes]
-        arranged = permute(x, [list(axes).index(l) for l in own])
-        return broadcast(arranged, shape, [order.index(l) for l in own])
+        own = [name for name in order if name in axes]
+        arranged = permute(x, [list(axes).index(name) for name in own])
+        return broadcast(arranged, shape, [order.index(name) for name in own])
 
     product = ew.mul(spread(a, a_axes), spread(b, b_axes))
     total = sum_(product, tuple(range(outer, len(order))))
-    result = permute(total, [order.index(l) for l in out_axes])
+    result = permute(total, [order.index(name) for name in out_axes])
     return ew.cast(result, dtype)
 
 

@@ -21,8 +21,10 @@ from lazytorch.device import Device, device_name
 from lazytorch.dtypes import CLASS_NAMES, NAMES, as_dtype
 from lazytorch.expression import Expression, Function
 from lazytorch.functions import views
-from lazytorch.functions.arguments import check_number, integers
-from lazytorch.functions.creation import TYPED_CLASSES, of_array
+from lazytorch.functions.arguments import C_NAMES, check_number, integers
+from lazytorch.functions.creation import TYPED_CLASSES
+from lazytorch.functions.data import of_array
+from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.registration import operation
 from lazytorch.layout import MemoryFormat, channels_last, channels_last_3d
 from lazytorch.printing import format_tensor
@@ -58,14 +60,14 @@ def write_value(target: Tensor, value: Any) -> Tensor:
 
 def converted(x: Tensor, dtype: DType, copy: bool = False) -> Tensor:
     if dtype is x._type.dtype:
-        return x if not copy else clone(x)  # type: ignore[no-any-return]
+        return x if not copy else clone(x)
     return apply(core.CAST, (x,), (dtype,))  # type: ignore[no-any-return]
 
 
 def moved(x: Tensor, device: str, copy: bool = False) -> Tensor:
     """The values on another device, to which the gradient comes back."""
     if device == x._storage.device:
-        return x if not copy else clone(x)  # type: ignore[no-any-return]
+        return x if not copy else clone(x)
     made: Tensor = apply(core.CAST, (x,), (x._type.dtype,))
     x.realize()
     made._storage.expression.device = device
@@ -136,7 +138,7 @@ for _name, _dtype in (
 
 
 @operation(function=False)
-def type(self: Tensor, dtype: Any = None, non_blocking: bool = False, **_: Any) -> Any:  # noqa: A001
+def type(self: Tensor, dtype: Any = None, non_blocking: bool = False, **_: Any) -> Any:
     """The name of the tensor's class, or the numbers in another type."""
     if dtype is None:
         return f"torch.{CLASS_NAMES[self.dtype]}"
@@ -180,7 +182,7 @@ def get_device(self: Tensor) -> int:
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A copy in memory of its own, through which gradients flow."""
     geometry = input._geometry
-    if geometry is not None and memory_format is None or _preserves(memory_format):
+    if (geometry is not None and memory_format is None) or _preserves(memory_format):
         order = _dense_order(input)
         if order is not None:
             flat = views.permute(input, order)
@@ -219,7 +221,7 @@ def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
                 f"{memory_format.name} format"
             )
         back = sorted(range(len(order)), key=order.__getitem__)
-        return views.permute(contiguous(views.permute(self, order)), back)  # type: ignore[no-any-return]
+        return views.permute(contiguous(views.permute(self, order)), back)
     if self._geometry is None or self.is_contiguous():
         return self
     return apply(core.IDENTITY, (self,))  # type: ignore[no-any-return]
@@ -236,6 +238,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         return write_value(self, src)
     if src is self:
         return self
+    broadcast_shapes(self._type.shape, src._type.shape)
     return write_value(self, src if src._storage.device == self._storage.device else
                        moved(src, self._storage.device))  # fmt: skip
 
@@ -260,12 +263,24 @@ def _fill(self: Tensor, value: Any) -> Tensor:
             f"({value.__class__.__name__})"
         )
     check_number(value, self.dtype)
-    return write_value(self, value)
+    write_value(_once_each(self), value)
+    return self
+
+
+def _once_each(x: Tensor) -> Tensor:
+    """A view without the repetitions of an expanded tensor, for one number to be written."""
+    geometry = x._geometry
+    if geometry is None or 0 not in geometry.strides:
+        return x
+    shape = [min(n, 1) if s == 0 else n
+             for n, s in zip(geometry.shape, geometry.strides, strict=True)]  # fmt: skip
+    return x._view(shape, geometry.strides, geometry.offset)
 
 
 def _zero(self: Tensor) -> Tensor:
     """Write zeros everywhere."""
-    return write_value(self, 0)
+    write_value(_once_each(self), 0)
+    return self
 
 
 Tensor.fill_ = _fill  # type: ignore[attr-defined]
@@ -397,7 +412,8 @@ def _set(
             size = source._type.shape
     if source.dtype is not self.dtype:
         raise RuntimeError(
-            f"Could not set tensor of type {source.dtype!r} to a tensor of type {self.dtype!r}"
+            f"Could not set tensor of type {C_NAMES[source.dtype.name]} to a tensor of type "
+            f"{C_NAMES[self.dtype.name]}"
         )
     if size is not None:
         shape = integers((size,), "set_")
@@ -477,7 +493,7 @@ def rebuild(
 def _reduce(self: Tensor, protocol: Any) -> Any:
     if not self.is_leaf:
         warnings.warn("pickling a non-leaf tensor keeps its values alone", stacklevel=2)
-    array = np.array(self.detach()._array())
+    array = np.array(self.detach()._array(), order="C")
     state = {k: v for k, v in self.__dict__.items() if k not in _INTERNAL}
     return rebuild, (self.__class__, array, self.dtype, self.requires_grad, state)
 
@@ -498,7 +514,7 @@ def _contains(self: Tensor, element: Any) -> bool:
 
 
 def _reversed(self: Tensor) -> Tensor:
-    return self if not self.ndim else self.flip(0)  # type: ignore[attr-defined,no-any-return]
+    return self if not self.ndim else self.flip(0)  # type: ignore[attr-defined]
 
 
 def _format(self: Tensor, specification: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from codegen.ir.node import Node
+from codegen.ir.node import Node, Shape
 from codegen.ops import elementwise as ew
 from codegen.ops.movement import flip, pad_to, reshape, slice_
 from codegen.ops.reduction import full, sum_
@@ -233,10 +234,10 @@ def _numbers(value: Any, rank: int, name: str) -> Sizes:
 
 
 def _check(
-    x: Tensor, w: Tensor, bias: Tensor | None, rank: int, groups: int, name: str, transposed: bool
-) -> tuple[Sizes, Sizes]:
-    """Refuse shapes that do not fit, and give those of input and weight."""
-    input, weight = x._type.shape, w._type.shape
+    input: Shape, weight: Shape, bias: Shape | None, rank: int, groups: int, name: str,
+    transposed: bool,
+) -> tuple[Shape, Shape]:  # fmt: skip
+    """Refuse shapes that do not fit, and give those of input, with a batch, and weight."""
     if len(weight) != rank + 2:
         raise RuntimeError(
             f"expected stride to be a single integer value or a list of {len(weight) - 2} values "
@@ -263,12 +264,16 @@ def _check(
             f"{wanted} channels, but got {batched[1]} channels instead"
         )
     outputs = weight[1] * groups if transposed else weight[0]
-    if bias is not None and bias._type.shape != (outputs,):
+    if bias is not None and bias != (outputs,):
         raise RuntimeError(
             f"Given {'transposed=1, ' if transposed else ''}weight of size {list(weight)}, "
             f"expected bias to be 1-dimensional with {outputs} elements, but got bias of size "
-            f"{list(bias._type.shape)} instead"
+            f"{list(bias)} instead"
         )
+    return batched, weight
+
+
+def _check_types(x: Tensor, w: Tensor, bias: Tensor | None) -> None:
     if w._type.dtype is not x._type.dtype:
         raise RuntimeError(
             f"expected scalar type {type_name(x._type.dtype)} but found {type_name(w._type.dtype)}"
@@ -279,7 +284,6 @@ def _check(
             f"bias type ({bias._type.dtype.name.replace('32', '').replace('float64', 'double')}) "
             "should be the same"
         )
-    return batched, weight
 
 
 def _padding(padding: Any, rank: int, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Any:
@@ -303,6 +307,25 @@ def _convolve(
     x: Tensor, w: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any,
     groups: int, rank: int,
 ) -> Tensor:  # fmt: skip
+    _check_types(x, w, bias)
+    window = _window(
+        x._type.shape, w._type.shape, None if bias is None else bias._type.shape,
+        _hashable(stride), _hashable(padding), _hashable(dilation), groups, rank,
+    )  # fmt: skip
+    inputs = (x, w) if bias is None else (x, w, bias)
+    return apply_one(CONVOLUTION, inputs, (window,))
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+@functools.lru_cache(maxsize=4096)
+def _window(
+    x: Shape, w: Shape, bias: Shape | None, stride: Any, padding: Any, dilation: Any, groups: int,
+    rank: int,
+) -> Window:  # fmt: skip
+    """The window of a convolution whose arguments fit."""
     input, weight = _check(x, w, bias, rank, groups, f"conv{rank}d", False)
     strides = _numbers(stride, rank, "stride")
     dilations = _numbers(dilation, rank, "dilation")
@@ -319,8 +342,7 @@ def _convolve(
             f"Calculated padded input size per channel: ({_crosses(padded)}). Kernel size: "
             f"({_crosses(reach)}). Kernel size can't be greater than actual input size"
         )
-    inputs = (x, w) if bias is None else (x, w, bias)
-    return apply_one(CONVOLUTION, inputs, (window,))
+    return window
 
 
 def _crosses(sizes: Sequence[int]) -> str:
@@ -331,6 +353,22 @@ def _convolve_transposed(
     x: Tensor, w: Tensor, bias: Tensor | None, stride: Any, padding: Any, output_padding: Any,
     groups: int, dilation: Any, rank: int,
 ) -> Tensor:  # fmt: skip
+    _check_types(x, w, bias)
+    window = _window_transposed(
+        x._type.shape, w._type.shape, None if bias is None else bias._type.shape,
+        _hashable(stride), _hashable(padding), _hashable(output_padding), groups,
+        _hashable(dilation), rank,
+    )  # fmt: skip
+    inputs = (x, w) if bias is None else (x, w, bias)
+    return apply_one(CONVOLUTION_TRANSPOSED, inputs, (window,))
+
+
+@functools.lru_cache(maxsize=4096)
+def _window_transposed(
+    x: Shape, w: Shape, bias: Shape | None, stride: Any, padding: Any, output_padding: Any,
+    groups: int, dilation: Any, rank: int,
+) -> Window:  # fmt: skip
+    """The window of the convolution that the arguments are the transpose of."""
     input, weight = _check(x, w, bias, rank, groups, f"conv_transpose{rank}d", True)
     strides, amounts = _numbers(stride, rank, "stride"), _numbers(padding, rank, "padding")
     dilations = _numbers(dilation, rank, "dilation")
@@ -364,9 +402,7 @@ def _convolve_transposed(
             f"Given input size per channel: ({_crosses(input[2:])}). Calculated output size per "
             f"channel: ({_crosses(sizes)}). Output size is too small"
         )
-    window = Window(strides, amounts, amounts, dilations, groups, sizes, weight[2:])
-    inputs = (x, w) if bias is None else (x, w, bias)
-    return apply_one(CONVOLUTION_TRANSPOSED, inputs, (window,))
+    return Window(strides, amounts, amounts, dilations, groups, sizes, weight[2:])
 
 
 @operation(method=False)

@@ -1,4 +1,4 @@
-"""Tensors from Python data, NumPy arrays, constants and sequences."""
+"""New tensors of constants and sequences, matrices with a diagonal, and the typed classes."""
 
 from __future__ import annotations
 
@@ -12,23 +12,21 @@ from numpy.typing import NDArray
 
 from codegen import dtype as dt
 from codegen.dtype import DType
-from codegen.ir.node import Node, Shape, TensorType
+from codegen.ir.node import Node, Shape
 from codegen.ops import elementwise as ew
 from codegen.ops.indexing import empty as empty_node
 from codegen.ops.leaves import iota
 from codegen.ops.movement import pad_to, permute, reshape
 from codegen.ops.reduction import broadcast
 from codegen.ops.reduction import full as full_node
-from codegen.ops.strided import contiguous_strides
-from codegen.runtime.memory import Buffer
 from lazytorch import core
 from lazytorch.defaults import defaults
 from lazytorch.device import device_name
 from lazytorch.dtypes import CLASS_NAMES, as_dtype
-from lazytorch.expression import Attributes, Expression, Function, scalar
-from lazytorch.functions.arguments import check_number, integers, size_argument, wrap_dims
+from lazytorch.expression import Attributes, Function, scalar
+from lazytorch.functions.arguments import check_number, integers, size_argument
+from lazytorch.functions.data import leaf, of_array, tensor
 from lazytorch.functions.registration import operation, write_out
-from lazytorch.storage import ForeignMemory, Storage, from_array, share_array
 from lazytorch.tensor import Tensor, apply, legacy_constructor, record, wrap, wrap_dim
 
 EMPTY = Function("empty", empty_node)
@@ -59,9 +57,7 @@ def make(
     if out is not None:
         write_out(out, made)
         made = out
-    if requires_grad:
-        made.requires_grad_()
-    return made
+    return leaf(made) if requires_grad else made
 
 
 def _type(dtype: Any, out: Tensor | None = None) -> DType:
@@ -174,7 +170,7 @@ def ones_like(input: Tensor, **options: Any) -> Tensor:
 def full_like(input: Tensor, fill_value: Any, **options: Any) -> Tensor:
     options["dtype"] = options.get("dtype") or input.dtype
     options["device"] = options.get("device") or input._storage.device
-    return full(input._type.shape, fill_value, **options)  # type: ignore[no-any-return]
+    return full(input._type.shape, fill_value, **options)
 
 
 @operation(function=False)
@@ -199,14 +195,14 @@ def new_ones(self: Tensor, *size: Any, **options: Any) -> Tensor:
 def new_full(self: Tensor, size: Any, fill_value: Any, **options: Any) -> Tensor:
     options["dtype"] = options.get("dtype") or self.dtype
     options["device"] = options.get("device") or self._storage.device
-    return full(size, fill_value, **options)  # type: ignore[no-any-return]
+    return full(size, fill_value, **options)
 
 
 @operation(function=False)
 def new_tensor(self: Tensor, data: Any, **options: Any) -> Tensor:
     options["dtype"] = options.get("dtype") or self.dtype
     options["device"] = options.get("device") or self._storage.device
-    return tensor(data, **options)  # type: ignore[no-any-return]
+    return tensor(data, **options)
 
 
 @operation(function=False, names=("new",))
@@ -214,7 +210,7 @@ def _new(self: Tensor, *args: Any, **options: Any) -> Tensor:
     if not args:
         return _like(self, "new", None, (0,), options)
     if isinstance(args[0], (list, tuple, np.ndarray)) and not isinstance(args[0], type(self.shape)):
-        return new_tensor(self, args[0])  # type: ignore[no-any-return]
+        return new_tensor(self, args[0])
     return _like(self, "new", None, size_argument(args, None, "new"), options)
 
 
@@ -242,7 +238,7 @@ def _reach(shape: Sequence[int], strides: Sequence[int]) -> int:
 @operation(method=False)
 def scalar_tensor(s: Any, **options: Any) -> Tensor:
     options["dtype"] = options.get("dtype") or defaults.dtype
-    return full((), s, **options)  # type: ignore[no-any-return]
+    return full((), s, **options)
 
 
 # ---- sequences ----------------------------------------------------------------------------
@@ -297,6 +293,8 @@ def arange(
         size = math.ceil((end - start) / step)
     if chosen.kind == "int":
         start, step = int(start), int(step)
+        if step == 0:
+            raise ValueError("step must be nonzero")
     return make(ARANGE, (start, step), (size, chosen), device, requires_grad, out)
 
 
@@ -311,7 +309,7 @@ def range_(start: Any = 0, end: Any = None, step: Any = 1, **options: Any) -> Te
     )
     size = math.floor((end - start) / step) + 1
     options["dtype"] = options.get("dtype") or defaults.dtype
-    return arange(start, start + step * (size - 0.5), step, **options)  # type: ignore[no-any-return]
+    return arange(start, start + step * (size - 0.5), step, **options)
 
 
 def _linspace(start: Node, end: Node, steps: int, dtype: DType) -> Node:
@@ -505,7 +503,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """A vector as the diagonal of a matrix, or the diagonal of a matrix as a vector."""
     if input.ndim == 1:
-        return diag_embed(input, diagonal)  # type: ignore[no-any-return]
+        return diag_embed(input, diagonal)
     if input.ndim == 2:
         return apply(core.IDENTITY, (_diagonal(input, diagonal),))  # type: ignore[no-any-return]
     raise RuntimeError("diag(): Supports 1D or 2D tensors. Got " + f"{input.ndim}D")
@@ -517,7 +515,7 @@ _diagonal = diagonal
 @operation()
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     """The elements, in row-major order, as the diagonal of a matrix."""
-    return diag_embed(input.reshape(-1), offset)  # type: ignore[no-any-return,attr-defined]
+    return diag_embed(input.reshape(-1), offset)  # type: ignore[attr-defined]
 
 
 @operation(method=False)
@@ -537,8 +535,8 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     for t in parts:
         if t.ndim > 1:
             raise RuntimeError(
-                "torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: "
-                f"{list(t.shape)}"
+                "torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got:  "
+                + "  ".join(["1"] * t.ndim)
             )
         if t.dtype is not parts[0].dtype:
             raise RuntimeError("torch.meshgrid expects all tensors to have the same dtype")
@@ -555,383 +553,6 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     return tuple(result)
 
 
-# ---- data -----------------------------------------------------------------------------------
-
-
-def of_array(array: NDArray[Any], dtype: DType, device: str = "cpu") -> Tensor:
-    """A tensor holding a copy of an array, converted."""
-    type_ = TensorType(array.shape, dtype)
-    if dtype is dt.bfloat16:
-        plain = from_array(array, TensorType(array.shape, dt.float32), device).expression
-        return wrap(record(core.CAST, (plain,), (dtype,), False)[0])
-    made = object.__new__(Tensor)
-    made._storage = from_array(array, type_, device)
-    made._type = type_
-    return made
-
-
-_NUMPY_UNSUPPORTED = (
-    "can't convert np.ndarray of type {}. The only supported types are: float64, float32, "
-    "float16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, uint16, uint8, "
-    "and bool."
-)
-
-
-def array_dtype(array: NDArray[Any]) -> DType:
-    """The element type of an array; TypeError in PyTorch's words where there is none."""
-    try:
-        return dt.from_numpy(array.dtype)
-    except KeyError:
-        kind = array.dtype.type
-        name = f"{kind.__module__}.{kind.__qualname__}"
-        raise TypeError(_NUMPY_UNSUPPORTED.format(name)) from None
-
-
-def _infer(data: Any) -> DType:
-    """The element type of nested Python data, by its widest category."""
-    if isinstance(data, bool):
-        return dt.bool_
-    if isinstance(data, float):
-        return dt.from_numpy(data.dtype) if isinstance(data, np.generic) else defaults.dtype
-    if isinstance(data, int):
-        return dt.int64
-    if isinstance(data, Tensor):
-        return data.dtype
-    if isinstance(data, (np.ndarray, np.generic)):
-        return array_dtype(np.asarray(data))
-    if isinstance(data, str):
-        raise TypeError(f"new(): invalid data type '{type(data).__name__}'")
-    if isinstance(data, Sequence) or hasattr(data, "__getitem__"):
-        found: DType | None = None
-        for item in data:
-            kind = _infer(item)
-            found = kind if found is None or found is kind else _wider(found, kind)
-        return defaults.dtype if found is None else found
-    if hasattr(data, "__array__"):
-        return array_dtype(np.asarray(data))
-    raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
-
-
-def _wider(x: DType, y: DType) -> DType:
-    from_rank = {"bool": 0, "int": 1, "float": 2}
-    if from_rank[x.kind] != from_rank[y.kind]:
-        return x if from_rank[x.kind] > from_rank[y.kind] else y
-    return x if x.itemsize >= y.itemsize else y
-
-
-def _check_nesting(data: Any, shape: tuple[int, ...] = ()) -> None:
-    """Raise PyTorch's error for the first sequence that differs from its neighbours in length."""
-
-    def lengths(item: Any) -> list[int]:
-        found = []
-        while isinstance(item, (list, tuple)) or (isinstance(item, np.ndarray) and item.ndim):
-            found.append(len(item))
-            if not len(item):
-                break
-            item = item[0]
-        return found
-
-    wanted = lengths(data)
-
-    def visit(item: Any, depth: int) -> None:
-        nested = isinstance(item, (list, tuple)) or (isinstance(item, np.ndarray) and item.ndim)
-        if depth == len(wanted):
-            if nested:
-                raise TypeError(f"only number is supported, not {type(item).__name__}")
-            if isinstance(item, str):
-                raise TypeError(f"new(): invalid data type '{type(item).__name__}'")
-            if item is None:
-                raise TypeError("must be real number, not NoneType")
-            return
-        if not nested:
-            raise TypeError(
-                f"expected sequence of length {wanted[depth]} at dim {depth} (got "
-                f"{type(item).__name__})"
-            )
-        if len(item) != wanted[depth]:
-            raise ValueError(
-                f"expected sequence of length {wanted[depth]} at dim {depth} (got {len(item)})"
-            )
-        for part in item:
-            visit(part, depth + 1)
-
-    visit(data, 0)
-
-
-def _plain(data: Any) -> Any:
-    """Nested data with tensors replaced by what NumPy reads."""
-    if isinstance(data, Tensor):
-        return data.tolist()
-    if isinstance(data, (list, tuple)):
-        return [_plain(item) for item in data]
-    return data
-
-
-def _has_tensors(data: Any) -> bool:
-    while isinstance(data, (list, tuple)) and data:
-        if any([isinstance(item, Tensor) for item in data]):
-            return True
-        data = data[0]
-    return isinstance(data, Tensor)
-
-
-_KINDS = {"f": "float", "i": "int", "b": "bool", "u": "int"}
-
-
-def data_array(data: Any, dtype: DType | None) -> tuple[NDArray[Any], DType]:
-    """Python data as an array, and the element type to give it."""
-    kind = type(data)
-    if dtype is None:
-        if kind is float:
-            dtype = defaults.dtype
-        elif kind is int:
-            dtype = dt.int64
-        elif kind is bool:
-            dtype = dt.bool_
-    if kind is list or kind is tuple:
-        if _has_tensors(data):
-            dtype = dtype or _infer(data)
-            data = _plain(data)
-        try:
-            array = np.array(data)
-        except ValueError:
-            _check_nesting(data)
-            raise
-        if array.dtype.kind not in "fibu":
-            if dtype is None:
-                dtype = _infer(data)
-            _check_nesting(data)
-            if array.dtype.kind == "O":
-                raise RuntimeError("Overflow when unpacking long long")
-            raise TypeError(f"new(): invalid data type '{array.dtype.type.__name__}'")
-        if array.dtype == np.uint64:
-            raise RuntimeError("Overflow when unpacking long long")
-        if dtype is None:
-            dtype = _list_dtype(data, array)
-        return array, dtype
-    if isinstance(data, (np.ndarray, np.generic)):
-        array = np.asarray(data)
-        found = array_dtype(array)
-        return array, found if dtype is None else dtype
-    if isinstance(data, (float, int)):
-        if isinstance(data, int) and not -(1 << 63) <= data < 1 << 63:
-            raise RuntimeError("Overflow when unpacking long long")
-        return np.array(data), dtype if dtype is not None else _infer(data)
-    if isinstance(data, str):
-        raise TypeError(f"new(): invalid data type '{kind.__name__}'")
-    if hasattr(data, "__array__") or hasattr(data, "__array_interface__"):
-        return data_array(np.asarray(data), dtype)
-    if isinstance(data, Sequence) or hasattr(data, "__len__"):
-        return data_array(list(data), dtype)
-    raise RuntimeError(f"Could not infer dtype of {kind.__name__}")
-
-
-def _list_dtype(data: Any, array: NDArray[Any]) -> DType:
-    """The type that PyTorch infers: of plain numbers the default one of their category."""
-    if array.size == 0:
-        return defaults.dtype
-    first = data
-    while isinstance(first, (list, tuple)):
-        first = first[0]
-    if isinstance(first, (np.ndarray, np.generic)):
-        return _infer(data)
-    if array.dtype.kind == "f":
-        return defaults.dtype
-    return dt.bool_ if array.dtype.kind == "b" else dt.int64
-
-
-@operation(method=False)
-def tensor(
-    data: Any,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-    pin_memory: bool = False,
-) -> Tensor:
-    """A tensor holding a copy of ``data``: numbers, nested sequences, arrays.
-
-    >>> torch.tensor([[1, 2], [3, 4]])
-    tensor([[1, 2],
-            [3, 4]])
-    """
-    if isinstance(data, Tensor):
-        warnings.warn(
-            "To copy construct from a tensor, it is recommended to use sourceTensor.detach()."
-            "clone() or sourceTensor.detach().clone().requires_grad_(True), rather than "
-            "torch.tensor(sourceTensor).",
-            stacklevel=2,
-        )
-        made = copied(data.detach(), dtype, device)
-    else:
-        chosen = None if dtype is None else as_dtype(dtype)
-        array, found = data_array(data, chosen)
-        made = of_array(array, found, device_name(device))
-    return made.requires_grad_() if requires_grad else made
-
-
-def copied(source: Tensor, dtype: Any = None, device: Any = None) -> Tensor:
-    """A copy, of another type or on another device if given."""
-    chosen = source.dtype if dtype is None else as_dtype(dtype)
-    if chosen is source.dtype:
-        made = apply(core.IDENTITY, (source,))
-    else:
-        made = apply(core.CAST, (source,), (chosen,))
-    if device is not None:
-        made._storage.expression.device = device_name(device)
-    return made  # type: ignore[no-any-return]
-
-
-@operation(method=False)
-def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
-    """``data`` as a tensor, sharing a tensor's or an array's memory where its type stays."""
-    if isinstance(data, Tensor):
-        same_type = dtype is None or as_dtype(dtype) is data.dtype
-        if same_type and (device is None or device_name(device) == data._storage.device):
-            return data
-        return copied(data, dtype, device)
-    if isinstance(data, np.ndarray) and data.flags.writeable and min(data.strides, default=0) >= 0:
-        found = array_dtype(data)
-        if (dtype is None or as_dtype(dtype) is found) and device_name(device) == "cpu":
-            return from_numpy(data)  # type: ignore[no-any-return]
-    return tensor(data, dtype=dtype, device=device)  # type: ignore[no-any-return]
-
-
-@operation(method=False)
-def asarray(
-    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None,
-    requires_grad: bool = False,
-) -> Tensor:  # fmt: skip
-    """``obj`` as a tensor; ``copy`` says whether its memory must (not) be copied."""
-    if isinstance(obj, Tensor):
-        made = as_tensor(obj, dtype, device)
-        if copy is False and made is not obj:
-            raise ValueError("can't alias tensor with another dtype.")
-        if copy and made is obj:
-            made = copied(obj)
-        if not requires_grad and made.requires_grad:
-            made = made.detach()
-    elif isinstance(obj, np.ndarray) and copy:
-        made = tensor(obj, dtype=dtype, device=device)
-    elif hasattr(obj, "__dlpack__") and not isinstance(obj, np.ndarray):
-        made = as_tensor(from_dlpack(obj), dtype, device)
-    else:
-        if copy is False and not isinstance(obj, np.ndarray):
-            raise ValueError(f"can't alias arbitrary sequence into a tensor.")  # noqa: F541
-        made = as_tensor(obj, dtype, device)
-    return made.requires_grad_() if requires_grad and not made.requires_grad else made
-
-
-@operation(method=False)
-def from_numpy(ndarray: Any) -> Tensor:
-    """A tensor over an array's own memory: each sees what is written to the other."""
-    if not isinstance(ndarray, np.ndarray):
-        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
-    dtype = array_dtype(ndarray)
-    if not ndarray.flags.writeable:
-        warnings.warn(
-            "The given NumPy array is not writable, and PyTorch does not support non-writable "
-            "tensors. This means writing to this tensor will result in undefined behavior. You "
-            "may want to copy the array to protect its data or make it writable before converting "
-            "it to a tensor. This type of warning will be suppressed for the rest of this program.",
-            stacklevel=2,
-        )
-    if ndarray.flags.c_contiguous:
-        storage = share_array(ndarray, TensorType(ndarray.shape, dtype), "cpu")
-        return _over(storage, storage.expression.type)
-    if min(ndarray.strides) < 0:
-        raise ValueError(
-            "At least one stride in the given numpy array is negative, and tensors with negative "
-            "strides are not currently supported. (You can probably work around this by making a "
-            "copy of your array  with array.copy().) "
-        )
-    if any(s % dtype.itemsize for s in ndarray.strides):
-        raise ValueError(
-            "given numpy array strides not a multiple of the element byte size. Copy the numpy "
-            "array to reallocate the memory."
-        )
-    buffer = Buffer.wrapping(ndarray)
-    flat = TensorType((buffer.nbytes // dtype.itemsize,), dtype)
-    storage = Storage(Expression(flat, "cpu", value=buffer))
-    storage.shared = ForeignMemory(ndarray)
-    strides = [s // dtype.itemsize for s in ndarray.strides]
-    return _over(storage, flat)._view(ndarray.shape, strides, 0)
-
-
-def _over(storage: Storage, type_: TensorType) -> Tensor:
-    made = object.__new__(Tensor)
-    made._storage, made._type = storage, type_
-    return made
-
-
-@operation(method=False)
-def frombuffer(
-    buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False
-) -> Tensor:
-    """A 1-D tensor over the memory of an object with the buffer protocol."""
-    chosen = as_dtype(dtype)
-    view = memoryview(buffer).cast("B")
-    if view.nbytes == 0 or count == 0:
-        raise ValueError(
-            f"both buffer length ({view.nbytes}) and count ({count}) must not be 0"
-        )
-    if not 0 <= offset < view.nbytes:
-        raise ValueError(
-            f"offset ({offset} bytes) must be non-negative and no greater than buffer length "
-            f"({view.nbytes} bytes) minus 1"
-        )
-    if count < 0 and (view.nbytes - offset) % chosen.itemsize:
-        raise ValueError(
-            f"buffer length ({view.nbytes - offset} bytes) after offset ({offset} bytes) must be a "
-            f"multiple of element size ({chosen.itemsize})"
-        )
-    if count > 0 and offset + count * chosen.itemsize > view.nbytes:
-        raise ValueError(
-            f"requested buffer length ({count} * {chosen.itemsize} bytes) after offset ({offset} "
-            f"bytes) must not be greater than actual buffer length ({view.nbytes} bytes)"
-        )
-    if view.readonly:
-        warnings.warn(
-            "The given buffer is not writable, and PyTorch does not support non-writable tensors. "
-            "This means you can write to the underlying (supposedly non-writable) buffer using "
-            "the tensor. You may want to copy the buffer to protect its data or make it writable "
-            "before converting it to a tensor. This type of warning will be suppressed for the "
-            "rest of this program.",
-            stacklevel=2,
-        )
-    array = np.frombuffer(buffer, chosen.numpy, count, offset)
-    storage = share_array(array, TensorType(array.shape, chosen), "cpu")
-    made = _over(storage, storage.expression.type)
-    return made.requires_grad_() if requires_grad else made
-
-
-class _Legacy:
-    """DLPack's older form, a capsule, in the shape that NumPy reads."""
-
-    def __init__(self, capsule: Any) -> None:
-        self._capsule = capsule
-
-    def __dlpack__(self, **_: Any) -> Any:
-        return self._capsule
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return (1, 0)
-
-
-@operation(method=False)
-def from_dlpack(ext_tensor: Any, **options: Any) -> Tensor:
-    """A tensor over the memory of another library's array."""
-    if isinstance(ext_tensor, Tensor):
-        return ext_tensor.detach()
-    source = ext_tensor if hasattr(ext_tensor, "__dlpack__") else _Legacy(ext_tensor)
-    array = np.from_dlpack(source)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if not array.flags.writeable:
-            array = np.lib.stride_tricks.as_strided(array, writeable=False)
-        return from_numpy(array)  # type: ignore[no-any-return]
-
-
 # ---- classes by element type ----------------------------------------------------------------
 
 
@@ -945,12 +566,12 @@ def _legacy(dtype: DType, args: tuple[Any, ...], options: dict[str, Any]) -> Ten
                 f"expected {CLASS_NAMES[dtype]} (got torch.{CLASS_NAMES[source.dtype]})"
             )
         return source.detach()
-    sizes = all([isinstance(a, (int, np.integer)) for a in args])
+    sizes = all(isinstance(a, (int, np.integer)) for a in args)
     if sizes or (len(args) == 1 and type(args[0]).__name__ == "Size"):
         shape = size_argument(args, None, "Tensor") if args else (0,)
         return make(EMPTY, (), (shape, dtype), device)
     if len(args) == 1:
-        return tensor(args[0], dtype=dtype, device=device)  # type: ignore[no-any-return]
+        return tensor(args[0], dtype=dtype, device=device)
     raise TypeError(
         "new() received an invalid combination of arguments - got "
         f"({', '.join([type(a).__name__ for a in args])})"
@@ -989,6 +610,3 @@ def set_default_tensor_type(t: Any) -> None:
     if defaults_type.kind != "float":
         raise TypeError("only floating-point types are supported as the default type")
     defaults.dtype = defaults_type
-
-
-__all__ = ["Tensor", "contiguous_strides", "copied", "of_array", "wrap_dims"]

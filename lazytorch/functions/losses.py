@@ -10,12 +10,21 @@ from codegen import dtype as dt
 from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from codegen.ops.calls import detach
-from codegen.ops.leaves import iota
-from codegen.ops.reduction import broadcast, expand_back, max_, one_hot_mask, sum_
+from codegen.ops.reduction import (
+    broadcast,
+    cumsum,
+    expand_back,
+    max_,
+    one_hot_mask,
+    sum_,
+)
 from codegen.runtime.memory import Buffer
+from lazytorch.core import broadcast_to
 from lazytorch.expression import Function
+from lazytorch.functions.activations import LOGSIGMOID
 from lazytorch.functions.bodies import (
     apply_one,
+    call_function,
     mean_over,
     need_float,
     number,
@@ -24,7 +33,8 @@ from lazytorch.functions.bodies import (
     square,
     type_name,
 )
-from lazytorch.functions.promotion import promote, promote_float
+from lazytorch.functions.distance import pairwise, pairwise_distance
+from lazytorch.functions.promotion import broadcast_together, promote, promote_float
 from lazytorch.storage import buffer_array
 from lazytorch.tensor import Tensor
 
@@ -261,7 +271,8 @@ def _check_classes(x: Node, target: Node, weight: Node | None) -> None:
 
 
 def _nll(x: Node, target: Node, ignore: Node, *rest: Any) -> Node:
-    weight, reduction = (rest[0] if len(rest) == 2 else None), rest[-1]
+    # As in PyTorch, no gradient flows to the classes' weights.
+    weight, reduction = (detach(rest[0]) if len(rest) == 2 else None), rest[-1]
     need_float(x, "nll_loss_out_frame")
     _check_classes(x, target, weight)
     axis = _class_axis(x)
@@ -273,7 +284,7 @@ def _nll(x: Node, target: Node, ignore: Node, *rest: Any) -> Node:
 def _cross_entropy(x: Node, target: Node, ignore: Node, *rest: Any) -> Node:
     """``rest``: class weights (if any), label smoothing (if any), then the attributes."""
     reduction, has_weight, smooth = rest[-3:]
-    weight = rest[0] if has_weight else None
+    weight = detach(rest[0]) if has_weight else None
     need_float(x, "log_softmax_lastdim_kernel_impl")
     _check_classes(x, target, weight)
     axis = _class_axis(x)
@@ -387,3 +398,472 @@ def cross_entropy(
         )
     _check_targets(target, classes, ignore_index)
     return apply_one(CROSS_ENTROPY, (input, target, ignore_index, *extra), attributes)
+
+
+# ---- likelihoods ------------------------------------------------------------------------------
+
+
+def _binary_cross_entropy(x: Node, target: Node, *rest: Any) -> Node:
+    *weight, reduction = rest
+    need_float(x, "binary_cross_entropy")
+    if target.dtype is not x.dtype:
+        raise RuntimeError(
+            f"Found dtype {type_name(target.dtype)} but expected {type_name(x.dtype)}"
+        )
+    floor, one = ew.full_like(x, -100), ew.full_like(x, 1)
+    hit = ew.mul(target, ew.maximum(ew.log(x), floor))
+    miss = ew.mul(ew.sub(one, target), ew.maximum(ew.log1p(ew.neg(x)), floor))
+    loss = ew.neg(ew.add(hit, miss))
+    return reduced(ew.mul(loss, number(weight[0], loss)) if weight else loss, reduction)
+
+
+def _spread_cotangent(g: Node, x: Node, reduction: str) -> Node:
+    """Each element's share of a reduced loss's cotangent."""
+    if reduction == "none":
+        return g
+    spread = broadcast(g, x.shape, ())
+    return spread if reduction == "sum" else ew.div(spread, ew.full_like(x, x.type.size))
+
+
+def _binary_cross_entropy_rule(
+    inputs: Any, _outputs: Any, cotangents: Any, reduction: str
+) -> Any:
+    x, target, *weight = inputs
+    g = _spread_cotangent(cotangents[0], x, reduction)
+    if weight:
+        g = ew.mul(g, number(weight[0], g))
+    one = ew.full_like(x, 1)
+    below = ew.maximum(ew.mul(ew.sub(one, x), x), ew.full_like(x, 1e-12))
+    to_target = ew.sub(ew.log1p(ew.neg(x)), ew.log(x))
+    to_x = ew.div(ew.mul(g, ew.sub(x, target)), below)
+    return (to_x, ew.mul(g, to_target), *[None for _ in weight])
+
+
+def _binary_cross_entropy_with_logits(x: Node, target: Node, *rest: Any) -> Node:
+    *extra, has_weight, has_positive, reduction = rest
+    need_float(x, "binary_cross_entropy_with_logits")
+    x, target = promote(x, target)
+    one = ew.full_like(x, 1)
+    sure = call_function(LOGSIGMOID, (x,))
+    if has_positive:
+        positive = number(extra[-1], x)
+        sure = ew.mul(sure, ew.add(ew.mul(ew.sub(positive, one), target), one))
+    loss = ew.sub(ew.mul(ew.sub(one, target), x), sure)
+    if has_weight:
+        loss = ew.mul(loss, number(extra[0], loss))
+    return reduced(loss, reduction)
+
+
+def _kl_div(x: Node, target: Node, log_target: bool, reduction: str) -> Node:
+    x, target = promote_float(x, target)
+    if log_target:
+        loss = ew.mul(ew.exp(target), ew.sub(target, x))
+    else:
+        none = ew.full_like(target, 0)
+        zero = ew.eq(target, none)
+        known = ew.log(ew.where(zero, ew.full_like(target, 1), target))
+        loss = ew.sub(ew.where(zero, none, ew.mul(target, known)), ew.mul(target, x))
+    if reduction != "batchmean":
+        return reduced(loss, reduction)
+    total = reduced(loss, "sum")
+    return ew.div(total, ew.full_like(total, x.shape[0]))
+
+
+def _poisson_nll(
+    x: Node, target: Node, eps: Node, log_input: bool, full: bool, reduction: str
+) -> Node:
+    x, target = promote_float(x, target)
+    if log_input:
+        loss = ew.sub(ew.exp(x), ew.mul(target, x))
+    else:
+        loss = ew.sub(x, ew.mul(target, ew.log(ew.add(x, number(eps, x)))))
+    if full:
+        one = ew.full_like(target, 1)
+        many = ew.gt(target, one)
+        t = ew.where(many, target, one)
+        root = ew.mul(ew.full_like(t, 0.5), ew.log(ew.mul(ew.full_like(t, 2 * pi), t)))
+        stirling = ew.add(ew.sub(ew.mul(t, ew.log(t)), t), root)
+        loss = ew.add(loss, ew.where(many, stirling, ew.full_like(loss, 0)))
+    return reduced(loss, reduction)
+
+
+def _gaussian_nll(x: Node, target: Node, var: Node, eps: Node, full: bool, reduction: str) -> Node:
+    if len(var.shape) < len(x.shape) and var.shape == x.shape[:-1]:
+        var = broadcast(var, (*var.shape, 1), tuple(range(len(var.shape))))
+    x, target, var = promote_float(x, target, var)
+    least = number(eps, var)
+    limited = detach(ew.where(ew.lt(var, least), least, var))
+    # The value is cut off, the gradient is not.
+    var = ew.add(ew.sub(var, detach(var)), limited)
+    loss = ew.add(ew.log(var), ew.div(square(ew.sub(x, target)), var))
+    loss = ew.mul(loss, ew.full_like(loss, 0.5))
+    if full:
+        loss = ew.add(loss, ew.full_like(loss, 0.5 * log(2 * pi)))
+    return reduced(loss, reduction)
+
+
+BINARY_CROSS_ENTROPY = Function(
+    "binary_cross_entropy", _binary_cross_entropy, _binary_cross_entropy_rule
+)
+BINARY_CROSS_ENTROPY_WITH_LOGITS = Function(
+    "binary_cross_entropy_with_logits", _binary_cross_entropy_with_logits
+)
+KL_DIV = Function("kl_div", _kl_div, gradient_name="DivBackward0")
+POISSON_NLL = Function("poisson_nll_loss", _poisson_nll, gradient_name="MeanBackward0")
+GAUSSIAN_NLL = Function("gaussian_nll_loss", _gaussian_nll, gradient_name="MeanBackward0")
+
+
+def _known(tensor: Tensor) -> Any:
+    """The elements as an array where they are computed already, else None."""
+    value = tensor._storage.expression.value
+    if not isinstance(value, Buffer) or not tensor._type.size or tensor.dtype is dt.bfloat16:
+        return None
+    return tensor._within(buffer_array(value, tensor._storage.expression.type))
+
+
+def binary_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None,
+    reduce: bool | None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """-(target log(input) + (1 - target) log(1 - input)), the logarithms no less than -100."""
+    reduction = _reduction(reduction, size_average, reduce)
+    if target._type.shape != input._type.shape:
+        raise ValueError(
+            f"Using a target size ({target.size()}) that is different to the input size "
+            f"({input.size()}) is deprecated. Please ensure they have the same size."
+        )
+    known = _known(input)
+    if known is not None and not ((known >= 0) & (known <= 1)).all():
+        raise RuntimeError("all elements of input should be between 0 and 1")
+    inputs = (input, target) + (() if weight is None else (weight,))
+    return apply_one(BINARY_CROSS_ENTROPY, inputs, (reduction,))
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None,
+    reduce: bool | None = None, reduction: str = "mean", pos_weight: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """binary_cross_entropy of sigmoid(input), without overflow."""
+    reduction = _reduction(reduction, size_average, reduce)
+    if target._type.shape != input._type.shape:
+        raise ValueError(
+            f"Target size ({target.size()}) must be the same as input size ({input.size()})"
+        )
+    extra = [w for w in (weight, pos_weight) if w is not None]
+    attributes = (weight is not None, pos_weight is not None, reduction)
+    return apply_one(BINARY_CROSS_ENTROPY_WITH_LOGITS, (input, target, *extra), attributes)
+
+
+def kl_div(
+    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean", log_target: bool = False,
+) -> Tensor:  # fmt: skip
+    """target (log(target) - input): the input holds log-probabilities."""
+    if reduction == "mean" and size_average is None and reduce is None:
+        warnings.warn(
+            "reduction: 'mean' divides the total loss by both the batch size and the support size."
+            "'batchmean' divides only by the batch size, and aligns with the KL div math "
+            "definition.'mean' will be changed to behave the same as 'batchmean' in the next major "
+            "release.",
+            stacklevel=2,
+        )
+    if reduction != "batchmean":
+        reduction = _reduction(reduction, size_average, reduce)
+    return apply_one(KL_DIV, (input, target), (bool(log_target), reduction))
+
+
+def poisson_nll_loss(
+    input: Tensor, target: Tensor, log_input: bool = True, full: bool = False,
+    size_average: bool | None = None, eps: float = 1e-8, reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """exp(input) - target * input, or input - target log(input + eps)."""
+    reduction = _reduction(reduction, size_average, reduce)
+    attributes = (bool(log_input), bool(full), reduction)
+    return apply_one(POISSON_NLL, (input, target, float(eps)), attributes)
+
+
+def gaussian_nll_loss(
+    input: Tensor, target: Tensor, var: Any, full: bool = False, eps: float = 1e-6,
+    reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """(log(var) + (input - target)² / var) / 2, var no less than eps."""
+    if not isinstance(var, Tensor):
+        if var < 0:
+            raise ValueError("var has negative entry/entries")
+        var = apply_one(_FILLED, (input, float(var)))
+    shape, own = input._type.shape, var._type.shape
+    if own not in (shape, shape[:-1]) and not (own[:-1] == shape[:-1] and own[-1:] == (1,)):
+        raise ValueError("var is of incorrect size")
+    known = _known(var)
+    if known is not None and (known < 0).any():
+        raise ValueError("var has negative entry/entries")
+    reduction = _reduction(reduction)
+    return apply_one(GAUSSIAN_NLL, (input, target, var, float(eps)), (bool(full), reduction))
+
+
+_FILLED = Function("filled_like", lambda x, value: number(value, x))
+
+
+# ---- margins ----------------------------------------------------------------------------------
+
+
+def _at_least_zero(x: Node) -> Node:
+    none = ew.full_like(x, 0)
+    return ew.where(ew.lt(x, none), none, x)
+
+
+def _cosine_embedding(x: Node, y: Node, target: Node, margin: Node, reduction: str) -> Node:
+    x, y = promote(x, y)
+    axis = (len(x.shape) - 1,)
+    tiny = 1e-12
+    dot = sum_(ew.mul(x, y), axis)
+    a, b = sum_(square(x), axis), sum_(square(y), axis)
+    both = ew.mul(ew.add(a, ew.full_like(a, tiny)), ew.add(b, ew.full_like(b, tiny)))
+    cosine = ew.div(dot, ew.sqrt(both))
+    cosine, t = broadcast_together(cosine, target)
+    alike = ew.sub(ew.full_like(cosine, 1), cosine)
+    apart = _at_least_zero(ew.sub(cosine, number(margin, cosine)))
+    none = ew.full_like(cosine, 0)
+    first = ew.where(ew.eq(t, ew.full_like(t, 1)), alike, none)
+    second = ew.where(ew.eq(t, ew.full_like(t, -1)), apart, none)
+    return reduced(ew.add(first, second), reduction)
+
+
+def _margin_ranking(x: Node, y: Node, target: Node, margin: Node, reduction: str) -> Node:
+    x, y, t = promote(x, y, target)
+    loss = ew.add(ew.mul(ew.neg(t), ew.sub(x, y)), number(margin, x))
+    return reduced(_at_least_zero(loss), reduction)
+
+
+def _hinge_embedding(x: Node, target: Node, margin: Node, reduction: str) -> Node:
+    x, t = promote(x, target)
+    none, one = ew.full_like(x, 0), ew.full_like(t, 1)
+    apart = ew.where(ew.ne(t, one), _at_least_zero(ew.sub(number(margin, x), x)), none)
+    alike = ew.where(ew.ne(t, ew.neg(one)), x, none)
+    return reduced(ew.add(apart, alike), reduction)
+
+
+def _soft_margin(x: Node, target: Node, reduction: str) -> Node:
+    x, t = promote(x, target)
+    return reduced(ew.neg(call_function(LOGSIGMOID, (ew.mul(x, t),))), reduction)
+
+
+def _multilabel_soft_margin(x: Node, target: Node, *rest: Any) -> Node:
+    *weight, reduction = rest
+    x, t = promote(x, target)
+    hit = ew.mul(t, call_function(LOGSIGMOID, (x,)))
+    miss = ew.mul(ew.sub(ew.full_like(t, 1), t), call_function(LOGSIGMOID, (ew.neg(x),)))
+    loss = ew.neg(ew.add(hit, miss))
+    if weight:
+        loss = ew.mul(loss, number(weight[0], loss))
+    return reduced(mean_over(loss, (len(x.shape) - 1,)), reduction)
+
+
+def _multi_margin(x: Node, target: Node, margin: Node, *rest: Any) -> Node:
+    *weight, power, reduction = rest
+    need_float(x, "multi_margin_loss")
+    axis, classes = len(x.shape) - 1, x.shape[-1]
+    index = broadcast_to(target, x.shape[:-1]) if len(x.shape) > 1 else _without_axes(target)
+    mask = one_hot_mask(ew.cast(index, dt.int64), x.shape, axis)
+    none = ew.full_like(x, 0)
+    right = expand_back(sum_(ew.where(mask, x, none), (axis,)), x.shape, (axis,))
+    loss = _at_least_zero(ew.add(ew.sub(number(margin, x), right), x))
+    if power == 2:
+        loss = square(loss)
+    if weight:
+        spread = over_channels(weight[0], x.shape, axis)
+        own = sum_(ew.where(mask, spread, none), (axis,))
+        loss = ew.mul(loss, expand_back(own, x.shape, (axis,)))
+    each = sum_(ew.where(mask, none, loss), (axis,))
+    return reduced(ew.div(each, ew.full_like(each, classes)), reduction)
+
+
+def _without_axes(x: Node) -> Node:
+    return sum_(x, tuple(range(len(x.shape))))
+
+
+def _multilabel_margin(x: Node, target: Node, reduction: str) -> Node:
+    """Target rows list classes up to the first -1."""
+    need_float(x, "multilabel_margin_loss")
+    classes, rank = x.shape[-1], len(x.shape)
+    ended = ew.cast(ew.lt(target, ew.full_like(target, 0)), dt.int64)
+    listed = ew.eq(cumsum(ended, rank - 1), ew.full_like(target, 0))
+    shape = (*x.shape, classes)  # (…, place in the list, class)
+    outer = tuple(range(rank - 1))
+    mask = one_hot_mask(ew.cast(target, dt.int64), shape, rank)
+    mask = ew.and_(mask, expand_back(listed, shape, (rank,)))
+    scores = broadcast(x, shape, (*outer, rank))
+    none = ew.full_like(scores, 0)
+    right = expand_back(sum_(ew.where(mask, scores, none), (rank,)), shape, (rank,))
+    taken = max_(ew.cast(mask, dt.int64), (rank - 1,))
+    free = ew.eq(expand_back(taken, shape, (rank - 1,)), ew.cast(none, dt.int64))
+    counts = ew.and_(free, expand_back(listed, shape, (rank,)))
+    loss = _at_least_zero(ew.add(ew.sub(ew.full_like(scores, 1), right), scores))
+    each = sum_(ew.where(counts, loss, none), (rank - 1, rank))
+    return reduced(ew.div(each, ew.full_like(each, classes)), reduction)
+
+
+def _triplet_margin(
+    a: Node, positive: Node, negative: Node, margin: Node, power: Node, eps: Node, swap: bool,
+    reduction: str,
+) -> Node:  # fmt: skip
+    a, positive, negative = promote(a, positive, negative)
+    near = pairwise(a, positive, power, eps)
+    far = pairwise(a, negative, power, eps)
+    if swap:
+        other = pairwise(positive, negative, power, eps)
+        far = ew.minimum(far, other)
+    loss = _at_least_zero(ew.add(number(margin, near), ew.sub(near, far)))
+    return reduced(loss, reduction)
+
+
+COSINE_EMBEDDING = Function(
+    "cosine_embedding_loss", _cosine_embedding, gradient_name="MeanBackward0"
+)
+MARGIN_RANKING = Function("margin_ranking_loss", _margin_ranking, gradient_name="MeanBackward0")
+HINGE_EMBEDDING = Function("hinge_embedding_loss", _hinge_embedding, gradient_name="MeanBackward0")
+SOFT_MARGIN = Function("soft_margin_loss", _soft_margin)
+MULTILABEL_SOFT_MARGIN = Function(
+    "multilabel_soft_margin_loss", _multilabel_soft_margin, gradient_name="MeanBackward0"
+)
+MULTI_MARGIN = Function("multi_margin_loss", _multi_margin)
+MULTILABEL_MARGIN = Function("multilabel_margin_loss", _multilabel_margin)
+TRIPLET_MARGIN = Function("triplet_margin_loss", _triplet_margin, gradient_name="MeanBackward0")
+
+
+def cosine_embedding_loss(
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0,
+    size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """1 - cos where the target is 1, max(0, cos - margin) where it is -1."""
+    reduction = _reduction(reduction, size_average, reduce)
+    wanted = target.dim() + 1
+    if target.dim() > 1:
+        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+    if input1.dim() != wanted or input2.dim() != wanted:
+        raise RuntimeError(
+            f"{target.dim()}D target tensor expects {wanted}D input tensors, but found inputs with "
+            f"sizes {list(input1.shape)} and {list(input2.shape)}."
+        )
+    inputs = (input1, input2, target, float(margin))
+    return apply_one(COSINE_EMBEDDING, inputs, (reduction,))
+
+
+def margin_ranking_loss(
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0,
+    size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """max(0, -target (input1 - input2) + margin)."""
+    reduction = _reduction(reduction, size_average, reduce)
+    if not input1.dim() == input2.dim() == target.dim():
+        raise RuntimeError(
+            "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
+            f"input1: {input1.size()}, input2: {input2.size()}, target: {target.size()} "
+        )
+    inputs = (input1, input2, target, float(margin))
+    return apply_one(MARGIN_RANKING, inputs, (reduction,))
+
+
+def hinge_embedding_loss(
+    input: Tensor, target: Tensor, margin: float = 1.0, size_average: bool | None = None,
+    reduce: bool | None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """The input where the target is 1, max(0, margin - input) where it is -1."""
+    reduction = _reduction(reduction, size_average, reduce)
+    return apply_one(HINGE_EMBEDDING, (input, target, float(margin)), (reduction,))
+
+
+def soft_margin_loss(
+    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """log(1 + exp(-target * input))."""
+    reduction = _reduction(reduction, size_average, reduce)
+    return apply_one(SOFT_MARGIN, (input, target), (reduction,))
+
+
+def multilabel_soft_margin_loss(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None,
+    reduce: bool | None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """Binary cross-entropy of the logits, the mean over classes."""
+    reduction = _reduction(reduction, size_average, reduce)
+    inputs = (input, target) + (() if weight is None else (weight,))
+    return apply_one(MULTILABEL_SOFT_MARGIN, inputs, (reduction,))
+
+
+def multi_margin_loss(
+    input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None,
+    size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """The mean over the wrong classes of max(0, margin - right + wrong)^p."""
+    reduction = _reduction(reduction, size_average, reduce)
+    if p not in (1, 2):
+        raise ValueError("only p == 1 and p == 2 supported")
+    if weight is not None and weight.dim() != 1:
+        raise ValueError("weight must be one-dimensional")
+    inputs = (input, target, float(margin)) + (() if weight is None else (weight,))
+    return apply_one(MULTI_MARGIN, inputs, (p, reduction))
+
+
+def multilabel_margin_loss(
+    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """max(0, 1 - right + wrong) over every right and wrong class; targets end at the first -1."""
+    reduction = _reduction(reduction, size_average, reduce)
+    return apply_one(MULTILABEL_MARGIN, (input, target), (reduction,))
+
+
+def triplet_margin_loss(
+    anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2,
+    eps: float = 1e-6, swap: bool = False, size_average: bool | None = None,
+    reduce: bool | None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """max(0, |anchor - positive| - |anchor - negative| + margin)."""
+    reduction = _reduction(reduction, size_average, reduce)
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
+    if not anchor.dim() == positive.dim() == negative.dim():
+        raise RuntimeError(
+            "The anchor, positive, and negative tensors are expected to have the same number of "
+            f"dimensions, but got: anchor {anchor.dim()}D, positive {positive.dim()}D, and "
+            f"negative {negative.dim()}D inputs"
+        )
+    inputs = (anchor, positive, negative, float(margin), float(p), float(eps))
+    return apply_one(TRIPLET_MARGIN, inputs, (bool(swap), reduction))
+
+
+def triplet_margin_with_distance_loss(
+    anchor: Tensor, positive: Tensor, negative: Tensor, *, distance_function: Any = None,
+    margin: float = 1.0, swap: bool = False, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """As triplet_margin_loss, with any distance."""
+    reduction = _reduction(reduction)
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
+    if not anchor.dim() == positive.dim() == negative.dim():
+        raise RuntimeError(
+            "The anchor, positive, and negative tensors are expected to have the same number of "
+            f"dimensions, but got: anchor {anchor.dim()}D, positive {positive.dim()}D, and "
+            f"negative {negative.dim()}D inputs"
+        )
+    distance = distance_function or pairwise_distance
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    other = (distance(positive, negative),) if swap else ()
+    return apply_one(_TRIPLET_OF_DISTANCES, (near, far, *other, float(margin)), (reduction,))
+
+
+def _triplet_of_distances(near: Node, far: Node, *rest: Any) -> Node:
+    *other, margin, reduction = rest
+    near, far = promote(near, far)
+    if other:
+        far = ew.minimum(far, other[0])
+    loss = _at_least_zero(ew.add(number(margin, near), ew.sub(near, far)))
+    return reduced(loss, reduction)
+
+
+_TRIPLET_OF_DISTANCES = Function(
+    "triplet_margin_with_distance_loss", _triplet_of_distances, gradient_name="MeanBackward0"
+)

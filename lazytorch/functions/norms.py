@@ -46,11 +46,6 @@ def norm_node(x: Node, order: float, axes: Shape) -> Node:
 
 
 def _norm(x: Node, order: float, axes: Shape, keepdim: bool, dtype: DType | None) -> Node:
-    if (dtype or x.dtype).kind != "float":
-        raise RuntimeError(
-            "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
-            f"{type_name(dtype or x.dtype)}"
-        )
     x = ew.cast(x, dtype or x.dtype)
     wide = ew.cast(x, accumulation_type(x.dtype))
     return keep(ew.cast(norm_node(wide, order, axes), x.dtype), x.shape, axes, keepdim)
@@ -99,6 +94,12 @@ def vector_norm(
 ) -> Tensor:  # fmt: skip
     """The norm of all elements, or of those along ``dim``, of any order."""
     require_tensor("linalg_vector_norm", x)
+    for given in (x.dtype, dtype or x.dtype):
+        if given.kind != "float":
+            raise RuntimeError(
+                "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
+                f"{type_name(given)}"
+            )
     axes = wrap_dims(dim, x.ndim)
     if (ord < 0 or ord == math.inf) and not extent(x._type.shape, axes):
         raise RuntimeError(

@@ -44,7 +44,7 @@ _ARITHMETIC = {
     "div": "div",
 }  # fmt: skip
 _COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
-_UNARY = {"neg": "neg", "pos": "positive", "abs": "abs", "invert": "bitwise_not"}
+_UNARY = {"neg": "neg", "pos": "positive", "abs": "abs"}
 
 
 def _contains(self: Tensor, element: Any) -> bool:
@@ -55,6 +55,14 @@ def _contains(self: Tensor, element: Any) -> bool:
             f"{type(element)}."
         )
     return bool(PUBLIC["any"](PUBLIC["eq"](self, element)).item())
+
+
+def _invert(self: Tensor) -> Any:
+    if self.dtype.kind == "float":
+        raise TypeError(
+            "~ (operator.invert) is only implemented on integer and Boolean-type tensors"
+        )
+    return PUBLIC["bitwise_not"](self)
 
 
 def _round(self: Tensor, decimals: int = 0) -> Any:
@@ -74,6 +82,6 @@ def install() -> None:
     matmul = _by_name("matmul")
     for name, operate in (
         ("__matmul__", _forward(matmul)), ("__rmatmul__", _reflected(matmul)),
-        ("__contains__", _contains), ("__round__", _round),
+        ("__contains__", _contains), ("__round__", _round), ("__invert__", _invert),
     ):  # fmt: skip
         setattr(Tensor, name, operate)

@@ -28,7 +28,7 @@ from lazytorch.functions.promotion import (
     promote_float,
     result_dtype,
 )
-from lazytorch.functions.reductions import truth
+from lazytorch.functions.reductions import accumulation_type, truth
 from lazytorch.functions.registration import operation
 from lazytorch.tensor import Tensor
 
@@ -129,8 +129,7 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
     return call(LOGIT_WITHIN, (input, float(eps)))
 
 
-def _logaddexp2(x: Node, y: Node) -> Node:
-    a, b = promote_float(x, y)
+def _logaddexp2(a: Node, b: Node) -> Node:
     infinite = ew.and_(ew.eq(a, b), ew.eq(ew.abs_(a), ew.full_like(a, math.inf)))
     distance = ew.where(infinite, ew.full_like(a, 0), ew.abs_(ew.sub(a, b)))
     extra = times(1 / math.log(2))(ew.log1p(ew.exp2(ew.neg(distance))))
@@ -170,8 +169,16 @@ def _fmin(x: Node, y: Node) -> Node:
 
 
 def _ldexp(x: Node, y: Node) -> Node:
-    power = ew.exp2(ew.cast(y, as_float(y.dtype)))
-    return ew.mul(*promote(x, power))
+    if x.dtype.kind != "float" or y.dtype.kind == "float":
+        return ew.mul(*promote(x, ew.exp2(ew.cast(y, as_float(y.dtype)))))
+    if y.dtype is dt.bool_:
+        raise not_implemented("ldexp_cpu_exp", y.dtype)
+    # In two steps, either of which stays in range where the result does.
+    wide = accumulation_type(x.dtype)
+    a, exponent = broadcast_together(ew.cast(x, wide), ew.cast(y, wide))
+    half = ew.trunc(times(0.5)(exponent))
+    scaled = ew.mul(ew.mul(a, ew.exp2(half)), ew.exp2(ew.sub(exponent, half)))
+    return ew.cast(scaled, x.dtype)
 
 
 def _nextafter(x: Node, y: Node) -> Node:
@@ -185,17 +192,33 @@ def _float_pair(primitive: Body2) -> Body2:
     return lambda x, y: primitive(*promote_float(x, y))
 
 
+def _floats_alone(name: str, primitive: Body2) -> Body2:
+    def body(x: Node, y: Node) -> Node:
+        a, b = promote(x, y)
+        if a.dtype.kind != "float":
+            raise not_implemented(name, a.dtype)
+        return primitive(a, b)
+
+    return body
+
+
 atan2 = binary(
     "atan2", _float_pair(ew.atan2), "Angle of the point (other, input), in radians.",
     ("arctan2",), numbers="none",
 )  # fmt: skip
-hypot = binary("hypot", _float_pair(ew.hypot), "sqrt(input² + other²).", numbers="none")
+hypot = binary(
+    "hypot", _floats_alone("hypot_cpu", ew.hypot), "sqrt(input² + other²).", numbers="none"
+)
 logaddexp = binary(
-    "logaddexp", _float_pair(ew.logaddexp), "log(exp(input) + exp(other)).", numbers="none",
-    inplace=False,
+    "logaddexp", _floats_alone("logaddexp_cpu", ew.logaddexp),
+    "log(exp(input) + exp(other)).", numbers="none", inplace=False,
 )  # fmt: skip
 logaddexp2 = binary(
-    "logaddexp2", _logaddexp2, "log2(2**input + 2**other).", numbers="none", inplace=False
+    "logaddexp2",
+    _floats_alone("logaddexp2_cpu", _logaddexp2),
+    "log2(2**input + 2**other).",
+    numbers="none",
+    inplace=False,
 )
 copysign = binary(
     "copysign", _float_pair(ew.copysign), "input with the sign of other.", numbers="other"
@@ -286,15 +309,18 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
 
 
 def _clamp(x: Node, low: Node | None, high: Node | None, dtype: DType) -> Node:
-    """Within [low, high], and ``high`` where low > high; the gradient passes at the limits."""
+    """Within [low, high], and ``high`` where low > high.
+
+    The gradient passes at the limits, and nowhere where x or a limit is NaN.
+    """
     x = ew.cast(x, dtype)
-    for limit, beyond in ((low, ew.lt), (high, ew.gt)):
+    for limit, within, beyond in ((low, ew.ge, ew.lt), (high, ew.le, ew.gt)):
         if limit is not None:
             x, bound = broadcast_together(x, ew.cast(limit, dtype))
-            outside = beyond(x, bound)
+            outside = bound
             if dtype.kind == "float":
-                outside = ew.or_(outside, ew.ne(bound, bound))
-            x = ew.where(outside, bound, x)
+                outside = ew.where(beyond(x, bound), bound, ew.full_like(x, math.nan))
+            x = ew.where(within(x, bound), x, outside)
     return x
 
 
@@ -409,7 +435,12 @@ _INTEGER_PAIRS: dict[str, tuple[str, Body2, bool, str]] = {
     "lcm": ("lcm_cpu", _lcm, False, "Least common multiple."),
 }
 INTEGER_PAIRS = {
-    name: binary(name, _integers(message, primitive, bools), text)
+    name: binary(
+        name,
+        _integers(message, primitive, bools),
+        text,
+        numbers="none" if name in ("gcd", "lcm") else "both",
+    )
     for name, (message, primitive, bools, text) in _INTEGER_PAIRS.items()
 }
 

@@ -343,8 +343,7 @@ def _matrix_operator(self: Tensor, other: Any) -> Any:
     return matmul(self, other) if isinstance(other, Tensor) else NotImplemented
 
 
-Tensor.__matmul__ = _matrix_operator  # type: ignore[attr-defined]
-Tensor.__rmatmul__ = lambda self, other: matmul(other, self)  # type: ignore[attr-defined]
+Tensor.__matmul__ = _matrix_operator  # type: ignore[operator]
 
 
 # ---- with something added -------------------------------------------------------------------
@@ -404,8 +403,8 @@ def _addmv(value: Node, a: Node, b: Node, *scales: Node) -> Node:
 
 def _addr(value: Node, a: Node, b: Node, *scales: Node) -> Node:
     product = _outer(a, b)
-    value, product = ew.cast(value, _wider(value, product)), ew.cast(product, _wider(value, product))
-    return _added(value, product, scales)
+    dtype = _wider(value, product)
+    return _added(ew.cast(value, dtype), ew.cast(product, dtype), scales)
 
 
 def _wider(x: Node, y: Node) -> dt.DType:
@@ -486,9 +485,9 @@ def addbmm(
 @operation(method=False, out=True)
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """The product of several matrices, in the order that costs least."""
-    given = list(matrices[0]) if len(matrices) == 1 and not isinstance(matrices[0], Tensor) else list(
-        matrices
-    )
+    given = list(matrices)
+    if len(given) == 1 and not isinstance(given[0], Tensor):
+        given = list(given[0])
     if not given:
         raise RuntimeError("chain_matmul(): Expected one or more matrices")
     sizes = [given[0]._type.shape[0], *[m._type.shape[-1] for m in given]]
@@ -520,7 +519,8 @@ def _multiply_chain(
         return given[i]
     _, k = _chain_cost(sizes, i, j, memo)
     left = _multiply_chain(given, sizes, i, k, memo)
-    return apply_one(MM, (left, _multiply_chain(given, sizes, k + 1, j, memo)))
+    right = _multiply_chain(given, sizes, k + 1, j, memo)
+    return apply_one(MATMUL, (left, right))
 
 
 def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
@@ -528,15 +528,12 @@ def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     given = list(tensors)
     if len(given) < 2:
         raise RuntimeError("multi_dot(): expected at least 2 tensors but got " f"{len(given)}")
-    first, last = given[0].dim() == 1, given[-1].dim() == 1
-    if first:
-        given[0] = given[0].unsqueeze(0)
-    if last:
-        given[-1] = given[-1].unsqueeze(-1)
-    result = chain_matmul(*given)
-    if last:
-        result = result.squeeze(-1)
-    return result.squeeze(0) if first else result
+    first = given[0]._type.shape
+    sizes = [first[0] if len(first) == 2 else 1]
+    sizes += [m._type.shape[0] for m in given[1:]]
+    last = given[-1]._type.shape
+    sizes.append(last[1] if len(last) == 2 else 1)
+    return _multiply_chain(given, sizes, 0, len(given) - 1, {})
 
 
 # ---- tensordot, einsum ------------------------------------------------------------------------
@@ -554,8 +551,8 @@ def _tensordot(a: Node, b: Node, a_axes: Shape, b_axes: Shape) -> Node:
     b_labels: list[Hashable] = [("b", i) for i in range(len(b.shape))]
     for i, j in zip(a_axes, b_axes, strict=True):
         b_labels[j] = a_labels[i]
-    out = [l for i, l in enumerate(a_labels) if i not in a_axes]
-    out += [l for j, l in enumerate(b_labels) if j not in b_axes]
+    out = [name for i, name in enumerate(a_labels) if i not in a_axes]
+    out += [name for j, name in enumerate(b_labels) if j not in b_axes]
     (a, a_kept), (b, b_kept) = _squeeze_repeated(a, a_labels, b, b_labels)
     return contract(a, b, a_kept, b_kept, out)
 
@@ -570,7 +567,7 @@ def _squeeze_repeated(
             sizes[label] = n if sizes.get(label, 1) == 1 else sizes[label]
     result = []
     for x, labels in ((a, a_labels), (b, b_labels)):
-        kept = [i for i, l in enumerate(labels) if x.shape[i] == sizes[l]]
+        kept = [i for i, name in enumerate(labels) if x.shape[i] == sizes[name]]
         result.append((reshape(x, [x.shape[i] for i in kept]), [labels[i] for i in kept]))
     return result
 
@@ -589,7 +586,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
         if dims > min(a.dim(), b.dim()):
             raise RuntimeError(
-                "tensordot expects dims < ndim_a or ndim_b, but got dims={dims}".format(dims=dims)
+                f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}"
             )
         first, second = list(range(-dims, 0)), list(range(dims))
     else:
@@ -634,22 +631,23 @@ def _einsum(*arguments: Any) -> Node:
     for x, labels in values:
         for label, n in zip(labels, x.shape, strict=True):
             sizes[label] = max(n, sizes.get(label, 1)) if n else 0
-    trimmed = []
+    trimmed: list[tuple[Node, list[Any]]] = []
     for x, labels in values:
-        kept = [i for i, l in enumerate(labels) if x.shape[i] == sizes[l]]
+        kept = [i for i, name in enumerate(labels) if x.shape[i] == sizes[name]]
         trimmed.append((reshape(x, [x.shape[i] for i in kept]), [labels[i] for i in kept]))
-    (first, names), *rest = trimmed
+    first, names = trimmed[0]
+    rest = trimmed[1:]
     for position, (x, labels) in enumerate(rest):
-        later = {l for _, ls in rest[position + 1 :] for l in ls} | set(output)
-        out = [l for l in dict.fromkeys([*names, *labels]) if l in later]
+        later = {name for _, ls in rest[position + 1 :] for name in ls} | set(output)
+        out = [name for name in dict.fromkeys([*names, *labels]) if name in later]
         if position == len(rest) - 1:
-            out = list(output)
+            out = [*output]
         _check_product(first, x)
         first, names = contract(first, x, names, labels, out), out
-    lost = [i for i, l in enumerate(names) if l not in output]
+    lost = [i for i, name in enumerate(names) if name not in output]
     first = sum_(first, lost)
-    names = [l for l in names if l in output]
-    return permute(first, [names.index(l) for l in output])
+    names = [name for name in names if name in output]
+    return permute(first, [names.index(name) for name in output])
 
 
 EINSUM = Function("einsum", _einsum, gradient_name="ViewBackward0")
@@ -659,7 +657,8 @@ EINSUM = Function("einsum", _einsum, gradient_name="ViewBackward0")
 def einsum(equation: Any, *operands: Any) -> Tensor:
     """Products summed over the labels that the output lacks: einsum("bij,bjk->bik", x, y)."""
     if not isinstance(equation, str):
-        equation, operands = _from_sublists((equation, *operands))
+        equation, given = _from_sublists((equation, *operands))
+        operands = tuple(given)
     tensors = list(operands)
     if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
         tensors = list(tensors[0])
@@ -681,7 +680,7 @@ def _from_sublists(arguments: Sequence[Any]) -> tuple[str, list[Any]]:
                 raise RuntimeError(
                     "einsum(): expected subscripts in the range [0, 52) but got " f"{label}"
                 )
-        return "".join(["..." if l is Ellipsis else letters[l] for l in labels])
+        return "".join(["..." if name is Ellipsis else letters[name] for name in labels])
 
     pairs = len(arguments) // 2
     equation = ",".join([spell(arguments[2 * i + 1]) for i in range(pairs)])
@@ -722,7 +721,7 @@ def _parse(equation: str, ranks: Sequence[int]) -> tuple[tuple[Shape, ...], Shap
     def labels(term: str, count: int) -> Shape:
         before, dots, after = term.partition("...")
         middle = [-1 - i for i in reversed(range(count))] if dots else []
-        return tuple([*[ord(c) for c in before], *middle, *[ord(c) for c in after]])
+        return (*[ord(c) for c in before], *middle, *[ord(c) for c in after])
 
     inputs = tuple([labels(t, h) for t, h in zip(terms, hidden, strict=True)])
     spoken_letters = "".join(terms).replace(".", "")

@@ -102,16 +102,14 @@ def divided(total: Node, count: float) -> Node:
     return ew.div(total, ew.full_like(total, count))
 
 
-def _float_input(name: str, x: Node, dtype: DType | None) -> Node:
-    wanted = dtype or x.dtype
+def _require_float(name: str, input: Tensor, dtype: DType | None) -> None:
+    wanted = dtype or input.dtype
     if wanted.kind != "float":
         which = "Input" if dtype is None else "Optional"
-        infer = "could not infer output dtype. " if dtype is None else ""
         raise RuntimeError(
-            f"{name}(): {infer}{which} dtype must be either a floating point or complex dtype. "
-            f"Got: {type_name(wanted)}"
+            f"{name}(): could not infer output dtype. {which} dtype must be either a floating "
+            f"point or complex dtype. Got: {type_name(wanted)}"
         )
-    return ew.cast(x, wanted)
 
 
 def mean_node(x: Node, axes: Shape) -> Node:
@@ -121,15 +119,10 @@ def mean_node(x: Node, axes: Shape) -> Node:
 
 
 def _mean(x: Node, axes: Shape, keepdim: bool, dtype: DType | None) -> Node:
-    return keep(mean_node(_float_input("mean", x, dtype), axes), x.shape, axes, keepdim)
+    return keep(mean_node(ew.cast(x, dtype or x.dtype), axes), x.shape, axes, keepdim)
 
 
 def _nanmean(x: Node, axes: Shape, keepdim: bool, dtype: DType | None) -> Node:
-    if x.dtype.kind != "float":
-        raise RuntimeError(
-            f"nanmean(): expected input to have floating point or complex dtype but got "
-            f"{type_name(x.dtype)}"
-        )
     x = ew.cast(x, dtype or x.dtype)
     count = rd.sum_(ew.cast(ew.eq(x, x), accumulation_type(x.dtype)), axes)
     total = rd.sum_(ew.cast(_without_nan(x), accumulation_type(x.dtype)), axes)
@@ -185,6 +178,7 @@ def mean(
 ) -> Tensor:
     """Mean over ``dim`` (all by default) of a floating-point tensor."""
     require_tensor("mean", input)
+    _require_float("mean", input, dtype)
     axes = wrap_dims(dim, input.ndim)
     return call(MEAN if dim is None else MEAN_DIM, (input,), (axes, bool(keepdim), dtype))
 
@@ -195,6 +189,11 @@ def nanmean(
 ) -> Tensor:
     """Mean over ``dim`` of the elements that are not NaN."""
     require_tensor("nanmean", input)
+    if input.dtype.kind != "float":
+        raise RuntimeError(
+            "nanmean(): expected input to have floating point or complex dtype but got "
+            f"{type_name(input.dtype)}"
+        )
     return call(NANMEAN, (input,), (wrap_dims(dim, input.ndim), bool(keepdim), dtype))
 
 
@@ -486,6 +485,8 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
 
 def _argument(name: str, function: Function, input: Tensor, dim: Any, keepdim: bool) -> Tensor:
     require_tensor(name, input)
+    if input.dtype is dt.bool_:
+        raise RuntimeError(f"{name}(): does not support bool input")
     if dim is None:
         _refuse_empty(name, input, IndexError)
         return call(function, (input,), (None, bool(keepdim)))

@@ -113,7 +113,7 @@ def write_out(out: Any, result: Any) -> Any:
     if isinstance(result, tuple):
         for target, value in zip(out, result, strict=True):
             write_out(target, value)
-        return out if not hasattr(result, "_replace") else type(result)(*out)
+        return out if type(result) is tuple else type(result)(out)
     if is_grad_enabled() and (out.requires_grad or result.requires_grad):
         raise RuntimeError(
             "functions with out=... arguments don't support automatic differentiation, but one of "

@@ -41,7 +41,9 @@ def _scan(primitive: Callable[[Node, int], Node]) -> Callable[..., Node]:
 def _logcumsumexp(x: Node, axis: int) -> Node:
     if x.dtype.kind != "float":
         raise not_implemented("logcumsumexp_out_cpu", x.dtype)
-    return rd.logcumsumexp(x, axis) if x.shape else x
+    if not x.shape:
+        return x
+    return ew.cast(rd.logcumsumexp(ew.cast(x, accumulation_type(x.dtype)), axis), x.dtype)
 
 
 CUMSUM = Function("cumsum", _scan(rd.cumsum))

@@ -19,7 +19,7 @@ from lazytorch.tensor import Geometry, Tensor, apply, wrap_dim
 
 Shape = Sequence[int]
 
-# ---- view and reshape -----------------------------------------------------------------------
+# ---- view and reshape --------------------------------------------------------------
 
 
 def inferred_shape(sizes: Shape, count: int) -> tuple[int, ...]:
@@ -108,12 +108,6 @@ def _as_type(x: Tensor, dtype: DType) -> Tensor:
     if dtype is x.dtype:
         return alias(x)
     old, new = x.dtype.itemsize, dtype.itemsize
-    x = x.detach()
-    x.realize()
-    array = x._storage.exported_array().reshape(-1).view(dtype.numpy)
-    storage = share_array(array, TensorType(array.shape, dtype), x._storage.device)
-    made = object.__new__(Tensor)
-    made._storage, made._type = storage, storage.expression.type
     shape, strides, offset = list(x._type.shape), list(x._strides()), x.storage_offset()
     if old != new:
         if not shape:
@@ -145,6 +139,12 @@ def _as_type(x: Tensor, dtype: DType) -> Tensor:
             shape[-1] *= ratio
             strides = [*[s * ratio for s in strides[:-1]], 1]
             offset *= ratio
+    x = x.detach()
+    x.realize()
+    array = x._storage.exported_array().reshape(-1).view(dtype.numpy)
+    storage = share_array(array, TensorType(array.shape, dtype), x._storage.device)
+    made = object.__new__(Tensor)
+    made._storage, made._type = storage, storage.expression.type
     return made._view(shape, strides, offset)
 
 
@@ -166,7 +166,7 @@ def alias(x: Tensor, name: str = "Alias") -> Tensor:
 
 @operation(function=False)
 def view_as(self: Tensor, other: Tensor) -> Tensor:
-    return view(self, other._type.shape)  # type: ignore[no-any-return]
+    return view(self, other._type.shape)
 
 
 RESHAPE_NAME = "UnsafeView"
@@ -187,15 +187,15 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 
 @operation(function=False)
 def reshape_as(self: Tensor, other: Tensor) -> Tensor:
-    return reshape(self, other._type.shape)  # type: ignore[no-any-return]
+    return reshape(self, other._type.shape)
 
 
 @operation()
 def ravel(input: Tensor) -> Tensor:
     """All elements in one dimension."""
     if input.ndim == 1:
-        return input if input.is_contiguous() else input.contiguous()  # type: ignore[attr-defined,no-any-return]
-    return reshape(input, -1)  # type: ignore[no-any-return]
+        return input if input.is_contiguous() else input.contiguous()  # type: ignore[attr-defined]
+    return reshape(input, -1)
 
 
 @operation()
@@ -206,11 +206,11 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     if start > end:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
     if not rank:
-        return reshape(input, 1)  # type: ignore[no-any-return]
+        return reshape(input, 1)
     if start == end:
         return input
     merged = math.prod(shape[start : end + 1])
-    return reshape(input, (*shape[:start], merged, *shape[end + 1 :]))  # type: ignore[no-any-return]
+    return reshape(input, (*shape[:start], merged, *shape[end + 1 :]))
 
 
 @operation()
@@ -229,10 +229,10 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
             f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {axis} "
             f"({shape[axis]}) in the input tensor"
         ) from None
-    return view(input, (*shape[:axis], *inner, *shape[axis + 1 :]))  # type: ignore[no-any-return]
+    return view(input, (*shape[:axis], *inner, *shape[axis + 1 :]))
 
 
-# ---- order of dimensions ----------------------------------------------------------------------
+# ---- order of dimensions -----------------------------------------------------------
 
 
 def _permuted(x: Tensor, order: Shape, name: str) -> Tensor:
@@ -288,7 +288,7 @@ def t(input: Tensor) -> Tensor:
 @operation()
 def adjoint(input: Tensor) -> Tensor:
     """The last two dimensions exchanged."""
-    return transpose(input, -2, -1)  # type: ignore[no-any-return]
+    return transpose(input, -2, -1)
 
 
 @operation(names=("moveaxis",))
@@ -324,7 +324,7 @@ def _matrix_transposed(self: Tensor) -> Tensor:
             "tensor.mT is only supported on matrices or batches of matrices. Got "
             f"{self.ndim}-D tensor."
         )
-    return transpose(self, -2, -1)  # type: ignore[no-any-return]
+    return transpose(self, -2, -1)
 
 
 def _conjugate_transposed(self: Tensor) -> Tensor:
@@ -343,7 +343,7 @@ for _name, _getter in (
     setattr(Tensor, _name, property(_getter))
 
 
-# ---- repetition -------------------------------------------------------------------------------
+# ---- repetition --------------------------------------------------------------------
 
 
 def expanded_geometry(
@@ -409,12 +409,12 @@ def expand(self: Tensor, *sizes: Any, implicit: bool = False, size: Any = None) 
 
 @operation(function=False)
 def expand_as(self: Tensor, other: Tensor) -> Tensor:
-    return expand(self, other._type.shape)  # type: ignore[no-any-return]
+    return expand(self, other._type.shape)
 
 
 @operation()
 def broadcast_to(input: Tensor, size: Any) -> Tensor:
-    return expand(input, size)  # type: ignore[no-any-return]
+    return expand(input, size)
 
 
 @operation(method=False)
@@ -425,7 +425,7 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     return tuple([expand(p, shape) for p in parts])
 
 
-# ---- dimensions of extent 1 ------------------------------------------------------------------
+# ---- dimensions of extent 1 --------------------------------------------------------
 
 
 def _squeezed(x: Tensor, dims: Shape) -> Tensor:
@@ -464,10 +464,12 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     )
 
 
-# ---- parts --------------------------------------------------------------------------------------
+# ---- parts -------------------------------------------------------------------------
 
 
-def cut(x: Tensor, axis: int, start: int, length: int, step: int = 1, name: str = "Slice") -> Tensor:
+def cut(
+    x: Tensor, axis: int, start: int, length: int, step: int = 1, name: str = "Slice"
+) -> Tensor:
     """``length`` places of one dimension from ``start`` on, in range."""
     shape, strides = x._type.shape, x._strides()
     return x._view(
@@ -576,7 +578,7 @@ def as_strided(
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """Every place of a dimension, each as a view without it."""
     if not input.ndim:
-        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     axis = wrap_dim(dim, input.ndim)
     return tuple([_named(select(input, axis, i), "Unbind") for i in range(input._type.shape[axis])])
 
@@ -612,7 +614,7 @@ def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Ten
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Consecutive pieces of one size (the last may be smaller), or of several, as views."""
     if not isinstance(split_size_or_sections, int):
-        return split_with_sizes(tensor, split_size_or_sections, dim)  # type: ignore[no-any-return]
+        return split_with_sizes(tensor, split_size_or_sections, dim)
     size = split_size_or_sections
     if not tensor.ndim:
         raise RuntimeError("split expects at least a 1-dimensional tensor")
@@ -643,7 +645,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     size = -(-extent // chunks)
     if size == 0:
         return tuple([cut(input, axis, 0, 0, name="Split") for _ in range(chunks)])
-    return split(input, size, axis)  # type: ignore[no-any-return]
+    return split(input, size, axis)
 
 
 @operation()
@@ -681,7 +683,7 @@ def _split_at(name: str, axis_of: Any, least: int) -> Any:
         if input.ndim < least:
             raise RuntimeError(
                 f"torch.{name} requires a tensor with at least {least} dimension"
-                f"{'s' if least > 1 else ''}, but got a tensor with {input.ndim} dimensions!"
+                f", but got a tensor with {input.ndim} dimensions!"
             )
         axis = axis_of(input.ndim)
         if isinstance(indices_or_sections, int):
@@ -692,7 +694,7 @@ def _split_at(name: str, axis_of: Any, least: int) -> Any:
                     f"dimension {extent} is not divisible by the split_size "
                     f"{indices_or_sections}!"
                 )
-        return tensor_split(input, indices_or_sections, axis)  # type: ignore[no-any-return]
+        return tensor_split(input, indices_or_sections, axis)
 
     split_along.__name__ = split_along.__qualname__ = name
     split_along.__doc__ = f"``tensor_split`` along the dimension that ``{name}`` names."
@@ -704,7 +706,7 @@ vsplit = _split_at("vsplit", lambda rank: 0, 2)
 dsplit = _split_at("dsplit", lambda rank: 2, 3)
 
 
-# ---- at least so many dimensions ---------------------------------------------------------------
+# ---- at least so many dimensions ---------------------------------------------------
 
 
 def _at_least(name: str, rank: int, raise_rank: Any) -> Any:
@@ -723,15 +725,15 @@ def _at_least(name: str, rank: int, raise_rank: Any) -> Any:
 def _to_2d(x: Tensor) -> Tensor:
     if x.ndim >= 2:
         return x
-    return reshape(x, 1, 1) if not x.ndim else unsqueeze(x, 0)  # type: ignore[no-any-return]
+    return reshape(x, 1, 1) if not x.ndim else unsqueeze(x, 0)
 
 
 def _to_3d(x: Tensor) -> Tensor:
     if x.ndim >= 3:
         return x
     if x.ndim == 2:
-        return unsqueeze(x, -1)  # type: ignore[no-any-return]
-    return reshape(x, 1, 1, 1) if not x.ndim else unsqueeze(unsqueeze(x, 0), -1)  # type: ignore[no-any-return]
+        return unsqueeze(x, -1)
+    return reshape(x, 1, 1, 1) if not x.ndim else unsqueeze(unsqueeze(x, 0), -1)
 
 
 atleast_1d = _at_least("atleast_1d", 1, lambda x: x if x.ndim else reshape(x, 1))
@@ -739,7 +741,7 @@ atleast_2d = _at_least("atleast_2d", 2, _to_2d)
 atleast_3d = _at_least("atleast_3d", 3, _to_3d)
 
 
-# ---- in place: the tensor itself takes the view's geometry -----------------------------------------
+# ---- in place: the tensor itself takes the view's geometry -------------------------
 
 
 def become(x: Tensor, view: Tensor) -> Tensor:

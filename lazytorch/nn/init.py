@@ -11,7 +11,14 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from lazytorch.nn._engine import Tensor, diag, empty_like, no_grad, qr, randperm, where
+import numpy as np
+
+from lazytorch.autograd.grad_mode import no_grad
+from lazytorch.functions.creation import empty_like
+from lazytorch.functions.data import as_tensor
+from lazytorch.functions.indexing import where
+from lazytorch.functions.random import randperm
+from lazytorch.tensor import Tensor
 
 _GAINS = {
     **dict.fromkeys(("linear", "conv1d", "conv2d", "conv3d", "sigmoid"), 1),
@@ -251,10 +258,11 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
     with no_grad():
         random = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator)
         wide = rows < columns
-        q, r = qr(random.t() if wide else random)
+        # In float64 by LAPACK, which rounds no worse than the element type itself.
+        q, r = np.linalg.qr((random.t() if wide else random).double().numpy())
         # The signs make the distribution uniform (arXiv math-ph/0609050).
-        q = q * diag(r, 0).sign()
-        tensor.copy_((q.t() if wide else q).reshape(tensor.shape))
+        q = q * np.sign(np.diagonal(r))
+        tensor.copy_(as_tensor(q.T if wide else q).reshape(tensor.shape))
         tensor.mul_(gain)
     return tensor
 

@@ -15,11 +15,12 @@ from codegen import dtype as dt
 from codegen.dtype import DType
 from codegen.ir.node import Node, TensorType
 from codegen.ops import elementwise as ew
+from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.core import broadcast_to
-from lazytorch.expression import Attributes, Function
+from lazytorch.expression import Attributes, Function, scalar
 from lazytorch.optim.optimizer import Closure, Optimizer, Recording, run_closure
 from lazytorch.storage import from_array
-from lazytorch.tensor import Tensor, apply_expressions, wrap
+from lazytorch.tensor import Tensor, apply_expressions, record, wrap
 
 
 class RecordedOptimizer(Optimizer):
@@ -70,13 +71,30 @@ class RecordedOptimizer(Optimizer):
             batch[2].append(state)
         for (step, _), (params, gradients, states) in batches.items():
             tensors = [s[name] for name in names for s in states]
-            values = apply_expressions(
-                self.update,
-                [*params, *gradients, *tensors, *self.numbers(group, step)],
-                (len(params), *self.attributes(group)),
-            )
-            for target, value in zip([*params, *tensors], values, strict=True):
+            attributes = (len(params), *self.attributes(group))
+            self._update(params, gradients, tensors, self.numbers(group, step), attributes)
+
+    def _update(
+        self,
+        params: list[Tensor],
+        gradients: list[Tensor],
+        states: list[Tensor],
+        numbers: list[float],
+        attributes: Attributes,
+    ) -> None:
+        inputs = [*params, *gradients, *states]
+        targets = [*params, *states]
+        if grad_state.enabled or not all(map(_is_plain, inputs)):
+            values = apply_expressions(self.update, [*inputs, *numbers], attributes)
+            for target, value in zip(targets, values, strict=True):
                 target._write(value)
+            return
+        # What reading and writing come to where nothing but the step looks at the memory.
+        arguments = [t._storage.expression for t in inputs]
+        arguments.extend([scalar(x, "cpu") for x in numbers])
+        values = record(self.update, tuple(arguments), attributes, False)
+        for target, value in zip(targets, values, strict=True):
+            target._storage.write(value)
 
     def advance(self, p: Tensor, state: dict[str, Any], names: Sequence[str]) -> float:
         """Count a step of a parameter, filling in what its state lacks; the count."""
@@ -111,6 +129,15 @@ class RecordedOptimizer(Optimizer):
             for p in group["params"]:
                 if p in self.state and "step" in self.state[p]:
                     self.state[p]["step"] = float(self.state[p]["step"])
+
+
+def _is_plain(x: Tensor) -> bool:
+    """Whether a tensor is the whole of a storage that nobody outside the engine looks into."""
+    storage = x._storage
+    if storage.shared is not None or x._geometry is not None or x._marker is not None:
+        return False
+    value = storage.expression
+    return value.leaf is not None or not value.tracked
 
 
 def full_state(p: Tensor, value: float) -> Tensor:

@@ -96,11 +96,11 @@ class Optimizer:
         self.defaults.setdefault("differentiable", False)
 
     def __repr__(self) -> str:
-        lines = [type(self).__name__ + " ("]
+        text = type(self).__name__ + " ("
         for number, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {number}")
-            lines.extend([f"    {k}: {group[k]}" for k in sorted(group) if k != "params"])
-        return "\n".join(lines) + "\n)"
+            text += f"\nParameter Group {number}\n"
+            text += "".join([f"    {k}: {group[k]}\n" for k in sorted(group) if k != "params"])
+        return text + ")"
 
     # ---- hooks --------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from lazytorch.functions.registration import PUBLIC  # noqa: E402
 from lazytorch.storage import from_array  # noqa: E402
 from lazytorch.tensor import Tensor  # noqa: E402
 
+# Thousands of small plans: the interpreter runs each at once. "cpu" checks the generated C.
+DEVICE = os.environ.get("LAZYTORCH_TEST_DEVICE", "interpreter")
 DTYPES = {getattr(torch, d.name.rstrip("_")): d for d in dt.ALL}
 _THEIRS = {d: t for t, d in DTYPES.items()}
 TOLERANCE = {
@@ -25,7 +28,7 @@ TOLERANCE = {
 
 def _bare(array: Any, type_: TensorType) -> Tensor:
     made: Tensor = object.__new__(Tensor)
-    made._storage, made._type = from_array(array, type_, "cpu"), type_
+    made._storage, made._type = from_array(array, type_, DEVICE), type_
     return made
 
 
@@ -37,7 +40,7 @@ def ours(x: Any) -> Any:
         return DTYPES[x]
     if not isinstance(x, torch.Tensor):
         return x
-    dtype, value = DTYPES[x.dtype], x.detach()
+    dtype, value = DTYPES[x.dtype], x.detach().clone()
     if value.dtype is torch.bfloat16:
         array = value.contiguous().view(torch.int16).numpy().view(np.uint16)
     else:

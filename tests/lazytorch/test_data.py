@@ -20,17 +20,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+import lazytorch
+import lazytorch.utils.data as ours
+from lazytorch.utils.data import dataloader as loader_module
+
 torch = pytest.importorskip("torch", reason="needs real PyTorch")
-os.environ.setdefault("LT_DEV", "1")
 
 import torch.utils.data as theirs  # noqa: E402
-
-import lazytorch.utils.data as ours  # noqa: E402
-from lazytorch.utils.data import dataloader as loader_module  # noqa: E402
 
 pytestmark = pytest.mark.pytorch
 
 both = pytest.mark.parametrize("package", [ours, theirs], ids=["ours", "theirs"])
+TENSORS = {ours: lazytorch, theirs: torch}
 
 
 @pytest.fixture(autouse=True)
@@ -47,19 +48,20 @@ def _nothing_is_left() -> Iterator[None]:
 
 
 class Squares(ours.Dataset[Any]):
-    def __init__(self, length: int = 10) -> None:
-        self.length = length
+    def __init__(self, length: int = 10, module: Any = lazytorch) -> None:
+        self.length, self.module = length, module
 
     def __len__(self) -> int:
         return self.length
 
     def __getitem__(self, index: int) -> Any:
-        return torch.full((3,), float(index)), {"square": index * index, "name": str(index)}
+        return self.module.full((3,), float(index)), {"square": index * index, "name": str(index)}
 
 
 class Large(Squares):
     def __getitem__(self, index: int) -> Any:
-        return torch.full((300, 100), index, dtype=torch.bfloat16), np.full(9000, index)
+        half = self.module.bfloat16
+        return self.module.full((300, 100), index, dtype=half), np.full(9000, index)
 
 
 class Row(ours.Dataset[Any]):
@@ -85,18 +87,30 @@ class Stream(ours.IterableDataset[int]):
         return iter(range(first, self.length, step))
 
 
+def plain(value: Any) -> Any:
+    """The value with every tensor in it, of whichever library, as its type and its numbers."""
+    if isinstance(value, (torch.Tensor, lazytorch.Tensor)):
+        return "tensor", str(value.dtype), tuple(value.shape), value.tolist()
+    if isinstance(value, np.ndarray):
+        return "array", value.dtype, value.tolist()
+    if isinstance(value, dict):
+        return type(value), {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value), [plain(item) for item in value]
+    return type(value), value
+
+
 def same(left: Any, right: Any) -> bool:
-    if type(left) is not type(right):
-        return False
-    if isinstance(left, torch.Tensor):
-        return left.dtype == right.dtype and torch.equal(left, right)
-    if isinstance(left, np.ndarray):
-        return left.dtype == right.dtype and np.array_equal(left, right)
-    if isinstance(left, dict):
-        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
-    if isinstance(left, (list, tuple)):
-        return len(left) == len(right) and all(map(same, left, right))
-    return bool(left == right)
+    return bool(plain(left) == plain(right))
+
+
+def in_ours(value: Any) -> Any:
+    """The value with PyTorch's tensors in it as ours."""
+    if isinstance(value, torch.Tensor):
+        return lazytorch.from_numpy(value.numpy())
+    if isinstance(value, list):
+        return [in_ours(item) for item in value]
+    return value
 
 
 # ---------------------------------------------------------------------------- collating
@@ -144,13 +158,13 @@ COLLATED = [
 
 @pytest.mark.parametrize("batch", COLLATED, ids=repr)
 def test_collate_is_pytorchs(batch: Any) -> None:
-    def outcome(function: Any) -> Any:
+    def outcome(function: Any, batch: Any) -> Any:
         try:
             return function(batch)
         except Exception as error:
-            return type(error), str(error)
+            return type(error), str(error).replace("lazytorch", "torch")
 
-    assert same(outcome(ours.default_collate), outcome(theirs.default_collate))
+    assert same(outcome(ours.default_collate, in_ours(batch)), outcome(theirs.default_collate, batch))
 
 
 def test_convert_is_pytorchs() -> None:
@@ -158,7 +172,7 @@ def test_convert_is_pytorchs() -> None:
         np.ones(1), {"a": np.float32(2)}, Point(1, np.ones(1)), "s", np.array(["s"]), 3, (1, 2),
         b"x", torch.ones(1), Settings(a=np.ones(2)),
     ]  # fmt: skip
-    assert same(ours.default_convert(data), theirs.default_convert(data))
+    assert same(ours.default_convert(in_ours(data)), theirs.default_convert(data))
 
 
 # ---------------------------------------------------------------------------- datasets
@@ -166,7 +180,8 @@ def test_convert_is_pytorchs() -> None:
 
 @both
 def test_datasets(package: Any) -> None:
-    numbers = package.TensorDataset(torch.arange(5), torch.arange(5) * 2)
+    arange = TENSORS[package].arange
+    numbers = package.TensorDataset(arange(5), arange(5) * 2)
     assert len(numbers) == 5 and [int(part) for part in numbers[3]] == [3, 6]
     joined = package.ConcatDataset([range(3), range(10, 12)])
     assert [joined[index] for index in (0, 3, 4, -1, -5)] == [0, 10, 11, 11, 0]
@@ -182,16 +197,18 @@ def test_datasets(package: Any) -> None:
 
 
 def test_tensor_rows_are_taken_at_once_and_equal_collated_samples() -> None:
-    data = ours.TensorDataset(torch.randn(20, 3), torch.arange(20), torch.rand(20) > 0.5)
+    data = ours.TensorDataset(
+        lazytorch.randn(20, 3), lazytorch.arange(20), lazytorch.rand(20) > 0.5
+    )
     part = ours.Subset(ours.Subset(data, range(3, 20, 2)), [4, 2, 0, 1, 5])
 
     class Doubled(ours.TensorDataset):
         def __getitem__(self, index: Any) -> Any:
             return tuple(tensor * 2 for tensor in super().__getitem__(index))
 
-    for dataset in (data, part, Doubled(torch.arange(20))):
+    for dataset in (data, part, Doubled(lazytorch.arange(20))):
         batches = list(ours.DataLoader(dataset, batch_size=4))
-        slow = theirs.DataLoader([dataset[index] for index in range(len(dataset))], batch_size=4)
+        slow = ours.DataLoader([dataset[index] for index in range(len(dataset))], batch_size=4)
         assert same(batches, list(slow))
     batch = next(iter(ours.DataLoader(data, batch_size=4)))
     batch[1] += 100
@@ -199,17 +216,18 @@ def test_tensor_rows_are_taken_at_once_and_equal_collated_samples() -> None:
 
 
 @pytest.mark.parametrize("lengths", [[5, 4, 1], [0.3, 0.3, 0.4], [1.0], [0.15, 0.85]])
-def test_random_split_is_pytorchs(lengths: list[float]) -> None:
-    for seed in range(3):
-        splits = [
-            package.random_split(range(10), lengths, torch.Generator().manual_seed(seed))
-            for package in (ours, theirs)
-        ]
-        assert [list(part) for part in splits[0]] == [list(part) for part in splits[1]]
-    torch.manual_seed(0)
+def test_random_split(lengths: list[float]) -> None:
+    def split(package: Any, seed: int) -> list[list[int]]:
+        generator = TENSORS[package].Generator().manual_seed(seed)
+        return [list(part) for part in package.random_split(range(10), lengths, generator)]
+
+    assert [len(part) for part in split(ours, 0)] == [len(part) for part in split(theirs, 0)]
+    assert split(ours, 1) == split(ours, 1) != split(ours, 2)
+    assert sorted(sum(split(ours, 1), [])) == list(range(10))
+    lazytorch.manual_seed(0)
     first = [list(part) for part in ours.random_split(range(10), lengths)]
-    torch.manual_seed(0)
-    assert first == [list(part) for part in theirs.random_split(range(10), lengths)]
+    lazytorch.manual_seed(0)
+    assert first == [list(part) for part in ours.random_split(range(10), lengths)]
 
 
 # ---------------------------------------------------------------------------- order
@@ -230,29 +248,47 @@ def test_random_split_is_pytorchs(lengths: list[float]) -> None:
     ],
 )
 @pytest.mark.parametrize("own_generator", [True, False])
-def test_samplers_draw_as_pytorchs(make: Any, own_generator: bool) -> None:
+def test_samplers(make: Any, own_generator: bool) -> None:
     orders = []
-    for package in (ours, theirs):
-        torch.manual_seed(5)
-        generator = torch.Generator().manual_seed(3) if own_generator else None
+    for package, seed in ((ours, 5), (ours, 5), (theirs, 5)):
+        module = TENSORS[package]
+        module.manual_seed(seed)
+        generator = module.Generator().manual_seed(3) if own_generator else None
         sampler = make(package, generator)
-        orders.append([len(sampler), *sampler, *sampler, torch.rand(1).item()])
+        orders.append([len(sampler), list(sampler), list(sampler)])
     assert orders[0] == orders[1]
+    counts = [[length, len(first), len(second)] for length, first, second in orders]
+    assert counts[0] == counts[2]
+    if type(sampler).__name__ not in ("WeightedRandomSampler", "BatchSampler"):
+        assert orders[0][1] != orders[0][2]
+    if type(sampler).__name__ == "SubsetRandomSampler":
+        assert sorted(orders[0][1]) == [2, 4, 8, 9]
+    elif len(orders[0][1]) == 7:
+        assert sorted(orders[0][1]) == list(range(7))
+
+
+def test_weights_set_how_often() -> None:
+    lazytorch.manual_seed(0)
+    drawn = list(ours.WeightedRandomSampler([1.0, 0.0, 3.0], 4000))
+    assert drawn.count(1) == 0
+    assert 2850 < drawn.count(2) < 3150
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 @pytest.mark.parametrize("own_generator", [True, False])
-def test_shuffled_epochs_are_pytorchs(num_workers: int, own_generator: bool) -> None:
+def test_shuffled_epochs(num_workers: int, own_generator: bool) -> None:
     orders = []
-    for package in (ours, theirs):
-        torch.manual_seed(5)
-        generator = torch.Generator().manual_seed(3) if own_generator else None
-        loader = package.DataLoader(
+    for _ in range(2):
+        lazytorch.manual_seed(5)
+        generator = lazytorch.Generator().manual_seed(3) if own_generator else None
+        loader = ours.DataLoader(
             range(20), 3, shuffle=True, num_workers=num_workers, generator=generator
         )
-        orders.append([batch.tolist() for _ in range(2) for batch in loader])
-        orders[-1].append(torch.rand(1).item())
+        orders.append([sum([batch.tolist() for batch in loader], []) for _ in range(2)])
     assert orders[0] == orders[1]
+    first, second = orders[0]
+    assert first != second
+    assert sorted(first) == sorted(second) == list(range(20))
 
 
 # ---------------------------------------------------------------------------- loading
@@ -270,8 +306,9 @@ OPTIONS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("options", OPTIONS, ids=repr)
 def test_batches_are_pytorchs(options: dict[str, Any]) -> None:
-    for dataset in (Squares(), Large(5) if "batch_sampler" not in options else Large(6)):
-        wanted = theirs.DataLoader(dataset, **options)
+    for kind, length in ((Squares, 10), (Large, 6)):
+        dataset = kind(length)
+        wanted = theirs.DataLoader(kind(length, torch), **options)
         for workers in ({}, {"num_workers": 2, "prefetch_factor": 3}):
             loader = ours.DataLoader(dataset, **options, **workers)
             assert len(loader) == len(wanted)
@@ -283,7 +320,7 @@ def test_batches_are_pytorchs(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize("num_workers", [0, 3])
 def test_iterable_datasets(options: dict[str, Any], num_workers: int) -> None:
     loader = ours.DataLoader(Stream(20), num_workers=num_workers, **options)
-    samples = [int(one) for batch in loader for one in torch.as_tensor(batch).reshape(-1)]
+    samples = [int(one) for batch in loader for one in lazytorch.as_tensor(batch).reshape(-1)]
     if num_workers and options.get("drop_last"):
         assert len(samples) == 18 and len(set(samples)) == 18
     elif num_workers:
@@ -308,7 +345,7 @@ def test_wrong_length_of_an_iterable_dataset_warns() -> None:
     ["spawn", pytest.param(multiprocessing.get_context("forkserver"), marks=pytest.mark.slow)],
 )
 def test_other_start_methods(method: Any) -> None:
-    data = ours.TensorDataset(torch.arange(6), torch.randn(6, 2))
+    data = ours.TensorDataset(lazytorch.arange(6), lazytorch.randn(6, 2))
     loader = ours.DataLoader(data, 4, num_workers=1, multiprocessing_context=method)
     assert same(list(loader), list(ours.DataLoader(data, 4)))
 
@@ -317,7 +354,9 @@ def test_batches_from_workers_are_private_and_writable() -> None:
     loader = ours.DataLoader(Large(4), 2, num_workers=1)
     first, second = list(loader)
     first[0] += 1
-    assert second[0].unique().tolist() == [2, 3] and first[0].unique().tolist() == [1, 2]
+    assert [set(row) for part in (second, first) for row in part[0].reshape(2, -1).tolist()] == [
+        {2.0}, {3.0}, {1.0}, {2.0}
+    ]  # fmt: skip
     del loader, second
     gc.collect()
     assert first[1].sum().item() == 9000
@@ -352,16 +391,18 @@ def test_persistent_workers_live_on() -> None:
         assert sorted(int(batch) for batch in stream) == list(range(6))
 
 
-def test_workers_are_seeded_as_pytorchs() -> None:
+def test_workers_are_seeded() -> None:
     def act(index: int) -> Any:
-        numbers = (torch.rand(1).item(), random.random(), float(np.random.rand()))
-        return torch.initial_seed(), *numbers
+        numbers = (lazytorch.rand(1).item(), random.random(), float(np.random.rand()))
+        return lazytorch.initial_seed(), *numbers
 
     runs = []
-    for package in (ours, theirs):
-        torch.manual_seed(3)
-        runs.append(list(package.DataLoader(Row(act, 4), num_workers=2)))
-    assert same(runs[0], runs[1])
+    for _ in range(2):
+        lazytorch.manual_seed(3)
+        runs.append(plain(list(ours.DataLoader(Row(act, 4), num_workers=2))))
+    assert runs[0] == runs[1]
+    first, second = ours.DataLoader(Row(act, 2), num_workers=2)
+    assert all(float(a) != float(b) for a, b in zip(first[1:], second[1:], strict=True))
 
 
 def test_worker_info_and_init_function() -> None:
@@ -370,7 +411,7 @@ def test_worker_info_and_init_function() -> None:
     def act(index: int) -> Any:
         info = ours.get_worker_info()
         assert info is not None
-        assert info.dataset.length == 4 and info.seed == torch.initial_seed()
+        assert info.dataset.length == 4 and info.seed == lazytorch.initial_seed()
         return info.id, info.num_workers, started[0]
 
     loader = ours.DataLoader(Row(act, 4), None, num_workers=2, worker_init_fn=started.append)
@@ -459,7 +500,8 @@ def test_large_index_lists_and_batches_do_not_block() -> None:
 
 
 SCRIPT = """
-import os, sys, time, torch
+import os, sys, time
+import lazytorch as torch
 import lazytorch.utils.data as data
 class Rows(data.Dataset):
     def __len__(self): return 100
@@ -558,7 +600,7 @@ def test_argument_errors_are_pytorchs(options: dict[str, Any]) -> None:
         lambda package: package.random_split(range(10), [5, 4]),
         lambda package: package.random_split(range(10), [0.3, 0.3]),
         lambda package: package.random_split(range(10), [1.3, -0.3]),
-        lambda package: package.TensorDataset(torch.ones(2), torch.ones(3)),
+        lambda package: package.TensorDataset(TENSORS[package].ones(2), TENSORS[package].ones(3)),
         lambda package: package.ConcatDataset([]),
         lambda package: package.ConcatDataset([range(3)])[-6],
         lambda package: package.StackDataset(range(3), range(2)),

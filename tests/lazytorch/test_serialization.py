@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import os
 import pickle
-import sys
-import types
 import zipfile
 from collections import Counter, OrderedDict
 from pathlib import Path
@@ -15,42 +13,39 @@ from typing import Any
 import numpy as np
 import pytest
 
+import lazytorch
+from lazytorch import serialization
+
 torch = pytest.importorskip("torch", reason="needs real PyTorch")
-os.environ.setdefault("LT_DEV", "1")
-
-from lazytorch import serialization  # noqa: E402
-
 pytestmark = pytest.mark.pytorch
 
 DTYPES = [
-    torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32,
-    torch.int16, torch.int8, torch.uint8, torch.bool, torch.uint16, torch.uint32, torch.uint64,
-    torch.complex64, torch.complex128,
+    "float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
 ]  # fmt: skip
+LACKED = ["uint16", "uint32", "uint64", "complex64", "complex128"]
 
 
-def ours_to_theirs(item: Any, **options: Any) -> Any:
-    file = io.BytesIO()
-    serialization.save(item, file)
-    file.seek(0)
-    return torch.load(file, **options)
+class Way:
+    """A way from one library's objects to another's, through a file."""
+
+    def __init__(self, giver: Any, taker: Any) -> None:
+        self.giver, self.taker = giver, taker
+
+    def __call__(self, item: Any, **options: Any) -> Any:
+        file = io.BytesIO()
+        self.giver.save(item, file)
+        file.seek(0)
+        return self.taker.load(file, **options)
 
 
-def theirs_to_ours(item: Any, **options: Any) -> Any:
-    file = io.BytesIO()
-    torch.save(item, file)
-    file.seek(0)
-    return serialization.load(file, **options)
-
-
-def ours_to_ours(item: Any, **options: Any) -> Any:
-    file = io.BytesIO()
-    serialization.save(item, file)
-    file.seek(0)
-    return serialization.load(file, **options)
-
-
-ways = pytest.mark.parametrize("travel", [ours_to_theirs, theirs_to_ours, ours_to_ours])
+ours_to_theirs = Way(lazytorch, torch)
+theirs_to_ours = Way(torch, lazytorch)
+ours_to_ours = Way(lazytorch, lazytorch)
+ways = pytest.mark.parametrize(
+    "travel",
+    [ours_to_theirs, theirs_to_ours, ours_to_ours],
+    ids=["ours to theirs", "theirs to ours", "ours to ours"],
+)
 
 
 def archive_of(item: Any) -> bytes:
@@ -60,81 +55,107 @@ def archive_of(item: Any) -> bytes:
 
 
 @ways
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_every_element_type(travel: Any, dtype: Any) -> None:
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_element_type(travel: Any, dtype: str) -> None:
     for shape in [(), (0, 3), (2, 3)]:
-        tensor = torch.arange(1, 7)[: max(1, np.prod(shape))].to(dtype)
-        tensor = tensor.reshape(shape) if tensor.numel() == np.prod(shape) else tensor[:0]
+        numbers = np.arange(1, 7)[: int(np.prod(shape))].reshape(shape).tolist()
+        tensor = travel.giver.tensor(numbers, dtype=getattr(travel.giver, dtype)).reshape(shape)
         back = travel([tensor])[0]
-        assert back.dtype == dtype and back.shape == tensor.shape
-        assert torch.equal(back, tensor)
+        assert isinstance(back, travel.taker.Tensor)
+        assert back.dtype == getattr(travel.taker, dtype)
+        assert tuple(back.shape) == shape
+        assert back.tolist() == tensor.tolist()
+
+
+@pytest.mark.parametrize("dtype", LACKED)
+def test_element_types_that_we_lack_are_refused(dtype: str) -> None:
+    with pytest.raises((RuntimeError, AttributeError, pickle.UnpicklingError), match=dtype):
+        theirs_to_ours([torch.ones(2, dtype=getattr(torch, dtype))])
 
 
 @ways
 def test_views_share_one_storage(travel: Any) -> None:
-    whole = torch.arange(12.0).reshape(3, 4)
+    whole = travel.giver.arange(12.0).reshape(3, 4)
     back = travel({"whole": whole, "turned": whole.T, "part": whole[1:, ::2]})
     assert back["turned"].stride() == (1, 4) and back["part"].storage_offset() == 4
     back["whole"][1, 0] = 100
-    assert back["part"][0, 0] == 100 and back["turned"][0, 1] == 100
+    assert back["part"][0, 0].item() == 100 and back["turned"][0, 1].item() == 100
 
 
 @ways
 def test_the_same_tensor_twice_is_one_object(travel: Any) -> None:
-    tensor = torch.ones(2)
+    tensor = travel.giver.ones(2)
     first, second = travel([tensor, tensor])
     assert first is second
 
 
-@ways
-def test_containers_and_plain_values(travel: Any) -> None:
-    item = {
+def containers(module: Any) -> dict[str, Any]:
+    return {
         "list": [1, 2.5, None, True, "text", b"bytes", 10**30, 1 + 2j],
         "nested": {"tuple": (1, (2,)), "set": {1, 2}, "bytearray": bytearray(b"ab")},
-        "size": torch.Size([2, 3]),
-        "dtype": torch.bfloat16,
-        "devices": [torch.device("cpu"), torch.device("cuda", 1)],
-        "layout": torch.strided,
+        "size": module.Size([2, 3]),
+        "dtype": module.bfloat16,
+        "devices": [module.device("cpu"), module.device("cuda", 1)],
+        "layout": module.strided,
         "counter": Counter("aab"),
     }
-    back = travel(item)
-    assert back == item
-    assert type(back["size"]) is torch.Size
+
+
+@ways
+def test_containers_and_plain_values(travel: Any) -> None:
+    back = travel(containers(travel.giver))
+    assert back == containers(travel.taker)
+    assert type(back["size"]) is travel.taker.Size
 
 
 @ways
 def test_gradients_flags_and_parameters(travel: Any) -> None:
-    parameter = torch.nn.Parameter(torch.ones(2))
+    module = travel.giver
+    parameter = module.nn.Parameter(module.ones(2))
     parameter.note = "kept"
-    frozen = torch.nn.Parameter(torch.ones(2), requires_grad=False)
-    wanted = torch.ones(3, requires_grad=True)
+    frozen = module.nn.Parameter(module.ones(2), requires_grad=False)
+    wanted = module.ones(3, requires_grad=True)
     wanted.label = 3
     back = travel([parameter, frozen, wanted, wanted * 2])
-    assert [type(item) for item in back[:2]] == [torch.nn.Parameter] * 2
+    assert [type(item) for item in back[:2]] == [travel.taker.nn.Parameter] * 2
     assert [item.requires_grad for item in back] == [True, False, True, True]
     assert back[0].note == "kept" and back[2].label == 3
 
 
 @ways
 def test_state_dicts_of_modules_and_optimizers(travel: Any) -> None:
-    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
-    model(torch.randn(5, 3)).sum().backward()
-    optimizer.step()
+    def make(module: Any) -> tuple[Any, Any]:
+        layers = module.nn.Linear(3, 4, bias=False), module.nn.BatchNorm1d(4)
+        model = module.nn.Sequential(*layers)
+        return model, module.optim.Adam(model.parameters(), lr=0.1)
+
+    def train(module: Any, model: Any, optimizer: Any) -> None:
+        optimizer.zero_grad()
+        inputs, weights = module.arange(15.0).sin(), module.arange(20.0).cos()
+        (model(inputs.reshape(5, 3)) * weights.reshape(5, 4)).sum().backward()
+        optimizer.step()
+
+    model, optimizer = make(travel.giver)
+    train(travel.giver, model, optimizer)
     back = travel({"model": model.state_dict(), "optimizer": optimizer.state_dict()})
     assert type(back["model"]) is OrderedDict
     assert back["model"]._metadata == model.state_dict()._metadata
+    twin, twin_optimizer = make(travel.taker)
+    twin.load_state_dict(back["model"])
+    twin_optimizer.load_state_dict(back["optimizer"])
+    train(travel.giver, model, optimizer)
+    train(travel.taker, twin, twin_optimizer)
     for name, value in model.state_dict().items():
-        assert torch.equal(back["model"][name], value)
-    optimizer.load_state_dict(back["optimizer"])
+        np.testing.assert_allclose(
+            twin.state_dict()[name].numpy(), value.numpy(), rtol=1e-4, atol=1e-5
+        )
 
 
 def test_records_are_laid_out_as_pytorch_does(tmp_path: Path) -> None:
-    item = {"a": torch.ones(3), "b": torch.arange(10)[2:6:2]}
     listings = []
-    for writer in (serialization.save, torch.save):
+    for module in (lazytorch, torch):
         path = tmp_path / "some.name.pt"
-        writer(item, path)
+        module.save({"a": module.ones(3), "b": module.arange(10)[2:6:2]}, path)
         with zipfile.ZipFile(path) as archive, open(path, "rb") as raw:
             assert archive.testzip() is None
             infos = archive.infolist()
@@ -157,7 +178,7 @@ def test_records_are_laid_out_as_pytorch_does(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mapped", [False, True])
 def test_paths_and_mapped_files(tmp_path: Path, mapped: bool) -> None:
     path = tmp_path / "weights.pt"
-    serialization.save({"a": torch.arange(5.0)}, str(path))
+    serialization.save({"a": lazytorch.arange(5.0)}, str(path))
     for load in (serialization.load, torch.load):
         back = load(path, mmap=mapped)["a"]
         back += 1
@@ -172,7 +193,7 @@ def test_saving_to_a_path_is_atomic(tmp_path: Path) -> None:
     serialization.save([1], path)
     path.chmod(0o640)
     with pytest.raises((pickle.PicklingError, AttributeError)):
-        serialization.save([torch.ones(2), lambda: None], path)
+        serialization.save([lazytorch.ones(2), lambda: None], path)
     assert serialization.load(path) == [1]
     serialization.save([2], path)
     assert path.stat().st_mode & 0o777 == 0o640
@@ -184,7 +205,7 @@ def test_saving_to_a_path_is_atomic(tmp_path: Path) -> None:
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_other_pickle_protocols(protocol: int) -> None:
     file = io.BytesIO()
-    item = {"a": torch.ones(2), "s": {1}, "d": torch.float16, "f": frozenset([1])}
+    item = {"a": lazytorch.ones(2), "s": {1}, "d": lazytorch.float16, "f": frozenset([1])}
     serialization.save(item, file, pickle_protocol=protocol)
     file.seek(0)
     assert torch.load(file, weights_only=False)["d"] is torch.float16
@@ -193,15 +214,15 @@ def test_other_pickle_protocols(protocol: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "place", ["cpu", torch.device("cpu"), {"cuda:0": "cpu"}, lambda s, where: s, lambda s, w: None]
+    "place", ["cpu", lazytorch.device("cpu"), {"cuda:0": "cpu"}, lambda s, where: s, lambda s, w: None]
 )
 def test_map_location(place: Any) -> None:
-    assert ours_to_ours([torch.ones(2)], map_location=place)[0].tolist() == [1, 1]
+    assert ours_to_ours([lazytorch.ones(2)], map_location=place)[0].tolist() == [1, 1]
 
 
 def test_unknown_locations_are_refused() -> None:
     with pytest.raises(RuntimeError, match="don't know how to restore data location"):
-        ours_to_ours([torch.ones(2)], map_location="elsewhere")
+        ours_to_ours([lazytorch.ones(2)], map_location="elsewhere")
 
 
 class Harmless:
@@ -257,7 +278,7 @@ def test_weights_only_refuses_crafted_pickles(program: bytes) -> None:
 
 
 def test_damaged_files_are_refused() -> None:
-    whole = archive_of({"a": torch.arange(1000.0)})
+    whole = archive_of({"a": lazytorch.arange(1000.0)})
     for length in range(1, len(whole), 97):
         with pytest.raises((RuntimeError, pickle.UnpicklingError)):
             serialization.load(io.BytesIO(whole[:length]))
@@ -300,41 +321,22 @@ def test_arguments_are_checked_as_in_pytorch() -> None:
             load(io.BytesIO(archive_of([1])), mmap=True)
 
 
-def test_views_of_two_types_are_refused() -> None:
-    tensor = torch.ones(4)
-    with pytest.raises(RuntimeError, match="Cannot save multiple tensors or storages"):
-        archive_of([tensor, tensor.view(torch.int32)])
-
-
-@pytest.fixture
-def own_linear(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A class of ours that stands where PyTorch's Linear does."""
-
-    class Linear:
-        """Takes any state."""
-
-    name = "lazytorch.nn.modules.linear"
-    Linear.__module__, Linear.__qualname__ = name, "Linear"
-    for index in range(2, name.count(".") + 2):
-        part = ".".join(name.split(".")[:index])
-        monkeypatch.setitem(sys.modules, part, types.ModuleType(part))
-    monkeypatch.setattr(sys.modules[name], "Linear", Linear, raising=False)
-    return Linear
-
-
-def test_whole_modules_change_their_class(own_linear: Any) -> None:
+def test_whole_modules_change_their_class() -> None:
     theirs = torch.nn.Linear(2, 3)
     ours = theirs_to_ours(theirs, weights_only=False)
-    assert type(ours) is own_linear
-    assert torch.equal(ours._parameters["weight"], theirs.weight)
+    assert type(ours) is lazytorch.nn.Linear
+    assert ours.weight.tolist() == theirs.weight.tolist()
     back = ours_to_theirs(ours, weights_only=False)
     assert type(back) is torch.nn.Linear
     inputs = torch.randn(4, 2)
     assert torch.equal(back(inputs), theirs(inputs))
-    with serialization.safe_globals([own_linear]):
-        assert type(theirs_to_ours(theirs)) is own_linear
+    with serialization.safe_globals([lazytorch.nn.Linear]):
+        assert type(theirs_to_ours(theirs)) is lazytorch.nn.Linear
 
 
 def test_classes_we_lack_are_named() -> None:
-    with pytest.raises(pickle.UnpicklingError, match=r"needs torch\.nn\.modules\.linear\.Linear"):
-        theirs_to_ours(torch.nn.Linear(2, 3), weights_only=False)
+    theirs = torch.nn.LSTM(2, 3)
+    if hasattr(lazytorch.nn, "LSTM"):
+        pytest.skip("there is an LSTM by now; take another class")
+    with pytest.raises(pickle.UnpicklingError, match=r"needs torch\.nn\.modules\.rnn\.LSTM"):
+        theirs_to_ours(theirs, weights_only=False)

@@ -9,7 +9,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from lazytorch.nn._engine import Tensor, is_grad_enabled
+from lazytorch.autograd.grad_mode import is_grad_enabled
+from lazytorch.tensor import Tensor
 from lazytorch.utils.hooks import RemovableHandle
 
 __all__ = [

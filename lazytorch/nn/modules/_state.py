@@ -7,8 +7,9 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from lazytorch.nn._engine import Tensor, no_grad
+from lazytorch.autograd.grad_mode import no_grad
 from lazytorch.nn.parameter import Parameter
+from lazytorch.tensor import Tensor
 
 # The key, after a module's prefix, under which a state_dict holds its get_extra_state().
 _EXTRA_STATE_KEY_SUFFIX = "_extra_state"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from lazytorch.nn._engine import Tensor, device, dtype
+from codegen.dtype import DType as dtype
+from lazytorch.device import Device as device
 from lazytorch.nn.modules.utils import typename
+from lazytorch.tensor import Tensor
 
 _TO_FORMS = """
  * (torch.device device = None, torch.dtype dtype = None, bool non_blocking = False, \

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from codegen.dtype import int64 as long
+from lazytorch.functions.creation import empty, ones, zeros
+from lazytorch.functions.data import tensor
+from lazytorch.nn import functional as F
 from lazytorch.nn import init
-from lazytorch.nn._engine import Tensor, empty, long, ones, tensor, zeros
-from lazytorch.nn._engine import functional as F
 from lazytorch.nn.modules.module import Module
 from lazytorch.nn.parameter import Parameter
+from lazytorch.tensor import Tensor
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
 

@@ -7,10 +7,10 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from lazytorch.nn._engine import Tensor
 from lazytorch.nn.modules.module import Module
 from lazytorch.nn.modules.utils import indent_after_first, typename
 from lazytorch.nn.parameter import Parameter
+from lazytorch.tensor import Tensor
 
 __all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
 

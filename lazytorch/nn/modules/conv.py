@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+from lazytorch.autograd.grad_mode import no_grad
+from lazytorch.functions.creation import empty
+from lazytorch.nn import functional as F
 from lazytorch.nn import init
-from lazytorch.nn._engine import Tensor, empty, no_grad
-from lazytorch.nn._engine import functional as F
 from lazytorch.nn.modules.module import Module
 from lazytorch.nn.modules.utils import repeat_to
 from lazytorch.nn.parameter import Parameter
+from lazytorch.tensor import Tensor
 
 __all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
 

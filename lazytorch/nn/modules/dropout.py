@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lazytorch.nn._engine import Tensor
-from lazytorch.nn._engine import functional as F
+from lazytorch.nn import functional as F
 from lazytorch.nn.modules.module import Module
+from lazytorch.tensor import Tensor
 
 __all__ = [
     "AlphaDropout",

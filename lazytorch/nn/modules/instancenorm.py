@@ -5,9 +5,9 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from lazytorch.nn._engine import Tensor
-from lazytorch.nn._engine import functional as F
+from lazytorch.nn import functional as F
 from lazytorch.nn.modules.batchnorm import _NormBase
+from lazytorch.tensor import Tensor
 
 __all__ = ["InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from lazytorch.functions.creation import empty
+from lazytorch.nn import functional as F
 from lazytorch.nn import init
-from lazytorch.nn._engine import Tensor, empty
-from lazytorch.nn._engine import functional as F
 from lazytorch.nn.modules.module import Module
 from lazytorch.nn.parameter import Parameter
+from lazytorch.tensor import Tensor
 
 __all__ = ["Bilinear", "Identity", "Linear"]
 

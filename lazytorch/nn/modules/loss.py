@@ -6,10 +6,10 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from lazytorch.nn._engine import Tensor
-from lazytorch.nn._engine import functional as F
+from lazytorch.nn import functional as F
 from lazytorch.nn.modules.distance import PairwiseDistance
 from lazytorch.nn.modules.module import Module
+from lazytorch.tensor import Tensor
 
 __all__ = [
     "BCELoss",

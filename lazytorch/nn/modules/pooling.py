@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from lazytorch.nn._engine import Tensor
-from lazytorch.nn._engine import functional as F
+from lazytorch.nn import functional as F
 from lazytorch.nn.modules.module import Module
 from lazytorch.nn.modules.utils import repeat_to
+from lazytorch.tensor import Tensor
 
 __all__ = [
     "AdaptiveAvgPool1d",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from lazytorch.autograd.grad_mode import no_grad
+from lazytorch.functions.creation import empty
+from lazytorch.nn import functional as F
 from lazytorch.nn import init
-from lazytorch.nn._engine import Tensor, empty, no_grad
-from lazytorch.nn._engine import functional as F
 from lazytorch.nn.modules.module import Module
 from lazytorch.nn.parameter import Parameter
+from lazytorch.tensor import Tensor
 
 __all__ = ["Embedding"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lazytorch.nn._engine import Tensor
-from lazytorch.nn._engine import functional as F
+from lazytorch.nn import functional as F
 from lazytorch.nn.modules.module import Module
+from lazytorch.tensor import Tensor
 
 __all__ = ["Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from lazytorch.nn._engine import Tensor
+from lazytorch.tensor import Tensor
 
 
 def repeat_to(size: Any, count: int) -> tuple[Any, ...]:

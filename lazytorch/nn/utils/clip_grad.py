@@ -7,7 +7,11 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
-from lazytorch.nn._engine import Tensor, no_grad, stack, tensor, vector_norm
+from lazytorch.autograd.grad_mode import no_grad
+from lazytorch.functions.data import tensor
+from lazytorch.functions.joining import stack
+from lazytorch.functions.norms import vector_norm
+from lazytorch.tensor import Tensor
 
 
 def _as_list(tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:

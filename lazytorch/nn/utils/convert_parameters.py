@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from lazytorch.nn._engine import Tensor, cat
+from lazytorch.functions.joining import cat
 from lazytorch.nn.modules.utils import typename
+from lazytorch.tensor import Tensor
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:

@@ -240,6 +240,7 @@ class _WorkersIterator(_Iterator):
 
     def __init__(self, loader: DataLoader[Any]) -> None:
         super().__init__(loader)
+        engine.realize_within(loader.dataset)
         self._pool = WorkerPool(
             loader._plan(),
             loader.num_workers,

@@ -28,7 +28,7 @@ class _Pickler(pickle.Pickler):
     def reducer_override(self, item: Any) -> Any:
         if isinstance(item, engine.Tensor):
             array, dtype = engine.to_array(item)
-            return engine.from_array, (array, dtype, bool(item.requires_grad))
+            return engine.adopt, (array, dtype, bool(item.requires_grad))
         return NotImplemented
 
 

@@ -1,0 +1,385 @@
+"""Activations: functions of each element (glu: of two halves), one recorded call each."""
+
+from __future__ import annotations
+
+from math import pi, sqrt
+from typing import Any
+
+from codegen.ir.node import Node
+from codegen.ops import elementwise as ew
+from codegen.ops.movement import slice_
+from codegen.ops.reduction import sum_
+from lazytorch.core import broadcast_to
+from lazytorch.expression import Function
+from lazytorch.functions.bodies import (
+    apply_one,
+    need_float,
+    need_tensor,
+    number,
+    over_channels,
+    type_name,
+)
+from lazytorch.functions.promotion import promote_float
+from lazytorch.functions.registration import PUBLIC, assign, in_place, operation
+from lazytorch.tensor import Tensor, wrap_dim
+
+
+def _c(x: Node, value: float) -> Node:
+    return ew.full_like(x, value)
+
+
+def _finish(input: Tensor, result: Tensor, inplace: bool) -> Tensor:
+    return assign(input, result) if inplace else result
+
+
+# ---- piecewise linear -----------------------------------------------------------------------
+
+
+def _relu(x: Node) -> Node:
+    if x.dtype.kind == "bool":
+        raise RuntimeError("Boolean inputs not supported for relu")
+    # NaN passes: it is not below zero.
+    return ew.where(ew.lt(x, _c(x, 0)), _c(x, 0), x)
+
+
+def _relu_rule(_inputs: Any, outputs: Any, cotangents: Any) -> Any:
+    y, g = outputs[0], cotangents[0]
+    return (ew.where(ew.le(y, _c(y, 0)), _c(g, 0), g),)
+
+
+RELU = Function("relu", _relu, _relu_rule)
+
+
+@operation(inplace=True)
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(input, 0)."""
+    need_tensor(input, "relu")
+    return _finish(input, apply_one(RELU, (input,)), inplace)
+
+
+def _threshold(x: Node, limit: Node, value: Node) -> Node:
+    return ew.where(ew.le(x, number(limit, x)), number(value, x), x)
+
+
+def _hardtanh(x: Node, low: Node, high: Node) -> Node:
+    if x.dtype.kind == "bool":
+        raise RuntimeError("Bool inputs not supported for hardtanh")
+    a, b = number(low, x), number(high, x)
+    return ew.where(ew.le(x, a), a, ew.where(ew.ge(x, b), b, x))
+
+
+def _leaky_relu(x: Node, slope: Node) -> Node:
+    need_float(x, "leaky_relu_cpu")
+    return ew.where(ew.gt(x, _c(x, 0)), x, ew.mul(x, number(slope, x)))
+
+
+def _prelu(x: Node, weight: Node) -> Node:
+    if len(weight.shape) > 1:
+        raise RuntimeError(
+            f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = "
+            f"{len(weight.shape)}"
+        )
+    if weight.dtype is not x.dtype:
+        raise RuntimeError(
+            "prelu: Type promoting not supported. Got "
+            f"{type_name(x.dtype)} and {type_name(weight.dtype)}"
+        )
+    if weight.type.size == 1:
+        slope = broadcast_to(weight, x.shape if x.shape else weight.shape)
+        if slope.shape != x.shape:
+            slope = number(sum_(weight, range(len(weight.shape))), x)
+    else:
+        channels = x.shape[1] if len(x.shape) > 1 else 1
+        if weight.type.size != channels:
+            raise RuntimeError(
+                "Mismatch of parameter numbers and input channel size. Found parameter numbers = "
+                f"{weight.type.size} and channel size = {channels}."
+            )
+        slope = over_channels(weight, x.shape)
+    return ew.where(ew.gt(x, _c(x, 0)), x, ew.mul(slope, x))
+
+
+def _hardsigmoid(x: Node) -> Node:
+    need_float(x, "hardsigmoid_cpu")
+    inner = ew.div(ew.add(x, _c(x, 3)), _c(x, 6))
+    upper = ew.where(ew.ge(x, _c(x, 3)), _c(x, 1), inner)
+    return ew.where(ew.le(x, _c(x, -3)), _c(x, 0), upper)
+
+
+def _hardswish(x: Node) -> Node:
+    need_float(x, "hardswish_cpu")
+    inner = ew.div(ew.mul(x, ew.add(x, _c(x, 3))), _c(x, 6))
+    upper = ew.where(ew.ge(x, _c(x, 3)), x, inner)
+    return ew.where(ew.le(x, _c(x, -3)), _c(x, 0), upper)
+
+
+def _softshrink(x: Node, width: Node) -> Node:
+    need_float(x, "softshrink_cpu")
+    w = number(width, x)
+    # x * 0, not 0: NaN passes.
+    below = ew.where(ew.lt(x, ew.neg(w)), ew.add(x, w), ew.mul(x, _c(x, 0)))
+    return ew.where(ew.gt(x, w), ew.sub(x, w), below)
+
+
+def _hardshrink(x: Node, width: Node) -> Node:
+    need_float(x, "hardshrink_cpu")
+    w = number(width, x)
+    return ew.where(ew.and_(ew.ge(x, ew.neg(w)), ew.le(x, w)), _c(x, 0), x)
+
+
+THRESHOLD = Function("threshold", _threshold)
+HARDTANH = Function("hardtanh", _hardtanh)
+LEAKY_RELU = Function("leaky_relu", _leaky_relu)
+PRELU = Function("prelu", _prelu, gradient_name="PreluKernelBackward0")
+HARDSIGMOID = Function("hardsigmoid", _hardsigmoid)
+HARDSWISH = Function("hardswish", _hardswish)
+SOFTSHRINK = Function("softshrink", _softshrink)
+HARDSHRINK = Function("hardshrink", _hardshrink)
+
+
+@operation(method=False)
+def threshold(input: Tensor, threshold: Any, value: Any, inplace: bool = False) -> Tensor:
+    """The input where it is above ``threshold``, else ``value``."""
+    return _finish(input, apply_one(THRESHOLD, (input, threshold, value)), inplace)
+
+
+def hardtanh(
+    input: Tensor, min_val: Any = -1.0, max_val: Any = 1.0, inplace: bool = False
+) -> Tensor:
+    """The input, cut off at both ends."""
+    if min_val > max_val:
+        raise ValueError("min_val cannot be greater than max_val")
+    return _finish(input, apply_one(HARDTANH, (input, min_val, max_val)), inplace)
+
+
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """min(max(input, 0), 6)."""
+    return _finish(input, apply_one(HARDTANH, (input, 0, 6)), inplace)
+
+
+def leaky_relu(input: Tensor, negative_slope: Any = 0.01, inplace: bool = False) -> Tensor:
+    """The input where it is positive, else ``negative_slope`` times it."""
+    return _finish(input, apply_one(LEAKY_RELU, (input, float(negative_slope))), inplace)
+
+
+@operation()
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """leaky_relu with a learnt slope, one or one a channel."""
+    return apply_one(PRELU, (input, weight))
+
+
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """relu6(input + 3) / 6."""
+    return _finish(input, apply_one(HARDSIGMOID, (input,)), inplace)
+
+
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
+    """input * relu6(input + 3) / 6."""
+    return _finish(input, apply_one(HARDSWISH, (input,)), inplace)
+
+
+def softshrink(input: Tensor, lambd: Any = 0.5) -> Tensor:
+    """The input moved towards 0 by ``lambd``, and 0 within it."""
+    if lambd < 0:
+        name = type_name(input.dtype)
+        raise RuntimeError(
+            f"lambda must be in range [0, 3.40282e+38] for input dtype {name}, but found {lambd}"
+        )
+    return apply_one(SOFTSHRINK, (input, float(lambd)))
+
+
+@operation()
+def hardshrink(input: Tensor, lambd: Any = 0.5) -> Tensor:
+    """The input, and 0 within ``lambd`` of 0."""
+    return apply_one(HARDSHRINK, (input, float(lambd)))
+
+
+# ---- exponential ----------------------------------------------------------------------------
+
+
+def _elu(x: Node, alpha: Node, scale: Node, input_scale: Node) -> Node:
+    need_float(x, "elu_cpu")
+    positive = ew.gt(x, _c(x, 0))
+    # Where the input is positive its exponential may overflow, and is not wanted.
+    low = ew.mul(ew.where(positive, _c(x, 0), x), number(input_scale, x))
+    negative = ew.mul(ew.expm1(low), ew.mul(number(alpha, x), number(scale, x)))
+    return ew.where(positive, ew.mul(x, number(scale, x)), negative)
+
+
+def softplus_node(x: Node) -> Node:
+    """log(1 + exp(x)), without overflow."""
+    large = ew.gt(x, _c(x, 20))
+    return ew.where(large, x, ew.log1p(ew.exp(ew.where(large, _c(x, 0), x))))
+
+
+def _softplus(x: Node, beta: Node, limit: Node) -> Node:
+    need_float(x, "softplus_cpu")
+    scaled = ew.mul(x, number(beta, x))
+    large = ew.gt(scaled, number(limit, x))
+    small = ew.log1p(ew.exp(ew.where(large, _c(x, 0), scaled)))
+    return ew.where(large, x, ew.div(small, number(beta, x)))
+
+
+def _logsigmoid(x: Node) -> Node:
+    need_float(x, "log_sigmoid_cpu")
+    low = ew.minimum(x, _c(x, 0))
+    return ew.sub(low, ew.log1p(ew.exp(ew.neg(ew.abs_(x)))))
+
+
+def _logsigmoid_rule(inputs: Any, _outputs: Any, cotangents: Any) -> Any:
+    return (ew.mul(cotangents[0], ew.sigmoid(ew.neg(inputs[0]))),)
+
+
+def _silu(x: Node) -> Node:
+    need_float(x, "silu_cpu")
+    return ew.mul(x, ew.sigmoid(x))
+
+
+def _mish(x: Node) -> Node:
+    need_float(x, "mish_cpu")
+    return ew.mul(x, ew.tanh(softplus_node(x)))
+
+
+def _gelu(x: Node, approximate: str) -> Node:
+    need_float(x, "GeluKernelImpl")
+    half = ew.mul(x, _c(x, 0.5))
+    if approximate == "none":
+        return ew.mul(half, ew.add(_c(x, 1), ew.erf(ew.mul(x, _c(x, sqrt(0.5))))))
+    cube = ew.mul(x, ew.mul(x, x))
+    inner = ew.mul(_c(x, sqrt(2 / pi)), ew.add(x, ew.mul(_c(x, 0.044715), cube)))
+    return ew.mul(half, ew.add(_c(x, 1), ew.tanh(inner)))
+
+
+def _softsign(x: Node) -> Node:
+    (x,) = promote_float(x)
+    return ew.div(x, ew.add(_c(x, 1), ew.abs_(x)))
+
+
+def _tanhshrink(x: Node) -> Node:
+    (x,) = promote_float(x)
+    return ew.sub(x, ew.tanh(x))
+
+
+ELU = Function("elu", _elu)
+SOFTPLUS = Function("softplus", _softplus)
+LOGSIGMOID = Function(
+    "logsigmoid", _logsigmoid, _logsigmoid_rule, gradient_name="LogSigmoidBackward0"
+)
+SILU = Function("silu", _silu)
+MISH = Function("mish", _mish)
+GELU = Function("gelu", _gelu)
+SOFTSIGN = Function("softsign", _softsign, gradient_name="DivBackward0")
+TANHSHRINK = Function("tanhshrink", _tanhshrink, gradient_name="SubBackward0")
+
+_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+
+
+def elu(input: Tensor, alpha: Any = 1.0, inplace: bool = False) -> Tensor:
+    """The input where it is positive, else alpha (exp(input) - 1)."""
+    return _finish(input, apply_one(ELU, (input, float(alpha), 1.0, 1.0)), inplace)
+
+
+@operation(method=False)
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """elu with the constants of Klambauer et al. (2017)."""
+    return _finish(input, apply_one(ELU, (input, _SELU_ALPHA, _SELU_SCALE, 1.0)), inplace)
+
+
+@operation(method=False)
+def celu(input: Tensor, alpha: Any = 1.0, inplace: bool = False) -> Tensor:
+    """The input where it is positive, else alpha (exp(input / alpha) - 1)."""
+    if alpha == 0:
+        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
+    return _finish(input, apply_one(ELU, (input, float(alpha), 1.0, 1.0 / alpha)), inplace)
+
+
+def softplus(input: Tensor, beta: Any = 1, threshold: Any = 20) -> Tensor:
+    """log(1 + exp(beta * input)) / beta; the input itself where that is beyond ``threshold``."""
+    return apply_one(SOFTPLUS, (input, float(beta), float(threshold)))
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """log(1 / (1 + exp(-input)))."""
+    return apply_one(LOGSIGMOID, (input,))
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """input * sigmoid(input)."""
+    return _finish(input, apply_one(SILU, (input,)), inplace)
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """input * tanh(softplus(input))."""
+    return _finish(input, apply_one(MISH, (input,)), inplace)
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """The input times the normal distribution's cumulative function, or its tanh approximation."""
+    if approximate not in ("none", "tanh"):
+        raise RuntimeError("approximate argument must be either none or tanh.")
+    return apply_one(GELU, (input,), (approximate,))
+
+
+def softsign(input: Tensor) -> Tensor:
+    """input / (1 + |input|)."""
+    return apply_one(SOFTSIGN, (input,))
+
+
+def tanhshrink(input: Tensor) -> Tensor:
+    """input - tanh(input)."""
+    return apply_one(TANHSHRINK, (input,))
+
+
+# ---- halves, and those that other files compute ------------------------------------------------
+
+
+def _glu(x: Node, axis: int) -> Node:
+    half = x.shape[axis] // 2
+
+    def part(start: int) -> Node:
+        starts = [start if i == axis else 0 for i in range(len(x.shape))]
+        sizes = [half if i == axis else n for i, n in enumerate(x.shape)]
+        return slice_(x, starts, sizes, [1] * len(sizes))
+
+    return ew.mul(part(0), ew.sigmoid(part(half)))
+
+
+GLU = Function("glu", _glu)
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """The first half along ``dim`` times the sigmoid of the second."""
+    if input.dim() == 0:
+        raise RuntimeError("glu does not support scalars because halving size must be even")
+    axis = wrap_dim(dim, input.dim())
+    if input._type.shape[axis] % 2:
+        raise RuntimeError(
+            f"Halving dimension must be even, but dimension {axis} is size "
+            f"{input._type.shape[axis]}"
+        )
+    return apply_one(GLU, (input,), (axis,))
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    """1 / (1 + exp(-input))."""
+    result: Tensor = PUBLIC["sigmoid"](input)
+    return result
+
+
+def tanh(input: Tensor) -> Tensor:
+    """The hyperbolic tangent."""
+    result: Tensor = PUBLIC["tanh"](input)
+    return result
+
+
+def _in_place(definition: Any) -> Any:
+    written = in_place(definition, definition.__name__ + "_")
+    PUBLIC[written.__name__] = written
+    return written
+
+
+selu_, celu_, threshold_ = _in_place(selu), _in_place(celu), _in_place(threshold)
+relu_ = PUBLIC["relu_"]
+elu_ = in_place(elu, "elu_")
+hardtanh_ = in_place(hardtanh, "hardtanh_")
+leaky_relu_ = in_place(leaky_relu, "leaky_relu_")

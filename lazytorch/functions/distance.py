@@ -1,0 +1,182 @@
+"""Distances and likeness of vectors: norms of differences, cosines, normalising by a norm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+from typing import Any
+
+from codegen.ir.node import Node
+from codegen.ops import elementwise as ew
+from codegen.ops.calls import detach
+from codegen.ops.movement import reshape
+from codegen.ops.reduction import broadcast, expand_back, max_, sum_
+from lazytorch.expression import Function
+from lazytorch.functions.bodies import apply_one, number, square
+from lazytorch.functions.promotion import broadcast_shapes, promote_float
+from lazytorch.functions.registration import operation
+from lazytorch.tensor import Tensor, wrap_dim
+
+
+def _root(x: Node) -> Node:
+    """The square root, whose gradient at 0 is 0."""
+    none = ew.full_like(x, 0)
+    zero = ew.eq(x, none)
+    return ew.where(zero, none, ew.sqrt(ew.where(zero, ew.full_like(x, 1), x)))
+
+
+def norm_node(x: Node, axes: Sequence[int], power: float) -> Node:
+    """The p-norm over axes for a power known when compiling: 1, 2 or infinity."""
+    if power == 2:
+        return _root(sum_(square(x), axes))
+    return sum_(ew.abs_(x), axes) if power == 1 else max_(ew.abs_(x), axes)
+
+
+def general_norm(x: Node, axes: Sequence[int], power: Node) -> Node:
+    """The p-norm for a power given as a number: 1 and 2 are as exact as their own forms."""
+    size = ew.abs_(x)
+    none = ew.full_like(x, 0)
+    zero = ew.eq(size, none)
+    safe = ew.where(zero, ew.full_like(x, 1), size)
+    raised = ew.where(zero, none, ew.pow_(safe, number(power, x)))
+    total = sum_(raised, axes)
+    empty = ew.eq(total, ew.full_like(total, 0))
+    inner = ew.where(empty, ew.full_like(total, 1), total)
+    root = ew.pow_(inner, ew.div(ew.full_like(total, 1), number(power, total)))
+    return ew.where(empty, ew.full_like(total, 0), root)
+
+
+def _norm(x: Node, axes: Sequence[int], power: Node | None, kind: float) -> Node:
+    return norm_node(x, axes, kind) if power is None else general_norm(x, axes, power)
+
+
+def _split_power(p: Any) -> tuple[tuple[float, ...], float]:
+    """The power as an input of the call, unless it is one with a form of its own."""
+    p = float(p)
+    return ((), p) if p in (1.0, 2.0, inf) else ((p,), 0.0)
+
+
+# ---- distances ----------------------------------------------------------------------------
+
+
+def pairwise(x: Node, y: Node, power: Node, eps: Node) -> Node:
+    """The norm along the last axis of x - y + eps."""
+    return _general_or_two(ew.add(ew.sub(x, y), number(eps, x)), power)
+
+
+def _general_or_two(d: Node, power: Node) -> Node:
+    return general_norm(d, (len(d.shape) - 1,), power)
+
+
+def _pairwise_distance(x: Node, y: Node, eps: Node, *rest: Any) -> Node:
+    *power, kind, keepdim = rest
+    x, y = promote_float(x, y)
+    d = ew.add(ew.sub(x, y), number(eps, x))
+    axis = len(d.shape) - 1
+    result = _norm(d, (axis,), power[0] if power else None, kind)
+    return reshape(result, (*result.shape, 1)) if keepdim else result
+
+
+PAIRWISE_DISTANCE = Function(
+    "pairwise_distance", _pairwise_distance, gradient_name="NormBackward1"
+)
+
+
+@operation(method=False)
+def pairwise_distance(
+    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
+    """The p-norm of x1 - x2 + eps along the last dimension."""
+    power, kind = _split_power(p)
+    return apply_one(PAIRWISE_DISTANCE, (x1, x2, float(eps), *power), (kind, bool(keepdim)))
+
+
+def _cosine_similarity(x: Node, y: Node, eps: Node, dim: int) -> Node:
+    x, y = promote_float(x, y)
+    axis = (wrap_dim(dim, len(x.shape)),) if x.shape else ()
+    return ew.div(
+        sum_(ew.mul(x, y), axis), ew.mul(_least(x, axis, eps), _least(y, axis, eps))
+    )
+
+
+def _least(x: Node, axis: tuple[int, ...], eps: Node) -> Node:
+    length = _root(sum_(square(x), axis))
+    least = number(eps, length)
+    # As PyTorch: the length is cut off at eps, its gradient is not.
+    limited = detach(ew.where(ew.lt(length, least), least, length))
+    return ew.add(ew.sub(length, detach(length)), limited)
+
+
+COSINE_SIMILARITY = Function(
+    "cosine_similarity", _cosine_similarity, gradient_name="SumBackward1"
+)
+
+
+@operation(method=False)
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """The cosine of the angle between x1 and x2 along a dimension."""
+    return apply_one(COSINE_SIMILARITY, (x1, x2, float(eps)), (dim,))
+
+
+def _normalize(x: Node, eps: Node, *rest: Any) -> Node:
+    *power, kind, axes = rest
+    length = _norm(x, axes, power[0] if power else None, kind)
+    least = number(eps, length)
+    length = ew.where(ew.lt(length, least), least, length)
+    return ew.div(x, expand_back(length, x.shape, axes))
+
+
+NORMALIZE = Function("normalize", _normalize, gradient_name="DivBackward0")
+
+
+def normalize(
+    input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Any = None
+) -> Tensor:
+    """The input divided by its p-norm along ``dim``, which is no less than eps."""
+    dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    axes = tuple(sorted({wrap_dim(d, input.dim()) for d in dims}))
+    power, kind = _split_power(p)
+    result = apply_one(NORMALIZE, (input, float(eps), *power), (kind, axes))
+    return result if out is None else out.copy_(result)
+
+
+def _cdist(x: Node, y: Node, *rest: Any) -> Node:
+    *power, kind = rest
+    x_batch, y_batch = x.shape[:-2], y.shape[:-2]
+    batch = broadcast_shapes(x_batch, y_batch)
+    n, m, d = x.shape[-2], y.shape[-2], x.shape[-1]
+    shape = (*batch, n, m, d)
+
+    def spread(v: Node, axis: int) -> Node:
+        first = len(batch) - (len(v.shape) - 2)
+        kept = [i for i, k in enumerate(v.shape[:-2]) if k == batch[first + i]]
+        core = reshape(v, [*[v.shape[i] for i in kept], *v.shape[-2:]])
+        return broadcast(core, shape, [*[first + i for i in kept], axis, len(shape) - 1])
+
+    rank = len(batch)
+    difference = ew.sub(spread(x, rank), spread(y, rank + 1))
+    return _norm(difference, (rank + 2,), power[0] if power else None, kind)
+
+
+CDIST = Function("cdist", _cdist)
+
+
+@operation(method=False)
+def cdist(
+    x1: Tensor, x2: Tensor, p: float = 2.0,
+    compute_mode: str | None = "use_mm_for_euclid_dist_if_necessary",
+) -> Tensor:  # fmt: skip
+    """The p-norm distance of every row of x1 to every row of x2."""
+    if x1.dim() < 2 or x2.dim() < 2:
+        which, t = ("X1", x1) if x1.dim() < 2 else ("X2", x2)
+        raise RuntimeError(
+            f"cdist only supports at least 2D tensors, {which} got: {t.dim()}D"
+        )
+    if x1._type.shape[-1] != x2._type.shape[-1]:
+        raise RuntimeError(
+            f"X1 and X2 must have the same number of columns. X1: {x1._type.shape[-1]} X2: "
+            f"{x2._type.shape[-1]}"
+        )
+    power, kind = _split_power(p)
+    return apply_one(CDIST, (x1, x2, *power), (kind,))
+

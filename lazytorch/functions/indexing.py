@@ -1,0 +1,729 @@
+"""Reading and writing at places: x[...], gather and scatter, masks, where."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from codegen import dtype as dt
+from codegen.ir.node import Node, Shape
+from codegen.ops import elementwise as ew
+from codegen.ops import indexing as places
+from codegen.ops.leaves import iota
+from codegen.ops.movement import reshape
+from codegen.ops.reduction import broadcast
+from codegen.ops.strided import contiguous_strides
+from lazytorch.core import broadcast_to
+from lazytorch.expression import Expression, Function
+from lazytorch.functions import views
+from lazytorch.functions.arguments import C_NAMES
+from lazytorch.functions.conversion import clone, converted, write_value
+from lazytorch.functions.data import of_array
+from lazytorch.functions.promotion import broadcast_shapes, promote
+from lazytorch.functions.registration import operation
+from lazytorch.tensor import Tensor, apply, apply_expressions, wrap_dim
+
+# ---- index tensors -----------------------------------------------------------------
+
+
+def needs_gradient_work(e: Expression, budget: int = 200) -> bool:
+    """Whether computing a value would run calls that a gradient flows through."""
+    stack, seen = [e], {e}
+    while stack:
+        current = stack.pop()
+        call = current.call
+        if current.value is not None or call is None:
+            continue
+        if call.tracked or len(seen) > budget:
+            return True
+        for i in call.inputs:
+            if i not in seen:
+                seen.add(i)
+                stack.append(i)
+    return False
+
+
+def check_range(index: Tensor, size: int, message: Callable[[int], str], low: int = 0) -> None:
+    """IndexError where a known index is outside low…size-1."""
+    if not index._type.size or needs_gradient_work(index._storage.expression):
+        return
+    array = index._array()
+    least, most = int(array.min()), int(array.max())
+    if least < low or most >= size:
+        raise IndexError(message(least if least < low else most))
+
+
+def wrapped(index: Node, size: int) -> Node:
+    """int64 places counted from the front, and kept in range where nobody could check them."""
+    index = ew.cast(index, dt.int64)
+    extent, zero = ew.full_like(index, size), ew.full_like(index, 0)
+    front = ew.where(ew.lt(index, zero), ew.add(index, extent), index)
+    return ew.minimum(ew.maximum(front, zero), ew.full_like(index, max(size - 1, 0)))
+
+
+def _flat_places(shape: Shape, indices: Sequence[Node], dims: Shape) -> Node:
+    """Flat positions that integer indices of the dimensions ``dims`` choose, NumPy's shape."""
+    strides = contiguous_strides(shape)
+    common = broadcast_shapes(*[i.shape for i in indices])
+    adjacent = list(dims) == list(range(dims[0], dims[0] + len(dims)))
+    first = dims[0] if adjacent else 0
+    kept = [i for i in range(len(shape)) if i not in dims]
+    before = [i for i in kept if i < first] if adjacent else []
+    after = [i for i in kept if i not in before]
+    result = (*[shape[i] for i in before], *common, *[shape[i] for i in after])
+    index_axes = tuple(range(len(before), len(before) + len(common)))
+    total: Node | None = None
+    for dim, index in zip(dims, indices, strict=True):
+        place = broadcast_to(wrapped(index, shape[dim]), common)
+        scaled = ew.mul(place, ew.full_like(place, strides[dim]))
+        total = scaled if total is None else ew.add(total, scaled)
+    assert total is not None
+    total = broadcast(total, result, index_axes)
+    axes = [*range(len(before)), *range(len(before) + len(common), len(result))]
+    for axis, dim in zip(axes, [*before, *after], strict=True):
+        steps = iota(shape[dim])
+        steps = ew.mul(steps, ew.full_like(steps, strides[dim]))
+        total = ew.add(total, broadcast(steps, result, (axis,)))
+    return total
+
+
+def flatten(x: Node) -> Node:
+    return reshape(x, (x.type.size,))
+
+
+def _index(x: Node, *rest: Any) -> Node:
+    *indices, dims = rest
+    flat = _flat_places(x.shape, indices, dims)
+    if not flat.type.size:
+        return ew.cast(ew.full_like(flat, 0), x.dtype)
+    return places.gather(flatten(x), flat)
+
+
+def _index_put(x: Node, value: Node, *rest: Any) -> Node:
+    *indices, dims, mode = rest
+    flat = _flat_places(x.shape, indices, dims)
+    if not flat.type.size:
+        return ew.cast(x, x.dtype)
+    updates = broadcast_to(ew.cast(value, x.dtype), flat.shape)
+    return reshape(places.scatter(flatten(x), flat, updates, mode), x.shape)
+
+
+INDEX = Function("index", _index)
+INDEX_PUT = Function("index_put", _index_put)
+
+
+# ---- x[...] ------------------------------------------------------------------------
+
+
+def _is_sequence_index(item: Any) -> bool:
+    return isinstance(item, (list, range, np.ndarray))
+
+
+def _as_index(item: Any) -> Tensor:
+    if isinstance(item, Tensor):
+        return item
+    array = np.asarray(item)
+    if not array.size and array.dtype.kind == "f":
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iub":
+        raise TypeError(
+            "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are "
+            f"valid indices (got {type(item[0] if isinstance(item, list) else item).__name__})"
+        )
+    return of_array(array, dt.bool_ if array.dtype.kind == "b" else dt.int64)
+
+
+def _consumed(item: Any) -> int:
+    """How many dimensions an item of an index takes."""
+    if item is None or item is Ellipsis or isinstance(item, bool):
+        return 0
+    if isinstance(item, Tensor) and item.dtype in (dt.bool_, dt.uint8):
+        return item.ndim
+    return 1
+
+
+def _items(key: Any) -> list[Any]:
+    if type(key) is not tuple:
+        if isinstance(key, list) and _list_is_tuple(key):
+            key = tuple(key)
+        else:
+            key = (key,)
+    return [_as_index(item) if _is_sequence_index(item) else
+            item.item() if isinstance(item, np.bool_) else item for item in key]  # fmt: skip
+
+
+def _list_is_tuple(key: list[Any]) -> bool:
+    return len(key) < 32 and any(
+        item is None or item is Ellipsis or isinstance(item, slice) for item in key
+    )
+
+
+def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], bool]:
+    """The view that the basic parts of an index give, the index tensors left for its dimensions,
+    and whether everything was taken as it is."""
+    items = _items(key)
+    shape = x._type.shape
+    taken = sum([_consumed(item) for item in items])
+    if not shape and taken and type(items[0]) is int:
+        _place(items[0], shape, 0)
+    if taken > len(shape):
+        raise IndexError(
+            f"too many indices for tensor of dimension {len(shape)}"
+        )
+    sizes: list[int] = []
+    strides: list[int] = []
+    old_strides = x._strides()
+    offset = x.storage_offset()
+    advanced: list[tuple[int, Tensor]] = []
+    axis = 0
+    name = "Alias"
+    ellipsis_seen = False
+    for item in items:
+        if isinstance(item, slice):
+            start, length, step = _slice_of(item, shape[axis])
+            sizes.append(length)
+            strides.append(old_strides[axis] * step)
+            offset += start * old_strides[axis]
+            axis += 1
+            name = "Slice"
+        elif item is None:
+            stride = shape[axis] * old_strides[axis] if axis < len(shape) else 1
+            sizes.append(1)
+            strides.append(stride)
+            name = "Unsqueeze"
+        elif item is Ellipsis:
+            if ellipsis_seen:
+                continue
+            ellipsis_seen = True
+            for _ in range(len(shape) - taken):
+                sizes.append(shape[axis])
+                strides.append(old_strides[axis])
+                axis += 1
+        elif isinstance(item, bool):
+            advanced.append((len(sizes), of_array(np.zeros(int(item), np.int64), dt.int64)))
+            sizes.append(1)
+            strides.append(1)
+        elif isinstance(item, Tensor):
+            if item.dtype in (dt.bool_, dt.uint8):
+                _check_mask(item, shape, axis)
+                found = np.nonzero(item._array())
+                if not item.ndim:
+                    count = int(bool(item.item()))
+                    advanced.append(
+                        (len(sizes), of_array(np.zeros(count, np.int64), dt.int64))
+                    )
+                    sizes.append(1)
+                    strides.append(1)
+                for part in found[: item.ndim]:
+                    advanced.append((len(sizes), of_array(part, dt.int64)))
+                    sizes.append(shape[axis])
+                    strides.append(old_strides[axis])
+                    axis += 1
+            elif item.dtype.kind == "float":
+                raise IndexError(
+                    "tensors used as indices must be long, int, byte or bool tensors"
+                )
+            elif not item.ndim and item._storage.expression.value is not None:
+                place = _place(item.item(), shape, axis)
+                offset += place * old_strides[axis]
+                axis += 1
+                name = "Select"
+            else:
+                _check_index(item, shape, axis, len(advanced))
+                advanced.append((len(sizes), item))
+                sizes.append(shape[axis])
+                strides.append(old_strides[axis])
+                axis += 1
+        else:
+            place = _place(_integer(item), shape, axis)
+            offset += place * old_strides[axis]
+            axis += 1
+            name = "Select"
+    sizes.extend(shape[axis:])
+    strides.extend(old_strides[axis:])
+    if advanced and tuple(sizes) == shape and tuple(strides) == old_strides and (
+        offset == x.storage_offset()
+    ):
+        return x, advanced, True
+    return x._view(sizes, strides, offset, name), advanced, False
+
+
+def _slice_of(item: slice, size: int) -> tuple[int, int, int]:
+    step = 1 if item.step is None else _integer(item.step)
+    if step == 0:
+        raise ValueError("slice step cannot be zero")
+    if step < 0:
+        raise ValueError("step must be greater than zero")
+    start = None if item.start is None else _integer(item.start)
+    stop = None if item.stop is None else _integer(item.stop)
+    first, last, _ = slice(start, stop, step).indices(size)
+    return first, max(0, -(-(last - first) // step)), step
+
+
+def _integer(item: Any) -> int:
+    try:
+        return operator.index(item)
+    except TypeError:
+        if isinstance(item, Tensor):
+            return int(item.item())
+        if isinstance(item, str):
+            raise TypeError("new(): invalid data type 'str'") from None
+        raise IndexError(
+            "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are "
+            f"valid indices (got {type(item).__name__})"
+        ) from None
+
+
+def _place(place: int, shape: Shape, axis: int) -> int:
+    if not shape:
+        raise IndexError(
+            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` "
+            "in C++ to convert a 0-dim tensor to a number"
+        )
+    size = shape[axis]
+    if not -size <= place < size:
+        raise IndexError(f"index {place} is out of bounds for dimension {axis} with size {size}")
+    return place + size if place < 0 else place
+
+
+def _check_index(index: Tensor, shape: Shape, axis: int, number: int) -> None:
+    size = shape[axis]
+    check_range(
+        index, size,
+        lambda bad: f"index {bad} is out of bounds for dimension {number} with size {size}", -size,
+    )  # fmt: skip
+
+
+def _check_mask(mask: Tensor, shape: Shape, axis: int) -> None:
+    for i, n in enumerate(mask._type.shape):
+        if shape[axis + i] != n:
+            raise IndexError(
+                f"The shape of the mask {list(mask.shape)} at index {i} does not match the shape "
+                f"of the indexed tensor {list(shape)} at index {axis + i}"
+            )
+
+
+def _check_broadcast(indices: Sequence[Tensor]) -> Shape:
+    try:
+        return broadcast_shapes(*[i._type.shape for i in indices])
+    except RuntimeError:
+        shapes = ", ".join([str(list(i.shape)) for i in indices])
+        raise IndexError(
+            f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}"
+        ) from None
+
+
+def _get(self: Tensor, key: Any) -> Tensor:
+    """A view for integers, slices, ``...`` and None; a copy for tensors, lists and masks."""
+    shape = self._type.shape
+    if type(key) is int and shape:
+        strides = self._strides()
+        offset = self.storage_offset() + _place(key, shape, 0) * strides[0]
+        return self._view(shape[1:], strides[1:], offset, "Select")
+    source, advanced, _ = _resolve(self, key)
+    if not advanced:
+        return source
+    indices = [i for _, i in advanced]
+    dims = tuple([d for d, _ in advanced])
+    _check_broadcast(indices)
+    return apply(INDEX, (source, *indices), (dims,))  # type: ignore[no-any-return]
+
+
+def _result_shape(shape: Shape, indices: Sequence[Tensor], dims: Shape) -> Shape:
+    common = _check_broadcast(indices)
+    kept = [i for i in range(len(shape)) if i not in dims]
+    if list(dims) == list(range(dims[0], dims[0] + len(dims))):
+        before = [i for i in kept if i < dims[0]]
+    else:
+        before = []
+    after = [i for i in kept if i not in before]
+    return (*[shape[i] for i in before], *common, *[shape[i] for i in after])
+
+
+def _set_item(self: Tensor, key: Any, value: Any) -> None:
+    """Write into the places that ``self[key]`` shows."""
+    if isinstance(value, np.ndarray):
+        value = of_array(value, dt.from_numpy(value.dtype))
+    elif isinstance(value, np.generic):
+        value = value.item()
+    elif not isinstance(value, (Tensor, int, float)):
+        raise TypeError(f"can't assign a {type(value).__name__} to a torch.{_title(self)}Tensor")
+    if isinstance(key, Tensor) and key.dtype is dt.bool_ and key.ndim and (
+        not isinstance(value, Tensor) or not value.ndim
+    ):
+        _check_mask(key, self._type.shape, 0)
+        while key.ndim < self.ndim:
+            key = views.unsqueeze(key, -1)
+        self._write(apply_expressions(MASKED_FILL, (self, key, value))[0])
+        return
+    target, advanced, _ = _resolve(self, key)
+    if isinstance(value, Tensor):
+        value = _without_leading_units(value, target.ndim if not advanced else None)
+    if not advanced:
+        write_value(target, value)
+        return
+    indices = [i for _, i in advanced]
+    dims = tuple([d for d, _ in advanced])
+    wanted = _result_shape(target._type.shape, indices, dims)
+    if isinstance(value, Tensor):
+        while value.ndim > len(wanted) and value._type.shape[0] == 1:
+            value = views.select(value, 0, 0)
+        _check_values(value._type.shape, wanted)
+        if not value.dtype.is_floating_point or target.dtype is value.dtype:
+            pass
+        elif value.dtype is not target.dtype:
+            value = converted(value, target.dtype)
+    target._write(apply_expressions(INDEX_PUT, (target, value, *indices), (dims, "set"))[0])
+
+
+def _without_leading_units(value: Tensor, rank: int | None) -> Tensor:
+    if rank is not None:
+        while value.ndim > rank and value._type.shape[0] == 1:
+            value = views.select(value, 0, 0)
+    return value
+
+
+def _check_values(given: Shape, wanted: Shape) -> None:
+    fits = len(given) <= len(wanted) and all(
+        n in (1, m) for n, m in zip(reversed(given), reversed(wanted), strict=False)
+    )
+    if not fits:
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {list(given)} cannot be broadcast to indexing "
+            f"result of shape {list(wanted)}"
+        )
+
+
+def _title(x: Tensor) -> str:
+    return views._title(x.dtype)
+
+
+setattr(Tensor, "__getitem__", _get)  # noqa: B010
+setattr(Tensor, "__setitem__", _set_item)  # noqa: B010
+
+
+@operation(inplace=True)
+def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
+    """``input`` with ``values`` written (or added) at the places that index tensors choose."""
+    source, advanced, _ = _resolve(input, tuple([slice(None) if i is None else i for i in indices]))
+    if values.dtype is not input.dtype:
+        raise RuntimeError(
+            "Index put requires the source and destination dtypes match, got "
+            f"{views._title(input.dtype)} for the destination and {views._title(values.dtype)} "
+            "for the source."
+        )
+    if source is not input and source._type.shape != input._type.shape:
+        raise IndexError("index_put takes index tensors alone")
+    found = [i for _, i in advanced]
+    dims = tuple([d for d, _ in advanced])
+    _check_values(values._type.shape, _result_shape(input._type.shape, found, dims))
+    mode = "add" if accumulate else "set"
+    return apply(INDEX_PUT, (input, values, *found), (dims, mode))  # type: ignore[no-any-return]
+
+
+# ---- along one dimension: index_select and its writers -----------------------------
+
+
+def _need_index(index: Tensor, name: str, any_rank: bool = False) -> None:
+    if index.dtype not in (dt.int64, dt.int32):
+        raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index")
+    if not any_rank and index.ndim > 1:
+        raise IndexError(f"{name}(): Index is supposed to be a vector")
+
+
+def _flat_index(index: Tensor) -> Tensor:
+    return index if index.ndim else views.reshape(index, 1)
+
+
+@operation(out=True)
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The places of one dimension that ``index`` lists."""
+    if index.dtype not in (dt.int64, dt.int32):
+        raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
+    if index.ndim > 1:
+        raise IndexError("index_select(): Index is supposed to be a vector")
+    axis = wrap_dim(dim, input.ndim)
+    if not input.ndim:
+        return clone(input)
+    check_range(index, input._type.shape[axis], lambda _: "index out of range in self")
+    return apply(INDEX, (input, _flat_index(index)), ((axis,),))  # type: ignore[no-any-return]
+
+
+def _moved_shape(shape: Shape, axis: int, count: int) -> Shape:
+    return (*shape[:axis], count, *shape[axis + 1 :])
+
+
+def _check_source(
+    name: str, x: Tensor, axis: int, index: Tensor, source: Tensor
+) -> None:
+    if x.dtype is not source.dtype:
+        if name == "index_copy":
+            raise RuntimeError(
+                "index_copy_(): self and source expected to have the same dtype, but got (self) "
+                f"{views._title(x.dtype)} and (source) {views._title(source.dtype)}"
+            )
+        raise RuntimeError(
+            f"{name}_(): self ({views._title(x.dtype)}) and source ({views._title(source.dtype)}) "
+            "must have the same scalar type"
+        )
+    wanted = _moved_shape(x._type.shape, axis, index.numel()) if x.ndim else ()
+    given = source._type.shape
+    if x.ndim and given != wanted and not (not given and prod(wanted) == 1):
+        raise RuntimeError(
+            f"{name}_(): Number of indices ({index.numel()}) should be equal to "
+            f"source.size(dim): ({given[axis] if axis < len(given) else 1}), for dim: {axis}"
+            if axis >= len(given) or given[axis] != index.numel()
+            else "source tensor shape must match self tensor shape, excluding the specified "
+            f"dimension. Got self.shape = {list(x.shape)} source.shape = {list(source.shape)}"
+        )
+
+
+def _write_along(name: str, mode: str) -> Any:
+    def body(x: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+        axis = wrap_dim(dim, x.ndim)
+        _need_index(index, name)
+        _check_source(name, x, axis, index, source)
+        extent = x._type.shape[axis] if x.ndim else 1
+        prefix = "index_copy_(): " if name == "index_copy" else ""
+        check_range(
+            index, extent,
+            lambda bad: f"{prefix}index {bad} is out of bounds for dimension {axis} with size "
+            f"{extent}" if prefix else "index out of range in self",
+        )  # fmt: skip
+        if not x.ndim:
+            lifted = body(
+                views.reshape(x, 1), 0, _flat_index(index), views.reshape(source, 1)
+            )
+            return views.reshape(lifted, ())
+        if not source.ndim:
+            source = views.reshape(source, (1,) * x.ndim)
+        return apply(INDEX_PUT, (x, source, _flat_index(index)), ((axis,), mode))  # type: ignore[no-any-return]
+
+    return body
+
+
+_index_add = _write_along("index_add", "add")
+_index_copy = _write_along("index_copy", "set")
+_SCALE = Function("index_add_alpha", lambda source, alpha: ew.mul(*promote(source, alpha)))
+
+
+@operation(inplace=True, out=True)
+def index_add(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1
+) -> Tensor:
+    """``alpha * source`` added at the listed places of a dimension."""
+    if alpha != 1:
+        source = apply(_SCALE, (source, alpha))
+    return _index_add(input, dim, index, source)  # type: ignore[no-any-return]
+
+
+@operation(inplace=True, out=True)
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """``source`` written at the listed places of a dimension."""
+    return _index_copy(input, dim, index, source)  # type: ignore[no-any-return]
+
+
+@operation(inplace=True)
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """One number written at the listed places of a dimension."""
+    axis = wrap_dim(dim, input.ndim)
+    if isinstance(value, Tensor) and value.ndim:
+        raise RuntimeError(
+            "index_fill_ only supports a 0-dimensional value tensor, but got tensor with "
+            f"{value.ndim} dimension(s)."
+        )
+    if index.dtype not in (dt.int64, dt.int32):
+        raise IndexError("index_fill_(): Expected dtype int64 for index.")
+    extent = input._type.shape[axis] if input.ndim else 1
+    check_range(
+        index, extent,
+        lambda bad: f"index {bad} is out of bounds for dimension {axis} with size {extent}",
+        -extent,
+    )  # fmt: skip
+    source = input if input.ndim else views.reshape(input, 1)
+    made = apply(INDEX_PUT, (source, value, _flat_index(index)), ((axis,), "set"))
+    return made if input.ndim else views.reshape(made, ())
+
+
+# ---- masks -------------------------------------------------------------------------
+
+
+def _masked_fill(x: Node, mask: Node, value: Node) -> Node:
+    shape = broadcast_shapes(x.shape, mask.shape)
+    return ew.where(
+        broadcast_to(mask, shape), broadcast_to(ew.cast(value, x.dtype), shape),
+        broadcast_to(x, shape),
+    )  # fmt: skip
+
+
+MASKED_FILL = Function("masked_fill", _masked_fill)
+
+
+@operation(inplace=True)
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """``value`` where the mask holds."""
+    if mask.dtype is not dt.bool_:
+        raise RuntimeError(
+            "masked_fill_ only supports boolean masks, but got mask with dtype "
+            f"{C_NAMES[mask.dtype.name]}"
+        )
+    if isinstance(value, Tensor) and value.ndim:
+        raise RuntimeError(
+            "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
+            f"{value.ndim} dimension(s)."
+        )
+    broadcast_shapes(mask._type.shape, input._type.shape)
+    return apply(MASKED_FILL, (input, mask, value))  # type: ignore[no-any-return]
+
+
+@operation(out=True)
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """The elements where the mask holds, in one dimension; computes the mask."""
+    if mask.dtype is not dt.bool_:
+        raise RuntimeError("masked_select: expected BoolTensor for mask")
+    shape = broadcast_shapes(input._type.shape, mask._type.shape)
+    return _get(views.expand(input, shape), views.expand(mask, shape)) if shape else (
+        _get(views.reshape(input, 1), views.reshape(mask, 1))
+    )  # fmt: skip
+
+
+def _argwhere(array: Any) -> Any:
+    found = np.nonzero(np.atleast_1d(array))
+    return np.stack(found, 1)[:, : array.ndim]
+
+
+def _nonzero_array(input: Tensor) -> Any:
+    return input.detach()._float_array()
+
+
+@operation(out=True)
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
+    """The places that are not zero, as rows of a matrix or as one tensor a dimension."""
+    array = _nonzero_array(input)
+    if as_tuple:
+        return tuple([of_array(a, dt.int64) for a in np.nonzero(np.atleast_1d(array))])
+    return of_array(_argwhere(array), dt.int64)
+
+
+@operation()
+def argwhere(input: Tensor) -> Tensor:
+    return nonzero(input)  # type: ignore[no-any-return]
+
+
+@operation(out=True)
+def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
+    """``nonzero`` cut or filled up to ``size`` rows."""
+    found = _argwhere(_nonzero_array(input))[:size]
+    whole = np.full((size, input.ndim), fill_value, np.int64)
+    whole[: len(found)] = found
+    return of_array(whole, dt.int64)
+
+
+def _where(condition: Node, x: Node, y: Node) -> Node:
+    a, b = promote(x, y)
+    shape = broadcast_shapes(condition.shape, a.shape)
+    return ew.where(
+        broadcast_to(ew.cast(condition, dt.bool_), shape), broadcast_to(a, shape),
+        broadcast_to(b, shape),
+    )  # fmt: skip
+
+
+WHERE = Function("where", _where)
+
+
+@operation(method=False, out=True)
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+    """``input`` where the condition holds, else ``other``; alone: ``nonzero(as_tuple=True)``."""
+    if input is None and other is None:
+        return nonzero(condition, as_tuple=True)
+    if condition.dtype not in (dt.bool_, dt.uint8):
+        raise RuntimeError(
+            "where expected condition to be a boolean tensor, but got a tensor with dtype "
+            f"{views._title(condition.dtype)}"
+        )
+    return apply(WHERE, (condition, input, other))
+
+
+def _where_method(self: Tensor, condition: Tensor, other: Any) -> Any:
+    return where(condition, self, other)
+
+
+setattr(Tensor, "where", _where_method)  # noqa: B010
+
+# ---- copies with a part replaced ---------------------------------------------------
+
+
+def _replaced(input: Tensor, src: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
+    made: Tensor = clone(input)
+    target = part(made)
+    if target._type.shape != src._type.shape:
+        raise RuntimeError(
+            "expected src to have a size equal to the slice of self. src size = "
+            f"{list(src.shape)}, slice size = {list(target.shape)}"
+        )
+    write_value(target, src)
+    return made
+
+
+@operation()
+def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
+    """A copy with ``src`` at one place of a dimension."""
+    return _replaced(input, src, lambda x: views.select(x, dim, index))
+
+
+@operation()
+def slice_scatter(
+    input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None,
+    step: int = 1,
+) -> Tensor:  # fmt: skip
+    """A copy with ``src`` in a slice of a dimension."""
+    axis = wrap_dim(dim, input.ndim)
+    key = (*[slice(None)] * axis, slice(start, end, step))
+    return _replaced(input, src, lambda x: _get(x, key))
+
+
+@operation()
+def diagonal_scatter(
+    input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
+) -> Tensor:
+    """A copy with ``src`` along a diagonal."""
+    return _replaced(input, src, lambda x: x.diagonal(offset, dim1, dim2))  # type: ignore[attr-defined]
+
+
+@operation()
+def as_strided_scatter(
+    input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: int | None = None
+) -> Tensor:
+    """A copy with ``src`` in the places of a strided view."""
+    made = input.contiguous() if input._geometry is not None else input  # type: ignore[attr-defined]
+    return _replaced(made, src, lambda x: views.as_strided(x, size, stride, storage_offset))
+
+
+def _fill_diagonal(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    """Write one number along the main diagonal."""
+    shape = self._type.shape
+    if len(shape) < 2:
+        raise RuntimeError("dimensions must larger than 1")
+    if len(shape) > 2 and len(set(shape)) != 1:
+        raise RuntimeError("all dimensions of input must be of equal length")
+    step = sum(self._strides())
+    length = min(shape)
+    write_value(self._view((length,), (step,), self.storage_offset()), fill_value)
+    if wrap and len(shape) == 2 and shape[0] > shape[1] + 1:
+        n, m = shape
+        rows = self._strides()[0]
+        start = self.storage_offset() + rows * (m + 1)
+        while start < self.storage_offset() + rows * n:
+            left = (self.storage_offset() + rows * n - start + rows - 1) // rows
+            write_value(self._view((min(m, left),), (step,), start), fill_value)
+            start += rows * (m + 1)
+    return self
+
+
+setattr(Tensor, "fill_diagonal_", _fill_diagonal)  # noqa: B010
+
+__all__ = ["check_range"]

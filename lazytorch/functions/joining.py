@@ -1,0 +1,360 @@
+"""Copies that join, repeat, reverse or shift: cat, stack, repeat, flip, roll."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from codegen import dtype as dt
+from codegen.ir.node import Node, Shape
+from codegen.ops import elementwise as ew
+from codegen.ops.indexing import concatenate
+from codegen.ops.movement import flip as flip_node
+from codegen.ops.movement import pad_to, reshape, slice_
+from codegen.ops.reduction import broadcast
+from codegen.ops.reduction import full as full_node
+from lazytorch.expression import Function
+from lazytorch.functions import views
+from lazytorch.functions.arguments import integers, wrap_dims
+from lazytorch.functions.conversion import clone
+from lazytorch.functions.data import of_array
+from lazytorch.functions.indexing import index_select
+from lazytorch.functions.promotion import promote_types, result_dtype
+from lazytorch.functions.registration import operation
+from lazytorch.tensor import Tensor, apply, wrap_dim
+
+
+def _cat(*rest: Any) -> Node:
+    *parts, axis = rest
+    dtype = result_dtype(parts)
+    filled = [ew.cast(p, dtype) for p in parts if p.type.size]
+    if not filled:
+        shape = list(parts[0].shape)
+        shape[axis] = sum([p.shape[axis] for p in parts])
+        return full_node(0, tuple(shape), dtype)
+    return concatenate(filled, axis)
+
+
+def _stack(*rest: Any) -> Node:
+    *parts, axis = rest
+    shape = parts[0].shape
+    raised = (*shape[:axis], 1, *shape[axis:])
+    dtype = parts[0].dtype
+    for p in parts[1:]:
+        dtype = promote_types(dtype, p.dtype)
+    if not prod(raised):
+        return full_node(0, (*shape[:axis], len(parts), *shape[axis:]), dtype)
+    return concatenate([reshape(ew.cast(p, dtype), raised) for p in parts], axis)
+
+
+CAT = Function("cat", _cat)
+STACK = Function("stack", _stack)
+
+
+def _check_tensors(tensors: Any, name: str) -> list[Tensor]:
+    if isinstance(tensors, Tensor):
+        raise TypeError(
+            f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor"
+        )
+    parts = list(tensors)
+    for i, part in enumerate(parts):
+        if not isinstance(part, Tensor):
+            raise TypeError(
+                f"expected Tensor as element {i} in argument 0, but got {type(part).__name__}"
+            )
+    return parts
+
+
+@operation(method=False, out=True, names=("concat", "concatenate"))
+def cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Tensor:
+    """The tensors one after another along a dimension.
+
+    >>> torch.cat([torch.tensor([1]), torch.tensor([2, 3])])
+    tensor([1, 2, 3])
+    """
+    parts = _check_tensors(tensors, "cat")
+    if not parts:
+        raise ValueError("torch.cat(): expected a non-empty list of Tensors")
+    for i, p in enumerate(parts):
+        if not p.ndim:
+            raise RuntimeError(
+                f"zero-dimensional tensor (at position {i}) cannot be concatenated"
+            )
+    # A 1-D tensor without elements goes with everything, as it always has.
+    real = [p for p in parts if p._type.shape != (0,)] or parts[:1]
+    first = real[0]._type.shape
+    where = wrap_dim(dim if axis is None else axis, len(first))
+    for i, p in enumerate(real):
+        shape = p._type.shape
+        if len(shape) != len(first):
+            raise RuntimeError(
+                f"Tensors must have same number of dimensions: got {len(first)} and {len(shape)}"
+            )
+        for d, (n, m) in enumerate(zip(shape, first, strict=True)):
+            if d != where and n != m:
+                raise RuntimeError(
+                    f"Sizes of tensors must match except in dimension {where}. Expected size {m} "
+                    f"but got size {n} for tensor number {i} in the list."
+                )
+    return apply(CAT, real, (where,))  # type: ignore[no-any-return]
+
+
+@operation(method=False, out=True)
+def stack(tensors: Any, dim: int = 0) -> Tensor:
+    """The tensors side by side along a new dimension."""
+    parts = _check_tensors(tensors, "stack")
+    if not parts:
+        raise RuntimeError("stack expects a non-empty TensorList")
+    first = parts[0]._type.shape
+    for i, p in enumerate(parts):
+        if p._type.shape != first:
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and "
+                f"{list(p.shape)} at entry {i}"
+            )
+    return apply(STACK, parts, (wrap_dim(dim, len(first) + 1),))  # type: ignore[no-any-return]
+
+
+@operation(method=False, out=True)
+def hstack(tensors: Any) -> Tensor:
+    """Joined along the second dimension (the first of vectors)."""
+    parts = [views.atleast_1d(p) for p in _check_tensors(tensors, "hstack")]
+    if not parts:
+        raise RuntimeError("hstack expects a non-empty TensorList")
+    return cat(parts, 0 if parts[0].ndim == 1 else 1)
+
+
+@operation(method=False, out=True, names=("row_stack",))
+def vstack(tensors: Any) -> Tensor:
+    """Joined along the first dimension, vectors as rows."""
+    parts = [views.atleast_2d(p) for p in _check_tensors(tensors, "vstack")]
+    if not parts:
+        raise RuntimeError("vstack expects a non-empty TensorList")
+    return cat(parts, 0)
+
+
+@operation(method=False, out=True)
+def dstack(tensors: Any) -> Tensor:
+    """Joined along the third dimension."""
+    parts = [views.atleast_3d(p) for p in _check_tensors(tensors, "dstack")]
+    if not parts:
+        raise RuntimeError("dstack expects a non-empty TensorList")
+    return cat(parts, 2)
+
+
+@operation(method=False, out=True)
+def column_stack(tensors: Any) -> Tensor:
+    """Joined along the second dimension, vectors as columns."""
+    parts = _check_tensors(tensors, "column_stack")
+    if not parts:
+        raise RuntimeError("column_stack expects a non-empty TensorList")
+    columns = [views.reshape(p, p.numel(), 1) if p.ndim <= 1 else p for p in parts]
+    return cat(columns, 1)
+
+
+@operation(method=False)
+def block_diag(*tensors: Tensor) -> Tensor:
+    """Matrices along the diagonal of a matrix of zeros."""
+    parts = [views.atleast_2d(p) for p in tensors]
+    return apply(BLOCK_DIAG, parts)  # type: ignore[no-any-return]
+
+
+def _block_diag(*parts: Node) -> Node:
+    dtype = parts[0].dtype
+    for p in parts[1:]:
+        dtype = promote_types(dtype, p.dtype)
+    columns = sum([p.shape[1] for p in parts])
+    rows, start = [], 0
+    for p in parts:
+        if p.type.size:
+            rows.append(pad_to(ew.cast(p, dtype), (p.shape[0], columns), (0, start), (1, 1)))
+        elif p.shape[0]:
+            rows.append(full_node(0, (p.shape[0], columns), dtype))
+        start += p.shape[1]
+    return concatenate(rows, 0) if rows else full_node(0, (0, columns), dtype)
+
+
+BLOCK_DIAG = Function("block_diag", _block_diag)
+
+# ---- repetition --------------------------------------------------------------------
+
+
+def _repeat(x: Node, times: Shape) -> Node:
+    shape = (*[1] * (len(times) - len(x.shape)), *x.shape)
+    inner: list[int] = []
+    for n, m in zip(times, shape, strict=True):
+        inner.extend((n, m))
+    result = tuple([n * m for n, m in zip(times, shape, strict=True)])
+    if not prod(result):
+        return full_node(0, result, x.dtype)
+    spread = broadcast(reshape(x, shape), tuple(inner), tuple(range(1, len(inner), 2)))
+    return reshape(spread, result)
+
+
+REPEAT = Function("repeat", _repeat)
+
+
+@operation(function=False)
+def repeat(self: Tensor, *repeats: Any) -> Tensor:
+    """The whole tensor repeated along each dimension."""
+    times = integers(repeats, "repeat", "repeats")
+    if len(times) < self.ndim:
+        raise RuntimeError(
+            "Number of dimensions of repeat dims can not be smaller than number of dimensions of "
+            "tensor"
+        )
+    if any(n < 0 for n in times):
+        shape = (*[1] * (len(times) - self.ndim), *self._type.shape)
+        sizes = [n * m for n, m in zip(times, shape, strict=True)]
+        raise RuntimeError(
+            f"Trying to create tensor with negative dimension {min(sizes)}: {sizes}"
+        )
+    return apply(REPEAT, (self,), (times,))  # type: ignore[no-any-return]
+
+
+@operation()
+def tile(input: Tensor, *dims: Any) -> Tensor:
+    """As ``repeat``, with missing leading counts taken as 1."""
+    times = integers(dims, "tile", "dims")
+    return repeat(input, (*[1] * (input.ndim - len(times)), *times))
+
+
+def _repeat_each(x: Node, count: int, axis: int) -> Node:
+    shape = x.shape
+    result = (*shape[:axis], shape[axis] * count, *shape[axis + 1 :])
+    if not prod(result):
+        return full_node(0, result, x.dtype)
+    spread = (*shape[: axis + 1], count, *shape[axis + 1 :])
+    axes = [i for i in range(len(spread)) if i != axis + 1]
+    return reshape(broadcast(x, spread, axes), result)
+
+
+REPEAT_EACH = Function("repeat_interleave", _repeat_each)
+
+
+@operation()
+def repeat_interleave(
+    input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
+    """Each element (or each place of a dimension) repeated in place."""
+    if repeats is None:
+        counts = input.detach()._array()
+        return of_array(np.repeat(np.arange(len(counts)), counts), dt.int64)
+    if dim is None:
+        input, dim = views.reshape(input, -1), 0
+    axis = wrap_dim(dim, input.ndim)
+    if isinstance(repeats, Tensor) and repeats.numel() == 1:
+        repeats = int(repeats.item())
+    if not isinstance(repeats, int):
+        counts = np.asarray(repeats.detach()._array() if isinstance(repeats, Tensor) else repeats)
+        if counts.size and counts.min() < 0:
+            raise RuntimeError("repeats can not be negative")
+        if counts.ndim != 1:
+            raise RuntimeError("repeats must be 0-dim or 1-dim tensor")
+        extent = input._type.shape[axis]
+        if len(counts) != extent:
+            raise RuntimeError(
+                "repeats must have the same size as input along dim, but got repeats.size(0) = "
+                f"{len(counts)} and input.size({axis}) = {extent}"
+            )
+        places = of_array(np.repeat(np.arange(extent), counts), dt.int64)
+        return index_select(input, axis, places)
+    if repeats < 0:
+        raise RuntimeError("Repeats must be non-negative")
+    return apply(REPEAT_EACH, (input,), (repeats, axis))  # type: ignore[no-any-return]
+
+
+# ---- reversal and shifts -----------------------------------------------------------
+
+FLIP = Function("flip", lambda x, axes: ew.cast(flip_node(x, axes), x.dtype))
+
+
+@operation()
+def flip(input: Tensor, *dims: Any) -> Tensor:
+    """The elements of these dimensions in reverse order, as a copy."""
+    axes = wrap_dims(integers(dims, "flip", "dims"), input.ndim)
+    if not input.ndim:
+        return clone(input)
+    return apply(FLIP, (input,), (axes,))  # type: ignore[no-any-return]
+
+
+@operation()
+def fliplr(input: Tensor) -> Tensor:
+    if input.ndim < 2:
+        raise RuntimeError("Input must be >= 2-d.")
+    return flip(input, 1)
+
+
+@operation()
+def flipud(input: Tensor) -> Tensor:
+    if input.ndim < 1:
+        raise RuntimeError("Input must be >= 1-d.")
+    return flip(input, 0)
+
+
+@operation()
+def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
+    """Turned by 90 degrees ``k`` times in the plane of two dimensions."""
+    dims = list(dims)
+    if len(dims) != 2:
+        raise RuntimeError(
+            f"expected total rotation dims == 2, but got dims = {len(dims)}"
+        )
+    if input.ndim < 2:
+        raise RuntimeError(f"expected total dims >= 2, but got total dims = {input.ndim}")
+    first, second = wrap_dim(dims[0], input.ndim), wrap_dim(dims[1], input.ndim)
+    if first == second:
+        raise RuntimeError(
+            "expected rotation dims to be different, but got dim0 = "
+            f"{dims[0]} and dim1 = {dims[1]}"
+        )
+    k %= 4
+    if k == 1:
+        return views.transpose(flip(input, second), first, second)
+    if k == 2:
+        return flip(input, (first, second))
+    if k == 3:
+        return views.transpose(flip(input, first), first, second)
+    return clone(input)
+
+
+def _roll(x: Node, shifts: Shape, axes: Shape) -> Node:
+    for shift, axis in zip(shifts, axes, strict=True):
+        extent = x.shape[axis]
+        shift %= max(extent, 1)
+        if not shift or not x.type.size:
+            continue
+        steps = [1] * len(x.shape)
+        parts = []
+        for start, length in ((extent - shift, shift), (0, extent - shift)):
+            starts = [start if i == axis else 0 for i in range(len(steps))]
+            sizes = [length if i == axis else n for i, n in enumerate(x.shape)]
+            parts.append(slice_(x, starts, sizes, steps))
+        x = concatenate(parts, axis)
+    return ew.cast(x, x.dtype)
+
+
+ROLL = Function("roll", _roll)
+
+
+@operation()
+def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+    """The elements shifted along dimensions, those that fall off coming back in front."""
+    moves = integers((shifts,), "roll", "shifts")
+    if dims is None or dims == ():
+        if len(moves) != 1:
+            raise RuntimeError(
+                f"shifts and dimensions must align. shifts: {len(moves)}, dims:0"
+            )
+        flat = apply(ROLL, (views.reshape(input, -1),), (moves, (0,)))
+        return views.reshape(flat, input._type.shape)
+    axes = integers((dims,), "roll", "dims")
+    if len(moves) != len(axes):
+        raise RuntimeError(
+            f"shifts and dimensions must align. shifts: {len(moves)}, dims:{len(axes)}"
+        )
+    wrapped = tuple([wrap_dim(d, input.ndim) for d in axes])
+    return apply(ROLL, (input,), (moves, wrapped))  # type: ignore[no-any-return]

@@ -1,0 +1,374 @@
+"""Padding, resizing, and moving blocks between channels and space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import floor
+from typing import Any
+
+from codegen import dtype as dt
+from codegen.ir.node import Node
+from codegen.ops import elementwise as ew
+from codegen.ops.indexing import concatenate, gather
+from codegen.ops.leaves import iota
+from codegen.ops.movement import flip, permute, reshape, slice_
+from codegen.ops.reduction import broadcast, full, one_hot_mask
+from lazytorch.core import broadcast_to
+from lazytorch.expression import Function
+from lazytorch.functions.bodies import apply_one, need_float, number, pad_axes
+from lazytorch.functions.contraction import contract
+from lazytorch.functions.pooling import ADAPTIVE_AVG
+from lazytorch.functions.registration import operation
+from lazytorch.tensor import Tensor
+
+# ---- padding --------------------------------------------------------------------------------
+
+
+def _pad_constant(x: Node, *rest: Any) -> Node:
+    *value, low, high = rest
+    padded = pad_axes(x, 0, low, high)
+    if not value:
+        return padded
+    inside = pad_axes(full(True, x.shape, dt.bool_), 0, low, high)
+    return ew.where(inside, padded, number(value[0], padded))
+
+
+def _cut(x: Node, axis: int, start: int, size: int) -> Node:
+    starts = [start if i == axis else 0 for i in range(len(x.shape))]
+    sizes = [size if i == axis else n for i, n in enumerate(x.shape)]
+    return slice_(x, starts, sizes, [1] * len(sizes))
+
+
+def _pad_copies(x: Node, low: Sequence[int], high: Sequence[int], mode: str) -> Node:
+    """Beyond the edge: the edge itself, its mirror image, or the other end."""
+    for axis, (a, b) in enumerate(zip(low, high, strict=True)):
+        if a < 0 or b < 0:
+            x = _cut(x, axis, max(-a, 0), x.shape[axis] - max(-a, 0) - max(-b, 0))
+            a, b = max(a, 0), max(b, 0)
+        n = x.shape[axis]
+        parts = [x]
+        if a:
+            parts.insert(0, _beyond(x, axis, a, mode, before=True))
+        if b:
+            parts.append(_beyond(x, axis, b, mode, before=False))
+        if len(parts) > 1 and n:
+            x = concatenate(parts, axis)
+    return x
+
+
+def _beyond(x: Node, axis: int, count: int, mode: str, before: bool) -> Node:
+    n = x.shape[axis]
+    if mode == "circular":
+        return _cut(x, axis, n - count if before else 0, count)
+    if mode == "reflect":
+        return flip(_cut(x, axis, 1 if before else n - 1 - count, count), (axis,))
+    edge = _cut(x, axis, 0 if before else n - 1, 1)
+    return broadcast_to(edge, (*x.shape[:axis], count, *x.shape[axis + 1 :]))
+
+
+PAD_CONSTANT = Function("constant_pad_nd", _pad_constant)
+PAD_COPIES = Function("pad_copies", _pad_copies, gradient_name="ReflectionPad2DBackward0")
+
+
+def pad(
+    input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
+) -> Tensor:
+    """Pad by (before, after) pairs from the last dimension on; negative amounts cut.
+
+    ``mode``: constant, reflect, replicate or circular.
+    """
+    amounts = [int(n) for n in pad]
+    shape = input._type.shape
+    if len(amounts) % 2:
+        raise RuntimeError("Padding length must be divisible by 2")
+    if len(amounts) > 2 * len(shape):
+        raise RuntimeError(
+            "Padding length should be less than or equal to two times the input dimension but got "
+            f"padding length {len(amounts)} and input of dimension {len(shape)}"
+        )
+    if mode not in ("constant", "reflect", "replicate", "circular"):
+        raise NotImplementedError(f"Unrecognised padding mode {mode}")
+    rest = len(shape) - len(amounts) // 2
+    low = (0,) * rest + tuple(reversed(amounts[::2]))
+    high = (0,) * rest + tuple(reversed(amounts[1::2]))
+    if any(a + n + b < 0 for a, n, b in zip(low, shape, high, strict=True)):
+        raise RuntimeError("narrow(): length must be non-negative.")
+    if mode == "constant":
+        inputs = (input,) if not value else (input, value)
+        return apply_one(PAD_CONSTANT, inputs, (low, high))
+    if value is not None and value != 0:
+        raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
+    _check_copies(shape, amounts, mode)
+    return apply_one(PAD_COPIES, (input,), (low, high, mode))
+
+
+def _check_copies(shape: Sequence[int], amounts: Sequence[int], mode: str) -> None:
+    if len(shape) - len(amounts) // 2 not in (1, 2) or len(amounts) > 6:
+        raise NotImplementedError(
+            f"Padding size {len(amounts)} is not supported for {len(shape)}D input tensor.\n"
+            "Supported combinations for non-constant padding:\n"
+            "  - 2D or 3D input: padding size = 2 (pads last dimension)\n"
+            "  - 3D or 4D input: padding size = 4 (pads last 2 dimensions)\n"
+            "  - 4D or 5D input: padding size = 6 (pads last 3 dimensions)"
+        )
+    for i in range(len(amounts) // 2):
+        axis = len(shape) - 1 - i
+        a, b, n = amounts[2 * i], amounts[2 * i + 1], shape[axis]
+        if mode == "reflect" and max(a, b) >= n:
+            raise RuntimeError(
+                f"Argument #{4 + 2 * i}: Padding size should be less than the corresponding input "
+                f"dimension, but got: padding ({a}, {b}) at dimension {axis} of input "
+                f"{list(shape)}"
+            )
+        if mode == "circular" and max(a, b) > n:
+            raise RuntimeError("Padding value causes wrapping around more than once.")
+
+
+# ---- pixels and channels ----------------------------------------------------------------------
+
+
+def _pixel_shuffle(x: Node, r: int) -> Node:
+    *outer, c, h, w = x.shape
+    rank = len(outer)
+    split = reshape(x, (*outer, c // (r * r), r, r, h, w))
+    order = [*range(rank), *[rank + i for i in (0, 3, 1, 4, 2)]]
+    return reshape(permute(split, order), (*outer, c // (r * r), h * r, w * r))
+
+
+def _pixel_unshuffle(x: Node, r: int) -> Node:
+    *outer, c, h, w = x.shape
+    rank = len(outer)
+    split = reshape(x, (*outer, c, h // r, r, w // r, r))
+    order = [*range(rank), *[rank + i for i in (0, 2, 4, 1, 3)]]
+    return reshape(permute(split, order), (*outer, c * r * r, h // r, w // r))
+
+
+def _channel_shuffle(x: Node, groups: int) -> Node:
+    n, c, *space = x.shape
+    split = reshape(x, (n, groups, c // groups, *space))
+    order = (0, 2, 1, *range(3, len(split.shape)))
+    return reshape(permute(split, order), x.shape)
+
+
+PIXEL_SHUFFLE = Function("pixel_shuffle", _pixel_shuffle)
+PIXEL_UNSHUFFLE = Function("pixel_unshuffle", _pixel_unshuffle)
+CHANNEL_SHUFFLE = Function("channel_shuffle", _channel_shuffle)
+
+
+@operation(method=False)
+def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
+    """(*, C r², H, W) -> (*, C, H r, W r)."""
+    shape, square = input._type.shape, upscale_factor**2
+    _need_image(shape, "pixel_shuffle")
+    if shape[-3] % square:
+        raise RuntimeError(
+            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square "
+            f"of upscale_factor, but input.size(-3)={shape[-3]} is not divisible by {square}"
+        )
+    return apply_one(PIXEL_SHUFFLE, (input,), (upscale_factor,))
+
+
+@operation(method=False)
+def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
+    """(*, C, H r, W r) -> (*, C r², H, W)."""
+    shape = input._type.shape
+    _need_image(shape, "pixel_unshuffle")
+    for name, i in (("height", -2), ("width", -1)):
+        if shape[i] % downscale_factor:
+            raise RuntimeError(
+                f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but "
+                f"input.size({i})={shape[i]} is not divisible by {downscale_factor}"
+            )
+    return apply_one(PIXEL_UNSHUFFLE, (input,), (downscale_factor,))
+
+
+def _need_image(shape: Sequence[int], name: str) -> None:
+    if len(shape) < 3:
+        raise RuntimeError(
+            f"{name} expects input to have at least 3 dimensions, but got input with "
+            f"{len(shape)} dimension(s)"
+        )
+
+
+@operation(method=False)
+def channel_shuffle(input: Tensor, groups: int) -> Tensor:
+    """The channels of (N, C, …) regrouped: taken in turn from each group."""
+    shape = input._type.shape
+    if len(shape) < 3:
+        raise RuntimeError(
+            f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(shape)}"
+        )
+    if shape[1] % groups:
+        raise RuntimeError(
+            f"Number of channels must be divisible by groups. Got {shape[1]} channels and "
+            f"{groups} groups."
+        )
+    return apply_one(CHANNEL_SHUFFLE, (input,), (groups,))
+
+
+# ---- resizing ---------------------------------------------------------------------------------
+# Along each axis in turn: nearest picks, the others multiply by a matrix of weights.
+
+
+def _nearest(x: Node, axis: int, size: int, scale: float, exact: bool) -> Node:
+    n = x.shape[axis]
+    if not exact and size % n == 0 and scale == n / size:
+        shape = (*x.shape[: axis + 1], size // n, *x.shape[axis + 1 :])
+        axes = [i if i <= axis else i + 1 for i in range(len(x.shape))]
+        return reshape(broadcast(x, shape, axes), (*x.shape[:axis], size, *x.shape[axis + 1 :]))
+    places = ew.cast(iota(size), dt.float32)
+    if exact:
+        places = ew.add(places, ew.full_like(places, 0.5))
+    source = ew.floor(ew.mul(places, ew.full_like(places, scale)))
+    index = ew.minimum(ew.cast(source, dt.int64), full(n - 1, (size,), dt.int64))
+    last = permute(x, [*[i for i in range(len(x.shape)) if i != axis], axis])
+    rows = last.type.size // n
+    grid = (rows, size)
+    starts = ew.mul(iota(rows), full(n, (rows,), dt.int64))
+    at = ew.add(broadcast(starts, grid, (0,)), broadcast(index, grid, (1,)))
+    taken = gather(reshape(last, (last.type.size,)), at)
+    back = reshape(taken, (*last.shape[:-1], size))
+    order = list(range(len(x.shape) - 1))
+    order.insert(axis, len(order))
+    return permute(back, order)
+
+
+def _positions(size: int, n: int, scale: float, align: bool, clamp: bool, dtype: dt.DType) -> Node:
+    """Where each output lies between the inputs."""
+    places = ew.cast(iota(size), dtype)
+    if align:
+        return ew.mul(places, ew.full_like(places, (n - 1) / (size - 1) if size > 1 else 0.0))
+    half = ew.full_like(places, 0.5)
+    source = ew.sub(ew.mul(ew.add(places, half), ew.full_like(places, scale)), half)
+    return ew.maximum(source, ew.full_like(source, 0)) if clamp else source
+
+
+def _weights(size: int, n: int, scale: float, align: bool, cubic: bool, dtype: dt.DType) -> Node:
+    """[output, input]: how much of each input each output holds."""
+    at = _positions(size, n, scale, align, not cubic, dtype)
+    base = ew.floor(at)
+    t = ew.sub(at, base)
+    start = ew.cast(base, dt.int64)
+    one = ew.full_like(t, 1)
+    if cubic:
+        shares = [
+            (-1, _cubic_far(ew.add(t, one))), (0, _cubic_near(t)),
+            (1, _cubic_near(ew.sub(one, t))), (2, _cubic_far(ew.sub(ew.full_like(t, 2), t))),
+        ]  # fmt: skip
+    else:
+        shares = [(0, ew.sub(one, t)), (1, t)]
+    total = full(0, (size, n), dtype)
+    for offset, share in shares:
+        place = ew.add(start, ew.full_like(start, offset))
+        place = ew.minimum(
+            ew.maximum(place, ew.full_like(place, 0)), ew.full_like(place, n - 1)
+        )
+        mask = one_hot_mask(place, (size, n), 1)
+        spread = broadcast(share, (size, n), (0,))
+        total = ew.add(total, ew.where(mask, spread, ew.full_like(spread, 0)))
+    return total
+
+
+_A = -0.75  # the cubic kernel's free parameter, as PyTorch's
+
+
+def _polynomial(t: Node, coefficients: Sequence[float]) -> Node:
+    value = ew.full_like(t, coefficients[0])
+    for c in coefficients[1:]:
+        value = ew.add(ew.mul(value, t), ew.full_like(t, c))
+    return value
+
+
+def _cubic_near(t: Node) -> Node:
+    return _polynomial(t, (_A + 2, -(_A + 3), 0.0, 1.0))
+
+
+def _cubic_far(t: Node) -> Node:
+    return _polynomial(t, (_A, -5 * _A, 8 * _A, -4 * _A))
+
+
+def _interpolate(
+    x: Node, sizes: Sequence[int], scales: Sequence[float], mode: str, align: bool
+) -> Node:
+    first = len(x.shape) - len(sizes)
+    if not mode.startswith("nearest"):
+        need_float(x, f"upsample_{mode}2d")
+    for i, (size, scale) in enumerate(zip(sizes, scales, strict=True)):
+        axis = first + i
+        if mode.startswith("nearest"):
+            x = _nearest(x, axis, size, scale, mode == "nearest-exact")
+            continue
+        weights = _weights(size, x.shape[axis], scale, align, mode == "bicubic", x.dtype)
+        labels: list[Any] = list(range(len(x.shape)))
+        out = ["o" if j == axis else j for j in labels]
+        x = contract(x, weights, labels, ("o", axis), out)
+    return x
+
+
+INTERPOLATE = Function("interpolate", _interpolate, gradient_name="UpsampleBackward0")
+_RANKS = {"linear": 3, "bilinear": 4, "bicubic": 4, "trilinear": 5}
+
+
+def interpolate(
+    input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
+    align_corners: bool | None = None, recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> Tensor:  # fmt: skip
+    """Resize the spatial dimensions of (N, C, …) to ``size``, or by ``scale_factor``.
+
+    ``mode``: nearest, nearest-exact, linear, bilinear, trilinear, bicubic or area.
+    """
+    shape = input._type.shape
+    rank = len(shape) - 2
+    if align_corners is not None and mode in ("nearest", "area", "nearest-exact"):
+        raise ValueError(
+            "align_corners option can only be set with the interpolating modes: linear | bilinear "
+            "| bicubic | trilinear"
+        )
+    if size is not None and scale_factor is not None:
+        raise ValueError("only one of size or scale_factor should be defined")
+    if size is None and scale_factor is None:
+        raise ValueError("either size or scale_factor should be defined")
+    if antialias:
+        raise NotImplementedError("interpolate with antialias=True is not supported yet")
+    sizes, factors = _wanted_sizes(shape, rank, size, scale_factor)
+    if len(shape) not in (3, 4, 5) or mode not in ("nearest", "nearest-exact", "area", *_RANKS):
+        raise NotImplementedError(
+            "Input Error: Only 3D, 4D and 5D input Tensors supported (got "
+            f"{len(shape)}D) for the modes: nearest | linear | bilinear | bicubic | trilinear | "
+            f"lanczos | area | nearest-exact (got {mode})"
+        )
+    if mode in _RANKS and len(shape) != _RANKS[mode]:
+        raise NotImplementedError(
+            f"Got {len(shape)}D input, but {mode} mode needs {_RANKS[mode]}D input"
+        )
+    if mode == "area":
+        return apply_one(ADAPTIVE_AVG, (input,), (sizes,))
+    if recompute_scale_factor or factors is None:
+        scales = tuple([n / o for n, o in zip(shape[2:], sizes, strict=True)])
+    else:
+        scales = tuple([1.0 / f for f in factors])
+    return apply_one(INTERPOLATE, (input,), (sizes, scales, mode, bool(align_corners)))
+
+
+def _wanted_sizes(shape: Sequence[int], rank: int, size: Any, factor: Any) -> Any:
+    if size is not None:
+        if isinstance(size, (tuple, list)) and len(size) != rank:
+            raise ValueError(
+                "Input and output must have the same number of spatial dimensions, but got input "
+                f"with spatial dimensions of {list(shape[2:])} and output size of {size}. Please "
+                "provide input tensor in (N, C, d1, d2, ...,dK) format and output size in (o1, o2, "
+                "...,oK) format."
+            )
+        given = size if isinstance(size, (tuple, list)) else [size] * rank
+        return tuple([int(n) for n in given]), None
+    if isinstance(factor, (tuple, list)) and len(factor) != rank:
+        raise ValueError(
+            "Input and scale_factor must have the same number of spatial dimensions, but got input "
+            f"with spatial dimensions of {list(shape[2:])} and scale_factor of shape {factor}. "
+            "Please provide input tensor in (N, C, d1, d2, ...,dK) format and scale_factor in (s1, "
+            "s2, ...,sK) format."
+        )
+    given = factor if isinstance(factor, (tuple, list)) else [factor] * rank
+    factors = [float(f) for f in given]
+    return tuple([floor(n * f) for n, f in zip(shape[2:], factors, strict=True)]), factors

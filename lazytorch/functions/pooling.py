@@ -1,0 +1,730 @@
+"""Pooling: the maximum, mean or norm of sliding windows, and windows as columns (unfold, fold)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+from codegen import dtype as dt
+from codegen.ir.node import Node, Shape
+from codegen.ops import elementwise as ew
+from codegen.ops.indexing import gather, scatter
+from codegen.ops.leaves import constant, iota
+from codegen.ops.movement import permute, reshape, unskew
+from codegen.ops.reduction import argmax, broadcast, full, max_, one_hot_mask, sum_
+from lazytorch.expression import Function
+from lazytorch.functions.bodies import (
+    Sizes,
+    apply_one,
+    lowest,
+    mean_over,
+    merge_axes,
+    need_float,
+    pad_axes,
+    pair_up,
+    windows,
+)
+from lazytorch.functions.contraction import contract
+from lazytorch.functions.convolution import Window
+from lazytorch.functions.registration import operation
+from lazytorch.tensor import Tensor, apply
+
+# ---- maximum ------------------------------------------------------------------------------
+
+
+def _max_windows(x: Node, window: Window) -> Node:
+    """The windows of the last axes, with each window as one last axis."""
+    first = len(x.shape) - len(window.sizes)
+    fill = constant(lowest(x.dtype), x.dtype)
+    padded = pad_axes(x, first, window.low, window.high, fill)
+    seen = windows(
+        padded, first, window.kernel, window.outputs, window.stride, window.dilation
+    )
+    return merge_axes(seen, len(x.shape))
+
+
+def _max_pool(x: Node, window: Window) -> tuple[Node, Node]:
+    """The maxima, and where each stands in its unpadded plane."""
+    seen = _max_windows(x, window)
+    axis = len(seen.shape) - 1
+    return max_(seen, (axis,)), _plane_index(argmax(seen, axis), window)
+
+
+def _plane_index(tap: Node, window: Window) -> Node:
+    """A window's tap as a position in the flat input plane."""
+    first = len(tap.shape) - len(window.sizes)
+    index, rest = ew.full_like(tap, 0), tap
+    factor = prod(window.kernel)
+    for i, k in enumerate(window.kernel):
+        factor //= k
+        step = ew.full_like(tap, factor)
+        place = ew.floor_divide(rest, step)
+        rest = ew.sub(rest, ew.mul(place, step))
+        steps = iota(tap.shape[first + i])
+        steps = ew.mul(steps, ew.full_like(steps, window.stride[i]))
+        origin = broadcast(steps, tap.shape, (first + i,))
+        origin = ew.sub(origin, ew.full_like(tap, window.low[i]))
+        at = ew.add(origin, ew.mul(place, ew.full_like(tap, window.dilation[i])))
+        index = ew.add(ew.mul(index, ew.full_like(tap, window.sizes[i])), at)
+    return index
+
+
+def _max_pool_rule(
+    inputs: Sequence[Node], _outputs: Sequence[Node], cotangents: Sequence[Node | None],
+    window: Window,
+) -> Sequence[Node | None]:  # fmt: skip
+    (x,), g = inputs, cotangents[0]
+    if g is None:
+        return (None,)
+    seen = _max_windows(x, window)
+    tap = argmax(seen, len(seen.shape) - 1)
+    apart = all(
+        s >= k and d == 1
+        for s, k, d in zip(window.stride, window.kernel, window.dilation, strict=True)
+    )
+    return (_give_apart(g, tap, window) if apart else _give_overlapping(g, tap, window),)
+
+
+def _give_apart(g: Node, tap: Node, window: Window) -> Node:
+    """Windows that do not overlap: each input looks whether its one window chose it."""
+    rank = len(window.sizes)
+    first = len(g.shape) - rank
+    shape = list(g.shape[:first])
+    axes = list(range(first))
+    for n, s in zip(g.shape[first:], window.stride, strict=True):
+        axes.append(len(shape))
+        shape += [n, s]
+    own: Node | None = None
+    for i, k in enumerate(window.kernel):
+        place = broadcast(iota(window.stride[i]), shape, (first + 2 * i + 1,))
+        outside = ew.ge(place, ew.full_like(place, k))
+        far = ew.full_like(place, -(1 << 40))
+        place = ew.where(outside, far, place)
+        own = place if own is None else ew.add(ew.mul(own, ew.full_like(own, k)), place)
+    assert own is not None
+    chosen = ew.eq(own, broadcast(tap, shape, axes))
+    spread = broadcast(g, shape, axes)
+    given = ew.where(chosen, spread, ew.full_like(spread, 0))
+    lengths = [n * s for n, s in zip(g.shape[first:], window.stride, strict=True)]
+    flat = reshape(given, (*g.shape[:first], *lengths))
+    return pad_axes(
+        flat, first, [-p for p in window.low],
+        [n + p - length for n, p, length in zip(window.sizes, window.low, lengths, strict=True)],
+    )  # fmt: skip
+
+
+def _give_overlapping(g: Node, tap: Node, window: Window) -> Node:
+    """Every tap's share put back where its window lies, and summed."""
+    rank = len(window.sizes)
+    first, taps = len(g.shape) - rank, prod(window.kernel)
+    shape = (*g.shape, taps)
+    mask = one_hot_mask(tap, shape, len(g.shape))
+    spread = broadcast(g, shape, tuple(range(len(g.shape))))
+    shares = reshape(ew.where(mask, spread, ew.full_like(spread, 0)), (*g.shape, *window.kernel))
+    return _fold_windows(shares, first, window)
+
+
+def _fold_windows(shares: Node, first: int, window: Window) -> Node:
+    """The transpose of ``windows``: each place's sum over the windows that show it."""
+    rank = len(window.sizes)
+    padded = [a + n + b for a, n, b in zip(window.low, window.sizes, window.high, strict=True)]
+    for i in reversed(range(rank)):
+        # The kernel axis of this dimension is last; those after it were moved to the front.
+        shares = unskew(shares, first + i, padded[i], window.stride[i], window.dilation[i])
+        last = len(shares.shape) - 1
+        order = [*range(first + rank), last, *range(first + rank, last)]
+        shares = permute(shares, order)
+    total = sum_(shares, tuple(range(first + rank, len(shares.shape))))
+    return pad_axes(total, first, [-p for p in window.low], [-p for p in window.high])
+
+
+MAX_POOL = Function(
+    "max_pool", _max_pool, _max_pool_rule, gradient_name="MaxPool2DWithIndicesBackward0"
+)
+
+
+# ---- geometry -----------------------------------------------------------------------------
+
+
+def _numbers(value: Any, rank: int, name: str, function: str) -> Sizes:
+    result = pair_up(value, rank)
+    if len(result) != rank:
+        ints = {1: "one int", 2: "two ints", 3: "three ints"}[rank]
+        raise RuntimeError(
+            f"{function}: {name} must either be a single int, or a tuple of {ints}"
+        )
+    return result
+
+
+def _extent(
+    n: int, k: int, s: int, p: int, d: int, ceil_mode: bool
+) -> int:
+    reach = d * (k - 1) + 1
+    total = n + 2 * p - reach
+    count = (-(-total // s) if ceil_mode else total // s) + 1
+    if ceil_mode and (count - 1) * s >= n + p:
+        count -= 1
+    return count
+
+
+def _pool_window(x: Tensor, *settings: Any) -> Window:
+    """How the windows lie; see ``_window``, which is asked once for the same settings."""
+    given = [tuple(s) if isinstance(s, list) else s for s in settings]
+    return _window(x._type.shape, *given)
+
+
+@functools.lru_cache(maxsize=4096)
+def _window(
+    shape: Shape, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool,
+    rank: int, function: str,
+) -> Window:  # fmt: skip
+    """The padding after reaches as far as the last window, and no further."""
+    _check_rank(shape, rank, function)
+    kernels = _numbers(kernel, rank, "kernel_size", function)
+    empty = stride is None or (isinstance(stride, (tuple, list)) and not stride)
+    strides = kernels if empty else _numbers(stride, rank, "stride", function)
+    pads = _numbers(padding, rank, "padding", function)
+    dilations = _numbers(dilation, rank, "dilation", function)
+    if any(s == 0 for s in strides):
+        raise RuntimeError("stride should not be zero")
+    sizes = shape[len(shape) - rank :]
+    for k, p, d in zip(kernels, pads, dilations, strict=True):
+        if p > (d * (k - 1) + 1) // 2:
+            if function == "max_pool1d":
+                raise RuntimeError(
+                    "max_pool1d() padding should be at most half of kernel size, but got "
+                    f"padding={p} and kernel_size={k}"
+                )
+            raise RuntimeError(
+                "pad should be at most half of effective kernel size, but got "
+                f"pad={p}, kernel_size={k} and dilation={d}"
+            )
+    outputs = [
+        _extent(n, k, s, p, d, ceil_mode)
+        for n, k, s, p, d in zip(sizes, kernels, strides, pads, dilations, strict=True)
+    ]
+    if any(n < 1 for n in outputs):
+        _refuse_small(shape, sizes, kernels, outputs, function)
+    high = tuple(
+        [
+            max(0, (o - 1) * s + d * (k - 1) + 1 - n - p)
+            for o, s, d, k, n, p in zip(
+                outputs, strides, dilations, kernels, sizes, pads, strict=True
+            )
+        ]
+    )
+    window = Window(strides, pads, high, dilations, 1, sizes, kernels)
+    if window.outputs != tuple(outputs):
+        # The input reaches further than the last window: nothing to pad.
+        raise AssertionError(f"{window.outputs} windows, not {outputs}")
+    return window
+
+
+def _check_rank(shape: Shape, rank: int, function: str) -> None:
+    if len(shape) in (rank + 1, rank + 2):
+        return
+    if function == "max_pool1d":
+        raise RuntimeError(
+            "max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for "
+            f"input, but got:{list(shape)}"
+        )
+    if function == "avg_pool1d":
+        raise RuntimeError(
+            f"Expected 2 to 3 dimensions, but got {len(shape)}-dimensional tensor for argument #1 "
+            "'self' (while checking arguments for avg_pool1d)"
+        )
+    raise RuntimeError(
+        f"non-empty {rank + 1}D or {rank + 2}D (batch mode) tensor expected for input"
+    )
+
+
+def _refuse_small(
+    shape: Shape, sizes: Sizes, kernels: Sizes, outputs: Sequence[int], function: str
+) -> None:
+    if function == "max_pool1d":
+        raise RuntimeError(f"max_pool1d() Invalid computed output size: {outputs[0]}")
+    if len(sizes) == 3:
+        t, h, w = sizes
+        kt, kh, kw = kernels
+        raise RuntimeError(
+            f"input image (T: {t} H: {h} W: {w}) smaller than kernel size (kT: {kt} kH: {kh} kW: "
+            f"{kw})"
+        )
+    rank = len(sizes)
+    before = "x".join(map(str, shape[len(shape) - rank - 1 :]))
+    after = "x".join(map(str, [shape[len(shape) - rank - 1], *outputs]))
+    raise RuntimeError(
+        f"Given input size: ({before}). Calculated output size: ({after}). Output size is too "
+        "small"
+    )
+
+
+def _max_pooled(
+    input: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool,
+    return_indices: bool, rank: int,
+) -> Any:  # fmt: skip
+    window = _pool_window(
+        input, kernel_size, stride, padding, dilation, ceil_mode, rank, f"max_pool{rank}d"
+    )
+    values, indices = apply(MAX_POOL, (input,), (window,))
+    return (values, indices) if return_indices else values
+
+
+def max_pool1d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
+) -> Any:  # fmt: skip
+    """The maximum of each window of (N, C, L)."""
+    return _max_pooled(
+        input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, 1
+    )
+
+
+def max_pool2d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
+) -> Any:  # fmt: skip
+    """The maximum of each window of (N, C, H, W)."""
+    return _max_pooled(
+        input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, 2
+    )
+
+
+def max_pool3d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
+) -> Any:  # fmt: skip
+    """The maximum of each window of (N, C, D, H, W)."""
+    return _max_pooled(
+        input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, 3
+    )
+
+
+# ---- mean ---------------------------------------------------------------------------------
+
+
+def _avg_pool(x: Node, *rest: Any) -> Node:
+    """``rest``: a divisor (if any), then the window, and whether padding counts."""
+    *divisor, window, padding, include = rest
+    need_float(x, "avg_pool2d")
+    first = len(x.shape) - len(window.sizes)
+    padded = pad_axes(x, first, window.low, window.high)
+    seen = windows(
+        padded, first, window.kernel, window.outputs, window.stride, window.dilation
+    )
+    total = sum_(seen, tuple(range(len(x.shape), len(seen.shape))))
+    if divisor:
+        return ew.div(total, broadcast(ew.cast(divisor[0], x.dtype), total.shape, ()))
+    whole = all(h <= p for h, p in zip(window.high, padding, strict=True))
+    if whole and (include or (not any(window.low) and not any(window.high))):
+        return ew.div(total, ew.full_like(total, prod(window.kernel)))
+    count: Node | None = None
+    for i, outputs in enumerate(window.outputs):
+        steps = ew.mul(iota(outputs), full(window.stride[i], (outputs,), dt.int64))
+        start = ew.sub(steps, ew.full_like(steps, window.low[i]))
+        limit = window.sizes[i] + (padding[i] if include else 0)
+        stop = ew.minimum(
+            ew.add(start, ew.full_like(start, window.kernel[i])), ew.full_like(start, limit)
+        )
+        if not include:
+            start = ew.maximum(start, ew.full_like(start, 0))
+        spread = broadcast(ew.sub(stop, start), total.shape, (first + i,))
+        count = spread if count is None else ew.mul(count, spread)
+    assert count is not None
+    return ew.div(total, ew.cast(count, x.dtype))
+
+
+AVG_POOL = Function("avg_pool", _avg_pool, gradient_name="AvgPool2DBackward0")
+
+
+def _avg_pooled(
+    input: Tensor, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool, include: bool,
+    divisor: int | None, rank: int,
+) -> Tensor:  # fmt: skip
+    if divisor == 0:
+        raise RuntimeError("divisor must be not zero")
+    window = _pool_window(
+        input, kernel_size, stride, padding, 1, ceil_mode, rank, f"avg_pool{rank}d"
+    )
+    inputs = (input,) if divisor is None else (input, divisor)
+    pads = pair_up(padding, rank)
+    return apply_one(AVG_POOL, inputs, (window, pads, bool(include)))
+
+
+@operation(method=False)
+def avg_pool1d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
+    ceil_mode: bool = False, count_include_pad: bool = True,
+) -> Tensor:  # fmt: skip
+    """The mean of each window of (N, C, L)."""
+    return _avg_pooled(
+        input, kernel_size, stride, padding, ceil_mode, count_include_pad, None, 1
+    )
+
+
+def avg_pool2d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
+    ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Tensor:  # fmt: skip
+    """The mean of each window of (N, C, H, W)."""
+    return _avg_pooled(
+        input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, 2
+    )
+
+
+def avg_pool3d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
+    ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Tensor:  # fmt: skip
+    """The mean of each window of (N, C, D, H, W)."""
+    return _avg_pooled(
+        input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, 3
+    )
+
+
+# ---- adaptive -----------------------------------------------------------------------------
+
+
+def _bounds(n: int, outputs: int) -> tuple[list[int], list[int]]:
+    """Where each output's stretch of the input begins and ends."""
+    starts = [o * n // outputs for o in range(outputs)]
+    stops = [-(-(o + 1) * n // outputs) for o in range(outputs)]
+    return starts, stops
+
+
+def _membership(n: int, outputs: int) -> Node:
+    """[output, input]: whether the input belongs to the output's stretch."""
+    shape = (outputs, n)
+    o, i = broadcast(iota(outputs), shape, (0,)), broadcast(iota(n), shape, (1,))
+    size, count, one = ew.full_like(o, n), ew.full_like(o, outputs), ew.full_like(o, 1)
+    start = ew.floor_divide(ew.mul(o, size), count)
+    stop = ew.neg(ew.floor_divide(ew.neg(ew.mul(ew.add(o, one), size)), count))
+    return ew.and_(ew.ge(i, start), ew.lt(i, stop))
+
+
+def _adaptive_avg(x: Node, sizes: Sizes) -> Node:
+    need_float(x, "adaptive_avg_pool2d")
+    first = len(x.shape) - len(sizes)
+    if all(n % o == 0 for n, o in zip(x.shape[first:], sizes, strict=True)):
+        shape = list(x.shape[:first])
+        axes = []
+        for n, o in zip(x.shape[first:], sizes, strict=True):
+            axes.append(len(shape) + 1)
+            shape += [o, n // o]
+        return mean_over(reshape(x, shape), axes)
+    for i, o in enumerate(sizes):
+        axis, n = first + i, x.shape[first + i]
+        member = ew.cast(_membership(n, o), x.dtype)
+        lengths = broadcast(sum_(member, (1,)), (o, n), (0,))
+        labels = list(range(len(x.shape)))
+        out: list[Any] = ["o" if j == axis else j for j in labels]
+        x = contract(x, ew.div(member, lengths), labels, ("o", axis), out)
+    return x
+
+
+def _adaptive_windows(x: Node, sizes: Sizes) -> Node:
+    """[…, outputs…, inputs merged]: what each output may choose from, the lowest elsewhere."""
+    rank = len(sizes)
+    first = len(x.shape) - rank
+    inputs = x.shape[first:]
+    shape = (*x.shape[:first], *sizes, *inputs)
+    spread = broadcast(x, shape, (*range(first), *range(first + rank, first + 2 * rank)))
+    inside: Node | None = None
+    for i, (n, o) in enumerate(zip(inputs, sizes, strict=True)):
+        member = broadcast(_membership(n, o), shape, (first + i, first + rank + i))
+        inside = member if inside is None else ew.and_(inside, member)
+    assert inside is not None
+    masked = ew.where(inside, spread, ew.full_like(spread, lowest(x.dtype)))
+    return merge_axes(masked, first + rank)
+
+
+def _adaptive_max(x: Node, sizes: Sizes) -> tuple[Node, Node]:
+    seen = _adaptive_windows(x, sizes)
+    axis = len(seen.shape) - 1
+    return max_(seen, (axis,)), argmax(seen, axis)
+
+
+def _adaptive_max_rule(
+    inputs: Sequence[Node], outputs: Sequence[Node], cotangents: Sequence[Node | None],
+    sizes: Sizes,
+) -> Sequence[Node | None]:  # fmt: skip
+    (x,), g = inputs, cotangents[0]
+    if g is None:
+        return (None,)
+    first = len(x.shape) - len(sizes)
+    shape = (*g.shape, prod(x.shape[first:]))
+    mask = one_hot_mask(outputs[1], shape, len(g.shape))
+    spread = broadcast(g, shape, tuple(range(len(g.shape))))
+    shares = ew.where(mask, spread, ew.full_like(spread, 0))
+    return (reshape(sum_(shares, tuple(range(first, len(g.shape)))), x.shape),)
+
+
+ADAPTIVE_AVG = Function(
+    "adaptive_avg_pool", _adaptive_avg, gradient_name="AdaptiveAvgPool2DBackward0"
+)
+ADAPTIVE_MAX = Function(
+    "adaptive_max_pool", _adaptive_max, _adaptive_max_rule,
+    gradient_name="AdaptiveMaxPool2DBackward0",
+)  # fmt: skip
+
+
+def _adaptive_sizes(x: Tensor, output_size: Any, rank: int, function: str) -> Sizes:
+    shape = x._type.shape
+    if len(shape) not in (rank + 1, rank + 2):
+        raise RuntimeError(
+            f"{function}(): Expected {rank + 1}D or {rank + 2}D tensor, but got {list(shape)}"
+        )
+    one = output_size is None or isinstance(output_size, int)
+    given = (output_size,) * rank if one else tuple(output_size)
+    first = len(shape) - rank
+    if len(given) == 1:
+        given = given * rank
+    return tuple([shape[first + i] if o is None else int(o) for i, o in enumerate(given)])
+
+
+def _adaptive_max_pooled(x: Tensor, output_size: Any, indices: bool, rank: int) -> Any:
+    sizes = _adaptive_sizes(x, output_size, rank, f"adaptive_max_pool{rank}d")
+    inputs = x._type.shape[x.dim() - rank :]
+    if all(o and n and n % o == 0 for n, o in zip(inputs, sizes, strict=True)):
+        kernel = tuple([n // o for n, o in zip(inputs, sizes, strict=True)])
+        return _max_pooled(x, kernel, None, 0, 1, False, indices, rank)
+    values, places = apply(ADAPTIVE_MAX, (x,), (sizes,))
+    return (values, places) if indices else values
+
+
+@operation(method=False)
+def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
+    """The means of ``output_size`` even stretches."""
+    sizes = _adaptive_sizes(input, output_size, 1, "adaptive_avg_pool1d")
+    return apply_one(ADAPTIVE_AVG, (input,), (sizes,))
+
+
+def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
+    """The means of an even grid of ``output_size`` cells."""
+    sizes = _adaptive_sizes(input, output_size, 2, "adaptive_avg_pool2d")
+    return apply_one(ADAPTIVE_AVG, (input,), (sizes,))
+
+
+def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
+    """The means of an even grid of ``output_size`` cells."""
+    sizes = _adaptive_sizes(input, output_size, 3, "adaptive_avg_pool3d")
+    return apply_one(ADAPTIVE_AVG, (input,), (sizes,))
+
+
+def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """The maxima of ``output_size`` even stretches."""
+    return _adaptive_max_pooled(input, output_size, return_indices, 1)
+
+
+def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """The maxima of an even grid of ``output_size`` cells."""
+    return _adaptive_max_pooled(input, output_size, return_indices, 2)
+
+
+def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """The maxima of an even grid of ``output_size`` cells."""
+    return _adaptive_max_pooled(input, output_size, return_indices, 3)
+
+
+# ---- unpooling ------------------------------------------------------------------------------
+
+
+def _max_unpool(x: Node, index: Node, sizes: Sizes) -> Node:
+    first = len(x.shape) - len(sizes)
+    planes, plane = prod(x.shape[:first]), prod(sizes)
+    flat = reshape(index, (planes, prod(x.shape[first:])))
+    offsets = ew.mul(iota(planes), full(plane, (planes,), dt.int64))
+    places = ew.add(flat, broadcast(offsets, flat.shape, (0,)))
+    base = full(0, (planes * plane,), x.dtype)
+    out = scatter(base, places, reshape(x, flat.shape), "set")
+    return reshape(out, (*x.shape[:first], *sizes))
+
+
+def _max_unpool_rule(
+    inputs: Sequence[Node], _outputs: Sequence[Node], cotangents: Sequence[Node | None],
+    sizes: Sizes,
+) -> Sequence[Node | None]:  # fmt: skip
+    (x, index), g = inputs, cotangents[0]
+    assert g is not None
+    first = len(x.shape) - len(sizes)
+    planes, plane = prod(x.shape[:first]), prod(sizes)
+    flat = reshape(index, (planes, prod(x.shape[first:])))
+    offsets = ew.mul(iota(planes), full(plane, (planes,), dt.int64))
+    places = ew.add(flat, broadcast(offsets, flat.shape, (0,)))
+    return reshape(gather(reshape(g, (planes * plane,)), places), x.shape), None
+
+
+MAX_UNPOOL = Function("max_unpool", _max_unpool, _max_unpool_rule)
+
+
+def _max_unpooled(
+    x: Tensor, indices: Tensor, kernel: Any, stride: Any, padding: Any, output_size: Any, rank: int
+) -> Tensor:
+    kernels, pads = pair_up(kernel, rank), pair_up(padding, rank)
+    strides = kernels if stride is None else pair_up(stride, rank)
+    shape = x._type.shape
+    first = len(shape) - rank
+    sizes = tuple(
+        [
+            (n - 1) * s + k - 2 * p
+            for n, s, k, p in zip(shape[first:], strides, kernels, pads, strict=True)
+        ]
+    )
+    if output_size is not None:
+        sizes = tuple([int(n) for n in output_size])[-rank:]
+    if x._type.shape != indices._type.shape:
+        raise RuntimeError(
+            f"Expected shape of indices to be same as that of the input tensor ({list(shape)}) "
+            f"but got indices tensor with shape: {list(indices._type.shape)}"
+        )
+    return apply_one(MAX_UNPOOL, (x, indices), (sizes,))
+
+
+def max_unpool1d(
+    input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
+    output_size: Any = None,
+) -> Tensor:  # fmt: skip
+    """max_pool1d's partial inverse: maxima at their places, 0 elsewhere."""
+    return _max_unpooled(input, indices, kernel_size, stride, padding, output_size, 1)
+
+
+def max_unpool2d(
+    input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
+    output_size: Any = None,
+) -> Tensor:  # fmt: skip
+    """max_pool2d's partial inverse: maxima at their places, 0 elsewhere."""
+    return _max_unpooled(input, indices, kernel_size, stride, padding, output_size, 2)
+
+
+def max_unpool3d(
+    input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
+    output_size: Any = None,
+) -> Tensor:  # fmt: skip
+    """max_pool3d's partial inverse: maxima at their places, 0 elsewhere."""
+    return _max_unpooled(input, indices, kernel_size, stride, padding, output_size, 3)
+
+
+# ---- norm of windows --------------------------------------------------------------------------
+
+
+def _lp_pool(x: Node, power: Node, window: Window) -> Node:
+    first = len(x.shape) - len(window.sizes)
+    seen = windows(x, first, window.kernel, window.outputs, window.stride, window.dilation)
+    exponent = broadcast(ew.cast(power, x.dtype), seen.shape, ())
+    total = sum_(ew.pow_(seen, exponent), tuple(range(len(x.shape), len(seen.shape))))
+    kept = ew.mul(ew.sign(total), ew.maximum(total, ew.full_like(total, 0)))
+    root = ew.div(ew.full_like(total, 1), broadcast(ew.cast(power, x.dtype), total.shape, ()))
+    return ew.pow_(ew.maximum(kept, ew.full_like(total, 0)), root)
+
+
+LP_POOL = Function("lp_pool", _lp_pool, gradient_name="PowBackward0")
+
+
+def _lp_pooled(
+    x: Tensor, norm_type: Any, kernel: Any, stride: Any, ceil_mode: bool, rank: int
+) -> Tensor:
+    window = _pool_window(x, kernel, stride, 0, 1, ceil_mode, rank, f"lp_pool{rank}d")
+    return apply_one(LP_POOL, (x, float(norm_type)), (window,))
+
+
+def lp_pool1d(
+    input: Tensor, norm_type: Any, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
+) -> Tensor:
+    """The p-norm of each window."""
+    return _lp_pooled(input, norm_type, kernel_size, stride, ceil_mode, 1)
+
+
+def lp_pool2d(
+    input: Tensor, norm_type: Any, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
+) -> Tensor:
+    """The p-norm of each window."""
+    return _lp_pooled(input, norm_type, kernel_size, stride, ceil_mode, 2)
+
+
+def lp_pool3d(
+    input: Tensor, norm_type: Any, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
+) -> Tensor:
+    """The p-norm of each window."""
+    return _lp_pooled(input, norm_type, kernel_size, stride, ceil_mode, 3)
+
+
+# ---- windows as columns -----------------------------------------------------------------------
+
+
+def _unfold(x: Node, window: Window) -> Node:
+    if len(x.shape) == 3:
+        single = _unfold(reshape(x, (1, *x.shape)), window)
+        return reshape(single, single.shape[1:])
+    padded = pad_axes(x, 2, window.low, window.high)
+    seen = windows(padded, 2, window.kernel, window.outputs, window.stride, window.dilation)
+    columns = permute(seen, (0, 1, 4, 5, 2, 3))
+    return reshape(
+        columns, (x.shape[0], x.shape[1] * prod(window.kernel), prod(window.outputs))
+    )
+
+
+def _fold(x: Node, window: Window) -> Node:
+    if len(x.shape) == 2:
+        single = _fold(reshape(x, (1, *x.shape)), window)
+        return reshape(single, single.shape[1:])
+    n, channels = x.shape[0], x.shape[1] // prod(window.kernel)
+    split = reshape(x, (n, channels, *window.kernel, *window.outputs))
+    return _fold_windows(permute(split, (0, 1, 4, 5, 2, 3)), 2, window)
+
+
+UNFOLD = Function("im2col", _unfold)
+FOLD = Function("col2im", _fold)
+
+
+def unfold(
+    input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
+) -> Tensor:
+    """(N, C, H, W) -> (N, C times kernel, windows): each window as a column."""
+    kernel, dilations = pair_up(kernel_size, 2), pair_up(dilation, 2)
+    pads, strides = pair_up(padding, 2), pair_up(stride, 2)
+    shape = input._type.shape
+    if len(shape) not in (3, 4):
+        raise RuntimeError(
+            "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero "
+            f"dimensions for input, but got: {list(shape)}"
+        )
+    window = Window(strides, pads, pads, dilations, 1, shape[-2:], kernel)
+    if any(o < 1 for o in window.outputs):
+        raise RuntimeError(
+            f"Given input with spatial size {_tuple(shape[-2:])}, kernel_size={_tuple(kernel)}, "
+            f"dilation={_tuple(dilations)}, padding={_tuple(pads)}, calculated shape of the array "
+            f"of sliding blocks as {_tuple(window.outputs)}, but its components must be at least "
+            "one."
+        )
+    return apply_one(UNFOLD, (input,), (window,))
+
+
+def _tuple(values: Sequence[int]) -> str:
+    return "(" + ", ".join(map(str, values)) + ")"
+
+
+def fold(
+    input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
+    stride: Any = 1,
+) -> Tensor:  # fmt: skip
+    """unfold's transpose: columns put back where their windows lie, and summed."""
+    sizes, kernel = pair_up(output_size, 2), pair_up(kernel_size, 2)
+    dilations, pads, strides = pair_up(dilation, 2), pair_up(padding, 2), pair_up(stride, 2)
+    shape = input._type.shape
+    window = Window(strides, pads, pads, dilations, 1, sizes, kernel)
+    if shape[-2] % prod(kernel):
+        raise RuntimeError(
+            "Expected size of input's dimension 1 to be divisible by the product of kernel_size, "
+            f"but got input.size(1)={shape[-2]} and kernel_size={_tuple(kernel)}."
+        )
+    if shape[-1] != prod(window.outputs):
+        counts = " * ".join(map(str, window.outputs))
+        raise RuntimeError(
+            f"Given output_size={_tuple(sizes)}, kernel_size={_tuple(kernel)}, "
+            f"dilation={_tuple(dilations)}, padding={_tuple(pads)}, stride={_tuple(strides)}, "
+            "expected size of input's dimension 2 to match the calculated number of sliding "
+            f"blocks {counts} = {prod(window.outputs)}, but got input.size(2)={shape[-1]}."
+        )
+    return apply_one(FOLD, (input,), (window,))
