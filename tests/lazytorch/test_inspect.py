@@ -54,7 +54,7 @@ def test_kernels_run_nothing() -> None:
     (kernel,) = torch.kernels(y)
     assert torch.stats().kernels_run == 0 and torch.stats().plans_run == 0
     assert y._storage.expression.value is None
-    assert kernel.operations >= 12 and not kernel.parallel
+    assert kernel.operations > 12 and not kernel.parallel
 
 
 def test_a_realized_tensor_has_no_kernels() -> None:

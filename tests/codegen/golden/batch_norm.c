@@ -1,4 +1,4 @@
-// sum_rsqrt_mul: 38464 operations, 102400 bytes, parallel
+// sum_rsqrt_mul: 64136 operations, 102400 bytes, parallel
 // mul float32[16×8×100]
 void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
     const float *in0 = (const float *)arguments[0];  // float32[16×8×100]

@@ -1,4 +1,4 @@
-// sum_log_where: 26368 operations, 11264 bytes, serial
+// sum_log_where: 30208 operations, 11264 bytes, parallel
 // where float32[128×10]
 void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
     const float *in0 = (const float *)arguments[0];  // float32[128×10]
@@ -83,7 +83,7 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
     }
 }
 
-// sum_neg: 1281 operations, 5124 bytes, serial
+// sum_neg: 1285 operations, 5124 bytes, serial
 // neg float32[scalar]
 void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
     const float *in0 = (const float *)arguments[0];  // float32[128×10]

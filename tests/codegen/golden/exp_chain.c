@@ -1,4 +1,4 @@
-// exp_mul: 1700051 operations, 800024 bytes, parallel
+// exp_mul: 1900057 operations, 800024 bytes, parallel
 // mul float32[100003]
 void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
     const float *in0 = (const float *)arguments[0];  // float32[100003]

@@ -18,7 +18,7 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
     }
 }
 
-// gather: 12800 operations, 308800 bytes, parallel
+// gather: 38400 operations, 308800 bytes, parallel
 // gather float32[200×64]
 void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
     const long *in0 = (const long *)arguments[0];  // int64[200]

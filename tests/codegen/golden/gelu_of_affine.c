@@ -1,4 +1,4 @@
-// erf_mul: 1032192 operations, 399360 bytes, parallel
+// erf_mul: 1277952 operations, 399360 bytes, parallel
 // mul float32[64×768]
 void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
     const float *in0 = (const float *)arguments[0];  // float32[64×768]

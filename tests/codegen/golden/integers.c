@@ -1,4 +1,4 @@
-// shift_left_xor: 10000 operations, 60000 bytes, serial
+// shift_left_xor: 90000 operations, 60000 bytes, parallel
 // xor int32[5000]
 void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
     const int *in0 = (const int *)arguments[0];  // int32[5000]

@@ -1,4 +1,4 @@
-// rsqrt_mul_add: 788480 operations, 1579008 bytes, parallel
+// rsqrt_mul_add: 1380608 operations, 1579008 bytes, parallel
 // add float32[256×768]
 void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
     const float *in0 = (const float *)arguments[0];  // float32[256×768]

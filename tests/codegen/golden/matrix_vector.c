@@ -1,4 +1,4 @@
-// sum: 150000 operations, 603200 bytes, parallel
+// sum: 300000 operations, 603200 bytes, parallel
 // sum float32[500]
 void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
     const float *in0 = (const float *)arguments[0];  // float32[500×300]

@@ -1,4 +1,4 @@
-// threefry_mul: 610000 operations, 40008 bytes, parallel
+// threefry_mul: 630000 operations, 40008 bytes, parallel
 // mul float32[10000]
 void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
     const long *in0 = (const long *)arguments[0];  // int64[scalar]

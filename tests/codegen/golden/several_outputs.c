@@ -1,4 +1,4 @@
-// add_div_sub: 140000 operations, 560000 bytes, parallel
+// add_div_sub: 360000 operations, 560000 bytes, parallel
 // add float32[20000]
 // add float32[20000]
 // sub float32[20000]

@@ -1,4 +1,4 @@
-// exp_sum_div: 2816000 operations, 1024000 bytes, parallel
+// exp_sum_div: 2944000 operations, 1024000 bytes, parallel
 // div float32[256×500]
 void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
     const float *in0 = (const float *)arguments[0];  // float32[256×500]

@@ -1,4 +1,4 @@
-// where: 70000 operations, 840000 bytes, parallel
+// where: 490000 operations, 840000 bytes, parallel
 // where float32[70000]
 void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
     const float *in0 = (const float *)arguments[0];  // float32[70000]
