@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.codegen.known_graphs import COUNTED_ONLY, GRAPHS, known_graph
 
 from codegen.pipeline import build
+from tests.codegen.known_graphs import COUNTED_ONLY, GRAPHS, known_graph
 
 FOLDER = Path(__file__).parent / "golden"
 NAMES = [name for name in GRAPHS if name not in COUNTED_ONLY]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.codegen.known_graphs import known_graph
 
 from codegen.graph.explain import explain_cuts, node_names
 from codegen.pipeline import compile_graph
+from tests.codegen.known_graphs import known_graph
 
 COUNTS = {
     "softmax_rows": 1,

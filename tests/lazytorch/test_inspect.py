@@ -198,7 +198,9 @@ def test_recorded_kernels_were_run() -> None:
     assert len(kernels) == 1
 
 
-def test_plans_kept_on_disk_carry_no_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plans_kept_on_disk_carry_no_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LAZYTORCH_CACHE_DIR", str(tmp_path))
     x = values(30, 43)
     with torch.inspect.record_kernels() as kernels:
@@ -215,8 +217,10 @@ def test_dump_writes_files_to_read(tmp_path: Path) -> None:
         "000_contraction.c", "001_exp_sum_div.c", "graph.dot", "graph.txt", "plan.txt",
     }  # fmt: skip
     text = (folder / "001_exp_sum_div.c").read_text()
-    for part in ("computes   max_1", "test_inspect.py:", "float32[30×8] output", "operations",
-                 "not fused  with sum_1: a contraction's result goes into a reduction"):  # fmt: skip
+    for part in (
+        "computes   max_1", "test_inspect.py:", "float32[30×8] output", "operations",
+        "not fused  with sum_1: a contraction's result goes into a reduction",
+    ):  # fmt: skip
         assert part in text
     plan = (folder / "plan.txt").read_text()
     assert "2 kernels" in plan and "arena" in plan and "parameter 0" in plan
