@@ -36,8 +36,8 @@ class Signature:
     """A function at given argument types and attributes: its types of output and its template."""
 
     __slots__ = (
-        "attributes", "function", "input_types", "number", "output_types", "places_left", "reads",
-        "template",
+        "attributes", "function", "has_float_output", "input_types", "number", "output_types",
+        "places_left", "reads", "template",
     )  # fmt: skip
 
     def __init__(self, function: Function, input_types: Types, attributes: Attributes) -> None:
@@ -46,6 +46,7 @@ class Signature:
         self.attributes = attributes
         self.template = function.trace(input_types, attributes)
         self.output_types = tuple([o.type for o in self.template.outputs])
+        self.has_float_output = any(t.dtype.kind == "float" for t in self.output_types)
         self.number = next(_signature_numbers)
         self.places_left = PLACES_NOTED
         # tracked inputs -> (inputs, outputs) whose values the gradient reads
@@ -158,7 +159,7 @@ class Call:
         self.has_gradient = False
         self.freed = False
         self.place: tuple[CodeType, int] | None = None
-        self.readers: list[weakref.ref[Call]] = []
+        self.readers: Sequence[weakref.ref[Call]] = ()
         self.outputs: tuple[weakref.ref[Expression], ...] = ()
 
 

@@ -6,6 +6,7 @@ import os
 import threading
 import weakref
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from lazytorch.expression import Call, Expression
 from lazytorch.importer import import_graph
 from lazytorch.storage import pending_writes
 
-_LEAF, _NUMBER, _BOUND, _WANTED = -1, -2, -3, -4
+_LEAF, _TRACKED_LEAF, _BOUND, _WANTED = -1, -2, -3, -4
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,10 @@ class CachedPlan:
 
     plan: Plan
     outputs: tuple[int, ...]
+    saves_more: bool  # than the trace wanted
 
 
-_plans: dict[tuple[int, ...], CachedPlan] = {}
+_plans: dict[str, dict[tuple[int, ...], CachedPlan]] = {}  # device -> key -> plan
 _lock = threading.RLock()
 
 
@@ -49,24 +51,24 @@ class Trace:
     calls      the calls to run, inputs first.
     numbers    each expression's number; a call's outputs are numbered together.
     bound      realized expressions that a gradient goes through: definition and value are known.
-    wanted     the expressions to compute.
+    wanted     the expressions to compute: the roots, and whatever else some tensor still shows.
     """
 
-    def __init__(self, roots: Sequence[Expression]) -> None:
-        self.key: list[int] = []
-        self.leaves: list[Expression] = []
-        self.calls: list[Call] = []
-        self.numbers: dict[Expression, int] = {}
-        self.bound: list[Expression] = []
-        self.has_gradient = any(e.call is not None and e.call.has_gradient for e in roots)
-        self._count = 0
-        self._visit(roots)
-        self.wanted = self._find_wanted(roots)
-        self.key.append(_WANTED)
-        self.key.extend([self.numbers[e] for e in self.wanted])
+    __slots__ = ("bound", "calls", "has_gradient", "key", "leaves", "numbers", "wanted")
 
-    def _visit(self, roots: Sequence[Expression]) -> None:
-        numbers, has_gradient = self.numbers, self.has_gradient
+    def __init__(self, roots: Sequence[Expression]) -> None:
+        key: list[int] = []
+        leaves: list[Expression] = []
+        calls: list[Call] = []
+        numbers: dict[Expression, int] = {}
+        bound: list[Expression] = []
+        wanted: list[Expression] = []
+        count = 0
+        has_gradient = False
+        for e in roots:
+            if e.call is not None and e.call.has_gradient:
+                has_gradient = True
+        chosen = set(roots)
         stack = list(reversed(roots))
         while stack:
             e = stack[-1]
@@ -78,7 +80,11 @@ class Trace:
                 e.value is not None
                 and not (has_gradient and call.tracked and call.inputs)
             ):
-                self._add_leaf(e)
+                numbers[e] = count
+                count += 1
+                leaves.append(e)
+                key.append(_TRACKED_LEAF if e.tracked else _LEAF)
+                key.append(id(e.type))
                 stack.pop()
                 continue
             missing = [i for i in call.inputs if i not in numbers]
@@ -87,44 +93,34 @@ class Trace:
                 stack.extend(missing)
                 continue
             stack.pop()
-            self._add_call(call)
-
-    def _add_leaf(self, e: Expression) -> None:
-        self.numbers[e] = self._count
-        self._count += 1
-        self.leaves.append(e)
-        self.key.append(_LEAF if not e.tracked else _NUMBER)
-        self.key.append(id(e.type))
-
-    def _add_call(self, call: Call) -> None:
-        key, numbers = self.key, self.numbers
-        key.append(call.signature.number * 2 + call.tracked)
-        for i in call.inputs:
-            key.append(numbers[i])
-        self.calls.append(call)
-        for reference in call.outputs:
-            output = reference()
-            if output is not None:
-                numbers[output] = self._count + output.number
-                if output.value is not None:
-                    self.bound.append(output)
-                    key.append(_BOUND)
-                    key.append(numbers[output])
-                elif output.leaf is not None:
-                    key.append(_NUMBER)
-        self._count += len(call.outputs)
-
-    def _find_wanted(self, roots: Sequence[Expression]) -> list[Expression]:
-        """The roots, and whatever else on the way some tensor still shows."""
-        wanted = set(roots)
-        for call in self.calls:
+            calls.append(call)
+            key.append(call.signature.number * 2 + call.tracked)
+            key.extend([numbers[i] for i in call.inputs])
             for reference in call.outputs:
-                e = reference()
-                if e is not None and e.value is None and type(e.owner) is weakref.ref:
-                    owner = e.owner()
-                    if owner is not None and owner.expression is e:
-                        wanted.add(e)
-        return sorted([e for e in wanted if e.value is None], key=self.numbers.__getitem__)
+                output = reference()
+                if output is None:
+                    continue
+                number = count + output.number
+                numbers[output] = number
+                if output.value is not None:
+                    bound.append(output)
+                    key.append(_BOUND)
+                    key.append(number)
+                    continue
+                if output.leaf is not None:
+                    key.append(_TRACKED_LEAF)
+                owner = output.owner
+                if output in chosen or (
+                    type(owner) is weakref.ref
+                    and (storage := owner()) is not None
+                    and storage.expression is output
+                ):
+                    wanted.append(output)
+                    key.append(_WANTED)
+                    key.append(number)
+            count += len(call.outputs)
+        self.key, self.leaves, self.calls, self.numbers = key, leaves, calls, numbers
+        self.bound, self.wanted, self.has_gradient = bound, wanted, has_gradient
 
 
 def realize(roots: Sequence[Expression]) -> None:
@@ -135,8 +131,11 @@ def realize(roots: Sequence[Expression]) -> None:
             pending.extend(_pending_expressions())
         if not pending:
             return
-        devices = {e.device for e in pending}
-        for device in devices:
+        device = pending[0].device
+        if all([e.device == device for e in pending]):
+            _run(pending, device)
+            return
+        for device in sorted({e.device for e in pending}):
             _run([e for e in pending if e.device == device], device)
 
 
@@ -153,32 +152,46 @@ def _pending_expressions() -> list[Expression]:
 
 def _run(roots: list[Expression], device: str) -> None:
     trace = Trace(roots)
-    key = (*trace.key, hash(device))
-    cached = _plans.get(key)
+    plans = _plans.get(device)
+    if plans is None:
+        plans = _plans[device] = {}
+    key = tuple(trace.key)
+    cached = plans.get(key)
     if cached is None:
-        cached = _plans[key] = _make(trace, device)
+        cached = plans[key] = _make(trace, device)
     values = cached.plan.run([e.value for e in [*trace.leaves, *trace.bound]])
-    by_number = {number: e for e, number in trace.numbers.items()}
-    for number, buffer in zip(cached.outputs, values, strict=True):
-        e = by_number.get(number)
-        if e is not None:
+    computed = trace.wanted
+    if cached.saves_more:
+        by_number = {number: e for e, number in trace.numbers.items()}
+        for number, buffer in zip(cached.outputs, values, strict=True):
+            e = by_number.get(number)
+            if e is not None:
+                e.value = buffer
+    else:
+        for e, buffer in zip(computed, values, strict=True):
             e.value = buffer
-            e.depth = 0
     _release(trace)
 
 
 def _release(trace: Trace) -> None:
     """Let go of the inputs of calls whose values are known and that no gradient will revisit."""
     for call in trace.calls:
-        if call.tracked and (not call.freed or any(_is_pending(r) for r in call.readers)):
+        if call.tracked:
+            if not call.freed or any([_is_pending(r) for r in call.readers]):
+                continue
+            if all([e is None or e.value is not None for e in [r() for r in call.outputs]]):
+                call.inputs = ()
             continue
-        outputs = [reference() for reference in call.outputs]
-        if all(e is None or e.value is not None for e in outputs):
+        for reference in call.outputs:
+            e = reference()
+            if e is not None and e.value is None:
+                break
+        else:
             call.inputs = ()
-            if not call.tracked:
-                for e in outputs:
-                    if e is not None:
-                        e.call = None
+            for reference in call.outputs:
+                e = reference()
+                if e is not None:
+                    e.call = None
 
 
 def _is_pending(reference: weakref.ref[Call]) -> bool:
@@ -188,16 +201,15 @@ def _is_pending(reference: weakref.ref[Call]) -> bool:
 
 def _make(trace: Trace, device: str) -> CachedPlan:
     description = describe(trace, device)
-    if provenance.state.wanted:  # a plan on disk knows no user lines: make it anew
-        with provenance.recording():
+    # A plan on disk knows no user lines: where those are wanted, it is made anew.
+    wanted = provenance.state.wanted > 0
+    found = None if wanted else find_plan(description)
+    if found is None:
+        with provenance.recording() if wanted else nullcontext():
             graph, outputs = import_graph(trace)
-            return CachedPlan(make_plan(graph, device, description, outputs), outputs)
-    found = find_plan(description)
-    if found is not None:
-        plan, outputs = found
-        return CachedPlan(plan, outputs)
-    graph, outputs = import_graph(trace)
-    return CachedPlan(make_plan(graph, device, description, outputs), outputs)
+            found = make_plan(graph, device, description, outputs), outputs
+    plan, outputs = found
+    return CachedPlan(plan, outputs, len(outputs) > len(trace.wanted))
 
 
 def describe(trace: Trace, device: str) -> str:
@@ -225,7 +237,7 @@ __all__ = ["Graph", "Node", "Trace", "flush", "realize"]
 
 def plan_count() -> int:
     """How many plans this process holds."""
-    return len(_plans)
+    return sum([len(plans) for plans in _plans.values()])
 
 
 def graph_of(roots: Sequence[Expression]) -> tuple[Graph, Any]:

@@ -182,14 +182,34 @@ class Tensor:
         geometry = self._geometry
         assert geometry is not None
         source = value if self._connected or not value.tracked else _untracked(value)
-        view = record(
-            core.VIEW,
-            (source,),
-            (geometry.shape, geometry.strides, geometry.offset),
-            source.tracked,
-        )[0]
+        view = None
+        if not source.tracked and type(source.value) is Buffer:
+            view = self._view_of_memory(source, geometry)
+        if view is None:
+            attributes = (geometry.shape, geometry.strides, geometry.offset)
+            view = record(core.VIEW, (source,), attributes, source.tracked)[0]
         self._view_cache = (value, view)
         return view
+
+    def _view_of_memory(self, source: Expression, geometry: Geometry) -> Expression | None:
+        """The view as a leaf over part of computed memory, so that the next slice of the same
+        shape (a batch, a row) runs the same plan; None where the part has no simple end."""
+        if self._type.size == 0:
+            return None
+        itemsize = self._type.dtype.itemsize
+        address = geometry.offset * itemsize
+        if self.is_contiguous():
+            memory = source.value.part(address, self._type.nbytes)
+            leaf = Expression(self._type, source.device, value=memory)
+            leaf.owner = source.owner
+            return leaf
+        longest = max([s * n for s, n in zip(geometry.strides, geometry.shape, strict=True)])
+        if geometry.offset == 0 or (geometry.offset + longest) * itemsize > source.value.nbytes:
+            return None
+        memory = source.value.part(address, longest * itemsize)
+        part = Expression(TensorType((longest,), self._type.dtype), source.device, value=memory)
+        part.owner = source.owner
+        return record(core.VIEW, (part,), (geometry.shape, geometry.strides, 0), False)[0]
 
     def _read_marker(self, value: Expression) -> Expression:
         marker = self._marker
@@ -579,19 +599,30 @@ def record(
     depth = 0
     device = "cpu"
     for e in inputs:
-        if e.depth > depth:
-            depth = e.depth
+        if e.value is None:
+            if e.depth > depth:
+                depth = e.depth
+            source = e.call
+            if source is not None and source.has_gradient:
+                call.has_gradient = True
         if e.device != "cpu":
             device = e.device
-        source = e.call
-        if source is not None and source.has_gradient and e.value is None:
-            call.has_gradient = True
-    outputs = [
-        Expression(t, device, call, i, None, tracked and t.dtype.kind == "float", depth + 1)
-        for i, t in enumerate(signature.output_types)
-    ]
-    call.outputs = tuple([weakref.ref(e) for e in outputs])
-    if depth >= MAXIMUM_DEPTH:
+    depth += 1
+    output_types = signature.output_types
+    if len(output_types) == 1:
+        type_ = output_types[0]
+        if tracked and not signature.has_float_output:
+            tracked = False
+        output = Expression(type_, device, call, 0, None, tracked, depth)
+        call.outputs = (weakref.ref(output),)
+        outputs = [output]
+    else:
+        outputs = [
+            Expression(t, device, call, i, None, tracked and t.dtype.kind == "float", depth)
+            for i, t in enumerate(output_types)
+        ]
+        call.outputs = tuple([weakref.ref(e) for e in outputs])
+    if depth > MAXIMUM_DEPTH:
         realize(outputs)
     return outputs
 
@@ -624,7 +655,7 @@ def apply_expressions(
             e = x._read()
             if e.tracked:
                 tracked = True
-            if e.device is not device:
+            if e.device != device:
                 device = _common_device(device, e)
         else:
             e = scalar(x, "cpu")

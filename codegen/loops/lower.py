@@ -32,7 +32,7 @@ from codegen.loops.index import Index, Variable, constant, flatten, unflatten, v
 BLOCK = 4096
 LANES = 64
 # Below this much scalar work a kernel runs on the calling thread alone.
-PARALLEL_WORK = 1 << 15
+PARALLEL_WORK = 1 << 16
 # A row of intermediate values longer than this is computed again rather than kept.
 ROW_BYTES = 1 << 18
 STACK_BYTES = 1 << 12

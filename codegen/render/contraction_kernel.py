@@ -11,10 +11,12 @@ from codegen.loops.contraction import PlainOutput
 from codegen.loops.emitter import Emitter
 from codegen.loops.grammar import Argument, Kernel
 from codegen.loops.index import flatten, unflatten, variable
-from codegen.loops.lower import PARALLEL_WORK
 from codegen.render.c import _Body, declarations, functions_used
 from codegen.render.contraction_c import render_contraction
 from codegen.runtime.kernels import KernelSource
+
+# Fewer products than this are done before another thread has woken.
+_PARALLEL_PRODUCTS = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def render_contraction_kernel(
     work = batch * rows * columns * inner
     rendered = render_contraction(
         match.contraction, arguments[match.a].name, arguments[match.b].name, epilogue,
-        threads if work > PARALLEL_WORK else 1, plain_output=plain,
+        threads if work > _PARALLEL_PRODUCTS else 1, plain_output=plain,
     )  # fmt: skip
     operand_list = list(arguments.values())
     lines = [
@@ -67,7 +69,7 @@ def render_contraction_kernel(
     return RenderedKernel(
         KernelSource("contraction", text, prologue),
         tuple(arguments),
-        work > PARALLEL_WORK,
+        work > _PARALLEL_PRODUCTS,
         rendered.scratch_bytes,
         2 * work,
         sum([a.type.nbytes for a in operand_list]),

@@ -59,6 +59,10 @@ class Buffer:
                     high += (length - 1) * stride
         return Buffer((low, array), high - low, 0)
 
+    def part(self, offset: int, nbytes: int) -> Buffer:
+        """Some of this memory, from ``offset`` bytes on, as a Buffer that keeps this one alive."""
+        return Buffer((self.address + offset, self), nbytes, 0)
+
     def as_numpy(
         self, dtype: np.dtype[Any], shape: Sequence[int], offset: int = 0
     ) -> np.ndarray[Any, Any]:

@@ -199,7 +199,6 @@ def test_every_conversion(source: str) -> None:
         compare(f"torch.promote_types(torch.{source}, torch.{target}).itemsize")
 
 
-@pytest.mark.xfail(reason="a fused kernel keeps float32's digits between the two conversions")
 def test_a_conversion_through_half_precision_rounds() -> None:
     compare("torch.tensor([0, 1, 2.7, 3]).to(torch.float16).to(torch.float64)")
 

@@ -1,4 +1,4 @@
-// sum_log_where: 30208 operations, 11264 bytes, parallel
+// sum_log_where: 30208 operations, 11264 bytes, serial
 // where float32[128×10]
 void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
     const float *in0 = (const float *)arguments[0];  // float32[128×10]

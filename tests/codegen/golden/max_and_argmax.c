@@ -1,4 +1,4 @@
-// max_argmax: 40000 operations, 82400 bytes, parallel
+// max_argmax: 40000 operations, 82400 bytes, serial
 // max float32[200]
 // argmax int64[200]
 void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {

@@ -1,4 +1,4 @@
-// sum: 30000 operations, 124000 bytes, parallel
+// sum: 30000 operations, 124000 bytes, serial
 // sum float32[20×50]
 void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
     const float *in0 = (const float *)arguments[0];  // float32[20×30×50]
