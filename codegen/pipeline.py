@@ -21,11 +21,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from codegen import settings
+from codegen.graph.explain import annotate
 from codegen.graph.fuse import Cluster, Fusion, fuse
 from codegen.graph.memory import MemoryPlan, plan_memory
 from codegen.graph.simplify import simplify
 from codegen.graph.split import split_reductions
 from codegen.graph.verify import verify_fusion, verify_graph
+from codegen.ir import provenance
 from codegen.ir.node import Node, make
 from codegen.ir.printer import format_graph
 from codegen.loops.grammar import Kernel
@@ -58,6 +60,22 @@ class Graph:
 
     parameters: tuple[Node, ...]
     outputs: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A graph after every pass, for inspection: what runs is the record alone."""
+
+    graph: Graph
+    outputs: tuple[Node, ...]  # simplified, each in memory of its own
+    fusion: Fusion
+    memory: MemoryPlan
+    record: PlanRecord
+    origins: provenance.Origins | None  # the user lines, where they were recorded
+
+
+# Told of every graph that is compiled: inspection puts its functions here.
+listeners: list[Callable[[Compiled], None]] = []
 
 
 class Plan(Protocol):
@@ -140,10 +158,20 @@ def _interpreted(device: str) -> bool:
 
 
 def build(graph: Graph, threads: int) -> PlanRecord:
+    """What a plan for the graph is made of."""
+    compiled = compile_graph(graph, threads)
+    for listener in listeners:
+        listener(compiled)
+    return compiled.record
+
+
+def compile_graph(graph: Graph, threads: int) -> Compiled:
     """The passes, in order: graph to clusters to loops to text."""
     outputs: list[Node] = list(graph.outputs)
     verifying = settings.get("LAZYTORCH_VERIFY") != "0"
     debug = settings.debug_level()
+    if debug >= 3:
+        print(f"-- after expand\n{format_graph(outputs)}", file=sys.stderr)
     for name, apply_pass in GRAPH_PASSES:
         outputs = apply_pass(outputs)
         if verifying:
@@ -155,17 +183,26 @@ def build(graph: Graph, threads: int) -> PlanRecord:
     if verifying:
         verify_fusion(fusion, outputs)
     memory = plan_memory(fusion, outputs)
-    kernels = [k for c in fusion.clusters for k in _kernels(c, fusion, memory, threads)]
-    return _assemble(graph, outputs, memory, kernels)
+    made = [(c, k) for c in fusion.clusters for k in _kernels(c, fusion, memory, threads)]
+    record = _assemble(graph, outputs, memory, [k for _, k in made])
+    origins = provenance.state.active
+    if origins is not None:
+        notes = annotate(fusion, origins)
+        for (cluster, _), kernel in zip(made, record.kernels, strict=True):
+            kernel.lines, kernel.nodes, kernel.unfused = notes[cluster.number]
+    return Compiled(graph, tuple(outputs), fusion, memory, record, origins)
 
 
 def _own_memory(outputs: Sequence[Node]) -> list[Node]:
     """Outputs that are leaves, or one node twice, as copies: each output is memory of its own."""
     seen: set[Node] = set()
     result = []
-    for node in outputs:
+    origins = provenance.state.active
+    for i, node in enumerate(outputs):
         while node in seen or node.operation.kind in ("leaf", "empty"):
-            node = make(CAST, (node,), (node.dtype,))
+            source, node = node, make(CAST, (node,), (node.dtype,))
+            if origins is not None and i < len(origins.outputs):
+                origins.claim(node, origins.outputs[i], (source,))
         seen.add(node)
         result.append(node)
     return result

@@ -6,9 +6,11 @@ import os
 import threading
 import weakref
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from codegen.ir import provenance
 from codegen.ir.node import Node
 from codegen.pipeline import Graph, Plan, find_plan, make_plan
 from lazytorch.expression import Call, Expression
@@ -217,12 +219,14 @@ def _is_pending(reference: weakref.ref[Call]) -> bool:
 
 def _make(trace: Trace, device: str) -> CachedPlan:
     description = describe(trace, device)
-    found = find_plan(description)
-    if found is not None:
-        plan, outputs = found
-        return CachedPlan(plan, outputs, len(outputs) > len(trace.wanted))
-    graph, outputs = import_graph(trace)
-    plan = make_plan(graph, device, description, outputs)
+    # A plan on disk knows no user lines: where those are wanted, it is made anew.
+    wanted = provenance.state.wanted > 0
+    found = None if wanted else find_plan(description)
+    if found is None:
+        with provenance.recording() if wanted else nullcontext():
+            graph, outputs = import_graph(trace)
+            found = make_plan(graph, device, description, outputs), outputs
+    plan, outputs = found
     return CachedPlan(plan, outputs, len(outputs) > len(trace.wanted))
 
 

@@ -27,6 +27,7 @@ from lazytorch.expression import Attributes, Call, Expression, Function, Overwri
 from lazytorch.layout import Layout, strided
 from lazytorch.realize import realize, settle_depth
 from lazytorch.size import Size
+from lazytorch.source import note_place
 from lazytorch.storage import ExportedMemory, Storage, buffer_array
 
 # A chain of pending calls longer than this is run: memory and the next compile stay bounded.
@@ -593,6 +594,8 @@ def record(
     if signature is None:
         signature = function.signature(types, attributes)
     call = Call(signature, inputs, tracked)
+    if signature.places_left:
+        note_place(call)
     depth = 0
     device = "cpu"
     for e in inputs:
