@@ -1,6 +1,6 @@
 """Trains a small convolutional network on 1,797 handwritten digits, and shows its kernels.
 
-    python examples/digits.py --epochs 12 --device cpu
+python examples/digits.py --epochs 12 --device cpu
 """
 
 from __future__ import annotations
@@ -103,6 +103,7 @@ def main() -> None:
 
 def write_kernels(model: nn.Module, data: TensorDataset, device: str, folder: Path) -> None:
     """The source of the kernels that a training step runs, each in a file of its own."""
+    model.train()
     images, labels = data[:32]
     loss = nn.functional.cross_entropy(model(images.to(device)), labels.to(device))
     torch.dump(loss, folder)

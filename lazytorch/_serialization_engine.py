@@ -145,9 +145,7 @@ def rebuild(
     found = storage.storages.get(kind)
     if found is None:
         shape = size if whole else (count,)
-        found = storage.storages[kind] = _storage_over(
-            storage, TensorType(shape, kind), count
-        )
+        found = storage.storages[kind] = _storage_over(storage, TensorType(shape, kind), count)
     tensor = object.__new__(Tensor)
     tensor._storage = found
     tensor._type = type_
@@ -157,8 +155,10 @@ def rebuild(
 
 
 def _storage_over(memory: LoadedMemory, type_: TensorType, count: int) -> Storage:
-    array = np.frombuffer(memory.content, type_.dtype.numpy, count) if count else np.empty(
-        0, type_.dtype.numpy
+    array = (
+        np.frombuffer(memory.content, type_.dtype.numpy, count)
+        if count
+        else np.empty(0, type_.dtype.numpy)
     )
     return Storage(Expression(type_, memory.device, value=Buffer.wrapping(array)))
 

@@ -385,7 +385,7 @@ def _adopt(p: Tensor, value: Any, key: Any) -> Any:
 
 def _type_name(value: Any) -> str:
     if isinstance(value, Tensor):
-        return str(value.type())  # type: ignore[attr-defined]
+        return str(value.type())
     kind = type(value)
     return (
         kind.__qualname__

@@ -14,7 +14,6 @@ from support import ours, same, theirs  # noqa: E402
 import lazytorch.functions  # noqa: E402, F401
 from lazytorch.autograd.backward import grad  # noqa: E402
 from lazytorch.nn import functional as mine  # noqa: E402
-from lazytorch.optim._updates import adam_update, sgd_update  # noqa: E402
 
 pytestmark = [pytest.mark.pytorch, pytest.mark.filterwarnings("ignore")]
 
@@ -244,41 +243,3 @@ ERRORS: list[tuple[str, list[Any], dict[str, Any]]] = [
 def test_errors(name: str, inputs: Any, keywords: Any) -> None:
     functions = (getattr(mine, name), getattr(real, name))
     same_error(lambda f, t: f(*t, **keywords), functions, inputs)
-
-
-@pytest.mark.parametrize(
-    "keywords",
-    [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1},
-     {"momentum": 0.5, "dampening": 0.3, "maximize": True}],
-)  # fmt: skip
-def test_sgd(keywords: Any) -> None:
-    params = [random(2, 3).requires_grad_(), random(4).requires_grad_()]
-    lazy, buffers = [ours(p.detach().clone()) for p in params], []
-    optimizer = torch.optim.SGD(params, lr=0.1, **keywords)
-    for _ in range(3):
-        for p in params:
-            p.grad = torch.randn_like(p)
-        lazy, *rest = sgd_update(lazy, [ours(p.grad) for p in params], buffers, lr=0.1, **keywords)
-        buffers = rest[0] if rest else []
-        optimizer.step()
-    same(lazy, [p.detach() for p in params])
-
-
-@pytest.mark.parametrize("decoupled", [False, True])
-@pytest.mark.parametrize("amsgrad", [False, True])
-def test_adam(decoupled: bool, amsgrad: bool) -> None:
-    params = [random(2, 3).requires_grad_(), random(4).requires_grad_()]
-    lazy = [ours(p.detach().clone()) for p in params]
-    zeros = [[ours(torch.zeros_like(p.detach())) for p in params] for _ in range(2 + amsgrad)]
-    kind = torch.optim.AdamW if decoupled else torch.optim.Adam
-    optimizer = kind(params, lr=0.1, weight_decay=0.1, amsgrad=amsgrad)
-    states = zeros
-    for step in range(1, 4):
-        for p in params:
-            p.grad = torch.randn_like(p)
-        lazy, *states = adam_update(
-            lazy, [ours(p.grad) for p in params], *states, lr=0.1, beta1=0.9, beta2=0.999, eps=1e-8,
-            weight_decay=0.1, step=step, decoupled=decoupled,
-        )  # fmt: skip
-        optimizer.step()
-    same(lazy, [p.detach() for p in params])

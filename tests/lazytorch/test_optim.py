@@ -39,9 +39,7 @@ def set_gradients(module: Any, params: list[Any], step: int) -> None:
 
 def assert_equal_params(ours: list[Any], theirs: list[Any], rtol: float = 2e-6) -> None:
     for p, q in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(
-            p.detach().numpy(), q.detach().numpy(), rtol=rtol, atol=rtol
-        )
+        np.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), rtol=rtol, atol=rtol)
 
 
 def compare_steps(name: str, options: dict[str, Any], steps: int = 10) -> None:
@@ -80,9 +78,12 @@ def grid(**choices: tuple[Any, ...]) -> list[dict[str, Any]]:
 SGD_OPTIONS = [
     {"lr": 0.1, **o}
     for o in grid(
-        momentum=(0, 0.9), dampening=(0, 0.3), nesterov=(False, True), weight_decay=(0, 0.02),
+        momentum=(0, 0.9),
+        dampening=(0, 0.3),
+        nesterov=(False, True),
+        weight_decay=(0, 0.02),
         maximize=(False, True),
-    )  # fmt: skip
+    )
     if not (o["nesterov"] and (o["momentum"] == 0 or o["dampening"] != 0))
 ]
 ADAM_OPTIONS = [
@@ -272,7 +273,7 @@ def same_twice(module: Any) -> None:
 
 @pytest.mark.parametrize("number", range(len(REFUSED)))
 def test_errors_equal(number: int) -> None:
-    with pytest.raises(Exception) as theirs:  # noqa: B017, PT011
+    with pytest.raises(Exception) as theirs:
         REFUSED[number](torch)
     with pytest.raises(theirs.type) as ours:
         REFUSED[number](lazytorch)
@@ -374,6 +375,49 @@ def test_copies_go_on_alike(copier: Any) -> None:
         each.step()
     for p, q in zip(params, copied, strict=True):
         assert p.tolist() == q.tolist()
+
+
+def test_numpy_sees_the_updates() -> None:
+    memory = np.ones(3, np.float32)
+    p = lazytorch.from_numpy(memory).requires_grad_()
+    q = lazytorch.ones(3, requires_grad=True)
+    seen = q.detach().numpy()
+    optimizer = lazytorch.optim.SGD([p, q], lr=0.5, momentum=0.9)
+    for expected in (0.5, -0.45):
+        p.grad, q.grad = lazytorch.ones(3), lazytorch.ones(3)
+        optimizer.step()
+        np.testing.assert_allclose(memory, [expected] * 3, rtol=1e-6)
+        np.testing.assert_allclose(seen, [expected] * 3, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "options"), [("SGD", {"lr": 0.1}), ("Adam", {"lr": 0.05})])
+def test_differentiable_steps(name: str, options: dict[str, Any]) -> None:
+    results = []
+    for module in MODULES:
+        w = module.tensor([1.0, -2.0, 3.0], requires_grad=True)
+        gradient = module.tensor([0.5, 1.5, -1.0], requires_grad=True)
+        p = w.clone()
+        optimizer = getattr(module.optim, name)([p], differentiable=True, **options)
+        p.grad = gradient
+        optimizer.step()
+        (p * p * p).sum().backward()
+        results.append([w.grad.tolist(), gradient.grad.tolist()])
+    np.testing.assert_allclose(results[0], results[1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_parameters(dtype: str) -> None:
+    results = []
+    for module in MODULES:
+        params = make_params(module, dtype)
+        optimizer = module.optim.SGD(params, lr=0.1, momentum=0.9)
+        for step in range(3):
+            set_gradients(module, params, step)
+            optimizer.step()
+        assert optimizer.state[params[0]]["momentum_buffer"].dtype is params[0].dtype
+        results.append([x for p in params for x in p.detach().float().flatten().tolist()])
+    tolerance = 0.01 if dtype == "float16" else 0.06
+    np.testing.assert_allclose(results[0], results[1], rtol=tolerance, atol=tolerance)
 
 
 def test_user_optimizers_subclass_the_base() -> None:

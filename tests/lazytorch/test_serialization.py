@@ -214,7 +214,8 @@ def test_other_pickle_protocols(protocol: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "place", ["cpu", lazytorch.device("cpu"), {"cuda:0": "cpu"}, lambda s, where: s, lambda s, w: None]
+    "place",
+    ["cpu", lazytorch.device("cpu"), {"cuda:0": "cpu"}, lambda s, where: s, lambda s, w: None],
 )
 def test_map_location(place: Any) -> None:
     assert ours_to_ours([lazytorch.ones(2)], map_location=place)[0].tolist() == [1, 1]

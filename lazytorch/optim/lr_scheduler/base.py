@@ -154,7 +154,7 @@ def _watch_steps(optimizer: Any) -> None:
 
     @functools.wraps(function)
     def step(*args: Any, **kwargs: Any) -> Any:
-        alive = weak()
+        alive: Any = weak()
         alive._opt_called = True
         return function(alive, *args, **kwargs)
 
@@ -175,7 +175,7 @@ def group_values(optimizer: Optimizer, key: str) -> Rates:
 def set_value(group: dict[str, Any], key: str, value: Any) -> None:
     """Set an option, in place where it is a tensor."""
     if isinstance(group[key], Tensor):
-        group[key].fill_(value)  # type: ignore[attr-defined]
+        group[key].fill_(value)
     else:
         group[key] = value
 

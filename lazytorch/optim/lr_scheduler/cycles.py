@@ -164,7 +164,7 @@ class CyclicLR(_MomentumCycle):
             self._scale_fn_ref = _halved_each_cycle
             self.scale_mode = "cycle"
         else:
-            self._scale_fn_ref = partial(pow, self.gamma)
+            self._scale_fn_ref = partial(_power, self.gamma)
             self.scale_mode = "iterations"
 
     def scale_fn(self, x: float) -> float:
@@ -204,12 +204,16 @@ class CyclicLR(_MomentumCycle):
         self._init_scale_fn()
 
 
+def _power(base: float, x: float) -> float:
+    return float(base**x)
+
+
 def _unscaled(_: float) -> float:
     return 1.0
 
 
 def _halved_each_cycle(x: float) -> float:
-    return 1 / (2.0 ** (x - 1))
+    return float(1 / (2.0 ** (x - 1)))
 
 
 class OneCycleLR(_MomentumCycle):

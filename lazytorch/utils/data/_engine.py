@@ -17,7 +17,7 @@ from codegen.runtime.cpu import set_num_threads
 from codegen.runtime.memory import Buffer
 from lazytorch.device import available
 from lazytorch.expression import Expression
-from lazytorch.functions import creation, joining, random
+from lazytorch.functions import data, joining, random
 from lazytorch.functions.random import Generator, default_generator
 from lazytorch.realize import realize
 from lazytorch.storage import Storage, from_array
@@ -65,16 +65,16 @@ def multinomial(
 
 
 def float64_tensor(values: Any) -> Tensor:
-    return creation.as_tensor(values, dtype=dt.float64)
+    return data.as_tensor(values, dtype=dt.float64)
 
 
 def int64_tensor(values: Any) -> Tensor:
-    return creation.tensor(values)
+    return data.tensor(values)
 
 
 def as_tensor(values: Any) -> Tensor:
     """A tensor of the array's or the scalars' own type, sharing an array's memory."""
-    return creation.as_tensor(values)
+    return data.as_tensor(values)
 
 
 def stack(tensors: Sequence[Tensor]) -> Tensor:
@@ -91,7 +91,7 @@ def stack(tensors: Sequence[Tensor]) -> Tensor:
 def rows(tensor: Tensor, indices: Sequence[int]) -> Tensor:
     """A new tensor of the rows at ``indices``, in that order: ``tensor[indices]``."""
     if tensor.requires_grad or tensor._storage.device != "cpu":
-        return tensor[indices]  # type: ignore[index,no-any-return]
+        return tensor[indices]
     type_ = TensorType((len(indices), *tensor._type.shape[1:]), tensor._type.dtype)
     return _own(tensor._array()[np.asarray(indices, np.int64)], type_)
 
@@ -112,9 +112,7 @@ def to_array(tensor: Tensor) -> tuple[np.ndarray[Any, Any], str]:
 def adopt(array: np.ndarray[Any, Any], dtype: str, requires_grad: bool) -> Tensor:
     """A tensor over the array's memory, which is writable and nobody else's, without a copy."""
     kind = dt.BY_NAME[dtype] if dtype else dt.from_numpy(array.dtype)
-    expression = Expression(
-        TensorType(array.shape, kind), "cpu", value=Buffer.wrapping(array)
-    )
+    expression = Expression(TensorType(array.shape, kind), "cpu", value=Buffer.wrapping(array))
     tensor = object.__new__(Tensor)
     tensor._storage = Storage(expression)
     tensor._type = expression.type
