@@ -28,7 +28,7 @@ from codegen.graph.simplify import simplify
 from codegen.graph.split import split_reductions
 from codegen.graph.verify import verify_fusion, verify_graph
 from codegen.ir import provenance
-from codegen.ir.node import Node, make
+from codegen.ir.node import Node, make, topological
 from codegen.ir.printer import format_graph
 from codegen.loops.grammar import Kernel
 from codegen.loops.lower import lower, lower_copy, lower_scan, lower_scatter, lower_write
@@ -129,14 +129,51 @@ def make_plan(
 
     ``results`` are numbers that the caller knows the outputs by, kept with the plan.
     """
-    statistics.plans_lowered += 1
     if _interpreted(device):
+        statistics.plans_lowered += 1
         return InterpretedPlan(graph)
+    if _is_huge(graph):
+        return TieredPlan(graph, description, results)
+    return _compile(graph, description, results)
+
+
+def _compile(graph: Graph, description: str, results: tuple[int, ...]) -> CpuPlan:
+    statistics.plans_lowered += 1
     record = build(graph, get_num_threads())
     record.results = list(results)
     plan = CpuPlan(record)
     plans.save(record, description)
     return plan
+
+
+# A graph of more operations than this, on tensors no larger than that, costs seconds to compile
+# and milliseconds to interpret: it is compiled only once it comes a second time.
+_MANY_OPERATIONS = 1000
+_SMALL_TENSOR = 1 << 14
+
+
+class TieredPlan:
+    """A huge graph on small tensors: interpreted the first time, compiled from the second on."""
+
+    def __init__(self, graph: Graph, description: str, results: tuple[int, ...]) -> None:
+        self._arguments = (graph, description, results)
+        self._interpreted: InterpretedPlan | None = InterpretedPlan(graph)
+        self._compiled: CpuPlan | None = None
+
+    def run(self, values: Sequence[Any]) -> list[Buffer]:
+        if self._interpreted is not None:
+            first, self._interpreted = self._interpreted, None
+            return first.run(values)
+        if self._compiled is None:
+            self._compiled = _compile(*self._arguments)
+        return self._compiled.run(values)
+
+
+def _is_huge(graph: Graph) -> bool:
+    nodes = topological(graph.outputs)
+    return len(nodes) > _MANY_OPERATIONS and all(
+        [n.type.size <= _SMALL_TENSOR for n in nodes]
+    )
 
 
 _told: list[str] = []
