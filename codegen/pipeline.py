@@ -21,12 +21,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from codegen import settings
+from codegen.graph.explain import annotate
 from codegen.graph.fuse import Cluster, Fusion, fuse
 from codegen.graph.memory import MemoryPlan, plan_memory
 from codegen.graph.simplify import simplify
 from codegen.graph.split import split_reductions
 from codegen.graph.verify import verify_fusion, verify_graph
-from codegen.ir.node import Node, make
+from codegen.ir import provenance
+from codegen.ir.node import Node, make, topological
 from codegen.ir.printer import format_graph
 from codegen.loops.grammar import Kernel
 from codegen.loops.lower import lower, lower_copy, lower_scan, lower_scatter, lower_write
@@ -58,6 +60,22 @@ class Graph:
 
     parameters: tuple[Node, ...]
     outputs: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A graph after every pass, for inspection: what runs is the record alone."""
+
+    graph: Graph
+    outputs: tuple[Node, ...]  # simplified, each in memory of its own
+    fusion: Fusion
+    memory: MemoryPlan
+    record: PlanRecord
+    origins: provenance.Origins | None  # the user lines, where they were recorded
+
+
+# Told of every graph that is compiled: inspection puts its functions here.
+listeners: list[Callable[[Compiled], None]] = []
 
 
 class Plan(Protocol):
@@ -111,14 +129,51 @@ def make_plan(
 
     ``results`` are numbers that the caller knows the outputs by, kept with the plan.
     """
-    statistics.plans_lowered += 1
     if _interpreted(device):
+        statistics.plans_lowered += 1
         return InterpretedPlan(graph)
+    if _is_huge(graph):
+        return TieredPlan(graph, description, results)
+    return _compile(graph, description, results)
+
+
+def _compile(graph: Graph, description: str, results: tuple[int, ...]) -> CpuPlan:
+    statistics.plans_lowered += 1
     record = build(graph, get_num_threads())
     record.results = list(results)
     plan = CpuPlan(record)
     plans.save(record, description)
     return plan
+
+
+# A graph of more operations than this, on tensors no larger than that, costs seconds to compile
+# and milliseconds to interpret: it is compiled only once it comes a second time.
+_MANY_OPERATIONS = 1000
+_SMALL_TENSOR = 1 << 14
+
+
+class TieredPlan:
+    """A huge graph on small tensors: interpreted the first time, compiled from the second on."""
+
+    def __init__(self, graph: Graph, description: str, results: tuple[int, ...]) -> None:
+        self._arguments = (graph, description, results)
+        self._interpreted: InterpretedPlan | None = InterpretedPlan(graph)
+        self._compiled: CpuPlan | None = None
+
+    def run(self, values: Sequence[Any]) -> list[Buffer]:
+        if self._interpreted is not None:
+            first, self._interpreted = self._interpreted, None
+            return first.run(values)
+        if self._compiled is None:
+            self._compiled = _compile(*self._arguments)
+        return self._compiled.run(values)
+
+
+def _is_huge(graph: Graph) -> bool:
+    nodes = topological(graph.outputs)
+    return len(nodes) > _MANY_OPERATIONS and all(
+        [n.type.size <= _SMALL_TENSOR for n in nodes]
+    )
 
 
 _told: list[str] = []
@@ -140,10 +195,20 @@ def _interpreted(device: str) -> bool:
 
 
 def build(graph: Graph, threads: int) -> PlanRecord:
+    """What a plan for the graph is made of."""
+    compiled = compile_graph(graph, threads)
+    for listener in listeners:
+        listener(compiled)
+    return compiled.record
+
+
+def compile_graph(graph: Graph, threads: int) -> Compiled:
     """The passes, in order: graph to clusters to loops to text."""
     outputs: list[Node] = list(graph.outputs)
     verifying = settings.get("LAZYTORCH_VERIFY") != "0"
     debug = settings.debug_level()
+    if debug >= 3:
+        print(f"-- after expand\n{format_graph(outputs)}", file=sys.stderr)
     for name, apply_pass in GRAPH_PASSES:
         outputs = apply_pass(outputs)
         if verifying:
@@ -155,17 +220,26 @@ def build(graph: Graph, threads: int) -> PlanRecord:
     if verifying:
         verify_fusion(fusion, outputs)
     memory = plan_memory(fusion, outputs)
-    kernels = [k for c in fusion.clusters for k in _kernels(c, fusion, memory, threads)]
-    return _assemble(graph, outputs, memory, kernels)
+    made = [(c, k) for c in fusion.clusters for k in _kernels(c, fusion, memory, threads)]
+    record = _assemble(graph, outputs, memory, [k for _, k in made])
+    origins = provenance.state.active
+    if origins is not None:
+        notes = annotate(fusion, origins)
+        for (cluster, _), kernel in zip(made, record.kernels, strict=True):
+            kernel.lines, kernel.nodes, kernel.unfused = notes[cluster.number]
+    return Compiled(graph, tuple(outputs), fusion, memory, record, origins)
 
 
 def _own_memory(outputs: Sequence[Node]) -> list[Node]:
     """Outputs that are leaves, or one node twice, as copies: each output is memory of its own."""
     seen: set[Node] = set()
     result = []
-    for node in outputs:
+    origins = provenance.state.active
+    for i, node in enumerate(outputs):
         while node in seen or node.operation.kind in ("leaf", "empty"):
-            node = make(CAST, (node,), (node.dtype,))
+            source, node = node, make(CAST, (node,), (node.dtype,))
+            if origins is not None and i < len(origins.outputs):
+                origins.claim(node, origins.outputs[i], (source,))
         seen.add(node)
         result.append(node)
     return result

@@ -18,6 +18,7 @@ SETTINGS = (
     Setting("LAZYTORCH_CACHE_DIR", "", "folder of compiled kernels and plans"),
     Setting("LAZYTORCH_NUM_THREADS", "", "threads of the cpu device; default: all cores"),
     Setting("LAZYTORCH_DEBUG", "0", "1: a line a kernel; 2: its source too; 3: the graph too"),
+    Setting("LAZYTORCH_DUMP", "", "folder into which every plan made is written, to be read"),
     Setting("LAZYTORCH_DEVICE", "cpu", "device of tensors made without device="),
     Setting("LAZYTORCH_CC", "", "C compiler to use instead of the first one found"),
     Setting("LAZYTORCH_VERIFY", "0", "1: check the graph and the loops after every pass"),

@@ -6,7 +6,8 @@ from math import e, inf, nan, pi
 
 from codegen.dtype import DType as dtype
 from codegen.runtime.cpu import get_num_threads, set_num_threads
-from lazytorch import autograd, functions, nn, optim, utils
+from codegen.statistics import Statistics, statistics
+from lazytorch import autograd, functions, inspect, nn, optim, utils
 from lazytorch.autograd import backward as _backward
 from lazytorch.autograd import methods as _methods
 from lazytorch.autograd.grad_mode import (
@@ -30,6 +31,7 @@ from lazytorch.functions.creation import TYPED_CLASSES as _TYPED_CLASSES
 from lazytorch.functions.promotion import promote_types
 from lazytorch.functions.random import Generator, default_generator
 from lazytorch.functions.registration import PUBLIC as _PUBLIC
+from lazytorch.inspect import dump, dump_all, graph, kernels
 from lazytorch.layout import (
     Layout as layout,
 )
@@ -71,16 +73,20 @@ def realize(*tensors: Tensor) -> None:
     _realize([t._storage.expression for t in tensors])
 
 
+def stats() -> Statistics:
+    """Counters of what the engine did in this process; ``stats().reset()`` sets them to zero."""
+    return statistics
+
+
 __all__ = [
-    "Generator", "Size", "Tensor", "autograd", "can_cast", "channels_last",
-    "channels_last_3d", "contiguous_format", "default_generator", "device", "dtype", "e",
+    "Generator", "Size", "Tensor", "autograd", "can_cast", "channels_last", "channels_last_3d",
+    "contiguous_format", "default_generator", "device", "dtype", "dump", "dump_all", "e",
     "enable_grad", "finfo", "functions", "get_default_device", "get_default_dtype",
-    "get_num_threads", "get_printoptions", "iinfo", "inf", "inference_mode",
-    "is_grad_enabled", "is_inference_mode_enabled", "layout", "load", "memory_format", "nan",
-    "newaxis", "nn", "no_grad", "optim", "pi", "preserve_format", "printoptions",
+    "get_num_threads", "get_printoptions", "graph", "iinfo", "inf", "inference_mode", "inspect",
+    "is_grad_enabled", "is_inference_mode_enabled", "kernels", "layout", "load", "memory_format",
+    "nan", "newaxis", "nn", "no_grad", "optim", "pi", "preserve_format", "printoptions",
     "promote_types", "realize", "save", "set_default_device", "set_default_dtype",
     "set_grad_enabled", "set_num_threads", "set_printoptions", "sparse_coo", "sparse_csc",
-    "sparse_csr", "strided", "utils",
-    *_PUBLIC, *_DTYPES, *_TYPED_CLASSES,
+    "sparse_csr", "stats", "strided", "utils", *_PUBLIC, *_DTYPES, *_TYPED_CLASSES,
 ]  # fmt: skip
 __version__ = "0.1.0"

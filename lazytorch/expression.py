@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Callable, Hashable, Sequence
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,8 @@ Attributes = tuple[Hashable, ...]
 Types = tuple[TensorType, ...]
 
 _signature_numbers = itertools.count()
+# Finding the user's line costs 1 µs, so it is looked for in a signature's first calls alone.
+PLACES_NOTED = 64
 
 
 class Signature:
@@ -34,7 +37,7 @@ class Signature:
 
     __slots__ = (
         "attributes", "function", "has_float_output", "input_types", "number", "output_types",
-        "reads", "template",
+        "places_left", "reads", "template",
     )  # fmt: skip
 
     def __init__(self, function: Function, input_types: Types, attributes: Attributes) -> None:
@@ -45,6 +48,7 @@ class Signature:
         self.output_types = tuple([o.type for o in self.template.outputs])
         self.has_float_output = any(t.dtype.kind == "float" for t in self.output_types)
         self.number = next(_signature_numbers)
+        self.places_left = PLACES_NOTED
         # tracked inputs -> (inputs, outputs) whose values the gradient reads
         self.reads: dict[frozenset[int], tuple[frozenset[int], frozenset[int]]] = {}
 
@@ -54,6 +58,10 @@ class Signature:
 
 
 _functions: list[Function] = []
+
+
+def all_functions() -> Sequence[Function]:
+    return _functions
 
 
 def forget_signatures() -> None:
@@ -133,10 +141,12 @@ class Call:
     tracked    a gradient flows through it.
     freed      backward has been through it without retain_graph.
     readers    the gradient calls of that backward, which need its inputs until they have run.
+    place      the user's code that made it and the instruction in there, where noted (source.py).
     """
 
     __slots__ = (
-        "__weakref__", "freed", "has_gradient", "inputs", "outputs", "readers", "signature",
+        "__weakref__", "freed", "has_gradient", "inputs", "outputs", "place", "readers",
+        "signature",
         "tracked",
     )  # fmt: skip
 
@@ -148,6 +158,7 @@ class Call:
         self.tracked = tracked
         self.has_gradient = False
         self.freed = False
+        self.place: tuple[CodeType, int] | None = None
         self.readers: Sequence[weakref.ref[Call]] = ()
         self.outputs: tuple[weakref.ref[Expression], ...] = ()
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from codegen.graph.differentiate import expand
+from codegen.ir import provenance
 from codegen.ir.node import Node, substitute, topological
 from codegen.ops.calls import Template, call, detach, gradient, mark
 from codegen.ops.leaves import parameter
 from codegen.pipeline import Graph
 from lazytorch.expression import Call, Expression, Function
+from lazytorch.source import lines_of
 
 if TYPE_CHECKING:
     from lazytorch.realize import Trace
@@ -46,10 +48,13 @@ def import_graph(trace: Trace) -> tuple[Graph, tuple[int, ...]]:
         slot = parameter(len(parameters), e.type)
         parameters.append(slot)
         nodes[e] = mark(slot, trace.numbers[e]) if e.tracked else slot
+    origins = provenance.state.active
     for item in trace.calls:
         for e, node in zip(*_import_call(item, nodes), strict=True):
             tag = _INTERMEDIATE_TAG + trace.numbers[e]
             nodes[e] = mark(node, tag) if e in targets or e.leaf is not None else node
+            if origins is not None:
+                origins.claim(node, lines_of(item), [nodes[i] for i in item.inputs])
     bound = {e: parameter(len(trace.leaves) + i, e.type) for i, e in enumerate(trace.bound)}
     parameters.extend(bound.values())
 
@@ -60,6 +65,8 @@ def import_graph(trace: Trace) -> tuple[Graph, tuple[int, ...]]:
     values = dict(zip(images[len(wanted) :], bound.values(), strict=True))
     known = {image: slot for image, slot in values.items() if image.operation.kind != "leaf"}
     outputs = substitute(images[: len(wanted)], known)
+    if origins is not None:
+        origins.outputs = [lines_of(e.call) for e in wanted if e.call is not None]
     return Graph(tuple(parameters), tuple(outputs)), tuple([trace.numbers[e] for e in wanted])
 
 

@@ -6,9 +6,11 @@ import os
 import threading
 import weakref
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from codegen.ir import provenance
 from codegen.ir.node import Node
 from codegen.pipeline import Graph, Plan, find_plan, make_plan
 from lazytorch.expression import Call, Expression
@@ -137,6 +139,24 @@ def realize(roots: Sequence[Expression]) -> None:
             _run([e for e in pending if e.device == device], device)
 
 
+def settle_depth(root: Expression) -> int:
+    """The pending calls on the longest path below an expression, now that some have run."""
+    settled: set[Expression] = set()
+    stack = [root]
+    while stack:
+        e = stack[-1]
+        call = e.call
+        pending = [i for i in call.inputs if i.value is None] if call is not None else []
+        missing = [i for i in pending if i not in settled]
+        if missing:
+            stack.extend(missing)
+            continue
+        stack.pop()
+        settled.add(e)
+        e.depth = max([i.depth for i in pending], default=0) + (call is not None)
+    return root.depth
+
+
 def flush() -> None:
     """Compute every pending in-place write."""
     realize(())
@@ -199,12 +219,14 @@ def _is_pending(reference: weakref.ref[Call]) -> bool:
 
 def _make(trace: Trace, device: str) -> CachedPlan:
     description = describe(trace, device)
-    found = find_plan(description)
-    if found is not None:
-        plan, outputs = found
-        return CachedPlan(plan, outputs, len(outputs) > len(trace.wanted))
-    graph, outputs = import_graph(trace)
-    plan = make_plan(graph, device, description, outputs)
+    # A plan on disk knows no user lines: where those are wanted, it is made anew.
+    wanted = provenance.state.wanted > 0
+    found = None if wanted else find_plan(description)
+    if found is None:
+        with provenance.recording() if wanted else nullcontext():
+            graph, outputs = import_graph(trace)
+            found = make_plan(graph, device, description, outputs), outputs
+    plan, outputs = found
     return CachedPlan(plan, outputs, len(outputs) > len(trace.wanted))
 
 

@@ -25,8 +25,9 @@ from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.device import Device
 from lazytorch.expression import Attributes, Call, Expression, Function, Overwritten, scalar
 from lazytorch.layout import Layout, strided
-from lazytorch.realize import realize
+from lazytorch.realize import realize, settle_depth
 from lazytorch.size import Size
+from lazytorch.source import note_place
 from lazytorch.storage import ExportedMemory, Storage, buffer_array
 
 # A chain of pending calls longer than this is run: memory and the next compile stay bounded.
@@ -618,6 +619,8 @@ def record(
     if signature is None:
         signature = function.signature(types, attributes)
     call = Call(signature, inputs, tracked)
+    if signature.places_left:
+        note_place(call)
     depth = 0
     device = "cpu"
     for e in inputs:
@@ -644,7 +647,7 @@ def record(
             for i, t in enumerate(output_types)
         ]
         call.outputs = tuple([weakref.ref(e) for e in outputs])
-    if depth > MAXIMUM_DEPTH:
+    if depth > MAXIMUM_DEPTH and settle_depth(outputs[0]) > MAXIMUM_DEPTH // 2:
         realize(outputs)
     return outputs
 

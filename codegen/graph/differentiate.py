@@ -6,7 +6,9 @@ In: a graph with call, gradient, detach and mark nodes. Out: primitive operation
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
+from codegen.ir import provenance
 from codegen.ir.node import Node, make, rebuild, same, substitute, topological
 from codegen.ops import elementwise as ew
 from codegen.ops.calls import CALL, DETACH, GRADIENT, Template, call
@@ -37,12 +39,16 @@ def _instantiate(node: Node, inputs: Sequence[Node], keep_rules: bool) -> Node:
     rule of their own stay calls."""
     template, number = node.attributes
     assert isinstance(template, Template) and isinstance(number, int)
+    # A template's nodes may be the graph's own, of another line: its lines are not to be inherited.
+    origins, provenance.state.active = provenance.state.active, None
     flat = template.flat.get(keep_rules)
     if flat is None:
         change = _inline_plain_call if keep_rules else _inline_node
         flat = template.flat[keep_rules] = tuple(rebuild(template.outputs, change))
     mapping = dict(zip(template.parameters, inputs, strict=True))
-    return substitute([flat[number]], mapping)[0]
+    result = substitute([flat[number]], mapping)[0]
+    provenance.state.active = origins
+    return result
 
 
 def _inline_plain_call(node: Node, inputs: tuple[Node, ...]) -> Node:
@@ -87,9 +93,11 @@ class _GradientExpansion:
             ends = [0, roots, 2 * roots, 2 * roots + replaced, 2 * roots + 2 * replaced]
             parts = [inputs[a:b] for a, b in zip(ends, [*ends[1:], None], strict=True)]
             overrides = dict(zip(parts[2], parts[3], strict=True))
-            found = cotangents(parts[0], parts[1], overrides, parts[4])
-            # Gradient rules may be written with calls.
-            self.taken[key] = rebuild(found, _inline_plain_call, self.done)
+            origins = provenance.state.active
+            with origins.on_behalf_of(node) if origins is not None else nullcontext():
+                found = cotangents(parts[0], parts[1], overrides, parts[4])
+                # Gradient rules may be written with calls.
+                self.taken[key] = rebuild(found, _inline_plain_call, self.done)
         return self.taken[key][number]
 
 
@@ -125,6 +133,7 @@ def cotangents(
             parts = node.operation.gradient(node, total[node])
             for source, part in zip(node.inputs, parts, strict=True):
                 if part is not None and source in active:
+                    _note_origin(node, part)
                     accumulate(source, part)
     return [total.get(target) or ew.full_like(target, 0) for target in targets]
 
@@ -164,4 +173,11 @@ def _call_gradient(
     parts = template.gradient(inputs, outputs, [total.get(o) for o in outputs])
     for source, part in zip(inputs, parts, strict=True):
         if part is not None and source in active:
+            _note_origin(group[0], part)
             accumulate(source, part)
+
+
+def _note_origin(node: Node, cotangent: Node) -> None:
+    origins = provenance.state.active
+    if origins is not None:
+        origins.inherit(node, cotangent, node.inputs)

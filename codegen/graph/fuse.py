@@ -168,8 +168,9 @@ class _Fuser:
                 loads[node] = 1 if node.operation.name == "parameter" else 0
                 continue
             total = node.operation.cost if kind in ("elementwise", "gather") else 0
-            total += sum([cost[i] for i in node.inputs])
-            reads = sum([loads[i] for i in node.inputs])
+            sources = set(node.inputs)  # a square computes its input once
+            total += sum([cost[i] for i in sources])
+            reads = sum([loads[i] for i in sources])
             virtual = node not in required and (
                 kind == "movement"
                 or node in products

@@ -38,6 +38,8 @@ def _split(node: Node) -> Node:
     axis = max(axes, key=lambda a: x.shape[a])
     extent = x.shape[axis]
     chunks = min(extent // 2, max(2, inner // CHUNK))
+    # Chunks that leave no rest save a kernel, and let what is summed be computed on the way.
+    chunks = next((c for c in range(chunks, 2 * chunks) if extent % c == 0), chunks)
     whole = extent - extent % chunks
     result = _in_chunks(node, _part(x, axis, 0, whole), axis, chunks)
     if whole < extent:

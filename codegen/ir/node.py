@@ -9,6 +9,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from codegen.dtype import DType
+from codegen.ir import provenance
 
 if TYPE_CHECKING:
     from codegen.ops.registry import Operation
@@ -125,9 +126,13 @@ def rebuild(
     may add to it.
     """
     done: dict[Node, Node] = dict(known or {})
+    origins = provenance.state.active
     for node in topological(roots, stop=lambda n: n in done):
         if node not in done:
-            done[node] = change(node, tuple([done[i] for i in node.inputs]))
+            inputs = tuple([done[i] for i in node.inputs])
+            done[node] = change(node, inputs)
+            if origins is not None:
+                origins.inherit(node, done[node], inputs)
     return [done[root] for root in roots]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
+from codegen.graph.explain import computed_nodes
 from codegen.graph.fuse import Cluster, Fusion
 from codegen.ir.node import Node, Shape
 from codegen.loops.emitter import Emitter, Indices, Operand
@@ -134,7 +135,12 @@ class _Lowering:
 
     def kernel(self) -> Kernel:
         nodes = self.cluster.nodes
-        work = sum([n.operation.cost * _points(n) for n in nodes])
+        computed = [
+            n
+            for n in computed_nodes(self.cluster, self.fusion)
+            if n.operation.kind != "movement" or n in self.members
+        ]
+        work = sum([n.operation.cost * _points(n) for n in computed])
         traffic = sum([a.type.nbytes for a in self.emitter.arguments.values()])
         name = "_".join(dict.fromkeys([n.operation.name for n in nodes][-3:]))
         return _kernel(name, self.emitter, work + traffic // 4 > PARALLEL_WORK, work, traffic)

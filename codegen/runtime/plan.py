@@ -7,7 +7,7 @@ import hashlib
 import json
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -22,7 +22,6 @@ from codegen.runtime.kernels import KernelSource, load_kernels
 from codegen.runtime.memory import Buffer, allocate
 from codegen.statistics import statistics
 
-_DEBUG = settings.debug_level()
 _SCALAR_FORMATS = {"float64": "d", "int64": "q", "bool_": "q"}
 
 
@@ -38,7 +37,9 @@ class KernelRecord:
     parallel: bool
     operations: int
     traffic: int
-    lines: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)  # these three only where inspection asks
+    nodes: list[str] = field(default_factory=list)
+    unfused: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -98,8 +99,10 @@ class CpuPlan:
             start = arena.address
             table += [start + offset for offset in record.offsets]
         if record.kernels:
-            if _DEBUG:
-                report(record.kernels, self._program.run_timed(table))
+            if watchers:
+                seconds = self._program.run_timed(table)
+                for watcher in tuple(watchers):
+                    watcher(record, seconds)
             else:
                 self._program.run(table)
         statistics.plans_run += 1
@@ -107,25 +110,34 @@ class CpuPlan:
         return outputs
 
 
-def report(kernels: Sequence[KernelRecord], seconds: Sequence[float]) -> None:
+def report(record: PlanRecord, seconds: Sequence[float]) -> None:
     """LAZYTORCH_DEBUG: a line a kernel with its time and rates; from 2 on its source too."""
-    for kernel, duration in zip(kernels, seconds, strict=True):
+    for kernel, duration in zip(record.kernels, seconds, strict=True):
         rate = duration or 1e-9
         print(
             f"lazytorch: {kernel.name:<28} {duration * 1e6:9.1f} µs "
             f"{kernel.operations / rate / 1e9:8.2f} GFLOP/s {kernel.traffic / rate / 1e9:8.2f} GB/s"
-            f"  {'parallel' if kernel.parallel else 'serial  '}  {' '.join(kernel.shapes)}"
-            f"  {' '.join(kernel.lines)}",
+            f"  {'parallel' if kernel.parallel else 'serial  '}"
+            f"  {' '.join(kernel.shapes):<40}  {' '.join(kernel.lines)}",
             file=sys.stderr,
         )
-        if _DEBUG >= 2:
+        if settings.debug_level() >= 2:
             print(kernel.body, file=sys.stderr)
+
+
+# Told of every run of a plan, with the seconds that each of its kernels took.
+watchers: list[Callable[[PlanRecord, Sequence[float]], None]] = []
+if settings.debug_level() >= 1:
+    watchers.append(report)
 
 
 def save(record: PlanRecord, description: str) -> None:
     """Keep a plan on disk, so that another process need not lower it again."""
+    fields = asdict(record)
+    for kernel in fields["kernels"]:  # another program that finds this plan has other lines
+        kernel.update(lines=[], nodes=[], unfused=[])
     try:
-        cache.write_checked(_path(description), json.dumps(asdict(record)).encode())
+        cache.write_checked(_path(description), json.dumps(fields).encode())
     except OSError:
         return  # the cache saves time; nothing depends on it
 

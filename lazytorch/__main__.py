@@ -1,0 +1,191 @@
+"""The command line: settings, devices, cache, a script's kernels, unchanged PyTorch scripts."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import runpy
+import sys
+from collections.abc import Callable, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+
+import lazytorch
+from codegen import settings
+from codegen.runtime import cache
+from codegen.runtime.compiler import find_compiler
+from lazytorch.inspect import Recorder, record_lines
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status."""
+    parser = argparse.ArgumentParser(prog="lazytorch", description=lazytorch.__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
+        made.set_defaults(run=run)
+        return made
+
+    command("settings", show_settings)
+    command("devices", show_devices)
+    command("cache", show_cache).add_argument(
+        "--clear", action="store_true", help="delete every cached file"
+    )
+    for name, run in (("kernels", dump_script), ("run", run_unchanged)):
+        with_script = command(name, run)
+        if name == "kernels":
+            with_script.add_argument("-o", "--output", default="kernels", help="folder to write")
+        with_script.add_argument("script")
+        with_script.add_argument("arguments", nargs=argparse.REMAINDER)
+    chosen = parser.parse_args(_output_first(sys.argv[1:] if arguments is None else arguments))
+    result: int = chosen.run(chosen)
+    return result
+
+
+def _output_first(arguments: Sequence[str]) -> list[str]:
+    """``kernels script.py -o folder …`` as ``kernels -o folder script.py …``: what follows a
+    script is the script's, except this one option directly behind it."""
+    found = list(arguments)
+    if found[:1] == ["kernels"] and found[2:3] in (["-o"], ["--output"]):
+        found[1:4] = [*found[2:4], found[1]]
+    return found
+
+
+def show_settings(_: argparse.Namespace) -> int:
+    """Every setting, its value and its meaning."""
+    for setting in settings.SETTINGS:
+        value = settings.get(setting.name) or "-"
+        print(f"{setting.name:<24} {value:<16} {setting.meaning}")
+    return 0
+
+
+def show_devices(_: argparse.Namespace) -> int:
+    """What was found to run on, what is missing, and how to get it."""
+    compiler = find_compiler()
+    if compiler is None:
+        print("cpu           no C compiler: install gcc or clang, or `pip install ziglang`,")
+        print("              or name one in LAZYTORCH_CC; until then the interpreter stands in")
+    else:
+        print(f"cpu           {lazytorch.get_num_threads()} threads")
+        print(f"  compiler    {' '.join(compiler.command)}: {compiler.version}")
+        print(f"  flags       {' '.join(compiler.flags)}")
+    for line in _opencl_lines():
+        print(line)
+    print("interpreter   NumPy, needs nothing")
+    return 0
+
+
+def _opencl_lines() -> list[str]:
+    try:
+        opencl = importlib.import_module("pyopencl")
+    except ImportError:
+        return ["opencl        pyopencl is missing: `pip install 'pyopencl[pocl]'`"]
+    try:
+        platforms = opencl.get_platforms()
+    except opencl.Error as error:
+        return [
+            f"opencl        pyopencl finds no platform ({error}): "
+            "install a driver, or `pip install 'pyopencl[pocl]'`"
+        ]
+    found: list[str] = []
+    for platform in platforms:
+        for device in platform.get_devices():
+            gibibytes = device.global_mem_size / (1 << 30)
+            found.append(
+                f"opencl:{len(found):<6} {device.name.strip()} ({platform.name.strip()}), "
+                f"{device.max_compute_units} units, {gibibytes:.1f} GiB"
+            )
+    return found or ["opencl        the OpenCL platforms have no device"]
+
+
+def show_cache(chosen: argparse.Namespace) -> int:
+    """Where compiled kernels and plans are kept, and how much that is."""
+    size, count = cache.size_and_count()
+    print(f"{cache.cache_folder()}: {count} files, {size / (1 << 20):.1f} MiB")
+    if chosen.clear:
+        cache.clear()
+        print("cleared")
+    return 0
+
+
+def dump_script(chosen: argparse.Namespace) -> int:
+    """Run a script and write every plan that it runs, kernels and all, into a folder."""
+    record_lines(True)
+    with Recorder(chosen.output) as recorder:
+        try:
+            run_script(chosen.script, chosen.arguments)
+        finally:
+            plans, kernels = recorder.plan_count, len(recorder.kernels)
+            print(f"{plans} plans of {kernels} kernels in {chosen.output}", file=sys.stderr)
+    return 0
+
+
+def run_unchanged(chosen: argparse.Namespace) -> int:
+    """Run a PyTorch script as it stands: its `import torch` finds lazytorch."""
+    stand_in_for_torch()
+    run_script(chosen.script, chosen.arguments)
+    return 0
+
+
+def run_script(script: str, arguments: Sequence[str]) -> None:
+    """As ``python script arguments…`` would, in this process."""
+    before = sys.argv, list(sys.path)
+    sys.argv = [script, *arguments]
+    sys.path[0:1] = [str(Path(script).resolve().parent)]
+    try:
+        runpy.run_path(script, run_name="__main__")
+    finally:
+        sys.argv, sys.path[:] = before
+
+
+def stand_in_for_torch() -> None:
+    """Make ``import torch`` and its submodules give lazytorch's, in this process."""
+    if any(isinstance(finder, TorchFinder) for finder in sys.meta_path):
+        return
+    loaded = sys.modules.get("torch")
+    if loaded is not None and loaded is not lazytorch:
+        raise RuntimeError("torch itself is imported already: lazytorch cannot stand in for it")
+    sys.meta_path.insert(0, TorchFinder())
+    sys.modules["torch"] = lazytorch
+    for name in ("nn", "optim", "utils"):
+        try:
+            importlib.import_module(f"lazytorch.{name}")
+        except ImportError as error:
+            print(f"lazytorch: torch.{name} is missing: {error}", file=sys.stderr)
+
+
+class TorchFinder(MetaPathFinder, Loader):
+    """Finds ``torch.x`` as the module ``lazytorch.x``, one module under two names."""
+
+    def __init__(self) -> None:
+        self._own_specs: dict[int, ModuleSpec | None] = {}
+
+    def find_spec(
+        self, fullname: str, path: object = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        root, _, rest = fullname.partition(".")
+        return ModuleSpec(fullname, self) if root == "torch" and rest else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        name = spec.name.replace("torch.", "lazytorch.", 1)
+        try:
+            module = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                raise
+            raise ModuleNotFoundError(
+                f"No module named {spec.name!r} in lazytorch", name=spec.name
+            ) from None
+        self._own_specs[id(module)] = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """It has run already, under its own name, whose spec the import system overwrote."""
+        module.__spec__ = self._own_specs.pop(id(module))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

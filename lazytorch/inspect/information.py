@@ -1,0 +1,141 @@
+"""Kernels as objects to read: what runs when tensors are realized, and why it is cut as it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from codegen.ir import provenance
+from codegen.pipeline import Compiled, compile_graph
+from codegen.runtime.cpu import get_num_threads
+from codegen.runtime.kernels import KernelSource, kernel_file
+from codegen.runtime.plan import KernelRecord, PlanRecord
+from lazytorch.expression import Expression
+from lazytorch.importer import import_graph
+from lazytorch.realize import Trace
+from lazytorch.storage import pending_writes
+from lazytorch.tensor import Tensor
+
+
+@dataclass(frozen=True)
+class KernelArgument:
+    """Memory that a kernel is given: a parameter of the plan, an output, or a place in its arena.
+
+    ``dtype`` is a name such as ``"float32"``; ``slot`` its number in the plan's table.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    role: str
+    slot: int
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{'×'.join(map(str, self.shape)) or 'scalar'}] {self.role}"
+
+
+@dataclass
+class KernelInfo:
+    """One kernel, to be read.
+
+    source      a complete C file; ``str(kernel)`` too.
+    operations  scalar operations; ``bytes`` what it moves between memory and processor.
+    parallel    whether its work is shared among threads.
+    lines       the user's lines that it computes for, as ``file:line``.
+    nodes       what it computes, in order.
+    unfused     for each neighbouring kernel, why the two are not one.
+    runs        how often it ran while it was recorded, and ``seconds`` how long that took in all.
+    """
+
+    name: str
+    source: str
+    arguments: list[KernelArgument]
+    operations: int
+    bytes: int
+    parallel: bool
+    lines: list[str] = field(default_factory=list)
+    nodes: list[str] = field(default_factory=list)
+    unfused: list[str] = field(default_factory=list)
+    runs: int = 0
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        return self.source
+
+    def __repr__(self) -> str:
+        shown = ", ".join([f"{a.dtype}[{'×'.join(map(str, a.shape))}]" for a in self.arguments])
+        return f"<kernel {self.name}({shown}) {self.operations} operations, {self.bytes} bytes>"
+
+
+def kernels(*tensors: Tensor) -> list[KernelInfo]:
+    """The kernels that realizing these tensors now would run, in order; nothing is run.
+
+    Whatever else the same plan would compute (pending in-place writes, tensors on the way) is
+    there too. A tensor that is realized already needs no kernel: for such the list is empty.
+    """
+    return [k for compiled in compile_pending(tensors) for k in kernels_of(compiled.record)]
+
+
+def compile_pending(tensors: Iterable[Tensor]) -> list[Compiled]:
+    """The plans, one a device, that realizing these tensors now would make."""
+    roots = dict.fromkeys([t._storage.expression for t in tensors])
+    for reference in list(pending_writes.values()):
+        storage = reference()
+        if storage is not None:
+            roots[storage.expression] = None
+    by_device: dict[str, list[Expression]] = {}
+    for e in roots:
+        if e.value is None:
+            by_device.setdefault(e.device, []).append(e)
+    return [_compile(pending) for pending in by_device.values()]
+
+
+def _compile(roots: Sequence[Expression]) -> Compiled:
+    with provenance.recording():
+        graph, _ = import_graph(Trace(roots))
+        return compile_graph(graph, get_num_threads())
+
+
+def kernels_of(record: PlanRecord) -> list[KernelInfo]:
+    """A plan's kernels, to be read."""
+    return [_information(kernel, record) for kernel in record.kernels]
+
+
+def _information(kernel: KernelRecord, plan: PlanRecord) -> KernelInfo:
+    arguments = [
+        _argument(shape, slot, plan)
+        for shape, slot in zip(kernel.shapes, kernel.slots, strict=True)
+    ]
+    made = KernelInfo(
+        kernel.name, "", arguments, kernel.operations, kernel.traffic, kernel.parallel,
+        list(kernel.lines), list(kernel.nodes), list(kernel.unfused),
+    )  # fmt: skip
+    symbol = re.sub(r"\W", "_", kernel.name)
+    text = kernel_file([(symbol, KernelSource(kernel.name, kernel.body, tuple(kernel.prologue)))])
+    made.source = f"{_header(made)}\n\n{text}"
+    return made
+
+
+def _argument(shape: str, slot: int, plan: PlanRecord) -> KernelArgument:
+    """An argument from the text of its type, such as ``float32[3×4]``."""
+    dtype, _, extents = shape.rstrip("]~").partition("[")
+    found = () if extents == "scalar" else tuple([int(n) for n in extents.split("×")])
+    outputs = plan.parameter_count + len(plan.output_bytes)
+    if slot < plan.parameter_count:
+        role = f"parameter {slot}"
+    elif slot < outputs:
+        role = f"output {slot - plan.parameter_count}"
+    else:
+        role = f"arena at byte {plan.offsets[slot - outputs]}"
+    return KernelArgument(dtype, found, role, slot)
+
+
+def _header(kernel: KernelInfo) -> str:
+    """What a file of this kernel says first."""
+    rows = [f"computes   {', '.join(kernel.nodes) or kernel.name}"]
+    rows += [f"for        {line}" for line in kernel.lines]
+    rows += [f"argument {i} {argument}" for i, argument in enumerate(kernel.arguments)]
+    share = "shared among threads" if kernel.parallel else "on one thread"
+    rows.append(f"work       {kernel.operations} operations, {kernel.bytes} bytes, {share}")
+    rows += [f"not fused  {reason}" for reason in kernel.unfused]
+    return "/*\n" + "\n".join([f" * {row}".replace("*/", "* /") for row in rows]) + "\n */"

@@ -1,0 +1,36 @@
+// sum: 300000 operations, 603200 bytes, parallel
+// sum float32[500]
+void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
+    const float *in0 = (const float *)arguments[0];  // float32[500×300]
+    const float *in1 = (const float *)arguments[1];  // float32[300]
+    float *out2 = (float *)arguments[2];  // float32[500]
+    const long last = 500L * (thread + 1) / threads;
+    for (long task = 500L * thread / threads; task < last; task++) {
+        float acc_0[64];
+        for (long lane = 0; lane < 64; lane++) acc_0[lane] = 0;
+        for (long block = 0; block < 256; block += 64) {
+            #pragma GCC ivdep
+            for (long lane = 0; lane < 64; lane++) {
+                const long i1 = block + lane;
+                const float in0_0 = in0[task * 300 + i1];
+                const float in1_0 = in1[i1];
+                const float mul_0 = (in0_0 * in1_0);
+                acc_0[lane] = acc_0[lane] + mul_0;
+            }
+        }
+        {
+            #pragma GCC ivdep
+            for (long lane = 0; lane < 44; lane++) {
+                const long i1 = 256 + lane;
+                const float in0_0 = in0[task * 300 + i1];
+                const float in1_0 = in1[i1];
+                const float mul_0 = (in0_0 * in1_0);
+                acc_0[lane] = acc_0[lane] + mul_0;
+            }
+        }
+        for (long half = 32; half > 0; half /= 2)
+            for (long lane = 0; lane < half; lane++) acc_0[lane] = acc_0[lane] + acc_0[lane + half];
+        const float sum_0 = acc_0[0];
+        out2[task] = sum_0;
+    }
+}

@@ -1,0 +1,45 @@
+// max_argmax: 40000 operations, 82400 bytes, serial
+// max float32[200]
+// argmax int64[200]
+void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
+    const float *in0 = (const float *)arguments[0];  // float32[200×100]
+    float *out1 = (float *)arguments[1];  // float32[200]
+    long *out2 = (long *)arguments[2];  // int64[200]
+    const long last = 200L * (thread + 1) / threads;
+    for (long task = 200L * thread / threads; task < last; task++) {
+        float acc_0[64];
+        for (long lane = 0; lane < 64; lane++) acc_0[lane] = -__builtin_inff();
+        float acc_1[64];
+        for (long lane = 0; lane < 64; lane++) acc_1[lane] = -__builtin_inff();
+        long acc_1_at[64];
+        for (long lane = 0; lane < 64; lane++) acc_1_at[lane] = -1;
+        for (long block = 0; block < 64; block += 64) {
+            #pragma GCC ivdep
+            for (long lane = 0; lane < 64; lane++) {
+                const long i1 = block + lane;
+                const float in0_0 = in0[task * 100 + i1];
+                acc_0[lane] = (in0_0 > acc_0[lane] || in0_0 != in0_0) ? in0_0 : acc_0[lane];
+                if (acc_1_at[lane] < 0 || in0_0 > acc_1[lane] || (in0_0 != in0_0 && acc_1[lane] == acc_1[lane])) { acc_1[lane] = in0_0; acc_1_at[lane] = i1; }
+            }
+        }
+        {
+            #pragma GCC ivdep
+            for (long lane = 0; lane < 36; lane++) {
+                const long i1 = 64 + lane;
+                const float in0_0 = in0[task * 100 + i1];
+                acc_0[lane] = (in0_0 > acc_0[lane] || in0_0 != in0_0) ? in0_0 : acc_0[lane];
+                if (acc_1_at[lane] < 0 || in0_0 > acc_1[lane] || (in0_0 != in0_0 && acc_1[lane] == acc_1[lane])) { acc_1[lane] = in0_0; acc_1_at[lane] = i1; }
+            }
+        }
+        for (long half = 32; half > 0; half /= 2)
+            for (long lane = 0; lane < half; lane++) acc_0[lane] = (acc_0[lane + half] > acc_0[lane] || acc_0[lane + half] != acc_0[lane + half]) ? acc_0[lane + half] : acc_0[lane];
+        const float max_0 = acc_0[0];
+        long argmax_0_lane = 0;
+        for (long lane = 1; lane < 64; lane++)
+            if (acc_1_at[lane] >= 0 && (acc_1[lane] > acc_1[argmax_0_lane] || (acc_1[lane] != acc_1[lane] && acc_1[argmax_0_lane] == acc_1[argmax_0_lane]) || ((acc_1[lane] == acc_1[argmax_0_lane] || (acc_1[lane] != acc_1[lane] && acc_1[argmax_0_lane] != acc_1[argmax_0_lane])) && acc_1_at[lane] < acc_1_at[argmax_0_lane])))
+                argmax_0_lane = lane;
+        const long argmax_0 = acc_1_at[argmax_0_lane];
+        out1[task] = max_0;
+        out2[task] = argmax_0;
+    }
+}

@@ -1,0 +1,74 @@
+// exp_sum_div: 2944000 operations, 1024000 bytes, parallel
+// div float32[256×500]
+void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
+    const float *in0 = (const float *)arguments[0];  // float32[256×500]
+    float *out1 = (float *)arguments[1];  // float32[256×500]
+    const long last = 256L * (thread + 1) / threads;
+    for (long task = 256L * thread / threads; task < last; task++) {
+        float acc_0[64];
+        for (long lane = 0; lane < 64; lane++) acc_0[lane] = -__builtin_inff();
+        for (long block = 0; block < 448; block += 64) {
+            #pragma GCC ivdep
+            for (long lane = 0; lane < 64; lane++) {
+                const long i1 = block + lane;
+                const float in0_0 = in0[task * 500 + i1];
+                acc_0[lane] = (in0_0 > acc_0[lane] || in0_0 != in0_0) ? in0_0 : acc_0[lane];
+            }
+        }
+        {
+            #pragma GCC ivdep
+            for (long lane = 0; lane < 52; lane++) {
+                const long i1 = 448 + lane;
+                const float in0_0 = in0[task * 500 + i1];
+                acc_0[lane] = (in0_0 > acc_0[lane] || in0_0 != in0_0) ? in0_0 : acc_0[lane];
+            }
+        }
+        for (long half = 32; half > 0; half /= 2)
+            for (long lane = 0; lane < half; lane++) acc_0[lane] = (acc_0[lane + half] > acc_0[lane] || acc_0[lane + half] != acc_0[lane + half]) ? acc_0[lane + half] : acc_0[lane];
+        const float max_0 = acc_0[0];
+        float acc_1[64];
+        for (long lane = 0; lane < 64; lane++) acc_1[lane] = 0;
+        float row_0[500];
+        for (long block = 0; block < 448; block += 64) {
+            #pragma GCC ivdep
+            for (long lane = 0; lane < 64; lane++) {
+                const long i1 = block + lane;
+                const float in0_1 = in0[task * 500 + i1];
+                const float sub_0 = (in0_1 - max_0);
+                const float exp_0 = lt_exp_f32(sub_0);
+                row_0[i1] = exp_0;
+                acc_1[lane] = acc_1[lane] + exp_0;
+            }
+        }
+        {
+            #pragma GCC ivdep
+            for (long lane = 0; lane < 52; lane++) {
+                const long i1 = 448 + lane;
+                const float in0_1 = in0[task * 500 + i1];
+                const float sub_0 = (in0_1 - max_0);
+                const float exp_0 = lt_exp_f32(sub_0);
+                row_0[i1] = exp_0;
+                acc_1[lane] = acc_1[lane] + exp_0;
+            }
+        }
+        for (long half = 32; half > 0; half /= 2)
+            for (long lane = 0; lane < half; lane++) acc_1[lane] = acc_1[lane] + acc_1[lane + half];
+        const float sum_0 = acc_1[0];
+        for (long block = 0; block < 448; block += 64) {
+            #pragma GCC ivdep
+            for (long lane = 0; lane < 64; lane++) {
+                const long i1 = block + lane;
+                const float div_0 = (row_0[i1] / sum_0);
+                out1[task * 500 + i1] = div_0;
+            }
+        }
+        {
+            #pragma GCC ivdep
+            for (long lane = 0; lane < 52; lane++) {
+                const long i1 = 448 + lane;
+                const float div_0 = (row_0[i1] / sum_0);
+                out1[task * 500 + i1] = div_0;
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+"""How many kernels known graphs become: a fusion that is lost shows here first."""
+
+from __future__ import annotations
+
+import pytest
+
+from codegen.graph.explain import explain_cuts, node_names
+from codegen.pipeline import compile_graph
+from tests.codegen.known_graphs import known_graph
+
+COUNTS = {
+    "softmax_rows": 1,
+    "softmax_columns": 1,
+    "layer_norm": 1,
+    "batch_norm": 1,
+    "long_chain": 1,
+    "gelu_of_affine": 1,
+    "matmul_bias_relu": 1,
+    "conv2d": 2,  # the padded image, then the contraction
+    "squared_differences": 2,
+    "sum_all_large": 2,
+    "row_and_column_sums": 2,
+    "sums_of_one_input": 1,
+    "max_and_argmax": 1,
+    "cross_entropy": 2,  # a loss a row, then their mean
+    "several_outputs": 1,
+    "casts": 1,
+    "max_pool": 1,
+    "random_uniform": 1,
+    "attention": 3,
+    "two_layers": 2,
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_kernel_count(name: str) -> None:
+    fusion = compile_graph(known_graph(name), threads=2).fusion
+    assert len(fusion.clusters) == COUNTS[name], explain_cuts(fusion, node_names(fusion))
