@@ -314,7 +314,7 @@ class _Fuser:
         for node in self.anchors:
             cluster = self.cluster_of[node]
             if cluster.kind in ("rows", "pointwise"):
-                for source in self._aligned_sources(node):
+                for source in self._sources_in_memory(node):
                     readers.setdefault((source, cluster.shape, cluster.axes), []).append(node)
         for nodes in readers.values():
             for node in nodes[1:9]:
@@ -324,15 +324,18 @@ class _Fuser:
                 ):
                     self._try_merge(first, other)
 
-    def _aligned_sources(self, node: Node) -> list[Node]:
-        found = [r.source for r in self.reads[node] if r.relation == "same"]
+    def _sources_in_memory(self, node: Node) -> list[Node]:
+        """What a node loads, directly or through inlined nodes."""
+        found = [r.source for r in self.reads[node]]
+        seen = set(node.inputs)
         stack = list(node.inputs)
         while stack:
             source = stack.pop()
             if source.operation.name == "parameter":
                 found.append(source)
-            elif source in self.inlined and source.operation.kind == "elementwise":
-                stack.extend(source.inputs)
+            elif source in self.inlined:
+                stack.extend([i for i in source.inputs if i not in seen])
+                seen.update(source.inputs)
         return found
 
     def _ordered_clusters(self) -> list[Cluster]:

@@ -36,6 +36,8 @@ PARALLEL_WORK = 1 << 16
 # A row of intermediate values longer than this is computed again rather than kept.
 ROW_BYTES = 1 << 18
 STACK_BYTES = 1 << 12
+# A row shorter than this is no place for lanes.
+_SHORT_ROW = 16
 # Work worth keeping rather than repeating in a later loop over the same row.
 _WORTH_KEEPING = 10
 
@@ -208,10 +210,17 @@ class _Rows(_Lowering):
         inner = set(cluster.axes)
         self.row_groups = [i for i, g in enumerate(groups) if g[0] not in inner]
         self.inner_groups = [i for i, g in enumerate(groups) if g[0] in inner]
-        last = len(groups) - 1
-        self.by_columns = last in self.row_groups and self.extents[last] >= 4
+        self.by_columns = self._lanes_along_rows()
         self.stage = self._stages()
         self.scratch = 0
+
+    def _lanes_along_rows(self) -> bool:
+        """Whether lanes run along the innermost axis that is kept: it is the contiguous one, or
+        the row is too short for lanes (a pooling window)."""
+        if not self.row_groups or self.extents[self.row_groups[-1]] < 4:
+            return False
+        contiguous = self.row_groups[-1] == len(self.groups) - 1
+        return contiguous or prod([self.extents[g] for g in self.inner_groups]) < _SHORT_ROW
 
     # ---- stages -------------------------------------------------------------------------------
 

@@ -391,8 +391,12 @@ class _Body:
             return [f"{element} = {combined(a.operation, a.dtype, element, r.value)};"]
         assert r.position is not None
         at = f"{a.name}_at[{r.lane}]"
-        condition = f"{at} < 0 || {_beats(a, r.value, element)}"
-        return [f"if ({condition}) {{ {element} = {r.value}; {at} = {r.position.to_c()}; }}"]
+        name = f"{a.name}_better"
+        return [
+            f"const _Bool {name} = {at} < 0 || {_beats(a, r.value, element)};",
+            f"{element} = {name} ? {r.value} : {element};",
+            f"{at} = {name} ? {r.position.to_c()} : {at};",
+        ]
 
     def fold(self, fold: Fold) -> list[str]:
         a = fold.accumulator
