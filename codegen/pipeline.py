@@ -1,13 +1,13 @@
 """From a graph to a plan that runs: the ordered list of passes. Read this first.
 
-    expand      calls become their graphs, gradients are taken     (graph/differentiate.py)
-    simplify    rules of algebra                                   (graph/simplify.py)
-    split       large reductions become two stages                 (graph/split.py)
-    fuse        nodes that share loops become clusters             (graph/fuse.py)
-    place       memory for what is stored                          (graph/memory.py)
-    lower       each cluster becomes loops                         (loops/lower.py)
-    render      loops become C                                     (render/c.py)
-    compile     C becomes kernels; a plan runs them in order       (runtime/)
+expand      calls become their graphs, gradients are taken     (graph/differentiate.py)
+simplify    rules of algebra                                   (graph/simplify.py)
+split       large reductions become two stages                 (graph/split.py)
+fuse        nodes that share loops become clusters             (graph/fuse.py)
+place       memory for what is stored                          (graph/memory.py)
+lower       each cluster becomes loops                         (loops/lower.py)
+render      loops become C                                     (render/c.py)
+compile     C becomes kernels; a plan runs them in order       (runtime/)
 """
 
 from __future__ import annotations
@@ -95,9 +95,7 @@ class InterpretedPlan:
         arrays = {}
         for node, value in zip(self.graph.parameters, values, strict=True):
             if isinstance(value, Buffer):
-                arrays[node] = from_buffer(
-                    value.as_numpy(node.dtype.numpy, node.shape), node.type
-                )
+                arrays[node] = from_buffer(value.as_numpy(node.dtype.numpy, node.shape), node.type)
             else:
                 arrays[node] = np.asarray(value, node.dtype.numpy)
         results = []
@@ -122,9 +120,7 @@ def find_plan(description: str) -> tuple[Plan, tuple[int, ...]] | None:
     return CpuPlan(record), tuple(record.results)
 
 
-def make_plan(
-    graph: Graph, device: str, description: str, results: tuple[int, ...]
-) -> Plan:
+def make_plan(graph: Graph, device: str, description: str, results: tuple[int, ...]) -> Plan:
     """Compile a graph for a device and keep the plan under its description.
 
     ``results`` are numbers that the caller knows the outputs by, kept with the plan.
@@ -171,9 +167,7 @@ class TieredPlan:
 
 def _is_huge(graph: Graph) -> bool:
     nodes = topological(graph.outputs)
-    return len(nodes) > _MANY_OPERATIONS and all(
-        [n.type.size <= _SMALL_TENSOR for n in nodes]
-    )
+    return len(nodes) > _MANY_OPERATIONS and all([n.type.size <= _SMALL_TENSOR for n in nodes])
 
 
 _told: list[str] = []

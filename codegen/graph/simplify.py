@@ -108,9 +108,7 @@ def _broadcast_of_unit_axes(node: Node) -> Node | None:
     kept = [i for i, n in enumerate(x.shape) if n != 1]
     if len(kept) == len(x.shape):
         return None
-    return broadcast(
-        reshape(x, [x.shape[i] for i in kept]), node.shape, [axes[i] for i in kept]
-    )
+    return broadcast(reshape(x, [x.shape[i] for i in kept]), node.shape, [axes[i] for i in kept])
 
 
 # ---- arithmetic -------------------------------------------------------------------------------

@@ -214,7 +214,7 @@ def literal(value: Any, dtype: DType) -> str:
         return str(number)
     number_text = repr(float(value))
     if number_text == "nan":
-        return "__builtin_nanf(\"\")" if dtype is not dt.float64 else "__builtin_nan(\"\")"
+        return '__builtin_nanf("")' if dtype is not dt.float64 else '__builtin_nan("")'
     if number_text in ("inf", "-inf"):
         infinity = "__builtin_inff()" if dtype is not dt.float64 else "__builtin_inf()"
         return f"(-{infinity})" if number_text[0] == "-" else infinity

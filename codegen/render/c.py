@@ -61,9 +61,7 @@ _INDEPENDENT = "#pragma GCC ivdep"
 
 def render(kernel: Kernel) -> KernelSource:
     """The C text of a kernel."""
-    lines = [
-        f"// {comment}" for comment in kernel.comments
-    ] + [
+    lines = [f"// {comment}" for comment in kernel.comments] + [
         "void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {",
         *declarations(kernel.arguments),
         *_Body(kernel).lines(),
@@ -226,9 +224,7 @@ class _Body:
 
     # ---- loops --------------------------------------------------------------------------------
 
-    def loop(
-        self, loop: Parallel | Serial | Lanes | Vector | Sequential, level: int
-    ) -> list[str]:
+    def loop(self, loop: Parallel | Serial | Lanes | Vector | Sequential, level: int) -> list[str]:
         pad = "    " * level
         v, extent = loop.variable, loop.extent
         if isinstance(loop, Parallel):

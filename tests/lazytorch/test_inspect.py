@@ -198,9 +198,7 @@ def test_recorded_kernels_were_run() -> None:
     assert len(kernels) == 1
 
 
-def test_plans_kept_on_disk_carry_no_lines(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_plans_kept_on_disk_carry_no_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAZYTORCH_CACHE_DIR", str(tmp_path))
     x = values(30, 43)
     with torch.inspect.record_kernels() as kernels:
