@@ -9,30 +9,41 @@ from codegen.loops.grammar import LOOPS, Kernel, Load, Parallel, Statement, Stor
 
 
 def in_place_pairs(kernel: Kernel) -> list[tuple[Node, Node]]:
-    """(output, input) of equal type where every element is read, once and only where it is
-    written: a single loop over both."""
+    """(output, parameter) of equal type where each element is written only where it was read,
+    after it was read, and nowhere else: a single loop over both."""
     if not _is_single_loop(kernel.body):
         return []
     nodes = {a.name: n for a, n in zip(kernel.arguments, kernel.operands, strict=True)}
     loads: dict[str, set[object]] = {}
-    stores: dict[str, set[object]] = {}
-    for statement in _statements(kernel.body):
-        if isinstance(statement, Load):
-            # A guarded load is of some elements only, which changes nothing here.
-            loads.setdefault(statement.argument, set()).add(statement.place)
-        elif isinstance(statement, Store):
-            stores.setdefault(statement.argument, set()).add(statement.place)
+    last_load: dict[str, int] = {}
     pairs = []
-    free = {name for name, places in loads.items() if name not in stores and len(places) == 1}
-    for output, places in stores.items():
-        for name in sorted(free):
-            same_type = nodes[output].dtype is nodes[name].dtype
-            if loads[name] == places and same_type and (
-                nodes[output].type.size == nodes[name].type.size
-            ):
-                pairs.append((nodes[output], nodes[name]))
-                free.discard(name)
-                break
+    for position, statement in enumerate(_statements(kernel.body)):
+        if isinstance(statement, Load):
+            loads.setdefault(statement.argument, set()).add(statement.place)
+            last_load[statement.argument] = position
+    stores: dict[str, list[tuple[int, object]]] = {}
+    for position, statement in enumerate(_statements(kernel.body)):
+        if isinstance(statement, Store):
+            stores.setdefault(statement.argument, []).append((position, statement.place))
+    taken: set[str] = set()
+    for output, writes in stores.items():
+        ((position, place),) = writes[:1]
+        candidates = [
+            name
+            for name in loads
+            if len(writes) == 1
+            and loads[name] == {place}
+            and last_load[name] < position
+            and name not in taken
+            and nodes[name].operation.name == "parameter"
+            and nodes[name].dtype is nodes[output].dtype
+            and nodes[name].type.size == nodes[output].type.size
+        ]
+        if candidates:
+            # What was read last is what the output was made of.
+            chosen = max(candidates, key=last_load.__getitem__)
+            taken.add(chosen)
+            pairs.append((nodes[output], nodes[chosen]))
     return pairs
 
 
