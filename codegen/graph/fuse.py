@@ -152,9 +152,7 @@ class _Fuser:
             required.update((match.a, match.b))
             del node
         for node in self.order:
-            if node.operation.name == "gather":
-                required.add(node.inputs[0])
-            elif node.operation.name in ("write", "scatter"):
+            if node.operation.name == "gather" or node.operation.name in ("write", "scatter"):
                 required.add(node.inputs[0])
         products = {node.inputs[0] for node in self.contractions}
         inlined: set[Node] = set()
