@@ -15,7 +15,7 @@ from math import prod
 import networkx as nx
 
 from codegen.graph.contraction_match import ContractionMatch, match_contraction
-from codegen.ir.node import Node, Shape, topological
+from codegen.ir.node import Node, Shape, in_memory_as, topological
 from codegen.ops.reduction import kept_axes
 
 # Recomputing up to this cost and this many loads is cheaper than a store and a load.
@@ -47,7 +47,8 @@ class Cluster:
     """Anchors that one kernel computes.
 
     kind   pointwise; rows (reductions of ``shape`` over ``axes`` and work around them);
-           contraction; or the name of an operation that has a kernel of its own.
+           contraction; alias (a reshape of what another cluster stores); or the kind of an
+           operation that has a kernel of its own.
     """
 
     kind: str
@@ -152,8 +153,8 @@ class _Fuser:
             required.update((match.a, match.b))
             del node
         for node in self.order:
-            if node.operation.name == "gather" or node.operation.name in ("write", "scatter"):
-                required.add(node.inputs[0])
+            if node.operation.name in ("gather", "write", "scatter"):
+                required.add(in_memory_as(node.inputs[0]))
         products = {node.inputs[0] for node in self.contractions}
         inlined: set[Node] = set()
         cost: dict[Node, int] = {}
@@ -242,6 +243,8 @@ class _Fuser:
             axes = node.attributes[0]
             assert isinstance(axes, tuple)
             return Cluster("rows", node.inputs[0].shape, axes, [node])
+        if in_memory_as(node) is not node and in_memory_as(node) in self.anchor_set:
+            return Cluster("alias", node.shape, (), [node])
         if kind in ("elementwise", "movement", "leaf", "gather"):
             return Cluster("pointwise", node.shape, (), [node])
         return Cluster(kind, node.shape, (), [node])

@@ -9,7 +9,7 @@ from typing import Any
 
 from codegen import dtype as dt
 from codegen.dtype import DType
-from codegen.ir.node import Node
+from codegen.ir.node import Node, in_memory_as
 from codegen.loops.access import Guard, source_of
 from codegen.loops.grammar import (
     Argument,
@@ -193,7 +193,7 @@ class Emitter:
     def _gather(self, node: Node, indices: Indices, guard: Guard) -> Operand:
         x, index = node.inputs
         place, depth = self.value(index, indices, guard)
-        argument = self.argument(x)
+        argument = self.argument(in_memory_as(x))
         name = self.name("gathered")
         variables: frozenset[str] = frozenset().union(*[c.variables() for c in guard])
         depth = max(depth, self.depth_of(variables))
