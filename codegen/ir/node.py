@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from codegen.dtype import DType
 from codegen.ir import provenance
@@ -24,7 +24,7 @@ class TensorType:
     """
 
     __slots__ = ("dtype", "shape", "weak")
-    _table: dict[tuple[Shape, DType, bool], TensorType] = {}
+    _table: ClassVar[dict[tuple[Shape, DType, bool], TensorType]] = {}
     shape: Shape
     dtype: DType
     weak: bool
