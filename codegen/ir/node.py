@@ -149,5 +149,8 @@ def substitute(roots: Sequence[Node], mapping: Mapping[Node, Node]) -> list[Node
 def in_memory_as(node: Node) -> Node:
     """The node whose memory, once it is stored, holds this one's elements in the same order."""
     while node.operation.name == "reshape":
-        (node,) = node.inputs
+        (source,) = node.inputs
+        if source.operation.kind == "leaf" and source.operation.name != "parameter":
+            break  # a constant or a count is nowhere in memory
+        node = source
     return node

@@ -30,6 +30,7 @@ class RenderedKernel:
     scratch_bytes: int
     operations: int
     traffic: int
+    in_place: tuple[tuple[Node, Node], ...] = ()  # outputs that may take an input's memory
 
 
 def render_contraction_kernel(
