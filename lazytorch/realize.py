@@ -135,14 +135,15 @@ def realize(roots: Sequence[Expression]) -> None:
         pending = [e for e in roots if e.value is None]
         if pending_writes:
             pending.extend(_pending_expressions())
-        if not pending:
-            return
-        device = pending[0].device
-        if all([e.device == device for e in pending]):
-            _run(pending, device)
-            return
-        for device in sorted({e.device for e in pending}):
-            _run([e for e in pending if e.device == device], device)
+        if pending:
+            device = pending[0].device
+            if all([e.device == device for e in pending]):
+                _run(pending, device)
+            else:
+                for device in sorted({e.device for e in pending}):
+                    _run([e for e in pending if e.device == device], device)
+        # Only now: after an error every write is still known to be pending.
+        pending_writes.clear()
 
 
 def _run_single(e: Expression) -> bool:
@@ -191,7 +192,6 @@ def flush() -> None:
 
 def _pending_expressions() -> list[Expression]:
     storages = [reference() for reference in pending_writes.values()]
-    pending_writes.clear()
     return [s.expression for s in storages if s is not None and s.expression.value is None]
 
 
