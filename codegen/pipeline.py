@@ -1,13 +1,13 @@
 """From a graph to a plan that runs: the ordered list of passes. Read this first.
 
-    expand      calls become their graphs, gradients are taken     (graph/differentiate.py)
-    simplify    rules of algebra                                   (graph/simplify.py)
-    split       large reductions become two stages                 (graph/split.py)
-    fuse        nodes that share loops become clusters             (graph/fuse.py)
-    place       memory for what is stored                          (graph/memory.py)
-    lower       each cluster becomes loops                         (loops/lower.py)
-    render      loops become C                                     (render/c.py)
-    compile     C becomes kernels; a plan runs them in order       (runtime/)
+expand      calls become their graphs, gradients are taken     (graph/differentiate.py)
+simplify    rules of algebra                                   (graph/simplify.py)
+split       large reductions become two stages                 (graph/split.py)
+fuse        nodes that share loops become clusters             (graph/fuse.py)
+place       memory for what is stored                          (graph/memory.py)
+lower       each cluster becomes loops                         (loops/lower.py)
+render      loops become C                                     (render/c.py)
+compile     C becomes kernels; a plan runs them in order       (runtime/)
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from codegen.graph.simplify import simplify
 from codegen.graph.split import split_reductions
 from codegen.graph.verify import verify_fusion, verify_graph
 from codegen.ir import provenance
-from codegen.ir.node import Node, make
+from codegen.ir.node import Node, in_memory_as, make, topological
 from codegen.ir.printer import format_graph
 from codegen.loops.grammar import Kernel
 from codegen.loops.lower import lower, lower_copy, lower_scan, lower_scatter, lower_write
@@ -95,9 +95,7 @@ class InterpretedPlan:
         arrays = {}
         for node, value in zip(self.graph.parameters, values, strict=True):
             if isinstance(value, Buffer):
-                arrays[node] = from_buffer(
-                    value.as_numpy(node.dtype.numpy, node.shape), node.type
-                )
+                arrays[node] = from_buffer(value.as_numpy(node.dtype.numpy, node.shape), node.type)
             else:
                 arrays[node] = np.asarray(value, node.dtype.numpy)
         results = []
@@ -122,21 +120,54 @@ def find_plan(description: str) -> tuple[Plan, tuple[int, ...]] | None:
     return CpuPlan(record), tuple(record.results)
 
 
-def make_plan(
-    graph: Graph, device: str, description: str, results: tuple[int, ...]
-) -> Plan:
+def make_plan(graph: Graph, device: str, description: str, results: tuple[int, ...]) -> Plan:
     """Compile a graph for a device and keep the plan under its description.
 
     ``results`` are numbers that the caller knows the outputs by, kept with the plan.
     """
-    statistics.plans_lowered += 1
     if _interpreted(device):
+        statistics.plans_lowered += 1
         return InterpretedPlan(graph)
+    if provenance.state.active is None and _is_huge(graph):  # who asks for lines wants kernels
+        return TieredPlan(graph, description, results)
+    return _compile(graph, description, results)
+
+
+def _compile(graph: Graph, description: str, results: tuple[int, ...]) -> CpuPlan:
+    statistics.plans_lowered += 1
     record = build(graph, get_num_threads())
     record.results = list(results)
     plan = CpuPlan(record)
     plans.save(record, description)
     return plan
+
+
+# A graph of more operations than this, on tensors no larger than that, costs seconds to compile
+# and milliseconds to interpret: it is compiled only once it comes a second time.
+_MANY_OPERATIONS = 1000
+_SMALL_TENSOR = 1 << 14
+
+
+class TieredPlan:
+    """A huge graph on small tensors: interpreted the first time, compiled from the second on."""
+
+    def __init__(self, graph: Graph, description: str, results: tuple[int, ...]) -> None:
+        self._arguments = (graph, description, results)
+        self._interpreted: InterpretedPlan | None = InterpretedPlan(graph)
+        self._compiled: CpuPlan | None = None
+
+    def run(self, values: Sequence[Any]) -> list[Buffer]:
+        if self._interpreted is not None:
+            first, self._interpreted = self._interpreted, None
+            return first.run(values)
+        if self._compiled is None:
+            self._compiled = _compile(*self._arguments)
+        return self._compiled.run(values)
+
+
+def _is_huge(graph: Graph) -> bool:
+    nodes = topological(graph.outputs)
+    return len(nodes) > _MANY_OPERATIONS and all([n.type.size <= _SMALL_TENSOR for n in nodes])
 
 
 _told: list[str] = []
@@ -219,13 +250,16 @@ def _kernels(
     if cluster.kind == "empty":
         return []
     lowered: list[Kernel] = []
-    if cluster.kind in ("write", "scatter"):
-        if first in memory.copies:
-            lowered.append(lower_copy(first.inputs[0], first))
-        if cluster.kind == "scatter":
-            lowered.append(lower_scatter(first, fusion, OPERATIONS))
-        elif first.inputs[1].type.size:
+    if first in memory.copies:
+        base = first if cluster.kind == "alias" else first.inputs[0]
+        lowered.append(lower_copy(in_memory_as(base), first))
+    if cluster.kind == "scatter":
+        lowered.append(lower_scatter(first, fusion, OPERATIONS))
+    elif cluster.kind == "write":
+        if first.inputs[1].type.size:
             lowered.append(lower_write(first, fusion))
+    elif cluster.kind == "alias":
+        pass  # it is where it should be
     elif cluster.kind == "scan":
         lowered.append(lower_scan(first, fusion))
     else:

@@ -102,11 +102,13 @@ def main() -> None:
 
 
 def write_kernels(model: nn.Module, data: TensorDataset, device: str, folder: Path) -> None:
-    """The source of the kernels that a training step runs, each in a file of its own."""
-    model.train()
+    """The kernels of a loss and its gradients: their C source, a file a kernel."""
     images, labels = data[:32]
+    model.train()
+    model.zero_grad()
     loss = nn.functional.cross_entropy(model(images.to(device)), labels.to(device))
-    torch.dump(loss, folder)
+    loss.backward()
+    torch.dump([loss, *[p.grad for p in model.parameters()]], folder)
     print(f"generated kernels: {folder.resolve()}")
 
 

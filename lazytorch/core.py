@@ -55,9 +55,7 @@ def _to_nothing(
 
 
 # A recorded write of a constant over everything: what was there gets a gradient of zero.
-OVERWRITE = Function(
-    "overwrite", _new_value, gradient=_to_nothing, gradient_name="CopyBackwards"
-)
+OVERWRITE = Function("overwrite", _new_value, gradient=_to_nothing, gradient_name="CopyBackwards")
 
 
 def broadcast_to(x: Node, shape: Shape) -> Node:

@@ -26,6 +26,7 @@ CLASS_NAMES: dict[DType, str] = {
     dt.bool_: "BoolTensor",
 }  # fmt: skip
 
+
 def as_dtype(dtype: Any) -> DType:
     """A dtype argument: one of ours, or Python's float, int or bool."""
     if isinstance(dtype, DType):

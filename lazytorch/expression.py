@@ -150,9 +150,7 @@ class Call:
         "tracked",
     )  # fmt: skip
 
-    def __init__(
-        self, signature: Signature, inputs: tuple[Expression, ...], tracked: bool
-    ) -> None:
+    def __init__(self, signature: Signature, inputs: tuple[Expression, ...], tracked: bool) -> None:
         self.signature = signature
         self.inputs = inputs
         self.tracked = tracked

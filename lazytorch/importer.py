@@ -81,9 +81,7 @@ def _gradient_targets(calls: Sequence[Call]) -> set[Expression]:
     return {e for e in found if e.call is not None}
 
 
-def _import_call(
-    item: Call, nodes: dict[Expression, Node]
-) -> tuple[list[Expression], list[Node]]:
+def _import_call(item: Call, nodes: dict[Expression, Node]) -> tuple[list[Expression], list[Node]]:
     inputs = [nodes[i] for i in item.inputs]
     outputs = [e for e in [reference() for reference in item.outputs] if e is not None]
     signature = item.signature

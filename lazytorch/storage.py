@@ -54,13 +54,15 @@ class Storage:
     version     counts writes.
     shared      whose eyes see the memory from outside, or None: then reads take a copy and
                 writes happen at the call.
+    regions     pending writes to parts of it.
     """
 
-    __slots__ = ("__weakref__", "expression", "shared", "version")
+    __slots__ = ("__weakref__", "expression", "regions", "shared", "version")
 
     def __init__(self, expression: Expression) -> None:
         self.expression = expression
         self.version = 0
+        self.regions = 0
         self.shared: ForeignMemory | ExportedMemory | None = None
         expression.owner = weakref.ref(self)
 

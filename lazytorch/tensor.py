@@ -6,6 +6,7 @@ stand in functions/, which adds them to Tensor as methods.
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ from lazytorch.storage import ExportedMemory, Storage, buffer_array
 MAXIMUM_DEPTH = 2000
 # Memory that NumPy shares is copied when read, up to this size; above it, the reader runs at once.
 SNAPSHOT_BYTES = 4 << 20
+# Writes to parts of one pending value that are still recorded; after these it is computed.
+MOST_PENDING_REGIONS = 8
 
 
 @dataclass(frozen=True)
@@ -222,19 +225,27 @@ class Tensor:
         if self._type.size == 0:
             return None
         itemsize = self._type.dtype.itemsize
-        address = geometry.offset * itemsize
         if self.is_contiguous():
-            memory = source.value.part(address, self._type.nbytes)
+            memory = source.value.part(geometry.offset * itemsize, self._type.nbytes)
             leaf = Expression(self._type, source.device, value=memory)
             leaf.owner = source.owner
             return leaf
-        longest = max([s * n for s, n in zip(geometry.strides, geometry.shape, strict=True)])
-        if geometry.offset == 0 or (geometry.offset + longest) * itemsize > source.value.nbytes:
+        axes = [(s, n) for s, n in zip(geometry.strides, geometry.shape, strict=True) if s and n > 1]
+        if len(axes) == 1:  # a column: up to its last element
+            (stride, count), = axes
+            length, within = (count - 1) * stride + 1, 0
+        else:  # whole steps of the longest stride; where in a step it begins stays an attribute
+            stride, count = max(axes)
+            length, within = stride * count, geometry.offset % stride
+        start = geometry.offset - within
+        if start == 0 and length * itemsize == source.value.nbytes:
             return None
-        memory = source.value.part(address, longest * itemsize)
-        part = Expression(TensorType((longest,), self._type.dtype), source.device, value=memory)
+        if (start + length) * itemsize > source.value.nbytes:
+            return None
+        memory = source.value.part(start * itemsize, length * itemsize)
+        part = Expression(TensorType((length,), self._type.dtype), source.device, value=memory)
         part.owner = source.owner
-        return record(core.VIEW, (part,), (geometry.shape, geometry.strides, 0), False)[0]
+        return record(core.VIEW, (part,), (geometry.shape, geometry.strides, within), False)[0]
 
     def _read_marker(self, value: Expression) -> Expression:
         marker = self._marker
@@ -269,6 +280,9 @@ class Tensor:
                     "to a single memory location. Please clone() the tensor before performing the "
                     "operation."
                 )
+            if not (before.tracked or value.tracked) and self._write_in_memory(value):
+                return self
+            before = storage.expression
             base = before
             if before.tracked and not (recording and self._connected):
                 base = _untracked(before)
@@ -289,6 +303,36 @@ class Tensor:
         else:
             storage.write(value, self._silent)
         return self
+
+    def _write_in_memory(self, value: Expression) -> bool:
+        """Put a value into its place in memory at once, if the storage is computed and nothing
+        else refers to its old value. A loop that fills a buffer part by part would otherwise make
+        a kernel for each part."""
+        storage = self._storage
+        if storage.shared is not None:
+            return False
+        if storage.expression.value is None:
+            storage.regions += 1
+            if storage.regions <= MOST_PENDING_REGIONS:
+                return False
+            realize([storage.expression])
+        storage.regions = 0
+        if value.value is None:
+            realize([value])
+        self._view_cache = None
+        before = storage.expression
+        buffer = before.value
+        # Besides the names here: the storage's attribute, and the expression's.
+        if sys.getrefcount(before) > 3 or sys.getrefcount(buffer) > 3:
+            return False
+        target = self._within(buffer_array(buffer, before.type))
+        source = value.value
+        if type(source) is Buffer:
+            target[...] = buffer_array(source, value.type)
+        else:
+            target[...] = source
+        storage.write(Expression(before.type, before.device, value=buffer), self._silent)
+        return True
 
     def _refuse_leaf_write(self, before: Expression) -> None:
         if before.leaf is None:

@@ -25,9 +25,7 @@ class Cut:
     reason: str
 
 
-def annotate(
-    fusion: Fusion, origins: Origins
-) -> dict[int, tuple[list[str], list[str], list[str]]]:
+def annotate(fusion: Fusion, origins: Origins) -> dict[int, tuple[list[str], list[str], list[str]]]:
     """For each cluster's number: user lines, names of its nodes, and why it was not fused."""
     names = node_names(fusion)
     cuts = explain_cuts(fusion, names)
@@ -135,9 +133,7 @@ def _why_other_loops(producer: Cluster, consumer: Cluster) -> str:
     return f"another shape, {_pair(producer.shape, consumer.shape)}"
 
 
-def _reads_between(
-    producer: Cluster, consumer: Cluster, fusion: Fusion
-) -> list[tuple[Node, Read]]:
+def _reads_between(producer: Cluster, consumer: Cluster, fusion: Fusion) -> list[tuple[Node, Read]]:
     sources = set(producer.nodes)
     return [(n, r) for n in consumer.nodes for r in fusion.reads[n] if r.source in sources]
 

@@ -15,7 +15,7 @@ from math import prod
 import networkx as nx
 
 from codegen.graph.contraction_match import ContractionMatch, match_contraction
-from codegen.ir.node import Node, Shape, topological
+from codegen.ir.node import Node, Shape, in_memory_as, topological
 from codegen.ops.reduction import kept_axes
 
 # Recomputing up to this cost and this many loads is cheaper than a store and a load.
@@ -47,7 +47,8 @@ class Cluster:
     """Anchors that one kernel computes.
 
     kind   pointwise; rows (reductions of ``shape`` over ``axes`` and work around them);
-           contraction; or the name of an operation that has a kernel of its own.
+           contraction; alias (a reshape of what another cluster stores); or the kind of an
+           operation that has a kernel of its own.
     """
 
     kind: str
@@ -152,10 +153,8 @@ class _Fuser:
             required.update((match.a, match.b))
             del node
         for node in self.order:
-            if node.operation.name == "gather":
-                required.add(node.inputs[0])
-            elif node.operation.name in ("write", "scatter"):
-                required.add(node.inputs[0])
+            if node.operation.name in ("gather", "write", "scatter"):
+                required.add(in_memory_as(node.inputs[0]))
         products = {node.inputs[0] for node in self.contractions}
         inlined: set[Node] = set()
         cost: dict[Node, int] = {}
@@ -244,6 +243,8 @@ class _Fuser:
             axes = node.attributes[0]
             assert isinstance(axes, tuple)
             return Cluster("rows", node.inputs[0].shape, axes, [node])
+        if in_memory_as(node) is not node and in_memory_as(node) in self.anchor_set:
+            return Cluster("alias", node.shape, (), [node])
         if kind in ("elementwise", "movement", "leaf", "gather"):
             return Cluster("pointwise", node.shape, (), [node])
         return Cluster(kind, node.shape, (), [node])
@@ -314,7 +315,7 @@ class _Fuser:
         for node in self.anchors:
             cluster = self.cluster_of[node]
             if cluster.kind in ("rows", "pointwise"):
-                for source in self._aligned_sources(node):
+                for source in self._sources_in_memory(node):
                     readers.setdefault((source, cluster.shape, cluster.axes), []).append(node)
         for nodes in readers.values():
             for node in nodes[1:9]:
@@ -324,15 +325,18 @@ class _Fuser:
                 ):
                     self._try_merge(first, other)
 
-    def _aligned_sources(self, node: Node) -> list[Node]:
-        found = [r.source for r in self.reads[node] if r.relation == "same"]
+    def _sources_in_memory(self, node: Node) -> list[Node]:
+        """What a node loads, directly or through inlined nodes."""
+        found = [r.source for r in self.reads[node]]
+        seen = set(node.inputs)
         stack = list(node.inputs)
         while stack:
             source = stack.pop()
             if source.operation.name == "parameter":
                 found.append(source)
-            elif source in self.inlined and source.operation.kind == "elementwise":
-                stack.extend(source.inputs)
+            elif source in self.inlined:
+                stack.extend([i for i in source.inputs if i not in seen])
+                seen.update(source.inputs)
         return found
 
     def _ordered_clusters(self) -> list[Cluster]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codegen.graph.fuse import Cluster, Fusion
-from codegen.ir.node import Node
+from codegen.ir.node import Node, in_memory_as
 
 _ALIGNMENT = 64
 
@@ -14,8 +14,8 @@ _ALIGNMENT = 64
 @dataclass
 class MemoryPlan:
     """``home`` gives the node whose memory a node shares (itself, where it has its own);
-    ``offsets`` the places of homes in the arena; ``copies`` the writes and scatters that cannot
-    happen in place and must copy their base first."""
+    ``offsets`` the places of homes in the arena; ``copies`` the writes, scatters and reshapes that
+    cannot share their base's memory and must copy it first."""
 
     home: dict[Node, Node]
     offsets: dict[Node, int]
@@ -25,28 +25,57 @@ class MemoryPlan:
 
 def plan_memory(fusion: Fusion, outputs: Sequence[Node]) -> MemoryPlan:
     """Places for every stored node; values whose lifetimes do not meet share memory."""
-    last_read = _last_reads(fusion)
-    home: dict[Node, Node] = {}
-    copies: set[Node] = set()
-    fixed = set(outputs)
+    homes = _Homes(fusion, outputs)
     for cluster in fusion.clusters:
         for node in cluster.nodes:
-            if node not in fusion.stored and cluster.kind != "empty":
-                continue
-            home[node] = node
-            if cluster.kind in ("write", "scatter"):
-                base = node.inputs[0]
-                if not _reads_base(node, fusion) and _may_overwrite(
-                    base, cluster, fixed, last_read, home
-                ):
-                    home[node] = home[base]
-                else:
-                    copies.add(node)
-    # An output that grew in place out of an unnamed value gives that value its memory.
-    renamed = {home[node]: node for node in outputs if home[node] is not node}
-    home = {node: renamed.get(root, root) for node, root in home.items()}
-    offsets, arena_bytes = _pack(fusion, home, fixed, last_read)
-    return MemoryPlan(home, offsets, arena_bytes, copies)
+            if node in fusion.stored or cluster.kind == "empty":
+                homes.place(node, cluster)
+    # An output that shares an unnamed value's memory gives that value its own.
+    renamed = {home: node for node in outputs if (home := homes.home[node]) is not node}
+    home = {node: renamed.get(root, root) for node, root in homes.home.items()}
+    offsets, arena_bytes = _pack(fusion, home, set(outputs), homes.last_read)
+    return MemoryPlan(home, offsets, arena_bytes, homes.copies)
+
+
+class _Homes:
+    """Which nodes share memory: a write with its base, a reshape with its source."""
+
+    def __init__(self, fusion: Fusion, outputs: Sequence[Node]) -> None:
+        self.fusion = fusion
+        self.outputs = set(outputs)
+        self.last_read = _last_reads(fusion)
+        self.home: dict[Node, Node] = {}
+        self.members: dict[Node, list[Node]] = {}
+        self.copies: set[Node] = set()
+
+    def place(self, node: Node, cluster: Cluster) -> None:
+        """Give a node memory of its own, or its base's where that is free to be changed."""
+        root = node
+        if cluster.kind in ("write", "scatter"):
+            base = in_memory_as(node.inputs[0])
+            if self._may_overwrite(base, node, cluster):
+                root = self.home[base]
+            else:
+                self.copies.add(node)
+        elif cluster.kind == "alias":
+            base = in_memory_as(node)
+            if node in self.outputs and self._has_output(base):
+                self.copies.add(node)
+            else:
+                root = self.home[base]
+        self.home[node] = root
+        self.members.setdefault(root, []).append(node)
+
+    def _has_output(self, node: Node) -> bool:
+        return any(m in self.outputs for m in self.members[self.home[node]])
+
+    def _may_overwrite(self, base: Node, node: Node, cluster: Cluster) -> bool:
+        """Whether a write may happen in its base's own memory: nobody reads that afterwards, nor
+        does what is written come from it."""
+        if base not in self.home or _reads(node, base, self.fusion) or self._has_output(base):
+            return False
+        together = self.members[self.home[base]]
+        return all(self.last_read.get(m, -1) <= cluster.number for m in together)
 
 
 def _last_reads(fusion: Fusion) -> dict[Node, int]:
@@ -58,9 +87,9 @@ def _last_reads(fusion: Fusion) -> dict[Node, int]:
     return last
 
 
-def _reads_base(node: Node, fusion: Fusion) -> bool:
+def _reads(node: Node, base: Node, fusion: Fusion) -> bool:
     """Whether what a write puts into its base is computed from the base itself."""
-    base, *sources = node.inputs
+    sources = list(node.inputs[1:])
     seen = set(sources)
     while sources:
         source = sources.pop()
@@ -70,21 +99,6 @@ def _reads_base(node: Node, fusion: Fusion) -> bool:
             sources.extend([i for i in source.inputs if i not in seen])
             seen.update(source.inputs)
     return False
-
-
-def _may_overwrite(
-    base: Node,
-    cluster: Cluster,
-    fixed: set[Node],
-    last_read: dict[Node, int],
-    home: dict[Node, Node],
-) -> bool:
-    """Whether a write may happen in its base's own memory: nobody reads the base afterwards."""
-    if base.operation.name == "parameter" or base not in home:
-        return False
-    if base.operation.name == "empty":
-        return last_read.get(base, -1) <= cluster.number and home[base] not in fixed
-    return base not in fixed and last_read[base] == cluster.number and home[base] not in fixed
 
 
 def _pack(

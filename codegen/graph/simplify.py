@@ -108,9 +108,7 @@ def _broadcast_of_unit_axes(node: Node) -> Node | None:
     kept = [i for i, n in enumerate(x.shape) if n != 1]
     if len(kept) == len(x.shape):
         return None
-    return broadcast(
-        reshape(x, [x.shape[i] for i in kept]), node.shape, [axes[i] for i in kept]
-    )
+    return broadcast(reshape(x, [x.shape[i] for i in kept]), node.shape, [axes[i] for i in kept])
 
 
 # ---- arithmetic -------------------------------------------------------------------------------
@@ -197,17 +195,6 @@ def _reduce_units(node: Node) -> Node | None:
     return make(node.operation, (squeezed,), (moved,))
 
 
-def _sum_of_sum(node: Node) -> Node | None:
-    """sum(sum(x)) -> sum(x)"""
-    (x,) = node.inputs
-    if x.operation.name != "sum":
-        return None
-    inner, outer = x.attributes[0], node.attributes[0]
-    assert isinstance(inner, tuple) and isinstance(outer, tuple)
-    remaining = [i for i in range(len(x.inputs[0].shape)) if i not in inner]
-    return sum_(x.inputs[0], [*inner, *[remaining[a] for a in outer]])
-
-
 def _sum_of_broadcast(node: Node) -> Node | None:
     """sum(broadcast(x)) over the repeated axes -> x * count"""
     (x,) = node.inputs
@@ -239,7 +226,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "add": (_add_zero,),
     "neg": (_neg_of_neg,),
     "where": (_where_of_constant,),
-    "sum": (_reduce_units, _sum_of_sum, _sum_of_broadcast),
+    "sum": (_reduce_units, _sum_of_broadcast),
     "prod": (_reduce_units,),
     "max": (_reduce_units,),
     "min": (_reduce_units,),

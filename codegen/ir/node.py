@@ -144,3 +144,10 @@ def same(node: Node, inputs: tuple[Node, ...]) -> Node:
 def substitute(roots: Sequence[Node], mapping: Mapping[Node, Node]) -> list[Node]:
     """The roots with some nodes replaced."""
     return rebuild(roots, same, mapping) if mapping else list(roots)
+
+
+def in_memory_as(node: Node) -> Node:
+    """The node whose memory, once it is stored, holds this one's elements in the same order."""
+    while node.operation.name == "reshape":
+        (node,) = node.inputs
+    return node

@@ -9,7 +9,7 @@ from typing import Any
 
 from codegen import dtype as dt
 from codegen.dtype import DType
-from codegen.ir.node import Node
+from codegen.ir.node import Node, in_memory_as
 from codegen.loops.access import Guard, source_of
 from codegen.loops.grammar import (
     Argument,
@@ -193,7 +193,7 @@ class Emitter:
     def _gather(self, node: Node, indices: Indices, guard: Guard) -> Operand:
         x, index = node.inputs
         place, depth = self.value(index, indices, guard)
-        argument = self.argument(x)
+        argument = self.argument(in_memory_as(x))
         name = self.name("gathered")
         variables: frozenset[str] = frozenset().union(*[c.variables() for c in guard])
         depth = max(depth, self.depth_of(variables))
@@ -214,7 +214,7 @@ def literal(value: Any, dtype: DType) -> str:
         return str(number)
     number_text = repr(float(value))
     if number_text == "nan":
-        return "__builtin_nanf(\"\")" if dtype is not dt.float64 else "__builtin_nan(\"\")"
+        return '__builtin_nanf("")' if dtype is not dt.float64 else '__builtin_nan("")'
     if number_text in ("inf", "-inf"):
         infinity = "__builtin_inff()" if dtype is not dt.float64 else "__builtin_inf()"
         return f"(-{infinity})" if number_text[0] == "-" else infinity

@@ -36,6 +36,8 @@ PARALLEL_WORK = 1 << 16
 # A row of intermediate values longer than this is computed again rather than kept.
 ROW_BYTES = 1 << 18
 STACK_BYTES = 1 << 12
+# A row shorter than this is no place for lanes.
+_SHORT_ROW = 16
 # Work worth keeping rather than repeating in a later loop over the same row.
 _WORTH_KEEPING = 10
 
@@ -208,10 +210,17 @@ class _Rows(_Lowering):
         inner = set(cluster.axes)
         self.row_groups = [i for i, g in enumerate(groups) if g[0] not in inner]
         self.inner_groups = [i for i, g in enumerate(groups) if g[0] in inner]
-        last = len(groups) - 1
-        self.by_columns = last in self.row_groups and self.extents[last] >= 4
+        self.by_columns = self._lanes_along_rows()
         self.stage = self._stages()
         self.scratch = 0
+
+    def _lanes_along_rows(self) -> bool:
+        """Whether lanes run along the innermost axis that is kept: it is the contiguous one, or
+        the row is too short for lanes (a pooling window)."""
+        if not self.row_groups or self.extents[self.row_groups[-1]] < 4:
+            return False
+        contiguous = self.row_groups[-1] == len(self.groups) - 1
+        return contiguous or prod([self.extents[g] for g in self.inner_groups]) < _SHORT_ROW
 
     # ---- stages -------------------------------------------------------------------------------
 
@@ -315,16 +324,20 @@ class _Rows(_Lowering):
 
     def _loop(self, number: int, kept: set[Node]) -> None:
         """One pass over the row: the reductions and stores of a stage."""
-        reductions, writes = [], []
+        reductions, writes, row_values = [], [], []
         for node in self.cluster.nodes:
             if self.stage[node] != number:
                 continue
-            if node.operation.kind == "reduce":
+            if self.cluster.level(node) == "row" and node.operation.kind != "reduce":
+                row_values.append(node)
+            elif node.operation.kind == "reduce":
                 reductions.append(node)
             elif self.cluster.level(node) == "full" and (
                 node in self.fusion.stored or node in kept
             ):
                 writes.append(node)
+        if self.by_columns and row_values:
+            self._keep_row_values(row_values)
         if not reductions and not writes:
             return
         accumulators = {node: self._accumulator(node) for node in reductions}
@@ -443,6 +456,26 @@ class _Rows(_Lowering):
             f"{accumulator.name}{suffix}[lane]",
             emitter.depth_of(frozenset([column])),
         )
+
+    def _keep_row_values(self, nodes: Sequence[Node]) -> None:
+        """Compute what there is one of per row once, not in every loop over the row."""
+        emitter = self.emitter
+        last = self.row_groups[-1]
+        column = frozenset([self.names[last]])
+        rows = [Row(emitter.name("row"), node.dtype, LANES) for node in nodes]
+        for row in rows:
+            emitter.add(row)
+
+        def body(lane: str) -> None:
+            for node, row in zip(nodes, rows, strict=True):
+                text, _ = emitter.value(node, self._row_point())
+                emitter.add(SetLane(row.name, lane, text))
+
+        self._vector(self.names[last], self.column_start, self.extents[last], body)
+        for node, row in zip(nodes, rows, strict=True):
+            emitter.results[node] = lambda name=row.name: (  # type: ignore[misc]
+                f"{name}[lane]", emitter.depth_of(column)
+            )  # fmt: skip
 
     def _revisit(self, node: Node, row: Row | None) -> None:
         """From now on the member is read back from where this loop has left it."""
@@ -567,23 +600,44 @@ def lower_scatter(node: Node, fusion: Fusion, operations: dict[str, object]) -> 
 
 
 def lower_scan(node: Node, fusion: Fusion) -> Kernel:
-    """Running sums or products along one axis, all other axes in parallel."""
+    """Running results along one axis, all other axes in parallel; lanes along the last axis where
+    that is another one."""
     (x,) = node.inputs
     (axis,) = node.attributes
     assert isinstance(axis, int)
     emitter = Emitter(lambda n: n.operation.name == "parameter" or n in fusion.anchors)
     shape = x.shape
-    outer = (*shape[:axis], *shape[axis + 1 :])
-    tasks = prod(outer)
-    indices = unflatten(variable("task", tasks), outer)
-    point = (*indices[:axis], variable("i0", shape[axis]), *indices[axis:])
+    by_lanes = axis < len(shape) - 1 and shape[-1] >= 4
+    others = [i for i in range(len(shape)) if i != axis and not (by_lanes and i == len(shape) - 1)]
+    task_shape = [shape[i] for i in others]
+    if by_lanes:
+        task_shape.append(-(-shape[-1] // LANES))
+    tasks = prod(task_shape)
+    indices = unflatten(variable("task", tasks), task_shape)
+    point = dict(zip(others, indices, strict=False))
+    point[axis] = variable("i0", shape[axis])
+    if by_lanes:
+        point[len(shape) - 1] = variable("i1", shape[-1])
+    place = tuple([point[i] for i in range(len(shape))])
     with emitter.loop(("task",), lambda body: Parallel("task", tasks, body)):
-        accumulator = Accumulator(emitter.name("acc"), node.dtype, node.operation, 1)
+        lanes = LANES if by_lanes else 1
+        accumulator = Accumulator(emitter.name("acc"), node.dtype, node.operation, lanes)
         emitter.add(accumulator)
+
+        def step(lane: str) -> None:
+            text, _ = emitter.value(x, place)
+            emitter.add(Reduce(accumulator, lane, text))
+            emitter.store(node, flatten(place, shape), f"{accumulator.name}[{lane}]")
+
         with emitter.loop(("i0",), lambda body: Sequential("i0", shape[axis], body)):
-            text, _ = emitter.value(x, point)
-            emitter.add(Reduce(accumulator, "0", text))
-            emitter.store(node, flatten(point, shape), f"{accumulator.name}[0]")
+            if by_lanes:
+                start = indices[-1] * LANES
+                with emitter.loop(
+                    ("i1",), lambda body: Vector("i1", start, LANES, shape[-1], body)
+                ):
+                    step("lane")
+            else:
+                step("0")
     work = node.type.size * 4
     parallel = work > PARALLEL_WORK
     return _kernel(node.operation.name, emitter, parallel, work, 2 * node.type.nbytes)

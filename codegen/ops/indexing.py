@@ -89,9 +89,7 @@ def _scatter_gradient(node: Node, g: Node) -> tuple[Node, None, Node]:
     if mode in ("max", "min"):
         won_base = ew.eq(base, node)
         won_update = ew.eq(updates, gather(node, index))
-        count = scatter(
-            ew.cast(won_base, g.dtype), index, ew.cast(won_update, g.dtype), "add"
-        )
+        count = scatter(ew.cast(won_base, g.dtype), index, ew.cast(won_update, g.dtype), "add")
         share = ew.div(g, count)
         none = ew.full_like(g, 0)
         return (
@@ -169,9 +167,7 @@ WRITE = register(
         _write_reference,
         _write_gradient,
         samples=(
-            Sample(
-                (((5, 6), "float32", -1, 1), ((2, 3), "float32", -1, 1)), ((1, 0), (2, 2))
-            ),
+            Sample((((5, 6), "float32", -1, 1), ((2, 3), "float32", -1, 1)), ((1, 0), (2, 2))),
         ),
     )
 )

@@ -88,9 +88,7 @@ def slice_extent(length: int, start: int, stop: int, step: int) -> int:
     return len(range(start, stop, step))
 
 
-def _infer_slice(
-    inputs: tuple[Node, ...], starts: Shape, sizes: Shape, steps: Shape
-) -> TensorType:
+def _infer_slice(inputs: tuple[Node, ...], starts: Shape, sizes: Shape, steps: Shape) -> TensorType:
     (x,) = inputs
     for length, start, size, step in zip(x.shape, starts, sizes, steps, strict=True):
         last = start + (size - 1) * step
@@ -147,9 +145,7 @@ def flip(x: Node, axes: Sequence[int]) -> Node:
     return slice_(x, starts, x.shape, [-1 if i in turned else 1 for i in range(len(x.shape))])
 
 
-def _infer_pad(
-    inputs: tuple[Node, ...], shape: Shape, starts: Shape, steps: Shape
-) -> TensorType:
+def _infer_pad(inputs: tuple[Node, ...], shape: Shape, starts: Shape, steps: Shape) -> TensorType:
     x, fill = inputs
     if fill.type.shape or fill.dtype is not x.dtype:
         raise ValueError(f"pad of {x.type} with {fill.type}")
@@ -168,9 +164,7 @@ def _put_padded(type_: TensorType, arrays: Any, shape: Shape, starts: Shape, ste
 
 def region(sizes: Shape, starts: Shape, steps: Shape) -> tuple[slice, ...]:
     """The NumPy index of a strided region with positive steps."""
-    return tuple(
-        [slice(s, s + n * t, t) for n, s, t in zip(sizes, starts, steps, strict=True)]
-    )
+    return tuple([slice(s, s + n * t, t) for n, s, t in zip(sizes, starts, steps, strict=True)])
 
 
 def _pad_gradient(node: Node, g: Node) -> tuple[Node | None, ...]:
@@ -188,9 +182,7 @@ PAD = register(
         _put_padded,
         _pad_gradient,
         samples=(
-            Sample(
-                (((2, 3), "float32", -1, 1), ((), "float32", 0, 0)), ((5, 8), (1, 2), (2, 1))
-            ),
+            Sample((((2, 3), "float32", -1, 1), ((), "float32", 0, 0)), ((5, 8), (1, 2), (2, 1))),
         ),
     )
 )
@@ -244,8 +236,13 @@ SKEW = register(
         _infer_skew,
         lambda _type, arrays, *attributes: _skewed(arrays[0], *attributes),
         lambda node, g: (
-            unskew(g, node.attributes[0], node.inputs[0].shape[node.attributes[0]],  # type: ignore
-                   node.attributes[2], node.attributes[3]),  # type: ignore[arg-type]
+            unskew(
+                g,
+                node.attributes[0],
+                node.inputs[0].shape[node.attributes[0]],  # type: ignore
+                node.attributes[2],
+                node.attributes[3],
+            ),  # type: ignore[arg-type]
         ),
         samples=(Sample((((2, 9, 3), "float32", -1, 1),), (1, 4, 2, 1)),),
     )
@@ -283,8 +280,13 @@ UNSKEW = register(
         _infer_unskew,
         lambda _type, arrays, *attributes: _unskewed(arrays[0], *attributes),
         lambda node, g: (
-            skew(g, node.attributes[0], node.inputs[0].shape[node.attributes[0]],  # type: ignore
-                 node.attributes[2], node.attributes[3]),  # type: ignore[arg-type]
+            skew(
+                g,
+                node.attributes[0],
+                node.inputs[0].shape[node.attributes[0]],  # type: ignore
+                node.attributes[2],
+                node.attributes[3],
+            ),  # type: ignore[arg-type]
         ),
         samples=(Sample((((2, 4, 3), "float32", -1, 1),), (1, 9, 2, 1)),),
     )

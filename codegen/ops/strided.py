@@ -65,9 +65,7 @@ def decompose(base: Shape, shape: Shape, strides: Shape, offset: int) -> Decompo
         steps.append(step)
         block, rest = cut, rest % cut
     order = inverse_order([kept.index(axis) for axis in falling])
-    return Decomposition(
-        (*blocks, block), (*starts, rest), (*sizes, 1), (*steps, 1), order, kept
-    )
+    return Decomposition((*blocks, block), (*starts, rest), (*sizes, 1), (*steps, 1), order, kept)
 
 
 def _flat_index(shape: Shape, strides: Shape, offset: int) -> Node:

@@ -61,9 +61,7 @@ _INDEPENDENT = "#pragma GCC ivdep"
 
 def render(kernel: Kernel) -> KernelSource:
     """The C text of a kernel."""
-    lines = [
-        f"// {comment}" for comment in kernel.comments
-    ] + [
+    lines = [f"// {comment}" for comment in kernel.comments] + [
         "void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {",
         *declarations(kernel.arguments),
         *_Body(kernel).lines(),
@@ -226,9 +224,7 @@ class _Body:
 
     # ---- loops --------------------------------------------------------------------------------
 
-    def loop(
-        self, loop: Parallel | Serial | Lanes | Vector | Sequential, level: int
-    ) -> list[str]:
+    def loop(self, loop: Parallel | Serial | Lanes | Vector | Sequential, level: int) -> list[str]:
         pad = "    " * level
         v, extent = loop.variable, loop.extent
         if isinstance(loop, Parallel):
@@ -391,8 +387,12 @@ class _Body:
             return [f"{element} = {combined(a.operation, a.dtype, element, r.value)};"]
         assert r.position is not None
         at = f"{a.name}_at[{r.lane}]"
-        condition = f"{at} < 0 || {_beats(a, r.value, element)}"
-        return [f"if ({condition}) {{ {element} = {r.value}; {at} = {r.position.to_c()}; }}"]
+        name = f"{a.name}_better"
+        return [
+            f"const _Bool {name} = {at} < 0 || {_beats(a, r.value, element)};",
+            f"{element} = {name} ? {r.value} : {element};",
+            f"{at} = {name} ? {r.position.to_c()} : {at};",
+        ]
 
     def fold(self, fold: Fold) -> list[str]:
         a = fold.accumulator

@@ -65,7 +65,9 @@ def render_contraction_kernel(
         "",
     ]
     text = "\n".join(lines)
-    prologue = (rendered.helpers, *functions_used(text)) if rendered.helpers else functions_used(text)
+    prologue = (
+        (rendered.helpers, *functions_used(text)) if rendered.helpers else functions_used(text)
+    )
     return RenderedKernel(
         KernelSource("contraction", text, prologue),
         tuple(arguments),

@@ -13,4 +13,3 @@ from lazytorch.autograd.grad_mode import (
 __all__ = [
     "enable_grad", "inference_mode", "is_grad_enabled", "no_grad", "set_grad_enabled",
 ]  # fmt: skip
-

@@ -52,9 +52,7 @@ def backward(
     chosen = None if inputs is None else {id(t) for t in _as_tuple(inputs)}
     session = _Session(values, seeds, walk, create_graph)
     session.run_hooks()
-    leaves = [
-        (t, e) for t, e in walk.leaves() if chosen is None or id(t) in chosen
-    ]
+    leaves = [(t, e) for t, e in walk.leaves() if chosen is None or id(t) in chosen]
     if chosen is not None:
         for t in _as_tuple(inputs):
             if not t.is_leaf and t._read() in walk.seen:
@@ -112,12 +110,16 @@ def grad(
             "One of the differentiated Tensors appears to not have been used in the graph. Set "
             "allow_unused=True if this is the desired behavior."
         )
-    computed = iter(session.gradients([e for e, is_used in zip(targets, used, strict=True) if is_used]))
+    computed = iter(
+        session.gradients([e for e, is_used in zip(targets, used, strict=True) if is_used])
+    )
     walk.free(retain, session.readers)
     result: list[Tensor | None] = []
     for tensor, is_used in zip(wanted, used, strict=True):
         if is_used:
-            result.append(_after_hooks(tensor, next(computed)) if tensor.is_leaf else next(computed))
+            result.append(
+                _after_hooks(tensor, next(computed)) if tensor.is_leaf else next(computed)
+            )
         elif materialize_grads:
             result.append(wrap(record(_ZEROS_LIKE, (tensor._read(),), (), False)[0]))
         else:
@@ -141,18 +143,14 @@ def _flush_parameters() -> None:
             return
 
 
-def _seeds(
-    roots: Sequence[Tensor], values: Sequence[Expression], given: Any
-) -> list[Expression]:
+def _seeds(roots: Sequence[Tensor], values: Sequence[Expression], given: Any) -> list[Expression]:
     """The cotangents of the roots: as given, or 1 for a scalar."""
     if given is None:
         cotangent_list: list[Any] = [None] * len(roots)
     else:
         cotangent_list = [given] if isinstance(given, Tensor) else list(given)
     if len(cotangent_list) != len(roots):
-        raise RuntimeError(
-            f"got {len(roots)} tensors and {len(cotangent_list)} gradients"
-        )
+        raise RuntimeError(f"got {len(roots)} tensors and {len(cotangent_list)} gradients")
     seeds = []
     for number, (root, value, cotangent) in enumerate(
         zip(roots, values, cotangent_list, strict=True)

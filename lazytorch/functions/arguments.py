@@ -104,6 +104,4 @@ C_NAMES = {
 def no_positional(function: str, got: Sequence[Any]) -> TypeError:
     """The error for arguments that fit no signature."""
     kinds = ", ".join([type(x).__name__ for x in got])
-    return TypeError(
-        f"{function}() received an invalid combination of arguments - got ({kinds})"
-    )
+    return TypeError(f"{function}() received an invalid combination of arguments - got ({kinds})")

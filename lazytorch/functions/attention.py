@@ -90,5 +90,3 @@ def scaled_dot_product_attention(
         inputs += (float(dropout_p), *next_stream[0]())
     attributes = (attn_mask is not None, bool(is_causal), dropout_p > 0, bool(enable_gqa))
     return apply_one(ATTENTION, inputs, attributes)
-
-

@@ -45,7 +45,7 @@ def c_name(dtype: DType) -> str:
 def need_float(x: Node, kernel: str) -> None:
     """Refuse element types that PyTorch has no kernel for."""
     if not x.dtype.is_floating_point:
-        raise NotImplementedError(f'"{kernel}" not implemented for \'{type_name(x.dtype)}\'')
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{type_name(x.dtype)}'")
 
 
 def need_tensor(value: Any, function: str, argument: str = "input", position: int = 1) -> None:

@@ -559,6 +559,7 @@ for _name, _method in (
 ):  # fmt: skip
     setattr(Tensor, _name, _method)
 
+
 @operation(method=False)
 def to_dlpack(tensor: Tensor) -> Any:
     """A DLPack capsule of the tensor's memory."""

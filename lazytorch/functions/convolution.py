@@ -67,9 +67,7 @@ def _grouped(x: Node, axis: int, groups: int) -> Node:
 
 def _input_windows(x: Node, window: Window) -> Node:
     padded = pad_axes(x, 2, window.low, window.high)
-    return windows(
-        padded, 2, window.kernel, window.outputs, window.stride, window.dilation
-    )
+    return windows(padded, 2, window.kernel, window.outputs, window.stride, window.dilation)
 
 
 def _forward(x: Node, w: Node, window: Window) -> Node:
@@ -198,9 +196,7 @@ def _transposed(x: Node, w: Node, *rest: Any) -> Node:
     return _like(x, _with_bias(_input_gradient(_batched(x, window), w, window), bias))
 
 
-def _bias_rule(
-    rule: Any, inputs: Sequence[Node], g: Node | None, window: Window
-) -> Cotangents:
+def _bias_rule(rule: Any, inputs: Sequence[Node], g: Node | None, window: Window) -> Cotangents:
     x, w, *bias = inputs
     assert g is not None
     g = _batched(g, window)

@@ -280,7 +280,7 @@ def arange(
         out.dtype if out is not None else dt.int64 if whole else defaults.dtype
     )  # fmt: skip
     if chosen is dt.bool_:
-        raise RuntimeError('"arange_cpu_out" not implemented for \'Bool\'')
+        raise RuntimeError("\"arange_cpu_out\" not implemented for 'Bool'")
     if step == 0:
         raise RuntimeError("step must be nonzero")
     if not (math.isfinite(start) and math.isfinite(end)):
@@ -471,9 +471,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     """The last dimension laid along the diagonal of new square matrices."""
     first, second = wrap_dim(dim1, input.ndim + 1), wrap_dim(dim2, input.ndim + 1)
     if first == second:
-        raise RuntimeError(
-            f"diagonal dimensions cannot be identical {dim1}, {dim2}"
-        )
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
     return apply(DIAG_EMBED, (input,), (offset, first, second))  # type: ignore[no-any-return]
 
 
@@ -530,7 +528,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
         )
     elif indexing not in ("ij", "xy"):
         raise RuntimeError(
-            "torch.meshgrid: indexing must be one of \"xy\" or \"ij\", but received: " + indexing
+            'torch.meshgrid: indexing must be one of "xy" or "ij", but received: ' + indexing
         )
     for t in parts:
         if t.ndim > 1:

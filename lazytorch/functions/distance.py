@@ -77,9 +77,7 @@ def _pairwise_distance(x: Node, y: Node, eps: Node, *rest: Any) -> Node:
     return reshape(result, (*result.shape, 1)) if keepdim else result
 
 
-PAIRWISE_DISTANCE = Function(
-    "pairwise_distance", _pairwise_distance, gradient_name="NormBackward1"
-)
+PAIRWISE_DISTANCE = Function("pairwise_distance", _pairwise_distance, gradient_name="NormBackward1")
 
 
 @operation(method=False)
@@ -94,9 +92,7 @@ def pairwise_distance(
 def _cosine_similarity(x: Node, y: Node, eps: Node, dim: int) -> Node:
     x, y = promote_float(x, y)
     axis = (wrap_dim(dim, len(x.shape)),) if x.shape else ()
-    return ew.div(
-        sum_(ew.mul(x, y), axis), ew.mul(_least(x, axis, eps), _least(y, axis, eps))
-    )
+    return ew.div(sum_(ew.mul(x, y), axis), ew.mul(_least(x, axis, eps), _least(y, axis, eps)))
 
 
 def _least(x: Node, axis: tuple[int, ...], eps: Node) -> Node:
@@ -107,9 +103,7 @@ def _least(x: Node, axis: tuple[int, ...], eps: Node) -> Node:
     return ew.add(ew.sub(length, detach(length)), limited)
 
 
-COSINE_SIMILARITY = Function(
-    "cosine_similarity", _cosine_similarity, gradient_name="SumBackward1"
-)
+COSINE_SIMILARITY = Function("cosine_similarity", _cosine_similarity, gradient_name="SumBackward1")
 
 
 @operation(method=False)
@@ -169,9 +163,7 @@ def cdist(
     """The p-norm distance of every row of x1 to every row of x2."""
     if x1.dim() < 2 or x2.dim() < 2:
         which, t = ("X1", x1) if x1.dim() < 2 else ("X2", x2)
-        raise RuntimeError(
-            f"cdist only supports at least 2D tensors, {which} got: {t.dim()}D"
-        )
+        raise RuntimeError(f"cdist only supports at least 2D tensors, {which} got: {t.dim()}D")
     if x1._type.shape[-1] != x2._type.shape[-1]:
         raise RuntimeError(
             f"X1 and X2 must have the same number of columns. X1: {x1._type.shape[-1]} X2: "
@@ -179,4 +171,3 @@ def cdist(
         )
     power, kind = _split_power(p)
     return apply_one(CDIST, (x1, x2, *power), (kind,))
-

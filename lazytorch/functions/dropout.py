@@ -39,9 +39,7 @@ def uniform(shape: Shape, seed: Node, stream: Node) -> Node:
     key = broadcast(ew.cast(seed, dt.int64), shape, ())
     number_of = broadcast(ew.cast(stream, dt.int64), shape, ())
     bits = ew.cast(ew.threefry(key, number_of, places), dt.int64)
-    high = ew.shift_right(
-        ew.and_(bits, ew.full_like(bits, 0xFFFFFFFF)), ew.full_like(bits, 8)
-    )
+    high = ew.shift_right(ew.and_(bits, ew.full_like(bits, 0xFFFFFFFF)), ew.full_like(bits, 8))
     unit = ew.cast(high, dt.float32)
     return ew.mul(unit, ew.full_like(unit, 2.0**-24))
 
@@ -115,9 +113,7 @@ def _dropped(
 
 
 @operation(method=False)
-def dropout(
-    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
-) -> Tensor:
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Each element 0 with probability p, else divided by 1 - p."""
     return _dropped(DROPOUT, input, p, training, inplace, 0)
 

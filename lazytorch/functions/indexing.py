@@ -171,9 +171,7 @@ def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], boo
     if not shape and taken and type(items[0]) is int:
         _place(items[0], shape, 0)
     if taken > len(shape):
-        raise IndexError(
-            f"too many indices for tensor of dimension {len(shape)}"
-        )
+        raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
     sizes: list[int] = []
     strides: list[int] = []
     old_strides = x._strides()
@@ -213,9 +211,7 @@ def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], boo
                 found = np.nonzero(item._array())
                 if not item.ndim:
                     count = int(bool(item.item()))
-                    advanced.append(
-                        (len(sizes), of_array(np.zeros(count, np.int64), dt.int64))
-                    )
+                    advanced.append((len(sizes), of_array(np.zeros(count, np.int64), dt.int64)))
                     sizes.append(1)
                     strides.append(1)
                 for part in found[: item.ndim]:
@@ -224,9 +220,7 @@ def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], boo
                     strides.append(old_strides[axis])
                     axis += 1
             elif item.dtype.kind == "float":
-                raise IndexError(
-                    "tensors used as indices must be long, int, byte or bool tensors"
-                )
+                raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
             elif not item.ndim and item._storage.expression.value is not None:
                 place = _place(item.item(), shape, axis)
                 offset += place * old_strides[axis]
@@ -245,8 +239,11 @@ def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], boo
             name = "Select"
     sizes.extend(shape[axis:])
     strides.extend(old_strides[axis:])
-    if advanced and tuple(sizes) == shape and tuple(strides) == old_strides and (
-        offset == x.storage_offset()
+    if (
+        advanced
+        and tuple(sizes) == shape
+        and tuple(strides) == old_strides
+        and (offset == x.storage_offset())
     ):
         return x, advanced, True
     return x._view(sizes, strides, offset, name), advanced, False
@@ -352,8 +349,11 @@ def _set_item(self: Tensor, key: Any, value: Any) -> None:
         value = value.item()
     elif not isinstance(value, (Tensor, int, float)):
         raise TypeError(f"can't assign a {type(value).__name__} to a torch.{_title(self)}Tensor")
-    if isinstance(key, Tensor) and key.dtype is dt.bool_ and key.ndim and (
-        not isinstance(value, Tensor) or not value.ndim
+    if (
+        isinstance(key, Tensor)
+        and key.dtype is dt.bool_
+        and key.ndim
+        and (not isinstance(value, Tensor) or not value.ndim)
     ):
         _check_mask(key, self._type.shape, 0)
         while key.ndim < self.ndim:
@@ -457,9 +457,7 @@ def _moved_shape(shape: Shape, axis: int, count: int) -> Shape:
     return (*shape[:axis], count, *shape[axis + 1 :])
 
 
-def _check_source(
-    name: str, x: Tensor, axis: int, index: Tensor, source: Tensor
-) -> None:
+def _check_source(name: str, x: Tensor, axis: int, index: Tensor, source: Tensor) -> None:
     if x.dtype is not source.dtype:
         if name == "index_copy":
             raise RuntimeError(
@@ -495,9 +493,7 @@ def _write_along(name: str, mode: str) -> Any:
             f"{extent}" if prefix else "index out of range in self",
         )  # fmt: skip
         if not x.ndim:
-            lifted = body(
-                views.reshape(x, 1), 0, _flat_index(index), views.reshape(source, 1)
-            )
+            lifted = body(views.reshape(x, 1), 0, _flat_index(index), views.reshape(source, 1))
             return views.reshape(lifted, ())
         if not source.ndim:
             source = views.reshape(source, (1,) * x.ndim)
@@ -512,9 +508,7 @@ _SCALE = Function("index_add_alpha", lambda source, alpha: ew.mul(*promote(sourc
 
 
 @operation(inplace=True, out=True)
-def index_add(
-    input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1
-) -> Tensor:
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """``alpha * source`` added at the listed places of a dimension."""
     if alpha != 1:
         source = apply(_SCALE, (source, alpha))

@@ -80,9 +80,7 @@ def cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Tensor:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     for i, p in enumerate(parts):
         if not p.ndim:
-            raise RuntimeError(
-                f"zero-dimensional tensor (at position {i}) cannot be concatenated"
-            )
+            raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
     # A 1-D tensor without elements goes with everything, as it always has.
     real = [p for p in parts if p._type.shape != (0,)] or parts[:1]
     first = real[0]._type.shape
@@ -209,9 +207,7 @@ def repeat(self: Tensor, *repeats: Any) -> Tensor:
     if any(n < 0 for n in times):
         shape = (*[1] * (len(times) - self.ndim), *self._type.shape)
         sizes = [n * m for n, m in zip(times, shape, strict=True)]
-        raise RuntimeError(
-            f"Trying to create tensor with negative dimension {min(sizes)}: {sizes}"
-        )
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(sizes)}: {sizes}")
     return apply(REPEAT, (self,), (times,))  # type: ignore[no-any-return]
 
 
@@ -300,16 +296,13 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """Turned by 90 degrees ``k`` times in the plane of two dimensions."""
     dims = list(dims)
     if len(dims) != 2:
-        raise RuntimeError(
-            f"expected total rotation dims == 2, but got dims = {len(dims)}"
-        )
+        raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
     if input.ndim < 2:
         raise RuntimeError(f"expected total dims >= 2, but got total dims = {input.ndim}")
     first, second = wrap_dim(dims[0], input.ndim), wrap_dim(dims[1], input.ndim)
     if first == second:
         raise RuntimeError(
-            "expected rotation dims to be different, but got dim0 = "
-            f"{dims[0]} and dim1 = {dims[1]}"
+            f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}"
         )
     k %= 4
     if k == 1:
@@ -346,9 +339,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     moves = integers((shifts,), "roll", "shifts")
     if dims is None or dims == ():
         if len(moves) != 1:
-            raise RuntimeError(
-                f"shifts and dimensions must align. shifts: {len(moves)}, dims:0"
-            )
+            raise RuntimeError(f"shifts and dimensions must align. shifts: {len(moves)}, dims:0")
         flat = apply(ROLL, (views.reshape(input, -1),), (moves, (0,)))
         return views.reshape(flat, input._type.shape)
     axes = integers((dims,), "roll", "dims")

@@ -39,9 +39,7 @@ from lazytorch.storage import buffer_array
 from lazytorch.tensor import Tensor
 
 
-def _reduction(
-    reduction: str, size_average: bool | None = None, reduce: bool | None = None
-) -> str:
+def _reduction(reduction: str, size_average: bool | None = None, reduce: bool | None = None) -> str:
     """The reduction's name, from the arguments of today or of old."""
     if size_average is not None or reduce is not None:
         average = size_average is None or size_average
@@ -380,9 +378,7 @@ def cross_entropy(
     """
     reduction = _reduction(reduction, size_average, reduce)
     if not 0.0 <= label_smoothing <= 1.0:
-        raise RuntimeError(
-            f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}"
-        )
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
     smooth = label_smoothing > 0
     extra: tuple[Any, ...] = () if weight is None else (weight,)
     if smooth:
@@ -425,9 +421,7 @@ def _spread_cotangent(g: Node, x: Node, reduction: str) -> Node:
     return spread if reduction == "sum" else ew.div(spread, ew.full_like(x, x.type.size))
 
 
-def _binary_cross_entropy_rule(
-    inputs: Any, _outputs: Any, cotangents: Any, reduction: str
-) -> Any:
+def _binary_cross_entropy_rule(inputs: Any, _outputs: Any, cotangents: Any, reduction: str) -> Any:
     x, target, *weight = inputs
     g = _spread_cotangent(cotangents[0], x, reduction)
     if weight:

@@ -251,9 +251,7 @@ def batch_norm(
             if name.startswith("running") and not training:
                 raise RuntimeError(f"{name} must be defined in evaluation mode")
         elif value.numel() != channels:
-            raise RuntimeError(
-                f"{name} should contain {channels} elements not {value.numel()}"
-            )
+            raise RuntimeError(f"{name} should contain {channels} elements not {value.numel()}")
     parameters = [p for p in (weight, bias) if p is not None]
     flags = (weight is not None, bias is not None)
     if not training:
@@ -380,9 +378,7 @@ def instance_norm(
             f"Expected more than 1 spatial element when training, got input size {input.size()}"
         )
     if not use_input_stats:
-        return batch_norm(
-            input, running_mean, running_var, weight, bias, False, momentum, eps
-        )
+        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     if running_mean is not None and running_var is not None:
         with no_grad():
             inputs = (input.detach(), running_mean.detach(), running_var.detach(), float(momentum))
@@ -419,5 +415,3 @@ def local_response_norm(
         )
     inputs = (input, float(alpha), float(beta), float(k))
     return apply_one(LOCAL_RESPONSE_NORM, inputs, (size,))
-
-

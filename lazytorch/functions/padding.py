@@ -260,9 +260,7 @@ def _weights(size: int, n: int, scale: float, align: bool, cubic: bool, dtype: d
     total = full(0, (size, n), dtype)
     for offset, share in shares:
         place = ew.add(start, ew.full_like(start, offset))
-        place = ew.minimum(
-            ew.maximum(place, ew.full_like(place, 0)), ew.full_like(place, n - 1)
-        )
+        place = ew.minimum(ew.maximum(place, ew.full_like(place, 0)), ew.full_like(place, n - 1))
         mask = one_hot_mask(place, (size, n), 1)
         spread = broadcast(share, (size, n), (0,))
         total = ew.add(total, ew.where(mask, spread, ew.full_like(spread, 0)))

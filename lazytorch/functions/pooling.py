@@ -39,9 +39,7 @@ def _max_windows(x: Node, window: Window) -> Node:
     first = len(x.shape) - len(window.sizes)
     fill = constant(lowest(x.dtype), x.dtype)
     padded = pad_axes(x, first, window.low, window.high, fill)
-    seen = windows(
-        padded, first, window.kernel, window.outputs, window.stride, window.dilation
-    )
+    seen = windows(padded, first, window.kernel, window.outputs, window.stride, window.dilation)
     return merge_axes(seen, len(x.shape))
 
 
@@ -152,15 +150,11 @@ def _numbers(value: Any, rank: int, name: str, function: str) -> Sizes:
     result = pair_up(value, rank)
     if len(result) != rank:
         ints = {1: "one int", 2: "two ints", 3: "three ints"}[rank]
-        raise RuntimeError(
-            f"{function}: {name} must either be a single int, or a tuple of {ints}"
-        )
+        raise RuntimeError(f"{function}: {name} must either be a single int, or a tuple of {ints}")
     return result
 
 
-def _extent(
-    n: int, k: int, s: int, p: int, d: int, ceil_mode: bool
-) -> int:
+def _extent(n: int, k: int, s: int, p: int, d: int, ceil_mode: bool) -> int:
     reach = d * (k - 1) + 1
     total = n + 2 * p - reach
     count = (-(-total // s) if ceil_mode else total // s) + 1
@@ -256,8 +250,7 @@ def _refuse_small(
     before = "x".join(map(str, shape[len(shape) - rank - 1 :]))
     after = "x".join(map(str, [shape[len(shape) - rank - 1], *outputs]))
     raise RuntimeError(
-        f"Given input size: ({before}). Calculated output size: ({after}). Output size is too "
-        "small"
+        f"Given input size: ({before}). Calculated output size: ({after}). Output size is too small"
     )
 
 
@@ -277,9 +270,7 @@ def max_pool1d(
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Any:  # fmt: skip
     """The maximum of each window of (N, C, L)."""
-    return _max_pooled(
-        input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, 1
-    )
+    return _max_pooled(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, 1)
 
 
 def max_pool2d(
@@ -287,9 +278,7 @@ def max_pool2d(
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Any:  # fmt: skip
     """The maximum of each window of (N, C, H, W)."""
-    return _max_pooled(
-        input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, 2
-    )
+    return _max_pooled(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, 2)
 
 
 def max_pool3d(
@@ -297,9 +286,7 @@ def max_pool3d(
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Any:  # fmt: skip
     """The maximum of each window of (N, C, D, H, W)."""
-    return _max_pooled(
-        input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, 3
-    )
+    return _max_pooled(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, 3)
 
 
 # ---- mean ---------------------------------------------------------------------------------
@@ -311,9 +298,7 @@ def _avg_pool(x: Node, *rest: Any) -> Node:
     need_float(x, "avg_pool2d")
     first = len(x.shape) - len(window.sizes)
     padded = pad_axes(x, first, window.low, window.high)
-    seen = windows(
-        padded, first, window.kernel, window.outputs, window.stride, window.dilation
-    )
+    seen = windows(padded, first, window.kernel, window.outputs, window.stride, window.dilation)
     total = sum_(seen, tuple(range(len(x.shape), len(seen.shape))))
     if divisor:
         return ew.div(total, broadcast(ew.cast(divisor[0], x.dtype), total.shape, ()))
@@ -359,9 +344,7 @@ def avg_pool1d(
     ceil_mode: bool = False, count_include_pad: bool = True,
 ) -> Tensor:  # fmt: skip
     """The mean of each window of (N, C, L)."""
-    return _avg_pooled(
-        input, kernel_size, stride, padding, ceil_mode, count_include_pad, None, 1
-    )
+    return _avg_pooled(input, kernel_size, stride, padding, ceil_mode, count_include_pad, None, 1)
 
 
 def avg_pool2d(
@@ -660,9 +643,7 @@ def _unfold(x: Node, window: Window) -> Node:
     padded = pad_axes(x, 2, window.low, window.high)
     seen = windows(padded, 2, window.kernel, window.outputs, window.stride, window.dilation)
     columns = permute(seen, (0, 1, 4, 5, 2, 3))
-    return reshape(
-        columns, (x.shape[0], x.shape[1] * prod(window.kernel), prod(window.outputs))
-    )
+    return reshape(columns, (x.shape[0], x.shape[1] * prod(window.kernel), prod(window.outputs)))
 
 
 def _fold(x: Node, window: Window) -> Node:

@@ -35,7 +35,7 @@ def _check_product(a: Node, b: Node) -> None:
             f"{c_name(b.dtype)}"
         )
     if a.dtype is dt.bool_:
-        raise NotImplementedError('"addmm_impl_cpu_" not implemented for \'Bool\'')
+        raise NotImplementedError("\"addmm_impl_cpu_\" not implemented for 'Bool'")
 
 
 def _check_inner(rows: int, inner: int, other: Shape) -> None:
@@ -137,9 +137,7 @@ BILINEAR = Function("bilinear", _bilinear)
 
 
 @operation(method=False)
-def bilinear(
-    input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None
-) -> Tensor:
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """out[o] = sum over i, j of input1[i] weight[o, i, j] input2[j], plus bias[o]."""
     inputs = (input1, input2, weight) + (() if bias is None else (bias,))
     return apply_one(BILINEAR, inputs)
@@ -206,9 +204,7 @@ def _dot(a: Node, b: Node) -> Node:
 def _outer(a: Node, b: Node) -> Node:
     for name, value in (("self", a), ("vec2", b)):
         if len(value.shape) != 1:
-            raise RuntimeError(
-                f"outer: Expected 1-D argument {name}, but got {len(value.shape)}-D"
-            )
+            raise RuntimeError(f"outer: Expected 1-D argument {name}, but got {len(value.shape)}-D")
     dtype = promote(reshape_to_scalar(a), reshape_to_scalar(b))[0].dtype
     return contract(ew.cast(a, dtype), ew.cast(b, dtype), "m", "n", "mn")
 
@@ -421,8 +417,7 @@ def _addbmm(value: Node, a: Node, b: Node, *scales: Node) -> Node:
             raise RuntimeError(f"{name} must be a 3D tensor")
     if a.shape[0] != b.shape[0]:
         raise RuntimeError(
-            f"batch1 and batch2 must have same number of batches, got {a.shape[0]} and "
-            f"{b.shape[0]}"
+            f"batch1 and batch2 must have same number of batches, got {a.shape[0]} and {b.shape[0]}"
         )
     if a.shape[2] != b.shape[1]:
         raise RuntimeError(
@@ -527,7 +522,7 @@ def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     """torch.linalg.multi_dot: a chain of matrices whose ends may be vectors."""
     given = list(tensors)
     if len(given) < 2:
-        raise RuntimeError("multi_dot(): expected at least 2 tensors but got " f"{len(given)}")
+        raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {len(given)}")
     first = given[0]._type.shape
     sizes = [first[0] if len(first) == 2 else 1]
     sizes += [m._type.shape[0] for m in given[1:]]
@@ -585,9 +580,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
         if dims < 0:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
         if dims > min(a.dim(), b.dim()):
-            raise RuntimeError(
-                f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}"
-            )
+            raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
         first, second = list(range(-dims, 0)), list(range(dims))
     else:
         first, second = ([d] if isinstance(d, int) else list(d) for d in dims)
@@ -678,7 +671,7 @@ def _from_sublists(arguments: Sequence[Any]) -> tuple[str, list[Any]]:
         for label in labels:
             if label is not Ellipsis and not 0 <= label < 52:
                 raise RuntimeError(
-                    "einsum(): expected subscripts in the range [0, 52) but got " f"{label}"
+                    f"einsum(): expected subscripts in the range [0, 52) but got {label}"
                 )
         return "".join(["..." if name is Ellipsis else letters[name] for name in labels])
 
@@ -778,9 +771,7 @@ def _kron(a: Node, b: Node) -> Node:
 
 def _trace(x: Node) -> Node:
     if len(x.shape) != 2:
-        raise RuntimeError(
-            f"trace: expected a matrix, but got tensor with dim {len(x.shape)}"
-        )
+        raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {len(x.shape)}")
     n = min(x.shape)
     square = slice_(x, (0, 0), (n, n), (1, 1))
     diagonal, _ = _diagonals(square, (0, 0))

@@ -431,9 +431,7 @@ def _check_std(std: Any) -> None:
 
 
 @operation(out=True)
-def bernoulli(
-    input: Tensor, p: Any = None, *, generator: Generator | None = None
-) -> Tensor:
+def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = None) -> Tensor:
     """1 with the probability that each element is (or with probability ``p``), else 0."""
     if p is not None:
         _check_probability(p)
@@ -462,8 +460,7 @@ def multinomial(
         raise RuntimeError("prob_dist must be 1 or 2 dim")
     if input.dtype.kind != "float":
         raise RuntimeError(
-            "multinomial only supports floating-point dtypes for input, got: "
-            f"{_title(input.dtype)}"
+            f"multinomial only supports floating-point dtypes for input, got: {_title(input.dtype)}"
         )
     if num_samples <= 0:
         raise RuntimeError("cannot sample n_sample <= 0 samples")
@@ -572,9 +569,7 @@ def _bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = Non
     return self._write(value)
 
 
-def _exponential_(
-    self: Tensor, lambd: float = 1, *, generator: Generator | None = None
-) -> Tensor:
+def _exponential_(self: Tensor, lambd: float = 1, *, generator: Generator | None = None) -> Tensor:
     """Exponential numbers of rate ``lambd``."""
     if lambd <= 0:
         raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd:g}")

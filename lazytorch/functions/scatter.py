@@ -120,9 +120,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     return apply(GATHER, (input, index), (axis,))  # type: ignore[no-any-return]
 
 
-def _scattered(
-    name: str, x: Tensor, dim: int, index: Tensor, source: Any, mode: str
-) -> Tensor:
+def _scattered(name: str, x: Tensor, dim: int, index: Tensor, source: Any, mode: str) -> Tensor:
     axis = wrap_dim(dim, x.ndim)
     if isinstance(source, Tensor) and source.dtype is not x.dtype:
         raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype")
@@ -310,9 +308,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     shape = broadcast_shapes(input._type.shape, mask._type.shape)
     flat = np.flatnonzero(np.broadcast_to(mask._array(), shape))
     if len(flat) > source.numel():
-        raise RuntimeError(
-            "Number of elements of source < number of ones in mask"
-        )
+        raise RuntimeError("Number of elements of source < number of ones in mask")
     target = views.expand(input, shape)
     values = views.narrow(views.reshape(source, -1), 0, 0, len(flat))
     return apply(PUT, (target, of_array(flat, dt.int64), values), ("set",))  # type: ignore[no-any-return]

@@ -176,7 +176,7 @@ RESHAPE_NAME = "UnsafeView"
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in another shape: a view where the strides allow it, else a copy."""
     if not shape:
-        raise TypeError("reshape() missing 1 required positional arguments: \"shape\"")
+        raise TypeError('reshape() missing 1 required positional arguments: "shape"')
     wanted = inferred_shape(integers(shape, "reshape", "shape"), input._type.size)
     found = _viewed(input, wanted, "View")
     if found is not None:
@@ -330,8 +330,7 @@ def _matrix_transposed(self: Tensor) -> Tensor:
 def _conjugate_transposed(self: Tensor) -> Tensor:
     if self.ndim not in (0, 2):
         raise RuntimeError(
-            "tensor.H is only supported on matrices (2-D tensors). Got "
-            f"{self.ndim}-D tensor."
+            f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor."
         )
     return _transposed(self)
 
@@ -547,9 +546,7 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
 
 
 @operation()
-def as_strided(
-    input: Tensor, size: Any, stride: Any, storage_offset: int | None = None
-) -> Tensor:
+def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """A view of the storage with the given geometry, in elements."""
     shape, strides = integers((size,), "as_strided"), integers((stride,), "as_strided")
     offset = input.storage_offset() if storage_offset is None else storage_offset
@@ -649,9 +646,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 @operation()
-def tensor_split(
-    input: Tensor, indices_or_sections: Any, dim: int = 0
-) -> tuple[Tensor, ...]:
+def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces of nearly equal size, or cut before each index, as views."""
     if not input.ndim:
         raise RuntimeError(

@@ -71,13 +71,18 @@ def kernels(*tensors: Tensor) -> list[KernelInfo]:
     """The kernels that realizing these tensors now would run, in order; nothing is run.
 
     Whatever else the same plan would compute (pending in-place writes, tensors on the way) is
-    there too. A tensor that is realized already needs no kernel: for such the list is empty.
+    there too. A tensor that is realized already needs no kernel: for such the list is empty, as
+    it is on the interpreter.
     """
-    return [k for compiled in compile_pending(tensors) for k in kernels_of(compiled.record)]
+    plans = compile_pending(tensors, interpreted=False)
+    return [k for compiled in plans for k in kernels_of(compiled.record)]
 
 
-def compile_pending(tensors: Iterable[Tensor]) -> list[Compiled]:
-    """The plans, one a device, that realizing these tensors now would make."""
+def compile_pending(tensors: Iterable[Tensor], interpreted: bool = True) -> list[Compiled]:
+    """The plans, one a device, that realizing these tensors now would make.
+
+    ``interpreted``: with those of the interpreter, as they would be on the cpu.
+    """
     roots = dict.fromkeys([t._storage.expression for t in tensors])
     for reference in list(pending_writes.values()):
         storage = reference()
@@ -85,7 +90,7 @@ def compile_pending(tensors: Iterable[Tensor]) -> list[Compiled]:
             roots[storage.expression] = None
     by_device: dict[str, list[Expression]] = {}
     for e in roots:
-        if e.value is None:
+        if e.value is None and (interpreted or not e.device.startswith("interpreter")):
             by_device.setdefault(e.device, []).append(e)
     return [_compile(pending) for pending in by_device.values()]
 

@@ -400,3 +400,19 @@ def check_fused(fused: bool | None, foreach: bool | None, differentiable: bool) 
         raise RuntimeError("`fused` does not support `differentiable`")
     if fused and foreach:
         raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+
+
+def refuse_negative(*options: tuple[str, Any]) -> None:
+    """ValueError for the first of the (name, value) pairs that is below zero or no number."""
+    for name, value in options:
+        if isinstance(value, Tensor) and value.numel() != 1:
+            raise ValueError("Tensor lr must be 1-element")
+        if not float(value) >= 0.0:
+            raise ValueError(f"Invalid {name}: {value}")
+
+
+def refuse_bad_betas(betas: Any) -> None:
+    """ValueError unless both betas are in [0, 1)."""
+    for i, beta in enumerate(betas):
+        if not 0.0 <= beta < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")

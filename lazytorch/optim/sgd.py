@@ -9,7 +9,7 @@ from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from lazytorch.expression import Attributes, Function
 from lazytorch.optim._recorded import Formula, RecordedOptimizer, full_state, number, scaled
-from lazytorch.optim.optimizer import check_fused
+from lazytorch.optim.optimizer import check_fused, refuse_negative
 from lazytorch.tensor import Tensor
 
 
@@ -55,14 +55,11 @@ class SGD(RecordedOptimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        if isinstance(lr, Tensor) and lr.numel() != 1:
-            raise ValueError("Tensor lr must be 1-element")
-        if number(lr) < 0.0:
-            raise ValueError(f"Invalid learning rate: {lr}")
-        if momentum < 0.0:
-            raise ValueError(f"Invalid momentum value: {momentum}")
-        if number(weight_decay) < 0.0:
-            raise ValueError(f"Invalid weight_decay value: {weight_decay}")
+        refuse_negative(
+            ("learning rate", lr),
+            ("momentum value", momentum),
+            ("weight_decay value", weight_decay),
+        )
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
         defaults = {

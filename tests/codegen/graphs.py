@@ -80,9 +80,7 @@ class RandomGraph:
 
     def arrays(self) -> list[Array]:
         generator = np.random.default_rng(self.random.randint(0, 1 << 30))
-        return [
-            generator.standard_normal(p.shape).astype(p.dtype.numpy) for p in self.parameters
-        ]
+        return [generator.standard_normal(p.shape).astype(p.dtype.numpy) for p in self.parameters]
 
     def _shape(self) -> tuple[int, ...]:
         extents = (1, 2, 3, 5, 8, 16, 17, 33, 70)
@@ -106,8 +104,11 @@ class RandomGraph:
 
     def _unary(self, x: Node) -> Node:
         # Bounded by a hyperbolic tangent, so that long chains stay finite.
-        return self.random.choice(UNARY)(ew.tanh(x) if self.random.random() < 0.5 else x) \
-            if self.random.random() < 0.5 else ew.tanh(x)
+        return (
+            self.random.choice(UNARY)(ew.tanh(x) if self.random.random() < 0.5 else x)
+            if self.random.random() < 0.5
+            else ew.tanh(x)
+        )
 
     def _partner(self, x: Node) -> Node:
         same = [n for n in self.pool if n.shape == x.shape]

@@ -206,9 +206,7 @@ def full(shape: Shape, value: int) -> Node:
 
 @known
 def scatter_add(inputs: Inputs) -> Node:
-    return indexing.scatter(
-        inputs(1000), inputs(5000, dtype=dt.int64), inputs(5000), "add"
-    )
+    return indexing.scatter(inputs(1000), inputs(5000, dtype=dt.int64), inputs(5000), "add")
 
 
 @known

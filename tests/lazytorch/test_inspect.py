@@ -198,9 +198,7 @@ def test_recorded_kernels_were_run() -> None:
     assert len(kernels) == 1
 
 
-def test_plans_kept_on_disk_carry_no_lines(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_plans_kept_on_disk_carry_no_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAZYTORCH_CACHE_DIR", str(tmp_path))
     x = values(30, 43)
     with torch.inspect.record_kernels() as kernels:
@@ -285,3 +283,22 @@ def test_two_calls_of_a_function_keep_their_own_lines() -> None:
     network = torch.graph(a, b)
     lines = [f["lines"] for _, f in network.nodes(data=True) if f["operation"] == "exp"]
     assert sorted(lines) == [[first], [second]]
+
+
+def test_the_interpreter_runs_no_kernels() -> None:
+    y = torch.ones(3, 4, device="interpreter").realize().exp()
+    assert torch.kernels(y) == []
+    assert "exp_1" in torch.graph(y)
+
+
+def test_a_huge_graph_is_compiled_at_once_where_kernels_are_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("codegen.pipeline._MANY_OPERATIONS", 20)
+    x = values(2, 3)
+    y = x
+    for _ in range(15):
+        y = (y + x).tanh()
+    with torch.inspect.record_kernels() as kernels:
+        y.realize()
+    assert kernels

@@ -98,12 +98,24 @@ ADAGRAD_OPTIONS = [
     {"lr": 0.05, **o}
     for o in grid(lr_decay=(0, 0.1), initial_accumulator_value=(0, 0.5), maximize=(False, True))
 ]
+ADADELTA_OPTIONS = [{"lr": 0.5, **o} for o in grid(rho=(0.9, 0.6), weight_decay=(0, 0.02))]
+ADAMAX_OPTIONS = [
+    {"lr": 0.05, "betas": (0.8, 0.95), **o}
+    for o in grid(maximize=(False, True), weight_decay=(0, 0.02))
+]
+RADAM_OPTIONS = [
+    {"lr": 0.05, "betas": (0.8, 0.95), **o}
+    for o in grid(decoupled_weight_decay=(False, True), weight_decay=(0, 0.02))
+]
 CASES = [
     *[("SGD", o) for o in SGD_OPTIONS],
     *[("Adam", o) for o in ADAM_OPTIONS],
     *[("AdamW", o) for o in ADAM_OPTIONS],
     *[("RMSprop", o) for o in RMSPROP_OPTIONS],
     *[("Adagrad", o) for o in ADAGRAD_OPTIONS],
+    *[("Adadelta", o) for o in ADADELTA_OPTIONS],
+    *[("Adamax", o) for o in ADAMAX_OPTIONS],
+    *[("RAdam", o) for o in RADAM_OPTIONS],
 ]
 ONE_OF_EACH = [
     ("SGD", {"lr": 0.1, "momentum": 0.9}),
@@ -111,6 +123,9 @@ ONE_OF_EACH = [
     ("AdamW", {"lr": 0.05}),
     ("RMSprop", {"lr": 0.05, "momentum": 0.5, "centered": True}),
     ("Adagrad", {"lr": 0.05}),
+    ("Adadelta", {"lr": 0.5}),
+    ("Adamax", {"lr": 0.05}),
+    ("RAdam", {"lr": 0.05, "betas": (0.8, 0.95)}),
 ]
 
 
@@ -119,7 +134,7 @@ def test_ten_steps_equal(name: str, options: dict[str, Any]) -> None:
     compare_steps(name, options)
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
+@pytest.mark.parametrize("name", [name for name, _ in ONE_OF_EACH])
 def test_defaults_equal(name: str) -> None:
     compare_steps(name, {})
     ours, theirs = [getattr(m.optim, name)(make_params(m)) for m in MODULES]
@@ -238,6 +253,7 @@ def test_lr_may_be_a_tensor() -> None:
         assert_equal_params(*results)
 
 
+NAMES = [name for name, _ in ONE_OF_EACH]
 REFUSED = [
     lambda m: m.optim.SGD(m.zeros(2)),
     lambda m: m.optim.SGD([]),
@@ -258,6 +274,11 @@ REFUSED = [
     lambda m: m.optim.SGD([("a", m.zeros(2)), m.zeros(2)]),
     lambda m: m.optim.SGD([m.zeros(2)]).add_param_group({"params": [("a", m.zeros(2))]}),
     lambda m: m.optim.SGD([m.zeros(2)]).add_param_group(3),
+    *[lambda m, n=n: getattr(m.optim, n)([m.zeros(2)], lr=-1.0) for n in NAMES],
+    *[lambda m, n=n: getattr(m.optim, n)([m.zeros(2)], weight_decay=-1.0) for n in NAMES],
+    *[lambda m, n=n: getattr(m.optim, n)([m.zeros(2)], lr=m.ones(2)) for n in NAMES],
+    lambda m: m.optim.RAdam([m.zeros(2)], betas=(0.5, 1.5)),
+    lambda m: m.optim.Adadelta([m.zeros(2)], rho=1.5),
     lambda m: same_twice(m),
     lambda m: m.optim.SGD([m.zeros(2)]).load_state_dict({"state": {}, "param_groups": []}),
     lambda m: m.optim.SGD([m.zeros(2)]).load_state_dict(

@@ -16,6 +16,9 @@ from lazytorch.optim.lr_scheduler.formulas import (
 )
 from lazytorch.optim.lr_scheduler.plateau import ReduceLROnPlateau
 
+# The name that schedules of before PyTorch 2.0 are derived from.
+_LRScheduler = LRScheduler
+
 __all__ = [
     "ChainedScheduler",
     "ConstantLR",

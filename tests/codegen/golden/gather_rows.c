@@ -1,28 +1,8 @@
-// reshape: 64000 operations, 512000 bytes, parallel
-// reshape float32[64000]
-void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
-    const float *in0 = (const float *)arguments[0];  // float32[1000×64]
-    float *out1 = (float *)arguments[1];  // float32[64000]
-    const long last = 16L * (thread + 1) / threads;
-    for (long task = 16L * thread / threads; task < last; task++) {
-        {
-            const long i0_start = task * 4096;
-            const long i0_count = 64000 - i0_start < 4096 ? 64000 - i0_start : 4096;
-            #pragma GCC ivdep
-            for (long lane = 0; lane < i0_count; lane++) {
-                const long i0 = i0_start + lane;
-                const float in0_0 = in0[i0];
-                out1[i0] = in0_0;
-            }
-        }
-    }
-}
-
 // gather: 38400 operations, 308800 bytes, parallel
 // gather float32[200×64]
 void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
     const long *in0 = (const long *)arguments[0];  // int64[200]
-    const float *in1 = (const float *)arguments[1];  // float32[64000]
+    const float *in1 = (const float *)arguments[1];  // float32[1000×64]
     float *out2 = (float *)arguments[2];  // float32[200×64]
     const long last = 200L * (thread + 1) / threads;
     for (long task = 200L * thread / threads; task < last; task++) {

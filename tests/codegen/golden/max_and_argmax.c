@@ -19,7 +19,9 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
                 const long i1 = block + lane;
                 const float in0_0 = in0[task * 100 + i1];
                 acc_0[lane] = (in0_0 > acc_0[lane] || in0_0 != in0_0) ? in0_0 : acc_0[lane];
-                if (acc_1_at[lane] < 0 || in0_0 > acc_1[lane] || (in0_0 != in0_0 && acc_1[lane] == acc_1[lane])) { acc_1[lane] = in0_0; acc_1_at[lane] = i1; }
+                const _Bool acc_1_better = acc_1_at[lane] < 0 || in0_0 > acc_1[lane] || (in0_0 != in0_0 && acc_1[lane] == acc_1[lane]);
+                acc_1[lane] = acc_1_better ? in0_0 : acc_1[lane];
+                acc_1_at[lane] = acc_1_better ? i1 : acc_1_at[lane];
             }
         }
         {
@@ -28,7 +30,9 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
                 const long i1 = 64 + lane;
                 const float in0_0 = in0[task * 100 + i1];
                 acc_0[lane] = (in0_0 > acc_0[lane] || in0_0 != in0_0) ? in0_0 : acc_0[lane];
-                if (acc_1_at[lane] < 0 || in0_0 > acc_1[lane] || (in0_0 != in0_0 && acc_1[lane] == acc_1[lane])) { acc_1[lane] = in0_0; acc_1_at[lane] = i1; }
+                const _Bool acc_1_better = acc_1_at[lane] < 0 || in0_0 > acc_1[lane] || (in0_0 != in0_0 && acc_1[lane] == acc_1[lane]);
+                acc_1[lane] = acc_1_better ? in0_0 : acc_1[lane];
+                acc_1_at[lane] = acc_1_better ? i1 : acc_1_at[lane];
             }
         }
         for (long half = 32; half > 0; half /= 2)

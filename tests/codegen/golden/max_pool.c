@@ -3,18 +3,24 @@
 void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
     const float *in0 = (const float *)arguments[0];  // float32[8×32×32]
     float *out1 = (float *)arguments[1];  // float32[8×16×16]
-    const long last = 2048L * (thread + 1) / threads;
-    for (long task = 2048L * thread / threads; task < last; task++) {
-        float acc_0[1];
-        for (long lane = 0; lane < 1; lane++) acc_0[lane] = -__builtin_inff();
+    const long last = 128L * (thread + 1) / threads;
+    for (long task = 128L * thread / threads; task < last; task++) {
+        float acc_0[64];
+        for (long lane = 0; lane < 64; lane++) acc_0[lane] = -__builtin_inff();
         for (long i3 = 0; i3 < 2; i3++) {
             for (long i4 = 0; i4 < 2; i4++) {
-                const long lane = 0;
-                const float in0_0 = in0[task / 16 * 64 + i3 * 32 + task % 16 * 2 + i4];
-                acc_0[lane] = (in0_0 > acc_0[lane] || in0_0 != in0_0) ? in0_0 : acc_0[lane];
+                #pragma GCC ivdep
+                for (long lane = 0; lane < 16; lane++) {
+                    const long i2 = lane;
+                    const float in0_0 = in0[task * 64 + i3 * 32 + i2 * 2 + i4];
+                    acc_0[lane] = (in0_0 > acc_0[lane] || in0_0 != in0_0) ? in0_0 : acc_0[lane];
+                }
             }
         }
-        const float max_0 = acc_0[0];
-        out1[task] = max_0;
+        #pragma GCC ivdep
+        for (long lane = 0; lane < 16; lane++) {
+            const long i2 = lane;
+            out1[task * 16 + i2] = acc_0[lane];
+        }
     }
 }
