@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -31,6 +31,7 @@ from codegen.ir import provenance
 from codegen.ir.node import Node, in_memory_as, make, topological
 from codegen.ir.printer import format_graph
 from codegen.loops.grammar import Kernel
+from codegen.loops.in_place import in_place_pairs
 from codegen.loops.lower import lower, lower_copy, lower_scan, lower_scatter, lower_write
 from codegen.loops.verify import verify_kernel
 from codegen.ops.elementwise import CAST
@@ -81,16 +82,20 @@ listeners: list[Callable[[Compiled], None]] = []
 class Plan(Protocol):
     """Something that computes a graph's outputs from its parameters' values."""
 
-    def run(self, values: Sequence[Any]) -> list[Buffer]: ...
+    donated: tuple[int, ...]  # parameters whose memory outputs can take
+
+    def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]: ...
 
 
 class InterpretedPlan:
     """A graph run node by node in NumPy: the interpreter device."""
 
+    donated: tuple[int, ...] = ()
+
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
 
-    def run(self, values: Sequence[Any]) -> list[Buffer]:
+    def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]:
         statistics.plans_run += 1
         arrays = {}
         for node, value in zip(self.graph.parameters, values, strict=True):
@@ -151,12 +156,14 @@ _SMALL_TENSOR = 1 << 14
 class TieredPlan:
     """A huge graph on small tensors: interpreted the first time, compiled from the second on."""
 
+    donated: tuple[int, ...] = ()
+
     def __init__(self, graph: Graph, description: str, results: tuple[int, ...]) -> None:
         self._arguments = (graph, description, results)
         self._interpreted: InterpretedPlan | None = InterpretedPlan(graph)
         self._compiled: CpuPlan | None = None
 
-    def run(self, values: Sequence[Any]) -> list[Buffer]:
+    def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]:
         if self._interpreted is not None:
             first, self._interpreted = self._interpreted, None
             return first.run(values)
@@ -278,6 +285,7 @@ def _rendered(kernel: Kernel, comments: list[str]) -> RenderedKernel:
         kernel.scratch_bytes,
         kernel.operations,
         kernel.traffic,
+        tuple(in_place_pairs(kernel)),
     )
 
 
@@ -310,4 +318,21 @@ def _assemble(
         memory.arena_bytes,
         max([k.scratch_bytes for k in kernels], default=0),
         records,
+        _donations(graph, outputs, kernels),
     )
+
+
+def _donations(
+    graph: Graph, outputs: Sequence[Node], kernels: Sequence[RenderedKernel]
+) -> list[tuple[int, int]]:
+    """(output, parameter) where the output may take the parameter's memory, if the caller has no
+    further use for it: no later kernel reads the parameter."""
+    last_use = {node: i for i, k in enumerate(kernels) for node in k.operands}
+    output_number = {node: i for i, node in enumerate(outputs)}
+    parameter_number = {node: i for i, node in enumerate(graph.parameters)}
+    return [
+        (output_number[output], parameter_number[source])
+        for i, k in enumerate(kernels)
+        for output, source in k.in_place
+        if output in output_number and source in parameter_number and last_use[source] == i
+    ]

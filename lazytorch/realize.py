@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Sequence
@@ -13,20 +14,21 @@ from typing import Any
 from codegen.ir import provenance
 from codegen.ir.node import Node
 from codegen.pipeline import Graph, Plan, find_plan, make_plan
-from lazytorch.expression import Call, Expression
+from lazytorch.expression import Call, Expression, Overwritten
 from lazytorch.importer import import_graph
 from lazytorch.storage import pending_writes
 
 _LEAF, _TRACKED_LEAF, _BOUND, _WANTED = -1, -2, -3, -4
 
 
-@dataclass(frozen=True)
+@dataclass
 class CachedPlan:
     """A plan, and the numbers of the expressions that its outputs are the values of."""
 
     plan: Plan
     outputs: tuple[int, ...]
     saves_more: bool  # than the trace wanted
+    uses: dict[int, int] | None = None  # how often calls refer to each leaf that may be donated
 
 
 _plans: dict[str, dict[tuple[int, ...], CachedPlan]] = {}  # device -> key -> plan
@@ -177,7 +179,10 @@ def _run(roots: list[Expression], device: str) -> None:
     cached = plans.get(key)
     if cached is None:
         cached = plans[key] = _make(trace, device)
-    values = cached.plan.run([e.value for e in [*trace.leaves, *trace.bound]])
+    free = _free_leaves(trace, cached) if cached.plan.donated else ()
+    values = cached.plan.run([e.value for e in [*trace.leaves, *trace.bound]], free)
+    for i in free:
+        trace.leaves[i].value = None
     computed = trace.wanted
     if cached.saves_more:
         by_number = {number: e for e, number in trace.numbers.items()}
@@ -189,6 +194,31 @@ def _run(roots: list[Expression], device: str) -> None:
         for e, buffer in zip(computed, values, strict=True):
             e.value = buffer
     _release(trace)
+
+
+def _free_leaves(trace: Trace, cached: CachedPlan) -> list[int]:
+    """The leaves that an output may overwrite: values that a write has replaced, and that nothing
+    but this trace refers to."""
+    for call in trace.calls:
+        if call.tracked and not call.freed:
+            return []  # a later backward may come back to the leaves
+    if cached.uses is None:
+        inputs = [i for call in trace.calls for i in call.inputs]
+        cached.uses = {n: inputs.count(trace.leaves[n]) for n in cached.plan.donated
+                       if n < len(trace.leaves)}  # fmt: skip
+    free = []
+    for number, uses in cached.uses.items():
+        e = trace.leaves[number]
+        # A leaf is known here by its name, its calls, the list of leaves and the numbering.
+        if (
+            type(e.owner) is Overwritten
+            and e.hooks is None
+            and sys.getrefcount(e) == uses + 4
+            and sys.getrefcount(e.value) == 2
+            and e.value.is_whole
+        ):
+            free.append(number)
+    return free
 
 
 def _release(trace: Trace) -> None:

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from codegen.dtype import DType
 from codegen.ir import provenance
@@ -24,7 +24,7 @@ class TensorType:
     """
 
     __slots__ = ("dtype", "shape", "weak")
-    _table: dict[tuple[Shape, DType, bool], TensorType] = {}
+    _table: ClassVar[dict[tuple[Shape, DType, bool], TensorType]] = {}
     shape: Shape
     dtype: DType
     weak: bool
@@ -149,5 +149,8 @@ def substitute(roots: Sequence[Node], mapping: Mapping[Node, Node]) -> list[Node
 def in_memory_as(node: Node) -> Node:
     """The node whose memory, once it is stored, holds this one's elements in the same order."""
     while node.operation.name == "reshape":
-        (node,) = node.inputs
+        (source,) = node.inputs
+        if source.operation.kind == "leaf" and source.operation.name != "parameter":
+            break  # a constant or a count is nowhere in memory
+        node = source
     return node

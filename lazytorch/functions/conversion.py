@@ -514,7 +514,7 @@ def _contains(self: Tensor, element: Any) -> bool:
 
 
 def _reversed(self: Tensor) -> Tensor:
-    return self if not self.ndim else self.flip(0)  # type: ignore[attr-defined]
+    return self if not self.ndim else self.flip(0)
 
 
 def _format(self: Tensor, specification: str) -> str:
@@ -535,7 +535,7 @@ def text(x: Tensor, prefix: str = "tensor(") -> str:
     plain = x.detach()._float_array()
     if plain.dtype == np.float16:
         plain = plain.astype(np.float32)
-    grad_fn = x.grad_fn  # type: ignore[attr-defined]
+    grad_fn = x.grad_fn
     device = x._storage.device
     return format_tensor(
         plain,

@@ -685,7 +685,7 @@ def diagonal_scatter(
     input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
 ) -> Tensor:
     """A copy with ``src`` along a diagonal."""
-    return _replaced(input, src, lambda x: x.diagonal(offset, dim1, dim2))  # type: ignore[attr-defined]
+    return _replaced(input, src, lambda x: x.diagonal(offset, dim1, dim2))
 
 
 @operation()
@@ -693,7 +693,7 @@ def as_strided_scatter(
     input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: int | None = None
 ) -> Tensor:
     """A copy with ``src`` in the places of a strided view."""
-    made = input.contiguous() if input._geometry is not None else input  # type: ignore[attr-defined]
+    made = input.contiguous() if input._geometry is not None else input
     return _replaced(made, src, lambda x: views.as_strided(x, size, stride, storage_offset))
 
 

@@ -335,13 +335,6 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     return apply_one(MATMUL, (input, other))
 
 
-def _matrix_operator(self: Tensor, other: Any) -> Any:
-    return matmul(self, other) if isinstance(other, Tensor) else NotImplemented
-
-
-Tensor.__matmul__ = _matrix_operator  # type: ignore[operator]
-
-
 # ---- with something added -------------------------------------------------------------------
 
 

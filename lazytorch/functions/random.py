@@ -396,8 +396,8 @@ def randperm(
     made = of_array(order, dt.int64 if dtype is None else as_dtype(dtype), device_name(device))
     if out is not None:
         if out._type.shape != made._type.shape:
-            out.resize_(n)  # type: ignore[attr-defined]
-        return out.copy_(made)  # type: ignore[attr-defined,no-any-return]
+            out.resize_(n)
+        return out.copy_(made)
     return made.requires_grad_() if requires_grad else made
 
 
@@ -422,7 +422,7 @@ def normal(
     if not isinstance(std, Tensor):
         _check_std(std)
     made: Tensor = apply(NORMAL_AROUND, (mean, std, *take(generator)), (first.dtype,)).detach()
-    return made if out is None else out.copy_(made)  # type: ignore[attr-defined]
+    return made if out is None else out.copy_(made)
 
 
 def _check_std(std: Any) -> None:

@@ -194,7 +194,7 @@ def reshape_as(self: Tensor, other: Tensor) -> Tensor:
 def ravel(input: Tensor) -> Tensor:
     """All elements in one dimension."""
     if input.ndim == 1:
-        return input if input.is_contiguous() else input.contiguous()  # type: ignore[attr-defined]
+        return input if input.is_contiguous() else input.contiguous()
     return reshape(input, -1)
 
 

@@ -159,7 +159,7 @@ def softmin(
     """softmax of -input."""
     if dim is None:
         dim = _dimension("softmin", input.dim(), _stacklevel)
-    result: Tensor = PUBLIC["softmax"](-input, dim, dtype)  # type: ignore[operator]
+    result: Tensor = PUBLIC["softmax"](-input, dim, dtype)
     return result
 
 
