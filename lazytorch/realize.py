@@ -32,6 +32,8 @@ class CachedPlan:
 
 
 _plans: dict[str, dict[tuple[int, ...], CachedPlan]] = {}  # device -> key -> plan
+# Plans of one call on distinct leaves, by signature and device.
+_single_plans: dict[tuple[int, str], Plan] = {}
 _lock = threading.RLock()
 
 
@@ -128,17 +130,41 @@ class Trace:
 def realize(roots: Sequence[Expression]) -> None:
     """Compute these expressions, every pending write, and what tensors show on the way."""
     with _lock:
+        if len(roots) == 1 and not pending_writes and _run_single(roots[0]):
+            return
         pending = [e for e in roots if e.value is None]
         if pending_writes:
             pending.extend(_pending_expressions())
-        if not pending:
-            return
-        device = pending[0].device
-        if all([e.device == device for e in pending]):
-            _run(pending, device)
-            return
-        for device in sorted({e.device for e in pending}):
-            _run([e for e in pending if e.device == device], device)
+        if pending:
+            device = pending[0].device
+            if all([e.device == device for e in pending]):
+                _run(pending, device)
+            else:
+                for device in sorted({e.device for e in pending}):
+                    _run([e for e in pending if e.device == device], device)
+        # Only now: after an error every write is still known to be pending.
+        pending_writes.clear()
+
+
+def _run_single(e: Expression) -> bool:
+    """Run one call on computed values, without the search of ``Trace``; False where there is more
+    to it, or no plan for it yet."""
+    call = e.call
+    if call is None or e.value is not None or call.tracked or len(call.outputs) != 1:
+        return False
+    inputs = call.inputs
+    values = []
+    for i in inputs:
+        if i.value is None:
+            return False
+        values.append(i.value)
+    plan = _single_plans.get((call.signature.number, e.device))
+    if plan is None or len(set(inputs)) != len(inputs):
+        return False
+    (e.value,) = plan.run(values)
+    e.call = None
+    call.inputs = ()
+    return True
 
 
 def settle_depth(root: Expression) -> int:
@@ -166,7 +192,6 @@ def flush() -> None:
 
 def _pending_expressions() -> list[Expression]:
     storages = [reference() for reference in pending_writes.values()]
-    pending_writes.clear()
     return [s.expression for s in storages if s is not None and s.expression.value is None]
 
 
@@ -179,6 +204,9 @@ def _run(roots: list[Expression], device: str) -> None:
     cached = plans.get(key)
     if cached is None:
         cached = plans[key] = _make(trace, device)
+        if len(trace.calls) == 1 and trace.leaves == list(trace.calls[0].inputs):
+            if len(cached.outputs) == len(trace.calls[0].outputs) == 1:
+                _single_plans[trace.calls[0].signature.number, device] = cached.plan
     free = _free_leaves(trace, cached) if cached.plan.donated else ()
     values = cached.plan.run([e.value for e in [*trace.leaves, *trace.bound]], free)
     for i in free:
