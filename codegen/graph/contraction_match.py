@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+from codegen.index.access import source_of
+from codegen.index.algebra import Index, flatten, variable
+from codegen.index.contraction import Axis, Contraction
 from codegen.ir.node import Node
-from codegen.loops.access import source_of
-from codegen.loops.contraction import Axis, Contraction
-from codegen.loops.index import Index, flatten, variable
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from codegen.dtype import DType
+from codegen.index.algebra import Condition, Index
 from codegen.ir.node import Node, TensorType
-from codegen.loops.index import Condition, Index
 from codegen.ops.registry import Operation
 
 Place = Index | str

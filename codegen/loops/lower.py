@@ -8,6 +8,7 @@ from math import prod
 
 from codegen.graph.explain import computed_nodes
 from codegen.graph.fuse import Cluster, Fusion
+from codegen.index.algebra import Index, Variable, constant, flatten, unflatten, variable
 from codegen.ir.node import Node, Shape
 from codegen.loops.emitter import Emitter, Indices, Operand
 from codegen.loops.grammar import (
@@ -25,7 +26,6 @@ from codegen.loops.grammar import (
     Store,
     Vector,
 )
-from codegen.loops.index import Index, Variable, constant, flatten, unflatten, variable
 from codegen.ops.registry import Operation
 
 # Elements of the innermost axis that one task takes, where the axis is long.

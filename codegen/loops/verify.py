@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from codegen.errors import VerifyError
+from codegen.index.algebra import Index
 from codegen.loops.grammar import (
     LOOPS,
     Accumulator,
@@ -22,7 +23,6 @@ from codegen.loops.grammar import (
     Statement,
     Store,
 )
-from codegen.loops.index import Index
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _LITERAL = re.compile(r"[-(]*(\d|__builtin)")

@@ -15,10 +15,11 @@ from typing import Any
 
 import codegen
 from codegen import settings
+from codegen.render.source import KernelSource
 from codegen.runtime import cache
 from codegen.runtime.compiler import find_compiler
 from codegen.runtime.cpu import Program, get_num_threads
-from codegen.runtime.kernels import KernelSource, load_kernels
+from codegen.runtime.kernels import load_kernels
 from codegen.runtime.memory import Buffer, allocate
 from codegen.statistics import statistics
 
