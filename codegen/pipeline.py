@@ -48,7 +48,7 @@ from codegen.statistics import statistics
 
 Pass = Callable[[Sequence[Node]], list[Node]]
 
-# Splitting comes after simplifying, which would join the two stages again.
+# Splitting comes last: what it splits has its final form.
 GRAPH_PASSES: tuple[tuple[str, Pass], ...] = (
     ("simplify", simplify),
     ("split", split_reductions),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import weakref
 from collections.abc import Sequence
@@ -14,6 +13,8 @@ from typing import Any
 from codegen.ir import provenance
 from codegen.ir.node import Node
 from codegen.pipeline import Graph, Plan, find_plan, make_plan
+from lazytorch import references
+from lazytorch.defaults import defaults
 from lazytorch.expression import Call, Expression, Overwritten
 from lazytorch.importer import import_graph
 from lazytorch.storage import pending_writes
@@ -237,12 +238,12 @@ def _free_leaves(trace: Trace, cached: CachedPlan) -> list[int]:
     free = []
     for number, uses in cached.uses.items():
         e = trace.leaves[number]
-        # A leaf is known here by its name, its calls, the list of leaves and the numbering.
+        # Besides the name here, its calls, the list of leaves and the numbering refer to it.
         if (
             type(e.owner) is Overwritten
             and e.hooks is None
-            and sys.getrefcount(e) == uses + 4
-            and sys.getrefcount(e.value) == 2
+            and references.count(e) == references.BY_NAME + uses + 2
+            and references.count(e.value) == references.BY_ATTRIBUTE
             and e.value.is_whole
         ):
             free.append(number)
@@ -290,7 +291,7 @@ def _make(trace: Trace, device: str) -> CachedPlan:
 
 def describe(trace: Trace, device: str) -> str:
     """The trace's structure in words that mean the same in every process."""
-    lines = [device]
+    lines = [device, f"default {defaults.dtype.name}"]
     numbers = trace.numbers
     for e in trace.leaves:
         lines.append(f"leaf {numbers[e]} {e.type!r} {e.tracked}")

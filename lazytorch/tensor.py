@@ -6,7 +6,6 @@ stand in functions/, which adds them to Tensor as methods.
 
 from __future__ import annotations
 
-import sys
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from codegen.ir.node import TensorType
 from codegen.ops.special_reference import bfloat16_to_float32
 from codegen.ops.strided import contiguous_strides
 from codegen.runtime.memory import Buffer
-from lazytorch import core
+from lazytorch import core, references
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.device import Device
 from lazytorch.expression import Attributes, Call, Expression, Function, Overwritten, scalar
@@ -330,7 +329,8 @@ class Tensor:
         before = storage.expression
         buffer = before.value
         # Besides the names here: the storage's attribute, and the expression's.
-        if sys.getrefcount(before) > 3 or sys.getrefcount(buffer) > 3:
+        alone = references.BY_NAME + 1
+        if references.count(before) > alone or references.count(buffer) > alone:
             return False
         target = self._within(buffer_array(buffer, before.type))
         source = value.value
@@ -726,6 +726,7 @@ def apply_expressions(
     tracked = False
     device = None
     expressions = []
+    eager.wanted = False
     for x in inputs:
         if isinstance(x, Tensor):
             e = x._read()

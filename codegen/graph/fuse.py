@@ -149,9 +149,8 @@ class _Fuser:
     def _find_inlined(self) -> set[Node]:
         """The nodes that every reader computes for itself."""
         required = set(self.outputs)
-        for node, match in self.contractions.items():
+        for match in self.contractions.values():
             required.update((match.a, match.b))
-            del node
         for node in self.order:
             if node.operation.name in ("gather", "write", "scatter"):
                 required.add(in_memory_as(node.inputs[0]))

@@ -249,11 +249,16 @@ class _Rows(_Lowering):
                     and self.stage[node] > self.stage[source]
                     and (
                         source in self.fusion.stored
-                        or self._cost(source) >= _WORTH_KEEPING
+                        or (self._cost(source) >= _WORTH_KEEPING and self._row_bytes(source) <= ROW_BYTES)
                     )
                 ):
                     kept.add(source)
         return kept
+
+    def _row_bytes(self, node: Node) -> int:
+        """What a row buffer of a member takes."""
+        size = prod([self.extents[g] for g in self.inner_groups])
+        return size * max(node.dtype.itemsize, 4) * (LANES if self.by_columns else 1)
 
     def _cost(self, node: Node) -> int:
         total, stack, seen = 0, [node], {node}
@@ -404,7 +409,7 @@ class _Rows(_Lowering):
         size = prod([self.extents[g] for g in self.inner_groups])
         if self.by_columns:
             size *= LANES
-        nbytes = size * max(node.dtype.itemsize, 4)
+        nbytes = self._row_bytes(node)
         row = Row(self.emitter.name("row"), node.dtype, size, nbytes > STACK_BYTES)
         if row.in_scratch:
             self.scratch += -(-nbytes // 64) * 64

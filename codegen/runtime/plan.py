@@ -172,7 +172,7 @@ def load(description: str) -> PlanRecord | None:
 
 def _path(description: str) -> Path:
     text = f"{engine_fingerprint()}\n{get_num_threads()}\n{description}"
-    return cache.cache_path("lt-plan-" + hashlib.sha256(text.encode()).hexdigest()[:40])
+    return cache.cache_path("plan-" + hashlib.sha256(text.encode()).hexdigest()[:40])
 
 
 @lru_cache
@@ -184,5 +184,5 @@ def engine_fingerprint() -> str:
     for folder in (package, package.parent / "lazytorch"):
         for path in sorted(folder.rglob("*.py")):
             status = path.stat()
-            parts.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")
+            parts.append(f"{path.relative_to(package.parent)} {status.st_size} {status.st_mtime_ns}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
