@@ -1,6 +1,7 @@
-"""From a graph to a plan that runs: the ordered list of passes. Read this first.
+"""From a graph to a plan that runs: the stages in their order. Read this first.
 
-expand      calls become their graphs, gradients are taken     (graph/differentiate.py)
+The front end has expanded calls and gradients before (graph/differentiate.py).
+
 simplify    rules of algebra                                   (graph/simplify.py)
 split       large reductions become two stages                 (graph/split.py)
 fuse        nodes that share loops become clusters             (graph/fuse.py)

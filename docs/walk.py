@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from codegen.loops.index import Index
 
 import lazytorch as torch
 from codegen.graph.fuse import fuse
 from codegen.ir.printer import format_graph
 from codegen.loops.grammar import LOOPS, Accumulator
-from codegen.loops.index import Index
 from codegen.loops.lower import lower
 from codegen.pipeline import GRAPH_PASSES, build
 from codegen.runtime.compiler import compile_many, find_compiler

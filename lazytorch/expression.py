@@ -61,7 +61,7 @@ _functions: dict[str, Function] = {}
 
 
 def all_functions() -> Sequence[Function]:
-    return _functions
+    return list(_functions.values())
 
 
 def forget_signatures() -> None:

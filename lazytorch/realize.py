@@ -8,11 +8,9 @@ import weakref
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 from codegen.ir import provenance
-from codegen.ir.node import Node
-from codegen.pipeline import Graph, Plan, find_plan, make_plan
+from codegen.pipeline import Plan, find_plan, make_plan
 from lazytorch import references
 from lazytorch.defaults import defaults
 from lazytorch.expression import Call, Expression, Overwritten
@@ -82,8 +80,7 @@ class Trace:
                 continue
             call = e.call
             if call is None or (
-                e.value is not None
-                and not (has_gradient and call.tracked and call.inputs)
+                e.value is not None and not (has_gradient and call.tracked and call.inputs)
             ):
                 numbers[e] = count
                 count += 1
@@ -205,9 +202,10 @@ def _run(roots: list[Expression], device: str) -> None:
     cached = plans.get(key)
     if cached is None:
         cached = plans[key] = _make(trace, device)
-        if len(trace.calls) == 1 and trace.leaves == list(trace.calls[0].inputs):
-            if len(cached.outputs) == len(trace.calls[0].outputs) == 1:
-                _single_plans[trace.calls[0].signature.number, device] = cached.plan
+        (first, *others) = trace.calls
+        is_single = len(cached.outputs) == len(first.outputs) == 1
+        if not others and is_single and trace.leaves == list(first.inputs):
+            _single_plans[first.signature.number, device] = cached.plan
     free = _free_leaves(trace, cached) if cached.plan.donated else ()
     values = cached.plan.run([e.value for e in [*trace.leaves, *trace.bound]], free)
     for i in free:
@@ -309,15 +307,6 @@ def _alive(call: Call) -> list[Expression]:
     return [e for e in [reference() for reference in call.outputs] if e is not None]
 
 
-__all__ = ["Graph", "Node", "Trace", "flush", "realize"]
-
-
 def plan_count() -> int:
     """How many plans this process holds."""
     return sum([len(plans) for plans in _plans.values()])
-
-
-def graph_of(roots: Sequence[Expression]) -> tuple[Graph, Any]:
-    """The graph that realizing these expressions would compile, for inspection."""
-    trace = Trace([e for e in roots if e.value is None])
-    return import_graph(trace)

@@ -12,6 +12,7 @@ from typing import Any
 
 class _Holder:
     __slots__ = ("held",)
+    held: object
 
 
 def _count_of_a_name() -> int:

@@ -117,9 +117,7 @@ class _Lowering:
         self.groups = groups
         self.extents = [prod([cluster.shape[a] for a in group]) for group in groups]
         self.names = [f"i{group[0]}" for group in groups]
-        self.variables = [
-            variable(n, e) for n, e in zip(self.names, self.extents, strict=True)
-        ]
+        self.variables = [variable(n, e) for n, e in zip(self.names, self.extents, strict=True)]
         self.emitter = Emitter(self._in_memory)
         self.point = self._point()
 
@@ -247,13 +245,13 @@ class _Rows(_Lowering):
                     and source.operation.kind != "reduce"
                     and self.cluster.level(source) == "full"
                     and self.stage[node] > self.stage[source]
-                    and (
-                        source in self.fusion.stored
-                        or (self._cost(source) >= _WORTH_KEEPING and self._row_bytes(source) <= ROW_BYTES)
-                    )
+                    and (source in self.fusion.stored or self._is_worth_keeping(source))
                 ):
                     kept.add(source)
         return kept
+
+    def _is_worth_keeping(self, node: Node) -> bool:
+        return self._cost(node) >= _WORTH_KEEPING and self._row_bytes(node) <= ROW_BYTES
 
     def _row_bytes(self, node: Node) -> int:
         """What a row buffer of a member takes."""
@@ -572,9 +570,7 @@ class _Region(_Pointwise):
 
     def _body(self) -> None:
         text, _ = self.emitter.value(self.written, self.point)
-        place = [
-            p * t + s for p, s, t in zip(self.point, self.starts, self.steps, strict=True)
-        ]
+        place = [p * t + s for p, s, t in zip(self.point, self.starts, self.steps, strict=True)]
         self.emitter.store(self.node, flatten(place, self.node.shape), text)
 
     def kernel(self) -> Kernel:

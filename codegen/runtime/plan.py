@@ -1,4 +1,4 @@
-"""A plan: kernels in order over a table of addresses, kept on disk under its graph's description."""
+"""A plan: kernels in order over a table of addresses, kept on disk under its description."""
 
 from __future__ import annotations
 
@@ -184,5 +184,6 @@ def engine_fingerprint() -> str:
     for folder in (package, package.parent / "lazytorch"):
         for path in sorted(folder.rglob("*.py")):
             status = path.stat()
-            parts.append(f"{path.relative_to(package.parent)} {status.st_size} {status.st_mtime_ns}")
+            name = path.relative_to(package.parent)
+            parts.append(f"{name} {status.st_size} {status.st_mtime_ns}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
