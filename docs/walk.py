@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from codegen.loops.index import Index
+from codegen.index.algebra import Index
 
 import lazytorch as torch
 from codegen.graph.fuse import fuse
