@@ -10,14 +10,17 @@ from codegen.graph.fuse import Cluster, Fusion
 from codegen.index.algebra import Index, flatten, unflatten, variable
 from codegen.ir.node import Node
 from codegen.loops.contraction import PlainOutput
-from codegen.loops.emitter import Emitter
+from codegen.loops.emitter import Emitter, Scope
 from codegen.loops.grammar import Argument, Kernel
 from codegen.render.c import _Body, declarations, functions_used
 from codegen.render.contraction_c import render_contraction
 from codegen.render.source import KernelSource
 
-# Fewer products than this are done before another thread has woken.
+# Fewer products than this are done before another thread has woken …
 _PARALLEL_PRODUCTS = 1 << 18
+# … unless it is awake, because the plan has much more than this to do: then fewer are shared too.
+_BUSY_PLAN = 1 << 20
+_PARALLEL_WHEN_BUSY = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -45,23 +48,28 @@ def render_contraction_kernel(
             arguments[node] = Argument(f"in{len(arguments)}", node.type, False)
 
     def epilogue(b: str, m: str, n: str, value: str) -> list[str]:
-        return _epilogue_lines(cluster, fusion, root, (b, m, n, value), arguments)
+        return _epilogue_lines(cluster, fusion, root, (b, m, n, value), arguments)[1]
 
-    epilogue("b", "m", "n", "value")  # finds the arguments, whose pointers are declared first
+    # The arguments, whose pointers are declared first, are known once the epilogue is written.
+    names = ("batch_", "m_", "n_", "value_")
+    invariant, _ = _epilogue_lines(cluster, fusion, root, names, arguments)
     plain = None
     if cluster.nodes == [root]:
         plain = _plain_output(root, fusion, arguments[root].name)
     batch, rows, columns, inner = match.contraction.sizes
     work = batch * rows * columns * inner
+    plan_work = sum([prod(m.contraction.sizes) for m in fusion.contractions.values()])
+    parallel = work > (_PARALLEL_WHEN_BUSY if plan_work > _BUSY_PLAN else _PARALLEL_PRODUCTS)
     rendered = render_contraction(
         match.contraction, arguments[match.a].name, arguments[match.b].name, epilogue,
-        threads if work > _PARALLEL_PRODUCTS else 1, plain_output=plain,
+        threads if parallel else 1, plain_output=plain,
     )  # fmt: skip
     operand_list = list(arguments.values())
     lines = [
         *[f"// {c}" for c in comments],
         "void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {",
         *declarations(operand_list, restrict=True),
+        *invariant,
         rendered.body,
         "}",
         "",
@@ -73,7 +81,7 @@ def render_contraction_kernel(
     return RenderedKernel(
         KernelSource("contraction", text, prologue),
         tuple(arguments),
-        work > _PARALLEL_PRODUCTS,
+        parallel,
         rendered.scratch_bytes,
         2 * work,
         sum([a.type.nbytes for a in operand_list]),
@@ -86,8 +94,9 @@ def _epilogue_lines(
     root: Node,
     names: tuple[str, str, str, str],
     arguments: dict[Node, Argument],
-) -> list[str]:
-    """What is done with one result: the cluster's other members, and the stores."""
+) -> tuple[list[str], list[str]]:
+    """What is done with one result, the cluster's other members and the stores; and, first, what
+    every result needs alike."""
     match = fusion.contractions[root]
     product = root.inputs[0]
     members = set(cluster.nodes)
@@ -102,21 +111,15 @@ def _epilogue_lines(
         flat = variable(name, prod(shape))
         index_of.update(zip(axes, unflatten(flat, shape), strict=True))
     point = tuple([index_of[a] for a in sorted(index_of)])
-    with emitter.loop(names[:3], lambda body: _KeepBody(body)) as scope:  # type: ignore[arg-type, return-value]
-        for node in cluster.nodes:
-            text, _ = emitter.value(node, point)
-            if node in fusion.stored:
-                emitter.store(node, flatten(point, node.shape), text)
-    statements = [*emitter.scopes[0].statements[:-1], *scope.statements]
-    kernel = Kernel("", [], list(arguments.values()), statements)
-    return _Body(kernel).block(statements, 0)
-
-
-class _KeepBody:
-    """Stands for the template's own innermost loop."""
-
-    def __init__(self, body: object) -> None:
-        self.body = body
+    # The template's own loops over batch, rows and columns.
+    inside = Scope(frozenset(names[:3]))
+    emitter.scopes.append(inside)
+    for node in cluster.nodes:
+        text, _ = emitter.value(node, point)
+        if node in fusion.stored:
+            emitter.store(node, flatten(point, node.shape), text)
+    body = _Body(Kernel("", [], list(arguments.values()), []))
+    return body.block(emitter.scopes[0].statements, 1), body.block(inside.statements, 0)
 
 
 def _plain_output(root: Node, fusion: Fusion, pointer: str) -> PlainOutput | None:
