@@ -1,4 +1,4 @@
-"""A contraction cluster as C: the contraction template with the cluster's epilogue in it."""
+"""A contraction cluster as text: the contraction template with the cluster's epilogue in it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from codegen.loops.contraction import PlainOutput
 from codegen.loops.emitter import Emitter
 from codegen.loops.grammar import Argument, Kernel
 from codegen.loops.index import flatten, unflatten, variable
-from codegen.render.c import _Body, declarations, functions_used
+from codegen.render.c_family import Body, Dialect, functions_used
 from codegen.render.contraction_c import render_contraction
 from codegen.runtime.kernels import KernelSource
 
@@ -32,7 +32,7 @@ class RenderedKernel:
 
 
 def render_contraction_kernel(
-    cluster: Cluster, fusion: Fusion, threads: int, comments: list[str]
+    cluster: Cluster, fusion: Fusion, threads: int, comments: list[str], dialect: Dialect
 ) -> RenderedKernel:
     """The kernel of a contraction and the element-wise work on its result."""
     (root,) = [n for n in cluster.nodes if n in fusion.contractions]
@@ -43,7 +43,7 @@ def render_contraction_kernel(
             arguments[node] = Argument(f"in{len(arguments)}", node.type, False)
 
     def epilogue(b: str, m: str, n: str, value: str) -> list[str]:
-        return _epilogue_lines(cluster, fusion, root, (b, m, n, value), arguments)
+        return _epilogue_lines(cluster, fusion, root, (b, m, n, value), arguments, dialect)
 
     epilogue("b", "m", "n", "value")  # finds the arguments, whose pointers are declared first
     plain = None
@@ -58,16 +58,14 @@ def render_contraction_kernel(
     operand_list = list(arguments.values())
     lines = [
         *[f"// {c}" for c in comments],
-        "void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {",
-        *declarations(operand_list, restrict=True),
-        rendered.body,
+        *dialect.opening(operand_list, rendered.scratch_bytes, True),
+        dialect.from_c(rendered.body),
         "}",
         "",
     ]
     text = "\n".join(lines)
-    prologue = (
-        (rendered.helpers, *functions_used(text)) if rendered.helpers else functions_used(text)
-    )
+    helpers = (dialect.from_c(rendered.helpers),) if rendered.helpers else ()
+    prologue = (*dialect.prologue, *helpers, *functions_used(text))
     return RenderedKernel(
         KernelSource("contraction", text, prologue),
         tuple(arguments),
@@ -84,6 +82,7 @@ def _epilogue_lines(
     root: Node,
     names: tuple[str, str, str, str],
     arguments: dict[Node, Argument],
+    dialect: Dialect,
 ) -> list[str]:
     """What is done with one result: the cluster's other members, and the stores."""
     match = fusion.contractions[root]
@@ -107,7 +106,7 @@ def _epilogue_lines(
                 emitter.store(node, flatten(point, node.shape), text)
     statements = [*emitter.scopes[0].statements[:-1], *scope.statements]
     kernel = Kernel("", [], list(arguments.values()), statements)
-    return _Body(kernel).block(statements, 0)
+    return Body(kernel, dialect).block(statements, 0)
 
 
 class _KeepBody:
