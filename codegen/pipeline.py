@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -33,6 +33,7 @@ from codegen.ir import provenance
 from codegen.ir.node import Node, TensorType, in_memory_as, make, topological
 from codegen.ir.printer import format_graph
 from codegen.loops.grammar import Kernel
+from codegen.loops.in_place import in_place_pairs
 from codegen.loops.lower import lower, lower_copy, lower_scan, lower_scatter, lower_write
 from codegen.loops.verify import verify_kernel
 from codegen.ops.elementwise import CAST, EXP
@@ -88,16 +89,20 @@ listeners: list[Callable[[Compiled], None]] = []
 class Plan(Protocol):
     """Something that computes a graph's outputs from its parameters' values."""
 
-    def run(self, values: Sequence[Any]) -> list[Buffer]: ...
+    donated: tuple[int, ...]  # parameters whose memory outputs can take
+
+    def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]: ...
 
 
 class InterpretedPlan:
     """A graph run node by node in NumPy: the interpreter device."""
 
+    donated: tuple[int, ...] = ()
+
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
 
-    def run(self, values: Sequence[Any]) -> list[Buffer]:
+    def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]:
         statistics.plans_run += 1
         arrays = {}
         for node, value in zip(self.graph.parameters, values, strict=True):
@@ -122,10 +127,12 @@ class StandInPlan:
     def __init__(self, graph: Graph, device: opencl.Device) -> None:
         self._graph = graph
         self._plan = _compile_opencl(graph, device)
+        self.donated = self._plan.donated
 
-    def run(self, values: Sequence[Any]) -> list[Buffer]:
-        plan = self._plan if opencl.is_usable() else InterpretedPlan(self._graph)
-        return plan.run(values)
+    def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]:
+        if opencl.is_usable():
+            return self._plan.run(values, free)
+        return InterpretedPlan(self._graph).run(values)
 
 
 def find_plan(description: str) -> tuple[Plan, tuple[int, ...]] | None:
@@ -202,8 +209,8 @@ def _computes_correctly(device: opencl.Device) -> bool:
     except Exception:  # whatever a driver may raise: it does not work
         return False
     (wanted,) = InterpretedPlan(graph).run([buffer])
-    pair = [b.as_numpy(x.dtype.numpy, x.shape) for b in (found, wanted)]
-    return bool(np.allclose(*pair, rtol=1e-5, atol=0))
+    got, want = [b.as_numpy(x.dtype.numpy, x.shape) for b in (found, wanted)]
+    return bool(np.allclose(got, want, rtol=1e-5, atol=0))
 
 
 # A graph of more operations than this, on tensors no larger than that, costs seconds to compile
@@ -215,12 +222,14 @@ _SMALL_TENSOR = 1 << 14
 class TieredPlan:
     """A huge graph on small tensors: interpreted the first time, compiled from the second on."""
 
+    donated: tuple[int, ...] = ()
+
     def __init__(self, graph: Graph, compile_now: Callable[[], Plan]) -> None:
         self._compile_now = compile_now
         self._interpreted: InterpretedPlan | None = InterpretedPlan(graph)
         self._compiled: Plan | None = None
 
-    def run(self, values: Sequence[Any]) -> list[Buffer]:
+    def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]:
         if self._interpreted is not None:
             first, self._interpreted = self._interpreted, None
             return first.run(values)
@@ -324,6 +333,7 @@ def _rendered(kernel: Kernel, comments: list[str], dialect: Dialect) -> Rendered
         kernel.scratch_bytes,
         kernel.operations,
         kernel.traffic,
+        tuple(in_place_pairs(kernel)),
     )
 
 
@@ -356,4 +366,21 @@ def _assemble(
         memory.arena_bytes,
         max([k.scratch_bytes for k in kernels], default=0),
         records,
+        _donations(graph, outputs, kernels),
     )
+
+
+def _donations(
+    graph: Graph, outputs: Sequence[Node], kernels: Sequence[RenderedKernel]
+) -> list[tuple[int, int]]:
+    """(output, parameter) where the output may take the parameter's memory, if the caller has no
+    further use for it: no later kernel reads the parameter."""
+    last_use = {node: i for i, k in enumerate(kernels) for node in k.operands}
+    output_number = {node: i for i, node in enumerate(outputs)}
+    parameter_number = {node: i for i, node in enumerate(graph.parameters)}
+    return [
+        (output_number[output], parameter_number[source])
+        for i, k in enumerate(kernels)
+        for output, source in k.in_place
+        if output in output_number and source in parameter_number and last_use[source] == i
+    ]

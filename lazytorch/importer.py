@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from codegen.graph.differentiate import expand
@@ -89,8 +90,8 @@ def _import_call(item: Call, nodes: dict[Expression, Node]) -> tuple[list[Expres
         roots, replaced = signature.attributes
         assert isinstance(roots, int) and isinstance(replaced, int)
         ends = [0, roots, 2 * roots, 2 * roots + replaced, 2 * roots + 2 * replaced, len(inputs)]
-        parts = [inputs[a:b] for a, b in zip(ends, ends[1:], strict=False)]
-        made = [gradient(*parts, e.number) for e in outputs]
+        a, b, c, d, f = [inputs[first:end] for first, end in pairwise(ends)]
+        made = [gradient(a, b, c, d, f, e.number) for e in outputs]
     else:
         made = [call(signature.template, inputs, e.number) for e in outputs]
     if not item.tracked and any(i.tracked for i in item.inputs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Sequence
@@ -13,23 +14,26 @@ from typing import Any
 from codegen.ir import provenance
 from codegen.ir.node import Node
 from codegen.pipeline import Graph, Plan, find_plan, make_plan
-from lazytorch.expression import Call, Expression
+from lazytorch.expression import Call, Expression, Overwritten
 from lazytorch.importer import import_graph
 from lazytorch.storage import pending_writes
 
 _LEAF, _TRACKED_LEAF, _BOUND, _WANTED = -1, -2, -3, -4
 
 
-@dataclass(frozen=True)
+@dataclass
 class CachedPlan:
     """A plan, and the numbers of the expressions that its outputs are the values of."""
 
     plan: Plan
     outputs: tuple[int, ...]
     saves_more: bool  # than the trace wanted
+    uses: dict[int, int] | None = None  # how often calls refer to each leaf that may be donated
 
 
 _plans: dict[str, dict[tuple[int, ...], CachedPlan]] = {}  # device -> key -> plan
+# Plans of one call on distinct leaves, by signature and device.
+_single_plans: dict[tuple[int, str], Plan] = {}
 _lock = threading.RLock()
 
 
@@ -126,6 +130,8 @@ class Trace:
 def realize(roots: Sequence[Expression]) -> None:
     """Compute these expressions, every pending write, and what tensors show on the way."""
     with _lock:
+        if len(roots) == 1 and not pending_writes and _run_single(roots[0]):
+            return
         pending = [e for e in roots if e.value is None]
         if pending_writes:
             pending.extend(_pending_expressions())
@@ -137,6 +143,27 @@ def realize(roots: Sequence[Expression]) -> None:
             return
         for device in sorted({e.device for e in pending}):
             _run([e for e in pending if e.device == device], device)
+
+
+def _run_single(e: Expression) -> bool:
+    """Run one call on computed values, without the search of ``Trace``; False where there is more
+    to it, or no plan for it yet."""
+    call = e.call
+    if call is None or e.value is not None or call.tracked or len(call.outputs) != 1:
+        return False
+    inputs = call.inputs
+    values = []
+    for i in inputs:
+        if i.value is None:
+            return False
+        values.append(i.value)
+    plan = _single_plans.get((call.signature.number, e.device))
+    if plan is None or len(set(inputs)) != len(inputs):
+        return False
+    (e.value,) = plan.run(values)
+    e.call = None
+    call.inputs = ()
+    return True
 
 
 def settle_depth(root: Expression) -> int:
@@ -177,7 +204,13 @@ def _run(roots: list[Expression], device: str) -> None:
     cached = plans.get(key)
     if cached is None:
         cached = plans[key] = _make(trace, device)
-    values = cached.plan.run([e.value for e in [*trace.leaves, *trace.bound]])
+        if len(trace.calls) == 1 and trace.leaves == list(trace.calls[0].inputs):
+            if len(cached.outputs) == len(trace.calls[0].outputs) == 1:
+                _single_plans[trace.calls[0].signature.number, device] = cached.plan
+    free = _free_leaves(trace, cached) if cached.plan.donated else ()
+    values = cached.plan.run([e.value for e in [*trace.leaves, *trace.bound]], free)
+    for i in free:
+        trace.leaves[i].value = None
     computed = trace.wanted
     if cached.saves_more:
         by_number = {number: e for e, number in trace.numbers.items()}
@@ -189,6 +222,31 @@ def _run(roots: list[Expression], device: str) -> None:
         for e, buffer in zip(computed, values, strict=True):
             e.value = buffer
     _release(trace)
+
+
+def _free_leaves(trace: Trace, cached: CachedPlan) -> list[int]:
+    """The leaves that an output may overwrite: values that a write has replaced, and that nothing
+    but this trace refers to."""
+    for call in trace.calls:
+        if call.tracked and not call.freed:
+            return []  # a later backward may come back to the leaves
+    if cached.uses is None:
+        inputs = [i for call in trace.calls for i in call.inputs]
+        cached.uses = {n: inputs.count(trace.leaves[n]) for n in cached.plan.donated
+                       if n < len(trace.leaves)}  # fmt: skip
+    free = []
+    for number, uses in cached.uses.items():
+        e = trace.leaves[number]
+        # A leaf is known here by its name, its calls, the list of leaves and the numbering.
+        if (
+            type(e.owner) is Overwritten
+            and e.hooks is None
+            and sys.getrefcount(e) == uses + 4
+            and sys.getrefcount(e.value) == 2
+            and e.value.is_whole
+        ):
+            free.append(number)
+    return free
 
 
 def _release(trace: Trace) -> None:

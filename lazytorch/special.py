@@ -7,7 +7,9 @@ import math
 from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from lazytorch.expression import Function
-from lazytorch.functions.families import call, in_float, require_tensor
+from lazytorch.functions.arguments import require_tensor
+from lazytorch.functions.bodies import apply_one
+from lazytorch.functions.families import in_float
 from lazytorch.functions.pointwise import ELEMENTARY, logit, round, sinc, times, xlogy
 from lazytorch.functions.promotion import promote_float
 from lazytorch.functions.reductions import logsumexp
@@ -48,18 +50,18 @@ NDTR = Function("special_ndtr", in_float(_ndtr))
 def entr(input: Tensor) -> Tensor:
     """-x log(x); 0 at 0, minus infinity below."""
     require_tensor("special_entr", input)
-    return call(ENTR, (input,))
+    return apply_one(ENTR, (input,))
 
 
 def xlog1py(input: Tensor, other: Tensor) -> Tensor:
     """input * log1p(other), and 0 where input is 0."""
-    return call(XLOG1PY, (input, other))
+    return apply_one(XLOG1PY, (input, other))
 
 
 def ndtr(input: Tensor) -> Tensor:
     """The standard normal distribution function."""
     require_tensor("special_ndtr", input)
-    return call(NDTR, (input,))
+    return apply_one(NDTR, (input,))
 
 
 __all__ = [

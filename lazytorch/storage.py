@@ -96,7 +96,7 @@ class Storage:
             self.version += 1
         expression.owner = reference
         self.expression = expression
-        if expression.value is None:
+        if expression.value is None and not _is_constant(expression):
             pending_writes[id(self)] = reference
 
     def exported_array(self) -> NDArray[Any]:
@@ -122,6 +122,13 @@ class Storage:
         taken = Expression(live.type, live.device, value=copy, tracked=live.tracked)
         taken.leaf = live.leaf
         return taken
+
+
+def _is_constant(expression: Expression) -> bool:
+    """Whether a pending value is made of Python numbers alone (``grad.zero_()``): it costs nothing
+    to keep pending, and folds into whatever reads it."""
+    call = expression.call
+    return call is not None and all([i.type.weak for i in call.inputs])
 
 
 def buffer_array(buffer: Buffer, type_: TensorType) -> NDArray[Any]:

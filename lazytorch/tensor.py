@@ -10,6 +10,7 @@ import sys
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +47,13 @@ class Geometry:
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     offset: int
+
+
+@lru_cache(4096)
+def is_contiguous(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    """Whether strides are row-major, those of unit axes aside."""
+    wanted = contiguous_strides(shape)
+    return all(n == 1 or s == w for n, s, w in zip(shape, strides, wanted, strict=True))
 
 
 class Tensor:
@@ -161,11 +169,7 @@ class Tensor:
         geometry = self._geometry
         if geometry is None or self._type.size == 0:
             return True
-        wanted = contiguous_strides(geometry.shape)
-        return all(
-            n == 1 or s == w
-            for n, s, w in zip(geometry.shape, geometry.strides, wanted, strict=True)
-        )
+        return is_contiguous(geometry.shape, geometry.strides)
 
     def is_floating_point(self) -> bool:
         return self._type.dtype.is_floating_point
@@ -222,7 +226,10 @@ class Tensor:
     def _view_of_memory(self, source: Expression, geometry: Geometry) -> Expression | None:
         """The view as a leaf over part of computed memory, so that the next slice of the same
         shape (a batch, a row) runs the same plan; None where the part has no simple end."""
-        if self._type.size == 0:
+        if self._type.size == 0 or (
+            geometry.offset == 0 and self._type.size == source.type.size
+            and not is_contiguous(geometry.shape, geometry.strides)
+        ):
             return None
         itemsize = self._type.dtype.itemsize
         if self.is_contiguous():

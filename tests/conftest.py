@@ -1,8 +1,15 @@
-"""Switches of the test suite."""
+"""Switches of the test suite, and a kernel cache of its own."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
 import pytest
+
+CACHE = "LAZYTORCH_CACHE_DIR"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -11,3 +18,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write the golden kernels anew instead of comparing with them",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the tests, and the processes that they start, out of the user's cache."""
+    if CACHE not in os.environ:
+        folder = tempfile.mkdtemp(prefix="lazytorch-tests-")
+        os.environ[CACHE] = folder
+        config.add_cleanup(lambda: shutil.rmtree(Path(folder), ignore_errors=True))

@@ -1,4 +1,4 @@
-"""Recognises a contraction: a sum of a product of two operands that are only moved, not computed."""
+"""Recognises a contraction: a sum of a product of two operands that are moved, not computed."""
 
 from __future__ import annotations
 

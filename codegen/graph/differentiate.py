@@ -73,8 +73,7 @@ class _GradientExpansion:
 
     def expand(self, roots: Sequence[Node]) -> list[Node]:
         # What came out of an expansion is not walked again: ``done`` knows it as its own image.
-        results = rebuild(roots, self._expand_node, self.done)
-        return results
+        return rebuild(roots, self._expand_node, self.done)
 
     def _expand_node(self, node: Node, inputs: tuple[Node, ...]) -> Node:
         if node.operation is not GRADIENT:

@@ -30,7 +30,7 @@ def plan_memory(fusion: Fusion, outputs: Sequence[Node], alignment: int) -> Memo
             if node in fusion.stored or cluster.kind == "empty":
                 homes.place(node, cluster)
     # An output that shares an unnamed value's memory gives that value its own.
-    renamed = {home: node for node in outputs if (home := homes.home[node]) is not node}
+    renamed = {root: node for node in outputs if (root := homes.home[node]) is not node}
     home = {node: renamed.get(root, root) for node, root in homes.home.items()}
     offsets, arena_bytes = _pack(fusion, home, set(outputs), homes.last_read, alignment)
     return MemoryPlan(home, offsets, arena_bytes, homes.copies)

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from codegen.dtype import DType
 from codegen.ir import provenance
@@ -23,11 +23,13 @@ class TensorType:
     ``weak`` marks a Python number, which gives way in type promotion.
     """
 
-    __slots__ = ("dtype", "shape", "weak")
-    _table: dict[tuple[Shape, DType, bool], TensorType] = {}
+    __slots__ = ("dtype", "nbytes", "shape", "size", "weak")
+    _table: ClassVar[dict[tuple[Shape, DType, bool], TensorType]] = {}
     shape: Shape
     dtype: DType
     weak: bool
+    size: int  # number of elements
+    nbytes: int
 
     def __new__(cls, shape: Shape, dtype: DType, weak: bool = False) -> TensorType:
         key = (shape, dtype, weak)
@@ -35,17 +37,10 @@ class TensorType:
         if found is None:
             found = object.__new__(cls)
             found.shape, found.dtype, found.weak = key
+            found.size = prod(shape)
+            found.nbytes = found.size * dtype.itemsize
             cls._table[key] = found
         return found
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        return self.size * self.dtype.itemsize
 
     def __repr__(self) -> str:
         shape = "×".join(map(str, self.shape)) or "scalar"
@@ -149,5 +144,8 @@ def substitute(roots: Sequence[Node], mapping: Mapping[Node, Node]) -> list[Node
 def in_memory_as(node: Node) -> Node:
     """The node whose memory, once it is stored, holds this one's elements in the same order."""
     while node.operation.name == "reshape":
-        (node,) = node.inputs
+        (source,) = node.inputs
+        if source.operation.kind == "leaf" and source.operation.name != "parameter":
+            break  # a constant or a count is nowhere in memory
+        node = source
     return node

@@ -22,11 +22,11 @@ from codegen.loops.grammar import (
     Sequential,
     Serial,
     SetLane,
-    Statement,
     Store,
     Vector,
 )
 from codegen.loops.index import Index, Variable, constant, flatten, unflatten, variable
+from codegen.ops.registry import Operation
 
 # Elements of the innermost axis that one task takes, where the axis is long.
 BLOCK = 4096
@@ -44,7 +44,7 @@ _WORTH_KEEPING = 10
 
 def lower(cluster: Cluster, fusion: Fusion) -> Kernel:
     """The kernel of a cluster that is not a contraction."""
-    lowering = {"pointwise": _Pointwise, "rows": _Rows}[cluster.kind]
+    lowering: type[_Pointwise | _Rows] = _Pointwise if cluster.kind == "pointwise" else _Rows
     kernel = lowering(cluster, fusion, _finest(cluster)).run()
     groups = _merged_groups(cluster, kernel.accesses)
     if len(groups) < len(cluster.shape):
@@ -429,8 +429,9 @@ class _Rows(_Lowering):
             text, _ = emitter.value(node.inputs[0], self.point)
             position = None
             if "arg" in node.operation.name:
-                (axis,) = node.attributes[0]  # type: ignore[misc]
-                position = self.point[axis]
+                axes = node.attributes[0]
+                assert isinstance(axes, tuple)
+                position = self.point[axes[0]]
             emitter.add(Reduce(accumulator, lane, text, position))
 
     def _row_place(self) -> Index:
@@ -579,13 +580,13 @@ class _Region(_Pointwise):
 _COMBINE = {"add": "add", "mul": "mul", "max": "maximum", "min": "minimum"}
 
 
-def lower_scatter(node: Node, fusion: Fusion, operations: dict[str, object]) -> Kernel:
+def lower_scatter(node: Node, fusion: Fusion, operations: dict[str, Operation]) -> Kernel:
     """Combine a scatter's updates into the memory, in order."""
     _base, index, updates = node.inputs
     (mode,) = node.attributes
     emitter = Emitter(lambda n: n.operation.name == "parameter" or n in fusion.anchors)
     size = index.type.size
-    combine = operations[_COMBINE[mode]] if mode in _COMBINE else None  # type: ignore[index]
+    combine = operations[_COMBINE[mode]] if mode in _COMBINE else None
     with emitter.loop(("i0",), lambda body: Sequential("i0", size, body)):
         point = unflatten(variable("i0", size), index.shape)
         place, _ = emitter.value(index, point)
@@ -593,7 +594,7 @@ def lower_scatter(node: Node, fusion: Fusion, operations: dict[str, object]) -> 
         emitter.add(
             Store(
                 emitter.argument(node, True).name, node.dtype, place, text,
-                node.type.size, combine,  # type: ignore[arg-type]
+                node.type.size, combine,
             )
         )  # fmt: skip
     return _kernel(f"scatter_{mode}", emitter, False, size, 3 * updates.type.nbytes)

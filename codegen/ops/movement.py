@@ -229,21 +229,20 @@ def _skewed(array: Array, axis: int, extent: int, stride: int, dilation: int) ->
     return np.stack(taken, axis=-1) if taken else np.zeros(shape, array.dtype)
 
 
+def _skew_attributes(node: Node) -> tuple[int, int, int, int]:
+    """The attributes of the adjoint: what the extent was before."""
+    axis, _, stride, dilation = node.attributes
+    assert isinstance(axis, int) and isinstance(stride, int) and isinstance(dilation, int)
+    return axis, node.inputs[0].shape[axis], stride, dilation
+
+
 SKEW = register(
     Operation(
         "skew",
         "movement",
         _infer_skew,
         lambda _type, arrays, *attributes: _skewed(arrays[0], *attributes),
-        lambda node, g: (
-            unskew(
-                g,
-                node.attributes[0],
-                node.inputs[0].shape[node.attributes[0]],  # type: ignore
-                node.attributes[2],
-                node.attributes[3],
-            ),  # type: ignore[arg-type]
-        ),
+        lambda node, g: (unskew(g, *_skew_attributes(node)),),
         samples=(Sample((((2, 9, 3), "float32", -1, 1),), (1, 4, 2, 1)),),
     )
 )
@@ -279,15 +278,7 @@ UNSKEW = register(
         "movement",
         _infer_unskew,
         lambda _type, arrays, *attributes: _unskewed(arrays[0], *attributes),
-        lambda node, g: (
-            skew(
-                g,
-                node.attributes[0],
-                node.inputs[0].shape[node.attributes[0]],  # type: ignore
-                node.attributes[2],
-                node.attributes[3],
-            ),  # type: ignore[arg-type]
-        ),
+        lambda node, g: (skew(g, *_skew_attributes(node)),),
         samples=(Sample((((2, 4, 3), "float32", -1, 1),), (1, 9, 2, 1)),),
     )
 )

@@ -1,4 +1,4 @@
-"""Languages of C's family: a kernel in the loop vocabulary comes in, the text of a function goes out.
+"""C and its family: a kernel in the loop vocabulary comes in, the text of a function goes out.
 
 What C and OpenCL C share is here; where they differ is a Dialect (c.py, opencl.py).
 """
@@ -326,8 +326,8 @@ class Body:
         element = f"{store.argument}[{self.place(store.place, store.limit)}]"
         if store.combine is None:
             return f"{element} = {self.to_storage(store.dtype, store.value)};"
-        let = Let("", store.dtype, store.combine, (self.from_storage(store.dtype, element), store.value),
-                  store.dtype)  # fmt: skip
+        old = self.from_storage(store.dtype, element)
+        let = Let("", store.dtype, store.combine, (old, store.value), store.dtype)
         return f"{element} = {self.to_storage(store.dtype, self.let(let))};"
 
     def accumulator(self, a: Accumulator) -> list[str]:

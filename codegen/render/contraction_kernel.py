@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 
 from codegen.graph.fuse import Cluster, Fusion
@@ -10,7 +11,7 @@ from codegen.ir.node import Node
 from codegen.loops.contraction import PlainOutput
 from codegen.loops.emitter import Emitter
 from codegen.loops.grammar import Argument, Kernel
-from codegen.loops.index import flatten, unflatten, variable
+from codegen.loops.index import Index, flatten, unflatten, variable
 from codegen.render.c_family import Body, Dialect, functions_used
 from codegen.render.contraction_c import render_contraction
 from codegen.runtime.kernels import KernelSource
@@ -29,6 +30,7 @@ class RenderedKernel:
     scratch_bytes: int
     operations: int
     traffic: int
+    in_place: tuple[tuple[Node, Node], ...] = ()  # outputs that may take an input's memory
 
 
 def render_contraction_kernel(
@@ -93,7 +95,7 @@ def _epilogue_lines(
     )
     emitter.arguments = arguments
     emitter.results[root] = lambda: (names[3], emitter.depth)
-    index_of = {}
+    index_of: dict[int, Index] = {}
     for name, axes in zip(names[:3], (match.batch, match.rows, match.columns), strict=True):
         shape = [product.shape[a] for a in axes]
         flat = variable(name, prod(shape))
@@ -130,7 +132,7 @@ def _plain_output(root: Node, fusion: Fusion, pointer: str) -> PlainOutput | Non
     found = []
     for axes in (match.batch, match.rows, match.columns):
         real = [a for a in axes if product.shape[a] != 1]
-        for outer, inner in zip(real, real[1:], strict=False):
+        for outer, inner in pairwise(real):
             if strides[outer] != strides[inner] * product.shape[inner]:
                 return None
         found.append(strides[real[-1]] if real else 0)

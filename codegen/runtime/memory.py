@@ -59,6 +59,11 @@ class Buffer:
                     high += (length - 1) * stride
         return Buffer((low, array), high - low, 0)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether this is a block of the engine's own, not part of one or foreign memory."""
+        return self._capacity > 0
+
     def part(self, offset: int, nbytes: int) -> Buffer:
         """Some of this memory, from ``offset`` bytes on, as a Buffer that keeps this one alive."""
         return Buffer((self.address + offset, self), nbytes, 0)

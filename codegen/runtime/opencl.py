@@ -14,7 +14,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -171,6 +171,7 @@ class OpenClPlan:
 
     def __init__(self, record: PlanRecord, device: Device) -> None:
         self.record = record
+        self.donated = tuple([p for _, p in record.donations])
         self._device = device
         with device.lock:
             self._kernels = _built(record.kernels, device)
@@ -188,10 +189,11 @@ class OpenClPlan:
         self._places: list[Any] = []
         self._generation = -1
 
-    def run(self, values: Sequence[Any]) -> list[Buffer]:
-        """Run on the parameters' values (buffers, or numbers for scalars): the outputs."""
+    def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]:
+        """As ``CpuPlan.run``."""
         record = self.record
-        outputs = [allocate(n) for n in record.output_bytes]
+        taken = {out: values[p] for out, p in record.donations if p in free}
+        outputs = [taken.get(i) or allocate(n) for i, n in enumerate(record.output_bytes)]
         with self._device.lock, _finished(self._device):
             for i, view in self._number_views.items():
                 view[0] = values[i]
@@ -217,7 +219,8 @@ class OpenClPlan:
             return
         self._generation = device.generation
         first = record.parameter_count + len(record.output_bytes)
-        self._places = [device.arena[offset:] if offset else device.arena for offset in record.offsets]
+        arena = device.arena
+        self._places = [arena[offset:] if offset else arena for offset in record.offsets]
         for slot, place in enumerate(self._places, first):
             self._set(slot, place)
         for kernel, entry in zip(self._kernels, record.kernels, strict=True):

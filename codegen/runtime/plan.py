@@ -7,7 +7,7 @@ import hashlib
 import json
 import struct
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -47,7 +47,8 @@ class PlanRecord:
     """Everything that a plan is made of, in plain numbers and text.
 
     The table's slots are the parameters, then the outputs, then places in the arena.
-    ``scalars`` gives (parameter, dtype name) of those passed as Python numbers.
+    ``scalars`` gives (parameter, dtype name) of those passed as Python numbers; ``donations``
+    (output, parameter) where an output may take the memory of a parameter that is needed no more.
     """
 
     parameter_count: int
@@ -57,6 +58,7 @@ class PlanRecord:
     arena_bytes: int
     scratch_bytes: int
     kernels: list[KernelRecord]
+    donations: list[tuple[int, int]]
     results: list[int] = field(default_factory=list)
 
 
@@ -77,11 +79,15 @@ class CpuPlan:
         self._scalars = [i for i, _ in record.scalars]
         self._formats = struct.Struct("".join([_SCALAR_FORMATS[n] for _, n in record.scalars]))
         self._numbers = ctypes.create_string_buffer(8 * max(1, len(record.scalars)))
+        self.donated = tuple([p for _, p in record.donations])
         base = ctypes.addressof(self._numbers)
         self._number_addresses = [base + 8 * i for i in range(len(record.scalars))]
 
-    def run(self, values: Sequence[Any]) -> list[Buffer]:
-        """Run on the parameters' values (buffers, or numbers for scalars): the outputs."""
+    def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]:
+        """Run on the parameters' values (buffers, or numbers for scalars): the outputs.
+
+        ``free`` numbers the parameters whose memory outputs may take: see ``donations``.
+        """
         record = self.record
         scalars = self._scalars
         if scalars:
@@ -91,7 +97,13 @@ class CpuPlan:
                 table[i] = address
         else:
             table = [v.address for v in values]
-        outputs = [allocate(n) for n in record.output_bytes]
+        if free:
+            taken = {out: values[p] for out, p in record.donations if p in free}
+            outputs = [
+                taken[i] if i in taken else allocate(n) for i, n in enumerate(record.output_bytes)
+            ]
+        else:
+            outputs = [allocate(n) for n in record.output_bytes]
         table += [b.address for b in outputs]
         arena = None
         if record.offsets:
@@ -151,6 +163,7 @@ def load(description: str) -> PlanRecord | None:
         fields = json.loads(data)
         fields["kernels"] = [KernelRecord(**k) for k in fields["kernels"]]
         fields["scalars"] = [(i, name) for i, name in fields["scalars"]]
+        fields["donations"] = [(i, j) for i, j in fields["donations"]]
         return PlanRecord(**fields)
     except (ValueError, TypeError, KeyError):
         return None

@@ -89,11 +89,7 @@ class no_grad(_GradContext):
     _mode = False
 
     def __new__(cls, function: Any = None) -> Any:
-        made = super().__new__(cls)
-        if function is None:
-            return made
-        made.__init__()
-        return made(function)
+        return super().__new__(cls) if function is None else cls()(function)
 
     def __init__(self, function: Any = None) -> None:
         super().__init__()
@@ -109,11 +105,7 @@ class inference_mode(_GradContext):
     """no_grad under another name: results here are ordinary tensors that require no grad."""
 
     def __new__(cls, mode: Any = True) -> Any:
-        made = super().__new__(cls)
-        if isinstance(mode, bool):
-            return made
-        made.__init__(True)
-        return made(mode)
+        return super().__new__(cls) if isinstance(mode, bool) else cls(True)(mode)
 
     def __init__(self, mode: Any = True) -> None:
         super().__init__()

@@ -9,8 +9,8 @@ from typing import Any
 
 from lazytorch.autograd.backward import RemovableHandle, backward
 from lazytorch.expression import Expression, Hooks
-from lazytorch.functions.arguments import C_NAMES
 from lazytorch.tensor import Tensor
+from lazytorch.type_names import c_name, type_name
 
 # ---- nodes of the recorded graph ----------------------------------------------------------------
 
@@ -122,7 +122,7 @@ def _set_grad(self: Tensor, new: Any) -> None:
         if new.dtype is not self.dtype:
             raise RuntimeError(
                 f"attempting to assign a gradient with dtype '{_type_text(new)}' to a tensor with "
-                f"grad_dtype '{_TITLES[self.dtype.name]}'. The gradient must match the tensor's "
+                f"grad_dtype '{type_name(self.dtype)}'. The gradient must match the tensor's "
                 "grad_dtype (defaults to the tensor's dtype). You can set the tensor's grad_dtype "
                 "attribute with a specific dtype, or None to allow any dtype. Set grad_dtype with "
                 "caution. "
@@ -144,11 +144,8 @@ def _set_grad(self: Tensor, new: Any) -> None:
     self._grad = new
 
 
-_TITLES = {"float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16"}
-
-
 def _type_text(x: Tensor) -> str:
-    return C_NAMES[x.dtype.name]
+    return c_name(x.dtype)
 
 
 def _delete_grad(self: Tensor) -> None:

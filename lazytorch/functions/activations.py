@@ -11,17 +11,12 @@ from codegen.ops.movement import slice_
 from codegen.ops.reduction import sum_
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Function
-from lazytorch.functions.bodies import (
-    apply_one,
-    need_float,
-    need_tensor,
-    number,
-    over_channels,
-    type_name,
-)
+from lazytorch.functions.arguments import require_tensor
+from lazytorch.functions.bodies import apply_one, need_float, number, over_channels
 from lazytorch.functions.promotion import promote_float
 from lazytorch.functions.registration import PUBLIC, assign, in_place, operation
 from lazytorch.tensor import Tensor, wrap_dim
+from lazytorch.type_names import type_name
 
 
 def _c(x: Node, value: float) -> Node:
@@ -53,7 +48,7 @@ RELU = Function("relu", _relu, _relu_rule)
 @operation(inplace=True)
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(input, 0)."""
-    need_tensor(input, "relu")
+    require_tensor("relu", input)
     return _finish(input, apply_one(RELU, (input,)), inplace)
 
 

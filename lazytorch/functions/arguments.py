@@ -8,6 +8,21 @@ from typing import Any
 
 from codegen.dtype import DType
 from lazytorch.tensor import Tensor, wrap_dim
+from lazytorch.type_names import type_name
+
+
+def require_tensor(name: str, value: Any, argument: str = "input", position: int = 1) -> None:
+    """TypeError, in PyTorch's words, where an argument is no tensor."""
+    if not isinstance(value, Tensor):
+        raise TypeError(
+            f"{name}(): argument '{argument}' (position {position}) must be Tensor, not "
+            f"{type(value).__name__}"
+        )
+
+
+def not_implemented(name: str, dtype: DType) -> NotImplementedError:
+    """The error for an element type that an operation is not defined on."""
+    return NotImplementedError(f"\"{name}\" not implemented for '{type_name(dtype)}'")
 
 
 def integers(args: tuple[Any, ...], function: str, name: str = "size") -> tuple[int, ...]:
@@ -91,14 +106,6 @@ def check_number(value: Any, dtype: DType) -> None:
         raise RuntimeError(
             f"value cannot be converted to type {_C_NAMES[dtype.name]} without overflow"
         )
-
-
-# How PyTorch's messages spell element types in C++.
-C_NAMES = {
-    "float32": "float", "float64": "double", "float16": "c10::Half", "bfloat16": "c10::BFloat16",
-    "uint8": "unsigned char", "int8": "signed char", "int16": "short", "int32": "int",
-    "int64": "long int", "bool_": "bool",
-}  # fmt: skip
 
 
 def no_positional(function: str, got: Sequence[Any]) -> TypeError:

@@ -9,15 +9,9 @@ from codegen import dtype as dt
 from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from lazytorch.expression import Function
-from lazytorch.functions.families import (
-    binary,
-    call,
-    in_float,
-    not_implemented,
-    require_tensor,
-    type_name,
-    unary,
-)
+from lazytorch.functions.arguments import not_implemented, require_tensor
+from lazytorch.functions.bodies import apply_one
+from lazytorch.functions.families import binary, in_float, unary
 from lazytorch.functions.promotion import (
     as_float,
     broadcast_together,
@@ -27,6 +21,7 @@ from lazytorch.functions.promotion import (
 )
 from lazytorch.functions.registration import assign, operation
 from lazytorch.tensor import Tensor
+from lazytorch.type_names import type_name
 
 _BOOL_DIFFERENCE = (
     "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or "
@@ -98,24 +93,24 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     tensor([11, 12])
     """
     if _is_one(alpha):
-        return call(ADD, (input, other))
-    return call(ADD_SCALED, (input, other, alpha))
+        return apply_one(ADD, (input, other))
+    return apply_one(ADD_SCALED, (input, other, alpha))
 
 
 @operation(inplace=True, out=True, names=("subtract",))
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """input - alpha * other."""
     if _is_one(alpha):
-        return call(SUB, (input, other))
-    return call(SUB_SCALED, (input, other, alpha))
+        return apply_one(SUB, (input, other))
+    return apply_one(SUB_SCALED, (input, other, alpha))
 
 
 @operation()
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """other - alpha * input."""
     if _is_one(alpha):
-        return call(RSUB, (input, other))
-    return call(RSUB_SCALED, (input, other, alpha))
+        return apply_one(RSUB, (input, other))
+    return apply_one(RSUB_SCALED, (input, other, alpha))
 
 
 mul = binary(
@@ -165,7 +160,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
             "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
             f"'{rounding_mode}'"
         )
-    return call(function, (input, other))
+    return apply_one(function, (input, other))
 
 
 true_divide = binary(
@@ -277,13 +272,13 @@ LERP = Function("lerp", _lerp)
 @operation(inplace=True, out=True)
 def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
     """input + value * tensor1 * tensor2."""
-    return call(ADDCMUL, (input, tensor1, tensor2, value))
+    return apply_one(ADDCMUL, (input, tensor1, tensor2, value))
 
 
 @operation(inplace=True, out=True)
 def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
     """input + value * tensor1 / tensor2."""
-    return call(ADDCDIV, (input, tensor1, tensor2, value))
+    return apply_one(ADDCDIV, (input, tensor1, tensor2, value))
 
 
 @operation(inplace=True, out=True)
@@ -291,7 +286,7 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """input + weight * (end - input)."""
     require_tensor("lerp", input)
     require_tensor("lerp", end, "end", 2)
-    return call(LERP, (input, end, weight))
+    return apply_one(LERP, (input, end, weight))
 
 
 # ---- powers -----------------------------------------------------------------------------------
@@ -349,8 +344,8 @@ def pow(input: Any, exponent: Any) -> Tensor:
             raise RuntimeError("Integers to negative integer powers are not allowed.")
         if exponent in _SPECIAL_POWERS:
             kind = "float" if not whole else "bool" if isinstance(exponent, bool) else "int"
-            return call(POW_SPECIAL, (input,), (float(exponent), kind))
-    return call(POW, (input, exponent))
+            return apply_one(POW_SPECIAL, (input,), (float(exponent), kind))
+    return apply_one(POW, (input, exponent))
 
 
 float_power = binary("float_power", _float_power, "input ** exponent in float64.", inplace=False)

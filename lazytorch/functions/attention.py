@@ -14,8 +14,9 @@ from codegen.ops.reduction import broadcast, expand_back, max_, sum_
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Function
 from lazytorch.functions.bodies import apply_one, number
-from lazytorch.functions.dropout import dropout_node, next_stream
-from lazytorch.functions.products import _matmul
+from lazytorch.functions.dropout import dropout_node
+from lazytorch.functions.products import matmul_node
+from lazytorch.functions.random import take
 from lazytorch.tensor import Tensor
 
 
@@ -25,7 +26,7 @@ def _attention(query: Node, key: Node, value: Node, scale: Node, *rest: Any) -> 
     if grouped:
         key, value = _repeat_heads(key, query.shape[-3]), _repeat_heads(value, query.shape[-3])
     swapped = [*range(len(key.shape) - 2), len(key.shape) - 1, len(key.shape) - 2]
-    scores = _matmul(query, permute(key, swapped))
+    scores = matmul_node(query, permute(key, swapped))
     scores = ew.mul(scores, number(scale, scores))
     last = (len(scores.shape) - 1,)
     lowest = ew.full_like(scores, -float("inf"))
@@ -50,7 +51,7 @@ def _attention(query: Node, key: Node, value: Node, scale: Node, *rest: Any) -> 
     if has_dropout:
         p, seed, stream = extra[int(has_mask) :]
         weights = dropout_node(weights, p, seed, stream, 0)
-    return _matmul(weights, value)
+    return matmul_node(weights, value)
 
 
 def _repeat_heads(x: Node, heads: int) -> Node:
@@ -87,6 +88,6 @@ def scaled_dot_product_attention(
     if attn_mask is not None:
         inputs += (attn_mask,)
     if dropout_p > 0:
-        inputs += (float(dropout_p), *next_stream[0]())
+        inputs += (float(dropout_p), *take())
     attributes = (attn_mask is not None, bool(is_causal), dropout_p > 0, bool(enable_gqa))
     return apply_one(ATTENTION, inputs, attributes)

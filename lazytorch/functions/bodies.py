@@ -16,45 +16,16 @@ from codegen.ops.reduction import broadcast, sum_
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Attributes, Function
 from lazytorch.tensor import Tensor, apply
+from lazytorch.type_names import type_name
 
 # ``apply`` for functions of one output.
 apply_one: Callable[..., Tensor] = apply
-
-_TYPE_NAMES = {
-    "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16",
-    "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
-    "bool_": "Bool",
-}  # fmt: skip
-_C_NAMES = {
-    "float32": "float", "float64": "double", "float16": "c10::Half", "bfloat16": "c10::BFloat16",
-    "uint8": "unsigned char", "int8": "signed char", "int16": "short", "int32": "int",
-    "int64": "long int", "bool_": "bool",
-}  # fmt: skip
-
-
-def type_name(dtype: DType) -> str:
-    """PyTorch's scalar type name: Float, Long, …"""
-    return _TYPE_NAMES[dtype.name]
-
-
-def c_name(dtype: DType) -> str:
-    """The C++ type's name, as some of PyTorch's messages have it."""
-    return _C_NAMES[dtype.name]
 
 
 def need_float(x: Node, kernel: str) -> None:
     """Refuse element types that PyTorch has no kernel for."""
     if not x.dtype.is_floating_point:
         raise NotImplementedError(f"\"{kernel}\" not implemented for '{type_name(x.dtype)}'")
-
-
-def need_tensor(value: Any, function: str, argument: str = "input", position: int = 1) -> None:
-    """Refuse what is no tensor, in PyTorch's words."""
-    if not isinstance(value, Tensor):
-        raise TypeError(
-            f"{function}(): argument '{argument}' (position {position}) must be Tensor, not "
-            f"{type(value).__name__}"
-        )
 
 
 # ---- numbers and means --------------------------------------------------------------------
@@ -65,9 +36,14 @@ def number(value: Node, like: Node) -> Node:
     return broadcast_to(ew.cast(value, like.dtype), like.shape)
 
 
+def accumulation_type(dtype: DType) -> DType:
+    """The type to add up in: float32 for the half types."""
+    return dt.float32 if dtype in (dt.float16, dt.bfloat16) else dtype
+
+
 def widen(x: Node) -> Node:
     """Half-width floats as float32; all else as it is."""
-    return ew.cast(x, dt.float32) if x.dtype in (dt.float16, dt.bfloat16) else x
+    return ew.cast(x, accumulation_type(x.dtype))
 
 
 def mean_over(x: Node, axes: Sequence[int]) -> Node:

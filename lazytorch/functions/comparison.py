@@ -12,10 +12,13 @@ from codegen.ops.leaves import constant
 from codegen.ops.movement import reshape
 from codegen.ops.reduction import broadcast, max_, min_
 from lazytorch.expression import Function
-from lazytorch.functions.families import Binary, binary, call, require_tensor, type_name
+from lazytorch.functions.arguments import require_tensor
+from lazytorch.functions.bodies import apply_one
+from lazytorch.functions.families import Binary, binary
 from lazytorch.functions.promotion import as_float, broadcast_together, promote
 from lazytorch.functions.registration import operation
 from lazytorch.tensor import Tensor
+from lazytorch.type_names import type_name
 
 
 def _comparison(
@@ -79,7 +82,7 @@ def isclose(
 ) -> Tensor:
     """Whether |input - other| <= atol + rtol * |other|, element by element."""
     _check_tolerances("isclose", input, other, rtol, atol)
-    return call(ISCLOSE, (input, other, float(rtol), float(atol)), (bool(equal_nan),))
+    return apply_one(ISCLOSE, (input, other, float(rtol), float(atol)), (bool(equal_nan),))
 
 
 @operation()
@@ -89,7 +92,7 @@ def allclose(
     """Whether ``isclose`` holds everywhere; runs the graph."""
     _check_tolerances("allclose", input, other, rtol, atol)
     inputs = (input, other, float(rtol), float(atol))
-    return bool(call(ALLCLOSE, inputs, (bool(equal_nan),)).item())
+    return bool(apply_one(ALLCLOSE, inputs, (bool(equal_nan),)).item())
 
 
 @operation()
@@ -97,7 +100,7 @@ def equal(input: Tensor, other: Tensor) -> bool:
     """Whether both have the same shape and elements; runs the graph."""
     require_tensor("equal", input)
     require_tensor("equal", other, "other", 2)
-    return input.shape == other.shape and bool(call(EQUAL, (input, other)).item())
+    return input.shape == other.shape and bool(apply_one(EQUAL, (input, other)).item())
 
 
 # ---- membership -------------------------------------------------------------------------------
@@ -125,4 +128,4 @@ def isin(
     elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
 ) -> Tensor:
     """Whether each of ``elements`` is among ``test_elements`` (or, inverted, is not)."""
-    return call(ISIN, (elements, test_elements), (bool(invert),))
+    return apply_one(ISIN, (elements, test_elements), (bool(invert),))

@@ -21,7 +21,7 @@ from lazytorch.device import Device, device_name
 from lazytorch.dtypes import CLASS_NAMES, NAMES, as_dtype
 from lazytorch.expression import Expression, Function
 from lazytorch.functions import views
-from lazytorch.functions.arguments import C_NAMES, check_number, integers
+from lazytorch.functions.arguments import check_number, integers
 from lazytorch.functions.creation import TYPED_CLASSES
 from lazytorch.functions.data import of_array
 from lazytorch.functions.promotion import broadcast_shapes
@@ -30,6 +30,7 @@ from lazytorch.layout import MemoryFormat, channels_last, channels_last_3d
 from lazytorch.printing import format_tensor
 from lazytorch.storage import Storage, share_array
 from lazytorch.tensor import Geometry, Tensor, apply, apply_expressions, record, wrap
+from lazytorch.type_names import c_name
 
 
 def _fit(source: Node, shape: Shape, dtype: DType) -> Node:
@@ -412,8 +413,8 @@ def _set(
             size = source._type.shape
     if source.dtype is not self.dtype:
         raise RuntimeError(
-            f"Could not set tensor of type {C_NAMES[source.dtype.name]} to a tensor of type "
-            f"{C_NAMES[self.dtype.name]}"
+            f"Could not set tensor of type {c_name(source.dtype)} to a tensor of type "
+            f"{c_name(self.dtype)}"
         )
     if size is not None:
         shape = integers((size,), "set_")
@@ -514,7 +515,7 @@ def _contains(self: Tensor, element: Any) -> bool:
 
 
 def _reversed(self: Tensor) -> Tensor:
-    return self if not self.ndim else self.flip(0)  # type: ignore[attr-defined]
+    return self if not self.ndim else self.flip(0)
 
 
 def _format(self: Tensor, specification: str) -> str:
@@ -535,7 +536,7 @@ def text(x: Tensor, prefix: str = "tensor(") -> str:
     plain = x.detach()._float_array()
     if plain.dtype == np.float16:
         plain = plain.astype(np.float32)
-    grad_fn = x.grad_fn  # type: ignore[attr-defined]
+    grad_fn = x.grad_fn
     device = x._storage.device
     return format_tensor(
         plain,

@@ -19,12 +19,12 @@ from lazytorch.functions.bodies import (
     over_channels,
     pad_axes,
     pair_up,
-    type_name,
     windows,
 )
 from lazytorch.functions.contraction import contract
 from lazytorch.functions.registration import operation
 from lazytorch.tensor import Tensor
+from lazytorch.type_names import type_name
 
 _SPATIAL = ("x", "y", "z")
 _KERNEL = ("i", "j", "k")

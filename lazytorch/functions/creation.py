@@ -513,7 +513,7 @@ _diagonal = diagonal
 @operation()
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     """The elements, in row-major order, as the diagonal of a matrix."""
-    return diag_embed(input.reshape(-1), offset)  # type: ignore[attr-defined]
+    return diag_embed(input.reshape(-1), offset)
 
 
 @operation(method=False)

@@ -2,52 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
-from math import prod
-
 from codegen import dtype as dt
-from codegen.ir.node import Node, Shape
+from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
-from codegen.ops.leaves import iota
-from codegen.ops.movement import reshape
 from codegen.ops.reduction import argmax, broadcast, one_hot_mask
 from lazytorch.expression import Function
 from lazytorch.functions.activations import LEAKY_RELU
 from lazytorch.functions.bodies import apply_one, need_float, number
+from lazytorch.functions.random import take, uniform
 from lazytorch.functions.registration import PUBLIC, assign, operation
 from lazytorch.tensor import Tensor, wrap_dim
-
-_streams = itertools.count(1)
-
-
-def _own_stream() -> tuple[int, int]:
-    """Seed and stream, until the default generator gives them."""
-    return 0x5EED, next(_streams)
-
-
-# Gives (seed, stream) for one call; the random functions put the default generator's here.
-next_stream: list[Callable[[], tuple[int, int]]] = [_own_stream]
-
-
-# ---- random numbers in a body -----------------------------------------------------------------
-
-
-def uniform(shape: Shape, seed: Node, stream: Node) -> Node:
-    """float32 numbers in [0, 1), 24 bits each, from a key, a stream, and the place."""
-    places = reshape(iota(prod(shape)), shape)
-    key = broadcast(ew.cast(seed, dt.int64), shape, ())
-    number_of = broadcast(ew.cast(stream, dt.int64), shape, ())
-    bits = ew.cast(ew.threefry(key, number_of, places), dt.int64)
-    high = ew.shift_right(ew.and_(bits, ew.full_like(bits, 0xFFFFFFFF)), ew.full_like(bits, 8))
-    unit = ew.cast(high, dt.float32)
-    return ew.mul(unit, ew.full_like(unit, 2.0**-24))
 
 
 def _kept(x: Node, p: Node, seed: Node, stream: Node, channels: int) -> Node:
     """Which elements stay; with ``channels``, decided for so many leading axes together."""
     shape = x.shape[:channels] if channels else x.shape
-    drawn = uniform(shape, seed, stream)
+    drawn = uniform(seed, stream, shape, dt.float32)
     stay = ew.ge(drawn, number(p, drawn))
     return broadcast(stay, x.shape, tuple(range(len(shape))))
 
@@ -78,7 +48,7 @@ def _alpha_dropout(x: Node, p: Node, seed: Node, stream: Node, channels: int) ->
 
 def _rrelu(x: Node, low: Node, high: Node, seed: Node, stream: Node) -> Node:
     need_float(x, "rrelu_with_noise_out_cpu")
-    drawn = ew.cast(uniform(x.shape, seed, stream), x.dtype)
+    drawn = ew.cast(uniform(seed, stream, x.shape, dt.float32), x.dtype)
     a, b = number(low, x), number(high, x)
     slope = ew.add(a, ew.mul(drawn, ew.sub(b, a)))
     return ew.where(ew.gt(x, ew.full_like(x, 0)), x, ew.mul(x, slope))
@@ -86,7 +56,7 @@ def _rrelu(x: Node, low: Node, high: Node, seed: Node, stream: Node) -> Node:
 
 def _gumbel(x: Node, tau: Node, seed: Node, stream: Node) -> Node:
     """Logits with Gumbel noise, -log(-log(u)), added, over the temperature."""
-    drawn = uniform(x.shape, seed, stream)
+    drawn = uniform(seed, stream, x.shape, dt.float32)
     inside = ew.add(drawn, ew.full_like(drawn, 2.0**-25))
     noise = ew.neg(ew.log(ew.neg(ew.log(inside))))
     return ew.div(ew.add(x, ew.cast(noise, x.dtype)), number(tau, x))
@@ -108,7 +78,7 @@ def _dropped(
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     if not training or p == 0:
         return input
-    result = apply_one(function, (input, float(p), *next_stream[0]()), (channels,))
+    result = apply_one(function, (input, float(p), *take()), (channels,))
     return assign(input, result) if inplace else result
 
 
@@ -173,7 +143,7 @@ def rrelu(
 ) -> Tensor:  # fmt: skip
     """leaky_relu with slopes drawn from [lower, upper) in training, their mean else."""
     if training:
-        result = apply_one(RRELU, (input, float(lower), float(upper), *next_stream[0]()))
+        result = apply_one(RRELU, (input, float(lower), float(upper), *take()))
     else:
         result = apply_one(LEAKY_RELU, (input, (lower + upper) / 2))
     return assign(input, result) if inplace else result
@@ -183,7 +153,7 @@ def gumbel_softmax(
     logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
 ) -> Tensor:
     """Samples of a relaxed categorical distribution; ``hard``: one-hot, with the soft gradient."""
-    noisy = apply_one(GUMBEL, (logits, float(tau), *next_stream[0]()))
+    noisy = apply_one(GUMBEL, (logits, float(tau), *take()))
     soft: Tensor = PUBLIC["softmax"](noisy, dim)
     if not hard:
         return soft

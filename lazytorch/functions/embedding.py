@@ -20,6 +20,7 @@ from lazytorch.functions.distance import general_norm
 from lazytorch.functions.registration import assign
 from lazytorch.storage import buffer_array
 from lazytorch.tensor import Tensor
+from lazytorch.type_names import type_name
 
 
 def _flat_places(index: Node, columns: int) -> Node:
@@ -92,12 +93,10 @@ def embedding(
     if weight.dim() != 2:
         raise RuntimeError("'weight' must be 2-D")
     if input.dtype not in (dt.int64, dt.int32):
-        from_name = input.dtype.name.removesuffix("_").capitalize()
-        shown = {"Float32": "Float", "Float64": "Double"}.get(from_name, from_name)
         raise RuntimeError(
             "Expected tensor for argument #1 'indices' to have one of the following scalar types: "
-            f"Long, Int; but got torch.{shown}Tensor instead (while checking arguments for "
-            "embedding)"
+            f"Long, Int; but got torch.{type_name(input.dtype)}Tensor instead (while checking "
+            "arguments for embedding)"
         )
     rows = weight._type.shape[0]
     if padding_idx is not None:

@@ -5,44 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from codegen.dtype import DType
 from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from lazytorch.expression import Function
+from lazytorch.functions.arguments import require_tensor
+from lazytorch.functions.bodies import apply_one
 from lazytorch.functions.promotion import as_float
 from lazytorch.functions.registration import operation
-from lazytorch.tensor import Tensor, apply
-
-# ``apply`` of a function that has one output.
-call: Callable[..., Tensor] = apply
+from lazytorch.tensor import Tensor
 
 Unary = Callable[[Any], Tensor]
 Binary = Callable[[Any, Any], Tensor]
-
-_TYPE_NAMES = {
-    "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16",
-    "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
-    "bool_": "Bool",
-}  # fmt: skip
-
-
-def type_name(dtype: DType) -> str:
-    """An element type as PyTorch's messages spell it."""
-    return _TYPE_NAMES[dtype.name]
-
-
-def not_implemented(name: str, dtype: DType) -> NotImplementedError:
-    """The error for an element type that an operation is not defined on."""
-    return NotImplementedError(f"\"{name}\" not implemented for '{type_name(dtype)}'")
-
-
-def require_tensor(name: str, value: Any, argument: str = "input", position: int = 1) -> None:
-    """TypeError, in PyTorch's words, where an argument is no tensor."""
-    if not isinstance(value, Tensor):
-        raise TypeError(
-            f"{name}(): argument '{argument}' (position {position}) must be Tensor, not "
-            f"{type(value).__name__}"
-        )
 
 
 def in_float(body: Callable[[Node], Node]) -> Callable[[Node], Node]:
@@ -60,7 +33,7 @@ def unary(
     def public(input: Any) -> Tensor:
         if not isinstance(input, Tensor):
             require_tensor(name, input)
-        return call(function, (input,))
+        return apply_one(function, (input,))
 
     public.__name__ = public.__qualname__ = name
     public.__doc__ = documentation
@@ -84,7 +57,7 @@ def binary(
             require_tensor(name, input)
         if check_other:
             require_tensor(name, other, "other", 2)
-        return call(function, (input, other))
+        return apply_one(function, (input, other))
 
     public.__name__ = public.__qualname__ = name
     public.__doc__ = documentation

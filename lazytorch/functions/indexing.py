@@ -20,12 +20,12 @@ from codegen.ops.strided import contiguous_strides
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Expression, Function
 from lazytorch.functions import views
-from lazytorch.functions.arguments import C_NAMES
 from lazytorch.functions.conversion import clone, converted, write_value
 from lazytorch.functions.data import of_array
 from lazytorch.functions.promotion import broadcast_shapes, promote
 from lazytorch.functions.registration import operation
 from lazytorch.tensor import Tensor, apply, apply_expressions, wrap_dim
+from lazytorch.type_names import c_name, type_name
 
 # ---- index tensors -----------------------------------------------------------------
 
@@ -348,7 +348,9 @@ def _set_item(self: Tensor, key: Any, value: Any) -> None:
     elif isinstance(value, np.generic):
         value = value.item()
     elif not isinstance(value, (Tensor, int, float)):
-        raise TypeError(f"can't assign a {type(value).__name__} to a torch.{_title(self)}Tensor")
+        raise TypeError(
+            f"can't assign a {type(value).__name__} to a torch.{type_name(self.dtype)}Tensor"
+        )
     if (
         isinstance(key, Tensor)
         and key.dtype is dt.bool_
@@ -398,10 +400,6 @@ def _check_values(given: Shape, wanted: Shape) -> None:
         )
 
 
-def _title(x: Tensor) -> str:
-    return views._title(x.dtype)
-
-
 setattr(Tensor, "__getitem__", _get)  # noqa: B010
 setattr(Tensor, "__setitem__", _set_item)  # noqa: B010
 
@@ -413,7 +411,7 @@ def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = Fa
     if values.dtype is not input.dtype:
         raise RuntimeError(
             "Index put requires the source and destination dtypes match, got "
-            f"{views._title(input.dtype)} for the destination and {views._title(values.dtype)} "
+            f"{type_name(input.dtype)} for the destination and {type_name(values.dtype)} "
             "for the source."
         )
     if source is not input and source._type.shape != input._type.shape:
@@ -462,10 +460,10 @@ def _check_source(name: str, x: Tensor, axis: int, index: Tensor, source: Tensor
         if name == "index_copy":
             raise RuntimeError(
                 "index_copy_(): self and source expected to have the same dtype, but got (self) "
-                f"{views._title(x.dtype)} and (source) {views._title(source.dtype)}"
+                f"{type_name(x.dtype)} and (source) {type_name(source.dtype)}"
             )
         raise RuntimeError(
-            f"{name}_(): self ({views._title(x.dtype)}) and source ({views._title(source.dtype)}) "
+            f"{name}_(): self ({type_name(x.dtype)}) and source ({type_name(source.dtype)}) "
             "must have the same scalar type"
         )
     wanted = _moved_shape(x._type.shape, axis, index.numel()) if x.ndim else ()
@@ -563,7 +561,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     if mask.dtype is not dt.bool_:
         raise RuntimeError(
             "masked_fill_ only supports boolean masks, but got mask with dtype "
-            f"{C_NAMES[mask.dtype.name]}"
+            f"{c_name(mask.dtype)}"
         )
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(
@@ -637,7 +635,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     if condition.dtype not in (dt.bool_, dt.uint8):
         raise RuntimeError(
             "where expected condition to be a boolean tensor, but got a tensor with dtype "
-            f"{views._title(condition.dtype)}"
+            f"{type_name(condition.dtype)}"
         )
     return apply(WHERE, (condition, input, other))
 
@@ -685,7 +683,7 @@ def diagonal_scatter(
     input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
 ) -> Tensor:
     """A copy with ``src`` along a diagonal."""
-    return _replaced(input, src, lambda x: x.diagonal(offset, dim1, dim2))  # type: ignore[attr-defined]
+    return _replaced(input, src, lambda x: x.diagonal(offset, dim1, dim2))
 
 
 @operation()
@@ -693,7 +691,7 @@ def as_strided_scatter(
     input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: int | None = None
 ) -> Tensor:
     """A copy with ``src`` in the places of a strided view."""
-    made = input.contiguous() if input._geometry is not None else input  # type: ignore[attr-defined]
+    made = input.contiguous() if input._geometry is not None else input
     return _replaced(made, src, lambda x: views.as_strided(x, size, stride, storage_offset))
 
 

@@ -11,18 +11,13 @@ from codegen.ops import elementwise as ew
 from codegen.ops import reduction as rd
 from codegen.ops.movement import reshape
 from lazytorch.expression import Function
-from lazytorch.functions.families import call, require_tensor, type_name
+from lazytorch.functions.arguments import require_tensor
+from lazytorch.functions.bodies import accumulation_type, apply_one
 from lazytorch.functions.promotion import promote_float
-from lazytorch.functions.reductions import (
-    Dims,
-    accumulation_type,
-    extent,
-    keep,
-    unkeep,
-    wrap_dims,
-)
+from lazytorch.functions.reductions import Dims, extent, keep, reduced_axes, unkeep
 from lazytorch.functions.registration import operation
 from lazytorch.tensor import Tensor
+from lazytorch.type_names import type_name
 
 Nodes = Sequence["Node | None"]
 
@@ -100,13 +95,13 @@ def vector_norm(
                 "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
                 f"{type_name(given)}"
             )
-    axes = wrap_dims(dim, x.ndim)
+    axes = reduced_axes(dim, x.ndim)
     if (ord < 0 or ord == math.inf) and not extent(x._type.shape, axes):
         raise RuntimeError(
             f"linalg.vector_norm cannot compute the {ord:g} norm on an empty tensor because the "
             "operation does not have an identity"
         )
-    return call(NORM, (x,), (float(ord), axes, bool(keepdim), dtype))
+    return apply_one(NORM, (x,), (float(ord), axes, bool(keepdim), dtype))
 
 
 @operation(out=True)
@@ -155,4 +150,4 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of input - other."""
     require_tensor("dist", input)
     require_tensor("dist", other, "other", 2)
-    return call(DIST, (input, other), (float(p),))
+    return apply_one(DIST, (input, other), (float(p),))

@@ -13,14 +13,9 @@ from codegen.dtype import DType
 from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from lazytorch.expression import Function
-from lazytorch.functions.families import (
-    binary,
-    call,
-    in_float,
-    not_implemented,
-    require_tensor,
-    unary,
-)
+from lazytorch.functions.arguments import not_implemented, require_tensor
+from lazytorch.functions.bodies import accumulation_type, apply_one
+from lazytorch.functions.families import binary, in_float, unary
 from lazytorch.functions.promotion import (
     as_float,
     broadcast_together,
@@ -28,7 +23,7 @@ from lazytorch.functions.promotion import (
     promote_float,
     result_dtype,
 )
-from lazytorch.functions.reductions import accumulation_type, truth
+from lazytorch.functions.reductions import truth
 from lazytorch.functions.registration import operation
 from lazytorch.tensor import Tensor
 
@@ -125,8 +120,8 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """log(x / (1 - x)) of x = input clamped to [eps, 1 - eps]."""
     require_tensor("logit", input)
     if eps is None:
-        return call(LOGIT, (input,))
-    return call(LOGIT_WITHIN, (input, float(eps)))
+        return apply_one(LOGIT, (input,))
+    return apply_one(LOGIT_WITHIN, (input, float(eps)))
 
 
 def _logaddexp2(a: Node, b: Node) -> Node:
@@ -302,7 +297,7 @@ ROUND = Function("round", _round)
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """Rounded to ``decimals`` places, ties to even."""
     require_tensor("round", input)
-    return call(ROUND, (input,), (int(decimals),))
+    return apply_one(ROUND, (input,), (int(decimals),))
 
 
 # ---- limits -----------------------------------------------------------------------------------
@@ -352,19 +347,19 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     limits = [limit for limit in (min, max) if limit is not None]
-    return call(CLAMP[min is not None, max is not None], (input, *limits))
+    return apply_one(CLAMP[min is not None, max is not None], (input, *limits))
 
 
 @operation(inplace=True, out=True)
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """Each element, or ``min`` where that is larger."""
-    return call(CLAMP[True, False], (input, min))
+    return apply_one(CLAMP[True, False], (input, min))
 
 
 @operation(inplace=True, out=True)
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """Each element, or ``max`` where that is smaller."""
-    return call(CLAMP[False, True], (input, max))
+    return apply_one(CLAMP[False, True], (input, max))
 
 
 _LARGEST = {
@@ -401,7 +396,7 @@ def nan_to_num(
     """NaN and the infinities replaced, by default by 0 and the largest finite numbers."""
     require_tensor("nan_to_num", input)
     numbers = [False if n is None else float(n) for n in (nan, posinf, neginf)]
-    return call(NAN_TO_NUM, (input, *numbers))
+    return apply_one(NAN_TO_NUM, (input, *numbers))
 
 
 # ---- integers, bits and logic -----------------------------------------------------------------

@@ -31,8 +31,8 @@ from lazytorch.functions.creation import make
 from lazytorch.functions.data import of_array
 from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.registration import operation
-from lazytorch.functions.views import _title
 from lazytorch.tensor import Tensor, apply, apply_expressions
+from lazytorch.type_names import type_name
 
 _DEFAULT_SEED = 67280421310721
 _STREAM_LIMIT = 1 << 32
@@ -306,7 +306,7 @@ def _drawn(
     if function is not RANDINT and chosen.kind != "float":
         raise NotImplementedError(
             f'"{"normal_kernel_cpu" if function is RANDN else "check_uniform_bounds"}" not '
-            f"implemented for '{_title(chosen)}'"
+            f"implemented for '{type_name(chosen)}'"
         )
     place = device_name(device)
     inputs = (*take(generator), *numbers)
@@ -396,8 +396,9 @@ def randperm(
     made = of_array(order, dt.int64 if dtype is None else as_dtype(dtype), device_name(device))
     if out is not None:
         if out._type.shape != made._type.shape:
-            out.resize_(n)  # type: ignore[attr-defined]
-        return out.copy_(made)  # type: ignore[attr-defined,no-any-return]
+            out.resize_(n)
+        out.copy_(made)
+        return out
     return made.requires_grad_() if requires_grad else made
 
 
@@ -422,7 +423,7 @@ def normal(
     if not isinstance(std, Tensor):
         _check_std(std)
     made: Tensor = apply(NORMAL_AROUND, (mean, std, *take(generator)), (first.dtype,)).detach()
-    return made if out is None else out.copy_(made)  # type: ignore[attr-defined]
+    return made if out is None else out.copy_(made)
 
 
 def _check_std(std: Any) -> None:
@@ -439,7 +440,7 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = Non
     else:
         if input.dtype.kind != "float":
             raise NotImplementedError(
-                f"\"bernoulli_tensor_cpu_p_\" not implemented for '{_title(input.dtype)}'"
+                f"\"bernoulli_tensor_cpu_p_\" not implemented for '{type_name(input.dtype)}'"
             )
         chance, shape, dtype = input, input._type.shape, input.dtype
     return apply(BERNOULLI, (chance, *take(generator)), (shape, dtype))  # type: ignore[no-any-return]
@@ -460,7 +461,8 @@ def multinomial(
         raise RuntimeError("prob_dist must be 1 or 2 dim")
     if input.dtype.kind != "float":
         raise RuntimeError(
-            f"multinomial only supports floating-point dtypes for input, got: {_title(input.dtype)}"
+            "multinomial only supports floating-point dtypes for input, got: "
+            f"{type_name(input.dtype)}"
         )
     if num_samples <= 0:
         raise RuntimeError("cannot sample n_sample <= 0 samples")
@@ -509,7 +511,7 @@ def _draw_into(
 
 def _need_float(x: Tensor, kernel: str) -> None:
     if x.dtype.kind != "float":
-        raise NotImplementedError(f"\"{kernel}\" not implemented for '{_title(x.dtype)}'")
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{type_name(x.dtype)}'")
 
 
 def _uniform_(

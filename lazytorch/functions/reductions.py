@@ -15,10 +15,12 @@ from codegen.ops import reduction as rd
 from codegen.ops.movement import reshape
 from lazytorch import return_types
 from lazytorch.expression import Function
-from lazytorch.functions.families import call, require_tensor, type_name
+from lazytorch.functions.arguments import require_tensor
+from lazytorch.functions.bodies import accumulation_type, apply_one
 from lazytorch.functions.promotion import as_float
 from lazytorch.functions.registration import PUBLIC, operation
 from lazytorch.tensor import Tensor, apply, wrap_dim
+from lazytorch.type_names import type_name
 
 Dims = Any  # an int, a sequence of them, or None for all
 
@@ -26,7 +28,7 @@ Dims = Any  # an int, a sequence of them, or None for all
 # ---- dimensions -------------------------------------------------------------------------------
 
 
-def wrap_dims(dim: Dims, rank: int, empty_is_all: bool = True) -> Shape:
+def reduced_axes(dim: Dims, rank: int, empty_is_all: bool = True) -> Shape:
     """The axes that ``dim`` names, sorted; IndexError or RuntimeError as PyTorch's."""
     if dim is None:
         return tuple(range(rank))
@@ -58,11 +60,6 @@ def unkeep(x: Node, shape: Shape, axes: Shape) -> Node:
 def extent(shape: Shape, axes: Shape) -> int:
     """How many elements each result is made of."""
     return math.prod([shape[a] for a in axes])
-
-
-def accumulation_type(dtype: DType) -> DType:
-    """The type to add up in: float32 for the half types."""
-    return dt.float32 if dtype in (dt.float16, dt.bfloat16) else dtype
 
 
 def summed(x: Node, axes: Shape) -> Node:
@@ -149,8 +146,8 @@ def sum(
     tensor([4, 6])
     """
     require_tensor("sum", input)
-    axes = wrap_dims(dim, input.ndim)
-    return call(SUM if dim is None else SUM_DIM, (input,), (axes, bool(keepdim), dtype))
+    axes = reduced_axes(dim, input.ndim)
+    return apply_one(SUM if dim is None else SUM_DIM, (input,), (axes, bool(keepdim), dtype))
 
 
 @operation(out=True)
@@ -159,7 +156,7 @@ def nansum(
 ) -> Tensor:
     """Sum over ``dim``, NaN counted as 0."""
     require_tensor("nansum", input)
-    return call(NANSUM, (input,), (wrap_dims(dim, input.ndim), bool(keepdim), dtype))
+    return apply_one(NANSUM, (input,), (reduced_axes(dim, input.ndim), bool(keepdim), dtype))
 
 
 @operation(out=True)
@@ -168,8 +165,8 @@ def prod(
 ) -> Tensor:
     """Product over ``dim`` (all by default); integers and bools multiply in int64."""
     require_tensor("prod", input)
-    axes = wrap_dims(dim, input.ndim)
-    return call(PROD if dim is None else PROD_DIM, (input,), (axes, bool(keepdim), dtype))
+    axes = reduced_axes(dim, input.ndim)
+    return apply_one(PROD if dim is None else PROD_DIM, (input,), (axes, bool(keepdim), dtype))
 
 
 @operation(out=True)
@@ -179,8 +176,8 @@ def mean(
     """Mean over ``dim`` (all by default) of a floating-point tensor."""
     require_tensor("mean", input)
     _require_float("mean", input, dtype)
-    axes = wrap_dims(dim, input.ndim)
-    return call(MEAN if dim is None else MEAN_DIM, (input,), (axes, bool(keepdim), dtype))
+    axes = reduced_axes(dim, input.ndim)
+    return apply_one(MEAN if dim is None else MEAN_DIM, (input,), (axes, bool(keepdim), dtype))
 
 
 @operation(out=True)
@@ -194,7 +191,7 @@ def nanmean(
             "nanmean(): expected input to have floating point or complex dtype but got "
             f"{type_name(input.dtype)}"
         )
-    return call(NANMEAN, (input,), (wrap_dims(dim, input.ndim), bool(keepdim), dtype))
+    return apply_one(NANMEAN, (input,), (reduced_axes(dim, input.ndim), bool(keepdim), dtype))
 
 
 # ---- variance and standard deviation ----------------------------------------------------------
@@ -285,7 +282,7 @@ def _call_spread(
         correction = 1 if unbiased else 0
     elif correction is None:
         correction = 1
-    axes = wrap_dims(dim, input.ndim)
+    axes = reduced_axes(dim, input.ndim)
     if extent(input._type.shape, axes) <= correction and input.numel():
         warnings.warn(
             f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the "
@@ -426,7 +423,7 @@ def _extreme(
     if dim is None:
         _refuse_empty(name, input, RuntimeError)
         return apply(whole, (input,), (tuple(range(input.ndim)), False))
-    axes = wrap_dims(dim, input.ndim)
+    axes = reduced_axes(dim, input.ndim)
     _check_extents(name, input, axes)
     return pair(apply(along, (input,), (axes, bool(keepdim))))
 
@@ -453,7 +450,7 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
 
 def _reduce_all(name: str, function: Function, input: Tensor, dim: Dims, keepdim: bool) -> Any:
     require_tensor(name, input)
-    axes = wrap_dims(dim, input.ndim)
+    axes = reduced_axes(dim, input.ndim)
     if dim is None or (not isinstance(dim, int) and not len(dim)):
         if not input.numel():
             raise RuntimeError(
@@ -489,10 +486,10 @@ def _argument(name: str, function: Function, input: Tensor, dim: Any, keepdim: b
         raise RuntimeError(f"{name}(): does not support bool input")
     if dim is None:
         _refuse_empty(name, input, IndexError)
-        return call(function, (input,), (None, bool(keepdim)))
-    axes = wrap_dims(dim, input.ndim)
+        return apply_one(function, (input,), (None, bool(keepdim)))
+    axes = reduced_axes(dim, input.ndim)
     _check_extents(name, input, axes)
-    return call(function, (input,), (axes, bool(keepdim)))
+    return apply_one(function, (input,), (axes, bool(keepdim)))
 
 
 @operation(out=True)
@@ -539,23 +536,23 @@ COUNT_NONZERO = Function(
 def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether any element along ``dim`` (all by default) is not 0."""
     require_tensor("any", input)
-    axes = wrap_dims(dim, input.ndim, empty_is_all=False)
-    return call(ANY, (input,), (axes, bool(keepdim)))
+    axes = reduced_axes(dim, input.ndim, empty_is_all=False)
+    return apply_one(ANY, (input,), (axes, bool(keepdim)))
 
 
 @operation(out=True)
 def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether every element along ``dim`` (all by default) is not 0."""
     require_tensor("all", input)
-    axes = wrap_dims(dim, input.ndim, empty_is_all=False)
-    return call(ALL, (input,), (axes, bool(keepdim)))
+    axes = reduced_axes(dim, input.ndim, empty_is_all=False)
+    return apply_one(ALL, (input,), (axes, bool(keepdim)))
 
 
 @operation()
 def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
     """How many elements along ``dim`` (all by default) are not 0."""
     require_tensor("count_nonzero", input)
-    return call(COUNT_NONZERO, (input,), (wrap_dims(dim, input.ndim),))
+    return apply_one(COUNT_NONZERO, (input,), (reduced_axes(dim, input.ndim),))
 
 
 # ---- logsumexp --------------------------------------------------------------------------------
@@ -591,4 +588,4 @@ LOGSUMEXP = Function("logsumexp", _logsumexp, gradient=_logsumexp_gradient)
 def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
     """log(sum(exp(input))) over ``dim``, evaluated so that nothing overflows."""
     require_tensor("logsumexp", input)
-    return call(LOGSUMEXP, (input,), (wrap_dims(dim, input.ndim), bool(keepdim)))
+    return apply_one(LOGSUMEXP, (input,), (reduced_axes(dim, input.ndim), bool(keepdim)))

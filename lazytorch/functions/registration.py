@@ -13,17 +13,13 @@ from lazytorch.autograd.grad_mode import is_grad_enabled
 from lazytorch.expression import Expression
 from lazytorch.storage import Storage
 from lazytorch.tensor import Tensor, record, wrap
+from lazytorch.type_names import type_name
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 # Every public function of the torch namespace, by name.
 PUBLIC: dict[str, Callable[..., Any]] = {}
 
-_NAMES = {
-    "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16",
-    "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
-    "bool_": "Bool",
-}  # fmt: skip
 _RANK = {"bool": 0, "int": 1, "float": 2}
 
 
@@ -93,8 +89,8 @@ def check_castable(source: DType, target: DType) -> None:
     """Refuse a result of a higher category than the tensor it is written to."""
     if _RANK[source.kind] > _RANK[target.kind]:
         raise RuntimeError(
-            f"result type {_NAMES[source.name]} can't be cast to the desired output type "
-            f"{_NAMES[target.name]}"
+            f"result type {type_name(source)} can't be cast to the desired output type "
+            f"{type_name(target)}"
         )
 
 

@@ -16,9 +16,10 @@ from codegen.ops.leaves import iota
 from codegen.ops.movement import reshape, slice_
 from lazytorch import return_types
 from lazytorch.expression import Function
-from lazytorch.functions.families import call, not_implemented, require_tensor
+from lazytorch.functions.arguments import not_implemented, require_tensor
+from lazytorch.functions.bodies import accumulation_type, apply_one
 from lazytorch.functions.promotion import as_float, promote, result_dtype
-from lazytorch.functions.reductions import accumulation_type, keep
+from lazytorch.functions.reductions import keep
 from lazytorch.functions.registration import operation
 from lazytorch.tensor import Tensor, apply, wrap_dim
 
@@ -59,21 +60,21 @@ def cumsum(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
     tensor([1, 3, 6])
     """
     require_tensor("cumsum", input)
-    return call(CUMSUM, (input,), (wrap_dim(dim, input.ndim), dtype))
+    return apply_one(CUMSUM, (input,), (wrap_dim(dim, input.ndim), dtype))
 
 
 @operation(inplace=True, out=True)
 def cumprod(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
     """Running product along ``dim``; integers and bools multiply in int64."""
     require_tensor("cumprod", input)
-    return call(CUMPROD, (input,), (wrap_dim(dim, input.ndim), dtype))
+    return apply_one(CUMPROD, (input,), (wrap_dim(dim, input.ndim), dtype))
 
 
 @operation(out=True)
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """Running log(sum(exp(input))) along ``dim``, evaluated stably."""
     require_tensor("logcumsumexp", input)
-    return call(LOGCUMSUMEXP, (input,), (wrap_dim(dim, input.ndim),))
+    return apply_one(LOGCUMSUMEXP, (input,), (wrap_dim(dim, input.ndim),))
 
 
 # ---- extremes ---------------------------------------------------------------------------------
@@ -168,7 +169,7 @@ def diff(
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
     parts = [p for p in (prepend, input, append) if p is not None]
-    return call(DIFF, parts, (int(n), wrap_dim(dim, input.ndim)))
+    return apply_one(DIFF, parts, (int(n), wrap_dim(dim, input.ndim)))
 
 
 def _trapezoid_areas(y: Node, spacing: Node, axis: int) -> Node:
@@ -214,7 +215,7 @@ def trapezoid(
     y: Tensor, x: Tensor | None = None, *, dx: float | None = None, dim: int = -1
 ) -> Tensor:
     """The integral of ``y`` along ``dim`` by the trapezoidal rule, at places ``x`` or steps dx."""
-    return call(TRAPEZOID, (y, _spacing(x, dx)), (wrap_dim(dim, y.ndim),))
+    return apply_one(TRAPEZOID, (y, _spacing(x, dx)), (wrap_dim(dim, y.ndim),))
 
 
 @operation(method=False)
@@ -222,4 +223,4 @@ def cumulative_trapezoid(
     y: Tensor, x: Tensor | None = None, *, dx: float | None = None, dim: int = -1
 ) -> Tensor:
     """Running integral of ``y`` along ``dim`` by the trapezoidal rule."""
-    return call(CUMULATIVE_TRAPEZOID, (y, _spacing(x, dx)), (wrap_dim(dim, y.ndim),))
+    return apply_one(CUMULATIVE_TRAPEZOID, (y, _spacing(x, dx)), (wrap_dim(dim, y.ndim),))

@@ -22,6 +22,7 @@ from lazytorch.functions.indexing import check_range, flatten, needs_gradient_wo
 from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.registration import operation
 from lazytorch.tensor import Tensor, apply, wrap_dim
+from lazytorch.type_names import type_name
 
 _REDUCTIONS = {"sum": "add", "prod": "mul", "amax": "max", "amin": "min"}
 
@@ -232,7 +233,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     """The elements at places of the flattened tensor."""
     if index.dtype is not dt.int64:
         raise RuntimeError("take(): Expected a long tensor for index, but got "
-                           f"{views._title(index.dtype)}")  # fmt: skip
+                           f"{type_name(index.dtype)}")  # fmt: skip
     if not input.numel() and index.numel():
         raise IndexError("take(): tried to take from an empty tensor")
     _checkflatten(index, input.numel())
@@ -244,11 +245,11 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
     """``source`` written (or added) at places of the flattened tensor."""
     if index.dtype is not dt.int64:
         raise RuntimeError("put_(): Expected a long tensor for index, but got "
-                           f"{views._title(index.dtype)}")  # fmt: skip
+                           f"{type_name(index.dtype)}")  # fmt: skip
     if source.dtype is not input.dtype:
         raise RuntimeError("put_(): self and source expected to have the same dtype, but got "
-                           f"self.dtype = {views._title(input.dtype)} and source.dtype = "
-                           f"{views._title(source.dtype)}")  # fmt: skip
+                           f"self.dtype = {type_name(input.dtype)} and source.dtype = "
+                           f"{type_name(source.dtype)}")  # fmt: skip
     if index.numel() != source.numel():
         raise IndexError("put_(): Expected source and index to have the same number of elements, "
                            f"but got source.numel() = {source.numel()}, index.numel() = "
@@ -262,7 +263,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     """As ``gather``, with the other dimensions broadcast."""
     if indices.dtype is not dt.int64:
         raise RuntimeError("torch.take_along_dim(): dtype of indices should be Long but got "
-                           f"{views._title(indices.dtype)}")  # fmt: skip
+                           f"{type_name(indices.dtype)}")  # fmt: skip
     if dim is None:
         return gather(views.reshape(input, -1), 0, views.reshape(indices, -1))
     if input.ndim != indices.ndim:
@@ -298,12 +299,12 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     if input.dtype is not source.dtype:
         raise RuntimeError(
             "masked_scatter_: expected self and source to have same dtypes but got "
-            f"{views._title(input.dtype)} and {views._title(source.dtype)}"
+            f"{type_name(input.dtype)} and {type_name(source.dtype)}"
         )
     if mask.dtype is not dt.bool_:
         raise RuntimeError(
             "masked_scatter_ only supports boolean masks, but got mask with dtype "
-            f"{views._title(mask.dtype)}"
+            f"{type_name(mask.dtype)}"
         )
     shape = broadcast_shapes(input._type.shape, mask._type.shape)
     flat = np.flatnonzero(np.broadcast_to(mask._array(), shape))

@@ -10,8 +10,8 @@ from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from codegen.ops import reduction as rd
 from lazytorch.expression import Function
-from lazytorch.functions.families import call, not_implemented, require_tensor
-from lazytorch.functions.reductions import accumulation_type
+from lazytorch.functions.arguments import not_implemented, require_tensor
+from lazytorch.functions.bodies import accumulation_type, apply_one
 from lazytorch.functions.registration import operation
 from lazytorch.tensor import Tensor, wrap_dim
 
@@ -96,7 +96,7 @@ SOFTMIN = Function(
 
 def _call(function: Function, input: Any, dim: int, dtype: DType | None) -> Tensor:
     require_tensor(function.name, input)
-    return call(function, (input,), (wrap_dim(dim, input.ndim), dtype))
+    return apply_one(function, (input,), (wrap_dim(dim, input.ndim), dtype))
 
 
 @operation(out=True)

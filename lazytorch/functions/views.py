@@ -16,6 +16,7 @@ from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.registration import PUBLIC, operation
 from lazytorch.storage import share_array
 from lazytorch.tensor import Geometry, Tensor, apply, wrap_dim
+from lazytorch.type_names import type_name
 
 Shape = Sequence[int]
 
@@ -112,25 +113,25 @@ def _as_type(x: Tensor, dtype: DType) -> Tensor:
     if old != new:
         if not shape:
             raise RuntimeError(
-                f"self.dim() cannot be 0 to view {_title(x.dtype)} as {_title(dtype)} (different "
-                "element sizes)"
+                f"self.dim() cannot be 0 to view {type_name(x.dtype)} as {type_name(dtype)} "
+                "(different element sizes)"
             )
         if strides[-1] != 1 and shape[-1] != 1:
             raise RuntimeError(
-                f"self.stride(-1) must be 1 to view {_title(x.dtype)} as {_title(dtype)} "
+                f"self.stride(-1) must be 1 to view {type_name(x.dtype)} as {type_name(dtype)} "
                 f"(different element sizes), but got {strides[-1]}"
             )
         ratio = max(old, new) // min(old, new)
         if new > old:
             if shape[-1] % ratio:
                 raise RuntimeError(
-                    f"self.size(-1) must be divisible by {ratio} to view {_title(x.dtype)} as "
-                    f"{_title(dtype)} (different element sizes), but got {shape[-1]}"
+                    f"self.size(-1) must be divisible by {ratio} to view {type_name(x.dtype)} as "
+                    f"{type_name(dtype)} (different element sizes), but got {shape[-1]}"
                 )
             if offset % ratio or any(s % ratio for s in strides[:-1]):
                 raise RuntimeError(
                     f"self.storage_offset() and strides must be divisible by {ratio} to view "
-                    f"{_title(x.dtype)} as {_title(dtype)}"
+                    f"{type_name(x.dtype)} as {type_name(dtype)}"
                 )
             shape[-1] //= ratio
             strides = [*[s // ratio for s in strides[:-1]], 1]
@@ -146,17 +147,6 @@ def _as_type(x: Tensor, dtype: DType) -> Tensor:
     made = object.__new__(Tensor)
     made._storage, made._type = storage, storage.expression.type
     return made._view(shape, strides, offset)
-
-
-_TITLES = {
-    "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16",
-    "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
-    "bool_": "Bool",
-}  # fmt: skip
-
-
-def _title(dtype: DType) -> str:
-    return _TITLES[dtype.name]
 
 
 def alias(x: Tensor, name: str = "Alias") -> Tensor:
@@ -194,7 +184,7 @@ def reshape_as(self: Tensor, other: Tensor) -> Tensor:
 def ravel(input: Tensor) -> Tensor:
     """All elements in one dimension."""
     if input.ndim == 1:
-        return input if input.is_contiguous() else input.contiguous()  # type: ignore[attr-defined]
+        return input if input.is_contiguous() else input.contiguous()
     return reshape(input, -1)
 
 
@@ -388,7 +378,7 @@ def expand(self: Tensor, *sizes: Any, implicit: bool = False, size: Any = None) 
     wanted = integers((size,) if size is not None else sizes, "expand")
     shape, strides = self._type.shape, self._strides()
     if len(wanted) < len(shape):
-        kind = _title(self.dtype)
+        kind = type_name(self.dtype)
         raise RuntimeError(
             f"expand(torch.{kind}Tensor{{{list(shape)}}}, size={list(wanted)}): the number of "
             f"sizes provided ({len(wanted)}) must be greater or equal to the number of dimensions "

@@ -39,6 +39,10 @@ from lazytorch.functions.activations import (
     threshold_,
 )
 from lazytorch.functions.attention import scaled_dot_product_attention
+from lazytorch.functions.class_losses import (
+    cross_entropy,
+    nll_loss,
+)
 from lazytorch.functions.convolution import (
     conv1d,
     conv2d,
@@ -62,21 +66,21 @@ from lazytorch.functions.embedding import embedding, one_hot
 from lazytorch.functions.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
-    cosine_embedding_loss,
-    cross_entropy,
     gaussian_nll_loss,
-    hinge_embedding_loss,
     huber_loss,
     kl_div,
     l1_loss,
-    margin_ranking_loss,
     mse_loss,
+    poisson_nll_loss,
+    smooth_l1_loss,
+)
+from lazytorch.functions.margin_losses import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
     multi_margin_loss,
     multilabel_margin_loss,
     multilabel_soft_margin_loss,
-    nll_loss,
-    poisson_nll_loss,
-    smooth_l1_loss,
     soft_margin_loss,
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
@@ -159,7 +163,7 @@ def softmin(
     """softmax of -input."""
     if dim is None:
         dim = _dimension("softmin", input.dim(), _stacklevel)
-    result: Tensor = PUBLIC["softmax"](-input, dim, dtype)  # type: ignore[operator]
+    result: Tensor = PUBLIC["softmax"](-input, dim, dtype)
     return result
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.codegen.graphs import RandomGraph, compare
 
 from codegen.runtime.compiler import find_compiler
+from tests.codegen.graphs import RandomGraph, compare
 
 pytestmark = [
     pytest.mark.compiler,

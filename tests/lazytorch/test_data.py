@@ -8,6 +8,7 @@ import gc
 import multiprocessing
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -156,7 +157,7 @@ COLLATED = [
 ]
 
 
-@pytest.mark.parametrize("batch", COLLATED, ids=repr)
+@pytest.mark.parametrize("batch", COLLATED, ids=lambda b: re.sub(" at 0x.*?>", ">", repr(b)))
 def test_collate_is_pytorchs(batch: Any) -> None:
     def outcome(function: Any, batch: Any) -> Any:
         try:

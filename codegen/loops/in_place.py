@@ -1,0 +1,66 @@
+"""Finds the outputs of a kernel that may take the memory of an input that nobody needs again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from codegen.ir.node import Node
+from codegen.loops.grammar import LOOPS, Kernel, Load, Parallel, Statement, Store, Vector
+
+
+def in_place_pairs(kernel: Kernel) -> list[tuple[Node, Node]]:
+    """(output, parameter) of equal type where each element is written only where it was read,
+    after it was read, and nowhere else: a single loop over both."""
+    if not _is_single_loop(kernel.body):
+        return []
+    nodes = {a.name: n for a, n in zip(kernel.arguments, kernel.operands, strict=True)}
+    loads: dict[str, set[object]] = {}
+    last_load: dict[str, int] = {}
+    pairs = []
+    for position, statement in enumerate(_statements(kernel.body)):
+        if isinstance(statement, Load):
+            loads.setdefault(statement.argument, set()).add(statement.place)
+            last_load[statement.argument] = position
+    stores: dict[str, list[tuple[int, object]]] = {}
+    for position, statement in enumerate(_statements(kernel.body)):
+        if isinstance(statement, Store):
+            stores.setdefault(statement.argument, []).append((position, statement.place))
+    taken: set[str] = set()
+    for output, writes in stores.items():
+        ((position, place),) = writes[:1]
+        candidates = [
+            name
+            for name in loads
+            if len(writes) == 1
+            and loads[name] == {place}
+            and last_load[name] < position
+            and name not in taken
+            and nodes[name].operation.name == "parameter"
+            and nodes[name].dtype is nodes[output].dtype
+            and nodes[name].type.size == nodes[output].type.size
+        ]
+        if candidates:
+            # What was read last is what the output was made of.
+            chosen = max(candidates, key=last_load.__getitem__)
+            taken.add(chosen)
+            pairs.append((nodes[output], nodes[chosen]))
+    return pairs
+
+
+def _is_single_loop(statements: Sequence[Statement]) -> bool:
+    """Whether the kernel is one parallel loop around one vector loop."""
+    loops = [s for s in statements if isinstance(s, LOOPS)]
+    if len(loops) != 1:
+        return False
+    (loop,) = loops
+    if isinstance(loop, Vector):
+        return not any(isinstance(s, LOOPS) for s in loop.body)
+    return isinstance(loop, Parallel) and _is_single_loop(loop.body)
+
+
+def _statements(statements: Sequence[Statement]) -> Iterator[Statement]:
+    for statement in statements:
+        if isinstance(statement, LOOPS):
+            yield from _statements(statement.body)
+        else:
+            yield statement
