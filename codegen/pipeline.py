@@ -180,21 +180,23 @@ def _compile_opencl(graph: Graph, device: opencl.Device) -> OpenClPlan:
     return OpenClPlan(build(graph, device.threads, OPENCL), device)
 
 
-_NO_COMPILER = "lazytorch: no C compiler found (cc, gcc, clang, or `pip install ziglang`); running"
+_NO_COMPILER = "lazytorch: no C compiler found (cc, gcc, clang, or `pip install ziglang`)"
 _stand_ins: list[opencl.Device | None] = []  # what was found, once it was looked for
 
 
 def _stand_in() -> opencl.Device | None:
     """What runs the cpu device's plans where there is no C compiler: None for the interpreter."""
     if not _stand_ins:
-        device = opencl.find_cpu()
-        if device is not None and not _computes_correctly(device):
-            device = None
+        device, problem = None, "OpenCL has no CPU device that computes correctly"
+        try:
+            found = opencl.find_device("opencl")
+            if found.on_host and _computes_correctly(found):
+                device = found
+        except RuntimeError as error:
+            problem = str(error)
+        place = f"OpenCL ({device.description})" if device else f"the slow interpreter ({problem})"
+        warnings.warn(f"{_NO_COMPILER}; running on {place}", RuntimeWarning, stacklevel=2)
         _stand_ins.append(device)
-        place = "the interpreter, which is slow; `pip install 'pyopencl[pocl]'` is faster"
-        if device is not None:
-            place = f"OpenCL ({device.platform_version})"
-        warnings.warn(f"{_NO_COMPILER} on {place}", RuntimeWarning, stacklevel=2)
     return _stand_ins[0] if opencl.is_usable() else None
 
 

@@ -9,18 +9,27 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import hashlib
 import importlib
+import importlib.resources
 import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
 import threading
 import time
 import warnings
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from codegen import dtype as dt
 from codegen.errors import CompileError
+from codegen.runtime import cache
 from codegen.runtime.kernels import KernelSource, kernel_file
 from codegen.runtime.memory import Buffer, allocate
 from codegen.runtime.plan import KernelRecord, PlanRecord, watchers
@@ -35,7 +44,7 @@ _lock = threading.RLock()
 
 
 def is_usable() -> bool:
-    """Whether this process, or its parent before the fork, has not spoiled OpenCL for it."""
+    """False in a process that was forked from one that had used OpenCL."""
     return _user is None or _user == os.getpid()
 
 
@@ -49,22 +58,16 @@ def find_device(name: str) -> Device:
     if number_text:
         number = int(number_text)
         if number >= len(handles):
-            raise RuntimeError(f"device '{name}' is not available: there are {len(handles)}")
+            raise RuntimeError(f"device '{name}' is not available: OpenCL has {len(handles)}")
     else:
         number = min(range(len(handles)), key=lambda i: _rank(handles[i]))
     with _lock:
         if number not in _devices:
-            _devices[number] = Device(handles[number], number)
+            handle = handles[number]
+            if _is_pocl(handle):
+                _ensure_linker()
+            _devices[number] = Device(handle, number)
         return _devices[number]
-
-
-def find_cpu() -> Device | None:
-    """The device that can stand in for compiled C, if there is one."""
-    try:
-        device = find_device("opencl")
-    except RuntimeError:
-        return None
-    return device if device.on_host else None
 
 
 def _all_handles() -> list[Any]:
@@ -93,9 +96,43 @@ def _all_handles() -> list[Any]:
 
 
 def _rank(handle: Any) -> tuple[bool, bool]:
-    opencl = importlib.import_module("pyopencl")
-    is_cpu = bool(handle.type & opencl.device_type.CPU)
-    return not is_cpu, "Portable Computing Language" not in handle.platform.name
+    return not _is_cpu(handle), not _is_pocl(handle)
+
+
+def _is_cpu(handle: Any) -> bool:
+    return bool(handle.type & importlib.import_module("pyopencl").device_type.CPU)
+
+
+def _is_pocl(handle: Any) -> bool:
+    return "PoCL" in handle.platform.version
+
+
+def _ensure_linker() -> None:
+    """Give PoCL our linker (linker.py) where there is no C compiler's: without one it aborts."""
+    path = os.environ.get("COMPILER_PATH", "") + os.pathsep + os.environ.get("PATH", "")
+    # A compiler brings the libraries as well, which PoCL tells the linker to link.
+    if shutil.which("ld", path=path) and any(map(shutil.which, ("cc", "gcc", "clang"))):
+        return
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        raise RuntimeError("PoCL needs a linker: install gcc or clang")
+    program = importlib.resources.files("codegen.runtime").joinpath("linker.py").read_text()
+    folder = cache.cache_folder() / f"linker-{hashlib.sha256(program.encode()).hexdigest()[:16]}"
+    script = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -I -S "$0.py" "$@"\n'
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _write_program(folder / "ld.py", program)
+        _write_program(folder / "ld", script)
+        subprocess.run([folder / "ld", "--version"], check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise RuntimeError(f"PoCL needs a linker ({error}): install gcc or clang") from None
+    os.environ["COMPILER_PATH"] = str(folder)  # where clang, inside PoCL, looks first
+
+
+def _write_program(path: Path, text: str) -> None:
+    temporary = path.with_name(f"{path.name}-{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.chmod(0o700)
+    temporary.replace(path)
 
 
 class Device:
@@ -104,17 +141,17 @@ class Device:
     def __init__(self, handle: Any, number: int) -> None:
         self.opencl = opencl = importlib.import_module("pyopencl")
         self.number = number
-        self.description = f"{handle.platform.name.strip()}: {handle.name.strip()}"
-        self.platform_version = handle.platform.version.strip()
+        driver = "PoCL" if _is_pocl(handle) else handle.platform.name.strip()
+        self.description = f"{driver} {handle.driver_version.strip()}"
         self.threads: int = handle.max_compute_units
         self.lock = threading.RLock()
         self.context = opencl.Context([handle])
         self.queue = opencl.CommandQueue(self.context)
         self.generation = 0  # of the working memory
         self.arena = self.scratch = self.empty = self.memory(64)
-        is_cpu = bool(handle.type & opencl.device_type.CPU)
-        self.on_host = is_cpu and self._shares_host_memory()
-        self._options = ["-D LT_CPU"] if is_cpu and "clang" in _compiler_of(handle) else []
+        self.on_host = _is_cpu(handle) and self._shares_host_memory()
+        # PoCL's compiler is clang, whose builtins we know: see render/opencl.py.
+        self._options = ["-D LT_CPU"] if _is_cpu(handle) and _is_pocl(handle) else []
         config = handle.single_fp_config
         if config & opencl.device_fp_config.CORRECTLY_ROUNDED_DIVIDE_SQRT:
             self._options.append("-cl-fp32-correctly-rounded-divide-sqrt")
@@ -129,9 +166,7 @@ class Device:
             return self.empty
         flags = self.opencl.mem_flags
         host = (ctypes.c_char * buffer.nbytes).from_address(buffer.address)
-        return self.opencl.Buffer(
-            self.context, flags.READ_WRITE | flags.USE_HOST_PTR, hostbuf=host
-        )
+        return self.opencl.Buffer(self.context, flags.READ_WRITE | flags.USE_HOST_PTR, hostbuf=host)
 
     def _shares_host_memory(self) -> bool:
         """Whether what is written is seen at once, at addresses aligned to an element alone."""
@@ -162,10 +197,6 @@ class Device:
                 raise CompileError(f"OpenCL refused generated code: {error}") from None
 
 
-def _compiler_of(handle: Any) -> str:
-    return "clang" if "PoCL" in handle.platform.version else ""
-
-
 class OpenClPlan:
     """A plan of OpenCL kernels, over buffers in the host's memory."""
 
@@ -178,8 +209,7 @@ class OpenClPlan:
         self._sizes = [(device.threads if k.parallel else 1,) for k in record.kernels]
         self._numbers = {i: allocate(8) for i, _ in record.scalars}
         self._number_views = {
-            i: self._numbers[i].as_numpy(dt.BY_NAME[name].numpy, (1,))
-            for i, name in record.scalars
+            i: self._numbers[i].as_numpy(dt.BY_NAME[name].numpy, (1,)) for i, name in record.scalars
         }
         # Where each slot's memory goes: (kernel, number of the argument).
         self._uses: dict[int, list[tuple[Any, int]]] = {}
@@ -195,10 +225,11 @@ class OpenClPlan:
         taken = {out: values[p] for out, p in record.donations if p in free}
         outputs = [taken.get(i) or allocate(n) for i, n in enumerate(record.output_bytes)]
         with self._device.lock, _finished(self._device):
-            for i, view in self._number_views.items():
-                view[0] = values[i]
             self._bind_working_memory()
-            inputs = [self._numbers.get(i, value) for i, value in enumerate(values)]
+            inputs = list(values)
+            for i, view in self._number_views.items():
+                if type(inputs[i]) is not Buffer:
+                    view[0], inputs[i] = inputs[i], self._numbers[i]
             memories = self._bind([*inputs, *outputs])
             if watchers:
                 seconds = self._launch_timed()
