@@ -1,6 +1,7 @@
-"""From a graph to a plan that runs: the ordered list of passes. Read this first.
+"""From a graph to a plan that runs: the stages in their order. Read this first.
 
-expand      calls become their graphs, gradients are taken     (graph/differentiate.py)
+The front end has expanded calls and gradients before (graph/differentiate.py).
+
 simplify    rules of algebra                                   (graph/simplify.py)
 split       large reductions become two stages                 (graph/split.py)
 fuse        nodes that share loops become clusters             (graph/fuse.py)
@@ -55,7 +56,7 @@ from codegen.statistics import statistics
 
 Pass = Callable[[Sequence[Node]], list[Node]]
 
-# Splitting comes after simplifying, which would join the two stages again.
+# Splitting comes last: what it splits has its final form.
 GRAPH_PASSES: tuple[tuple[str, Pass], ...] = (
     ("simplify", simplify),
     ("split", split_reductions),

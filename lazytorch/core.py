@@ -26,14 +26,6 @@ def _cast(x: Node, dtype: DType) -> Node:
 CAST = Function("to_copy", _cast, gradient_name="ToCopyBackward0")
 
 
-def _assign(self: Node, source: Node) -> Node:
-    """``source`` in the shape and element type of ``self``, for a write into it."""
-    return broadcast_to(ew.cast(source, self.dtype), self.shape)
-
-
-COPY = Function("copy", _assign, gradient_name="CopyBackwards")
-
-
 def _new_value(value: Node, _old: Node) -> Node:
     return value
 

@@ -57,16 +57,16 @@ class Signature:
         return (self.function.name, repr(self.attributes), repr(self.input_types))
 
 
-_functions: list[Function] = []
+_functions: dict[str, Function] = {}
 
 
 def all_functions() -> Sequence[Function]:
-    return _functions
+    return list(_functions.values())
 
 
 def forget_signatures() -> None:
     """Trace every function anew, after something changed that bodies depend on."""
-    for function in _functions:
+    for function in _functions.values():
         function.signatures.clear()
 
 
@@ -95,7 +95,10 @@ class Function:
         self.gradient = gradient
         self.gradient_name = gradient_name or _camel_case(name) + "Backward0"
         self.signatures: dict[tuple[Types, Attributes], Signature] = {}
-        _functions.append(self)
+        if name in _functions:
+            # Plans are kept on disk under the names of what they compute.
+            raise ValueError(f"there is a function named {name!r} already")
+        _functions[name] = self
 
     def signature(self, input_types: Types, attributes: Attributes) -> Signature:
         """The signature for these types; raises what the body raises on types it refuses."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lazytorch.realize import Trace
 
 _INTERMEDIATE_TAG = 1 << 20
-_COTANGENT = 1 << 20
+_COTANGENT = 1 << 30
 
 
 class GradientFunction(Function):

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import weakref
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 from codegen.ir import provenance
-from codegen.ir.node import Node
-from codegen.pipeline import Graph, Plan, find_plan, make_plan
+from codegen.pipeline import Plan, find_plan, make_plan
+from lazytorch import references
+from lazytorch.defaults import defaults
 from lazytorch.expression import Call, Expression, Overwritten
 from lazytorch.importer import import_graph
 from lazytorch.storage import pending_writes
@@ -81,8 +80,7 @@ class Trace:
                 continue
             call = e.call
             if call is None or (
-                e.value is not None
-                and not (has_gradient and call.tracked and call.inputs)
+                e.value is not None and not (has_gradient and call.tracked and call.inputs)
             ):
                 numbers[e] = count
                 count += 1
@@ -135,14 +133,15 @@ def realize(roots: Sequence[Expression]) -> None:
         pending = [e for e in roots if e.value is None]
         if pending_writes:
             pending.extend(_pending_expressions())
-        if not pending:
-            return
-        device = pending[0].device
-        if all([e.device == device for e in pending]):
-            _run(pending, device)
-            return
-        for device in sorted({e.device for e in pending}):
-            _run([e for e in pending if e.device == device], device)
+        if pending:
+            device = pending[0].device
+            if all([e.device == device for e in pending]):
+                _run(pending, device)
+            else:
+                for device in sorted({e.device for e in pending}):
+                    _run([e for e in pending if e.device == device], device)
+        # Only now: after an error every write is still known to be pending.
+        pending_writes.clear()
 
 
 def _run_single(e: Expression) -> bool:
@@ -191,7 +190,6 @@ def flush() -> None:
 
 def _pending_expressions() -> list[Expression]:
     storages = [reference() for reference in pending_writes.values()]
-    pending_writes.clear()
     return [s.expression for s in storages if s is not None and s.expression.value is None]
 
 
@@ -204,9 +202,10 @@ def _run(roots: list[Expression], device: str) -> None:
     cached = plans.get(key)
     if cached is None:
         cached = plans[key] = _make(trace, device)
-        if len(trace.calls) == 1 and trace.leaves == list(trace.calls[0].inputs):
-            if len(cached.outputs) == len(trace.calls[0].outputs) == 1:
-                _single_plans[trace.calls[0].signature.number, device] = cached.plan
+        (first, *others) = trace.calls
+        is_single = len(cached.outputs) == len(first.outputs) == 1
+        if not others and is_single and trace.leaves == list(first.inputs):
+            _single_plans[first.signature.number, device] = cached.plan
     free = _free_leaves(trace, cached) if cached.plan.donated else ()
     values = cached.plan.run([e.value for e in [*trace.leaves, *trace.bound]], free)
     for i in free:
@@ -237,12 +236,12 @@ def _free_leaves(trace: Trace, cached: CachedPlan) -> list[int]:
     free = []
     for number, uses in cached.uses.items():
         e = trace.leaves[number]
-        # A leaf is known here by its name, its calls, the list of leaves and the numbering.
+        # Besides the name here, its calls, the list of leaves and the numbering refer to it.
         if (
             type(e.owner) is Overwritten
             and e.hooks is None
-            and sys.getrefcount(e) == uses + 4
-            and sys.getrefcount(e.value) == 2
+            and references.count(e) == references.BY_NAME + uses + 2
+            and references.count(e.value) == references.BY_ATTRIBUTE
             and e.value.is_whole
         ):
             free.append(number)
@@ -290,7 +289,7 @@ def _make(trace: Trace, device: str) -> CachedPlan:
 
 def describe(trace: Trace, device: str) -> str:
     """The trace's structure in words that mean the same in every process."""
-    lines = [device]
+    lines = [device, f"default {defaults.dtype.name}"]
     numbers = trace.numbers
     for e in trace.leaves:
         lines.append(f"leaf {numbers[e]} {e.type!r} {e.tracked}")
@@ -308,15 +307,6 @@ def _alive(call: Call) -> list[Expression]:
     return [e for e in [reference() for reference in call.outputs] if e is not None]
 
 
-__all__ = ["Graph", "Node", "Trace", "flush", "realize"]
-
-
 def plan_count() -> int:
     """How many plans this process holds."""
     return sum([len(plans) for plans in _plans.values()])
-
-
-def graph_of(roots: Sequence[Expression]) -> tuple[Graph, Any]:
-    """The graph that realizing these expressions would compile, for inspection."""
-    trace = Trace([e for e in roots if e.value is None])
-    return import_graph(trace)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import weakref
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from codegen.ir.node import TensorType
 from codegen.runtime.memory import Buffer, allocate
+from lazytorch import references
 from lazytorch.expression import Expression, Overwritten
 
 # Storages written in place since they were last realized: the next realize writes them too.
@@ -20,16 +20,15 @@ pending_writes: dict[int, weakref.ref[Storage]] = {}
 class ForeignMemory:
     """A NumPy array given to from_numpy: shared for as long as somebody else may write to it."""
 
-    __slots__ = ("array", "own_references")
+    __slots__ = ("array",)
 
     def __init__(self, array: NDArray[Any]) -> None:
         self.array = array
-        # This object, the buffer that wraps the array, and getrefcount's own argument.
-        self.own_references = 3
 
     def alive(self) -> bool:
-        owns = self.array.base is None
-        return not owns or sys.getrefcount(self.array) > self.own_references
+        # Besides this object, the buffer that wraps the array refers to it.
+        own = references.BY_ATTRIBUTE + 1
+        return self.array.base is not None or references.count(self.array) > own
 
 
 class ExportedMemory:

@@ -6,7 +6,6 @@ stand in functions/, which adds them to Tensor as methods.
 
 from __future__ import annotations
 
-import sys
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from codegen.ir.node import TensorType
 from codegen.ops.special_reference import bfloat16_to_float32
 from codegen.ops.strided import contiguous_strides
 from codegen.runtime.memory import Buffer
-from lazytorch import core
+from lazytorch import core, references
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.device import Device
 from lazytorch.expression import Attributes, Call, Expression, Function, Overwritten, scalar
@@ -193,9 +192,7 @@ class Tensor:
             return self._read_view(value)
         if self._marker is not None:
             return self._read_marker(value)
-        if value.tracked and not (
-            self._connected and (value.leaf is None or value.leaf() is self)
-        ):
+        if value.tracked and not (self._connected and (value.leaf is None or value.leaf() is self)):
             return _untracked(value)
         return value
 
@@ -227,7 +224,8 @@ class Tensor:
         """The view as a leaf over part of computed memory, so that the next slice of the same
         shape (a batch, a row) runs the same plan; None where the part has no simple end."""
         if self._type.size == 0 or (
-            geometry.offset == 0 and self._type.size == source.type.size
+            geometry.offset == 0
+            and self._type.size == source.type.size
             and not is_contiguous(geometry.shape, geometry.strides)
         ):
             return None
@@ -237,9 +235,10 @@ class Tensor:
             leaf = Expression(self._type, source.device, value=memory)
             leaf.owner = source.owner
             return leaf
-        axes = [(s, n) for s, n in zip(geometry.strides, geometry.shape, strict=True) if s and n > 1]
+        both = zip(geometry.strides, geometry.shape, strict=True)
+        axes = [(stride, count) for stride, count in both if stride and count > 1]
         if len(axes) == 1:  # a column: up to its last element
-            (stride, count), = axes
+            stride, count = axes[0]
             length, within = (count - 1) * stride + 1, 0
         else:  # whole steps of the longest stride; where in a step it begins stays an attribute
             stride, count = max(axes)
@@ -330,7 +329,8 @@ class Tensor:
         before = storage.expression
         buffer = before.value
         # Besides the names here: the storage's attribute, and the expression's.
-        if sys.getrefcount(before) > 3 or sys.getrefcount(buffer) > 3:
+        alone = references.BY_NAME + 1
+        if references.count(before) > alone or references.count(buffer) > alone:
             return False
         target = self._within(buffer_array(buffer, before.type))
         source = value.value
@@ -585,9 +585,7 @@ class Tensor:
         if self._type.size == 0:
             raise RuntimeError("Boolean value of Tensor with no values is ambiguous")
         if self._type.size > 1:
-            raise RuntimeError(
-                "Boolean value of Tensor with more than one value is ambiguous"
-            )
+            raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
         return bool(self.item())
 
     def __float__(self) -> float:
@@ -726,6 +724,7 @@ def apply_expressions(
     tracked = False
     device = None
     expressions = []
+    eager.wanted = False
     for x in inputs:
         if isinstance(x, Tensor):
             e = x._read()

@@ -1,1 +1,1 @@
-
+"""The tensor graph: gradients, algebra, and what is computed together."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+from codegen.index.access import source_of
+from codegen.index.algebra import Index, flatten, variable
+from codegen.index.contraction import Axis, Contraction
 from codegen.ir.node import Node
-from codegen.loops.access import source_of
-from codegen.loops.contraction import Axis, Contraction
-from codegen.loops.index import Index, flatten, variable
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,11 @@ def match_contraction(node: Node) -> ContractionMatch | None:
             groups["rows" if in_a else "columns"].append(i)
         else:
             groups["batch"].append(i)
+    kept = [i for i in range(len(names)) if i not in summed and product.shape[i] != 1]
+    for group in ("rows", "columns"):
+        apart = _apart(groups[group], kept)
+        groups[group] = [i for i in groups[group] if i not in apart]
+        groups["batch"] = sorted([*groups["batch"], *apart])
     sizes = {key: prod([product.shape[i] for i in axes]) for key, axes in groups.items()}
     if min(sizes["rows"], sizes["columns"], sizes["inner"]) < 2:
         return None
@@ -69,6 +74,16 @@ def match_contraction(node: Node) -> ContractionMatch | None:
         a, b, contraction,
         tuple(groups["batch"]), tuple(groups["rows"]), tuple(groups["columns"]),
     )  # fmt: skip
+
+
+def _apart(group: list[int], kept: list[int]) -> list[int]:
+    """The axes of a group that other axes separate from its last ones in the output: walked as
+    batch axes, they leave rows and columns that are each one stride in memory."""
+    places = [kept.index(i) for i in group if i in kept]
+    last = len(places)
+    while last > 1 and places[last - 2] == places[last - 1] - 1:
+        last -= 1
+    return [kept[place] for place in places[: last - 1]] if places else []
 
 
 def _operand(node: Node, indices: tuple[Index, ...]) -> tuple[Node, Index]:

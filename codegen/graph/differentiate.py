@@ -41,14 +41,15 @@ def _instantiate(node: Node, inputs: Sequence[Node], keep_rules: bool) -> Node:
     assert isinstance(template, Template) and isinstance(number, int)
     # A template's nodes may be the graph's own, of another line: its lines are not to be inherited.
     origins, provenance.state.active = provenance.state.active, None
-    flat = template.flat.get(keep_rules)
-    if flat is None:
-        change = _inline_plain_call if keep_rules else _inline_node
-        flat = template.flat[keep_rules] = tuple(rebuild(template.outputs, change))
-    mapping = dict(zip(template.parameters, inputs, strict=True))
-    result = substitute([flat[number]], mapping)[0]
-    provenance.state.active = origins
-    return result
+    try:
+        flat = template.flat.get(keep_rules)
+        if flat is None:
+            change = _inline_plain_call if keep_rules else _inline_node
+            flat = template.flat[keep_rules] = tuple(rebuild(template.outputs, change))
+        mapping = dict(zip(template.parameters, inputs, strict=True))
+        return substitute([flat[number]], mapping)[0]
+    finally:
+        provenance.state.active = origins
 
 
 def _inline_plain_call(node: Node, inputs: tuple[Node, ...]) -> Node:

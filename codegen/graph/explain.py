@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from codegen.graph.fuse import _MOST_NODES, Cluster, Fusion, Read, _unified
 from codegen.ir.node import Node, topological
 from codegen.ir.provenance import Origins
+from codegen.lazy_import import lazy_import
 from codegen.ops.leaves import constant_value
 from codegen.ops.reduction import kept_axes
+
+if TYPE_CHECKING:
+    import networkx as nx
+else:
+    nx = lazy_import("networkx")
 
 _FUSING_KINDS = ("pointwise", "rows", "contraction")
 

@@ -11,12 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import prod
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from codegen.graph.contraction_match import ContractionMatch, match_contraction
 from codegen.ir.node import Node, Shape, in_memory_as, topological
+from codegen.lazy_import import lazy_import
 from codegen.ops.reduction import kept_axes
+
+if TYPE_CHECKING:
+    import networkx as nx
+else:
+    nx = lazy_import("networkx")
 
 # Recomputing up to this cost and this many loads is cheaper than a store and a load.
 _CHEAP_COST = 8
@@ -117,9 +122,7 @@ class _Fuser:
         for node in self.anchors:
             cluster = self._new_cluster(node)
             self.cluster_of[node] = cluster
-            for read in sorted(
-                self.reads[node], key=lambda r: -self.position[r.source]
-            ):
+            for read in sorted(self.reads[node], key=lambda r: -self.position[r.source]):
                 source = self.cluster_of.get(read.source)
                 if source is not None:
                     self._try_merge(source, self.cluster_of[node])
@@ -149,9 +152,8 @@ class _Fuser:
     def _find_inlined(self) -> set[Node]:
         """The nodes that every reader computes for itself."""
         required = set(self.outputs)
-        for node, match in self.contractions.items():
+        for match in self.contractions.values():
             required.update((match.a, match.b))
-            del node
         for node in self.order:
             if node.operation.name in ("gather", "write", "scatter"):
                 required.add(in_memory_as(node.inputs[0]))
@@ -321,7 +323,9 @@ class _Fuser:
             for node in nodes[1:9]:
                 first, other = self.cluster_of[nodes[0]], self.cluster_of[node]
                 if first is not other and (first.kind, first.shape, first.axes) == (
-                    other.kind, other.shape, other.axes,
+                    other.kind,
+                    other.shape,
+                    other.axes,
                 ):
                     self._try_merge(first, other)
 

@@ -117,8 +117,7 @@ def rebuild(
 ) -> list[Node]:
     """Rewrite bottom-up: ``change(node, new_inputs)`` gives each node's replacement.
 
-    ``known`` fixes the replacement of some nodes, whose inputs are then not visited; ``change``
-    may add to it.
+    ``known`` fixes the replacement of some nodes, whose inputs are then not visited.
     """
     done: dict[Node, Node] = dict(known or {})
     origins = provenance.state.active

@@ -9,8 +9,9 @@ from typing import Any
 
 from codegen import dtype as dt
 from codegen.dtype import DType
+from codegen.index.access import Guard, source_of
+from codegen.index.algebra import Index, flatten
 from codegen.ir.node import Node, in_memory_as
-from codegen.loops.access import Guard, source_of
 from codegen.loops.grammar import (
     Argument,
     Let,
@@ -20,7 +21,6 @@ from codegen.loops.grammar import (
     Statement,
     Store,
 )
-from codegen.loops.index import Index, flatten
 from codegen.ops.leaves import constant
 
 Indices = tuple[Index, ...]

@@ -1,21 +1,24 @@
 """The loop vocabulary: what a kernel is made of, on one screen.
 
-kernel     = Kernel(arguments, statements)
-statement  = Let(name, operation, operands)        name = operation(operands)
-           | Load(name, argument, place, guard)    name = guard ? argument[place] : 0
-           | Position(name, index)                 name = index, as a number
-           | Store(argument, place, value)         argument[place] = value
-           | Accumulator(name, operation, lanes)   lanes partial results at their neutral value
-           | Reduce(accumulator, lane, value)      accumulator[lane] = operation(…, value)
-           | Fold(name, accumulator)               name = all partial results together
-           | Row(name, lanes)                      lanes numbers that live through a tile
-           | Parallel(variable, extent, body)      this thread's share of 0 … extent-1
-           | Serial(variable, extent, body)        0 … extent-1 in order
-           | Lanes(variable, extent, lanes, body)  0 … extent-1 by blocks of lanes; body sees lane
-           | Vector(variable, start, count, body)  start … start+count-1, independent
-           | Block(statements)                     names of its own
-place      = an Index, or the name of a number that was computed
-operand    = a name, name[lane], or a literal
+kernel    = Kernel(arguments, statements)
+statement = Let(name, operation, operands)          name = operation(operands)
+          | Load(name, argument, place, guard)      name = guard ? argument[place] : 0
+          | Select(name, guard, value, otherwise)   name = guard ? value : otherwise
+          | Position(name, index)                   name = index, as a number
+          | Store(argument, place, value, combine)  argument[place] = value, or combined with it
+          | Accumulator(name, operation, lanes)     lanes partial results at their neutral value
+          | Reduce(accumulator, lane, value)        accumulator[lane] = operation(…, value)
+          | Fold(name, accumulator)                 name = all partial results together
+          | Row(name, lanes)                        lanes numbers that later loops read
+          | SetLane(row, lane, value)               row[lane] = value
+          | Parallel(variable, extent, body)        this thread's share of 0 … extent-1
+          | Serial(variable, extent, body)          0 … extent-1 in order
+          | Sequential(variable, extent, body)      the same, each step on what the last one left
+          | Lanes(variable, extent, lanes, body)    0 … extent-1 by blocks of lanes; sees lane
+          | Vector(variable, start, block, extent, body)
+                                                    block steps from start, up to extent; sees lane
+place     = an Index, or the name of a number that was computed, kept below a limit
+operand   = a name, name[lane], or a literal
 """
 
 from __future__ import annotations
@@ -24,8 +27,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from codegen.dtype import DType
+from codegen.index.algebra import Condition, Index
 from codegen.ir.node import Node, TensorType
-from codegen.loops.index import Condition, Index
 from codegen.ops.registry import Operation
 
 Place = Index | str

@@ -8,6 +8,7 @@ from math import prod
 
 from codegen.graph.explain import computed_nodes
 from codegen.graph.fuse import Cluster, Fusion
+from codegen.index.algebra import Index, Variable, constant, flatten, unflatten, variable
 from codegen.ir.node import Node, Shape
 from codegen.loops.emitter import Emitter, Indices, Operand
 from codegen.loops.grammar import (
@@ -25,7 +26,6 @@ from codegen.loops.grammar import (
     Store,
     Vector,
 )
-from codegen.loops.index import Index, Variable, constant, flatten, unflatten, variable
 from codegen.ops.registry import Operation
 
 # Elements of the innermost axis that one task takes, where the axis is long.
@@ -117,9 +117,7 @@ class _Lowering:
         self.groups = groups
         self.extents = [prod([cluster.shape[a] for a in group]) for group in groups]
         self.names = [f"i{group[0]}" for group in groups]
-        self.variables = [
-            variable(n, e) for n, e in zip(self.names, self.extents, strict=True)
-        ]
+        self.variables = [variable(n, e) for n, e in zip(self.names, self.extents, strict=True)]
         self.emitter = Emitter(self._in_memory)
         self.point = self._point()
 
@@ -247,13 +245,18 @@ class _Rows(_Lowering):
                     and source.operation.kind != "reduce"
                     and self.cluster.level(source) == "full"
                     and self.stage[node] > self.stage[source]
-                    and (
-                        source in self.fusion.stored
-                        or self._cost(source) >= _WORTH_KEEPING
-                    )
+                    and (source in self.fusion.stored or self._is_worth_keeping(source))
                 ):
                     kept.add(source)
         return kept
+
+    def _is_worth_keeping(self, node: Node) -> bool:
+        return self._cost(node) >= _WORTH_KEEPING and self._row_bytes(node) <= ROW_BYTES
+
+    def _row_bytes(self, node: Node) -> int:
+        """What a row buffer of a member takes."""
+        size = prod([self.extents[g] for g in self.inner_groups])
+        return size * max(node.dtype.itemsize, 4) * (LANES if self.by_columns else 1)
 
     def _cost(self, node: Node) -> int:
         total, stack, seen = 0, [node], {node}
@@ -404,7 +407,7 @@ class _Rows(_Lowering):
         size = prod([self.extents[g] for g in self.inner_groups])
         if self.by_columns:
             size *= LANES
-        nbytes = size * max(node.dtype.itemsize, 4)
+        nbytes = self._row_bytes(node)
         row = Row(self.emitter.name("row"), node.dtype, size, nbytes > STACK_BYTES)
         if row.in_scratch:
             self.scratch += -(-nbytes // 64) * 64
@@ -567,9 +570,7 @@ class _Region(_Pointwise):
 
     def _body(self) -> None:
         text, _ = self.emitter.value(self.written, self.point)
-        place = [
-            p * t + s for p, s, t in zip(self.point, self.starts, self.steps, strict=True)
-        ]
+        place = [p * t + s for p, s, t in zip(self.point, self.starts, self.steps, strict=True)]
         self.emitter.store(self.node, flatten(place, self.node.shape), text)
 
     def kernel(self) -> Kernel:

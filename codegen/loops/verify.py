@@ -6,11 +6,13 @@ import re
 from collections.abc import Sequence
 
 from codegen.errors import VerifyError
+from codegen.index.algebra import Index
 from codegen.loops.grammar import (
     LOOPS,
     Accumulator,
     Fold,
     Kernel,
+    Lanes,
     Let,
     Load,
     Parallel,
@@ -21,8 +23,8 @@ from codegen.loops.grammar import (
     SetLane,
     Statement,
     Store,
+    Vector,
 )
-from codegen.loops.index import Index
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _LITERAL = re.compile(r"[-(]*(\d|__builtin)")
@@ -32,19 +34,26 @@ def verify_kernel(kernel: Kernel) -> None:
     """Names are defined before use and once; places lie inside their arguments; every parallel
     store depends on the parallel loop."""
     arguments = {a.name: a for a in kernel.arguments}
-    _verify_block(kernel, kernel.body, {*arguments, "lane"}, False)
+    _verify_block(kernel, kernel.body, set(arguments), None)
 
 
 def _verify_block(
-    kernel: Kernel, statements: Sequence[Statement], defined: set[str], in_parallel: bool
+    kernel: Kernel, statements: Sequence[Statement], defined: set[str], shared: set[str] | None
 ) -> None:
+    """``shared`` holds the variables that differ from thread to thread; None outside of loops that
+    threads share."""
     known = set(defined)
     sizes = {a.name: a.type.size for a in kernel.arguments}
     for statement in statements:
         if isinstance(statement, LOOPS):
-            parallel = in_parallel or isinstance(statement, Parallel)
-            _verify_block(kernel, statement.body, {*known, statement.variable}, parallel)
+            inside = _shared_inside(statement, shared)
+            lane = {"lane"} if isinstance(statement, Lanes | Vector) else set()
+            _verify_block(kernel, statement.body, {*known, statement.variable, *lane}, inside)
             continue
+        if isinstance(statement, Store) and shared:
+            place = statement.place
+            if not isinstance(place, Index) or not place.variables() & shared:
+                raise VerifyError(f"{kernel.name}: threads race for {statement.argument}")
         for operand in _operands(statement):
             name = _NAME.match(operand)
             if name and not _LITERAL.match(operand) and name.group() not in known:
@@ -60,6 +69,14 @@ def _verify_block(
             if statement.name in known:
                 raise VerifyError(f"{kernel.name}: {statement.name} is defined twice")
             known.add(statement.name)
+
+
+def _shared_inside(loop: Statement, shared: set[str] | None) -> set[str] | None:
+    if isinstance(loop, Parallel):
+        return {loop.variable} if loop.extent > 1 else None
+    if isinstance(loop, Vector) and shared and loop.start.variables() & shared:
+        return {*shared, loop.variable}
+    return shared
 
 
 def _operands(statement: Statement) -> tuple[str, ...]:

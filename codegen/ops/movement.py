@@ -84,10 +84,6 @@ def permute(x: Node, order: Sequence[int]) -> Node:
 # ---- slice and pad ------------------------------------------------------------------------
 
 
-def slice_extent(length: int, start: int, stop: int, step: int) -> int:
-    return len(range(start, stop, step))
-
-
 def _infer_slice(inputs: tuple[Node, ...], starts: Shape, sizes: Shape, steps: Shape) -> TensorType:
     (x,) = inputs
     for length, start, size, step in zip(x.shape, starts, sizes, steps, strict=True):

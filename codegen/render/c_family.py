@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from codegen import dtype as dt
 from codegen.dtype import DType
+from codegen.index.algebra import Condition, Index
 from codegen.loops.grammar import (
     Accumulator,
     Argument,
@@ -31,11 +32,10 @@ from codegen.loops.grammar import (
     Store,
     Vector,
 )
-from codegen.loops.index import Condition, Index
 from codegen.ops.registry import Operation
 from codegen.render.mathematics import FUNCTIONS, spelled
 from codegen.render.mathematics_text import PROLOGUE
-from codegen.runtime.kernels import KernelSource
+from codegen.render.source import KernelSource
 
 _CLAMP = """\
 static inline __attribute__((always_inline, unused)) long lt_clamp_index(long i, long count) {

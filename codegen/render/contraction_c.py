@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from codegen.loops.contraction import (
+from codegen.index.contraction import (
     Axis,
     Contraction,
-    PlainOutput,
-    Schedule,
     Span,
     a_spans,
     b_spans,
-    choose_schedule,
     has_unit_stride,
     is_affine,
 )
+from codegen.loops.contraction import PlainOutput, Schedule, choose_schedule
 from codegen.render.contraction_form import (
     Epilogue,
     Form,

@@ -7,14 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from codegen.dtype import DType
-from codegen.loops.contraction import (
-    Contraction,
-    PlainOutput,
-    Schedule,
-    Span,
-    a_spans,
-    b_spans,
-)
+from codegen.index.contraction import Contraction, Span, a_spans, b_spans
+from codegen.loops.contraction import PlainOutput, Schedule
 
 Epilogue = Callable[[str, str, str, str], list[str]]
 

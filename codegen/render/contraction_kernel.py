@@ -7,14 +7,14 @@ from itertools import pairwise
 from math import prod
 
 from codegen.graph.fuse import Cluster, Fusion
+from codegen.index.algebra import Index, flatten, unflatten, variable
 from codegen.ir.node import Node
 from codegen.loops.contraction import PlainOutput
 from codegen.loops.emitter import Emitter
 from codegen.loops.grammar import Argument, Kernel
-from codegen.loops.index import Index, flatten, unflatten, variable
 from codegen.render.c_family import Body, Dialect, functions_used
 from codegen.render.contraction_c import render_contraction
-from codegen.runtime.kernels import KernelSource
+from codegen.render.source import KernelSource
 
 # Fewer products than this are done before another thread has woken.
 _PARALLEL_PRODUCTS = 1 << 18

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codegen.dtype import DType
-from codegen.loops.contraction import Axis, Span, a_spans, b_spans, has_unit_stride, is_affine
+from codegen.index.contraction import Axis, Span, a_spans, b_spans, has_unit_stride, is_affine
 from codegen.render.contraction_form import (
     Form,
     Helpers,

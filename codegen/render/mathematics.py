@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .mathematics_elementary import ELEMENTARY
-from .mathematics_rounding import ROUNDING
-from .mathematics_special import SPECIAL
-from .mathematics_text import PROLOGUE, SUFFIXES, CFunction
-from .mathematics_trigonometric import TRIGONOMETRIC
+from codegen.render.mathematics_elementary import ELEMENTARY
+from codegen.render.mathematics_rounding import ROUNDING
+from codegen.render.mathematics_special import SPECIAL
+from codegen.render.mathematics_text import PROLOGUE, SUFFIXES, CFunction
+from codegen.render.mathematics_trigonometric import TRIGONOMETRIC
 
 __all__ = ["FUNCTIONS", "CFunction", "definitions", "spelled"]
 

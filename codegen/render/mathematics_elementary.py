@@ -6,7 +6,7 @@ reduction of the argument follows Cody and Waite, logarithms in double follow Su
 
 from __future__ import annotations
 
-from .mathematics_text import CFunction, both, function, polynomial, through_double
+from codegen.render.mathematics_text import CFunction, both, function, polynomial, through_double
 
 # (e^r - 1 - r) / r^2 on |r| <= ln(2)/2: 2^-26 and 2^-55 of r.
 _EXP = {

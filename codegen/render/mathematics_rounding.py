@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .mathematics_text import SUFFIXES, CFunction, both, function
+from codegen.render.mathematics_text import SUFFIXES, CFunction, both, function
 
 _ROUNDING = [
     *both("LT_INLINE REAL lt_floor_SFX(REAL x) { return __builtin_floorF(x); }"),

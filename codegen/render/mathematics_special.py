@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from math import factorial
 
-from .mathematics_text import CFunction, both, function, polynomial, through_double
+from codegen.render.mathematics_text import CFunction, both, function, polynomial, through_double
 
 # erf(x) = x + x P(x^2) on [-1, 1]: 2^-29 and 2^-57.
 _ERF_F32 = (0.1283791659, -0.3761262714, 0.1128360018, -0.02685444467, 0.00518953538,

@@ -5,7 +5,7 @@ Polynomials are minimax (Remez exchange, relative error) on the range that their
 
 from __future__ import annotations
 
-from .mathematics_text import CFunction, function, polynomial
+from codegen.render.mathematics_text import CFunction, function, polynomial
 
 # sin(r) = r + r^3 P(r^2) and cos(r) = 1 - r^2/2 + r^4 P(r^2) on |r| <= pi/4 and a little.
 # For float they are evaluated in double: 2^-37 and 2^-33.

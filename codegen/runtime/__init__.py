@@ -1,1 +1,1 @@
-
+"""What runs: compilers, kernels, plans, memory and devices."""

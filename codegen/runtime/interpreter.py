@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from codegen.ir.node import Node, TensorType, topological
 from codegen.ops.registry import Array
 from codegen.ops.special_reference import bfloat16_to_float32, float32_to_bfloat16
@@ -19,14 +21,15 @@ def interpret(roots: Sequence[Node], values: Mapping[Node, Array]) -> list[Array
     for node in [*roots, *[i for n in order for i in n.inputs]]:
         users[node] = users.get(node, 0) + 1
     done: dict[Node, Array] = dict(values)
-    for node in order:
-        if node not in done:
-            arrays = [done[i] for i in node.inputs]
-            done[node] = node.operation.reference(node.type, arrays, *node.attributes)
-        for source in node.inputs:
-            users[source] -= 1
-            if not users[source]:
-                del done[source]
+    with np.errstate(all="ignore"):  # infinities and NaN are values like any other
+        for node in order:
+            if node not in done:
+                arrays = [done[i] for i in node.inputs]
+                done[node] = node.operation.reference(node.type, arrays, *node.attributes)
+            for source in node.inputs:
+                users[source] -= 1
+                if not users[source]:
+                    del done[source]
     return [done[root] for root in roots]
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from codegen import settings
 from codegen.errors import CompileError
+from codegen.render.source import KernelSource
 from codegen.runtime import cache
 from codegen.runtime.compiler import Compiler, compile_many, required_compiler
 from codegen.statistics import statistics
@@ -25,20 +26,6 @@ from codegen.statistics import statistics
 _FORMAT = "1"
 # A compiler takes about as long to start as to translate this much text.
 _CHARACTERS_WORTH_A_PROCESS = 6000
-
-
-@dataclass(frozen=True)
-class KernelSource:
-    """One kernel.
-
-    ``body`` defines ``void KERNEL_NAME(long thread, long threads, char **arguments,
-    char *scratch)``. ``prologue`` holds the file-scope snippets it needs, each after those it
-    needs itself; a snippet is emitted once a file, so its names must be its own.
-    """
-
-    name: str
-    body: str
-    prologue: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,11 @@ from typing import Any
 import numpy as np
 
 from codegen import dtype as dt
+from codegen import settings
 from codegen.errors import CompileError
+from codegen.render.source import KernelSource
 from codegen.runtime import cache
-from codegen.runtime.kernels import KernelSource, kernel_file
+from codegen.runtime.kernels import kernel_file
 from codegen.runtime.memory import Buffer, allocate
 from codegen.runtime.plan import KernelRecord, PlanRecord, watchers
 from codegen.statistics import statistics
@@ -46,6 +48,14 @@ _lock = threading.RLock()
 def is_usable() -> bool:
     """False in a process that was forked from one that had used OpenCL."""
     return _user is None or _user == os.getpid()
+
+
+def _require_own_process() -> None:
+    if not is_usable():
+        raise RuntimeError(
+            "OpenCL cannot be used in a forked process after its parent has used it: "
+            "start the process with multiprocessing's 'spawn' method"
+        )
 
 
 def find_device(name: str) -> Device:
@@ -72,11 +82,7 @@ def find_device(name: str) -> Device:
 
 def _all_handles() -> list[Any]:
     global _handles, _user
-    if not is_usable():
-        raise RuntimeError(
-            "OpenCL cannot be used in a forked process after its parent has used it: "
-            "start the process with multiprocessing's 'spawn' method"
-        )
+    _require_own_process()
     try:
         opencl = importlib.import_module("pyopencl")
     except ImportError:
@@ -109,9 +115,8 @@ def _is_pocl(handle: Any) -> bool:
 
 def _ensure_linker() -> None:
     """Give PoCL our linker (linker.py) where there is no C compiler's: without one it aborts."""
-    path = os.environ.get("COMPILER_PATH", "") + os.pathsep + os.environ.get("PATH", "")
     # A compiler brings the libraries as well, which PoCL tells the linker to link.
-    if shutil.which("ld", path=path) and any(map(shutil.which, ("cc", "gcc", "clang"))):
+    if shutil.which("ld") and any(map(shutil.which, ("cc", "gcc", "clang"))):
         return
     if sys.platform != "linux" or platform.machine() != "x86_64":
         raise RuntimeError("PoCL needs a linker: install gcc or clang")
@@ -125,7 +130,7 @@ def _ensure_linker() -> None:
         subprocess.run([folder / "ld", "--version"], check=True)
     except (OSError, subprocess.SubprocessError) as error:
         raise RuntimeError(f"PoCL needs a linker ({error}): install gcc or clang") from None
-    os.environ["COMPILER_PATH"] = str(folder)  # where clang, inside PoCL, looks first
+    settings.set_linker_folder(folder)
 
 
 def _write_program(path: Path, text: str) -> None:
@@ -221,6 +226,7 @@ class OpenClPlan:
 
     def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]:
         """As ``CpuPlan.run``."""
+        _require_own_process()
         record = self.record
         taken = {out: values[p] for out, p in record.donations if p in free}
         outputs = [taken.get(i) or allocate(n) for i, n in enumerate(record.output_bytes)]
@@ -303,8 +309,6 @@ class OpenClPlan:
 @contextlib.contextmanager
 def _finished(device: Device) -> Iterator[None]:
     """Wait for the queue at the end, also of a run that failed: its memory is given back."""
-    if not is_usable():
-        raise RuntimeError("this plan's OpenCL device belongs to the process that was forked")
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""A plan: kernels in order over a table of addresses, kept on disk under its graph's description."""
+"""A plan: kernels in order over a table of addresses, kept on disk under its description."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from typing import Any
 
 import codegen
 from codegen import settings
+from codegen.render.source import KernelSource
 from codegen.runtime import cache
 from codegen.runtime.compiler import find_compiler
 from codegen.runtime.cpu import Program, get_num_threads
-from codegen.runtime.kernels import KernelSource, load_kernels
+from codegen.runtime.kernels import load_kernels
 from codegen.runtime.memory import Buffer, allocate
 from codegen.statistics import statistics
 
@@ -171,7 +172,7 @@ def load(description: str) -> PlanRecord | None:
 
 def _path(description: str) -> Path:
     text = f"{engine_fingerprint()}\n{get_num_threads()}\n{description}"
-    return cache.cache_path("lt-plan-" + hashlib.sha256(text.encode()).hexdigest()[:40])
+    return cache.cache_path("plan-" + hashlib.sha256(text.encode()).hexdigest()[:40])
 
 
 @lru_cache
@@ -183,5 +184,6 @@ def engine_fingerprint() -> str:
     for folder in (package, package.parent / "lazytorch"):
         for path in sorted(folder.rglob("*.py")):
             status = path.stat()
-            parts.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")
+            name = path.relative_to(package.parent)
+            parts.append(f"{name} {status.st_size} {status.st_mtime_ns}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -183,7 +183,6 @@ class _Walk:
         self.order: list[Expression] = []
         self.seen: set[Expression] = set()
         self.calls: list[Call] = []
-        self._roots = list(roots)
         for value in values:
             self._visit(value)
         checked: set[int] = set()
@@ -447,7 +446,6 @@ class RemovableHandle:
     _next = 0
 
     def __init__(self, hooks: dict[int, Any]) -> None:
-        self._hooks = weakref.ref(hooks) if hasattr(hooks, "__weakref__") else None
         self._dict = hooks
         self.id = RemovableHandle._next
         RemovableHandle._next += 1

@@ -6,19 +6,27 @@ from collections.abc import Hashable, Sequence
 
 from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
-from codegen.ops.movement import permute
+from codegen.ops.movement import permute, reshape
 from codegen.ops.reduction import broadcast, sum_
 from lazytorch.functions.bodies import widen
 
 Labels = Sequence[Hashable]
 
 
-def contract(a: Node, b: Node, a_axes: Labels, b_axes: Labels, out_axes: Labels) -> Node:
+def contract(
+    a: Node,
+    b: Node,
+    a_axes: Labels,
+    b_axes: Labels,
+    out_axes: Labels,
+    computed_axes: Labels | None = None,
+) -> Node:
     """The sum over every label that ``out_axes`` lacks of ``a`` times ``b``, as in einsum.
 
-    Both operands are brought to one shape (batch, rows of a, columns of b, inner) by movement
-    alone, which is the form the compiler runs as a matrix product. Half-width floats are
-    multiplied and summed in float32.
+    Both operands are brought to one shape, that of the output with the summed axes behind, by
+    movement alone, which is the form the compiler runs as a matrix product. Half-width floats are
+    multiplied and summed in float32. ``computed_axes`` is the order in which the output is
+    computed, where that should be another than its own.
 
     contract(x, w, "nk", "ok", "no")  is  x @ w.T
     """
@@ -26,23 +34,24 @@ def contract(a: Node, b: Node, a_axes: Labels, b_axes: Labels, out_axes: Labels)
     a, a_axes = _sum_alone(widen(a), a_axes, {*b_axes, *out_axes})
     b, b_axes = _sum_alone(widen(b), b_axes, {*a_axes, *out_axes})
     size = {**dict(zip(a_axes, a.shape, strict=True)), **dict(zip(b_axes, b.shape, strict=True))}
-    both = [name for name in out_axes if name in a_axes and name in b_axes]
-    rows = [name for name in out_axes if name in a_axes and name not in b_axes]
-    columns = [name for name in out_axes if name in b_axes and name not in a_axes]
     inner = [name for name in a_axes if name not in out_axes]
-    order = [*both, *rows, *columns, *inner]
+    # Axes of extent 1 are left out: they would only keep what follows from joining the kernel.
+    real = [name for name in (computed_axes or out_axes) if size[name] != 1]
+    order = [*real, *inner]
     shape = tuple([size[name] for name in order])
-    outer = len(order) - len(inner)
 
     def spread(x: Node, axes: Labels) -> Node:
+        kept = [name for name in axes if name in order]
         own = [name for name in order if name in axes]
-        arranged = permute(x, [list(axes).index(name) for name in own])
+        core = reshape(x, [size[name] for name in kept])
+        arranged = permute(core, [kept.index(name) for name in own])
         return broadcast(arranged, shape, [order.index(name) for name in own])
 
     product = ew.mul(spread(a, a_axes), spread(b, b_axes))
-    total = sum_(product, tuple(range(outer, len(order))))
-    result = permute(total, [order.index(name) for name in out_axes])
-    return ew.cast(result, dtype)
+    total = sum_(product, tuple(range(len(real), len(order))))
+    wanted = [name for name in out_axes if name in real]
+    result = permute(total, [real.index(name) for name in wanted])
+    return ew.cast(reshape(result, [size[name] for name in out_axes]), dtype)
 
 
 def _sum_alone(x: Node, axes: Labels, wanted: set[Hashable]) -> tuple[Node, Labels]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from codegen.ir.node import Node, Shape
@@ -70,13 +71,22 @@ def _input_windows(x: Node, window: Window) -> Node:
     return windows(padded, 2, window.kernel, window.outputs, window.stride, window.dilation)
 
 
+# Images of fewer elements are no matrix each: they are computed side by side.
+_LARGE_IMAGE = 64
+
+
+def _computed(sizes: Sequence[int], channel: str, spatial: Sequence[str]) -> Sequence[str] | None:
+    """The order of axes in which small images are computed; large ones in the output's own."""
+    return None if prod(sizes) >= _LARGE_IMAGE else ("g", channel, "n", *spatial)
+
+
 def _forward(x: Node, w: Node, window: Window) -> Node:
     """y[n, o, p] = sum over c, k of x[n, c, p stride + k dilation - low] w[o, c, k]."""
     seen, g = _input_windows(x, window), window.groups
     s, k = _SPATIAL[: len(window.sizes)], _KERNEL[: len(window.sizes)]
     y = contract(
         _grouped(w, 0, g), _grouped(seen, 1, g), ("g", "o", "c", *k), ("n", "g", "c", *s, *k),
-        ("n", "g", "o", *s),
+        ("n", "g", "o", *s), _computed(window.outputs, "o", s),
     )  # fmt: skip
     return reshape(y, (x.shape[0], w.shape[0], *window.outputs))
 
@@ -91,7 +101,7 @@ def _input_gradient(y: Node, w: Node, window: Window) -> Node:
     turned = flip(w, range(2, len(w.shape)))
     x = contract(
         _grouped(turned, 0, g), _grouped(seen, 1, g), ("g", "o", "c", *k),
-        ("n", "g", "o", *s, *k), ("n", "g", "c", *s),
+        ("n", "g", "o", *s, *k), ("n", "g", "c", *s), _computed(window.sizes, "c", s),
     )  # fmt: skip
     return reshape(x, (y.shape[0], g * w.shape[1], *window.sizes))
 

@@ -466,13 +466,13 @@ def addbmm(
 
 
 @operation(method=False, out=True)
-def chainmatmul_node(*matrices: Tensor) -> Tensor:
+def chain_matmul(*matrices: Tensor) -> Tensor:
     """The product of several matrices, in the order that costs least."""
     given = list(matrices)
     if len(given) == 1 and not isinstance(given[0], Tensor):
         given = list(given[0])
     if not given:
-        raise RuntimeError("chainmatmul_node(): Expected one or more matrices")
+        raise RuntimeError("chain_matmul(): Expected one or more matrices")
     sizes = [given[0]._type.shape[0], *[m._type.shape[-1] for m in given]]
     return _multiply_chain(given, sizes, 0, len(given) - 1, {})
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from codegen.ir import provenance
 from codegen.pipeline import Compiled, compile_graph
+from codegen.render.source import KernelSource
 from codegen.runtime.cpu import get_num_threads
-from codegen.runtime.kernels import KernelSource, kernel_file
+from codegen.runtime.kernels import kernel_file
 from codegen.runtime.plan import KernelRecord, PlanRecord
 from lazytorch.expression import Expression
 from lazytorch.importer import import_graph

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from codegen.graph.explain import node_names
 from codegen.ir.node import Node, topological
+from codegen.lazy_import import lazy_import
 from codegen.pipeline import Compiled
 from lazytorch.inspect.information import compile_pending
 from lazytorch.tensor import Tensor
+
+if TYPE_CHECKING:
+    import networkx as nx
+else:
+    nx = lazy_import("networkx")
 
 _COLOURS = ("#cfe2f3", "#d9ead3", "#fff2cc", "#f4cccc", "#d9d2e9", "#fce5cd", "#d0e0e3", "#ead1dc")
 

@@ -51,6 +51,7 @@ from lazytorch.functions.convolution import (
     conv_transpose2d,
     conv_transpose3d,
 )
+from lazytorch.functions.ctc import ctc_loss
 from lazytorch.functions.distance import cosine_similarity, normalize, pairwise_distance
 from lazytorch.functions.dropout import (
     alpha_dropout,
@@ -202,6 +203,7 @@ __all__ = [
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "dropout1d",
     "dropout2d",

@@ -97,6 +97,13 @@ def _cases() -> list[Case]:
                 Case(f"matmul {n}{kind}", f"a, b = rand({n}, {n}), rand({n}, {n})",
                      f"c = done({left} @ {right})", "c")
             )  # fmt: skip
+            if n <= 128:  # ten at once: the products themselves rather than the calls
+                cases.append(
+                    Case(f"10 products of {n}{kind}",
+                         f"a, b = rand({n}, {n}), [rand({n}, {n}) for _ in range(10)]",
+                         f"products = [{left.replace('b', 'm')} @ {right.replace('b', 'm')} "
+                         "for m in b]\nc = done(*products)", "c")
+                )  # fmt: skip
     big = "x, a, b = rand(1 << 24), rand(1 << 24), rand(1 << 24)"
     cases += [
         Case("gelu(x*a+b), 16M", big, "y = done(torch.nn.functional.gelu(x * a + b))", "y"),
@@ -130,8 +137,10 @@ def _serve(engine: str, threads: int, connection: Connection) -> None:
             for p in model.parameters():
                 p.copy_(rand(*p.shape) / math.sqrt(p.shape[-1]))
 
-    def done(tensor: Any) -> Any:
-        return tensor if engine == "torch" else tensor.realize()
+    def done(*tensors: Any) -> Any:
+        if engine != "torch":
+            torch.realize(*tensors)
+        return tensors[0]
 
     while True:
         case, seconds = connection.recv()

@@ -20,7 +20,8 @@ import numpy as np
 import torch
 
 from codegen.dtype import float32
-from codegen.loops.contraction import Axis, Contraction, PlainOutput, Schedule, vector_bytes
+from codegen.index.contraction import Axis, Contraction
+from codegen.loops.contraction import PlainOutput, Schedule, vector_bytes
 from codegen.render.contraction_c import RenderedContraction, render_contraction
 
 FLAGS = [

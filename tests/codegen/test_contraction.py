@@ -23,14 +23,8 @@ from hypothesis import strategies as st
 from numpy.lib.stride_tricks import as_strided
 
 from codegen.dtype import DType, float32, float64, int8, int64
-from codegen.loops.contraction import (
-    Axis,
-    Contraction,
-    PlainOutput,
-    candidates,
-    choose_schedule,
-    vector_bytes,
-)
+from codegen.index.contraction import Axis, Contraction
+from codegen.loops.contraction import PlainOutput, candidates, choose_schedule, vector_bytes
 from codegen.render.contraction_c import render_contraction
 
 COMPILER = os.environ.get("CC", "gcc").split()

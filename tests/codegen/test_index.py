@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codegen.loops.index import (
+from codegen.index.algebra import (
     Condition,
     Index,
     constant,

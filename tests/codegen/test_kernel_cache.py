@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from codegen.errors import CompileError
+from codegen.render.source import KernelSource
 from codegen.runtime import cache, compiler, kernels
 from codegen.runtime.compiler import find_compiler
-from codegen.runtime.kernels import KernelSource, load_kernels
+from codegen.runtime.kernels import load_kernels
 from codegen.statistics import statistics
 
 pytestmark = [
@@ -25,12 +26,13 @@ ROOT = Path(__file__).parents[2]
 # Runs in a fresh process: loads five kernels and prints what they compute and the counters.
 SCRIPT = """
 import ctypes, json, sys, warnings
+from codegen.render.source import KernelSource
 from codegen.runtime import cache, kernels
 from codegen.statistics import statistics
 BODY = "void KERNEL_NAME(long t, long n, char **a, char *s) { *(long *)a[0] += scaled(%d); }"
 PROLOGUE = ("static long scaled(long x) { return 10 * x; }",)
 addresses = kernels.load_kernels(
-    [kernels.KernelSource(f"add_{i}", BODY % i, PROLOGUE) for i in range(5)]
+    [KernelSource(f"add_{i}", BODY % i, PROLOGUE) for i in range(5)]
 )
 total = ctypes.c_long(0)
 arguments = (ctypes.c_void_p * 1)(ctypes.addressof(total))

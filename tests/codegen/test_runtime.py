@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
+from codegen.render.source import KernelSource
 from codegen.runtime import cpu, memory
 from codegen.runtime.compiler import find_compiler
 from codegen.runtime.cpu import Program
-from codegen.runtime.kernels import KernelSource, load_kernels
+from codegen.runtime.kernels import load_kernels
 
 needs_compiler = [
     pytest.mark.compiler,

@@ -243,3 +243,29 @@ ERRORS: list[tuple[str, list[Any], dict[str, Any]]] = [
 def test_errors(name: str, inputs: Any, keywords: Any) -> None:
     functions = (getattr(mine, name), getattr(real, name))
     same_error(lambda f, t: f(*t, **keywords), functions, inputs)
+
+
+@pytest.mark.parametrize("keywords", [{}, {"reduction": "none"}, {"zero_infinity": True}])
+@pytest.mark.parametrize("flat", [False, True])
+def test_ctc_loss(keywords: Any, flat: bool) -> None:
+    torch.manual_seed(0)
+    x = random(9, 3, 5).log_softmax(2).requires_grad_()
+    rows = torch.tensor([[1, 2, 2, 4], [3, 1, 0, 0], [2, 2, 2, 2]])
+    sizes, steps = [4, 2, 4], [9, 6, 5]  # the last needs 7 steps: infinite
+    targets = torch.cat([r[:n] for r, n in zip(rows, sizes, strict=True)]) if flat else rows
+    expected = real.ctc_loss(x, targets, steps, sizes, **keywords)
+    mine_x = ours(x)
+    found = mine.ctc_loss(mine_x, ours(targets), steps, sizes, **keywords)
+    same(found, expected)
+    if keywords.get("zero_infinity"):
+        same(grad(found.sum(), mine_x)[0], torch.autograd.grad(expected.sum(), x)[0])
+
+
+def test_ctc_loss_of_one_sequence() -> None:
+    x = random(6, 4).log_softmax(1).requires_grad_()
+    target = torch.tensor([1, 3])
+    expected = real.ctc_loss(x, target, (6,), (2,))
+    mine_x = ours(x)
+    found = mine.ctc_loss(mine_x, ours(target), (6,), (2,))
+    same(found, expected)
+    same(grad(found, mine_x)[0], torch.autograd.grad(expected, x)[0])

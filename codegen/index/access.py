@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from codegen.index.algebra import Condition, Index, constant, inside
+from codegen.index.algebra import reshape as reshape_indices
 from codegen.ir.node import Node
-from codegen.loops.index import Condition, Index, constant, inside
-from codegen.loops.index import reshape as reshape_indices
 
 Indices = tuple[Index, ...]
 # Conditions that must all hold for the element to come from the input; False: it never does.
