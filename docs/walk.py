@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from codegen.index.algebra import Index
 
 import lazytorch as torch
 from codegen.graph.fuse import fuse
+from codegen.index.algebra import Index
 from codegen.ir.printer import format_graph
 from codegen.loops.grammar import LOOPS, Accumulator
 from codegen.loops.lower import lower
