@@ -89,7 +89,9 @@ LT_INLINE double lt_reduce_f32(double x, long *quadrant) {
 }"""),
     # The same for doubles from 2^29 up by Payne and Hanek: 192 bits of 2/pi that matter, times the
     # mantissa; r = result + *low.
+    # The table is at file scope, where OpenCL C wants its constants.
     function(f"""
+static double lt_reduce_huge_f64(double x, long *quadrant, double *low);
 LT_TABLE unsigned lt_two_over_pi[41] = {{{_WORDS}}};
 static __attribute__((noinline, unused))
 double lt_reduce_huge_f64(double x, long *quadrant, double *low) {{
