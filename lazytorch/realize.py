@@ -17,7 +17,8 @@ from lazytorch.expression import Call, Expression, Overwritten
 from lazytorch.importer import import_graph
 from lazytorch.storage import pending_writes
 
-_LEAF, _TRACKED_LEAF, _BOUND, _WANTED = -1, -2, -3, -4
+# Marks in a key; signatures and numbers are not negative, and leaves' types far below.
+_LEAF, _BOUND, _WANTED = -1, -2, -3
 
 
 @dataclass
@@ -79,17 +80,21 @@ class Trace:
                 stack.pop()
                 continue
             call = e.call
-            if call is None or (
-                e.value is not None and not (has_gradient and call.tracked and call.inputs)
-            ):
-                numbers[e] = count
-                count += 1
-                leaves.append(e)
-                key.append(_TRACKED_LEAF if e.tracked else _LEAF)
-                key.append(id(e.type))
-                stack.pop()
-                continue
-            missing = [i for i in call.inputs if i not in numbers]
+            assert call is not None
+            missing = []
+            for i in call.inputs:
+                if i in numbers:
+                    continue
+                source = i.call
+                if source is None or (
+                    i.value is not None and not (has_gradient and source.tracked and source.inputs)
+                ):
+                    numbers[i] = count
+                    count += 1
+                    leaves.append(i)
+                    key.append(~(2 * i.type.number + i.tracked))
+                else:
+                    missing.append(i)
             if missing:
                 missing.reverse()
                 stack.extend(missing)
@@ -110,7 +115,7 @@ class Trace:
                     key.append(number)
                     continue
                 if output.leaf is not None:
-                    key.append(_TRACKED_LEAF)
+                    key.append(_LEAF)
                 owner = output.owner
                 if output in chosen or (
                     type(owner) is weakref.ref

@@ -23,13 +23,14 @@ class TensorType:
     ``weak`` marks a Python number, which gives way in type promotion.
     """
 
-    __slots__ = ("dtype", "nbytes", "shape", "size", "weak")
+    __slots__ = ("dtype", "nbytes", "number", "shape", "size", "weak")
     _table: ClassVar[dict[tuple[Shape, DType, bool], TensorType]] = {}
     shape: Shape
     dtype: DType
     weak: bool
     size: int  # number of elements
     nbytes: int
+    number: int  # unique in this process, from 16 on
 
     def __new__(cls, shape: Shape, dtype: DType, weak: bool = False) -> TensorType:
         key = (shape, dtype, weak)
@@ -38,6 +39,7 @@ class TensorType:
             found = object.__new__(cls)
             found.shape, found.dtype, found.weak = key
             found.size = prod(shape)
+            found.number = len(cls._table) + 16
             found.nbytes = found.size * dtype.itemsize
             cls._table[key] = found
         return found

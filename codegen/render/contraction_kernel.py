@@ -16,8 +16,11 @@ from codegen.render.c_family import Body, Dialect, functions_used
 from codegen.render.contraction_c import render_contraction
 from codegen.render.source import KernelSource
 
-# Fewer products than this are done before another thread has woken.
+# Fewer products than this are done before another thread has woken …
 _PARALLEL_PRODUCTS = 1 << 18
+# … unless it is awake, because the plan has much more than this to do: then fewer are shared too.
+_BUSY_PLAN = 1 << 20
+_PARALLEL_WHEN_BUSY = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,11 @@ def render_contraction_kernel(
         plain = _plain_output(root, fusion, arguments[root].name)
     batch, rows, columns, inner = match.contraction.sizes
     work = batch * rows * columns * inner
+    plan_work = sum([prod(m.contraction.sizes) for m in fusion.contractions.values()])
+    parallel = work > (_PARALLEL_WHEN_BUSY if plan_work > _BUSY_PLAN else _PARALLEL_PRODUCTS)
     rendered = render_contraction(
         match.contraction, arguments[match.a].name, arguments[match.b].name, epilogue,
-        threads if work > _PARALLEL_PRODUCTS else 1, plain_output=plain,
+        threads if parallel else 1, plain_output=plain,
     )  # fmt: skip
     operand_list = list(arguments.values())
     lines = [
@@ -71,7 +76,7 @@ def render_contraction_kernel(
     return RenderedKernel(
         KernelSource("contraction", text, prologue),
         tuple(arguments),
-        work > _PARALLEL_PRODUCTS,
+        parallel,
         rendered.scratch_bytes,
         2 * work,
         sum([a.type.nbytes for a in operand_list]),
