@@ -27,6 +27,9 @@ else:
 _CHEAP_COST = 8
 _CHEAP_LOADS = 3
 _MOST_NODES = 200
+# More arrays than this beside a contraction push its operands out of the cache; an optimizer's
+# update runs faster, and in place, in a kernel of its own.
+_MOST_STREAMS = 3
 # Below this many rows, a large row-wise cluster cannot keep the threads busy.
 _FEW_ROWS = 4
 _LARGE = 1 << 15
@@ -259,6 +262,8 @@ class _Fuser:
         merged = _unified(producer, consumer)
         if merged is None or not self._relations_hold(merged, producer, consumer):
             return False
+        if merged.kind == "contraction" and self._streams(producer, consumer) > _MOST_STREAMS:
+            return False
         if self._path_between(producer, consumer) or self._path_between(consumer, producer):
             return False
         merged.nodes = sorted([*producer.nodes, *consumer.nodes], key=self.position.__getitem__)
@@ -286,6 +291,19 @@ class _Fuser:
                 elif read.relation != "same":
                     return False
         return True
+
+    def _streams(self, *clusters: Cluster) -> int:
+        """How many arrays of a contraction's shape its epilogue would read and write."""
+        shape = clusters[0].shape
+        members = {n for c in clusters for n in c.nodes}
+        read = {
+            source
+            for node in members
+            if node not in self.contractions
+            for source in self._sources_in_memory(node)
+            if source.type.size == prod(shape) and source not in members
+        }
+        return len(read) + len(members & self.outputs)
 
     def _path_between(self, start: Cluster, end: Cluster) -> bool:
         """Whether ``end`` depends on ``start`` through a third cluster."""

@@ -153,6 +153,7 @@ class Form:
     def consume(self, m: str, begin: str, end: str, value: str) -> None:
         """The loop over columns that hands finished values (an expression of n_) on."""
         self.text.add(
+            "#pragma GCC ivdep",
             f"for (long n_ = {begin}; n_ < {end}; n_++) {{",
             f"const {self.element} value_ = {value};",
             *self.epilogue("batch_", m, "n_", "value_"),

@@ -10,7 +10,7 @@ from codegen.graph.fuse import Cluster, Fusion
 from codegen.index.algebra import Index, flatten, unflatten, variable
 from codegen.ir.node import Node
 from codegen.loops.contraction import PlainOutput
-from codegen.loops.emitter import Emitter
+from codegen.loops.emitter import Emitter, Scope
 from codegen.loops.grammar import Argument, Kernel
 from codegen.render.c_family import Body, Dialect, functions_used
 from codegen.render.contraction_c import render_contraction
@@ -48,9 +48,11 @@ def render_contraction_kernel(
             arguments[node] = Argument(f"in{len(arguments)}", node.type, False)
 
     def epilogue(b: str, m: str, n: str, value: str) -> list[str]:
-        return _epilogue_lines(cluster, fusion, root, (b, m, n, value), arguments, dialect)
+        return _epilogue_lines(cluster, fusion, root, (b, m, n, value), arguments, dialect)[1]
 
-    epilogue("b", "m", "n", "value")  # finds the arguments, whose pointers are declared first
+    # The arguments, whose pointers are declared first, are known once the epilogue is written.
+    names = ("batch_", "m_", "n_", "value_")
+    invariant, _ = _epilogue_lines(cluster, fusion, root, names, arguments, dialect)
     plain = None
     if cluster.nodes == [root]:
         plain = _plain_output(root, fusion, arguments[root].name)
@@ -66,6 +68,7 @@ def render_contraction_kernel(
     lines = [
         *[f"// {c}" for c in comments],
         *dialect.opening(operand_list, rendered.scratch_bytes, True),
+        *invariant,
         dialect.from_c(rendered.body),
         "}",
         "",
@@ -90,8 +93,9 @@ def _epilogue_lines(
     names: tuple[str, str, str, str],
     arguments: dict[Node, Argument],
     dialect: Dialect,
-) -> list[str]:
-    """What is done with one result: the cluster's other members, and the stores."""
+) -> tuple[list[str], list[str]]:
+    """What is done with one result, the cluster's other members and the stores; and, first, what
+    every result needs alike."""
     match = fusion.contractions[root]
     product = root.inputs[0]
     members = set(cluster.nodes)
@@ -106,21 +110,15 @@ def _epilogue_lines(
         flat = variable(name, prod(shape))
         index_of.update(zip(axes, unflatten(flat, shape), strict=True))
     point = tuple([index_of[a] for a in sorted(index_of)])
-    with emitter.loop(names[:3], lambda body: _KeepBody(body)) as scope:  # type: ignore[arg-type, return-value]
-        for node in cluster.nodes:
-            text, _ = emitter.value(node, point)
-            if node in fusion.stored:
-                emitter.store(node, flatten(point, node.shape), text)
-    statements = [*emitter.scopes[0].statements[:-1], *scope.statements]
-    kernel = Kernel("", [], list(arguments.values()), statements)
-    return Body(kernel, dialect).block(statements, 0)
-
-
-class _KeepBody:
-    """Stands for the template's own innermost loop."""
-
-    def __init__(self, body: object) -> None:
-        self.body = body
+    # The template's own loops over batch, rows and columns.
+    inside = Scope(frozenset(names[:3]))
+    emitter.scopes.append(inside)
+    for node in cluster.nodes:
+        text, _ = emitter.value(node, point)
+        if node in fusion.stored:
+            emitter.store(node, flatten(point, node.shape), text)
+    body = Body(Kernel("", [], list(arguments.values()), []), dialect)
+    return body.block(emitter.scopes[0].statements, 1), body.block(inside.statements, 0)
 
 
 def _plain_output(root: Node, fusion: Fusion, pointer: str) -> PlainOutput | None:

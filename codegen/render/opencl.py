@@ -19,7 +19,7 @@ _PROLOGUE = """\
 #define __builtin_nan(text) ((double)NAN)
 #endif
 #ifdef LT_CPU
-/* Else clang cuts vectors of 512 bits in two, and register tiles are spilled: 64 GFLOP/s for 162. */
+/* Else clang cuts vectors of 512 bits in two and spills register tiles: 64 GFLOP/s for 162. */
 #define LT_WIDE __attribute__((min_vector_width(512)))
 #else
 #define LT_WIDE

@@ -47,6 +47,7 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
                     }
                     for (long m_ = i_begin_; m_ < i_end_; m_++) {
                         const float *row_ = target_ + (m_ - i_begin_) * 16 - n_begin_;
+                        #pragma GCC ivdep
                         for (long n_ = n_begin_; n_ < n_end_; n_++) {
                             const float value_ = row_[n_];
                             const float in2_0 = in2[n_];
