@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from codegen.ir.node import TensorType
 from codegen.runtime.memory import Buffer, allocate
 from lazytorch import references
-from lazytorch.expression import Expression, Overwritten
+from lazytorch.core import REPLACE_VALUE
+from lazytorch.expression import Call, Expression, Overwritten
 
 # Storages written in place since they were last realized: the next realize writes them too.
 pending_writes: dict[int, weakref.ref[Storage]] = {}
@@ -106,9 +107,15 @@ class Storage:
             holder = self.shared.holder()
             if holder is not None:
                 return np.asarray(holder)
+        if self.is_shared():
+            return buffer_array(live.value, live.type)
+        if references.count(live) > references.BY_NAME + 1:
+            # Others read this value, which NumPy may change: it gets a copy.
+            live.owner = None
+            live = self.expression = self.snapshot()
+            live.owner = weakref.ref(self)
         array = buffer_array(live.value, live.type)
-        if not self.is_shared():
-            self.shared = ExportedMemory(array.base)
+        self.shared = ExportedMemory(array.base)
         return array
 
     def snapshot(self) -> Expression:
@@ -118,6 +125,12 @@ class Storage:
         copy = allocate(live.type.nbytes)
         view = buffer_array(copy, live.type)
         view[...] = buffer_array(live.value, live.type)
+        if live.tracked and live.leaf is None:
+            # The gradient flows on to what was computed.
+            call = Call(REPLACE_VALUE.signature((live.type, live.type), ()), (live, live), True)
+            taken = Expression(live.type, live.device, call, 0, copy, True)
+            call.outputs = (weakref.ref(taken),)
+            return taken
         taken = Expression(live.type, live.device, value=copy, tracked=live.tracked)
         taken.leaf = live.leaf
         return taken

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +23,7 @@ from lazytorch import core, references
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.device import Device
 from lazytorch.expression import Attributes, Call, Expression, Function, Overwritten, scalar
+from lazytorch.geometry import Geometry, is_contiguous, within_region
 from lazytorch.layout import Layout, strided
 from lazytorch.realize import realize, settle_depth
 from lazytorch.size import Size
@@ -38,21 +37,10 @@ SNAPSHOT_BYTES = 4 << 20
 # Writes to parts of one pending value that are still recorded; after these it is computed.
 MOST_PENDING_REGIONS = 8
 
-
-@dataclass(frozen=True)
-class Geometry:
-    """How a view lies in its storage, in elements."""
-
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-    offset: int
-
-
-@lru_cache(4096)
-def is_contiguous(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
-    """Whether strides are row-major, those of unit axes aside."""
-    wanted = contiguous_strides(shape)
-    return all(n == 1 or s == w for n, s, w in zip(shape, strides, wanted, strict=True))
+_USE_DETACH = (
+    " If you want to use a computed variable in a subgraph that doesn't require differentiation "
+    "use var_no_grad = var.detach()."
+)
 
 
 class Tensor:
@@ -67,7 +55,9 @@ class Tensor:
     _geometry: Geometry | None = None  # None: the whole storage, in its own shape
     _connected = True  # an alias through which gradients flow; False for detach() and .data
     _silent = False  # made by .data: its writes are not seen by backward's version check
-    _marker: tuple[Expression, Expression] | None = None  # (storage value, leaf over it)
+    # An unconnected alias's own history: (storage value, the leaf or tracked value over it).
+    _marker: tuple[Expression, Expression] | None = None
+    _parent: Tensor | None = None  # the unconnected alias that this is a view of
     _view_cache: tuple[Expression, Expression] | None = None  # (storage value, view of it)
     _view_name = "View"  # the operation that made this view
     _grad: Tensor | None = None
@@ -205,6 +195,9 @@ class Tensor:
     def _read_view(self, value: Expression) -> Expression:
         if self._marker is not None:
             return self._read_marker(value)
+        parent = self._parent
+        if parent is not None and parent._marker is not None:
+            return self._view_of_marker(parent, parent._read())
         cached = self._view_cache
         if cached is not None and cached[0] is value:
             return cached[1]
@@ -264,8 +257,13 @@ class Tensor:
             else:
                 attributes = (geometry.shape, geometry.strides, geometry.offset)
                 leaf = record(core.VIEW, (source,), attributes, False)[0]
-            leaf.tracked = True
-            leaf.leaf = weakref.ref(self)
+            history = marker[1]
+            if history is not _NEVER and history.leaf is None:
+                # What was written through another alias, while the gradient flows as before.
+                leaf = record(core.REPLACE_VALUE, (leaf, history), (), True)[0]
+            else:
+                leaf.tracked = True
+                leaf.leaf = weakref.ref(self)
             self._marker = marker = (value, leaf)
         return marker[1]
 
@@ -276,6 +274,12 @@ class Tensor:
         recording = grad_state.enabled
         if recording and before.tracked and self._connected:
             self._refuse_leaf_write(before)
+        if recording and not self._connected:
+            root = self if self._parent is None else self._parent
+            if value.tracked or root._marker is not None:
+                return self._write_history(root, value)
+        if value.tracked and not recording:
+            value = _untracked(value)
         if storage.is_shared():
             before = storage.expression
         if self._geometry is not None:
@@ -341,6 +345,28 @@ class Tensor:
         storage.write(Expression(before.type, before.device, value=buffer), self._silent)
         return True
 
+    def _write_history(self, root: Tensor, value: Expression) -> Tensor:
+        """A recorded write through an unconnected alias: it has a history from now on, and the
+        memory's other aliases see the value alone."""
+        if root._marker is not None and root.is_leaf:
+            kind = "a leaf" if root is self else "a view of a leaf"
+            raise RuntimeError(
+                f"{kind} Variable that requires grad is being used in an in-place operation."
+            )
+        current = root._read()
+        if root is not self:
+            geometry = self._place_in(root)
+            value = record(core.WRITE_VIEW, (current, value), geometry, True)[0]
+        elif not value.tracked:
+            value = record(core.OVERWRITE, (value, current), (), True)[0]
+        grad_state.enabled = False
+        try:
+            root._write(_untracked(value))
+        finally:
+            grad_state.enabled = True
+        root._marker = (self._storage.expression, value)
+        return self
+
     def _refuse_leaf_write(self, before: Expression) -> None:
         if before.leaf is None:
             return
@@ -362,11 +388,16 @@ class Tensor:
             return True
         value = self._storage.expression
         if not value.tracked or not self._connected:
-            return False
+            return self._parent is not None and self._parent._marker is not None
         return self._geometry is not None or value.leaf is None or value.leaf() is self
 
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:
+        if not self.is_leaf:
+            raise RuntimeError(
+                "you can only change requires_grad flags of leaf variables."
+                + ("" if flag else _USE_DETACH)
+            )
         self.requires_grad_(flag)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
@@ -376,9 +407,7 @@ class Tensor:
         if not requires_grad:
             if not self.is_leaf:
                 raise RuntimeError(
-                    "you can only change requires_grad flags of leaf variables. If you want to "
-                    "use a computed variable in a subgraph that doesn't require differentiation "
-                    "use var_no_grad = var.detach()."
+                    "you can only change requires_grad flags of leaf variables." + _USE_DETACH
                 )
             self._forget_leaf()
             return self
@@ -411,8 +440,11 @@ class Tensor:
 
     @property
     def is_leaf(self) -> bool:
-        if not self.requires_grad or self._marker is not None:
+        if not self.requires_grad:
             return True
+        marker = self._marker
+        if marker is not None:
+            return marker[1] is _NEVER or marker[1].leaf is not None
         return self._geometry is None and self._storage.expression.leaf is not None
 
     @property
@@ -425,6 +457,9 @@ class Tensor:
 
     def detach_(self) -> Tensor:
         """Cut this tensor from the graph that made it."""
+        if not self._connected and self._parent is None:
+            self._marker = None
+            return self
         if self._geometry is not None:
             raise RuntimeError(
                 "Can't detach views in-place. Use detach() instead. If you are using "
@@ -493,21 +528,27 @@ class Tensor:
         view._geometry = geometry
         view._view_name = name
         view._type = TensorType(geometry.shape, self._type.dtype)
-        if self._marker is not None or not self._connected or not grad_state.enabled:
-            if self._marker is not None and grad_state.enabled:
-                return self._view_of_marker(view)
+        if not self._connected or not grad_state.enabled:
             view._connected = False
+            if not self._connected and grad_state.enabled:
+                inner = self._marker is not None or self._parent is None
+                view._parent = self if inner else self._parent
         return view
 
-    def _view_of_marker(self, view: Tensor) -> Tensor:
-        """A view of a detached leaf: computed from the leaf, so that its gradient arrives there."""
-        geometry = view._geometry
+    def _place_in(self, root: Tensor) -> Attributes:
+        """Where this view lies in the elements of the alias that it is a view of."""
+        geometry = self._geometry
         assert geometry is not None
-        leaf = self._read()
-        if self._geometry is not None:
-            geometry = _within_leaf(geometry, self._geometry)
-        attributes = (geometry.shape, geometry.strides, geometry.offset)
-        return wrap(record(core.VIEW, (leaf,), attributes, leaf.tracked)[0])
+        if root._geometry is not None:
+            geometry = within_region(geometry, root._geometry)
+        return (geometry.shape, geometry.strides, geometry.offset)
+
+    def _view_of_marker(self, parent: Tensor, value: Expression) -> Expression:
+        cached = self._view_cache
+        if cached is None or cached[0] is not value:
+            view = record(core.VIEW, (value,), self._place_in(parent), value.tracked)[0]
+            self._view_cache = cached = (value, view)
+        return cached[1]
 
     # ---- values ---------------------------------------------------------------------------------
 
@@ -621,33 +662,8 @@ class _Eager:
 
 
 eager = _Eager()
+# The value of no storage: a leaf that has not been read yet.
 _NEVER = Expression(TensorType((), dt.float32), "cpu")
-
-
-def _within_leaf(view: Geometry, base: Geometry) -> Geometry:
-    """A view of a strided region as a view of its contiguous copy: each stride (and the offset)
-    is a sum of the region's strides, which have others in the copy."""
-    inner = contiguous_strides(base.shape)
-    axes = [i for i, n in enumerate(base.shape) if n > 1]
-    axes.sort(key=lambda i: -base.strides[i])
-
-    def translated(distance: int) -> int:
-        total = 0
-        for i in axes:
-            if not base.strides[i]:
-                break
-            steps, distance = divmod(distance, base.strides[i])
-            total += steps * inner[i]
-        else:
-            if not distance:
-                return total
-        raise RuntimeError(
-            "a view of an expanded or overlapping tensor that was made a leaf by requires_grad_() "
-            "is not supported; clone() it first"
-        )
-
-    strides = [translated(s) if n > 1 else 1 for n, s in zip(view.shape, view.strides, strict=True)]
-    return Geometry(view.shape, tuple(strides), translated(view.offset - base.offset))
 
 
 def _untracked(value: Expression) -> Expression:

@@ -48,8 +48,8 @@ def backward(
     _flush_parameters()
     values = [t._read() for t in roots]
     seeds = _seeds(roots, values, given)
-    walk = _Walk(roots, values)
     chosen = None if inputs is None else {id(t) for t in _as_tuple(inputs)}
+    walk = _Walk(values, None if inputs is None else [t._read() for t in _as_tuple(inputs)])
     session = _Session(values, seeds, walk, create_graph)
     session.run_hooks()
     leaves = [(t, e) for t, e in walk.leaves() if chosen is None or id(t) in chosen]
@@ -100,26 +100,24 @@ def grad(
     for t in wanted:
         if not t.requires_grad:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
-    walk = _Walk(roots, values)
+    walk = _Walk(values, [t._read() for t in wanted])
     session = _Session(values, seeds, walk, create_graph)
     session.run_hooks()
-    targets = [t._read() for t in wanted]
-    used = [e in walk.seen for e in targets]
-    if not all(used) and not (allow_unused or materialize_grads):
+    targets = [walk.readings(t) for t in wanted]
+    if not all(targets) and not (allow_unused or materialize_grads):
         raise RuntimeError(
             "One of the differentiated Tensors appears to not have been used in the graph. Set "
             "allow_unused=True if this is the desired behavior."
         )
-    computed = iter(
-        session.gradients([e for e, is_used in zip(targets, used, strict=True) if is_used])
-    )
+    computed = iter(session.gradients([e for readings in targets for e in readings]))
     walk.free(retain, session.readers)
     result: list[Tensor | None] = []
-    for tensor, is_used in zip(wanted, used, strict=True):
-        if is_used:
-            result.append(
-                _after_hooks(tensor, next(computed)) if tensor.is_leaf else next(computed)
-            )
+    for tensor, readings in zip(wanted, targets, strict=True):
+        if readings:
+            gradient = next(computed)
+            for _ in readings[1:]:
+                gradient = _sum(gradient, next(computed))
+            result.append(_after_hooks(tensor, gradient) if tensor.is_leaf else gradient)
         elif materialize_grads:
             result.append(wrap(record(_ZEROS_LIKE, (tensor._read(),), (), False)[0]))
         else:
@@ -177,16 +175,24 @@ def _seeds(roots: Sequence[Tensor], values: Sequence[Expression], given: Any) ->
 
 
 class _Walk:
-    """The tracked graph under some roots: its expressions, inputs first, checked for backward."""
+    """The tracked graph under some roots: its expressions, inputs first, checked for backward.
 
-    def __init__(self, roots: Sequence[Tensor], values: Sequence[Expression]) -> None:
+    Given ``targets``, only what lies between the roots and them.
+    """
+
+    def __init__(
+        self, values: Sequence[Expression], targets: Sequence[Expression] | None = None
+    ) -> None:
         self.order: list[Expression] = []
         self.seen: set[Expression] = set()
         self.calls: list[Call] = []
         for value in values:
             self._visit(value)
+        passed = None if targets is None else self._keep_above(targets)
         checked: set[int] = set()
         for e in reversed(self.order):
+            if passed is not None and e not in passed:
+                continue
             if e.call is not None and e.call.tracked and id(e.call) not in checked:
                 checked.add(id(e.call))
                 self.calls.append(e.call)
@@ -209,12 +215,33 @@ class _Walk:
                 order.append(e)
                 stack.pop()
 
+    def _keep_above(self, given: Sequence[Expression]) -> set[Expression]:
+        """Forget all but the targets and what is made of them; the latter."""
+        tensors = {id(e.leaf()) for e in given if e.leaf is not None}
+        targets = {*given}
+        targets.update([e for e in self.order if e.leaf is not None and id(e.leaf()) in tensors])
+        above: set[Expression] = set()
+        for e in self.order:
+            if any([i in above or i in targets for i in _tracked_inputs(e)]):
+                above.add(e)
+        self.order = [e for e in self.order if e in above or e in targets]
+        self.seen = set(self.order)
+        return above
+
+    def readings(self, tensor: Tensor) -> list[Expression]:
+        """Where the graph reads a tensor. A leaf whose memory NumPy shares is read afresh by each
+        use."""
+        value = tensor._read()
+        if tensor._storage.shared is None or value.leaf is None:
+            return [value] if value in self.seen else []
+        return [e for e in self.order if e.leaf is not None and e.leaf() is tensor]
+
     def leaves(self) -> list[tuple[Tensor, Expression]]:
         found = []
         for e in self.order:
             if e.leaf is not None:
                 tensor = e.leaf()
-                if tensor is not None:
+                if tensor is not None and tensor.requires_grad:
                     found.append((tensor, e))
         return found
 

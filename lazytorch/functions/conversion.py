@@ -238,6 +238,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
             )
         return write_value(self, src)
     if src is self:
+        self._refuse_leaf_write(self._storage.expression)
         return self
     broadcast_shapes(self._type.shape, src._type.shape)
     return write_value(self, src if src._storage.device == self._storage.device else
@@ -474,7 +475,7 @@ def _deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
 
 
 _INTERNAL = {
-    "_storage", "_type", "_geometry", "_connected", "_silent", "_marker", "_view_cache",
+    "_storage", "_type", "_geometry", "_connected", "_silent", "_marker", "_parent", "_view_cache",
     "_view_name", "_grad", "_backward_hooks", "_retains_grad", "_post_accumulate_hooks",
 }  # fmt: skip
 

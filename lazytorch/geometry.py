@@ -1,0 +1,50 @@
+"""How views lie in their storages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from codegen.ops.strided import contiguous_strides
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a view lies in its storage, in elements."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int
+
+
+@lru_cache(4096)
+def is_contiguous(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    """Whether strides are row-major, those of unit axes aside."""
+    wanted = contiguous_strides(shape)
+    return all(n == 1 or s == w for n, s, w in zip(shape, strides, wanted, strict=True))
+
+
+def within_region(view: Geometry, base: Geometry) -> Geometry:
+    """A view of a strided region as a view of its contiguous copy: each stride (and the offset)
+    is a sum of the region's strides, which have others in the copy."""
+    inner = contiguous_strides(base.shape)
+    axes = [i for i, n in enumerate(base.shape) if n > 1]
+    axes.sort(key=lambda i: -base.strides[i])
+
+    def translated(distance: int) -> int:
+        total = 0
+        for i in axes:
+            if not base.strides[i]:
+                break
+            steps, distance = divmod(distance, base.strides[i])
+            total += steps * inner[i]
+        else:
+            if not distance:
+                return total
+        raise RuntimeError(
+            "a view of an expanded or overlapping tensor that was made a leaf by requires_grad_() "
+            "is not supported; clone() it first"
+        )
+
+    strides = [translated(s) if n > 1 else 1 for n, s in zip(view.shape, view.strides, strict=True)]
+    return Geometry(view.shape, tuple(strides), translated(view.offset - base.offset))

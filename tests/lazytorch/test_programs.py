@@ -1,0 +1,377 @@
+"""Random programs: views, in-place writes, gradients, hooks and NumPy memory, as in PyTorch.
+
+A program is a list of statements, run one by one under both libraries. Each must raise alike, and
+at the end every variable must agree in values, gradient, and what autograd knows of it.
+
+    python tests/lazytorch/test_programs.py SEED        prints a program and where it first differs
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs real PyTorch")
+
+import lazytorch  # noqa: E402
+
+DEVICE = os.environ.get("LAZYTORCH_TEST_DEVICE", "interpreter")
+pytestmark = [pytest.mark.pytorch, pytest.mark.filterwarnings("ignore")]
+# Programs a test, and tests; a program on the cpu device compiles plans of its own.
+PROGRAMS, TESTS = (1, 12) if DEVICE == "cpu" else (25, 16)
+
+_SHAPES = [(), (3,), (2, 3), (2, 1), (3, 2), (2, 2)]
+# What PyTorch refuses and we do not: memory that overlaps itself, a second backward that reads
+# nothing which the first one freed. The program ends there.
+_REFUSED = "single memory location|backward through the graph a second time"
+_UNARY = ["sin", "tanh", "sigmoid", "neg", "relu", "abs", "square", "exp"]
+_BINARY = ["+", "-", "*"]
+
+
+class Writer:
+    """Writes a program, running it under PyTorch to know what its variables are."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.names: dict[str, Any] = namespace(torch)
+        self.statements: list[str] = []
+
+    def write(self, length: int) -> list[str]:
+        self.add(self.new())
+        self.add(self.new())
+        makers = [
+            (self.new, 2), (self.unary, 4), (self.binary, 5), (self.view, 6), (self.inplace, 7),
+            (self.assign_item, 3), (self.backward, 4), (self.grad, 2), (self.hook, 2),
+            (self.flags, 3), (self.grad_attribute, 2), (self.numpy, 3), (self.read, 2),
+            (self.under_no_grad, 3), (self.detached, 2),
+        ]  # fmt: skip
+        weights = [w for _, w in makers]
+        while len(self.statements) < length:
+            (maker,) = self.random.choices([m for m, _ in makers], weights)
+            statement = maker()
+            if statement:
+                self.add(statement)
+        return self.statements
+
+    def add(self, statement: str) -> None:
+        self.statements.append(statement)
+        run(statement, self.names)
+
+    # ---- choices ------------------------------------------------------------------------------
+
+    def tensors(self) -> list[str]:
+        return [n for n, v in self.names.items() if isinstance(v, torch.Tensor) and n[0] == "v"]
+
+    def any(self) -> str:
+        return self.random.choice(self.tensors())
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return tuple(self.names[name].shape)
+
+    def fresh(self, letter: str = "v") -> str:
+        taken = [n for n in self.names if re.fullmatch(letter + r"\d+", n)]
+        # Now and then a variable is given another value, and the old one goes.
+        if taken and letter == "v" and self.random.random() < 0.1:
+            return self.random.choice(taken)
+        return f"{letter}{len(taken)}"
+
+    def partner(self, name: str) -> str:
+        """A tensor that broadcasts with this one, or a number."""
+        shape = self.shape(name)
+        fits = [n for n in self.tensors() if _broadcasts(self.shape(n), shape)]
+        if self.random.random() < 0.3:
+            return str(self.random.choice([2, 0.5, -1, 1.5]))
+        return self.random.choice(fits)
+
+    def numbers(self, shape: tuple[int, ...]) -> str:
+        def nested(rest: tuple[int, ...]) -> Any:
+            if not rest:
+                return self.random.choice([-2.0, -1.0, -0.5, 0.0, 0.25, 0.5, 1.0, 1.5, 2.0])
+            return [nested(rest[1:]) for _ in range(rest[0])]
+
+        return str(nested(shape))
+
+    # ---- statements ---------------------------------------------------------------------------
+
+    def new(self) -> str:
+        flag = self.random.choice([", requires_grad=True", ", requires_grad=True", ""])
+        shape = self.random.choice(_SHAPES)
+        return f"{self.fresh()} = torch.tensor({self.numbers(shape)}{flag})"
+
+    def unary(self) -> str:
+        return f"{self.fresh()} = {self.any()}.{self.random.choice(_UNARY)}()"
+
+    def binary(self) -> str:
+        x = self.any()
+        return f"{self.fresh()} = {x} {self.random.choice(_BINARY)} {self.partner(x)}"
+
+    def view_of(self, x: str) -> str:
+        shape = self.shape(x)
+        forms = ["view(-1)", "reshape(-1)", "unsqueeze(0)", f"view_as({x})", f"expand_as({x})"]
+        if shape:
+            last = shape[-1]
+            forms += ["[0]", "[-1]", "[..., 0]", "[:1]", "[1:]", "[..., ::2]", "flatten()"]
+            forms += [f"narrow(-1, 0, {max(last - 1, 1)})", "select(0, 0)", f"[{shape[0] - 1}:]"]
+        if len(shape) == 2:
+            forms += ["t()", "transpose(0, 1)", "T", "diagonal()", "unsqueeze(-1)"]
+        form = self.random.choice(forms)
+        return x + form if form[0] == "[" else f"{x}.{form}"
+
+    def view(self) -> str:
+        return f"{self.fresh()} = {self.view_of(self.any())}"
+
+    def detached(self) -> str:
+        form = self.random.choice(["detach()", "data", "clone()", "detach().clone()"])
+        return f"{self.fresh()} = {self.any()}.{form}"
+
+    def target(self) -> str:
+        x = self.any()
+        return self.random.choice([x, x, x, x + ".data", x + ".detach()", self.view_of(x)])
+
+    def inplace(self) -> str:
+        target = self.target()
+        name = target.split(".")[0].split("[")[0]
+        value = self.partner(name)
+        form = self.random.choice(
+            [
+                "mul_(0.5)", "add_(1)", "zero_()", "fill_(0.75)", f"add_({value})",
+                f"mul_({value})", f"sub_({value}, alpha=0.5)", "neg_()", "clamp_(-1, 1)",
+                "sigmoid_()", "tanh_()",
+                f"copy_({self.any()})",
+            ]
+        )  # fmt: skip
+        if self.random.random() < 0.2 and target == name:
+            return f"{name} {self.random.choice(_BINARY)}= {value}"
+        return f"{target}.{form}"
+
+    def assign_item(self) -> str | None:
+        x = self.any()
+        shape = self.shape(x)
+        if not shape:
+            return None
+        key = self.random.choice(["[0]", "[-1]", "[..., 0]", "[1:]", "[:]", "[...]", "[..., ::2]"])
+        value = self.random.choice(["0.25", "-1", self.any(), f"{x}{key} * 2", f"{x}{key}.sin()"])
+        return f"{x}{key} = {value}"
+
+    def loss(self) -> str:
+        x = self.any()
+        return self.random.choice([f"{x}.sum()", f"({x} * {x}).sum()", f"{x}.square().mean()", x])
+
+    def backward(self) -> str:
+        keep = self.random.choice(["", "", "retain_graph=True"])
+        return f"{self.loss()}.backward({keep})"
+
+    def grad(self) -> str:
+        x = self.any()
+        if self.random.random() < 0.3:
+            cube = f"({x} * {x} * {x}).sum()"
+            return f"{self.fresh()} = torch.autograd.grad({cube}, {x}, create_graph=True)[0]"
+        options = self.random.choice(["", ", retain_graph=True", ", allow_unused=True"])
+        return f"{self.fresh()} = torch.autograd.grad({self.loss()}, {x}{options})[0] + 0"
+
+    def hook(self) -> str | None:
+        # PyTorch itself falls over hooks on views that were written to.
+        x = self.any()
+        if self.names[x]._is_view():
+            return None
+        return self.random.choice(
+            [
+                f"{x}.register_hook(lambda g: g * 2)",
+                f"{x}.register_hook(lambda g: seen.append(g.tolist()))",
+                f"{x}.retain_grad()",
+            ]
+        )
+
+    def flags(self) -> str | None:
+        x = self.any()
+        # What becomes of views made before is left to PyTorch.
+        memory = self.names[x].untyped_storage().data_ptr()
+        if any(
+            n != x and self.names[n].untyped_storage().data_ptr() == memory for n in self.tensors()
+        ):
+            return None
+        return self.random.choice(
+            [
+                f"{x}.requires_grad_()", f"{x}.requires_grad_(False)", f"{x}.requires_grad = True",
+                f"{x}.detach_()",
+            ]
+        )  # fmt: skip
+
+    def grad_attribute(self) -> str:
+        x = self.any()
+        return self.random.choice(
+            [
+                f"{x}.grad = None", f"{x}.grad.zero_()", f"{self.fresh()} = {x}.grad",
+                f"{x}.grad.mul_(0.5)", f"{x}.grad = torch.ones_like({x})",
+                f"{x}.data.sub_(0.1 * {x}.grad)",
+            ]
+        )  # fmt: skip
+
+    def numpy(self) -> str:
+        arrays = [n for n in self.names if re.fullmatch(r"a\d+", n)]
+        forms = [f"{self.fresh('a')} = np.array({self.numbers((2, 3))}, np.float32)"]
+        forms.append(f"{self.fresh('a')} = {self.any()}.detach().numpy()")
+        if arrays:
+            a = self.random.choice(arrays)
+            forms += [
+                f"{self.fresh()} = from_numpy({a})", f"{a}[...] *= 0.5", f"{a}[0] = 0.25",
+                f"{self.fresh()} = from_numpy({a})", f"{self.fresh()} = torch.tensor({a})",
+            ]  # fmt: skip
+        return self.random.choice(forms)
+
+    def read(self) -> str:
+        x = self.any()
+        return self.random.choice(
+            [
+                f"seen.append({x}.tolist())",
+                f"seen.append({x}.sum().item())",
+                f"seen.append(bool(({x} > 0).all()))",
+            ]
+        )
+
+    def under_no_grad(self) -> str | None:
+        maker = self.random.choice(
+            [self.unary, self.binary, self.inplace, self.assign_item, self.detached]
+        )
+        statement = maker()
+        return statement and f"with torch.no_grad(): {statement}"
+
+
+def _broadcasts(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    pairs = zip(reversed(shape), reversed(other), strict=False)
+    return all(n == m or 1 in (n, m) for n, m in pairs)
+
+
+# ---- running and comparing ------------------------------------------------------------------
+
+
+def namespace(library: Any) -> dict[str, Any]:
+    shared = torch.from_numpy if library is torch else from_numpy
+    return {"torch": library, "np": np, "seen": [], "from_numpy": shared}
+
+
+def from_numpy(array: Any) -> Any:
+    """lazytorch.from_numpy, which makes tensors of the cpu, on the device under test."""
+    made = lazytorch.from_numpy(array)
+    made._storage.expression.device = DEVICE
+    return made
+
+
+def run(statement: str, names: dict[str, Any]) -> Exception | None:
+    try:
+        exec(statement, names)
+    except Exception as error:
+        return error
+    return None
+
+
+def described(x: Any) -> dict[str, Any]:
+    """What a variable is, as plain data."""
+    if isinstance(x, np.ndarray):
+        return {"values": x.tolist()}
+    if not hasattr(x, "retain_grad"):
+        return {"value": x}
+    try:
+        return _described(x)
+    except RuntimeError as error:
+        # Such as a view that no_grad made, whose base was written to since.
+        return {"error": str(error)[:40]}
+
+
+def _described(x: Any) -> dict[str, Any]:
+    gradient = x.grad if x.is_leaf or x.retains_grad else None
+    return {
+        "values": x.tolist(),
+        "shape": tuple(x.shape),
+        "requires_grad": x.requires_grad,
+        "is_leaf": x.is_leaf,
+        "grad_fn": x.grad_fn is not None,
+        "retains_grad": x.retains_grad,
+        "grad": None if gradient is None else gradient.tolist(),
+        "grad_requires_grad": gradient is not None and gradient.requires_grad,
+    }
+
+
+def near(x: Any, y: Any) -> bool:
+    """Equal, numbers within float32's reach."""
+    if isinstance(x, dict):
+        return x.keys() == y.keys() and all(near(x[k], y[k]) for k in x)
+    if isinstance(x, (list, tuple)):
+        return type(x) is type(y) and len(x) == len(y) and all(map(near, x, y))
+    if isinstance(x, float) and isinstance(y, float):
+        return bool(np.isclose(x, y, rtol=2e-4, atol=2e-5, equal_nan=True))
+    return bool(x == y)
+
+
+def same_error(mine: Exception | None, theirs: Exception | None) -> bool:
+    if theirs is None or mine is None:
+        return mine is theirs
+    return isinstance(mine, type(theirs)) or isinstance(theirs, type(mine))
+
+
+def differences(statements: list[str], look: bool = False) -> Iterator[str]:
+    """Where the libraries part; with ``look``, every variable is compared after each statement."""
+    real, lazy = namespace(torch), namespace(lazytorch)
+    for number, statement in enumerate(statements):
+        expected, found = run(statement, real), run(statement, lazy)
+        if expected is not None and found is None and re.search(_REFUSED, str(expected)):
+            return
+        if not same_error(found, expected):
+            yield f"{number}: {statement}: raised {found!r}, PyTorch {expected!r}"
+            return
+        if expected is not None and ("backward(" in statement or ".grad(" in statement):
+            return  # PyTorch has run a part of it
+        if look or number == len(statements) - 1:
+            for name, value in real.items():
+                if not re.fullmatch(r"[va]\d+|seen", name):
+                    continue
+                theirs, mine = described(value), described(lazy.get(name))
+                if "error" in theirs:
+                    continue
+                for key in theirs:
+                    if not near(mine.get(key), theirs[key]):
+                        yield (
+                            f"{number}: {statement}: {name}'s {key} is {mine.get(key)}, "
+                            f"PyTorch {theirs[key]}"
+                        )
+                        if look:
+                            return
+
+
+def made(seed: int) -> list[str]:
+    return Writer(seed).write(5 + seed % 16)
+
+
+@pytest.mark.parametrize("part", range(TESTS))
+def test_programs(part: int) -> None:
+    with lazytorch.device(DEVICE):
+        for seed in range(part * PROGRAMS, (part + 1) * PROGRAMS):
+            statements = made(seed)
+            for difference in differences(statements):
+                raise AssertionError(f"program {seed}: {difference}\n" + "\n".join(statements))
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    with lazytorch.device(DEVICE):
+        for seed in range(*map(int, sys.argv[1:3])):
+            statements = made(seed)
+            found = list(differences(statements))
+            if found:
+                print(f"=== program {seed}")
+                for d in found:
+                    print("   ", d)
+                if len(sys.argv) > 3:
+                    print("\n".join(f"  {i}: {s}" for i, s in enumerate(statements)))
+
+
+if __name__ == "__main__":
+    main()
