@@ -92,7 +92,7 @@ class Storage:
         if silent:
             before.owner = None
         else:
-            before.owner = Overwritten(reference, self.version)
+            before.owner = Overwritten(reference, self.version, weakref.ref(expression))
             self.version += 1
         expression.owner = reference
         self.expression = expression

@@ -359,6 +359,8 @@ class Tensor:
             value = record(core.WRITE_VIEW, (current, value), geometry, True)[0]
         elif not value.tracked:
             value = record(core.OVERWRITE, (value, current), (), True)[0]
+        elif value.leaf is not None:
+            value = record(core.IDENTITY, (value,), (), True)[0]
         grad_state.enabled = False
         try:
             root._write(_untracked(value))
@@ -470,7 +472,7 @@ class Tensor:
             )
         storage = self._storage
         if storage.expression.tracked:
-            value = record(core.DETACH, (storage.expression,), (), False)[0]
+            value = _untracked(storage.expression)
             storage.expression.owner = None
             value.owner = weakref.ref(storage)
             storage.expression = value

@@ -29,10 +29,12 @@ pytestmark = [pytest.mark.pytorch, pytest.mark.filterwarnings("ignore")]
 PROGRAMS, TESTS = (1, 12) if DEVICE == "cpu" else (25, 16)
 
 _SHAPES = [(), (3,), (2, 3), (2, 1), (3, 2), (2, 2)]
-# What PyTorch refuses and we do not: memory that overlaps itself, a second backward that reads
-# nothing which the first one freed. The program ends there.
-_REFUSED = "single memory location|backward through the graph a second time"
-_UNARY = ["sin", "tanh", "sigmoid", "neg", "relu", "abs", "square", "exp"]
+# What PyTorch refuses and we do not: memory that overlaps itself, a view of what PyTorch keeps
+# transposed, a second backward that reads nothing which the first one freed. The program ends.
+_REFUSED = "single memory location|view size is not compatible|the graph a second time"
+# What NumPy may write to is copied when read, so that no write is too late.
+_REFUSED_OF_SHARED = _REFUSED + "|modified by an inplace operation"
+_UNARY = ["sin", "tanh", "sigmoid", "neg", "relu", "abs", "square", "cos"]
 _BINARY = ["+", "-", "*"]
 
 
@@ -129,12 +131,12 @@ class Writer:
         return f"{self.fresh()} = {self.view_of(self.any())}"
 
     def detached(self) -> str:
-        form = self.random.choice(["detach()", "data", "clone()", "detach().clone()"])
+        form = self.random.choice(["detach()", "clone()", "detach().clone()"])
         return f"{self.fresh()} = {self.any()}.{form}"
 
     def target(self) -> str:
         x = self.any()
-        return self.random.choice([x, x, x, x + ".data", x + ".detach()", self.view_of(x)])
+        return self.random.choice([x, x, x, x + ".detach()", self.view_of(x)])
 
     def inplace(self) -> str:
         target = self.target()
@@ -158,7 +160,7 @@ class Writer:
         if not shape:
             return None
         key = self.random.choice(["[0]", "[-1]", "[..., 0]", "[1:]", "[:]", "[...]", "[..., ::2]"])
-        value = self.random.choice(["0.25", "-1", self.any(), f"{x}{key} * 2", f"{x}{key}.sin()"])
+        value = self.random.choice(["0.25", "-1", self.any(), f"{x}{key} * 2"])
         return f"{x}{key} = {value}"
 
     def loss(self) -> str:
@@ -211,7 +213,6 @@ class Writer:
             [
                 f"{x}.grad = None", f"{x}.grad.zero_()", f"{self.fresh()} = {x}.grad",
                 f"{x}.grad.mul_(0.5)", f"{x}.grad = torch.ones_like({x})",
-                f"{x}.data.sub_(0.1 * {x}.grad)",
             ]
         )  # fmt: skip
 
@@ -322,7 +323,8 @@ def differences(statements: list[str], look: bool = False) -> Iterator[str]:
     real, lazy = namespace(torch), namespace(lazytorch)
     for number, statement in enumerate(statements):
         expected, found = run(statement, real), run(statement, lazy)
-        if expected is not None and found is None and re.search(_REFUSED, str(expected)):
+        refused = _REFUSED_OF_SHARED if "a0" in real else _REFUSED
+        if expected is not None and found is None and re.search(refused, str(expected)):
             return
         if not same_error(found, expected):
             yield f"{number}: {statement}: raised {found!r}, PyTorch {expected!r}"
