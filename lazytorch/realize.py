@@ -32,8 +32,8 @@ class CachedPlan:
 
 
 _plans: dict[str, dict[tuple[int, ...], CachedPlan]] = {}  # device -> key -> plan
-# Plans of one call on distinct leaves, by signature and device.
-_single_plans: dict[tuple[int, str], Plan] = {}
+# Plans of single calls, by _small_call's key.
+_single_plans: dict[tuple[Any, ...], Plan] = {}
 _lock = threading.RLock()
 
 
@@ -149,22 +149,45 @@ def realize(roots: Sequence[Expression]) -> None:
         pending_writes.clear()
 
 
-def _run_single(e: Expression) -> bool:
-    """Run one call on computed values, without the search of ``Trace``; False where there is more
-    to it, or no plan for it yet."""
+def _small_call(e: Expression) -> tuple[tuple[Any, ...], list[Expression]] | None:
+    """A key for one call whose inputs are computed values, or views and the like of such, and the
+    leaves in the order in which ``Trace`` finds them; None where there is more to it."""
     call = e.call
-    if call is None or e.value is not None or call.tracked or len(call.outputs) != 1:
+    if call is None or call.tracked or len(call.outputs) != 1:
+        return None
+    key: list[Any] = [e.device, call.signature.number]
+    leaves: list[Expression] = []
+    behind: list[Expression] = []
+    for i in call.inputs:
+        if i.value is not None:
+            leaves.append(i)
+            key.append(-1)
+            continue
+        source = i.call
+        if source is None or source.tracked or i.owner is not None or len(source.outputs) != 1:
+            return None
+        key.append(source.signature.number)
+        for j in source.inputs:
+            if j.value is None:
+                return None
+            behind.append(j)
+    leaves += behind
+    return (tuple(key), leaves) if len(set(leaves)) == len(leaves) else None
+
+
+def _run_single(e: Expression) -> bool:
+    """Run a small call without the search of ``Trace``; False where there is no plan for it yet."""
+    if e.value is not None:
+        return True
+    small = _small_call(e)
+    if small is None:
         return False
-    inputs = call.inputs
-    values = []
-    for i in inputs:
-        if i.value is None:
-            return False
-        values.append(i.value)
-    plan = _single_plans.get((call.signature.number, e.device))
-    if plan is None or len(set(inputs)) != len(inputs):
+    plan = _single_plans.get(small[0])
+    if plan is None:
         return False
-    (e.value,) = plan.run(values)
+    (e.value,) = plan.run([i.value for i in small[1]])
+    call = e.call
+    assert call is not None
     e.call = None
     call.inputs = ()
     return True
@@ -207,10 +230,9 @@ def _run(roots: list[Expression], device: str) -> None:
     cached = plans.get(key)
     if cached is None:
         cached = plans[key] = _make(trace, device)
-        (first, *others) = trace.calls
-        is_single = len(cached.outputs) == len(first.outputs) == 1
-        if not others and is_single and trace.leaves == list(first.inputs):
-            _single_plans[first.signature.number, device] = cached.plan
+        small = _small_call(roots[0]) if len(roots) == len(cached.outputs) == 1 else None
+        if small is not None and small[1] == trace.leaves:
+            _single_plans[small[0]] = cached.plan
     free = _free_leaves(trace, cached) if cached.plan.donated else ()
     values = cached.plan.run([e.value for e in [*trace.leaves, *trace.bound]], free)
     for i in free:

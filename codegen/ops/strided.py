@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 from codegen.ir.node import Node, Shape
@@ -32,6 +33,11 @@ class Decomposition:
 
 def contiguous_strides(shape: Sequence[int]) -> Shape:
     """Row-major strides, in elements."""
+    return _contiguous_strides(tuple(shape))
+
+
+@lru_cache(4096)
+def _contiguous_strides(shape: Shape) -> Shape:
     strides = [1] * len(shape)
     for i in range(len(shape) - 2, -1, -1):
         strides[i] = strides[i + 1] * max(shape[i + 1], 1)
