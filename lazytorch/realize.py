@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 from codegen.ir import provenance
 from codegen.pipeline import Plan, find_plan, make_plan

@@ -23,7 +23,7 @@ from lazytorch import core, references
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.device import Device
 from lazytorch.expression import Attributes, Call, Expression, Function, Overwritten, scalar
-from lazytorch.geometry import Geometry, is_contiguous, within_region
+from lazytorch.geometry import Geometry, is_contiguous, region_around, within_region
 from lazytorch.layout import Layout, strided
 from lazytorch.realize import realize, settle_depth
 from lazytorch.size import Size
@@ -228,15 +228,7 @@ class Tensor:
             leaf = Expression(self._type, source.device, value=memory)
             leaf.owner = source.owner
             return leaf
-        both = zip(geometry.strides, geometry.shape, strict=True)
-        axes = [(stride, count) for stride, count in both if stride and count > 1]
-        if len(axes) == 1:  # a column: up to its last element
-            stride, count = axes[0]
-            length, within = (count - 1) * stride + 1, 0
-        else:  # whole steps of the longest stride; where in a step it begins stays an attribute
-            stride, count = max(axes)
-            length, within = stride * count, geometry.offset % stride
-        start = geometry.offset - within
+        start, length, within = region_around(geometry)
         if start == 0 and length * itemsize == source.value.nbytes:
             return None
         if (start + length) * itemsize > source.value.nbytes:
