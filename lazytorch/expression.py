@@ -131,13 +131,16 @@ def _camel_case(name: str) -> str:
 
 
 class Overwritten:
-    """Stands where an owner stood: a write replaced the value that had this version."""
+    """Stands where an owner stood: a write ``by`` another replaced the value of this version."""
 
-    __slots__ = ("storage", "version")
+    __slots__ = ("by", "storage", "version")
 
-    def __init__(self, storage: weakref.ref[Storage], version: int) -> None:
+    def __init__(
+        self, storage: weakref.ref[Storage], version: int, by: weakref.ref[Expression]
+    ) -> None:
         self.storage = storage
         self.version = version
+        self.by = by
 
 
 class Call:

@@ -24,6 +24,20 @@ def is_contiguous(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
     return all(n == 1 or s == w for n, s, w in zip(shape, strides, wanted, strict=True))
 
 
+def region_around(view: Geometry) -> tuple[int, int, int]:
+    """The part of the storage that a view with a stride lies in: its first element, its length,
+    and where in the part the view begins."""
+    both = zip(view.strides, view.shape, strict=True)
+    axes = [(stride, count) for stride, count in both if stride and count > 1]
+    if len(axes) == 1:  # a column: up to its last element
+        stride, count = axes[0]
+        length, within = (count - 1) * stride + 1, 0
+    else:  # whole steps of the longest stride; where in a step it begins stays an attribute
+        stride, count = max(axes)
+        length, within = stride * count, view.offset % stride
+    return view.offset - within, length, within
+
+
 def within_region(view: Geometry, base: Geometry) -> Geometry:
     """A view of a strided region as a view of its contiguous copy: each stride (and the offset)
     is a sum of the region's strides, which have others in the copy."""

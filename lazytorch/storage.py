@@ -92,7 +92,7 @@ class Storage:
         if silent:
             before.owner = None
         else:
-            before.owner = Overwritten(reference, self.version)
+            before.owner = Overwritten(reference, self.version, weakref.ref(expression))
             self.version += 1
         expression.owner = reference
         self.expression = expression
@@ -109,7 +109,10 @@ class Storage:
                 return np.asarray(holder)
         if self.is_shared():
             return buffer_array(live.value, live.type)
-        if references.count(live) > references.BY_NAME + 1:
+        if (
+            references.count(live) > references.BY_NAME + 1
+            or references.count(live.value) > references.BY_ATTRIBUTE
+        ):
             # Others read this value, which NumPy may change: it gets a copy.
             live.owner = None
             live = self.expression = self.snapshot()

@@ -23,7 +23,7 @@ from lazytorch import core, references
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.device import Device
 from lazytorch.expression import Attributes, Expression, Function, Overwritten, scalar
-from lazytorch.geometry import Geometry, is_contiguous, within_region
+from lazytorch.geometry import Geometry, is_contiguous, region_around, within_region
 from lazytorch.layout import Layout, strided
 from lazytorch.realize import realize
 from lazytorch.recording import record, untracked
@@ -226,15 +226,7 @@ class Tensor:
             leaf = Expression(self._type, source.device, value=memory)
             leaf.owner = source.owner
             return leaf
-        both = zip(geometry.strides, geometry.shape, strict=True)
-        axes = [(stride, count) for stride, count in both if stride and count > 1]
-        if len(axes) == 1:  # a column: up to its last element
-            stride, count = axes[0]
-            length, within = (count - 1) * stride + 1, 0
-        else:  # whole steps of the longest stride; where in a step it begins stays an attribute
-            stride, count = max(axes)
-            length, within = stride * count, geometry.offset % stride
-        start = geometry.offset - within
+        start, length, within = region_around(geometry)
         if start == 0 and length * itemsize == source.value.nbytes:
             return None
         if (start + length) * itemsize > source.value.nbytes:
@@ -357,6 +349,8 @@ class Tensor:
             value = record(core.WRITE_VIEW, (current, value), geometry, True)[0]
         elif not value.tracked:
             value = record(core.OVERWRITE, (value, current), (), True)[0]
+        elif value.leaf is not None:
+            value = record(core.IDENTITY, (value,), (), True)[0]
         grad_state.enabled = False
         try:
             root._write(untracked(value))
@@ -468,7 +462,7 @@ class Tensor:
             )
         storage = self._storage
         if storage.expression.tracked:
-            value = record(core.DETACH, (storage.expression,), (), False)[0]
+            value = _untracked(storage.expression)
             storage.expression.owner = None
             value.owner = weakref.ref(storage)
             storage.expression = value

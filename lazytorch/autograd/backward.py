@@ -49,14 +49,16 @@ def backward(
     values = [t._read() for t in roots]
     seeds = _seeds(roots, values, given)
     chosen = None if inputs is None else {id(t) for t in _as_tuple(inputs)}
-    walk = _Walk(values, None if inputs is None else [t._read() for t in _as_tuple(inputs)])
+    walk = _Walk(
+        values, None if inputs is None else [gradient_source(t) for t in _as_tuple(inputs)]
+    )
     session = _Session(values, seeds, walk, create_graph)
     session.run_hooks()
     leaves = [(t, e) for t, e in walk.leaves() if chosen is None or id(t) in chosen]
     if chosen is not None:
         for t in _as_tuple(inputs):
-            if not t.is_leaf and t._read() in walk.seen:
-                leaves.append((t, t._read()))
+            if not t.is_leaf:
+                leaves.extend([(t, e) for e in walk.readings(t)])
     gradients = session.gradients([e for _, e in leaves])
     walk.free(retain, session.readers)
     total: dict[int, tuple[Tensor, Tensor]] = {}
@@ -100,7 +102,7 @@ def grad(
     for t in wanted:
         if not t.requires_grad:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
-    walk = _Walk(values, [t._read() for t in wanted])
+    walk = _Walk(values, [gradient_source(t) for t in wanted])
     session = _Session(values, seeds, walk, create_graph)
     session.run_hooks()
     targets = [walk.readings(t) for t in wanted]
@@ -174,6 +176,15 @@ def _seeds(roots: Sequence[Tensor], values: Sequence[Expression], given: Any) ->
     return seeds
 
 
+def gradient_source(x: Tensor) -> Expression:
+    """The expression whose gradient is the tensor's."""
+    if x._storage.shared is not None and x._geometry is None and x._marker is None:
+        value = x._storage.expression
+        if value.tracked and value.leaf is None and x._connected:
+            return value  # each read is a copy of it
+    return x._read()
+
+
 class _Walk:
     """The tracked graph under some roots: its expressions, inputs first, checked for backward.
 
@@ -229,11 +240,13 @@ class _Walk:
         return above
 
     def readings(self, tensor: Tensor) -> list[Expression]:
-        """Where the graph reads a tensor. A leaf whose memory NumPy shares is read afresh by each
-        use."""
-        value = tensor._read()
-        if tensor._storage.shared is None or value.leaf is None:
+        """Where the graph reads a tensor: a leaf perhaps before a write that was not recorded, or,
+        where NumPy shares its memory, afresh in each use."""
+        value = gradient_source(tensor)
+        if value.leaf is None:
             return [value] if value in self.seen else []
+        if value in self.seen and tensor._storage.shared is None:
+            return [value]
         return [e for e in self.order if e.leaf is not None and e.leaf() is tensor]
 
     def leaves(self) -> list[tuple[Tensor, Expression]]:
@@ -387,7 +400,7 @@ def _check_call(call: Call) -> None:
             "after calling backward."
         )
     for i in overwritten_inputs:
-        if i in reads_inputs:
+        if i in reads_inputs and not _wrote_itself(call, call.inputs[i]):
             _raise_overwritten(call.inputs[i])
     for i in overwritten_outputs:
         e = outputs[i]
@@ -405,6 +418,24 @@ def _overwritten(e: Expression) -> Overwritten | None:
 
 
 _ALIASES = (core.VIEW, core.DETACH)
+
+
+def _wrote_itself(call: Call, e: Expression) -> bool:
+    """Whether the call's own result replaced its input, as x.sin_() does: the input is kept."""
+    mark = _overwritten(e)
+    written = None if mark is None else mark.by()
+    while written is not None and written.call is not None:
+        made = written.call
+        if made is call:
+            return True
+        if made.signature.function not in _WRITES or not made.inputs:
+            return False
+        written = made.inputs[-1]
+    return False
+
+
+# What a written value passes through on its way into the storage: the last input is the value.
+_WRITES = (core.WRITE_VIEW, core.IDENTITY, core.CAST)
 
 
 def _raise_overwritten(e: Expression) -> None:

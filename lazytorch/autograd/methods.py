@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from lazytorch.autograd.backward import RemovableHandle, backward
+from lazytorch.autograd.backward import RemovableHandle, backward, gradient_source
 from lazytorch.expression import Expression, Hooks
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import c_name, type_name
@@ -179,7 +179,7 @@ def _register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Rem
 
 
 def _hooks_of(x: Tensor) -> Hooks:
-    expression = x._read()
+    expression = gradient_source(x)
     if expression.hooks is None:
         expression.hooks = Hooks()
     return expression.hooks

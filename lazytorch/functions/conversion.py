@@ -16,6 +16,7 @@ from codegen.ops import elementwise as ew
 from codegen.ops.strided import contiguous_strides
 from codegen.runtime.memory import Buffer
 from lazytorch import core
+from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.defaults import defaults
 from lazytorch.device import Device, device_name
 from lazytorch.dtypes import CLASS_NAMES, NAMES, as_dtype
@@ -238,7 +239,8 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
             )
         return write_value(self, src)
     if src is self:
-        self._refuse_leaf_write(self._storage.expression)
+        if grad_state.enabled:
+            self._refuse_leaf_write(self._storage.expression)
         return self
     broadcast_shapes(self._type.shape, src._type.shape)
     return write_value(self, src if src._storage.device == self._storage.device else
