@@ -462,7 +462,7 @@ class Tensor:
             )
         storage = self._storage
         if storage.expression.tracked:
-            value = _untracked(storage.expression)
+            value = untracked(storage.expression)
             storage.expression.owner = None
             value.owner = weakref.ref(storage)
             storage.expression = value
