@@ -7,8 +7,8 @@ split       large reductions become two stages                 (graph/split.py)
 fuse        nodes that share loops become clusters             (graph/fuse.py)
 place       memory for what is stored                          (graph/memory.py)
 lower       each cluster becomes loops                         (loops/lower.py)
-render      loops become C                                     (render/c.py)
-compile     C becomes kernels; a plan runs them in order       (runtime/)
+render      loops become C or OpenCL C                         (render/)
+compile     text becomes kernels; a plan runs them in order    (runtime/)
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ import sys
 import warnings
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 
+from codegen import dtype as dt
 from codegen import settings
 from codegen.graph.explain import annotate
 from codegen.graph.fuse import Cluster, Fusion, fuse
@@ -29,21 +31,26 @@ from codegen.graph.simplify import simplify
 from codegen.graph.split import split_reductions
 from codegen.graph.verify import verify_fusion, verify_graph
 from codegen.ir import provenance
-from codegen.ir.node import Node, in_memory_as, make, topological
+from codegen.ir.node import Node, TensorType, in_memory_as, make, topological
 from codegen.ir.printer import format_graph
 from codegen.loops.grammar import Kernel
 from codegen.loops.in_place import in_place_pairs
 from codegen.loops.lower import lower, lower_copy, lower_scan, lower_scatter, lower_write
 from codegen.loops.verify import verify_kernel
-from codegen.ops.elementwise import CAST
+from codegen.ops.elementwise import CAST, EXP
+from codegen.ops.leaves import parameter
 from codegen.ops.registry import OPERATIONS
-from codegen.render.c import render
+from codegen.render.c import C
+from codegen.render.c_family import Dialect, render
 from codegen.render.contraction_kernel import RenderedKernel, render_contraction_kernel
+from codegen.render.opencl import OPENCL
+from codegen.runtime import opencl
 from codegen.runtime import plan as plans
 from codegen.runtime.compiler import find_compiler
 from codegen.runtime.cpu import get_num_threads
 from codegen.runtime.interpreter import from_buffer, interpret, to_buffer
 from codegen.runtime.memory import Buffer, allocate
+from codegen.runtime.opencl import OpenClPlan
 from codegen.runtime.plan import CpuPlan, KernelRecord, PlanRecord
 from codegen.statistics import statistics
 
@@ -115,9 +122,23 @@ class InterpretedPlan:
         return results
 
 
+class StandInPlan:
+    """A plan for the cpu device on OpenCL; on the interpreter in a process that cannot have it."""
+
+    def __init__(self, graph: Graph, device: opencl.Device) -> None:
+        self._graph = graph
+        self._plan = _compile_opencl(graph, device)
+        self.donated = self._plan.donated
+
+    def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]:
+        if opencl.is_usable():
+            return self._plan.run(values, free)
+        return InterpretedPlan(self._graph).run(values)
+
+
 def find_plan(description: str) -> tuple[Plan, tuple[int, ...]] | None:
     """A plan made earlier, perhaps by another process, for a graph so described."""
-    if _interpreted(description.split("\n", 1)[0]):
+    if description.split("\n", 1)[0] != "cpu" or find_compiler() is None:
         return None
     record = plans.load(description)
     if record is None:
@@ -131,12 +152,19 @@ def make_plan(graph: Graph, device: str, description: str, results: tuple[int, .
 
     ``results`` are numbers that the caller knows the outputs by, kept with the plan.
     """
-    if _interpreted(device):
+    compile_now: Callable[[], Plan]
+    if device.startswith("opencl"):
+        compile_now = partial(_compile_opencl, graph, opencl.find_device(device))
+    elif device == "cpu" and find_compiler() is not None:
+        compile_now = partial(_compile, graph, description, results)
+    elif device == "cpu" and (found := _stand_in()) is not None:
+        compile_now = partial(StandInPlan, graph, found)
+    else:
         statistics.plans_lowered += 1
         return InterpretedPlan(graph)
     if provenance.state.active is None and _is_huge(graph):  # who asks for lines wants kernels
-        return TieredPlan(graph, description, results)
-    return _compile(graph, description, results)
+        return TieredPlan(graph, compile_now)
+    return compile_now()
 
 
 def _compile(graph: Graph, description: str, results: tuple[int, ...]) -> CpuPlan:
@@ -146,6 +174,46 @@ def _compile(graph: Graph, description: str, results: tuple[int, ...]) -> CpuPla
     plan = CpuPlan(record)
     plans.save(record, description)
     return plan
+
+
+def _compile_opencl(graph: Graph, device: opencl.Device) -> OpenClPlan:
+    statistics.plans_lowered += 1
+    return OpenClPlan(build(graph, device.threads, OPENCL), device)
+
+
+_NO_COMPILER = "lazytorch: no C compiler found (cc, gcc, clang, or `pip install ziglang`)"
+_stand_ins: list[opencl.Device | None] = []  # what was found, once it was looked for
+
+
+def _stand_in() -> opencl.Device | None:
+    """What runs the cpu device's plans where there is no C compiler: None for the interpreter."""
+    if not _stand_ins:
+        device, problem = None, "OpenCL has no CPU device that computes correctly"
+        try:
+            found = opencl.find_device("opencl")
+            if found.on_host and _computes_correctly(found):
+                device = found
+        except RuntimeError as error:
+            problem = str(error)
+        place = f"OpenCL ({device.description})" if device else f"the slow interpreter ({problem})"
+        warnings.warn(f"{_NO_COMPILER}; running on {place}", RuntimeWarning, stacklevel=2)
+        _stand_ins.append(device)
+    return _stand_ins[0] if opencl.is_usable() else None
+
+
+def _computes_correctly(device: opencl.Device) -> bool:
+    """Whether a small graph's value is the interpreter's."""
+    x = parameter(0, TensorType((37,), dt.float32))
+    graph = Graph((x,), (make(EXP, (x,), ()),))
+    buffer = allocate(x.type.nbytes)
+    buffer.as_numpy(x.dtype.numpy, x.shape)[...] = np.linspace(-9, 9, 37)
+    try:
+        (found,) = _compile_opencl(graph, device).run([buffer])
+    except Exception:  # whatever a driver may raise: it does not work
+        return False
+    (wanted,) = InterpretedPlan(graph).run([buffer])
+    got, want = [b.as_numpy(x.dtype.numpy, x.shape) for b in (found, wanted)]
+    return bool(np.allclose(got, want, rtol=1e-5, atol=0))
 
 
 # A graph of more operations than this, on tensors no larger than that, costs seconds to compile
@@ -159,17 +227,17 @@ class TieredPlan:
 
     donated: tuple[int, ...] = ()
 
-    def __init__(self, graph: Graph, description: str, results: tuple[int, ...]) -> None:
-        self._arguments = (graph, description, results)
+    def __init__(self, graph: Graph, compile_now: Callable[[], Plan]) -> None:
+        self._compile_now = compile_now
         self._interpreted: InterpretedPlan | None = InterpretedPlan(graph)
-        self._compiled: CpuPlan | None = None
+        self._compiled: Plan | None = None
 
     def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]:
         if self._interpreted is not None:
             first, self._interpreted = self._interpreted, None
             return first.run(values)
         if self._compiled is None:
-            self._compiled = _compile(*self._arguments)
+            self._compiled = self._compile_now()
         return self._compiled.run(values)
 
 
@@ -178,33 +246,15 @@ def _is_huge(graph: Graph) -> bool:
     return len(nodes) > _MANY_OPERATIONS and all([n.type.size <= _SMALL_TENSOR for n in nodes])
 
 
-_told: list[str] = []
-
-
-def _interpreted(device: str) -> bool:
-    if device.startswith("interpreter"):
-        return True
-    if find_compiler() is not None:
-        return False
-    if not _told:
-        message = (
-            "lazytorch: no C compiler found (cc, gcc, clang, or `pip install ziglang`); running on "
-            "the interpreter, which is slow"
-        )
-        _told.append(message)
-        warnings.warn(message, RuntimeWarning, stacklevel=2)
-    return True
-
-
-def build(graph: Graph, threads: int) -> PlanRecord:
+def build(graph: Graph, threads: int, dialect: Dialect = C) -> PlanRecord:
     """What a plan for the graph is made of."""
-    compiled = compile_graph(graph, threads)
+    compiled = compile_graph(graph, threads, dialect)
     for listener in listeners:
         listener(compiled)
     return compiled.record
 
 
-def compile_graph(graph: Graph, threads: int) -> Compiled:
+def compile_graph(graph: Graph, threads: int, dialect: Dialect = C) -> Compiled:
     """The passes, in order: graph to clusters to loops to text."""
     outputs: list[Node] = list(graph.outputs)
     verifying = settings.get("LAZYTORCH_VERIFY") != "0"
@@ -221,8 +271,8 @@ def compile_graph(graph: Graph, threads: int) -> Compiled:
     fusion = fuse(outputs)
     if verifying:
         verify_fusion(fusion, outputs)
-    memory = plan_memory(fusion, outputs)
-    made = [(c, k) for c in fusion.clusters for k in _kernels(c, fusion, memory, threads)]
+    memory = plan_memory(fusion, outputs, dialect.alignment)
+    made = [(c, k) for c in fusion.clusters for k in _kernels(c, fusion, memory, threads, dialect)]
     record = _assemble(graph, outputs, memory, [k for _, k in made])
     origins = provenance.state.active
     if origins is not None:
@@ -248,13 +298,13 @@ def _own_memory(outputs: Sequence[Node]) -> list[Node]:
 
 
 def _kernels(
-    cluster: Cluster, fusion: Fusion, memory: MemoryPlan, threads: int
+    cluster: Cluster, fusion: Fusion, memory: MemoryPlan, threads: int, dialect: Dialect
 ) -> list[RenderedKernel]:
     """A cluster's kernels: one, or none, or a copy and a write into it."""
     first = cluster.nodes[0]
     comments = [f"{n.operation.name} {n.type!r}" for n in cluster.nodes if n in fusion.stored]
     if cluster.kind == "contraction":
-        return [render_contraction_kernel(cluster, fusion, threads, comments)]
+        return [render_contraction_kernel(cluster, fusion, threads, comments, dialect)]
     if cluster.kind == "empty":
         return []
     lowered: list[Kernel] = []
@@ -272,15 +322,15 @@ def _kernels(
         lowered.append(lower_scan(first, fusion))
     else:
         lowered.append(lower(cluster, fusion))
-    return [_rendered(kernel, comments) for kernel in lowered]
+    return [_rendered(kernel, comments, dialect) for kernel in lowered]
 
 
-def _rendered(kernel: Kernel, comments: list[str]) -> RenderedKernel:
+def _rendered(kernel: Kernel, comments: list[str], dialect: Dialect) -> RenderedKernel:
     if settings.get("LAZYTORCH_VERIFY") != "0":
         verify_kernel(kernel)
     kernel.comments = comments
     return RenderedKernel(
-        render(kernel),
+        render(kernel, dialect),
         tuple(kernel.operands),
         kernel.parallel,
         kernel.scratch_bytes,

@@ -52,3 +52,8 @@ def num_threads() -> int:
 
 def debug_level() -> int:
     return int(get("LAZYTORCH_DEBUG"))
+
+
+def set_linker_folder(folder: Path) -> None:
+    """Where a clang in this process, which is PoCL's, looks for ``ld`` first."""
+    os.environ["COMPILER_PATH"] = str(folder)

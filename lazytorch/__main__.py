@@ -67,7 +67,7 @@ def show_devices(_: argparse.Namespace) -> int:
     compiler = find_compiler()
     if compiler is None:
         print("cpu           no C compiler: install gcc or clang, or `pip install ziglang`,")
-        print("              or name one in LAZYTORCH_CC; until then the interpreter stands in")
+        print("              or name one in LAZYTORCH_CC; else OpenCL or the interpreter stand in")
     else:
         print(f"cpu           {lazytorch.get_num_threads()} threads")
         print(f"  compiler    {' '.join(compiler.command)}: {compiler.version}")

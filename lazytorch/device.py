@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from codegen.runtime.opencl import find_device
 from lazytorch.defaults import defaults
 
 _TYPES = ("cpu", "interpreter", "cuda", "opencl", "meta")
@@ -71,7 +72,9 @@ def device_name(device: Any) -> str:
     if device == "cpu":
         return "cpu"
     found = device if isinstance(device, Device) else Device(device)
-    if found.type not in available:
+    if found.type == "opencl":
+        find_device(str(found))  # or an error that says what is missing
+    elif found.type not in available:
         raise RuntimeError(
             f"device '{found}' is not available: no GPU with an OpenCL driver was found. "
             "`lazytorch devices` lists what is there and what is missing."

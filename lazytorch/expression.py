@@ -45,7 +45,9 @@ class Signature:
         self.input_types = input_types
         self.attributes = attributes
         self.template = function.trace(input_types, attributes)
-        self.output_types = tuple([o.type for o in self.template.outputs])
+        # A number that came out of a call is a tensor like any other.
+        types = [o.type for o in self.template.outputs]
+        self.output_types = tuple([TensorType(t.shape, t.dtype) for t in types])
         self.has_float_output = any(t.dtype.kind == "float" for t in self.output_types)
         self.number = next(_signature_numbers)
         self.places_left = PLACES_NOTED

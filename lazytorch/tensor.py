@@ -22,16 +22,14 @@ from codegen.runtime.memory import Buffer
 from lazytorch import core, references
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.device import Device
-from lazytorch.expression import Attributes, Call, Expression, Function, Overwritten, scalar
+from lazytorch.expression import Attributes, Expression, Function, Overwritten, scalar
 from lazytorch.geometry import Geometry, is_contiguous, region_around, within_region
 from lazytorch.layout import Layout, strided
-from lazytorch.realize import realize, settle_depth
+from lazytorch.realize import realize
+from lazytorch.recording import record, untracked
 from lazytorch.size import Size
-from lazytorch.source import note_place
 from lazytorch.storage import ExportedMemory, Storage, buffer_array
 
-# A chain of pending calls longer than this is run: memory and the next compile stay bounded.
-MAXIMUM_DEPTH = 2000
 # Memory that NumPy shares is copied when read, up to this size; above it, the reader runs at once.
 SNAPSHOT_BYTES = 4 << 20
 # Writes to parts of one pending value that are still recorded; after these it is computed.
@@ -183,7 +181,7 @@ class Tensor:
         if self._marker is not None:
             return self._read_marker(value)
         if value.tracked and not (self._connected and (value.leaf is None or value.leaf() is self)):
-            return _untracked(value)
+            return untracked(value)
         return value
 
     def _read_shared(self, value: Expression) -> Expression:
@@ -203,7 +201,7 @@ class Tensor:
             return cached[1]
         geometry = self._geometry
         assert geometry is not None
-        source = value if self._connected or not value.tracked else _untracked(value)
+        source = value if self._connected or not value.tracked else untracked(value)
         view = None
         if not source.tracked and type(source.value) is Buffer:
             view = self._view_of_memory(source, geometry)
@@ -242,7 +240,7 @@ class Tensor:
         marker = self._marker
         assert marker is not None
         if marker[0] is not value:
-            source = _untracked(value) if value.tracked else value
+            source = untracked(value) if value.tracked else value
             geometry = self._geometry
             if geometry is None:
                 leaf = record(core.IDENTITY, (source,), (), False)[0]
@@ -271,7 +269,7 @@ class Tensor:
             if value.tracked or root._marker is not None:
                 return self._write_history(root, value)
         if value.tracked and not recording:
-            value = _untracked(value)
+            value = untracked(value)
         if storage.is_shared():
             before = storage.expression
         if self._geometry is not None:
@@ -287,7 +285,7 @@ class Tensor:
             before = storage.expression
             base = before
             if before.tracked and not (recording and self._connected):
-                base = _untracked(before)
+                base = untracked(before)
             value = record(
                 core.WRITE_VIEW,
                 (base, value),
@@ -355,7 +353,7 @@ class Tensor:
             value = record(core.IDENTITY, (value,), (), True)[0]
         grad_state.enabled = False
         try:
-            root._write(_untracked(value))
+            root._write(untracked(value))
         finally:
             grad_state.enabled = True
         root._marker = (self._storage.expression, value)
@@ -659,57 +657,6 @@ class _Eager:
 eager = _Eager()
 # The value of no storage: a leaf that has not been read yet.
 _NEVER = Expression(TensorType((), dt.float32), "cpu")
-
-
-def _untracked(value: Expression) -> Expression:
-    """The same value, through which no gradient flows."""
-    if value.value is not None:
-        plain = Expression(value.type, value.device, value=value.value)
-        plain.owner = value.owner
-        return plain
-    return record(core.DETACH, (value,), (), False)[0]
-
-
-def record(
-    function: Function, inputs: tuple[Expression, ...], attributes: Attributes, tracked: bool
-) -> list[Expression]:
-    """Record a call; its outputs."""
-    types = tuple([e.type for e in inputs])
-    signature = function.signatures.get((types, attributes))
-    if signature is None:
-        signature = function.signature(types, attributes)
-    call = Call(signature, inputs, tracked)
-    if signature.places_left:
-        note_place(call)
-    depth = 0
-    device = "cpu"
-    for e in inputs:
-        if e.value is None:
-            if e.depth > depth:
-                depth = e.depth
-            source = e.call
-            if source is not None and source.has_gradient:
-                call.has_gradient = True
-        if e.device != "cpu":
-            device = e.device
-    depth += 1
-    output_types = signature.output_types
-    if len(output_types) == 1:
-        type_ = output_types[0]
-        if tracked and not signature.has_float_output:
-            tracked = False
-        output = Expression(type_, device, call, 0, None, tracked, depth)
-        call.outputs = (weakref.ref(output),)
-        outputs = [output]
-    else:
-        outputs = [
-            Expression(t, device, call, i, None, tracked and t.dtype.kind == "float", depth)
-            for i, t in enumerate(output_types)
-        ]
-        call.outputs = tuple([weakref.ref(e) for e in outputs])
-    if depth > MAXIMUM_DEPTH and settle_depth(outputs[0]) > MAXIMUM_DEPTH // 2:
-        realize(outputs)
-    return outputs
 
 
 def wrap(expression: Expression) -> Tensor:

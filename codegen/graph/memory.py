@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from codegen.graph.fuse import Cluster, Fusion
 from codegen.ir.node import Node, in_memory_as
 
-_ALIGNMENT = 64
-
 
 @dataclass
 class MemoryPlan:
@@ -23,8 +21,9 @@ class MemoryPlan:
     copies: set[Node]
 
 
-def plan_memory(fusion: Fusion, outputs: Sequence[Node]) -> MemoryPlan:
-    """Places for every stored node; values whose lifetimes do not meet share memory."""
+def plan_memory(fusion: Fusion, outputs: Sequence[Node], alignment: int) -> MemoryPlan:
+    """Places for every stored node, each at a multiple of ``alignment`` bytes; values whose
+    lifetimes do not meet share memory."""
     homes = _Homes(fusion, outputs)
     for cluster in fusion.clusters:
         for node in cluster.nodes:
@@ -33,7 +32,7 @@ def plan_memory(fusion: Fusion, outputs: Sequence[Node]) -> MemoryPlan:
     # An output that shares an unnamed value's memory gives that value its own.
     renamed = {root: node for node in outputs if (root := homes.home[node]) is not node}
     home = {node: renamed.get(root, root) for node, root in homes.home.items()}
-    offsets, arena_bytes = _pack(fusion, home, set(outputs), homes.last_read)
+    offsets, arena_bytes = _pack(fusion, home, set(outputs), homes.last_read, alignment)
     return MemoryPlan(home, offsets, arena_bytes, homes.copies)
 
 
@@ -102,7 +101,11 @@ def _reads(node: Node, base: Node, fusion: Fusion) -> bool:
 
 
 def _pack(
-    fusion: Fusion, home: dict[Node, Node], fixed: set[Node], last_read: dict[Node, int]
+    fusion: Fusion,
+    home: dict[Node, Node],
+    fixed: set[Node],
+    last_read: dict[Node, int],
+    alignment: int,
 ) -> tuple[dict[Node, int], int]:
     """First fit over lifetimes, in the order of the clusters."""
     births: dict[Node, int] = {}
@@ -124,7 +127,7 @@ def _pack(
         by_birth.setdefault(number, []).append(root)
     for cluster in fusion.clusters:
         for root in by_birth.get(cluster.number, ()):
-            size = max(-(-root.type.nbytes // _ALIGNMENT) * _ALIGNMENT, _ALIGNMENT)
+            size = max(-(-root.type.nbytes // alignment) * alignment, alignment)
             for i, (offset, room) in enumerate(free):
                 if room >= size:
                     offsets[root] = offset
@@ -135,7 +138,7 @@ def _pack(
                 end += size
             dying.setdefault(deaths[root], []).append(root)
         for root in dying.get(cluster.number, ()):
-            size = max(-(-root.type.nbytes // _ALIGNMENT) * _ALIGNMENT, _ALIGNMENT)
+            size = max(-(-root.type.nbytes // alignment) * alignment, alignment)
             free = _released(free, offsets[root], size)
     return offsets, end
 

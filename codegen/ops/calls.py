@@ -41,7 +41,8 @@ def _infer_call(inputs: tuple[Node, ...], template: Template, number: int) -> Te
     given, wanted = [i.type for i in inputs], [p.type for p in template.parameters]
     if given != wanted:
         raise ValueError(f"call of {template.name} with {given}, not {wanted}")
-    return template.outputs[number].type
+    made = template.outputs[number].type
+    return TensorType(made.shape, made.dtype)  # a number that came out of a call is a tensor
 
 
 CALL = register(Operation("call", "call", _infer_call, _never, _never))

@@ -1,4 +1,4 @@
-"""A contraction cluster as C: the contraction template with the cluster's epilogue in it."""
+"""A contraction cluster as text: the contraction template with the cluster's epilogue in it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from codegen.ir.node import Node
 from codegen.loops.contraction import PlainOutput
 from codegen.loops.emitter import Emitter, Scope
 from codegen.loops.grammar import Argument, Kernel
-from codegen.render.c import _Body, declarations, functions_used
+from codegen.render.c_family import Body, Dialect, functions_used
 from codegen.render.contraction_c import render_contraction
 from codegen.render.source import KernelSource
 
@@ -37,7 +37,7 @@ class RenderedKernel:
 
 
 def render_contraction_kernel(
-    cluster: Cluster, fusion: Fusion, threads: int, comments: list[str]
+    cluster: Cluster, fusion: Fusion, threads: int, comments: list[str], dialect: Dialect
 ) -> RenderedKernel:
     """The kernel of a contraction and the element-wise work on its result."""
     (root,) = [n for n in cluster.nodes if n in fusion.contractions]
@@ -48,11 +48,11 @@ def render_contraction_kernel(
             arguments[node] = Argument(f"in{len(arguments)}", node.type, False)
 
     def epilogue(b: str, m: str, n: str, value: str) -> list[str]:
-        return _epilogue_lines(cluster, fusion, root, (b, m, n, value), arguments)[1]
+        return _epilogue_lines(cluster, fusion, root, (b, m, n, value), arguments, dialect)[1]
 
     # The arguments, whose pointers are declared first, are known once the epilogue is written.
     names = ("batch_", "m_", "n_", "value_")
-    invariant, _ = _epilogue_lines(cluster, fusion, root, names, arguments)
+    invariant, _ = _epilogue_lines(cluster, fusion, root, names, arguments, dialect)
     plain = None
     if cluster.nodes == [root]:
         plain = _plain_output(root, fusion, arguments[root].name)
@@ -67,17 +67,15 @@ def render_contraction_kernel(
     operand_list = list(arguments.values())
     lines = [
         *[f"// {c}" for c in comments],
-        "void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {",
-        *declarations(operand_list, restrict=True),
+        *dialect.opening(operand_list, rendered.scratch_bytes, True),
         *invariant,
-        rendered.body,
+        dialect.from_c(rendered.body),
         "}",
         "",
     ]
     text = "\n".join(lines)
-    prologue = (
-        (rendered.helpers, *functions_used(text)) if rendered.helpers else functions_used(text)
-    )
+    helpers = (dialect.from_c(rendered.helpers),) if rendered.helpers else ()
+    prologue = (*dialect.prologue, *helpers, *functions_used(text))
     return RenderedKernel(
         KernelSource("contraction", text, prologue),
         tuple(arguments),
@@ -94,6 +92,7 @@ def _epilogue_lines(
     root: Node,
     names: tuple[str, str, str, str],
     arguments: dict[Node, Argument],
+    dialect: Dialect,
 ) -> tuple[list[str], list[str]]:
     """What is done with one result, the cluster's other members and the stores; and, first, what
     every result needs alike."""
@@ -118,7 +117,7 @@ def _epilogue_lines(
         text, _ = emitter.value(node, point)
         if node in fusion.stored:
             emitter.store(node, flatten(point, node.shape), text)
-    body = _Body(Kernel("", [], list(arguments.values()), []))
+    body = Body(Kernel("", [], list(arguments.values()), []), dialect)
     return body.block(emitter.scopes[0].statements, 1), body.block(inside.statements, 0)
 
 

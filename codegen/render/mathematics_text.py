@@ -21,6 +21,8 @@ PROLOGUE = """\
 #define lt_from_bits_f32(b) as_float(b)
 #define lt_bits_f64(x) as_long(x)
 #define lt_from_bits_f64(b) as_double(b)
+#define LT_TABLE __constant
+#ifndef LT_CPU
 #define __builtin_fma fma
 #define __builtin_fabsf fabs
 #define __builtin_fabs fabs
@@ -37,15 +39,17 @@ PROLOGUE = """\
 #define __builtin_rintf rint
 #define __builtin_rint rint
 #define LT_HAS_FMA
+#endif
 #else
+#define LT_TABLE static const
 #define LT_INLINE static inline __attribute__((always_inline, unused))
 LT_INLINE int lt_bits_f32(float x) { int b; __builtin_memcpy(&b, &x, 4); return b; }
 LT_INLINE float lt_from_bits_f32(int b) { float x; __builtin_memcpy(&x, &b, 4); return x; }
 LT_INLINE long lt_bits_f64(double x) { long b; __builtin_memcpy(&b, &x, 8); return b; }
 LT_INLINE double lt_from_bits_f64(long b) { double x; __builtin_memcpy(&x, &b, 8); return x; }
+#endif
 #if defined(__FP_FAST_FMA) || defined(__FMA__) || defined(__aarch64__)
 #define LT_HAS_FMA
-#endif
 #endif
 #define LT_INF_f32 lt_from_bits_f32(0x7f800000)
 #define LT_NAN_f32 lt_from_bits_f32(0x7fc00000)

@@ -89,10 +89,12 @@ LT_INLINE double lt_reduce_f32(double x, long *quadrant) {
 }"""),
     # The same for doubles from 2^29 up by Payne and Hanek: 192 bits of 2/pi that matter, times the
     # mantissa; r = result + *low.
+    # The table is at file scope, where OpenCL C wants its constants.
     function(f"""
+static double lt_reduce_huge_f64(double x, long *quadrant, double *low);
+LT_TABLE unsigned lt_two_over_pi[41] = {{{_WORDS}}};
 static __attribute__((noinline, unused))
 double lt_reduce_huge_f64(double x, long *quadrant, double *low) {{
-    static const unsigned two_over_pi[41] = {{{_WORDS}}};
     unsigned long bits = (unsigned long)lt_bits_f64(x), magnitude = bits & 0x7fffffffffffffffUL;
     if (magnitude >= 0x7ff0000000000000UL) {{
         *quadrant = 0;
@@ -103,7 +105,8 @@ double lt_reduce_huge_f64(double x, long *quadrant, double *low) {{
     int first = (int)(magnitude >> 52) - 1075 + 30, word = first >> 5, shift = first & 31;
     unsigned long lower = 0, upper = 0, carry = 0, product[6];
     for (int i = 5; i >= 0; i--) {{  /* product = mantissa * window mod 2^192, low limb first */
-        unsigned long two = (unsigned long)two_over_pi[word + i] << 32 | two_over_pi[word + i + 1];
+        unsigned long two = (unsigned long)lt_two_over_pi[word + i] << 32
+                          | lt_two_over_pi[word + i + 1];
         unsigned long limb = (two << shift) >> 32;
         lower = limb * (mantissa & 0xffffffffUL);
         unsigned long sum = carry + (lower & 0xffffffffUL) + (upper & 0xffffffffUL);

@@ -1,0 +1,450 @@
+"""C and its family: a kernel in the loop vocabulary comes in, the text of a function goes out.
+
+What C and OpenCL C share is here; where they differ is a Dialect (c.py, opencl.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from codegen import dtype as dt
+from codegen.dtype import DType
+from codegen.index.algebra import Condition, Index
+from codegen.loops.grammar import (
+    Accumulator,
+    Argument,
+    Fold,
+    Kernel,
+    Lanes,
+    Let,
+    Load,
+    Parallel,
+    Position,
+    Reduce,
+    Row,
+    Select,
+    Sequential,
+    Serial,
+    SetLane,
+    Statement,
+    Store,
+    Vector,
+)
+from codegen.ops.registry import Operation
+from codegen.render.mathematics import FUNCTIONS, spelled
+from codegen.render.mathematics_text import PROLOGUE
+from codegen.render.source import KernelSource
+
+_CLAMP = """\
+static inline __attribute__((always_inline, unused)) long lt_clamp_index(long i, long count) {
+    return i < 0 ? 0 : i >= count ? count - 1 : i;
+}
+"""
+# Threefry-2x32 with 20 rounds; the same words as special_reference.threefry.
+_THREEFRY = """\
+#define LT_ROUND(r) a += b; b = (b << r) | (b >> (32 - r)); b ^= a;
+static inline __attribute__((always_inline, unused))
+int lt_threefry(long seed, long stream, long counter) {
+    unsigned k0 = (unsigned)seed, k1 = (unsigned)((unsigned long)seed >> 32);
+    unsigned k2 = k0 ^ k1 ^ 0x1BD11BDAu;
+    unsigned a = (unsigned)counter + k0;
+    unsigned b = ((unsigned)((unsigned long)counter >> 32) ^ (unsigned)stream) + k1;
+    LT_ROUND(13) LT_ROUND(15) LT_ROUND(26) LT_ROUND(6)   a += k1; b += k2 + 1;
+    LT_ROUND(17) LT_ROUND(29) LT_ROUND(16) LT_ROUND(24)  a += k2; b += k0 + 2;
+    LT_ROUND(13) LT_ROUND(15) LT_ROUND(26) LT_ROUND(6)   a += k0; b += k1 + 3;
+    LT_ROUND(17) LT_ROUND(29) LT_ROUND(16) LT_ROUND(24)  a += k1; b += k2 + 4;
+    LT_ROUND(13) LT_ROUND(15) LT_ROUND(26) LT_ROUND(6)   a += k2; b += k0 + 5;
+    return (int)a;
+}
+"""
+_OWN_FUNCTIONS = {"lt_clamp_index": _CLAMP, "lt_threefry": _THREEFRY}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """Where languages of the family differ."""
+
+    # A kernel's first lines, from its arguments, the bytes of scratch memory that a thread needs,
+    # and whether what it reads is never written: they declare ``thread``, ``threads``, the
+    # arguments by their names, and ``scratch``.
+    opening: Callable[[Sequence[Argument], int, bool], list[str]]
+    # The contraction template writes C; this makes it the dialect's.
+    from_c: Callable[[str], str]
+    space: str  # before the type that a pointer to a kernel's memory points to
+    independent: str  # before a loop whose steps do not depend on each other
+    from_half: str  # a stored float16 as a float
+    to_half: str
+    alignment: int  # in bytes, of the places in a plan's arena
+    prologue: tuple[str, ...] = ()  # file-scope text that every kernel needs
+
+
+def render(kernel: Kernel, dialect: Dialect) -> KernelSource:
+    """The text of a kernel."""
+    lines = [f"// {comment}" for comment in kernel.comments] + [
+        *dialect.opening(kernel.arguments, kernel.scratch_bytes, False),
+        *Body(kernel, dialect).lines(),
+        "}",
+        "",
+    ]
+    body = "\n".join(lines)
+    return KernelSource(kernel.name, body, dialect.prologue + functions_used(body))
+
+
+def functions_used(text: str) -> tuple[str, ...]:
+    """The file-scope snippets that define every function a kernel's text calls."""
+    ordered: dict[str, str] = {}
+
+    def place(name: str) -> None:
+        if name in ordered:
+            return
+        if name in _OWN_FUNCTIONS:
+            ordered[name] = _OWN_FUNCTIONS[name]
+        elif name in FUNCTIONS:
+            for needed in FUNCTIONS[name].needs:
+                place(needed)
+            ordered[name] = FUNCTIONS[name].source
+
+    for name in dict.fromkeys(re.findall(r"\blt_\w+", text)):
+        place(name)
+    return (PROLOGUE, *ordered.values()) if ordered else ()
+
+
+def _cast(source: DType, target: DType, operand: str) -> str:
+    if target.kind == "bool":
+        return f"({operand} != 0)"
+    if source.kind == "float" and target.kind == "int":
+        return f"{spelled('to_' + _SUFFIX[target.name], source.compute_c)}({operand})"
+    return f"({target.compute_c}){operand}"
+
+
+_SUFFIX = {"uint8": "u8", "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64"}
+
+
+def condition_text(guard: Iterable[Condition]) -> str:
+    return " && ".join([c.to_c() for c in guard])
+
+
+def neutral(operation: Operation, dtype: DType) -> str:
+    """What a reduction starts from."""
+    name = operation.name
+    if name in ("sum", "cumsum"):
+        return "0"
+    if name in ("prod", "cumprod"):
+        return "1"
+    low = name in ("max", "argmax", "cummax", "logcumsumexp")
+    if dtype.kind == "float":
+        infinity = "__builtin_inf()" if dtype is dt.float64 else "__builtin_inff()"
+        return f"-{infinity}" if low else infinity
+    if dtype.kind == "bool":
+        return "0" if low else "1"
+    bits = dtype.itemsize * 8
+    if not dtype.is_signed:
+        return "0" if low else str((1 << bits) - 1)
+    most = f"{(1 << (bits - 1)) - 1}{'L' if bits == 64 else ''}"
+    return f"(-{most} - 1)" if low else most
+
+
+def combined(operation: Operation, dtype: DType, x: str, y: str) -> str:
+    """Two partial results of a reduction as one."""
+    name = operation.name
+    if name in ("sum", "cumsum", "prod", "cumprod"):
+        symbol = "+" if name in ("sum", "cumsum") else "*"
+        if dtype.kind == "int" and dtype.is_signed:
+            unsigned = f"unsigned {dtype.compute_c.replace('signed ', '')}"
+            return f"({dtype.compute_c})(({unsigned}){x} {symbol} ({unsigned}){y})"
+        return f"{x} {symbol} {y}"
+    if name == "logcumsumexp":
+        return f"{spelled('logaddexp', dtype.compute_c)}({x}, {y})"
+    better = ">" if name in ("max", "cummax") else "<"
+    if dtype.kind == "float":
+        return f"({y} {better} {x} || {y} != {y}) ? {y} : {x}"
+    return f"{y} {better} {x} ? {y} : {x}"
+
+
+class Body:
+    """Statements to lines of text."""
+
+    def __init__(self, kernel: Kernel, dialect: Dialect) -> None:
+        self.kernel = kernel
+        self.dialect = dialect
+        self.scratch = 0
+        self.dtypes = {a.name: a.type.dtype for a in kernel.arguments}
+
+    def lines(self) -> list[str]:
+        return self.block(self.kernel.body, 1)
+
+    def block(self, statements: Sequence[Statement], level: int) -> list[str]:
+        pad = "    " * level
+        lines: list[str] = []
+        for statement in statements:
+            if isinstance(statement, Parallel | Serial | Lanes | Vector | Sequential):
+                lines.extend(self.loop(statement, level))
+            else:
+                lines.extend([pad + line for line in self.simple(statement)])
+        return lines
+
+    # ---- loops --------------------------------------------------------------------------------
+
+    def loop(self, loop: Parallel | Serial | Lanes | Vector | Sequential, level: int) -> list[str]:
+        pad = "    " * level
+        v, extent = loop.variable, loop.extent
+        if isinstance(loop, Parallel):
+            body = self.block(loop.body, level + 1)
+            if extent == 1:
+                return [
+                    f"{pad}if (thread == 0) {{",
+                    f"{pad}    const long {v} = 0;",
+                    *body,
+                    f"{pad}}}",
+                ]
+            return [
+                f"{pad}const long last = {extent}L * (thread + 1) / threads;",
+                f"{pad}for (long {v} = {extent}L * thread / threads; {v} < last; {v}++) {{",
+                *body,
+                f"{pad}}}",
+            ]
+        if isinstance(loop, Lanes):
+            return self.lanes(loop, level)
+        if isinstance(loop, Vector):
+            return self.vector(loop, level)
+        body = self.block(loop.body, level + 1)
+        return [f"{pad}for (long {v} = 0; {v} < {extent}; {v}++) {{", *body, f"{pad}}}"]
+
+    def lanes(self, loop: Lanes, level: int) -> list[str]:
+        pad = "    " * level
+        v, extent, lanes = loop.variable, loop.extent, loop.lanes
+        if lanes == 1:
+            body = self.block(loop.body, level + 1)
+            return [
+                f"{pad}for (long {v} = 0; {v} < {extent}; {v}++) {{",
+                f"{pad}    const long lane = 0;",
+                *body,
+                f"{pad}}}",
+            ]
+        whole = extent - extent % lanes
+        lines = []
+        body = self.block(loop.body, level + 2)
+        if whole:
+            lines += [
+                f"{pad}for (long block = 0; block < {whole}; block += {lanes}) {{",
+                f"{pad}    {self.dialect.independent}",
+                f"{pad}    for (long lane = 0; lane < {lanes}; lane++) {{",
+                f"{pad}        const long {v} = block + lane;",
+                *body,
+                f"{pad}    }}",
+                f"{pad}}}",
+            ]
+        if extent > whole:
+            lines += [
+                f"{pad}{{",
+                f"{pad}    {self.dialect.independent}",
+                f"{pad}    for (long lane = 0; lane < {extent - whole}; lane++) {{",
+                f"{pad}        const long {v} = {whole} + lane;",
+                *body,
+                f"{pad}    }}",
+                f"{pad}}}",
+            ]
+        return lines
+
+    def vector(self, loop: Vector, level: int) -> list[str]:
+        pad = "    " * level
+        v, extent = loop.variable, loop.extent
+        body = self.block(loop.body, level + 1)
+        if loop.start.constant_value() == 0 and loop.block >= extent:
+            return [
+                f"{pad}{self.dialect.independent}",
+                f"{pad}for (long lane = 0; lane < {extent}; lane++) {{",
+                f"{pad}    const long {v} = lane;",
+                *body,
+                f"{pad}}}",
+            ]
+        count = str(loop.block)
+        name = f"{v}_start"
+        lines = [f"{pad}const long {name} = {loop.start.to_c()};"]
+        if extent % loop.block:
+            count = f"{v}_count"
+            lines.append(
+                f"{pad}const long {count} = {extent} - {name} < {loop.block} ? "
+                f"{extent} - {name} : {loop.block};"
+            )
+        return [
+            f"{pad}{{",
+            *["    " + line for line in lines],
+            f"{pad}    {self.dialect.independent}",
+            f"{pad}    for (long lane = 0; lane < {count}; lane++) {{",
+            f"{pad}        const long {v} = {name} + lane;",
+            *["    " + line for line in body],
+            f"{pad}    }}",
+            f"{pad}}}",
+        ]
+
+    # ---- single statements ----------------------------------------------------------------------
+
+    def simple(self, statement: Statement) -> list[str]:
+        if isinstance(statement, Let):
+            ctype = statement.dtype.compute_c
+            return [f"const {ctype} {statement.name} = {self.let(statement)};"]
+        if isinstance(statement, Load):
+            return [self.load(statement)]
+        if isinstance(statement, Select):
+            condition = condition_text(statement.guard)
+            return [
+                f"const {statement.dtype.compute_c} {statement.name} = {condition} ? "
+                f"{statement.value} : {statement.otherwise};"
+            ]
+        if isinstance(statement, Position):
+            ctype = statement.dtype.compute_c
+            return [f"const {ctype} {statement.name} = {statement.index.to_c()};"]
+        if isinstance(statement, Store):
+            return [self.store(statement)]
+        if isinstance(statement, Accumulator):
+            return self.accumulator(statement)
+        if isinstance(statement, Reduce):
+            return self.reduce(statement)
+        if isinstance(statement, Fold):
+            return self.fold(statement)
+        if isinstance(statement, Row):
+            return self.row(statement)
+        assert isinstance(statement, SetLane)
+        return [f"{statement.row}[{statement.lane}] = {statement.value};"]
+
+    def load(self, load: Load) -> str:
+        place = self.place(load.place, load.limit)
+        element = self.from_storage(load.dtype, f"{load.argument}[{place}]")
+        if load.guard:
+            element = f"{condition_text(load.guard)} ? {element} : 0"
+        return f"const {load.dtype.compute_c} {load.name} = {element};"
+
+    def place(self, place: Index | str, limit: int | None) -> str:
+        if isinstance(place, str):
+            return f"lt_clamp_index({place}, {limit})" if limit is not None else place
+        return place.to_c()
+
+    def store(self, store: Store) -> str:
+        element = f"{store.argument}[{self.place(store.place, store.limit)}]"
+        if store.combine is None:
+            return f"{element} = {self.to_storage(store.dtype, store.value)};"
+        old = self.from_storage(store.dtype, element)
+        let = Let("", store.dtype, store.combine, (old, store.value), store.dtype)
+        return f"{element} = {self.to_storage(store.dtype, self.let(let))};"
+
+    def accumulator(self, a: Accumulator) -> list[str]:
+        start = neutral(a.operation, a.dtype)
+        lines = [
+            f"{_accumulator_c(a.dtype)} {a.name}[{a.lanes}];",
+            f"for (long lane = 0; lane < {a.lanes}; lane++) {a.name}[lane] = {start};",
+        ]
+        if "arg" in a.operation.name:
+            lines += [
+                f"long {a.name}_at[{a.lanes}];",
+                f"for (long lane = 0; lane < {a.lanes}; lane++) {a.name}_at[lane] = -1;",
+            ]
+        return lines
+
+    def reduce(self, r: Reduce) -> list[str]:
+        a = r.accumulator
+        element = f"{a.name}[{r.lane}]"
+        if "arg" not in a.operation.name:
+            return [f"{element} = {combined(a.operation, a.dtype, element, r.value)};"]
+        assert r.position is not None
+        at = f"{a.name}_at[{r.lane}]"
+        name = f"{a.name}_better"
+        return [
+            f"const _Bool {name} = {at} < 0 || {_beats(a, r.value, element)};",
+            f"{element} = {name} ? {r.value} : {element};",
+            f"{at} = {name} ? {r.position.to_c()} : {at};",
+        ]
+
+    def fold(self, fold: Fold) -> list[str]:
+        a = fold.accumulator
+        if "arg" in a.operation.name:
+            return self.fold_positions(fold)
+        ctype = _accumulator_c(a.dtype)
+        if a.lanes == 1:
+            return [f"const {ctype} {fold.name} = {self.rounded(a.dtype, a.name + '[0]')};"]
+        # Halves are added up pairwise: short dependency chains and small rounding errors.
+        both = combined(a.operation, a.dtype, f"{a.name}[lane]", f"{a.name}[lane + half]")
+        return [
+            f"for (long half = {a.lanes // 2}; half > 0; half /= 2)",
+            f"    for (long lane = 0; lane < half; lane++) {a.name}[lane] = {both};",
+            f"const {ctype} {fold.name} = {self.rounded(a.dtype, a.name + '[0]')};",
+        ]
+
+    def fold_positions(self, fold: Fold) -> list[str]:
+        a = fold.accumulator
+        best = f"{a.name}[{fold.name}_lane]"
+        at = f"{a.name}_at[{fold.name}_lane]"
+        lane, place = f"{a.name}[lane]", f"{a.name}_at[lane]"
+        same = f"({lane} == {best} || ({lane} != {lane} && {best} != {best}))"
+        return [
+            f"long {fold.name}_lane = 0;",
+            f"for (long lane = 1; lane < {a.lanes}; lane++)",
+            f"    if ({place} >= 0 && ({_beats(a, lane, best)} || ({same} && {place} < {at})))",
+            f"        {fold.name}_lane = lane;",
+            f"const long {fold.name} = {at};",
+        ]
+
+    def row(self, row: Row) -> list[str]:
+        ctype = _accumulator_c(row.dtype)
+        if not row.in_scratch:
+            return [f"{ctype} {row.name}[{row.lanes}];"]
+        offset = self.scratch
+        size = 8 if ctype in ("double", "long") else 4
+        self.scratch += -(-row.lanes * size // 64) * 64
+        pointer = f"{self.dialect.space}{ctype} *"
+        return [f"{pointer}{row.name} = ({pointer})(scratch + {offset});"]
+
+    # ---- expressions ----------------------------------------------------------------------------
+
+    def let(self, statement: Let) -> str:
+        """The expression of a scalar operation."""
+        operation, operands = statement.operation, statement.operands
+        if operation.name == "cast":
+            return self.rounded(
+                statement.dtype, _cast(statement.operand_dtype, statement.dtype, operands[0])
+            )
+        ctype = statement.operand_dtype.compute_c
+        if operation.name == "where":
+            ctype = statement.dtype.compute_c
+        spelling = operation.spelling
+        if spelling is None:
+            text = f"{spelled(operation.name, ctype)}({', '.join(operands)})"
+        else:
+            text = (spelling if isinstance(spelling, str) else spelling(ctype)).format(*operands)
+        return self.rounded(statement.dtype, text)
+
+    def from_storage(self, dtype: DType, element: str) -> str:
+        """A stored element as a number of the type that arithmetic is done in."""
+        if dtype is dt.bfloat16:
+            return f"lt_bf16_to_f32({element})"
+        if dtype is dt.bool_:
+            return f"({element} != 0)"
+        if dtype is dt.float16:
+            return self.dialect.from_half.format(element)
+        return element
+
+    def to_storage(self, dtype: DType, value: str) -> str:
+        """A number as it is stored."""
+        if dtype is dt.bfloat16:
+            return f"lt_f32_to_bf16({value})"
+        return self.dialect.to_half.format(value) if dtype is dt.float16 else value
+
+    def rounded(self, dtype: DType, value: str) -> str:
+        """A half-precision result rounded as a store would, where arithmetic is done in float."""
+        if dtype.kind != "float" or dtype.itemsize > 2:
+            return value
+        return self.from_storage(dtype, self.to_storage(dtype, value))
+
+
+def _accumulator_c(dtype: DType) -> str:
+    return "unsigned char" if dtype.kind == "bool" else dtype.compute_c
+
+
+def _beats(a: Accumulator, x: str, y: str) -> str:
+    """Whether x displaces y as the extremum: NaN beats every number, the first NaN stays."""
+    better = ">" if a.operation.name == "argmax" else "<"
+    if a.dtype.kind != "float":
+        return f"{x} {better} {y}"
+    return f"{x} {better} {y} || ({x} != {x} && {y} == {y})"

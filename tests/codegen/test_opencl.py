@@ -1,0 +1,228 @@
+"""The opencl device: same numbers as the interpreter, and a stand-in where there is no compiler."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lazytorch as torch
+from codegen import dtype as dt
+from codegen.ir.node import TensorType, make
+from codegen.ops import elementwise as ew
+from codegen.ops.leaves import parameter
+from codegen.ops.registry import Array
+from codegen.pipeline import Graph, build
+from codegen.render.opencl import OPENCL
+from codegen.runtime.interpreter import from_buffer, to_buffer
+from codegen.runtime.memory import Buffer, allocate
+from codegen.runtime.opencl import Device, OpenClPlan, find_device
+from tests.codegen.graphs import RandomGraph, assert_same, run_interpreted
+from tests.codegen.test_operations import CASES, make_inputs
+
+ROOT = Path(__file__).parents[2]
+
+
+def problem_with_opencl() -> str:
+    try:
+        find_device("opencl")
+    except RuntimeError as error:
+        return str(error)
+    return ""
+
+
+PROBLEM = problem_with_opencl()
+pytestmark = [pytest.mark.opencl, pytest.mark.skipif(bool(PROBLEM), reason=PROBLEM)]
+
+
+@pytest.fixture(params=["host memory", "copies"])
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Device:
+    """The device as it is, and as one that cannot reach the host's memory."""
+    found = find_device("opencl")
+    if request.param == "copies":
+        monkeypatch.setattr(found, "on_host", False)
+    return found
+
+
+def run(graph: Graph, arrays: Sequence[Array], device: Device) -> list[Array]:
+    plan = OpenClPlan(build(graph, device.threads, OPENCL), device)
+    values = []
+    for node, array in zip(graph.parameters, arrays, strict=True):
+        buffer = allocate(node.type.nbytes)
+        buffer.as_numpy(node.dtype.numpy, node.shape)[...] = to_buffer(array, node.type)
+        values.append(buffer)
+    return [
+        from_buffer(b.as_numpy(n.dtype.numpy, n.shape).copy(), n.type)
+        for b, n in zip(plan.run(values), graph.outputs, strict=True)
+    ]
+
+
+def test_every_operation(device: Device) -> None:
+    """All samples in one plan: a build costs more than many kernels."""
+    parameters, arrays, outputs, names = [], [], [], []
+    for case in CASES:
+        operation, sample = case.values
+        nodes, values = make_inputs(sample, wide=False)
+        numbered = [parameter(len(parameters) + i, n.type) for i, n in enumerate(nodes)]
+        parameters += numbered
+        arrays += [
+            from_buffer(to_buffer(v, n.type), n.type) for v, n in zip(values, nodes, strict=True)
+        ]
+        outputs.append(make(operation, tuple(numbered), sample.attributes))
+        names.append(case.id)
+    graph = Graph(tuple(parameters), tuple(outputs))
+    wants = run_interpreted(graph, arrays)
+    for name, got, want in zip(names, run(graph, arrays, device), wants, strict=True):
+        assert_same(got, want, name)
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_random_graph(seed: int) -> None:
+    made = RandomGraph(seed)
+    arrays = made.arrays()
+    wants = run_interpreted(made.graph, arrays)
+    for got, want in zip(run(made.graph, arrays, find_device("opencl")), wants, strict=True):
+        assert_same(got, want)
+
+
+def test_trigonometry_of_huge_numbers() -> None:
+    """Its table of 2/pi is constant memory."""
+    x = parameter(0, TensorType((4,), dt.float64))
+    graph = Graph((x,), (ew.sin(x), ew.cos(x)))
+    values = np.array([1e22, 2.0**1000, -3e9, 0.5])
+    sine, cosine = run(graph, [values], find_device("opencl"))
+    np.testing.assert_allclose(sine, np.sin(values), rtol=1e-14)
+    np.testing.assert_allclose(cosine, np.cos(values), rtol=1e-14)
+
+
+def test_memory_at_any_address(device: Device) -> None:
+    """A view begins where it begins; an empty tensor has no memory at all."""
+    x = parameter(0, TensorType((1000,), dt.float32))
+    empty = parameter(1, TensorType((0, 3), dt.float32))
+    graph = Graph((x, empty), (ew.exp(x), ew.exp(empty)))
+    plan = OpenClPlan(build(graph, device.threads, OPENCL), device)
+    values = np.linspace(-3, 3, 1001, dtype=np.float32)
+    for start in (0, 1):
+        part = values[start : start + 1000]
+        result, _ = plan.run([Buffer.wrapping(part), allocate(0)])
+        got = result.as_numpy(np.dtype(np.float32), (1000,))
+        np.testing.assert_allclose(got, np.exp(part), rtol=1e-6)
+
+
+def test_scalars_are_arguments() -> None:
+    x = torch.arange(5.0, device="opencl")
+    assert [(x * scale + 1).sum().item() for scale in (2.0, 3.5)] == [25.0, 40.0]
+
+
+def training_losses(device: str) -> list[float]:
+    """Two steps of a small convolutional network on the given device."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3, padding=1, bias=False),
+        torch.nn.BatchNorm2d(8),
+        torch.nn.ReLU(),
+        torch.nn.MaxPool2d(2),
+        torch.nn.Flatten(),
+        torch.nn.Linear(8 * 16, 10),
+    )
+    images, labels = torch.randn(4, 3, 8, 8), torch.tensor([1, 7, 3, 0])
+    model.to(device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    losses = []
+    for _ in range(2):
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(model(images.to(device)), labels.to(device))
+        loss.backward()
+        optimizer.step()
+        assert loss.device.type == device
+        losses.append(loss.item())
+    total = sum(p.detach().abs().sum().item() for p in model.parameters())
+    return [*losses, total]
+
+
+def test_training_step_of_a_network_is_that_of_the_cpu() -> None:
+    assert training_losses("opencl") == pytest.approx(training_losses("cpu"), rel=1e-5)
+
+
+def test_there_is_no_such_device() -> None:
+    with pytest.raises(RuntimeError, match="device 'opencl:99' is not available"):
+        torch.ones(3, device="opencl:99")
+
+
+# ---- in processes of their own -------------------------------------------------------------------
+
+TRAIN = """
+import lazytorch as torch
+torch.manual_seed(0)
+model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 1))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+x = torch.randn(32, 8)
+for _ in range(20):
+    optimizer.zero_grad()
+    loss = ((model(x) - x.sum(1, keepdim=True)) ** 2).mean()
+    loss.backward()
+    optimizer.step()
+assert loss.item() < 0.1, loss
+"""
+BLOCK = "import sys; sys.modules[{!r}] = None\n"
+FORK = """
+import os, signal
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    assert (model(x) * 2).sum().item() is not None
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def run_script(source: str, path: str, cache: Path) -> subprocess.CompletedProcess[str]:
+    """Python with this PATH, and folders for PoCL's and our own caches that are new."""
+    environment = {
+        **{k: v for k, v in os.environ.items() if k not in ("LAZYTORCH_CC", "COMPILER_PATH")},
+        "PATH": path,
+        "PYTHONPATH": str(ROOT),
+        "LAZYTORCH_CACHE_DIR": str(cache / "kernels"),
+        "POCL_CACHE_DIR": str(cache / "pocl"),
+    }
+    # A wheel with a compiler must not be found either.
+    hide = "import importlib.util as u; f = u.find_spec\n"
+    hide += "u.find_spec = lambda n, *a: None if n == 'ziglang' else f(n, *a)\n"
+    return subprocess.run(
+        [sys.executable, "-c", hide + source],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def lines_said(result: subprocess.CompletedProcess[str]) -> list[str]:
+    return [line for line in result.stderr.splitlines() if "lazytorch:" in line]
+
+
+def test_without_a_compiler_opencl_stands_in(tmp_path: Path) -> None:
+    """No compiler means no linker, which PoCL needs: it is given ours. A fork may follow."""
+    result = run_script(TRAIN + FORK, "", tmp_path)
+    assert result.returncode == 0, result.stderr
+    (line,) = lines_said(result)
+    assert "no C compiler found" in line and "running on OpenCL (" in line
+
+
+def test_without_opencl_too_the_interpreter_stands_in(tmp_path: Path) -> None:
+    result = run_script(BLOCK.format("pyopencl") + TRAIN, "", tmp_path)
+    assert result.returncode == 0, result.stderr
+    (line,) = lines_said(result)
+    assert "running on the slow interpreter" in line and "pip install 'pyopencl[pocl]'" in line
+
+
+def test_what_is_missing_is_said(tmp_path: Path) -> None:
+    source = BLOCK.format("pyopencl") + "import lazytorch as t; t.ones(3, device='opencl')"
+    result = run_script(source, os.environ["PATH"], tmp_path)
+    assert "RuntimeError" in result.stderr and "pip install 'pyopencl[pocl]'" in result.stderr
