@@ -99,6 +99,16 @@ class Storage:
         if expression.value is None and not _is_constant(expression):
             pending_writes[id(self)] = reference
 
+    def own_value(self) -> Expression:
+        """The value, as an expression that no recorded call knows yet."""
+        known = self.expression
+        if references.count(known) <= references.BY_NAME + 2 or known.value is None:
+            return known
+        known.owner = None
+        self.expression = Expression(known.type, known.device, value=known.value)
+        self.expression.owner = weakref.ref(self)
+        return self.expression
+
     def exported_array(self) -> NDArray[Any]:
         """The realized memory as an array that shares it: writes on either side are seen."""
         live = self.expression

@@ -409,6 +409,7 @@ class Tensor:
             )
         value = self._storage.expression
         if self._geometry is None and self._connected and not value.tracked:
+            value = self._storage.own_value()
             value.tracked = True
             value.leaf = weakref.ref(self)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,14 @@ torch = pytest.importorskip("torch", reason="needs real PyTorch")
 from codegen import dtype as dt  # noqa: E402
 from codegen.ir.node import TensorType  # noqa: E402
 from lazytorch.functions.registration import PUBLIC  # noqa: E402
+from lazytorch.realize import realize  # noqa: E402
 from lazytorch.storage import from_array  # noqa: E402
 from lazytorch.tensor import Tensor  # noqa: E402
 
 # Thousands of small plans: the interpreter runs each at once. "cpu" checks the generated C.
 DEVICE = os.environ.get("LAZYTORCH_TEST_DEVICE", "interpreter")
+# Results computed together. The first run of a very large plan is interpreted, whatever the device.
+PLAN = 24
 DTYPES = {getattr(torch, d.name.rstrip("_")): d for d in dt.ALL}
 _THEIRS = {d: t for t, d in DTYPES.items()}
 TOLERANCE = {
@@ -100,6 +104,17 @@ def compare_call(name: str, *args: Any, **kwargs: Any) -> None:
     expected = attempt(getattr(torch, name), *args, **kwargs)
     found = attempt(PUBLIC[name], *map(ours, args), **{k: ours(v) for k, v in kwargs.items()})
     compare_outcomes(found, expected)
+
+
+def compare_calls(name: str, cases: Sequence[tuple[Any, ...]]) -> None:
+    """``compare_call`` of many arguments, many of our results computed by one plan."""
+    expected = [attempt(getattr(torch, name), *case) for case in cases]
+    found = [attempt(PUBLIC[name], *map(ours, case)) for case in cases]
+    pending = [x._storage.expression for x in found if isinstance(x, Tensor)]
+    for start in range(0, len(pending), PLAN):
+        realize(pending[start : start + PLAN])
+    for mine, other in zip(found, expected, strict=True):
+        compare_outcomes(mine, other)
 
 
 def compare_outcomes(found: Any, expected: Any) -> None:

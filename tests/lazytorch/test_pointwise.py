@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs real PyTorch")
 
-from support import DTYPES, attempt, compare_call, compare_outcomes, ours, same  # noqa: E402
+from support import DTYPES, attempt, compare_call, compare_calls, compare_outcomes, ours, same  # noqa: E402
 
 import lazytorch.functions  # noqa: E402, F401
 from lazytorch import special  # noqa: E402
@@ -81,20 +81,20 @@ def _pairs(dtype_x: Any, dtype_y: Any, name: str) -> list[tuple[Any, Any]]:
 
 @pytest.mark.parametrize("name", BINARY)
 def test_binary_promotion(name: str) -> None:
+    cases: list[tuple[Any, ...]] = []
     for dtype_x in REAL:
         for dtype_y in REAL:
             if name == "nextafter" and (dtype_x in HALVES or dtype_y in HALVES):
                 continue  # ours has float32 and float64 alone
             if name == "ldexp" and (dtype_x, dtype_y) == (torch.float64, torch.float32):
                 continue  # PyTorch's float32 pow(2, y) differs in the last place, times a double
-            for x, y in _pairs(dtype_x, dtype_y, name)[: 5 if dtype_x is dtype_y else 3]:
-                compare_call(name, x, y)
+            cases.extend(_pairs(dtype_x, dtype_y, name)[: 5 if dtype_x is dtype_y else 3])
         if name == "nextafter" and dtype_x in HALVES:
             continue
         for number in (2, 2.5, True):
             x = _pairs(dtype_x, dtype_x, name)[0][0]
-            for value in (x, x[0, 1]):
-                compare_call(name, value, number)
+            cases.extend([(x, number), (x[0, 1], number)])
+    compare_calls(name, cases)
 
 
 # ---- arguments of their own -------------------------------------------------------------------

@@ -1,0 +1,242 @@
+"""What laziness promises, by the engine's counters: nothing runs twice, nothing compiles anew,
+nothing piles up."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lazytorch as torch
+from codegen.runtime.compiler import find_compiler
+from codegen.runtime.memory import memory_allocated
+from codegen.statistics import statistics
+from lazytorch import nn
+from lazytorch.expression import Expression
+
+pytestmark = [
+    pytest.mark.compiler,
+    pytest.mark.skipif(find_compiler() is None, reason="no C compiler"),
+]
+
+
+def kernels_of(action: Any) -> int:
+    before = statistics.kernels_run
+    action()
+    return statistics.kernels_run - before
+
+
+def plans_made() -> int:
+    return statistics.plans_lowered + statistics.plans_loaded
+
+
+def live_expressions() -> int:
+    gc.collect()
+    return sum([type(x) is Expression for x in gc.get_objects()])
+
+
+class Net:
+    """A two-layer net by hand, as tutorials write it."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        self.x, self.y = torch.randn(8, 6), torch.randn(8, 3)
+        self.w1 = torch.randn(6, 5, requires_grad=True)
+        self.w2 = torch.randn(5, 3, requires_grad=True)
+
+    def loss(self) -> Any:
+        return (((self.x @ self.w1).relu() @ self.w2) - self.y).pow(2).mean()
+
+    def step(self, lr: float, read: bool = False) -> float:
+        loss = self.loss()
+        value = loss.item() if read else 0.0
+        loss.backward()
+        with torch.no_grad():
+            for w in (self.w1, self.w2):
+                w -= lr * w.grad
+                w.grad = None
+        return value
+
+    def read(self) -> None:
+        self.w1.tolist()
+
+
+def test_nothing_runs_before_it_is_needed() -> None:
+    net = Net()
+    net.read()
+    assert kernels_of(lambda: net.loss().backward()) == 0
+
+
+def test_a_loss_read_before_backward_runs_the_forward_once() -> None:
+    unread, read = Net(), Net()
+
+    def forward() -> None:
+        read.loss().item()
+
+    def whole(net: Net, early: bool) -> None:
+        net.step(0.1, early)
+        net.w1.tolist(), net.w2.tolist()
+
+    for _ in range(2):
+        whole(unread, False)
+        whole(read, True)
+    together = kernels_of(lambda: whole(unread, False))
+    apart = kernels_of(lambda: whole(read, True))
+    assert apart < together + kernels_of(forward), "the forward ran again"
+
+
+def test_numbers_that_change_make_no_plans() -> None:
+    net = Net()
+    for i in range(3):
+        net.step(0.1 / (i + 1), read=True)
+    made = plans_made()
+    for i in range(20):
+        net.step(0.05 / (i + 1), read=True)
+    net.read()
+    assert plans_made() <= made + 1  # reading a weight itself
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
+def test_an_optimizer_makes_plans_in_its_first_steps_alone(name: str) -> None:
+    net = Net()
+    optimizer = getattr(torch.optim, name)([net.w1, net.w2], lr=0.01)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        loss = net.loss()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        loss.item()
+
+    for _ in range(3):
+        step()
+    made = plans_made()
+    for _ in range(10):
+        step()
+    assert plans_made() == made
+
+
+@pytest.mark.parametrize("read", [False, True])
+def test_a_long_loop_holds_its_memory(read: bool) -> None:
+    net = Net()
+    for _ in range(20):
+        net.step(1e-3, read)
+    net.read()
+    bytes_before, before = memory_allocated(), live_expressions()
+    for _ in range(300):
+        net.step(1e-3, read)
+    net.read()
+    assert memory_allocated() <= bytes_before
+    assert live_expressions() <= before + 2
+
+
+def test_memory_needs_no_garbage_collector() -> None:
+    """What a step leaves behind goes by reference counts, not when the collector runs."""
+    net = Net()
+    for _ in range(20):
+        net.step(1e-3, True)
+    gc.collect()
+    gc.disable()
+    try:
+        before = memory_allocated()
+        for _ in range(50):
+            net.step(1e-3, True)
+        assert memory_allocated() <= before
+    finally:
+        gc.enable()
+
+
+def test_a_long_chain() -> None:
+    x = torch.zeros(3)
+    for _ in range(5000):
+        x = x + 1
+    assert x.tolist() == [5000.0] * 3
+
+
+def test_a_long_chain_with_gradients() -> None:
+    start = torch.ones(2, requires_grad=True)
+    x = start
+    for _ in range(500):
+        x = x * 1.001
+    x.sum().backward()
+    assert start.grad is not None
+    assert start.grad.tolist() == pytest.approx([1.001**500] * 2, rel=1e-4)
+
+
+def test_running_statistics_grow_no_graph() -> None:
+    norm = nn.BatchNorm1d(4)
+    x = torch.randn(16, 4)
+    for _ in range(5):
+        norm(x)
+    norm.running_mean.tolist()
+    before = live_expressions()
+    for _ in range(100):
+        norm(x)
+    assert norm.running_mean._storage.expression.depth <= 200
+    norm.running_mean.tolist(), norm.running_var.tolist()
+    assert live_expressions() <= before + 4
+    assert int(norm.num_batches_tracked) == 105
+
+
+def test_what_numpy_writes_later_does_not_reach_back() -> None:
+    array = np.ones(4, np.float32)
+    x = torch.from_numpy(array)
+    y = x * 2
+    array[:] = 5
+    assert y.tolist() == [2.0] * 4
+    assert x.tolist() == [5.0] * 4
+
+
+def test_what_is_written_to_exported_memory_does_not_reach_back() -> None:
+    x = torch.ones(4)
+    y, copy = x + 1, x.detach().clone()
+    array = x.numpy()
+    array[:] = 5
+    x.mul_(2)
+    assert y.tolist() == [2.0] * 4
+    assert copy.tolist() == [1.0] * 4
+    assert x.tolist() == array.tolist() == [10.0] * 4
+
+
+def test_exported_memory_does_not_cut_the_graph() -> None:
+    x = torch.ones(3, requires_grad=True)
+    y = x * 2
+    seen = y.detach().numpy()
+    y.sum().backward()
+    assert seen.tolist() == [2.0] * 3
+    assert x.grad is not None and x.grad.tolist() == [2.0] * 3
+
+
+def _child(queue: Any) -> None:
+    x = torch.arange(10.0)
+    queue.put((x * x).sum().item())
+
+
+@pytest.fixture
+def forked() -> Iterator[Any]:
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    process = context.Process(target=_child, args=(queue,))
+    yield process, queue
+    if process.is_alive():
+        process.kill()
+    process.join()
+
+
+@pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="no fork on this system"
+)
+def test_a_forked_process_runs_plans(forked: Any) -> None:
+    big = torch.randn(256, 256)
+    (big @ big).sum().item()  # starts the threads, which a child does not inherit
+    process, queue = forked
+    process.start()
+    assert queue.get(timeout=60) == 285.0
+    process.join(timeout=60)
+    assert process.exitcode == 0
