@@ -368,6 +368,98 @@ def test_programs(part: int) -> None:
                 raise AssertionError(f"program {seed}: {difference}\n" + "\n".join(statements))
 
 
+# What random programs found, shrunk.
+FOUND = {
+    "a recorded write through detach() leaves the leaf a leaf": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([3.0, 4.0], requires_grad=True)
+v2 = v0.detach()
+v2 += v1
+(v2 * v2).sum().backward()""",
+    "a part of a detached alias is written, recorded": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0.detach()
+v1[0] = v0[1] * 3
+(v1 * v1).sum().backward()""",
+    "a tracked value copied in without recording": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([0.0, 0.0], requires_grad=True)
+with torch.no_grad(): v1.copy_(v0 * v0)
+(v1 * v0).sum().backward()""",
+    "NumPy memory under a pending read": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0 + 0.5
+v2 = v0.detach().clone()
+a0 = v0.detach().numpy()
+v0.detach().fill_(0.75)""",
+    "NumPy memory of a value that gradients pass": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0 * v0
+v1.retain_grad()
+a0 = v1.detach().numpy()
+v2 = torch.autograd.grad(v1.sum(), v1, retain_graph=True)[0] + 0
+(v1 * 2).sum().backward()""",
+    "grad() of a leaf that NumPy shares": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+a0 = v0.detach().numpy()
+v1 = torch.autograd.grad((v0 * v0 * v0).sum(), v0, create_graph=True)[0]""",
+    "grad() visits no more than it is asked for": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0.tanh()
+v2 = v1 - 0.5
+v1.detach().sigmoid_()
+v3 = torch.autograd.grad(v2.square().sum(), v2)[0] + 0""",
+    "an operation in place keeps its own input": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0 + v0
+v1.clamp_(-1, 3)
+v1.cos_()
+v1.square().mean().backward()""",
+    "requires_grad_() does not reach back": """
+v0 = torch.tensor([1.0, 2.0])
+v1 = torch.tensor([3.0, 4.0], requires_grad=True)
+v2 = v0 * v1
+seen.append(v2.tolist())
+v0.requires_grad_()
+v2.sum().backward()""",
+    "a leaf that requires no gradient any more": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0.clone()
+v0.data.sigmoid_()
+v0.requires_grad_(False)
+v1.sum().backward()""",
+    "detach_() of an alias": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0.data
+v1.detach_()""",
+    "detach_() of what NumPy shares": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+a0 = v0.detach().numpy()
+v0.detach_()
+v1 = v0 * v0""",
+    "a leaf copied onto itself": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v0.copy_(v0)
+with torch.no_grad(): v0.copy_(v0)""",
+    "a view of an alias that is a leaf": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True).detach()
+v0.requires_grad = True
+v1 = v0.unsqueeze(0)
+v1.add_(1)
+(v1 * v0).sum().backward()""",
+    "the flag of what is computed": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0 * 2
+v1.requires_grad = True""",
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_found(name: str) -> None:
+    with lazytorch.device(DEVICE):
+        assert not list(differences(FOUND[name].strip().split("\n"), look=True))
+
+
 def main() -> None:
     warnings.simplefilter("ignore")
     with lazytorch.device(DEVICE):
