@@ -55,7 +55,7 @@ class Tensor:
     _silent = False  # made by .data: its writes are not seen by backward's version check
     # An unconnected alias's own history: (storage value, the leaf or tracked value over it).
     _marker: tuple[Expression, Expression] | None = None
-    _parent: Tensor | None = None  # the unconnected alias that this is a view of
+    _parent: Tensor | None = None  # the unconnected alias, or view with hooks, it is a view of
     _view_cache: tuple[Expression, Expression] | None = None  # (storage value, view of it)
     _view_name = "View"  # the operation that made this view
     _grad: Tensor | None = None
@@ -194,7 +194,7 @@ class Tensor:
         if self._marker is not None:
             return self._read_marker(value)
         parent = self._parent
-        if parent is not None and parent._marker is not None:
+        if parent is not None and (self._connected or parent._marker is not None):
             return self._view_of_marker(parent, parent._read())
         cached = self._view_cache
         if cached is not None and cached[0] is value:
@@ -526,6 +526,8 @@ class Tensor:
             if not self._connected and grad_state.enabled:
                 inner = self._marker is not None or self._parent is None
                 view._parent = self if inner else self._parent
+        elif self._view_cache is not None and self._view_cache[1].hooks is not None:
+            view._parent = self  # so that the gradient comes by this view's hooks
         return view
 
     def _place_in(self, root: Tensor) -> Attributes:

@@ -25,8 +25,8 @@ import lazytorch  # noqa: E402
 
 DEVICE = os.environ.get("LAZYTORCH_TEST_DEVICE", "interpreter")
 pytestmark = [pytest.mark.pytorch, pytest.mark.filterwarnings("ignore")]
-# Programs a test, and tests; a program on the cpu device compiles plans of its own.
-PROGRAMS, TESTS = (1, 12) if DEVICE == "cpu" else (25, 16)
+# Programs a test, and tests; those on the cpu device compile plans of their own.
+PROGRAMS, TESTS = (10, 12) if DEVICE == "cpu" else (25, 16)
 
 _SHAPES = [(), (3,), (2, 3), (2, 1), (3, 2), (2, 2)]
 # What PyTorch refuses and we do not, where the program ends: memory that overlaps itself, a view of
@@ -447,6 +447,14 @@ v0.requires_grad = True
 v1 = v0.unsqueeze(0)
 v1.add_(1)
 (v1 * v0).sum().backward()""",
+    "a view of a view with a hook": """
+v0 = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+v1 = v0 * 2
+v2 = v1.t()
+v2.retain_grad()
+v2.register_hook(lambda g: g * 3)
+v3 = v2[1:]
+v3.square().sum().backward()""",
     "the flag of what is computed": """
 v0 = torch.tensor([1.0, 2.0], requires_grad=True)
 v1 = v0 * 2
