@@ -242,13 +242,7 @@ def multilabel_margin_loss(
     return apply_one(MULTILABEL_MARGIN, (input, target), (reduction,))
 
 
-def triplet_margin_loss(
-    anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2,
-    eps: float = 1e-6, swap: bool = False, size_average: bool | None = None,
-    reduce: bool | None = None, reduction: str = "mean",
-) -> Tensor:  # fmt: skip
-    """max(0, |anchor - positive| - |anchor - negative| + margin)."""
-    reduction = chosen_reduction(reduction, size_average, reduce)
+def _check_triplet(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float) -> None:
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")
     if not anchor.dim() == positive.dim() == negative.dim():
@@ -257,6 +251,16 @@ def triplet_margin_loss(
             f"dimensions, but got: anchor {anchor.dim()}D, positive {positive.dim()}D, and "
             f"negative {negative.dim()}D inputs"
         )
+
+
+def triplet_margin_loss(
+    anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2,
+    eps: float = 1e-6, swap: bool = False, size_average: bool | None = None,
+    reduce: bool | None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """max(0, |anchor - positive| - |anchor - negative| + margin)."""
+    reduction = chosen_reduction(reduction, size_average, reduce)
+    _check_triplet(anchor, positive, negative, margin)
     inputs = (anchor, positive, negative, float(margin), float(p), float(eps))
     return apply_one(TRIPLET_MARGIN, inputs, (bool(swap), reduction))
 
@@ -267,14 +271,7 @@ def triplet_margin_with_distance_loss(
 ) -> Tensor:  # fmt: skip
     """As triplet_margin_loss, with any distance."""
     reduction = chosen_reduction(reduction)
-    if margin <= 0:
-        raise ValueError(f"margin must be greater than 0, got {margin}")
-    if not anchor.dim() == positive.dim() == negative.dim():
-        raise RuntimeError(
-            "The anchor, positive, and negative tensors are expected to have the same number of "
-            f"dimensions, but got: anchor {anchor.dim()}D, positive {positive.dim()}D, and "
-            f"negative {negative.dim()}D inputs"
-        )
+    _check_triplet(anchor, positive, negative, margin)
     distance = distance_function or pairwise_distance
     near, far = distance(anchor, positive), distance(anchor, negative)
     other = (distance(positive, negative),) if swap else ()
