@@ -13,6 +13,7 @@ from support import ours, same, theirs  # noqa: E402
 
 import lazytorch.functions  # noqa: E402, F401
 from lazytorch.autograd.backward import grad  # noqa: E402
+from lazytorch.functions.registration import PUBLIC  # noqa: E402
 from lazytorch.nn import functional as mine  # noqa: E402
 
 pytestmark = [pytest.mark.pytorch, pytest.mark.filterwarnings("ignore")]
@@ -173,6 +174,15 @@ def test_dropout_scales_what_stays_and_its_gradient_has_the_same_mask() -> None:
     assert 0.25 < (seen == 0).double().mean() < 0.35
     assert seen.unique().tolist() == pytest.approx([0.0, 1 / 0.7])
     same(grad(y, x, ours(torch.ones(2000)))[0], seen)
+
+
+def test_the_seed_rules_dropout() -> None:
+    x = ours(torch.ones(100))
+    draws = []
+    for seed in (1, 2, 1):
+        PUBLIC["manual_seed"](seed)
+        draws.append(theirs(mine.dropout(x, 0.5)).tolist())
+    assert draws[0] == draws[2] != draws[1]
 
 
 @pytest.mark.parametrize("keywords", [{}, {"is_causal": True}, {"scale": 0.3}])
