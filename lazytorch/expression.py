@@ -37,7 +37,7 @@ class Signature:
 
     __slots__ = (
         "attributes", "function", "has_float_output", "input_types", "number", "output_types",
-        "places_left", "reads", "template",
+        "places_left", "plans", "reads", "template",
     )  # fmt: skip
 
     def __init__(self, function: Function, input_types: Types, attributes: Attributes) -> None:
@@ -50,6 +50,7 @@ class Signature:
         self.output_types = tuple([TensorType(t.shape, t.dtype) for t in types])
         self.has_float_output = any(t.dtype.kind == "float" for t in self.output_types)
         self.number = next(_signature_numbers)
+        self.plans: dict[str, Any] = {}  # of one such call on leaves, by device
         self.places_left = PLACES_NOTED
         # tracked inputs -> (inputs, outputs) whose values the gradient reads
         self.reads: dict[frozenset[int], tuple[frozenset[int], frozenset[int]]] = {}

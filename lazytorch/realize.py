@@ -180,6 +180,19 @@ def _run_single(e: Expression) -> bool:
     """Run a small call without the search of ``Trace``; False where there is no plan for it yet."""
     if e.value is not None:
         return True
+    call = e.call
+    if call is None or call.tracked:
+        return False
+    plan = call.signature.plans.get(e.device)
+    if plan is not None:
+        inputs = call.inputs
+        values = [i.value for i in inputs]
+        distinct = inputs[0] is not inputs[-1] if len(inputs) == 2 else len(inputs) == 1
+        if distinct and None not in values:
+            (e.value,) = plan.run(values)
+            e.call = None
+            call.inputs = ()
+            return True
     small = _small_call(e)
     if small is None:
         return False
@@ -187,8 +200,6 @@ def _run_single(e: Expression) -> bool:
     if plan is None:
         return False
     (e.value,) = plan.run([i.value for i in small[1]])
-    call = e.call
-    assert call is not None
     e.call = None
     call.inputs = ()
     return True
@@ -234,6 +245,9 @@ def _run(roots: list[Expression], device: str) -> None:
         small = _small_call(roots[0]) if len(roots) == len(cached.outputs) == 1 else None
         if small is not None and small[1] == trace.leaves:
             _single_plans[small[0]] = cached.plan
+            call = trace.calls[-1]
+            if call.inputs == tuple(trace.leaves):
+                call.signature.plans[device] = cached.plan
     free = _free_leaves(trace, cached) if cached.plan.donated else ()
     values = cached.plan.run([e.value for e in [*trace.leaves, *trace.bound]], free)
     for i in free:

@@ -31,11 +31,6 @@ def _reflected(function: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
     return operate
 
 
-def _by_name(name: str) -> Callable[..., Any]:
-    """A public function that another module defines, looked up at the call."""
-    return lambda *arguments: PUBLIC[name](*arguments)
-
-
 # operator -> the public function; each also reflected and, with its in-place form, assigning.
 _ARITHMETIC = {
     "add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floordiv": "floor_divide",
@@ -79,7 +74,7 @@ def install() -> None:
         setattr(Tensor, f"__{name}__", _forward(PUBLIC[name]))
     for name, function in _UNARY.items():
         setattr(Tensor, f"__{name}__", PUBLIC[function])
-    matmul = _by_name("matmul")
+    matmul = PUBLIC["matmul"]
     for name, operate in (
         ("__matmul__", _forward(matmul)), ("__rmatmul__", _reflected(matmul)),
         ("__contains__", _contains), ("__round__", _round), ("__invert__", _invert),
