@@ -14,7 +14,6 @@ compile     text becomes kernels; a plan runs them in order    (runtime/)
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -196,7 +195,7 @@ def _stand_in() -> opencl.Device | None:
         except RuntimeError as error:
             problem = str(error)
         place = f"OpenCL ({device.description})" if device else f"the slow interpreter ({problem})"
-        warnings.warn(f"{_NO_COMPILER}; running on {place}", RuntimeWarning, stacklevel=2)
+        print(f"{_NO_COMPILER}; running on {place}", file=sys.stderr)
         _stand_ins.append(device)
     return _stand_ins[0] if opencl.is_usable() else None
 

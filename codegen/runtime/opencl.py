@@ -156,7 +156,9 @@ class Device:
         self.arena = self.scratch = self.empty = self.memory(64)
         self.on_host = _is_cpu(handle) and self._shares_host_memory()
         # PoCL's compiler is clang, whose builtins we know: see render/opencl.py.
-        self._options = ["-D LT_CPU"] if _is_cpu(handle) and _is_pocl(handle) else []
+        self._options = ["-w"]
+        if _is_cpu(handle) and _is_pocl(handle):
+            self._options.append("-D LT_CPU")
         config = handle.single_fp_config
         if config & opencl.device_fp_config.CORRECTLY_ROUNDED_DIVIDE_SQRT:
             self._options.append("-cl-fp32-correctly-rounded-divide-sqrt")
