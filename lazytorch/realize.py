@@ -16,7 +16,7 @@ from lazytorch import references
 from lazytorch.defaults import defaults
 from lazytorch.expression import Call, Expression, Overwritten
 from lazytorch.importer import import_graph
-from lazytorch.storage import pending_writes
+from lazytorch.storage import is_constant, pending_writes
 
 # Marks in a key; signatures and numbers are not negative, and leaves' types far below.
 _LEAF, _BOUND, _WANTED = -1, -2, -3
@@ -230,7 +230,8 @@ def flush() -> None:
 
 def _pending_expressions() -> list[Expression]:
     storages = [reference() for reference in pending_writes.values()]
-    return [s.expression for s in storages if s is not None and s.expression.value is None]
+    values = [s.expression for s in storages if s is not None]
+    return [e for e in values if e.value is None and not is_constant(e)]
 
 
 def _run(roots: list[Expression], device: str) -> None:

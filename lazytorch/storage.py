@@ -96,7 +96,7 @@ class Storage:
             self.version += 1
         expression.owner = reference
         self.expression = expression
-        if expression.value is None and not _is_constant(expression):
+        if expression.value is None:
             pending_writes[id(self)] = reference
 
     def own_value(self) -> Expression:
@@ -149,7 +149,7 @@ class Storage:
         return taken
 
 
-def _is_constant(expression: Expression) -> bool:
+def is_constant(expression: Expression) -> bool:
     """Whether a pending value is made of Python numbers alone (``grad.zero_()``): it costs nothing
     to keep pending, and folds into whatever reads it."""
     call = expression.call
