@@ -19,8 +19,9 @@ from codegen.runtime.kernels import load_library
 from codegen.statistics import statistics
 
 MAX_THREADS = 1024  # as in native.c
-# How long an idle thread spins before it sleeps: waking one takes about as long.
-_SPIN_NANOSECONDS = 30_000
+# How long an idle thread spins before it sleeps: longer than the Python of a training step, or
+# every step's first kernel would run on one thread while the others wake.
+_SPIN_NANOSECONDS = 500_000
 
 
 class _Step(ctypes.Structure):
