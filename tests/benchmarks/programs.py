@@ -1,8 +1,8 @@
 """The programs that the benchmarks time, as text that runs on PyTorch and on this engine alike.
 
-They find in scope ``torch``; ``rand(*shape)``, uniform in (-1, 1); ``fill(model)``, which gives it
-weights that do not depend on the engine; ``integers(bound, *shape)``; ``done(*tensors)``, which returns when they are computed;
-``timed``, false in the first run.
+They find in scope ``torch``; ``rand(*shape)``, uniform in (-1, 1), and ``integers(bound, *shape)``;
+``fill(model)``, which gives it weights that do not depend on the engine; ``done(*tensors)``, which
+returns when they are computed; ``timed``, false in the first run.
 """
 
 from __future__ import annotations
