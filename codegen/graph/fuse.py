@@ -29,7 +29,7 @@ _CHEAP_LOADS = 3
 _MOST_NODES = 200
 # More arrays than this beside a contraction push its operands out of the cache; an optimizer's
 # update runs faster, and in place, in a kernel of its own.
-_MOST_STREAMS = 3
+_MOST_STREAMS = 2
 # Below this many rows, a large row-wise cluster cannot keep the threads busy.
 _FEW_ROWS = 4
 _LARGE = 1 << 15
