@@ -18,6 +18,7 @@ from lazytorch.autograd.grad_mode import (
     no_grad,
     set_grad_enabled,
 )
+from lazytorch.compiled import compile as compile
 from lazytorch.defaults import (
     get_default_device,
     get_default_dtype,

@@ -224,6 +224,29 @@ _WEAK_INT = TensorType((), dt.int64, True)
 _WEAK_BOOL = TensorType((), dt.bool_, True)
 
 
+# Where a value comes from at each replay: a kind, and what that kind needs to know.
+Source = tuple[Any, ...]
+
+
+class SourcedFloat(float):
+    """A number that is made anew at each replay."""
+
+    source: Source
+
+
+class SourcedInt(int):
+    """As ``SourcedFloat``: a seed, a stream number."""
+
+    source: Source
+
+
+def sourced(value: float | int, source: Source) -> SourcedFloat | SourcedInt:
+    """``value``, knowing where it comes from."""
+    made = SourcedInt(value) if isinstance(value, int) else SourcedFloat(value)
+    made.source = source
+    return made
+
+
 def scalar(value: float | int | bool, device: str) -> Expression:
     """A Python number as an argument of the plan: another value compiles nothing."""
     kind = type(value)
@@ -234,10 +257,13 @@ def scalar(value: float | int | bool, device: str) -> Expression:
     if isinstance(value, np.bool_):
         return Expression(_WEAK_BOOL, device, value=bool(value))
     if isinstance(value, (int, np.integer)):
-        value = int(value)
+        if type(value) is not SourcedInt:
+            value = int(value)
         if not -(1 << 63) <= value < 1 << 63:
             raise RuntimeError("value cannot be converted to type int64_t without overflow")
         return Expression(_WEAK_INT, device, value=value)
     if not isinstance(value, (float, np.floating)):
         raise TypeError(f"argument must be Tensor or Number, not {type(value).__name__}")
-    return Expression(_WEAK_FLOAT, device, value=float(value))
+    if type(value) is not SourcedFloat:
+        value = float(value)
+    return Expression(_WEAK_FLOAT, device, value=value)

@@ -12,7 +12,7 @@ from typing import Any
 
 from codegen.ir import provenance
 from codegen.pipeline import Plan, find_plan, make_plan
-from lazytorch import references
+from lazytorch import capture, references
 from lazytorch.defaults import defaults
 from lazytorch.expression import Call, Expression, Overwritten
 from lazytorch.importer import import_graph
@@ -181,7 +181,7 @@ def _run_single(e: Expression) -> bool:
     if e.value is not None:
         return True
     call = e.call
-    if call is None or call.tracked:
+    if call is None or call.tracked or capture.state.active is not None:
         return False
     plan = call.signature.plans.get(e.device)
     if plan is not None:
@@ -249,6 +249,8 @@ def _run(roots: list[Expression], device: str) -> None:
             call = trace.calls[-1]
             if call.inputs == tuple(trace.leaves):
                 call.signature.plans[device] = cached.plan
+    active = capture.state.active
+    run = active.start_run(trace, cached) if active is not None else None
     free = _free_leaves(trace, cached) if cached.plan.donated else ()
     values = cached.plan.run([e.value for e in [*trace.leaves, *trace.bound]], free)
     for i in free:
@@ -263,6 +265,8 @@ def _run(roots: list[Expression], device: str) -> None:
     else:
         for e, buffer in zip(computed, values, strict=True):
             e.value = buffer
+    if run is not None:
+        run.outputs = [weakref.ref(e) for e in computed]
     _release(trace)
 
 

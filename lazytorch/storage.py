@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from codegen.ir.node import TensorType
 from codegen.runtime.memory import Buffer, allocate
-from lazytorch import references
+from lazytorch import capture, references
 from lazytorch.core import REPLACE_VALUE
 from lazytorch.expression import Call, Expression, Overwritten
 
@@ -84,6 +84,8 @@ class Storage:
 
         A ``silent`` write, through ``.data``, is one that backward does not look for.
         """
+        if capture.state.active is not None:
+            capture.state.active.note_write(self)
         before = self.expression
         if before.leaf is not None and not expression.tracked:
             expression.leaf = before.leaf
@@ -111,6 +113,7 @@ class Storage:
 
     def exported_array(self) -> NDArray[Any]:
         """The realized memory as an array that shares it: writes on either side are seen."""
+        capture.refuse("a value was read")
         live = self.expression
         assert isinstance(live.value, Buffer)
         if isinstance(self.shared, ExportedMemory):

@@ -19,7 +19,7 @@ from codegen.ir.node import TensorType
 from codegen.ops.special_reference import bfloat16_to_float32
 from codegen.ops.strided import contiguous_strides
 from codegen.runtime.memory import Buffer
-from lazytorch import core, references
+from lazytorch import capture, core, references
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.device import Device
 from lazytorch.expression import Attributes, Expression, Function, Overwritten, scalar
@@ -326,6 +326,7 @@ class Tensor:
         alone = references.BY_NAME + 1
         if references.count(before) > alone or references.count(buffer) > alone:
             return False
+        capture.refuse("a tensor was written part by part")
         target = self._within(buffer_array(buffer, before.type))
         source = value.value
         if type(source) is Buffer:
@@ -554,6 +555,7 @@ class Tensor:
 
     def _whole_array(self) -> NDArray[Any]:
         """The storage's memory after realize, as NumPy sees it (bfloat16 as bits)."""
+        capture.refuse("a value was read")
         storage = self._storage
         value = storage.expression
         if value.value is None:
@@ -718,6 +720,7 @@ def _common_device(device: str | None, e: Expression) -> str | None:
 
 def _write_into_shared(storage: Storage, value: Expression) -> None:
     """Write to memory that NumPy sees, at the call."""
+    capture.refuse("memory that NumPy shares was written")
     realize([value])
     target = storage.expression
     assert isinstance(value.value, Buffer) and isinstance(target.value, Buffer)

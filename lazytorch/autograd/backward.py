@@ -11,7 +11,7 @@ from codegen.ir.node import Node, topological
 from codegen.ops import elementwise as ew
 from codegen.ops.calls import call as call_node
 from codegen.ops.leaves import parameter
-from lazytorch import core
+from lazytorch import capture, core
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.expression import Call, Expression, Function, Overwritten, Signature
 from lazytorch.importer import GRADIENT
@@ -321,6 +321,7 @@ class _Session:
             tensor = hooks.retained_by() if hooks.retained_by is not None else None
             if tensor is not None:
                 before = tensor._grad
+                capture.refuse("a computed tensor keeps its gradient")
                 tensor._grad = gradient if before is None else _sum(before, gradient)
 
 
@@ -352,6 +353,8 @@ def _accumulate(tensor: Tensor, gradient: Tensor, create_graph: bool) -> None:
     if tensor.is_leaf is False and not tensor._retains_grad:
         tensor._retains_grad = True
     before = tensor._grad
+    if capture.state.active is not None:
+        capture.state.active.note_grad(tensor)
     if before is None:
         if gradient._storage.expression.leaf is not None or gradient._geometry is not None:
             gradient = wrap(record(core.IDENTITY, (gradient._read(),), (), False)[0])

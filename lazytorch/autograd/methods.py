@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from lazytorch import capture
 from lazytorch.autograd.backward import RemovableHandle, backward, gradient_source
 from lazytorch.expression import Expression, Hooks
 from lazytorch.tensor import Tensor
@@ -141,6 +142,8 @@ def _set_grad(self: Tensor, new: Any) -> None:
                 f"'{list(self.shape)}'. Please ensure that the gradient and the tensor are the "
                 "same size"
             )
+    if capture.state.active is not None:
+        capture.state.active.note_grad(self)
     self._grad = new
 
 
@@ -149,6 +152,8 @@ def _type_text(x: Tensor) -> str:
 
 
 def _delete_grad(self: Tensor) -> None:
+    if capture.state.active is not None:
+        capture.state.active.note_grad(self)
     self._grad = None
 
 

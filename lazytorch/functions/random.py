@@ -21,6 +21,7 @@ from codegen.ops import elementwise as ew
 from codegen.ops.leaves import iota
 from codegen.ops.movement import reshape
 from codegen.ops.reduction import broadcast
+from lazytorch import capture
 from lazytorch.core import broadcast_to
 from lazytorch.defaults import defaults
 from lazytorch.device import Device, device_name
@@ -59,6 +60,8 @@ class Generator:
         if first + count > _STREAM_LIMIT:
             with self._lock:
                 self._seed, self._next, first = self._seed + 1, count, 0
+        if capture.state.active is not None:
+            return capture.state.active.note_draw(self, count, self._seed, first)
         return self._seed, first
 
     def manual_seed(self, seed: Any) -> Generator:

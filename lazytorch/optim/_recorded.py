@@ -15,6 +15,7 @@ from codegen import dtype as dt
 from codegen.dtype import DType
 from codegen.ir.node import Node, TensorType
 from codegen.ops import elementwise as ew
+from lazytorch import capture
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Attributes, Function, scalar
@@ -71,8 +72,12 @@ class RecordedOptimizer(Optimizer):
             batch[2].append(state)
         for (step, _), (params, gradients, states) in batches.items():
             tensors = [s[name] for name in names for s in states]
-            attributes = (len(params), *self.attributes(group))
-            self._update(params, gradients, tensors, self.numbers(group, step), attributes)
+            form = self.attributes(group)
+            numbers = self.numbers(group, step)
+            if capture.state.active is not None:
+                noted = capture.OptimizerStep(self, group, params, states, form)
+                numbers = capture.state.active.note_step(noted, numbers)
+            self._update(params, gradients, tensors, numbers, (len(params), *form))
 
     def _update(
         self,

@@ -1,0 +1,186 @@
+"""Watching one call of a function: which plans ran, on what, and what the call changed.
+
+``compile`` replays a call from such a record. The engine reports here while a capture is active;
+what a replay could not repeat (a value read by Python, memory shared with NumPy) is an obstacle.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from codegen.runtime.memory import Buffer
+from lazytorch.expression import Expression, Overwritten, Source, SourcedFloat, SourcedInt, sourced
+
+if TYPE_CHECKING:
+    from lazytorch.expression import Attributes
+    from lazytorch.optim._recorded import RecordedOptimizer
+    from lazytorch.realize import CachedPlan, Trace
+    from lazytorch.storage import Storage
+    from lazytorch.tensor import Tensor
+
+
+class Run:
+    """One plan that ran: where its leaves came from, and the expressions that it computed."""
+
+    __slots__ = ("cached", "outputs", "sources")
+
+    def __init__(self, cached: CachedPlan, sources: list[Source]) -> None:
+        self.cached = cached
+        self.sources = sources
+        self.outputs: list[weakref.ref[Expression] | None] = []
+
+
+@dataclass(eq=False)
+class OptimizerStep:
+    """An optimizer's update of some parameters: its numbers are computed anew at each replay."""
+
+    optimizer: RecordedOptimizer
+    group: dict[str, Any]
+    params: list[Tensor]
+    states: list[Any]
+    attributes: Attributes
+
+    def is_like(self, other: OptimizerStep) -> bool:
+        return (
+            self.optimizer is other.optimizer
+            and self.group is other.group
+            and self.attributes == other.attributes
+            and _are_same(self.params, other.params)
+            and _are_same(self.states, other.states)
+        )
+
+    def is_valid(self) -> bool:
+        """Whether the options still ask for the same formula."""
+        return self.optimizer.attributes(self.group) == self.attributes
+
+    def numbers(self) -> list[float]:
+        """Count the step; the formula's numbers in it."""
+        step = 1.0
+        if self.states[0] is not None:
+            names = self.optimizer.state_names(self.group)
+            for p, state in zip(self.params, self.states, strict=True):
+                step = self.optimizer.advance(p, state, names)
+        return self.optimizer.numbers(self.group, step)
+
+
+def _are_same(x: list[Any], y: list[Any]) -> bool:
+    return len(x) == len(y) and all([a is b for a, b in zip(x, y, strict=True)])
+
+
+class Capture:
+    """What one call did so far.
+
+    written    storages that were written: a weak reference, and the id of the value and the
+               version before.
+    grads      tensors whose ``.grad`` was replaced, with what it was before.
+    obstacle   why the call cannot be replayed, if so.
+    """
+
+    def __init__(self, arguments: Sequence[Expression], storages: Sequence[Storage]) -> None:
+        self.thread = threading.get_ident()
+        self.arguments = {id(e): i for i, e in enumerate(arguments)}
+        self.argument_storages = {id(s): i for i, s in enumerate(storages)}
+        self.runs: list[Run] = []
+        self.written: dict[int, tuple[weakref.ref[Storage], int, int]] = {}
+        self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}
+        self.steps: list[OptimizerStep] = []
+        self.draws: list[tuple[Any, int]] = []
+        self.obstacle: str | None = None
+
+    def refuse(self, reason: str) -> None:
+        if self.obstacle is None:
+            self.obstacle = reason
+
+    def note_write(self, storage: Storage) -> None:
+        if id(storage) not in self.written or self.written[id(storage)][0]() is not storage:
+            self.written[id(storage)] = (
+                weakref.ref(storage),
+                id(storage.expression),
+                storage.version,
+            )
+
+    def note_grad(self, tensor: Tensor) -> None:
+        self.grads.setdefault(id(tensor), (tensor, tensor._grad))
+
+    def note_draw(self, generator: Any, count: int, seed: int, first: int) -> tuple[int, int]:
+        number = len(self.draws)
+        self.draws.append((generator, count))
+        return sourced(seed, ("draw", number, 0)), sourced(first, ("draw", number, 1))  # type: ignore[return-value]
+
+    def note_step(self, step: OptimizerStep, numbers: list[float]) -> list[float]:
+        number = len(self.steps)
+        self.steps.append(step)
+        return [sourced(x, ("step", number, i)) for i, x in enumerate(numbers)]
+
+    def start_run(self, trace: Trace, cached: CachedPlan) -> Run:
+        if threading.get_ident() != self.thread:
+            self.refuse("another thread computed something at the same time")
+        if cached.saves_more or trace.bound:
+            self.refuse("a gradient may still flow through what was computed")
+        sources = [self._source(e) for e in trace.leaves]
+        run = Run(cached, sources)
+        self.runs.append(run)
+        return run
+
+    def _source(self, e: Expression) -> Source:
+        number = self.arguments.get(id(e))
+        if number is not None:
+            return ("argument", number)
+        value = e.value
+        if type(value) is not Buffer:
+            if isinstance(value, (SourcedFloat, SourcedInt)):
+                return value.source
+            return ("number", type(value), value)
+        for i, run in enumerate(self.runs):
+            for j, reference in enumerate(run.outputs):
+                if reference is not None and reference() is e:
+                    return ("output", i, j)
+        storage = self._first_owner(e)
+        if storage is not None:
+            if id(storage) in self.written or storage.expression is e:
+                return ("storage", storage)
+            whole = storage.expression.value
+            if type(whole) is Buffer:
+                offset = value.address - whole.address
+                if 0 <= offset <= whole.nbytes - value.nbytes:
+                    number = self.argument_storages.get(id(storage))
+                    if number is None:
+                        return ("part", storage, offset, value.nbytes)
+                    return ("argument part", number, offset, value.nbytes)
+        self.refuse("a tensor was made of Python values, or is part of another's memory")
+        return ("unknown",)
+
+    def _first_owner(self, e: Expression) -> Storage | None:
+        """The storage whose value at the start of the call ``e`` is, or is a part of."""
+        owner = e.owner
+        if type(owner) is Overwritten:
+            storage = owner.storage()
+            known = self.written.get(id(storage))
+            same = known is not None and known[0]() is storage and known[1] == id(e)
+            return storage if same else None
+        if owner is None:
+            return None
+        storage = owner()  # type: ignore[operator]
+        return None if storage is None or id(storage) in self.written else storage
+
+
+class _State:
+    """``active``: the capture under way, if any."""
+
+    __slots__ = ("active",)
+
+    def __init__(self) -> None:
+        self.active: Capture | None = None
+
+
+state = _State()
+
+
+def refuse(reason: str) -> None:
+    """Say that the call under way, if it is captured, cannot be replayed."""
+    if state.active is not None:
+        state.active.refuse(reason)

@@ -1,0 +1,557 @@
+"""compile: a function's calls, after the first few, as runs of the plans that it needs.
+
+The first calls run as always, watched (``capture``). When two calls in a row did the same, the
+next is *replayed*: the plans run on the present values, and what the calls changed (storages,
+gradients, an optimizer's step count, random streams) is changed again, with no Python between.
+A replay is allowed only while the Python state that the function reads is what it was
+(``guards``); otherwise the call runs as always. So a compiled function differs from the plain
+one in nothing but its speed, save for effects that nobody can see from here: ``print`` and the
+like keep a function from being replayed, an attribute of a Python module is taken as constant.
+"""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from codegen.runtime.cpu import get_num_threads
+from codegen.runtime.memory import Buffer
+from lazytorch import capture, references
+from lazytorch.autograd.grad_mode import state as grad_state
+from lazytorch.capture import Capture
+from lazytorch.defaults import defaults
+from lazytorch.expression import Call, Expression, Overwritten, scalar
+from lazytorch.guards import Guards, Observer, is_constant_value
+from lazytorch.nn.modules.module import Module
+from lazytorch.realize import realize
+from lazytorch.recording import record
+from lazytorch.storage import Storage, is_constant, pending_writes
+from lazytorch.tensor import Tensor
+
+# A function whose calls differ this often, or whose state changes this often, runs as always.
+_MOST_ATTEMPTS = 8
+_MOST_CASES = 64
+# Calls in a row that found a tensor in another state than usual, before that is the usual one.
+_MOST_MISSES = 4
+
+
+class _Obstacle(Exception):
+    """Why a call cannot be replayed."""
+
+
+def compile(
+    model: Callable[..., Any] | None = None,
+    *,
+    fullgraph: bool = False,
+    dynamic: bool | None = None,
+    backend: Any = "lazytorch",
+    mode: str | None = None,
+    options: dict[str, Any] | None = None,
+    disable: bool = False,
+) -> Any:
+    """A function (or module) that does as ``model`` does, with less Python once calls repeat.
+
+    What it gains most for is a whole training step:
+
+    >>> @torch.compile
+    ... def step(x, y):
+    ...     optimizer.zero_grad()
+    ...     loss = criterion(model(x), y)
+    ...     loss.backward()
+    ...     optimizer.step()
+    ...     return loss
+
+    fullgraph  raise RuntimeError where a call cannot be replayed, naming the reason.
+    disable    return ``model`` itself.
+
+    The other options of PyTorch are accepted and change nothing. ``step.replays`` counts the
+    replayed calls, and ``step.obstacle`` says why the last call was not one.
+    """
+    if model is None:
+        return functools.partial(compile, fullgraph=fullgraph, disable=disable)
+    if not callable(model):
+        raise RuntimeError(f"torch.compile expects a function or module, not {type(model)}")
+    if disable:
+        return model
+    if isinstance(model, Module):
+        return OptimizedModule(model, fullgraph)
+    return CompiledFunction(model, fullgraph)
+
+
+class CompiledFunction:
+    """What ``compile`` makes of a function."""
+
+    def __init__(self, function: Callable[..., Any], fullgraph: bool = False) -> None:
+        functools.update_wrapper(self, function)
+        self._function = function
+        self._fullgraph = fullgraph
+        self._cases: dict[Any, _Case] = {}
+        self._observer = Observer()
+        self.replays = 0
+        self.obstacle: str | None = "it has not been called twice"
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return self
+        return functools.partial(self, instance)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if capture.state.active is not None:
+            return self._function(*args, **kwargs)  # a part of another compiled function
+        try:
+            tensors: list[Tensor] = []
+            key = (
+                _key(args, tensors),
+                _key(kwargs, tensors) if kwargs else (),
+                grad_state.enabled,
+                defaults.dtype,
+                get_num_threads(),
+            )
+            case = self._cases.get(key)
+        except (_Obstacle, TypeError) as error:
+            return self._plainly(str(error), args, kwargs)
+        if case is None:
+            if len(self._cases) >= _MOST_CASES:
+                return self._plainly("its arguments take too many values", args, kwargs)
+            case = self._cases[key] = _Case()
+        replay = case.replay
+        if replay is not None:
+            arguments = [t._read() for t in tensors]
+            reads_the_same = replay.reads_the_same()
+            if reads_the_same and replay.fits(arguments, tensors):
+                self.replays += 1
+                case.misses = 0
+                self.obstacle = None
+                return replay.run(arguments, tensors)
+            case.misses += 1
+            if reads_the_same and case.misses < _MOST_MISSES:
+                return self._plainly("a tensor is not in its usual state", args, kwargs)
+            case.replay = None
+        if case.attempts >= _MOST_ATTEMPTS:
+            return self._plainly(case.obstacle, args, kwargs)
+        return self._watched(case, tensors, args, kwargs)
+
+    def _plainly(self, obstacle: str, args: Any, kwargs: Any) -> Any:
+        self.obstacle = obstacle
+        if self._fullgraph:
+            raise RuntimeError(f"cannot replay {self._function!r}: {obstacle}")
+        return self._function(*args, **kwargs)
+
+    def _watched(self, case: _Case, tensors: list[Tensor], args: Any, kwargs: Any) -> Any:
+        """Run the function as always, and see whether the next call may be a replay."""
+        case.attempts += 1
+        arguments = [t._read() for t in tensors]
+        realize(arguments)
+        active = Capture(arguments, [t._storage for t in tensors])
+        guards = Guards(self._function, args, kwargs, self._observer)
+        capture.state.active = active
+        try:
+            with self._observer:
+                result = self._function(*args, **kwargs)
+            made = _returned(result)
+            realize([t._storage.expression for t in made])
+        finally:
+            capture.state.active = None
+        before = case.last
+        case.last = None
+        try:
+            if self._observer.obstacle is not None:
+                raise _Obstacle(self._observer.obstacle)
+            if guards.obstacle is not None:
+                raise _Obstacle(guards.obstacle)
+            if not guards.hold():
+                raise _Obstacle("the call changes Python objects that it reads")
+            case.last = _Finished(active, result, made)
+            if before is None or self._observer.has_grown:
+                raise _Obstacle("it has not been called twice in this way")
+            case.replay = _Replay(before, case.last, guards)
+            case.last = None
+            case.attempts = 1
+            case.replays += 1
+            if case.replays > _MOST_ATTEMPTS:
+                case.attempts, case.replay = _MOST_ATTEMPTS, None
+                raise _Obstacle("the Python objects that it reads change too often")
+        except _Obstacle as obstacle:
+            self.obstacle = case.obstacle = str(obstacle)
+        return result
+
+
+class OptimizedModule(Module):
+    """A module whose calls are compiled; parameters and state are those of ``_orig_mod``."""
+
+    def __init__(self, module: Module, fullgraph: bool = False) -> None:
+        super().__init__()
+        self._orig_mod = module
+        self.__dict__["_compiled"] = CompiledFunction(module, fullgraph)
+        self.training = module.training
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.__dict__["_compiled"](*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_orig_mod":
+            return self.__dict__["_modules"]["_orig_mod"]
+        return getattr(self._orig_mod, name)
+
+
+class _Case:
+    """Calls whose arguments have the same types: what the last did, and the replay."""
+
+    def __init__(self) -> None:
+        self.attempts = 0
+        self.replays = 0
+        self.misses = 0
+        self.last: _Finished | None = None
+        self.replay: _Replay | None = None
+        self.obstacle = ""
+
+
+def _key(value: Any, tensors: list[Tensor]) -> Any:
+    """What must be equal for two arguments to be alike; collects the tensors in them."""
+    if isinstance(value, Tensor):
+        if value._marker is not None or value._storage.is_shared():
+            raise _Obstacle("an argument shares its memory with NumPy, or is a detached leaf")
+        tensors.append(value)
+        return (type(value), value._type.number, value._storage.device, value.requires_grad)
+    if value is None or is_constant_value(value):
+        return (type(value), value)
+    if isinstance(value, (tuple, list)):
+        return (type(value), *[_key(v, tensors) for v in value])
+    if isinstance(value, dict):
+        return (type(value), *[(k, _key(v, tensors)) for k, v in value.items()])
+    return ("object", id(value))
+
+
+def _returned(result: Any) -> list[Tensor]:
+    """The tensors in a function's result."""
+    found: list[Tensor] = []
+    stack = [result]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Tensor):
+            found.append(item)
+        elif isinstance(item, (tuple, list)):
+            stack.extend(reversed(item))
+        elif isinstance(item, dict):
+            stack.extend(reversed(list(item.values())))
+    return found
+
+
+class _Constant:
+    """A pending value made of Python numbers: a gradient that was set to zero."""
+
+    def __init__(self, e: Expression) -> None:
+        call = e.call
+        assert call is not None
+        self.signature = call.signature
+        self.numbers = [i.value for i in call.inputs]
+        self.device = e.device
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, _Constant)
+            and self.signature is other.signature
+            and self.numbers == other.numbers
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def is_value_of(self, e: Expression) -> bool:
+        call = e.call
+        return (
+            e.value is None
+            and call is not None
+            and call.signature is self.signature
+            and [i.value for i in call.inputs] == self.numbers
+        )
+
+    def make(self) -> Expression:
+        inputs = tuple([scalar(x, "cpu") for x in self.numbers])
+        return record(self.signature.function, inputs, self.signature.attributes, False)[0]
+
+
+class _Finished:
+    """What a call came to: the capture, and where each thing that remains of it came from.
+
+    storages   (storage, source of its value, how many writes)
+    grads      (tensor, None | an existing tensor | a Fresh gradient)
+    result     the call's result with Fresh in the place of new tensors
+    """
+
+    def __init__(self, active: Capture, result: Any, made: list[Tensor]) -> None:
+        if active.obstacle is not None:
+            raise _Obstacle(active.obstacle)
+        self.capture = active
+        self.outputs = {
+            id(e): ("output", i, j)
+            for i, run in enumerate(active.runs)
+            for j, reference in enumerate(run.outputs)
+            if reference is not None and (e := reference()) is not None
+        }
+        self.fresh: dict[int, _Fresh] = {}
+        self.grads: list[tuple[Tensor, Any]] = []
+        for tensor, before in active.grads.values():
+            gradient = tensor._grad
+            if gradient is None or gradient is before:
+                self.grads.append((tensor, gradient))
+            else:
+                self.grads.append((tensor, self._fresh(gradient)))
+        self.result = self._structure(result)
+        self.storages = []
+        for reference, before_id, version in active.written.values():
+            storage = reference()
+            if storage is None or id(storage) in self.fresh:
+                continue
+            if id(storage.expression) != before_id:
+                source = self._source(storage.expression)
+                self.storages.append((storage, source, storage.version - version))
+
+    def _source(self, e: Expression) -> Any:
+        found = self.outputs.get(id(e))
+        if found is not None:
+            return found
+        if e.value is None and is_constant(e):
+            return _Constant(e)
+        raise _Obstacle("a tensor holds what was not computed in the call")
+
+    def _fresh(self, tensor: Tensor) -> _Fresh:
+        storage = tensor._storage
+        known = self.fresh.get(id(storage))
+        if known is None:
+            known = self.fresh[id(storage)] = _Fresh(tensor, self)
+        return known
+
+    def _structure(self, item: Any) -> Any:
+        if isinstance(item, Tensor):
+            if id(item._storage.expression) in self.outputs and not self._is_older(item):
+                return self._fresh(item)
+            return item
+        if type(item) in (tuple, list):
+            return type(item)([self._structure(v) for v in item])
+        if type(item) is dict:
+            return {k: self._structure(v) for k, v in item.items()}
+        if item is None or is_constant_value(item):
+            return item
+        raise _Obstacle(f"it returns an object of type {type(item).__name__}")
+
+    def _is_older(self, tensor: Tensor) -> bool:
+        """Whether the tensor's storage was there before the call: it was written, not made."""
+        return id(tensor._storage) in self.capture.written
+
+    def is_like(self, other: _Finished) -> bool:
+        mine, theirs = self.capture, other.capture
+        return (
+            len(mine.runs) == len(theirs.runs)
+            and all(
+                [
+                    a.cached is b.cached and a.sources == b.sources
+                    for a, b in zip(mine.runs, theirs.runs, strict=True)
+                ]
+            )
+            and len(mine.steps) == len(theirs.steps)
+            and all([a.is_like(b) for a, b in zip(mine.steps, theirs.steps, strict=True)])
+            and mine.draws == theirs.draws
+            and _same(self.storages, other.storages)
+            and _same(self.grads, other.grads)
+            and _same(self.result, other.result)
+        )
+
+
+def _same(x: Any, y: Any) -> bool:
+    """Equality where tensors and storages are equal to themselves alone."""
+    if x is y:
+        return True
+    if type(x) is not type(y) or isinstance(x, (Tensor, Storage)):
+        return False
+    if isinstance(x, (tuple, list)):
+        return len(x) == len(y) and all([_same(a, b) for a, b in zip(x, y, strict=True)])
+    if isinstance(x, dict):
+        return list(x) == list(y) and all([_same(x[k], y[k]) for k in x])
+    return bool(x == y)
+
+
+class _Fresh:
+    """A tensor that the call makes anew each time."""
+
+    def __init__(self, tensor: Tensor, finished: _Finished) -> None:
+        e = tensor._storage.expression
+        if type(tensor) is not Tensor or tensor._geometry is not None or tensor._marker is not None:
+            raise _Obstacle("it returns a view, or a tensor of a class of its own")
+        if e.tracked and (e.call is None or not e.call.freed):
+            raise _Obstacle("a gradient may still be asked of what it returns")
+        self.source = finished._source(e)
+        self.type = e.type
+        self.device = e.device
+        self.call: Call | None = e.call if e.tracked else None
+        self.number = e.number
+        self.connected = tensor._connected
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, _Fresh)
+            and self.source == other.source
+            and self.type is other.type
+            and self.connected == other.connected
+            and (self.call is None) == (other.call is None)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def make(self, value: Expression | Buffer) -> Tensor:
+        if isinstance(value, Buffer):
+            call = self.call
+            e = Expression(self.type, self.device, call, self.number, value, call is not None)
+        else:
+            e = value
+        made = object.__new__(Tensor)
+        made._storage = Storage(e)
+        made._type = self.type
+        if not self.connected:
+            made._connected = False
+        return made
+
+
+class _Replay:
+    """A call as runs of plans: made of two calls that did the same."""
+
+    def __init__(self, first: _Finished, second: _Finished, guards: Guards) -> None:
+        if not second.is_like(first):
+            raise _Obstacle("two calls in a row did different things")
+        self.guards = guards
+        self.finished = second
+        runs = second.capture.runs
+        self.constants: list[tuple[Storage, _Constant]] = []
+        self.storages: list[Storage] = []
+        self.expected: list[tuple[Any, ...]] = []
+        self.after = {id(s): source for s, source, _ in second.storages}
+        seen: set[int] = set()
+        for run in runs:
+            for source in run.sources:
+                if source[0] in ("storage", "part") and id(source[1]) not in seen:
+                    storage = source[1]
+                    seen.add(id(storage))
+                    self.storages.append(storage)
+                    e = storage.expression
+                    self.expected.append((e.type, e.tracked))
+        for storage, source, _ in second.storages:
+            if isinstance(source, _Constant):
+                # A constant after each call is one before the next, which its plan is made for.
+                self.constants.append((storage, source))
+        self.constant_numbers = {id(s) for s, _ in self.constants}
+
+    def reads_the_same(self) -> bool:
+        """Whether the Python state is what the plans were made for."""
+        return self.guards.hold() and all([s.is_valid() for s in self.finished.capture.steps])
+
+    def fits(self, arguments: list[Expression], tensors: list[Tensor]) -> bool:
+        """Whether the plans can run on the tensors as they are now."""
+        for e, tensor in zip(arguments, tensors, strict=True):
+            if type(e.value) is not Buffer:
+                realize([e])
+            if tensor._storage.expression.value is None:
+                return False
+        if pending_writes and any([n not in self.constant_numbers for n in pending_writes]):
+            realize(())
+        for storage, (type_, tracked) in zip(self.storages, self.expected, strict=True):
+            e = storage.expression
+            if (
+                type(e.value) is not Buffer
+                or e.type is not type_
+                or e.tracked is not tracked
+                or (storage.shared is not None and storage.is_shared())
+            ):
+                return False
+        return all([c.is_value_of(s.expression) for s, c in self.constants])
+
+    def run(self, arguments: list[Expression], tensors: list[Tensor]) -> Any:
+        finished = self.finished
+        active = finished.capture
+        steps = [step.numbers() for step in active.steps]
+        draws = [generator.take(count) for generator, count in active.draws]
+        results: list[list[Buffer]] = []
+        for run in active.runs:
+            values: list[Any] = []
+            for source in run.sources:
+                kind = source[0]
+                if kind == "storage":
+                    values.append(source[1].expression.value)
+                elif kind == "step":
+                    values.append(steps[source[1]][source[2]])
+                elif kind == "number":
+                    values.append(source[2])
+                elif kind == "argument":
+                    values.append(arguments[source[1]].value)
+                elif kind == "output":
+                    values.append(results[source[1]][source[2]])
+                elif kind == "draw":
+                    values.append(draws[source[1]][source[2]])
+                else:
+                    storage = source[1] if kind == "part" else tensors[source[1]]._storage
+                    values.append(storage.expression.value.part(source[2], source[3]))
+            plan = run.cached.plan
+            free = self._free(run) if plan.donated and len(active.runs) == 1 else ()
+            results.append(plan.run(values, free))
+        for storage, source, writes in finished.storages:
+            if type(source) is tuple:
+                _set(storage, results[source[1]][source[2]], writes)
+            else:
+                storage.write(source.make())
+        made: dict[int, Tensor] = {}
+        for tensor, gradient in finished.grads:
+            tensor._grad = _build(gradient, results, made) if gradient is not None else None
+        result = finished.result
+        return None if result is None else _build(result, results, made)
+
+    def _free(self, run: capture.Run) -> list[int]:
+        """The leaves whose memory outputs may take: replaced by the call, and seen by nobody."""
+        free = []
+        for number in run.cached.plan.donated:
+            if number >= len(run.sources):
+                continue
+            source = run.sources[number]
+            if source[0] != "storage" or type(self.after.get(id(source[1]))) is not tuple:
+                continue
+            e = source[1].expression
+            # Besides the name here, the storage refers to the expression; the list of values
+            # refers to the buffer.
+            if (
+                references.count(e) == references.BY_NAME + 1
+                and references.count(e.value) == references.BY_ATTRIBUTE + 1
+                and e.hooks is None
+                and e.value.is_whole
+            ):
+                free.append(number)
+        return free
+
+
+def _set(storage: Storage, buffer: Buffer, writes: int) -> None:
+    """A storage's new value, as ``writes`` writes would leave it."""
+    e = storage.expression
+    storage.version += writes
+    if references.count(e) == references.BY_NAME + 1 and e.hooks is None:
+        e.value = buffer  # nobody else knows the old value's expression
+        return
+    new = Expression(e.type, e.device, value=buffer)
+    if e.leaf is not None:
+        new.leaf, new.tracked = e.leaf, True
+    reference = weakref.ref(storage)
+    e.owner = Overwritten(reference, storage.version - 1, weakref.ref(new))
+    new.owner = reference
+    storage.expression = new
+
+
+def _build(item: Any, results: list[list[Buffer]], made: dict[int, Tensor]) -> Any:
+    if type(item) is _Fresh:
+        known = made.get(id(item))
+        if known is None:
+            source = item.source
+            value = results[source[1]][source[2]] if type(source) is tuple else source.make()
+            known = made[id(item)] = item.make(value)
+        return known
+    if type(item) in (tuple, list):
+        return type(item)([_build(v, results, made) for v in item])
+    if type(item) is dict:
+        return {k: _build(v, results, made) for k, v in item.items()}
+    return item

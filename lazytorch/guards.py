@@ -1,0 +1,215 @@
+"""Which Python objects a function reads, and whether they are still what they were."""
+
+from __future__ import annotations
+
+import dis
+import gc
+import os
+import sys
+import threading
+import types
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+import codegen
+import lazytorch
+from lazytorch.device import Device
+from lazytorch.functions.random import Generator
+from lazytorch.layout import Layout
+from lazytorch.optim.optimizer import Optimizer
+from lazytorch.tensor import Tensor
+
+# Code of the engine and of NumPy is no reader of the user's objects.
+_ENGINE = tuple([os.path.dirname(str(m.__file__)) + os.sep for m in (codegen, lazytorch, np)])
+_LIBRARY = os.path.dirname(os.__file__) + os.sep
+# Functions in C whose effects, or whose results, are other ones at each call.
+_IMPURE_NAMES = frozenset({"print", "input", "open", "next", "exec", "eval", "breakpoint"})
+_IMPURE_MODULES = ("time", "_random", "random", "numpy.random", "_datetime", "posix", "_socket")
+_MOST_OBJECTS = 20_000
+_PRIMITIVES = (int, float, complex, bool, str, bytes, type(None), type(Ellipsis), range, slice)
+_OPAQUE = (
+    Tensor, Generator, Device, Layout, np.ndarray, np.generic, np.dtype, type, types.ModuleType,
+    types.BuiltinFunctionType, property, threading.Thread,
+)  # fmt: skip
+
+
+def is_constant_value(value: Any) -> bool:
+    """Whether a value cannot change, and equal ones are the same."""
+    return isinstance(value, (int, float, str, bytes, type(None))) or (
+        type(value).__hash__ is not None and type(value).__module__.startswith("codegen.dtype")
+    )
+
+
+class Observer:
+    """Collects the user's code that runs in watched calls; says what cannot be repeated."""
+
+    def __init__(self) -> None:
+        self.codes: dict[types.CodeType, dict[str, Any]] = {}
+        self.obstacle: str | None = None
+        self.has_grown = False
+        self._before: Any = None
+
+    def __enter__(self) -> None:
+        self.obstacle = None
+        self.has_grown = False
+        self._before = sys.getprofile()
+        sys.setprofile(self._see)
+
+    def __exit__(self, *exc: object) -> None:
+        sys.setprofile(self._before)
+
+    def _see(self, frame: types.FrameType, event: str, argument: Any) -> None:
+        if event == "call":
+            code = frame.f_code
+            if code not in self.codes and not code.co_filename.startswith(_ENGINE):
+                if code.co_filename.startswith(_LIBRARY) and "site-packages" not in (
+                    code.co_filename
+                ):
+                    if "random.py" in code.co_filename:
+                        self.obstacle = "it draws Python's random numbers"
+                    return
+                self.codes[code] = frame.f_globals
+                self.has_grown = True
+        elif event == "c_call" and not frame.f_code.co_filename.startswith(_ENGINE):
+            if frame.f_code.co_filename.startswith(_LIBRARY):
+                return
+            name = getattr(argument, "__name__", "")
+            owner = getattr(argument, "__self__", None)
+            module = getattr(argument, "__module__", None) or type(owner).__module__
+            if (name in _IMPURE_NAMES and module == "builtins") or module.startswith(
+                _IMPURE_MODULES
+            ):
+                self.obstacle = f"it calls {name}()"
+
+
+class Guards:
+    """What a function reads besides tensors, as it is now; ``hold`` says whether it still is."""
+
+    def __init__(self, function: Any, args: Any, kwargs: Any, observer: Observer) -> None:
+        self.obstacle: str | None = None
+        self._names: list[tuple[dict[str, Any], str, Any]] = []
+        self._cells: list[tuple[Any, Any]] = []
+        self._containers: list[tuple[Any, Any]] = []  # (live, a shallow copy)
+        self._holders: list[tuple[Any, list[Any]]] = []  # (live, its items): tensors among them
+        self._empty: list[Any] = []
+        self._seen: set[int] = set()
+        self._kept: list[Any] = []
+        self._pending: deque[Any] = deque()
+        self._functions = {
+            code: [f for f in gc.get_referrers(code) if isinstance(f, types.FunctionType)]
+            for code in observer.codes
+        }
+        for code, scope in observer.codes.items():
+            self._read_names(code, scope)
+        for functions in self._functions.values():
+            for f in functions:
+                self._read_function(f)
+        self._pending.extend([function, args, kwargs])
+        while self._pending:
+            self._walk(self._pending.popleft())
+            if len(self._seen) > _MOST_OBJECTS:
+                self.obstacle = "it reads too many Python objects"
+                break
+
+    def hold(self) -> bool:
+        """Whether everything is as it was."""
+        try:
+            for scope, name, value in self._names:
+                now = scope.get(name)
+                if now is not value and (type(now) is not type(value) or _differ(now, value)):
+                    return False
+            for cell, value in self._cells:
+                now = cell.cell_contents
+                if now is not value and (type(now) is not type(value) or _differ(now, value)):
+                    return False
+            if any(self._empty):
+                return False
+            for live, copy in self._containers:
+                if live != copy:
+                    return False
+            for live, items in self._holders:
+                now = list(live.values()) if isinstance(live, dict) else live
+                if len(now) != len(items):
+                    return False
+                for a, b in zip(now, items, strict=True):
+                    if a is not b:
+                        return False
+        except (ValueError, RuntimeError, TypeError):  # of a comparison: these are other objects
+            return False
+        return True
+
+    def _read_names(self, code: types.CodeType, scope: dict[str, Any]) -> None:
+        for instruction in dis.get_instructions(code):
+            if instruction.opname in ("STORE_GLOBAL", "STORE_NAME"):
+                self.obstacle = f"it assigns the global {instruction.argval}"
+            if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME") and instruction.argval in scope:
+                value = scope[instruction.argval]
+                self._names.append((scope, instruction.argval, value))
+                self._pending.append(value)
+
+    def _read_function(self, function: types.FunctionType) -> None:
+        for cell in function.__closure__ or ():
+            try:
+                value = cell.cell_contents
+            except ValueError:
+                continue
+            self._cells.append((cell, value))
+            self._pending.append(value)
+        if function.__defaults__:
+            self._pending.append(function.__defaults__)
+        if function.__kwdefaults__:
+            self._pending.append(function.__kwdefaults__)
+
+    def _walk(self, value: Any) -> None:
+        if isinstance(value, _PRIMITIVES) or id(value) in self._seen:
+            return
+        if isinstance(value, _OPAQUE):
+            return
+        self._seen.add(id(value))
+        self._kept.append(value)  # so that no id is used twice
+        if isinstance(value, types.MethodType):
+            self._pending.extend([value.__self__, value.__func__])
+        elif isinstance(value, types.FunctionType):
+            if value.__code__ in self._functions:
+                self._read_function(value)
+        elif isinstance(value, (tuple, frozenset)):
+            self._pending.extend(value)
+        elif isinstance(value, Optimizer):
+            self._walk_optimizer(value)
+        elif hasattr(value, "__next__"):
+            self.obstacle = "it reads an iterator"
+        elif isinstance(value, (list, dict, set, deque)):
+            self._walk_container(value)
+        elif hasattr(value, "__dict__"):
+            self._walk_container(value.__dict__)
+        if isinstance(value, types.GeneratorType):
+            self.obstacle = "it reads a generator"
+
+    def _walk_container(self, value: Any) -> None:
+        if not value:
+            self._empty.append(value)
+            return
+        items = list(value.values()) if isinstance(value, dict) else list(value)
+        if any([isinstance(v, (Tensor, np.ndarray)) for v in items]) and not isinstance(value, set):
+            self._holders.append((value, items))
+        else:
+            self._containers.append((value, value.copy()))
+        self._pending.extend(items)
+
+    def _walk_optimizer(self, optimizer: Optimizer) -> None:
+        """Options and step counts are read afresh at each replay; hooks are not called."""
+        for name, value in vars(optimizer).items():
+            if name.endswith("_hooks"):
+                if value:
+                    self.obstacle = "an optimizer has hooks"
+                self._empty.append(value)
+        self._holders.append((optimizer.param_groups, list(optimizer.param_groups)))
+        for group in optimizer.param_groups:
+            self._holders.append((group["params"], list(group["params"])))
+
+
+def _differ(x: Any, y: Any) -> bool:
+    """Whether two objects of one type are different values."""
+    return not isinstance(x, _PRIMITIVES) or x != y
