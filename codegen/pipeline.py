@@ -25,6 +25,7 @@ from codegen import dtype as dt
 from codegen import settings
 from codegen.graph.explain import annotate
 from codegen.graph.fuse import Cluster, Fusion, fuse
+from codegen.graph.layout import sink_permutes
 from codegen.graph.memory import MemoryPlan, plan_memory
 from codegen.graph.simplify import simplify
 from codegen.graph.split import split_reductions
@@ -55,10 +56,11 @@ from codegen.statistics import statistics
 
 Pass = Callable[[Sequence[Node]], list[Node]]
 
-# Splitting comes last: what it splits has its final form.
+# After simplifying, nothing rewrites what the later passes put into its final form.
 GRAPH_PASSES: tuple[tuple[str, Pass], ...] = (
     ("simplify", simplify),
     ("split", split_reductions),
+    ("layout", sink_permutes),
 )
 
 

@@ -249,6 +249,13 @@ def matmul_bias_relu(inputs: Inputs) -> Node:
 
 
 @known
+def step_of_a_weight(inputs: Inputs) -> Node:
+    """w - 0.1 (x^T g), where the product is computed the other way round."""
+    w, moved = inputs(96, 200), movement.permute(product(inputs(200, 64), inputs(64, 96)), (1, 0))
+    return ew.sub(w, ew.mul(filled(w, 0.1), moved))
+
+
+@known
 def matrix_vector(inputs: Inputs) -> Node:
     a, v = inputs(500, 300), inputs(300)
     wide = reduction.broadcast(v, a.shape, (1,))
