@@ -675,7 +675,10 @@ def apply(function: Function, inputs: Sequence[Any], attributes: Attributes = ()
     """Call a function on tensors and Python numbers: a tensor, or a tuple of them."""
     outputs = apply_expressions(function, inputs, attributes)
     if len(outputs) == 1:
-        return wrap(outputs[0])
+        made = object.__new__(Tensor)  # as ``wrap``
+        made._storage = Storage(outputs[0])
+        made._type = outputs[0].type
+        return made
     return tuple([wrap(e) for e in outputs])
 
 
@@ -689,10 +692,20 @@ def apply_expressions(
     eager.wanted = False
     for x in inputs:
         if isinstance(x, Tensor):
-            e = x._read()
-            if e.tracked:
-                tracked = True
-            if e.device != device:
+            # The commonest case of ``_read``, without the call.
+            e = x._storage.expression
+            if (
+                e.tracked
+                or x._geometry is not None
+                or x._marker is not None
+                or x._storage.shared is not None
+            ):
+                e = x._read()
+                if e.tracked:
+                    tracked = True
+            if device is None:
+                device = e.device
+            elif e.device != device:
                 device = _common_device(device, e)
         else:
             e = scalar(x, "cpu")
@@ -704,9 +717,8 @@ def apply_expressions(
     return outputs
 
 
-def _common_device(device: str | None, e: Expression) -> str | None:
-    if device is None or device == e.device:
-        return e.device
+def _common_device(device: str, e: Expression) -> str:
+    """The device of a call on values of two."""
     if not e.type.shape and e.device == "cpu":
         return device
     if device == "cpu":

@@ -66,15 +66,16 @@ def _round(self: Tensor, decimals: int = 0) -> Any:
 
 def install() -> None:
     """Give Tensor its operators, once every function they call is registered."""
+    # The methods, which are shorter ways than the functions: these look for out= first.
     for name, function in _ARITHMETIC.items():
-        setattr(Tensor, f"__{name}__", _forward(PUBLIC[function]))
-        setattr(Tensor, f"__r{name}__", _reflected(PUBLIC[function]))
-        setattr(Tensor, f"__i{name}__", _forward(PUBLIC[function + "_"]))
+        setattr(Tensor, f"__{name}__", _forward(getattr(Tensor, function)))
+        setattr(Tensor, f"__r{name}__", _reflected(getattr(Tensor, function)))
+        setattr(Tensor, f"__i{name}__", _forward(getattr(Tensor, function + "_")))
     for name in _COMPARISONS:
-        setattr(Tensor, f"__{name}__", _forward(PUBLIC[name]))
+        setattr(Tensor, f"__{name}__", _forward(getattr(Tensor, name)))
     for name, function in _UNARY.items():
-        setattr(Tensor, f"__{name}__", PUBLIC[function])
-    matmul = PUBLIC["matmul"]
+        setattr(Tensor, f"__{name}__", getattr(Tensor, function))
+    matmul = Tensor.matmul
     for name, operate in (
         ("__matmul__", _forward(matmul)), ("__rmatmul__", _reflected(matmul)),
         ("__contains__", _contains), ("__round__", _round), ("__invert__", _invert),
