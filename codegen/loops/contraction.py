@@ -19,7 +19,7 @@ from codegen.index.contraction import Contraction, a_spans, b_spans, has_unit_st
 
 @dataclass(frozen=True)
 class PlainOutput:
-    """An output to which results are merely stored, at flattened numbers (b, m, n):
+    """An output whose elements lie evenly over the flattened numbers (b, m, n):
 
     ``pointer[offset + b * batch_stride + m * row_stride + n * column_stride]``.
     """
@@ -94,15 +94,19 @@ def register_tile(width: int) -> tuple[int, int]:
 def choose_schedule(
     contraction: Contraction,
     threads: int,
-    plain_output: PlainOutput | None = None,
+    output: PlainOutput | None = None,
     width: int | None = None,
+    stored: bool = True,
 ) -> Schedule:
-    """The schedule of a normalized contraction by rule; ``width``: vector bytes."""
+    """The schedule of a normalized contraction by rule; ``width``: vector bytes.
+
+    ``stored``: results go to ``output`` as they are, so that whole vectors can be stored.
+    """
     width = width or vector_bytes()
     _, m, n, k = contraction.sizes
     if contraction.dtype not in (float32, float64) or k == 0:
         return Schedule("loops")
-    swap = _prefers_transpose(contraction, plain_output)
+    swap = _prefers_transpose(contraction, output)
     oriented = contraction.transposed() if swap else contraction
     if swap:
         m, n = n, m
@@ -112,8 +116,7 @@ def choose_schedule(
     if m * n * k <= 512 or n == 1:
         return Schedule("loops", swap)
     stores = (
-        plain_output is not None
-        and (plain_output.row_stride if swap else plain_output.column_stride) == 1
+        stored and output is not None and (output.row_stride if swap else output.column_stride) == 1
     )
     return _tiled(oriented, swap, width, threads, stores)
 
@@ -134,14 +137,14 @@ def candidates(
             yield other
 
 
-def _prefers_transpose(contraction: Contraction, plain_output: PlainOutput | None) -> bool:
+def _prefers_transpose(contraction: Contraction, output: PlainOutput | None) -> bool:
     _, m, n, _ = contraction.sizes
     if m == 1 or n == 1:
         return m != 1
-    if plain_output and plain_output.row_stride == 1 and plain_output.column_stride != 1:
+    if output and output.row_stride == 1 and output.column_stride != 1:
         return m >= 8
     # A vector axis shorter than half a vector wastes the most.
-    return n < 8 <= m and (plain_output is None or plain_output.column_stride != 1 or n < 4)
+    return n < 8 <= m and (output is None or output.column_stride != 1 or n < 4)
 
 
 def _suits_vector_kernel(contraction: Contraction, lanes: int) -> bool:

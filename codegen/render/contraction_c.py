@@ -40,35 +40,37 @@ def render_contraction(
     epilogue: Epilogue | None,
     threads: int,
     schedule: Schedule | None = None,
-    plain_output: PlainOutput | None = None,
+    output: PlainOutput | None = None,
+    stored: bool = True,
 ) -> RenderedContraction:
     """The body of ``void kernel(long thread, long threads, char **arguments, char *scratch)``.
 
     ``a`` and ``b`` name declared ``const T *restrict`` pointers. ``epilogue(b, m, n, value)``
-    gives the statements that consume one result; without it ``plain_output`` must be given.
-    Where ``plain_output`` is given, vectors may be stored there and the epilogue left out.
+    gives the statements that consume one result; without it ``output`` must be given, which says
+    how results lie in memory, where that is even. Where they are ``stored`` there as they are,
+    vectors may be, and the epilogue left out.
     """
     normalized = contraction.normalized()
     if epilogue is None:
-        if plain_output is None:
+        if output is None:
             raise ValueError("a contraction needs an epilogue or a plain output")
-        epilogue = _storing(plain_output)
+        epilogue = _storing(output)
     if 0 in normalized.sizes[:3]:
         return RenderedContraction("", 0)
     if schedule is None:
-        schedule = choose_schedule(normalized, threads, plain_output)
+        schedule = choose_schedule(normalized, threads, output, stored=stored)
     consume = epilogue
     if schedule.swap:
         normalized = normalized.transposed().normalized()
         a, b = b, a
         original = epilogue
-        plain_output = plain_output and plain_output.transposed()
+        output = output and output.transposed()
 
         def consume(b: str, m: str, n: str, value: str) -> list[str]:
             return original(b, n, m, value)
 
     renderer = {"tiles": Tiles, "vector": VectorProduct, "loops": PlainLoops}[schedule.kind]
-    return renderer(normalized, schedule, a, b, consume, plain_output).render()
+    return renderer(normalized, schedule, a, b, consume, output if stored else None).render()
 
 
 def _storing(output: PlainOutput) -> Epilogue:

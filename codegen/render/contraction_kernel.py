@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
 
+from codegen.graph.contraction_match import ContractionMatch
 from codegen.graph.fuse import Cluster, Fusion
 from codegen.index.algebra import Index, flatten, unflatten, variable
 from codegen.ir.node import Node
@@ -53,16 +54,15 @@ def render_contraction_kernel(
     # The arguments, whose pointers are declared first, are known once the epilogue is written.
     names = ("batch_", "m_", "n_", "value_")
     invariant, _ = _epilogue_lines(cluster, fusion, root, names, arguments, dialect)
-    plain = None
-    if cluster.nodes == [root]:
-        plain = _plain_output(root, fusion, arguments[root].name)
+    stored = cluster.nodes == [root]
+    output = _plain_output(root, match, arguments[root].name if stored else "")
     batch, rows, columns, inner = match.contraction.sizes
     work = batch * rows * columns * inner
     plan_work = sum([prod(m.contraction.sizes) for m in fusion.contractions.values()])
     parallel = work > (_PARALLEL_WHEN_BUSY if plan_work > _BUSY_PLAN else _PARALLEL_PRODUCTS)
     rendered = render_contraction(
         match.contraction, arguments[match.a].name, arguments[match.b].name, epilogue,
-        threads if parallel else 1, plain_output=plain,
+        threads if parallel else 1, output=output, stored=stored,
     )  # fmt: skip
     operand_list = list(arguments.values())
     lines = [
@@ -121,9 +121,8 @@ def _epilogue_lines(
     return body.block(emitter.scopes[0].statements, 1), body.block(inside.statements, 0)
 
 
-def _plain_output(root: Node, fusion: Fusion, pointer: str) -> PlainOutput | None:
+def _plain_output(root: Node, match: ContractionMatch, pointer: str) -> PlainOutput | None:
     """The output's strides over flattened batch, row and column numbers, where each has one."""
-    match = fusion.contractions[root]
     product = root.inputs[0]
     summed = root.attributes[0]
     assert isinstance(summed, tuple)

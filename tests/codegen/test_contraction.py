@@ -359,7 +359,7 @@ def test_integer_sums_wrap_around(tmp_path: Path) -> None:
 def test_rendering_is_deterministic() -> None:
     spec = product(64, 1000, 100)
     texts = {
-        render_contraction(spec.contraction, "a", "b", None, 2, plain_output=spec.output).body
+        render_contraction(spec.contraction, "a", "b", None, 2, output=spec.output).body
         for _ in range(2)
     }
     assert len(texts) == 1
