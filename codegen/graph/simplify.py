@@ -188,7 +188,11 @@ def _reduce_units(node: Node) -> Node | None:
     if not units:
         return None
     rest = [a for a in axes if a not in units]
-    squeezed = reshape(x, [n for i, n in enumerate(x.shape) if i not in units])
+    shape = [n for i, n in enumerate(x.shape) if i not in units]
+    if x.operation.name == "mul":  # it stays next to the sum, so that the two are a contraction
+        squeezed = ew.mul(*[reshape(i, shape) for i in x.inputs])
+    else:
+        squeezed = reshape(x, shape)
     if not rest:
         return squeezed
     moved = tuple([a - sum(u < a for u in units) for a in rest])

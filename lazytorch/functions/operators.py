@@ -75,7 +75,7 @@ def install() -> None:
         setattr(Tensor, f"__{name}__", _forward(getattr(Tensor, name)))
     for name, function in _UNARY.items():
         setattr(Tensor, f"__{name}__", getattr(Tensor, function))
-    matmul = Tensor.matmul
+    matmul = PUBLIC["matmul"]
     for name, operate in (
         ("__matmul__", _forward(matmul)), ("__rmatmul__", _reflected(matmul)),
         ("__contains__", _contains), ("__round__", _round), ("__invert__", _invert),
