@@ -34,14 +34,14 @@ class PlainOutput:
         return replace(self, row_stride=self.column_stride, column_stride=self.row_stride)
 
 
-Kind = Literal["tiles", "vector", "loops"]
+Kind = Literal["tiles", "windows", "vector", "loops"]
 
 
 @dataclass(frozen=True)
 class Schedule:
     """How a contraction is computed. Most fields are for tiles alone."""
 
-    kind: Kind  # register tiles, vector-matrix product, or plain loops
+    kind: Kind  # register tiles, the same over windows, vector-matrix product, or plain loops
     swap: bool = False  # compute the transpose
     lanes: int = 1  # elements a vector
     accumulators: int = 24  # vectors of sums held in registers
@@ -115,6 +115,9 @@ def choose_schedule(
         return Schedule("vector", swap, lanes, panels=threads)
     if m * n * k <= 512 or n == 1:
         return Schedule("loops", swap)
+    windows = _windows(oriented, swap, width, threads)
+    if windows is not None:
+        return windows
     stores = (
         stored and output is not None and (output.row_stride if swap else output.column_stride) == 1
     )
@@ -190,6 +193,39 @@ def _balanced(extent: int, limit: int, multiple: int) -> int:
     """A block of at most about ``limit`` that cuts ``extent`` evenly."""
     blocks = -(-extent // limit)
     return min(extent, -(-extent // blocks // multiple) * multiple)
+
+
+# Packing a window costs as much as multiplying it by so many rows.
+_WORTH_PACKING = 16
+
+
+def _windows(contraction: Contraction, swap: bool, width: int, threads: int) -> Schedule | None:
+    """The schedule that reads columns in place, where they are runs of neighbours, and few rows
+    would share what packing them costs."""
+    batch, m, n, k = contraction.sizes
+    columns, inner = b_spans(contraction.columns), b_spans(contraction.inner)
+    if m > _WORTH_PACKING or is_affine(columns) or columns[-1].stride != 1:
+        return None
+    if m * k * contraction.dtype.itemsize > second_level_cache_bytes() // 8:
+        return None  # A is packed whole
+    strides = [s.stride for s in (*columns, *inner, *b_spans(contraction.batch))]
+    if min(strides) < 0 or sum([s.extent * s.stride for s in inner]) >= 1 << 31:
+        return None
+    lanes, run = width // contraction.dtype.itemsize, columns[-1].extent
+    while lanes > 4 and lanes // 2 >= run:
+        lanes //= 2
+    if run * 8 < -(-run // lanes) * lanes * 5:
+        return None  # too much would be computed past the ends
+    strips = -(-m // 6)
+    height = -(-m // strips)
+    accumulators, _ = register_tile(width)
+    vectors = max(1, min(accumulators // height, 8))
+    panels = -(-(n // run * -(-run // lanes)) // vectors)
+    blocks = 1 if batch >= 2 * threads else min(panels, 4 * threads)
+    return Schedule(
+        "windows", swap, lanes, height * vectors, vectors, panels=panels,
+        panel_block=-(-panels // blocks),
+    )  # fmt: skip
 
 
 def _tiled(

@@ -29,6 +29,7 @@ from codegen.render.contraction_form import (
     static_function,
 )
 from codegen.render.contraction_tiles import Tiles
+from codegen.render.contraction_windows import Windows
 
 __all__ = ["Epilogue", "RenderedContraction", "render_contraction"]
 
@@ -69,7 +70,8 @@ def render_contraction(
         def consume(b: str, m: str, n: str, value: str) -> list[str]:
             return original(b, n, m, value)
 
-    renderer = {"tiles": Tiles, "vector": VectorProduct, "loops": PlainLoops}[schedule.kind]
+    forms = {"tiles": Tiles, "windows": Windows, "vector": VectorProduct, "loops": PlainLoops}
+    renderer = forms[schedule.kind]
     return renderer(normalized, schedule, a, b, consume, output if stored else None).render()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from codegen.dtype import DType
-from codegen.index.contraction import Contraction, Span, a_spans, b_spans
+from codegen.index.contraction import Axis, Contraction, Span, a_spans, b_spans
 from codegen.loops.contraction import PlainOutput, Schedule
 
 Epilogue = Callable[[str, str, str, str], list[str]]
@@ -52,6 +52,33 @@ def offset_expression(spans: Sequence[Span], number: str) -> str:
             continue
         terms.append(term if span.stride == 1 else f"{term} * {span.stride}")
     return " + ".join(reversed(terms)) or "0"
+
+
+def write_counting(text: Text, spans: Sequence[Span], table: str, first: str, count: str) -> None:
+    """Fill a table of offsets by counting like an odometer: no division an element."""
+    start = "0" if first == "0" else offset_expression(spans, first)
+    text.add("{", f"long at_ = {start};")
+    below = 1
+    digits = []
+    for position, span in reversed(list(enumerate(spans))):
+        digits.append((f"i{position}_", span))
+        digit = "0" if first == "0" else f"{first} / {below} % {span.extent}"
+        text.add(f"long i{position}_ = {digit};")
+        below *= span.extent
+    text.add(f"for (long k_ = 0; k_ < {count}; k_++) {{", f"{table}[k_] = at_;")
+    for name, span in digits:
+        text.add(
+            f"at_ += {span.stride};",
+            f"if (++{name} == {span.extent}) {{",
+            f"{name} = 0;",
+            f"at_ -= {span.extent * span.stride};",
+        )
+    text.add(*["}"] * (len(digits) + 2))
+
+
+def reach(axes: Sequence[Axis], operand: str) -> int:
+    """The largest offset that these axes add."""
+    return sum((axis.extent - 1) * max(0, getattr(axis, operand)) for axis in axes)
 
 
 class Helpers:

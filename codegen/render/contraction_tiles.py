@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codegen.dtype import DType
-from codegen.index.contraction import Axis, Span, a_spans, b_spans, has_unit_stride, is_affine
+from codegen.index.contraction import Span, a_spans, b_spans, has_unit_stride, is_affine
 from codegen.render.contraction_form import (
     Form,
     Helpers,
@@ -18,7 +18,9 @@ from codegen.render.contraction_form import (
     element_of,
     minimum,
     offset_expression,
+    reach,
     static_function,
+    write_counting,
 )
 
 
@@ -281,31 +283,7 @@ class Tiles(Form):
             (self.b_table, b_spans(self.contraction.inner), "b_inner_"),
         ):
             if wanted:
-                self._write_counting(spans, name)
-
-    def _write_counting(self, spans: tuple[Span, ...], table: str) -> None:
-        """Fill a table of offsets by counting like an odometer: no division an element."""
-        text = self.text
-        text.add("{", f"long at_ = {offset_expression(spans, 'k_begin_')};")
-        below = 1
-        digits = []
-        for position, span in reversed(list(enumerate(spans))):
-            digits.append((f"i{position}_", span, below))
-            below *= span.extent
-        for name, span, below in digits:
-            text.add(f"long {name} = k_begin_ / {below} % {span.extent};")
-        text.add(
-            "for (long k_ = 0; k_ < depth_; k_++) {",
-            f"{table}[k_] = at_;",
-        )
-        for name, span, _ in digits:
-            text.add(
-                f"at_ += {span.stride};",
-                f"if (++{name} == {span.extent}) {{",
-                f"{name} = 0;",
-                f"at_ -= {span.extent * span.stride};",
-            )
-        text.add(*["}"] * (len(digits) + 2))
+                write_counting(self.text, spans, name, "k_begin_", "depth_")
 
     # Packing
 
@@ -620,8 +598,3 @@ def _cast_offset(spans: Sequence[Span], number: str, index: str) -> str:
         terms.append(f"(int)({number} / {below}u{modulo}) * {span.stride}")
         below *= span.extent
     return " + ".join(reversed(terms))
-
-
-def reach(axes: Sequence[Axis], operand: str) -> int:
-    """The largest offset that these axes add."""
-    return sum((axis.extent - 1) * max(0, getattr(axis, operand)) for axis in axes)

@@ -352,6 +352,32 @@ def test_convolutions_and_weight_gradients(tmp_path: Path) -> None:
     )
 
 
+def test_windows_read_in_place(tmp_path: Path) -> None:
+    """Rows of memory shorter and longer than a vector, up to the very end of the operand."""
+    specs = [
+        replace(convolution(size, channels, rows, fused), width=width)
+        for size, channels, rows, fused, width in [
+            (14, 3, 6, False, None),
+            (14, 3, 6, True, None),
+            (28, 2, 16, True, None),
+            (11, 4, 13, False, None),
+            (16, 2, 7, False, None),
+            (25, 2, 5, True, None),
+            (7, 3, 4, True, None),
+            (6, 2, 12, False, None),
+            (33, 1, 2, False, None),
+            (13, 2, 2, True, None),
+            (14, 3, 6, True, 32),
+            (7, 3, 4, False, 16),
+        ]
+    ]
+    for spec in specs:
+        normalized = spec.contraction.normalized()
+        choice = choose_schedule(normalized, spec.threads, spec.output, spec.width)
+        assert choice.kind == "windows", spec
+    run_specs(specs, tmp_path)
+
+
 def test_integer_sums_wrap_around(tmp_path: Path) -> None:
     run_specs([product(6, 3000, 20, dtype=int8), product(6, 3000, 1, dtype=int8)], tmp_path)
 

@@ -21,91 +21,91 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
     const float *restrict in1 = (const float *)arguments[1];  // float32[12×8×3×3]
     float *out2 = (float *)arguments[2];  // float32[4×12×16×16]
     int *restrict b_inner_ = (int *)(scratch + 0);
-    float *restrict b_packed_ = (float *)(scratch + 576);
-    int *restrict columns_ = (int *)(scratch + 74304);
-    long *restrict runs_ = (long *)(scratch + 74432);
+    int *restrict a_inner_ = (int *)(scratch + 576);
+    float *restrict a_packed_ = (float *)(scratch + 1152);
+    long *restrict at_ = (long *)(scratch + 4608);
+    long *restrict place_ = (long *)(scratch + 4672);
+    float *restrict results_ = (float *)(scratch + 4736);
+    {
+        long at_ = 0;
+        long i0_ = 0;
+        for (long k_ = 0; k_ < 72; k_++) {
+            a_inner_[k_] = at_;
+            at_ += 1;
+            if (++i0_ == 72) {
+                i0_ = 0;
+                at_ -= 72;
+            }
+        }
+    }
+    {
+        long at_ = 0;
+        long i2_ = 0;
+        long i1_ = 0;
+        long i0_ = 0;
+        for (long k_ = 0; k_ < 72; k_++) {
+            b_inner_[k_] = at_;
+            at_ += 1;
+            if (++i2_ == 3) {
+                i2_ = 0;
+                at_ -= 3;
+                at_ += 18;
+                if (++i1_ == 3) {
+                    i1_ = 0;
+                    at_ -= 54;
+                    at_ += 324;
+                    if (++i0_ == 8) {
+                        i0_ = 0;
+                        at_ -= 2592;
+                    }
+                }
+            }
+        }
+    }
     const long first_ = 4L * thread / threads;
     const long end_ = 4L * (thread + 1) / threads;
     for (long task_ = first_; task_ < end_; task_++) {
         const long batch_ = task_ / 1;
         const float *restrict a_ = in1 + 0 + (0);
         const float *restrict b_ = in0 + 0 + (batch_ * 2592);
-        const long p_begin_ = task_ / 1 % 1 * 16;
+        if (task_ == first_) {
+            for (long i_ = 0; i_ < 12; i_ += 6) {
+                const long rows_ = 12 - i_ < 6 ? 12 - i_ : 6;
+                for (long r_ = 0; r_ < rows_; r_++) {
+                    const float *source_ = a_ + ((i_ + r_) * 72);
+                    float *target_ = a_packed_ + i_ * 72 + r_;
+                    for (long k_ = 0; k_ < 72; k_++) {
+                        target_[k_ * rows_] = source_[a_inner_[k_]];
+                    }
+                }
+            }
+        }
+        const long p_begin_ = task_ % 1 * 16;
         const long p_end_ = 16 - p_begin_ < 16 ? 16 : p_begin_ + 16;
-        const long m_begin_ = task_ % 1 * 12;
-        const long m_end_ = 12 - m_begin_ < 12 ? 12 : m_begin_ + 12;
-        for (long k_begin_ = 0; k_begin_ < 72; k_begin_ += 72) {
-            const long depth_ = 72 - k_begin_ < 72 ? 72 - k_begin_ : 72;
-            {
-                long at_ = k_begin_ / 9 * 324 + k_begin_ / 3 % 3 * 18 + k_begin_ % 3;
-                long i2_ = k_begin_ / 1 % 3;
-                long i1_ = k_begin_ / 3 % 3;
-                long i0_ = k_begin_ / 9 % 8;
-                for (long k_ = 0; k_ < depth_; k_++) {
-                    b_inner_[k_] = at_;
-                    at_ += 1;
-                    if (++i2_ == 3) {
-                        i2_ = 0;
-                        at_ -= 3;
-                        at_ += 18;
-                        if (++i1_ == 3) {
-                            i1_ = 0;
-                            at_ -= 54;
-                            at_ += 324;
-                            if (++i0_ == 8) {
-                                i0_ = 0;
-                                at_ -= 2592;
-                            }
-                        }
-                    }
-                }
+        for (long p_ = p_begin_; p_ < p_end_; p_++) {
+            const long first_vector_ = p_ * 2;
+            for (long j_ = 0; j_ < 2; j_++) {
+                const long row_ = (first_vector_ + j_) / 2;
+                long x_ = (first_vector_ + j_) % 2 * 8;
+                x_ = x_ < 8 ? x_ : 8;
+                at_[j_] = row_ * 18 + x_;
+                place_[j_] = row_ * 16 + x_;
             }
-            for (long p_ = p_begin_; p_ < p_end_; p_++) {
-                float *restrict packed_ = b_packed_ + (p_ - p_begin_) * 1152;
-                const long n_begin_ = p_ * 16;
-                {
-                    for (long j_ = 0; j_ < 16; j_++) {
-                        const unsigned n_ = n_begin_ + (j_ < 8 ? j_ : j_ - 0);
-                        columns_[j_] = (int)(n_ / 16u) * 18 + (int)(n_ / 1u % 16u) * 1;
-                    }
-                    long run_count_ = 0, run_end_ = 0;
-                    for (long j_ = 0; j_ < 16; j_++) {
-                        if (j_ == run_end_ || columns_[j_] != columns_[j_ - 1] + 1) {
-                            runs_[run_count_++] = j_;
-                            run_end_ = j_ + 8;
-                        }
-                    }
-                    long highest_ = 0;
-                    for (long j_ = 0; j_ < 16; j_++) {
-                        highest_ = columns_[j_] > highest_ ? columns_[j_] : highest_;
-                    }
-                    for (long k_ = 0; k_ < depth_; k_++) {
-                        const float *source_ = b_ + b_inner_[k_];
-                        float *target_ = packed_ + k_ * 16;
-                        if (source_ + highest_ + 8 <= in0 + 10368 && k_ + 1 < depth_) {
-                            for (long r_ = 0; r_ < run_count_; r_++) {
-                                *(contraction_float8_459cb6adceu *)(target_ + runs_[r_]) = *(const contraction_float8_459cb6adceu *)(source_ + columns_[runs_[r_]]);
-                            }
-                        } else {
-                            for (long j_ = 0; j_ < 16; j_++) {
-                                target_[j_] = source_[columns_[j_]];
-                            }
-                        }
-                    }
-                }
+            const long n_begin_ = first_vector_ / 2 * 16 + first_vector_ % 2 * 8;
+            const long n_end_ = place_[1] + 8;
+            const long start_ = place_[0];
+            for (long j_ = 0; j_ < 2; j_++) {
+                place_[j_] -= start_;
             }
-            for (long i_begin_ = m_begin_; i_begin_ < m_end_; i_begin_ += 192) {
-                const long i_end_ = m_end_ - i_begin_ < 192 ? m_end_ : i_begin_ + 192;
-                for (long p_ = p_begin_; p_ < p_end_; p_++) {
-                    const long n_begin_ = p_ * 16;
-                    const float *restrict a_chunk_ = a_ + i_begin_ * 72 + k_begin_ * 1;
-                    const float *restrict panel_ = b_packed_ + (p_ - p_begin_) * 1152;
-                    float *target_ = &out2[batch_ * 3072 + i_begin_ * 256 + n_begin_];
-                    {
-                        long i_ = i_begin_;
-                        for (; i_ + 6 <= i_end_; i_ += 6) {
-                            contraction_tile6x2_16b7c40924(a_chunk_ + (i_ - i_begin_) * 72, panel_, target_ + (i_ - i_begin_) * 256, depth_, k_begin_ == 0);
-                        }
+            for (long i_ = 0; i_ < 12; i_ += 6) {
+                contraction_window6x2_2b4590a055(a_packed_ + i_ * 72, b_, at_, b_inner_, 72, results_, place_);
+                for (long r_ = 0; r_ < 6; r_++) {
+                    const long m_ = i_ + r_;
+                    const float *row_ = results_ + r_ * 24 - start_;
+                    #pragma GCC ivdep
+                    for (long n_ = n_begin_; n_ < n_end_; n_++) {
+                        const float value_ = row_[n_];
+                        out2[batch_ * 3072 + m_ * 256 + n_] = value_;
                     }
                 }
             }
