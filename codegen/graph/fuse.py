@@ -160,6 +160,7 @@ class _Fuser:
         for node in self.order:
             if node.operation.name in ("gather", "write", "scatter"):
                 required.add(in_memory_as(node.inputs[0]))
+        required.update(self._padded_windows())
         products = {node.inputs[0] for node in self.contractions}
         inlined: set[Node] = set()
         cost: dict[Node, int] = {}
@@ -194,6 +195,24 @@ class _Fuser:
             ):
                 inlined.add(node)
         return inlined
+
+    def _padded_windows(self) -> set[Node]:
+        """Padded values that a reduction reads through overlapping windows: asking of each element
+        of each window whether it is inside costs more than to store them."""
+        found = set()
+        for node in self.order:
+            if node.operation.kind != "reduce" or node in self.contractions:
+                continue
+            stack, seen = [(node.inputs[0], False)], set()
+            while stack:
+                source, skewed = stack.pop()
+                name, kind = source.operation.name, source.operation.kind
+                if skewed and name == "pad" and source.inputs[0].operation.name != "constant":
+                    found.add(source)
+                elif kind in ("movement", "elementwise") and (source, skewed) not in seen:
+                    seen.add((source, skewed))
+                    stack.extend([(i, skewed or name == "skew") for i in source.inputs])
+        return found
 
     def _feeds_one_kernel_of_its_own(self, node: Node, inlined: set[Node]) -> bool:
         """Whether the value goes, once, into a write, scatter or scan alone."""

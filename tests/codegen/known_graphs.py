@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from codegen import dtype as dt
@@ -229,6 +230,13 @@ def pad(inputs: Inputs) -> Node:
 def max_pool(inputs: Inputs) -> Node:
     x = windows(windows(inputs(8, 32, 32), 1, 2, 2), 2, 2, 2)
     return reduction.max_(x, (3, 4))
+
+
+@known
+def max_pool_padded(inputs: Inputs) -> Node:
+    lowest = constant(-math.inf, dt.float32)
+    x = movement.pad_to(inputs(8, 32, 32), (8, 34, 34), (0, 1, 1), (1, 1, 1), lowest)
+    return reduction.max_(windows(windows(x, 1, 3, 2), 2, 3, 2), (3, 4))
 
 
 @known

@@ -27,6 +27,7 @@ COUNTS = {
     "several_outputs": 1,
     "casts": 1,
     "max_pool": 1,
+    "max_pool_padded": 2,  # the padded image, then the windows
     "random_uniform": 1,
     "attention": 3,
     "two_layers": 2,
