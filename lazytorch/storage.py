@@ -156,7 +156,12 @@ def is_constant(expression: Expression) -> bool:
     """Whether a pending value is made of Python numbers alone (``grad.zero_()``): it costs nothing
     to keep pending, and folds into whatever reads it."""
     call = expression.call
-    return call is not None and all([i.type.weak for i in call.inputs])
+    if call is None:
+        return False
+    for i in call.inputs:  # the first tells, of the many that an optimizer's update has
+        if not i.type.weak:
+            return False
+    return True
 
 
 def buffer_array(buffer: Buffer, type_: TensorType) -> NDArray[Any]:
