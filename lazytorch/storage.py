@@ -158,7 +158,7 @@ def is_constant(expression: Expression) -> bool:
     call = expression.call
     if call is None:
         return False
-    for i in call.inputs:  # the first tells, of the many that an optimizer's update has
+    for i in call.inputs:  # noqa: SIM110  a generator costs more than it looks at
         if not i.type.weak:
             return False
     return True

@@ -364,11 +364,16 @@ class Body:
         ctype = _accumulator_c(a.dtype)
         if a.lanes == 1:
             return [f"const {ctype} {fold.name} = {self.rounded(a.dtype, a.name + '[0]')};"]
-        # Halves are added up pairwise: short dependency chains and small rounding errors.
-        both = combined(a.operation, a.dtype, f"{a.name}[lane]", f"{a.name}[lane + half]")
+        # Halves are added up pairwise: short dependency chains and small rounding errors. Every
+        # loop has a constant end, so that it becomes a few vector operations.
+        lines = []
+        half = a.lanes // 2
+        while half:
+            both = combined(a.operation, a.dtype, f"{a.name}[lane]", f"{a.name}[lane + {half}]")
+            lines.append(f"for (long lane = 0; lane < {half}; lane++) {a.name}[lane] = {both};")
+            half //= 2
         return [
-            f"for (long half = {a.lanes // 2}; half > 0; half /= 2)",
-            f"    for (long lane = 0; lane < half; lane++) {a.name}[lane] = {both};",
+            *lines,
             f"const {ctype} {fold.name} = {self.rounded(a.dtype, a.name + '[0]')};",
         ]
 

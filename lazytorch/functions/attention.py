@@ -7,16 +7,16 @@ from typing import Any
 
 from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
-from codegen.ops.calls import detach
 from codegen.ops.leaves import iota
 from codegen.ops.movement import permute, reshape
 from codegen.ops.reduction import broadcast, expand_back, max_, sum_
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Function
-from lazytorch.functions.bodies import apply_one, number
+from lazytorch.functions.bodies import apply_one, call_function, number
 from lazytorch.functions.dropout import dropout_node
 from lazytorch.functions.products import matmul_node
 from lazytorch.functions.random import take
+from lazytorch.functions.softmax import softmax_gradient
 from lazytorch.tensor import Tensor
 
 
@@ -40,18 +40,32 @@ def _attention(query: Node, key: Node, value: Node, scale: Node, *rest: Any) -> 
             scores = ew.where(mask, scores, lowest)
         else:
             scores = ew.add(scores, ew.cast(mask, scores.dtype))
-    top = detach(max_(scores, last))
-    # A row with nothing to attend to gives zeros, not NaN.
+    weights = call_function(ATTENTION_WEIGHTS, (scores,))
+    if has_dropout:
+        p, seed, stream = extra[int(has_mask) :]
+        weights = dropout_node(weights, p, seed, stream, 0)
+    return matmul_node(weights, value)
+
+
+def _weights(scores: Node) -> Node:
+    """softmax of each row; a row with nothing to attend to gives zeros, not NaN."""
+    last = (len(scores.shape) - 1,)
+    top = max_(scores, last)
     void = ew.eq(top, ew.full_like(top, -float("inf")))
     top = ew.where(void, ew.full_like(top, 0), top)
     raised = ew.exp(ew.sub(scores, expand_back(top, scores.shape, last)))
     total = sum_(raised, last)
     total = ew.where(void, ew.full_like(total, 1), total)
-    weights = ew.div(raised, expand_back(total, scores.shape, last))
-    if has_dropout:
-        p, seed, stream = extra[int(has_mask) :]
-        weights = dropout_node(weights, p, seed, stream, 0)
-    return matmul_node(weights, value)
+    return ew.div(raised, expand_back(total, scores.shape, last))
+
+
+ATTENTION_WEIGHTS = Function(
+    "attention_weights",
+    _weights,
+    lambda inputs, outputs, g: softmax_gradient(
+        inputs, outputs, g, len(outputs[0].shape) - 1, None
+    ),
+)
 
 
 def _repeat_heads(x: Node, heads: int) -> Node:

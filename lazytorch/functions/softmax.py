@@ -55,10 +55,10 @@ def _in_accumulation_type(g: Node, out: Node) -> tuple[Node, Node]:
     return ew.cast(g, wide), ew.cast(out, wide)
 
 
-def _softmax_gradient(
+def softmax_gradient(
     inputs: Nodes, outputs: Sequence[Node], cotangents: Nodes, axis: int, _dtype: DType | None
 ) -> Nodes:
-    """(g - sum(g y)) y."""
+    """The gradient of a softmax y along an axis: (g - sum(g y)) y."""
     x, given = inputs[0], cotangents[0]
     if x is None or given is None or not x.shape:
         return [None]
@@ -80,11 +80,11 @@ def _log_softmax_gradient(
 def _softmin_gradient(
     inputs: Nodes, outputs: Sequence[Node], cotangents: Nodes, axis: int, dtype: DType | None
 ) -> Nodes:
-    (part,) = _softmax_gradient(inputs, outputs, cotangents, axis, dtype)
+    (part,) = softmax_gradient(inputs, outputs, cotangents, axis, dtype)
     return [None if part is None else ew.neg(part)]
 
 
-SOFTMAX = Function("softmax", softmax_node, gradient=_softmax_gradient)
+SOFTMAX = Function("softmax", softmax_node, gradient=softmax_gradient)
 LOG_SOFTMAX = Function("log_softmax", log_softmax_node, gradient=_log_softmax_gradient)
 SOFTMIN = Function(
     "softmin",

@@ -25,8 +25,12 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
                 }
             }
         }
-        for (long half = 32; half > 0; half /= 2)
-            for (long lane = 0; lane < half; lane++) acc_0[lane] = acc_0[lane] + acc_0[lane + half];
+        for (long lane = 0; lane < 32; lane++) acc_0[lane] = acc_0[lane] + acc_0[lane + 32];
+        for (long lane = 0; lane < 16; lane++) acc_0[lane] = acc_0[lane] + acc_0[lane + 16];
+        for (long lane = 0; lane < 8; lane++) acc_0[lane] = acc_0[lane] + acc_0[lane + 8];
+        for (long lane = 0; lane < 4; lane++) acc_0[lane] = acc_0[lane] + acc_0[lane + 4];
+        for (long lane = 0; lane < 2; lane++) acc_0[lane] = acc_0[lane] + acc_0[lane + 2];
+        for (long lane = 0; lane < 1; lane++) acc_0[lane] = acc_0[lane] + acc_0[lane + 1];
         const float sum_0 = acc_0[0];
         float acc_1[64];
         for (long lane = 0; lane < 64; lane++) acc_1[lane] = 0;
@@ -53,8 +57,12 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
                 }
             }
         }
-        for (long half = 32; half > 0; half /= 2)
-            for (long lane = 0; lane < half; lane++) acc_1[lane] = acc_1[lane] + acc_1[lane + half];
+        for (long lane = 0; lane < 32; lane++) acc_1[lane] = acc_1[lane] + acc_1[lane + 32];
+        for (long lane = 0; lane < 16; lane++) acc_1[lane] = acc_1[lane] + acc_1[lane + 16];
+        for (long lane = 0; lane < 8; lane++) acc_1[lane] = acc_1[lane] + acc_1[lane + 8];
+        for (long lane = 0; lane < 4; lane++) acc_1[lane] = acc_1[lane] + acc_1[lane + 4];
+        for (long lane = 0; lane < 2; lane++) acc_1[lane] = acc_1[lane] + acc_1[lane + 2];
+        for (long lane = 0; lane < 1; lane++) acc_1[lane] = acc_1[lane] + acc_1[lane + 1];
         const float sum_1 = acc_1[0];
         const float div_1 = (sum_1 / 1600.0f);
         const float add_0 = (div_1 + 1e-05f);

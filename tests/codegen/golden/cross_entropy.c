@@ -91,8 +91,12 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
                 acc_0[lane] = acc_0[lane] + in0_0;
             }
         }
-        for (long half = 32; half > 0; half /= 2)
-            for (long lane = 0; lane < half; lane++) acc_0[lane] = acc_0[lane] + acc_0[lane + half];
+        for (long lane = 0; lane < 32; lane++) acc_0[lane] = acc_0[lane] + acc_0[lane + 32];
+        for (long lane = 0; lane < 16; lane++) acc_0[lane] = acc_0[lane] + acc_0[lane + 16];
+        for (long lane = 0; lane < 8; lane++) acc_0[lane] = acc_0[lane] + acc_0[lane + 8];
+        for (long lane = 0; lane < 4; lane++) acc_0[lane] = acc_0[lane] + acc_0[lane + 4];
+        for (long lane = 0; lane < 2; lane++) acc_0[lane] = acc_0[lane] + acc_0[lane + 2];
+        for (long lane = 0; lane < 1; lane++) acc_0[lane] = acc_0[lane] + acc_0[lane + 1];
         const float sum_0 = acc_0[0];
         const float div_0 = (sum_0 / 128.0f);
         const float neg_0 = ((float)-div_0);

@@ -35,8 +35,12 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
                 acc_1_at[lane] = acc_1_better ? i1 : acc_1_at[lane];
             }
         }
-        for (long half = 32; half > 0; half /= 2)
-            for (long lane = 0; lane < half; lane++) acc_0[lane] = (acc_0[lane + half] > acc_0[lane] || acc_0[lane + half] != acc_0[lane + half]) ? acc_0[lane + half] : acc_0[lane];
+        for (long lane = 0; lane < 32; lane++) acc_0[lane] = (acc_0[lane + 32] > acc_0[lane] || acc_0[lane + 32] != acc_0[lane + 32]) ? acc_0[lane + 32] : acc_0[lane];
+        for (long lane = 0; lane < 16; lane++) acc_0[lane] = (acc_0[lane + 16] > acc_0[lane] || acc_0[lane + 16] != acc_0[lane + 16]) ? acc_0[lane + 16] : acc_0[lane];
+        for (long lane = 0; lane < 8; lane++) acc_0[lane] = (acc_0[lane + 8] > acc_0[lane] || acc_0[lane + 8] != acc_0[lane + 8]) ? acc_0[lane + 8] : acc_0[lane];
+        for (long lane = 0; lane < 4; lane++) acc_0[lane] = (acc_0[lane + 4] > acc_0[lane] || acc_0[lane + 4] != acc_0[lane + 4]) ? acc_0[lane + 4] : acc_0[lane];
+        for (long lane = 0; lane < 2; lane++) acc_0[lane] = (acc_0[lane + 2] > acc_0[lane] || acc_0[lane + 2] != acc_0[lane + 2]) ? acc_0[lane + 2] : acc_0[lane];
+        for (long lane = 0; lane < 1; lane++) acc_0[lane] = (acc_0[lane + 1] > acc_0[lane] || acc_0[lane + 1] != acc_0[lane + 1]) ? acc_0[lane + 1] : acc_0[lane];
         const float max_0 = acc_0[0];
         long argmax_0_lane = 0;
         for (long lane = 1; lane < 64; lane++)
