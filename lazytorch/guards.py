@@ -142,11 +142,11 @@ class Guards:
 
     def _read_names(self, code: types.CodeType, scope: dict[str, Any]) -> None:
         for instruction in dis.get_instructions(code):
-            if instruction.opname in ("STORE_GLOBAL", "STORE_NAME"):
-                self.obstacle = f"it assigns the global {instruction.argval}"
-            if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME") and instruction.argval in scope:
-                value = scope[instruction.argval]
-                self._names.append((scope, instruction.argval, value))
+            name = instruction.argval
+            stores = instruction.opname in ("STORE_GLOBAL", "STORE_NAME")
+            if stores or (instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME") and name in scope):
+                value = scope.get(name)
+                self._names.append((scope, name, value))
                 self._pending.append(value)
 
     def _read_function(self, function: types.FunctionType) -> None:

@@ -26,7 +26,7 @@ model = torch.nn.Sequential(
     torch.nn.Linear(1000, 100), torch.nn.ReLU(), torch.nn.Linear(100, 10))
 fill(model)
 criterion = torch.nn.MSELoss()
-optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, **fused)
 """
 TRAIN = """
 loss = criterion(model(x), y)
@@ -40,6 +40,7 @@ w1 = (rand(1000, 100) * 0.01).requires_grad_()
 w2 = (rand(100, 10) * 0.01).requires_grad_()
 """
 BY_HAND_STEP = """
+global w1, w2
 loss = (x.mm(w1).clamp(min=0).mm(w2) - y).pow(2).sum()
 loss.backward()
 with torch.no_grad():
@@ -65,7 +66,7 @@ model = Net()
 fill(model)
 x, y = rand(BATCH, 3, 32, 32), torch.arange(BATCH) % 10
 criterion = nn.CrossEntropyLoss()
-optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9, **fused)
 """
 
 
@@ -133,7 +134,7 @@ class GPT(nn.Module):
 model = GPT()
 fill(model)
 tokens, targets = integers(65, 12, 64), integers(65, 12, 64)
-optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, **fused)
 """
 GPT_STEP = """
 loss = F.cross_entropy(model(tokens).view(-1, 65), targets.view(-1))
@@ -186,7 +187,7 @@ class CharLSTM(nn.Module):
 model = CharLSTM()
 fill(model)
 tokens, targets = integers(65, 32, 64), integers(65, 32, 64)
-optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, **fused)
 """
 EMBEDDING = """
 weight, indices = (rand(50257, 256)).requires_grad_(), integers(50257, 8192)
@@ -214,7 +215,7 @@ def _rows() -> list[Case]:
         Case("ResNet-18 train, 64², batch 8",
              RESNET.replace("CLASSES", "10") + "x, y = rand(8, 3, 64, 64), integers(10, 8)\n"
              "criterion = nn.CrossEntropyLoss()\n"
-             "optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)",
+             "optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, **fused)",
              TRAIN, "loss"),
     ]  # fmt: skip
     for n in (1024, 2048):

@@ -1,0 +1,116 @@
+"""Writes docs/performance.md, and its picture, from the figures that compare.py has measured.
+
+python tests/benchmarks/report.py FILE.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from compare import ENGINES, OURS
+from programs import cases
+
+DOCS = Path(__file__).parents[2] / "docs"
+NAMES = {
+    "eager": "PyTorch", "compile": "torch.compile", "jax": "JAX",
+    "ours": "lazytorch", "compiled": "lazytorch, compiled step",
+}  # fmt: skip
+HEAD = """# Performance
+
+Microseconds a step, on {processor} ({threads} of {cores} cores), with {versions}.
+Measured by `tests/benchmarks/compare.py`: every engine in a process of its own, in turn, medians;
+results are compared first. PyTorch's optimizers are the fused ones. *Ratio* is the fastest of the
+others over ours: above 1 we are faster. A dash: not written for that engine, or it cannot.
+To measure again (torch.compile takes minutes for the larger networks):
+
+```bash
+python tests/benchmarks/compare.py --engines eager,compile,jax,ours,compiled --json figures.json
+python tests/benchmarks/report.py figures.json
+```
+
+![ratios](performance.svg)
+
+"""
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def _ratio(figures: dict[str, float], engine: str) -> float | None:
+    others = [t for e, t in figures.items() if e not in OURS]
+    return min(others) / figures[engine] if others and engine in figures else None
+
+
+def table(programs: dict[str, Any]) -> str:
+    """The figures as a Markdown table, in the order of the programs."""
+    heads = ["program", *[NAMES[e] for e in ENGINES], "ratio", "ratio, compiled"]
+    lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
+    for name, program in programs.items():
+        figures = program["microseconds"]
+        cells = [name, *[_number(figures.get(e)) for e in ENGINES]]
+        for engine in OURS:
+            ratio = _ratio(figures, engine)
+            cells.append("–" if ratio is None else f"{ratio:.2f}")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def first_calls(programs: dict[str, Any]) -> str:
+    """Seconds from making the program to the result of its third step, as they were found: with
+    warm caches where a program ran before."""
+    lines = ["\n## Set-up and the first three steps, seconds\n"]
+    lines.append("| program | " + " | ".join([NAMES[e] for e in ENGINES]) + " |")
+    lines.append("|---|" + "---:|" * len(ENGINES))
+    for name, program in programs.items():
+        first = program["first_seconds"]
+        if max(first.values(), default=0) >= 0.5:
+            cells = [f"{first[e]:.2f}" if e in first else "–" for e in ENGINES]
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def picture(programs: dict[str, Any], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "lazytorch"  # the same file from the same figures
+    from matplotlib import pyplot
+
+    names = list(programs)[::-1]
+    figure, axes = pyplot.subplots(figsize=(8, 0.24 * len(names) + 1))
+    for engine, shift, color in (("ours", 0.2, "#3264a8"), ("compiled", -0.2, "#e08a1e")):
+        ratios = [_ratio(programs[n]["microseconds"], engine) or 0 for n in names]
+        axes.barh([i + shift for i in range(len(names))], ratios, 0.38, color=color,
+                  label=NAMES[engine])  # fmt: skip
+    axes.axvline(1, color="black", linewidth=0.8)
+    axes.set_yticks(range(len(names)), names, fontsize=7)
+    axes.set_xscale("log")
+    axes.set_xlabel("time of the fastest other engine / ours")
+    axes.legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("json", type=Path)
+    parser.add_argument("--docs", type=Path, default=DOCS)
+    arguments = parser.parse_args()
+    known = json.loads(arguments.json.read_text())
+    programs = {c.name: known["programs"][c.name] for c in cases() if c.name in known["programs"]}
+    machine = known["machine"]
+    versions = ", ".join([f"{name} {version}" for name, version in machine["versions"].items()])
+    text = HEAD.format(**{**machine, "versions": versions})
+    text += table(programs) + first_calls(programs)
+    picture(programs, arguments.docs / "performance.svg")
+    (arguments.docs / "performance.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
