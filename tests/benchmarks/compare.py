@@ -19,6 +19,7 @@ import math
 import multiprocessing
 import os
 import platform
+import resource
 import statistics
 import sys
 import textwrap
@@ -37,6 +38,7 @@ from programs_jax import JAX_PROGRAMS  # noqa: E402
 ROUND_SECONDS = 0.15
 ENGINES = ("eager", "compile", "jax", "ours", "compiled")
 OURS = ("ours", "compiled")
+KINDS = ("microseconds", "first_seconds", "peak_megabytes")
 
 
 def _serve(engine: str, threads: int, connection: Connection) -> None:
@@ -144,17 +146,55 @@ def _prepared_jax(case: Case) -> tuple[Any, Any]:
     return step, result
 
 
+def _peak(engine: str, case: Case, threads: int, connection: Connection) -> None:
+    """Send the peak resident megabytes of a process that does nothing but 20 steps of a case."""
+    try:
+        step, result = _prepared(engine, case, threads)
+        result()
+        for _ in range(17):
+            step()
+        connection.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    except Exception as error:
+        connection.send(RuntimeError(f"{type(error).__name__}: {error}"[:300]))
+
+
+def _peaks(case: Case, engines: list[str], threads: int) -> dict[str, float]:
+    """Peak memory of a case in each engine, in megabytes."""
+    context = multiprocessing.get_context("spawn")
+    found = {}
+    for engine in engines:
+        mine, theirs = context.Pipe()
+        process = context.Process(target=_peak, args=(engine, case, threads, theirs))
+        process.start()
+        value = mine.recv()
+        process.join()
+        if not isinstance(value, Exception):
+            found[engine] = value
+    print(f"{case.name:<30} " + ", ".join([f"{v:.0f} MB {e}" for e, v in found.items()]))
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--engines", default="eager,ours", help=f"some of {','.join(ENGINES)}")
     parser.add_argument("--json", type=Path, help="merge the figures into this file")
+    parser.add_argument("--memory", action="store_true", help="peak memory instead of time")
     parser.add_argument("names", nargs="*", help="run only the cases whose names contain one")
     arguments = parser.parse_args()
     engines = [e for e in arguments.engines.split(",") if e != "jax" or find_spec("jax")]
     if unknown := set(engines) - set(ENGINES):
         parser.error(f"no such engine: {', '.join(sorted(unknown))}")
+    chosen = [
+        c for c in cases() if not arguments.names or any([n in c.name for n in arguments.names])
+    ]
+    if arguments.memory:
+        for case in chosen:
+            figures = {"peak_megabytes": _peaks(case, engines, arguments.threads)}
+            if arguments.json:
+                _merge(arguments.json, case.name, figures, arguments.threads)
+        return
     context = multiprocessing.get_context("spawn")
     workers = {}
     for engine in engines:
@@ -166,9 +206,7 @@ def main() -> None:
     print(f"{arguments.threads} threads, medians of {arguments.rounds} rounds, in turn")
     heads = "".join([f"{e + ' µs':>13}" for e in engines])
     print(f"{'program':<30}{heads}   best of the others / ours")
-    for case in cases():
-        if arguments.names and not any(name in case.name for name in arguments.names):
-            continue
+    for case in chosen:
         figures = _compare(case, workers, arguments.rounds)
         if arguments.json and figures:
             _merge(arguments.json, case.name, figures, arguments.threads)
@@ -216,9 +254,10 @@ def _merge(path: Path, name: str, figures: dict[str, Any], threads: int) -> None
     """Put a program's figures into the file, keeping those of engines that did not run now."""
     known = json.loads(path.read_text()) if path.exists() else {"programs": {}}
     known["machine"] = _machine(threads)
-    program = known["programs"].setdefault(name, {"microseconds": {}, "first_seconds": {}})
-    for kind in ("microseconds", "first_seconds"):
-        program[kind].update({k: float(f"{v:.4g}") for k, v in figures[kind].items()})
+    program = known["programs"].setdefault(name, {})
+    for kind in KINDS:
+        new = {k: float(f"{v:.4g}") for k, v in figures.get(kind, {}).items()}
+        program.setdefault(kind, {}).update(new)
     temporary = path.with_suffix(".new")
     temporary.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
     temporary.replace(path)

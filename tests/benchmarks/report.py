@@ -28,6 +28,7 @@ To measure again (torch.compile takes minutes for the larger networks):
 
 ```bash
 python tests/benchmarks/compare.py --engines eager,compile,jax,ours,compiled --json figures.json
+python tests/benchmarks/compare.py --engines eager,ours --json figures.json --memory Adam LeNet
 python tests/benchmarks/report.py figures.json
 ```
 
@@ -75,6 +76,20 @@ def first_calls(programs: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def peaks(programs: dict[str, Any]) -> str:
+    """Peak resident memory of a process that runs 20 steps of the program and nothing else."""
+    known = {name: p["peak_megabytes"] for name, p in programs.items() if p.get("peak_megabytes")}
+    if not known:
+        return ""
+    lines = ["\n## Peak memory of a process that runs 20 steps, MB\n"]
+    lines.append("| program | " + " | ".join([NAMES[e] for e in ENGINES]) + " |")
+    lines.append("|---|" + "---:|" * len(ENGINES))
+    for name, found in known.items():
+        cells = [f"{found[e]:.0f}" if e in found else "–" for e in ENGINES]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def picture(programs: dict[str, Any], path: Path) -> None:
     import matplotlib
 
@@ -103,11 +118,12 @@ def main() -> None:
     parser.add_argument("--docs", type=Path, default=DOCS)
     arguments = parser.parse_args()
     known = json.loads(arguments.json.read_text())
-    programs = {c.name: known["programs"][c.name] for c in cases() if c.name in known["programs"]}
+    found = known["programs"]
+    programs = {c.name: found[c.name] for c in cases() if found.get(c.name, {}).get("microseconds")}
     machine = known["machine"]
     versions = ", ".join([f"{name} {version}" for name, version in machine["versions"].items()])
     text = HEAD.format(**{**machine, "versions": versions})
-    text += table(programs) + first_calls(programs)
+    text += table(programs) + first_calls(programs) + peaks(programs)
     picture(programs, arguments.docs / "performance.svg")
     (arguments.docs / "performance.md").write_text(text)
 
