@@ -297,15 +297,15 @@ def _free_leaves(trace: Trace, cached: CachedPlan) -> list[int]:
 
 def _release(trace: Trace) -> None:
     """Let go of the inputs of calls whose values are known and that no gradient will revisit."""
-    pending: dict[weakref.ref[Call], bool] = {}  # the readers, whom many calls share
+    pending: dict[int, bool] = {}  # the readers, by identity: many calls share them
     for call in trace.calls:
         if call.tracked:
             if not call.freed:
                 continue
             for reader in call.readers:
-                if reader not in pending:
-                    pending[reader] = _is_pending(reader)
-            if any([pending[reader] for reader in call.readers]):
+                if id(reader) not in pending:
+                    pending[id(reader)] = _is_pending(reader)
+            if any([pending[id(reader)] for reader in call.readers]):
                 continue
             if all([e is None or e.value is not None for e in [r() for r in call.outputs]]):
                 call.inputs = ()
