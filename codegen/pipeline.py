@@ -14,7 +14,7 @@ compile     text becomes kernels; a plan runs them in order    (runtime/)
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -40,6 +40,7 @@ from codegen.loops.verify import verify_kernel
 from codegen.ops.elementwise import CAST, EXP
 from codegen.ops.leaves import parameter
 from codegen.ops.registry import OPERATIONS
+from codegen.recurrence import CompiledLoop, compile_loop, place_loop, store_loop_inputs, unroll_loops
 from codegen.render.c import C
 from codegen.render.c_family import Dialect, render
 from codegen.render.contraction_kernel import RenderedKernel, render_contraction_kernel
@@ -47,7 +48,7 @@ from codegen.render.opencl import OPENCL
 from codegen.runtime import opencl
 from codegen.runtime import plan as plans
 from codegen.runtime.compiler import find_compiler
-from codegen.runtime.cpu import get_num_threads
+from codegen.runtime.cpu import Loop, get_num_threads
 from codegen.runtime.interpreter import from_buffer, interpret, to_buffer
 from codegen.runtime.memory import Buffer, allocate
 from codegen.runtime.opencl import OpenClPlan
@@ -260,6 +261,8 @@ def compile_graph(graph: Graph, threads: int, dialect: Dialect = C) -> Compiled:
     outputs: list[Node] = list(graph.outputs)
     verifying = settings.get("LAZYTORCH_VERIFY") != "0"
     debug = settings.debug_level()
+    if not dialect.has_loops:
+        outputs = unroll_loops(outputs)
     if debug >= 3:
         print(f"-- after expand\n{format_graph(outputs)}", file=sys.stderr)
     for name, apply_pass in GRAPH_PASSES:
@@ -268,19 +271,42 @@ def compile_graph(graph: Graph, threads: int, dialect: Dialect = C) -> Compiled:
             verify_graph(outputs)
         if debug >= 3:
             print(f"-- after {name}\n{format_graph(outputs)}", file=sys.stderr)
-    outputs = _own_memory(outputs)
+    outputs = _own_memory(store_loop_inputs(outputs))
     fusion = fuse(outputs)
     if verifying:
         verify_fusion(fusion, outputs)
-    memory = plan_memory(fusion, outputs, dialect.alignment)
-    made = [(c, k) for c in fusion.clusters for k in _kernels(c, fusion, memory, threads, dialect)]
-    record = _assemble(graph, outputs, memory, [k for _, k in made])
+    loops = {
+        c: compile_loop(c, dialect.alignment, partial(_build_body, threads, dialect))
+        for c in fusion.clusters
+        if c.kind == "loop"
+    }
+    working = {c: loop.working_bytes for c, loop in loops.items() if loop.working_bytes}
+    memory = plan_memory(fusion, outputs, dialect.alignment, working)
+    made: list[tuple[Cluster, RenderedKernel | CompiledLoop]] = []
+    for c in fusion.clusters:
+        if c in loops:
+            made.append((c, loops[c]))
+        else:
+            made += [(c, k) for k in _kernels(c, fusion, memory, threads, dialect)]
+    record, clusters = _assemble(graph, outputs, memory, made, dialect)
     origins = provenance.state.active
     if origins is not None:
         notes = annotate(fusion, origins)
-        for (cluster, _), kernel in zip(made, record.kernels, strict=True):
+        for cluster, kernel in zip(clusters, record.kernels, strict=True):
             kernel.lines, kernel.nodes, kernel.unfused = notes[cluster.number]
     return Compiled(graph, tuple(outputs), fusion, memory, record, origins)
+
+
+def _build_body(
+    threads: int, dialect: Dialect, parameters: Sequence[Node], outputs: Sequence[Node]
+) -> PlanRecord:
+    """The plan of one turn of a loop. Its nodes came from no line of their own."""
+    origins, provenance.state.active = provenance.state.active, None
+    try:
+        graph = Graph(tuple(parameters), tuple(outputs))
+        return compile_graph(graph, threads, dialect).record
+    finally:
+        provenance.state.active = origins
 
 
 def _own_memory(outputs: Sequence[Node]) -> list[Node]:
@@ -342,40 +368,64 @@ def _rendered(kernel: Kernel, comments: list[str], dialect: Dialect) -> Rendered
 
 
 def _assemble(
-    graph: Graph, outputs: Sequence[Node], memory: MemoryPlan, kernels: Sequence[RenderedKernel]
-) -> PlanRecord:
-    slot: dict[Node, int] = {node: i for i, node in enumerate(graph.parameters)}
-    for node in outputs:
-        slot[node] = len(slot)
-    for node in memory.offsets:
-        slot[node] = len(slot)
-    records = [
-        KernelRecord(
-            k.source.name,
-            k.source.body,
-            list(k.source.prologue),
-            [slot[memory.home.get(node, node)] for node in k.operands],
-            [repr(node.type) for node in k.operands],
-            k.parallel,
-            k.operations,
-            k.traffic,
-        )
-        for k in kernels
-    ]
-    return PlanRecord(
+    graph: Graph,
+    outputs: Sequence[Node],
+    memory: MemoryPlan,
+    made: Sequence[tuple[Cluster, RenderedKernel | CompiledLoop]],
+    dialect: Dialect,
+) -> tuple[PlanRecord, list[Cluster]]:
+    """The plan, and which cluster each of its kernels belongs to."""
+    slot: dict[Node | Cluster, int] = {node: i for i, node in enumerate(graph.parameters)}
+    for key in (*outputs, *memory.offsets):
+        slot[key] = len(slot)
+    records: list[KernelRecord] = []
+    clusters: list[Cluster] = []
+    loops: list[Loop] = []
+    scratch_bytes, next_slot = 0, len(slot)
+    for cluster, k in made:
+        if isinstance(k, CompiledLoop):
+            kernels, loop = place_loop(
+                k, slot, cluster, memory, dialect.alignment, next_slot, len(records)
+            )
+            records += kernels
+            loops.append(loop)
+            next_slot += len(loop.moves)
+            scratch_bytes = max(scratch_bytes, k.record.scratch_bytes)
+        else:
+            records.append(_kernel_record(k, slot, memory))
+            scratch_bytes = max(scratch_bytes, k.scratch_bytes)
+        clusters += [cluster] * (len(records) - len(clusters))
+    record = PlanRecord(
         len(graph.parameters),
         [(i, p.dtype.name) for i, p in enumerate(graph.parameters) if p.type.weak],
         [node.type.nbytes for node in outputs],
         list(memory.offsets.values()),
         memory.arena_bytes,
-        max([k.scratch_bytes for k in kernels], default=0),
+        scratch_bytes,
         records,
-        _donations(graph, outputs, kernels),
+        _donations(graph, outputs, [k for _, k in made]),
+        loops,
+    )
+    return record, clusters
+
+
+def _kernel_record(
+    k: RenderedKernel, slot: Mapping[Node | Cluster, int], memory: MemoryPlan
+) -> KernelRecord:
+    return KernelRecord(
+        k.source.name,
+        k.source.body,
+        list(k.source.prologue),
+        [slot[memory.home.get(node, node)] for node in k.operands],
+        [repr(node.type) for node in k.operands],
+        k.parallel,
+        k.operations,
+        k.traffic,
     )
 
 
 def _donations(
-    graph: Graph, outputs: Sequence[Node], kernels: Sequence[RenderedKernel]
+    graph: Graph, outputs: Sequence[Node], kernels: Sequence[RenderedKernel | CompiledLoop]
 ) -> list[tuple[int, int]]:
     """(output, parameter) where the output may take the parameter's memory, if the caller has no
     further use for it: no later kernel reads the parameter."""
@@ -385,6 +435,6 @@ def _donations(
     return [
         (output_number[output], parameter_number[source])
         for i, k in enumerate(kernels)
-        for output, source in k.in_place
+        for output, source in (() if isinstance(k, CompiledLoop) else k.in_place)
         if output in output_number and source in parameter_number and last_use[source] == i
     ]

@@ -12,6 +12,7 @@ from codegen.ir import provenance
 from codegen.ir.node import Node, make, rebuild, same, substitute, topological
 from codegen.ops import elementwise as ew
 from codegen.ops.calls import CALL, DETACH, GRADIENT, Template, call
+from codegen.ops.loop import LOOP, unrolled
 
 
 def expand(roots: Sequence[Node]) -> list[Node]:
@@ -122,7 +123,16 @@ def cotangents(
     for node in reversed(order):
         if node in replaced:
             total[node] = replaced[node]
-        if node not in active or node.operation.gradient is None:
+        if node not in active:
+            continue
+        if node.operation is LOOP and node in total:
+            parts = cotangents([unrolled(node, node.inputs)], [total[node]], {}, node.inputs)
+            for source, part in zip(node.inputs, parts, strict=True):
+                if source in active:
+                    _note_origin(node, part)
+                    accumulate(source, part)
+            continue
+        if node.operation.gradient is None:
             continue
         if node.operation is CALL:
             group = groups[node.attributes[0], node.inputs]

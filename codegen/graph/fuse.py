@@ -125,6 +125,8 @@ class _Fuser:
         for node in self.anchors:
             cluster = self._new_cluster(node)
             self.cluster_of[node] = cluster
+            if cluster.kind == "loop":
+                self._join_loop(node, cluster)
             for read in sorted(self.reads[node], key=lambda r: -self.position[r.source]):
                 source = self.cluster_of.get(read.source)
                 if source is not None:
@@ -160,6 +162,8 @@ class _Fuser:
         for node in self.order:
             if node.operation.name in ("gather", "write", "scatter"):
                 required.add(in_memory_as(node.inputs[0]))
+            elif node.operation.kind == "loop":
+                required.update(node.inputs)
         required.update(self._padded_windows())
         products = {node.inputs[0] for node in self.contractions}
         inlined: set[Node] = set()
@@ -272,6 +276,18 @@ class _Fuser:
         if kind in ("elementwise", "movement", "leaf", "gather"):
             return Cluster("pointwise", node.shape, (), [node])
         return Cluster(kind, node.shape, (), [node])
+
+    def _join_loop(self, node: Node, cluster: Cluster) -> None:
+        """Outputs of one loop are computed together: they have the same inputs, so nothing that
+        is made of one of them can be read by another."""
+        for other in self.users[node.inputs[0]]:
+            joined = self.cluster_of.get(other)
+            same = (other.inputs, other.attributes[:1]) == (node.inputs, node.attributes[:1])
+            if other.operation is node.operation and same and joined not in (None, cluster):
+                assert joined is not None
+                joined.nodes.append(node)
+                self.cluster_of[node] = joined
+                return
 
     def _try_merge(self, producer: Cluster, consumer: Cluster) -> bool:
         if producer is consumer:

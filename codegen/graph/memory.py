@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from codegen.graph.fuse import Cluster, Fusion
@@ -12,18 +12,22 @@ from codegen.ir.node import Node, in_memory_as
 @dataclass
 class MemoryPlan:
     """``home`` gives the node whose memory a node shares (itself, where it has its own);
-    ``offsets`` the places of homes in the arena; ``copies`` the writes, scatters and reshapes that
-    cannot share their base's memory and must copy it first."""
+    ``offsets`` the places in the arena of homes, and of the working memory of clusters that need
+    such; ``copies`` the writes, scatters and reshapes that cannot share their base's memory and
+    must copy it first."""
 
     home: dict[Node, Node]
-    offsets: dict[Node, int]
+    offsets: dict[Node | Cluster, int]
     arena_bytes: int
     copies: set[Node]
 
 
-def plan_memory(fusion: Fusion, outputs: Sequence[Node], alignment: int) -> MemoryPlan:
+def plan_memory(
+    fusion: Fusion, outputs: Sequence[Node], alignment: int, working: Mapping[Cluster, int]
+) -> MemoryPlan:
     """Places for every stored node, each at a multiple of ``alignment`` bytes; values whose
-    lifetimes do not meet share memory."""
+    lifetimes do not meet share memory. ``working`` gives clusters that need memory while they run,
+    and how many bytes."""
     homes = _Homes(fusion, outputs)
     for cluster in fusion.clusters:
         for node in cluster.nodes:
@@ -32,7 +36,12 @@ def plan_memory(fusion: Fusion, outputs: Sequence[Node], alignment: int) -> Memo
     # An output that shares an unnamed value's memory gives that value its own.
     renamed = {root: node for node in outputs if (root := homes.home[node]) is not node}
     home = {node: renamed.get(root, root) for node, root in homes.home.items()}
-    offsets, arena_bytes = _pack(fusion, home, set(outputs), homes.last_read, alignment)
+    lifetimes = _lifetimes(fusion, home, set(outputs), homes.last_read)
+    sizes: dict[Node | Cluster, int] = {root: root.type.nbytes for root in lifetimes}
+    for cluster, nbytes in working.items():
+        sizes[cluster] = nbytes
+    everything = {**lifetimes, **{c: (c.number, c.number) for c in working}}
+    offsets, arena_bytes = _pack(len(fusion.clusters), everything, sizes, alignment)
     return MemoryPlan(home, offsets, arena_bytes, homes.copies)
 
 
@@ -100,14 +109,10 @@ def _reads(node: Node, base: Node, fusion: Fusion) -> bool:
     return False
 
 
-def _pack(
-    fusion: Fusion,
-    home: dict[Node, Node],
-    fixed: set[Node],
-    last_read: dict[Node, int],
-    alignment: int,
-) -> tuple[dict[Node, int], int]:
-    """First fit over lifetimes, in the order of the clusters."""
+def _lifetimes(
+    fusion: Fusion, home: dict[Node, Node], fixed: set[Node], last_read: dict[Node, int]
+) -> dict[Node, tuple[int, int]]:
+    """The numbers of the first and the last cluster that need each home in the arena."""
     births: dict[Node, int] = {}
     deaths: dict[Node, int] = {}
     for cluster in fusion.clusters:
@@ -118,28 +123,38 @@ def _pack(
                 deaths[root] = max(
                     deaths.get(root, 0), cluster.number, last_read.get(node, cluster.number)
                 )
-    dying: dict[int, list[Node]] = {}
+    return {root: (births[root], deaths[root]) for root in births}
+
+
+def _pack(
+    clusters: int,
+    lifetimes: Mapping[Node | Cluster, tuple[int, int]],
+    sizes: Mapping[Node | Cluster, int],
+    alignment: int,
+) -> tuple[dict[Node | Cluster, int], int]:
+    """First fit over lifetimes, in the order of the clusters."""
+    rounded = {key: max(-(-n // alignment) * alignment, alignment) for key, n in sizes.items()}
+    born: dict[int, list[Node | Cluster]] = {}
+    dying: dict[int, list[Node | Cluster]] = {}
+    for key, (first, last) in lifetimes.items():
+        born.setdefault(first, []).append(key)
+        dying.setdefault(last, []).append(key)
     free: list[tuple[int, int]] = []  # (offset, size), by offset
-    offsets: dict[Node, int] = {}
+    offsets: dict[Node | Cluster, int] = {}
     end = 0
-    by_birth: dict[int, list[Node]] = {}
-    for root, number in births.items():
-        by_birth.setdefault(number, []).append(root)
-    for cluster in fusion.clusters:
-        for root in by_birth.get(cluster.number, ()):
-            size = max(-(-root.type.nbytes // alignment) * alignment, alignment)
+    for number in range(clusters):
+        for key in born.get(number, ()):
+            size = rounded[key]
             for i, (offset, room) in enumerate(free):
                 if room >= size:
-                    offsets[root] = offset
+                    offsets[key] = offset
                     free[i : i + 1] = [(offset + size, room - size)] if room > size else []
                     break
             else:
-                offsets[root] = end
+                offsets[key] = end
                 end += size
-            dying.setdefault(deaths[root], []).append(root)
-        for root in dying.get(cluster.number, ()):
-            size = max(-(-root.type.nbytes // alignment) * alignment, alignment)
-            free = _released(free, offsets[root], size)
+        for key in dying.get(number, ()):
+            free = _released(free, offsets[key], rounded[key])
     return offsets, end
 
 

@@ -28,7 +28,8 @@ class Operation:
     """One primitive operation.
 
     ``kind``       leaf, movement, elementwise, reduce, gather; scan, scatter, write and empty,
-                   which have kernels of their own; call, gradient and mark, which are expanded.
+                   which have kernels of their own; loop, a graph of many; call, gradient and
+                   mark, which are expanded.
     ``infer``      (inputs, *attributes) -> TensorType; raises on inputs that do not fit.
     ``reference``  (output type, arrays, *attributes) -> array: what it means, in NumPy.
     ``gradient``   (node, cotangent) -> a cotangent or None for each input; None altogether

@@ -28,4 +28,5 @@ C = Dialect(
     from_half="(float){}",
     to_half="(_Float16)({})",
     alignment=64,
+    has_loops=True,
 )

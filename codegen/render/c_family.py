@@ -77,6 +77,7 @@ class Dialect:
     from_half: str  # a stored float16 as a float
     to_half: str
     alignment: int  # in bytes, of the places in a plan's arena
+    has_loops: bool  # whether what runs its plans can repeat kernels over other addresses
     prologue: tuple[str, ...] = ()  # file-scope text that every kernel needs
 
 

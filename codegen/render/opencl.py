@@ -99,5 +99,6 @@ OPENCL = Dialect(
     from_half="lt_f16_to_f32({})",
     to_half="lt_f32_to_f16({})",
     alignment=512,  # of sub-buffers, for every driver known
+    has_loops=False,
     prologue=(_PROLOGUE,),
 )

@@ -12,6 +12,7 @@ import os
 import struct
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from codegen import settings
@@ -33,12 +34,59 @@ class _Step(ctypes.Structure):
     )
 
 
+@dataclass(frozen=True)
+class Move:
+    """What a loop puts into a slot of its own in turn ``t``: the address in slot ``base``, plus
+    ``offset``, plus ``stride`` times ``t`` modulo ``period``; in the first turn the address in
+    slot ``first``, where that is not -1."""
+
+    slot: int
+    base: int
+    first: int
+    period: int
+    offset: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Steps ``begin`` to ``end`` of a program, done ``turns`` times."""
+
+    begin: int
+    end: int
+    turns: int
+    moves: tuple[Move, ...]
+
+
+class _Move(ctypes.Structure):
+    _fields_ = (
+        ("slot", ctypes.c_int),
+        ("base", ctypes.c_int),
+        ("first", ctypes.c_int),
+        ("period", ctypes.c_int),
+        ("offset", ctypes.c_long),
+        ("stride", ctypes.c_long),
+    )
+
+
+class _Loop(ctypes.Structure):
+    _fields_ = (
+        ("begin", ctypes.c_long),
+        ("end", ctypes.c_long),
+        ("turns", ctypes.c_long),
+        ("moves", ctypes.c_void_p),
+        ("count", ctypes.c_long),
+    )
+
+
 class _Record(ctypes.Structure):
     """``struct program`` of native.c."""
 
     _fields_ = (
         ("steps", ctypes.c_void_p),
         ("count", ctypes.c_long),
+        ("loops", ctypes.c_void_p),
+        ("loop_count", ctypes.c_long),
         ("parallel", ctypes.c_long),
         ("scratch_bytes", ctypes.c_long),
         ("seconds", ctypes.c_void_p),
@@ -52,6 +100,8 @@ class Program:
     Step ``i`` calls the kernel at ``addresses[i]`` with the addresses that the table holds at
     ``slots[i]``: on every thread if ``parallel[i]``, else once as thread 0 of 1. Each thread has
     ``scratch_bytes`` of scratch memory, 64-byte aligned, undefined at the start of a step.
+    ``loops``, in order and apart, repeat parts of the program; the slots that they move are
+    those from ``table_size`` on.
     """
 
     __slots__ = ("_address", "_busy", "_call", "_count", "_kept", "_pack", "_record", "_table")
@@ -63,14 +113,16 @@ class Program:
         parallel: Sequence[bool],
         table_size: int,
         scratch_bytes: int = 0,
+        loops: Sequence[Loop] = (),
     ) -> None:
         count = len(addresses)
         if not count == len(slots) == len(parallel):
             raise ValueError("addresses, slots and parallel must have one entry a step each")
         if not all(addresses):
             raise ValueError("a kernel's address is null")
-        if any(not 0 <= slot < table_size for step in slots for slot in step):
-            raise ValueError(f"a slot is outside the table of {table_size}")
+        whole_size = table_size + sum([len(loop.moves) for loop in loops])
+        if any(not 0 <= slot < whole_size for step in slots for slot in step):
+            raise ValueError(f"a slot is outside the table of {whole_size}")
         steps = (_Step * count)()
         slot_arrays = [(ctypes.c_int * len(step))(*step) for step in slots]
         for i in range(count):
@@ -78,13 +130,26 @@ class Program:
             steps[i].slots = ctypes.addressof(slot_arrays[i])
             steps[i].count = len(slots[i])
             steps[i].parallel = int(parallel[i])
-        self._kept = (steps, slot_arrays)
+        loop_array = (_Loop * len(loops))()
+        move_arrays = [
+            (_Move * len(x.moves))(
+                *[(m.slot, m.base, m.first, m.period, m.offset, m.stride) for m in x.moves]
+            )
+            for x in loops
+        ]
+        for i, (item, moves) in enumerate(zip(loops, move_arrays, strict=True)):
+            loop_array[i] = _Loop(
+                item.begin, item.end, item.turns, ctypes.addressof(moves), len(moves)
+            )
+        self._kept = (steps, slot_arrays, loop_array, move_arrays)
         self._count = count
-        self._table = ctypes.create_string_buffer(8 * max(1, table_size))
+        self._table = ctypes.create_string_buffer(8 * max(1, whole_size))
         self._pack = struct.Struct(f"{table_size}P").pack_into
         self._record = _Record(
             ctypes.addressof(steps),
             count,
+            ctypes.addressof(loop_array),
+            len(loops),
             any(parallel),
             scratch_bytes,
             None,

@@ -18,10 +18,27 @@ struct step {
     int parallel;     /* 0: called once, as (0, 1) */
 };
 
+/* A slot that a loop moves: in turn `t` it holds the address in `base`, plus `offset`, plus
+   `stride` times `t` modulo `period`; in the first turn that in `first`, where there is one. */
+struct move {
+    int slot, base, first; /* of the table; first is -1 for none */
+    int period;
+    long offset, stride;
+};
+
+/* Steps `begin` to `end`, done `turns` times. */
+struct loop {
+    long begin, end, turns;
+    const struct move *moves;
+    long count; /* of moves */
+};
+
 /* One plan with its table, as Python fills it in (cpu.py mirrors it). */
 struct program {
     const struct step *steps;
     long count;
+    const struct loop *loops; /* in order, apart from each other */
+    long loop_count;
     long parallel;      /* whether any step is */
     long scratch_bytes; /* a thread */
     double *seconds;    /* of each step, or null */
@@ -284,10 +301,10 @@ static void run_on_pool(const struct step *step, char **arguments, char **scratc
 
 /* ---- Running ------------------------------------------------------------------------------- */
 
-static void run_steps(const struct step *steps, long count, char **table, char **scratch,
-                      long threads, int pooled, double *seconds) {
+static void run_steps(const struct step *steps, long begin, long end, char **table,
+                      char **scratch, long threads, int pooled, double *seconds) {
     long start = seconds ? now() : 0;
-    for (long i = 0; i < count; i++) {
+    for (long i = begin; i < end; i++) {
         const struct step *step = &steps[i];
         char *arguments[step->count + 1];
         for (int a = 0; a < step->count; a++) arguments[a] = table[step->slots[a]];
@@ -297,24 +314,35 @@ static void run_steps(const struct step *steps, long count, char **table, char *
             for (long thread = 0; thread < threads; thread++)
                 step->kernel(thread, threads, arguments, scratch[thread]);
         if (seconds) {
-            long end = now();
-            seconds[i] = (double)(end - start) * 1e-9;
-            start = end;
+            long stop = now();
+            seconds[i] += (double)(stop - start) * 1e-9;
+            start = stop;
         }
     }
 }
 
-void lt_run_timed(const struct step *steps, long count, char **table, char **scratch,
-                  long threads, double *seconds) {
-    int pooled = 0;
-    for (long i = 0; i < count && !pooled; i++) pooled = steps[i].parallel;
-    pooled = pooled && take_pool(threads);
-    run_steps(steps, count, table, scratch, threads, pooled, seconds);
-    if (pooled) give_pool();
-}
-
-void lt_run(const struct step *steps, long count, char **table, char **scratch, long threads) {
-    lt_run_timed(steps, count, table, scratch, threads, 0);
+static void run_all(const struct program *program, char **scratch, long threads, int pooled) {
+    char **table = program->table;
+    long done = 0;
+    for (long l = 0; l < program->loop_count; l++) {
+        const struct loop *loop = &program->loops[l];
+        run_steps(program->steps, done, loop->begin, table, scratch, threads, pooled,
+                  program->seconds);
+        for (long turn = 0; turn < loop->turns; turn++) {
+            for (long m = 0; m < loop->count; m++) {
+                const struct move *move = &loop->moves[m];
+                table[move->slot] =
+                    turn == 0 && move->first >= 0
+                        ? table[move->first]
+                        : table[move->base] + move->offset + turn % move->period * move->stride;
+            }
+            run_steps(program->steps, loop->begin, loop->end, table, scratch, threads, pooled,
+                      program->seconds);
+        }
+        done = loop->end;
+    }
+    run_steps(program->steps, done, program->count, table, scratch, threads, pooled,
+              program->seconds);
 }
 
 /* Run a program with `lt_set_threads` threads and scratch memory of the process. */
@@ -332,8 +360,7 @@ void lt_run_program(const struct program *program) {
     } else {
         memset(scratch, 0, sizeof scratch);
     }
-    run_steps(program->steps, program->count, program->table, scratch, threads, pooled,
-              program->seconds);
+    run_all(program, scratch, threads, pooled);
     if (arena) give_arena(arena, &own);
     if (pooled) give_pool();
 }

@@ -18,7 +18,7 @@ from codegen import settings
 from codegen.render.source import KernelSource
 from codegen.runtime import cache
 from codegen.runtime.compiler import find_compiler
-from codegen.runtime.cpu import Program, get_num_threads
+from codegen.runtime.cpu import Loop, Move, Program, get_num_threads
 from codegen.runtime.kernels import load_kernels
 from codegen.runtime.memory import Buffer, allocate
 from codegen.statistics import statistics
@@ -47,7 +47,8 @@ class KernelRecord:
 class PlanRecord:
     """Everything that a plan is made of, in plain numbers and text.
 
-    The table's slots are the parameters, then the outputs, then places in the arena.
+    The table's slots are the parameters, then the outputs, then places in the arena, then those
+    that loops move.
     ``scalars`` gives (parameter, dtype name) of those passed as Python numbers; ``donations``
     (output, parameter) where an output may take the memory of a parameter that is needed no more.
     """
@@ -60,6 +61,7 @@ class PlanRecord:
     scratch_bytes: int
     kernels: list[KernelRecord]
     donations: list[tuple[int, int]]
+    loops: list[Loop] = field(default_factory=list)
     results: list[int] = field(default_factory=list)
 
 
@@ -76,6 +78,7 @@ class CpuPlan:
             [k.parallel for k in record.kernels],
             table_size,
             record.scratch_bytes,
+            record.loops,
         )
         self._scalars = [i for i, _ in record.scalars]
         self._formats = struct.Struct("".join([_SCALAR_FORMATS[n] for _, n in record.scalars]))
@@ -84,7 +87,7 @@ class CpuPlan:
         self._is_simple = bool(
             record.kernels
             and len(record.output_bytes) == 1
-            and not (record.scalars or record.offsets or record.donations)
+            and not (record.scalars or record.offsets or record.donations or record.loops)
         )
         self.donated = tuple([p for _, p in record.donations])
         base = ctypes.addressof(self._numbers)
@@ -175,6 +178,9 @@ def load(description: str) -> PlanRecord | None:
     try:
         fields = json.loads(data)
         fields["kernels"] = [KernelRecord(**k) for k in fields["kernels"]]
+        fields["loops"] = [
+            Loop(**{**x, "moves": tuple([Move(**m) for m in x["moves"]])}) for x in fields["loops"]
+        ]
         fields["scalars"] = [(i, name) for i, name in fields["scalars"]]
         fields["donations"] = [(i, j) for i, j in fields["donations"]]
         return PlanRecord(**fields)

@@ -1,0 +1,151 @@
+"""A loop as part of a plan: its body's kernels, and the slots that move from turn to turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from codegen.graph.fuse import Cluster
+from codegen.graph.memory import MemoryPlan
+from codegen.ir.node import Node, make, rebuild, same
+from codegen.ops.elementwise import CAST
+from codegen.ops.loop import LOOP, LoopBody, unrolled
+from codegen.runtime.cpu import Loop, Move
+from codegen.runtime.plan import KernelRecord, PlanRecord
+
+BuildBody = Callable[[Sequence[Node], Sequence[Node]], PlanRecord]
+
+
+def unroll_loops(roots: Sequence[Node]) -> list[Node]:
+    """The roots without loops, whose bodies stand there as often as they would be run."""
+
+    def change(node: Node, inputs: tuple[Node, ...]) -> Node:
+        return unrolled(node, inputs) if node.operation is LOOP else same(node, inputs)
+
+    return rebuild(roots, change)
+
+
+def store_loop_inputs(roots: Sequence[Node]) -> list[Node]:
+    """The roots with constants that loops read copied to memory, where everything else is."""
+
+    def change(node: Node, inputs: tuple[Node, ...]) -> Node:
+        if node.operation is LOOP:
+            inputs = tuple([make(CAST, (i,), (i.dtype,)) if _is_nowhere(i) else i for i in inputs])
+        return same(node, inputs)
+
+    return rebuild(roots, change)
+
+
+def _is_nowhere(node: Node) -> bool:
+    while node.operation.name == "reshape":
+        node = node.inputs[0]
+    return node.operation.kind == "leaf" and node.operation.name != "parameter"
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledLoop:
+    """A loop cluster: the plan of one turn, over the body's parameters and its outputs that are
+    needed, and where those outputs go.
+
+    ``places`` gives for each output the node that stacks it, or, for a state that only the next
+    turn reads, the byte of the working memory at which its two places are.
+    """
+
+    inputs: tuple[Node, ...]
+    body: LoopBody
+    record: PlanRecord
+    places: tuple[Node | int, ...]
+    output_bytes: tuple[int, ...]
+    working_bytes: int
+
+    @property
+    def operands(self) -> tuple[Node, ...]:
+        return (*self.inputs, *[p for p in self.places if isinstance(p, Node)])
+
+
+def compile_loop(cluster: Cluster, alignment: int, build: BuildBody) -> CompiledLoop:
+    """A cluster of one loop's outputs; ``build`` compiles a body, from parameters and outputs."""
+    first = cluster.nodes[0]
+    body = first.attributes[0]
+    assert isinstance(body, LoopBody)
+    stacked = {node.attributes[1]: node for node in cluster.nodes}
+    numbers = [i for i in range(len(body.outputs)) if i < body.states or i in stacked]
+    outputs = unroll_loops([body.outputs[i] for i in numbers])
+    record = build(body.parameters, outputs)
+    places: list[Node | int] = []
+    end = record.arena_bytes
+    for i, output in zip(numbers, outputs, strict=True):
+        if i in stacked:
+            places.append(stacked[i])
+        else:
+            places.append(end)
+            end += 2 * _padded(output.type.nbytes, alignment)
+    return CompiledLoop(
+        first.inputs, body, record, tuple(places), tuple([o.type.nbytes for o in outputs]), end
+    )
+
+
+def _padded(nbytes: int, alignment: int) -> int:
+    return max(-(-nbytes // alignment) * alignment, alignment)
+
+
+def place_loop(
+    loop: CompiledLoop,
+    slot: Mapping[Node | Cluster, int],
+    cluster: Cluster,
+    memory: MemoryPlan,
+    alignment: int,
+    next_slot: int,
+    begin: int,
+) -> tuple[list[KernelRecord], Loop]:
+    """The kernels of a turn over slots from ``next_slot`` on, which the loop moves, and the loop.
+
+    ``begin`` is the number of the first of these kernels in the plan.
+    """
+    body, record = loop.body, loop.record
+    last = body.steps - 1
+
+    def slot_of(node: Node) -> int:
+        return slot[memory.home.get(node, node)]
+
+    def walk(base: int, nbytes: int) -> Move:
+        """Element t of a sequence in turn t, or in turn last - t of a reversed loop."""
+        if body.reverse:
+            return Move(0, base, -1, body.steps, last * nbytes, -nbytes)
+        return Move(0, base, -1, body.steps, 0, nbytes)
+
+    def written(number: int) -> Move:
+        place, nbytes = loop.places[number], loop.output_bytes[number]
+        if isinstance(place, Node):
+            return walk(slot_of(place), nbytes)
+        return Move(0, slot[cluster], -1, 2, place, _padded(nbytes, alignment))
+
+    def read_state(number: int, start: Node) -> Move:
+        """What the turn before has written; in the first turn, the initial state."""
+        move = written(number)
+        back = move.offset - move.stride
+        if move.period == 2:  # two places in turn
+            back, move = move.offset + move.stride, replace(move, stride=-move.stride)
+        return replace(move, offset=back, first=slot_of(start))
+
+    moves: list[Move] = []
+    for i, (node, p) in enumerate(zip(loop.inputs, body.parameters, strict=True)):
+        if i < body.sequences:
+            moves.append(walk(slot_of(node), p.type.nbytes))
+        elif i < body.sequences + body.states:
+            moves.append(read_state(i - body.sequences, node))
+        else:
+            moves.append(Move(0, slot_of(node), -1, 1, 0, 0))
+    moves += [written(i) for i in range(len(loop.places))]
+    moves += [Move(0, slot[cluster], -1, 1, offset, 0) for offset in record.offsets]
+    kernels = [
+        replace(
+            k,
+            slots=[next_slot + s for s in k.slots],
+            operations=k.operations * body.steps,
+            traffic=k.traffic * body.steps,
+        )
+        for k in record.kernels
+    ]
+    numbered = tuple([replace(m, slot=next_slot + i) for i, m in enumerate(moves)])
+    return kernels, Loop(begin, begin + len(kernels), body.steps, numbered)
