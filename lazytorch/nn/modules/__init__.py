@@ -16,6 +16,7 @@ from lazytorch.nn.modules import (
     padding,
     pixelshuffle,
     pooling,
+    rnn,
     sparse,
     upsampling,
 )
@@ -34,6 +35,7 @@ from lazytorch.nn.modules.normalization import *
 from lazytorch.nn.modules.padding import *
 from lazytorch.nn.modules.pixelshuffle import *
 from lazytorch.nn.modules.pooling import *
+from lazytorch.nn.modules.rnn import *
 from lazytorch.nn.modules.sparse import *
 from lazytorch.nn.modules.upsampling import *
 
@@ -52,5 +54,6 @@ __all__ += normalization.__all__
 __all__ += padding.__all__
 __all__ += pixelshuffle.__all__
 __all__ += pooling.__all__
+__all__ += rnn.__all__
 __all__ += sparse.__all__
 __all__ += upsampling.__all__

@@ -1,5 +1,6 @@
 """Helpers for gradients and parameters of modules."""
 
+from lazytorch.nn.utils import rnn as rnn
 from lazytorch.nn.utils.clip_grad import (
     clip_grad_norm,
     clip_grad_norm_,
@@ -16,5 +17,6 @@ __all__ = [
     "clip_grads_with_norm_",
     "get_total_norm",
     "parameters_to_vector",
+    "rnn",
     "vector_to_parameters",
 ]
