@@ -40,7 +40,13 @@ from codegen.loops.verify import verify_kernel
 from codegen.ops.elementwise import CAST, EXP
 from codegen.ops.leaves import parameter
 from codegen.ops.registry import OPERATIONS
-from codegen.recurrence import CompiledLoop, compile_loop, place_loop, store_loop_inputs, unroll_loops
+from codegen.recurrence import (
+    CompiledLoop,
+    compile_loop,
+    place_loop,
+    store_loop_inputs,
+    unroll_loops,
+)
 from codegen.render.c import C
 from codegen.render.c_family import Dialect, render
 from codegen.render.contraction_kernel import RenderedKernel, render_contraction_kernel

@@ -12,6 +12,7 @@ from codegen.ir import provenance
 from codegen.ir.node import Node, make, rebuild, same, substitute, topological
 from codegen.ops import elementwise as ew
 from codegen.ops.calls import CALL, DETACH, GRADIENT, Template, call
+from codegen.ops.leaves import parameter
 from codegen.ops.loop import LOOP, unrolled
 
 
@@ -126,11 +127,9 @@ def cotangents(
         if node not in active:
             continue
         if node.operation is LOOP and node in total:
-            parts = cotangents([unrolled(node, node.inputs)], [total[node]], {}, node.inputs)
-            for source, part in zip(node.inputs, parts, strict=True):
-                if source in active:
-                    _note_origin(node, part)
-                    accumulate(source, part)
+            for source, cotangent in _loop_gradient(node, total[node], active):
+                _note_origin(node, cotangent)
+                accumulate(source, cotangent)
             continue
         if node.operation.gradient is None:
             continue
@@ -146,6 +145,17 @@ def cotangents(
                     _note_origin(node, part)
                     accumulate(source, part)
     return [total.get(target) or ew.full_like(target, 0) for target in targets]
+
+
+def _loop_gradient(node: Node, cotangent: Node, active: set[Node]) -> list[tuple[Node, Node]]:
+    """The active inputs of a loop, each with its cotangent: those of the loop unrolled."""
+    # Over parameters of its own, for an input may be computed from another.
+    inner = [parameter(-1 - i, x.type) for i, x in enumerate((*node.inputs, cotangent))]
+    wanted = [i for i, x in enumerate(node.inputs) if x in active]
+    root = unrolled(node, inner[:-1])
+    found = cotangents([root], [inner[-1]], {}, [inner[i] for i in wanted])
+    mapping = dict(zip(inner, (*node.inputs, cotangent), strict=True))
+    return list(zip([node.inputs[i] for i in wanted], substitute(found, mapping), strict=True))
 
 
 def _active_nodes(order: Sequence[Node], targets: set[Node]) -> set[Node]:

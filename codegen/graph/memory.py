@@ -40,7 +40,8 @@ def plan_memory(
     sizes: dict[Node | Cluster, int] = {root: root.type.nbytes for root in lifetimes}
     for cluster, nbytes in working.items():
         sizes[cluster] = nbytes
-    everything = {**lifetimes, **{c: (c.number, c.number) for c in working}}
+    everything: dict[Node | Cluster, tuple[int, int]] = dict(lifetimes.items())
+    everything.update({c: (c.number, c.number) for c in working})
     offsets, arena_bytes = _pack(len(fusion.clusters), everything, sizes, alignment)
     return MemoryPlan(home, offsets, arena_bytes, homes.copies)
 

@@ -91,9 +91,7 @@ def unrolled(node: Node, inputs: Sequence[Node]) -> Node:
     for t in body.times():
         elements = [element(x, t) for x in inputs[: body.sequences]]
         values = [*elements, *states, *constants]
-        *states, results[t] = substitute(
-            wanted, dict(zip(body.parameters, values, strict=True))
-        )
+        *states, results[t] = substitute(wanted, dict(zip(body.parameters, values, strict=True)))
     shape = (1, *body.outputs[number].shape)
     return concatenate([reshape(results[t], shape) for t in range(body.steps)], 0)
 

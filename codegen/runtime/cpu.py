@@ -131,12 +131,10 @@ class Program:
             steps[i].count = len(slots[i])
             steps[i].parallel = int(parallel[i])
         loop_array = (_Loop * len(loops))()
-        move_arrays = [
-            (_Move * len(x.moves))(
-                *[(m.slot, m.base, m.first, m.period, m.offset, m.stride) for m in x.moves]
-            )
-            for x in loops
-        ]
+        move_arrays = [(_Move * len(loop.moves))() for loop in loops]
+        for loop, moves in zip(loops, move_arrays, strict=True):
+            for i, m in enumerate(loop.moves):
+                moves[i] = _Move(m.slot, m.base, m.first, m.period, m.offset, m.stride)
         for i, (item, moves) in enumerate(zip(loops, move_arrays, strict=True)):
             loop_array[i] = _Loop(
                 item.begin, item.end, item.turns, ctypes.addressof(moves), len(moves)

@@ -77,15 +77,19 @@ def padded_places(batch_sizes: Sequence[int]) -> tuple[np.ndarray[Any, Any], np.
 
 
 def run_packed(
-    mode: str, data: Tensor, batch_sizes: Sequence[int], states: States | None, *rest: Any
-) -> tuple[Tensor, States]:
+    mode: str, data: Tensor, batch_sizes: Sequence[int], states: States | None,
+    weights: Sequence[Tensor], has_biases: bool, num_layers: int, dropout: float, train: bool,
+    bidirectional: bool,
+) -> tuple[Tensor, States]:  # fmt: skip
     """As ``run_network``, of packed data (N, I)."""
     rows, inside = padded_places(batch_sizes)
     device = data._storage.device
     flat = of_array(rows.ravel(), dt.int64, device)
     x = index_select(data, 0, flat).reshape(*rows.shape, -1)
     mask = None if inside.all() else of_array(inside, dt.bool_, device)
-    output, last = run_network(mode, x, states, *rest, mask)
+    output, last = run_network(
+        mode, x, states, weights, has_biases, num_layers, dropout, train, bidirectional, mask
+    )
     if mask is None:
         return output.reshape(rows.size, -1), last
     kept = of_array(np.flatnonzero(inside.ravel()), dt.int64, device)
@@ -141,11 +145,10 @@ def _run_cell(
     given = () if biases[0] is None else biases
     x, hidden, expected = input.size(-1), states[0].size(-1), weights[0].size(-1)
     if x != expected:
-        raise RuntimeError(f"input has inconsistent input_size: got {x}, expected {expected}")
+        raise RuntimeError(f"input has inconsistent input_size: got {x} expected {expected}")
     if input.size(0) != states[0].size(0):
         raise RuntimeError(
-            f"Input batch size {input.size(0)} doesn't match hidden0 batch size "
-            f"{states[0].size(0)}"
+            f"Input batch size {input.size(0)} doesn't match hidden0 batch size {states[0].size(0)}"
         )
     expected = weights[1].size(-1)
     if hidden != expected:
@@ -161,9 +164,7 @@ def lstm_cell(
     b_hh: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """One step: input (B, I) and states (B, H) to the next states."""
-    found: tuple[Tensor, Tensor] = _run_cell(
-        "LSTM", input, tuple(hx), (w_ih, w_hh), (b_ih, b_hh)
-    )
+    found: tuple[Tensor, Tensor] = _run_cell("LSTM", input, tuple(hx), (w_ih, w_hh), (b_ih, b_hh))
     return found
 
 

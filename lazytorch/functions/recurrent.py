@@ -73,9 +73,10 @@ def _named(inputs: Sequence[Node], kind: Kind) -> _Inputs:
         return rest.pop(0) if wanted else None
 
     biased, started = kind.biased, kind.started
+    x, weight_ih, weight_hh = inputs[:3]
     return _Inputs(
-        *inputs[:3], take(biased), take(biased), take(kind.projected), take(kind.masked),
-        take(started), take(started and kind.mode == "LSTM"),
+        x, weight_ih, weight_hh, take(biased), take(biased), take(kind.projected),
+        take(kind.masked), take(started), take(started and kind.mode == "LSTM"),
     )  # fmt: skip
 
 
@@ -136,8 +137,7 @@ def gru_step(given: Node, recurrent: Node, hidden: Node) -> list[Node]:
     """The hidden state; the gates r, z and n; and what r multiplies in n."""
     width = hidden.shape[-1]
     r, z = [
-        ew.sigmoid(ew.add(_columns(given, i, width), _columns(recurrent, i, width)))
-        for i in (0, 1)
+        ew.sigmoid(ew.add(_columns(given, i, width), _columns(recurrent, i, width))) for i in (0, 1)
     ]
     inner = _columns(recurrent, 2, width)
     n = ew.tanh(ew.add(_columns(given, 2, width), ew.mul(r, inner)))
@@ -435,12 +435,13 @@ def _cell(*arguments: Any) -> list[Node]:
     weight_ih, weight_hh, *biases = rest
     parts = [contract(a, w, "bk", "nk", "bn") for a, w in ((x, weight_ih), (hidden, weight_hh))]
     if biases:
-        parts = [
-            ew.add(a, broadcast_to(b, a.shape)) for a, b in zip(parts, biases, strict=True)
-        ]
+        parts = [ew.add(a, broadcast_to(b, a.shape)) for a, b in zip(parts, biases, strict=True)]
+    given, recurrent = parts
     if mode == "LSTM":
-        return lstm_step(*parts, cell)[:2]
-    return gru_step(*parts, hidden)[:1] if mode == "GRU" else rnn_step(*parts, mode)
+        return lstm_step(given, recurrent, cell)[:2]
+    if mode == "GRU":
+        return gru_step(given, recurrent, hidden)[:1]
+    return rnn_step(given, recurrent, mode)
 
 
 CELL = Function("recurrent_cell", _cell)

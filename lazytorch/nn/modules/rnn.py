@@ -57,9 +57,7 @@ class RNNBase(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        _check_options(
-            input_size, hidden_size, num_layers, bias, batch_first, dropout, proj_size
-        )
+        _check_options(input_size, hidden_size, num_layers, bias, batch_first, dropout, proj_size)
         if mode not in GATES:
             raise ValueError("Unrecognized RNN mode: " + mode)
         self.mode = mode
@@ -130,7 +128,7 @@ class RNNBase(Module):
     def _batch_size(self, input: Tensor, batch_sizes: Tensor | None) -> int:
         if batch_sizes is not None:
             return int(batch_sizes[0])
-        return input.size(0 if self.batch_first else 1)
+        return int(input.size(0 if self.batch_first else 1))
 
     def _states_of(self, width: int, input: Tensor, batch_sizes: Tensor | None) -> Hidden:
         directions = 2 if self.bidirectional else 1
@@ -203,9 +201,7 @@ class RNNBase(Module):
             hx = self.permute_hidden(hx, order)
         self.check_forward_args(data, hx, batch_sizes)
         states = None if hx is None else self._as_states(hx)
-        output, last = run_packed(
-            self.mode, data, batch_sizes.tolist(), states, *self._options()
-        )
+        output, last = run_packed(self.mode, data, batch_sizes.tolist(), states, *self._options())
         packed = PackedSequence(output, batch_sizes, order, back)
         return packed, self.permute_hidden(self._as_hx(last), back)
 
@@ -237,11 +233,8 @@ def _check_options(
     input_size: Any, hidden_size: Any, num_layers: int, bias: Any, batch_first: Any,
     dropout: Any, proj_size: int,
 ) -> None:  # fmt: skip
-    if (
-        not isinstance(dropout, numbers.Real)
-        or not 0 <= dropout <= 1
-        or isinstance(dropout, bool)
-    ):
+    is_number = isinstance(dropout, numbers.Number) and not isinstance(dropout, bool)
+    if not is_number or not 0 <= dropout <= 1:
         raise ValueError(
             "dropout should be a number in range [0, 1] representing the probability of an "
             "element being zeroed"
@@ -411,9 +404,7 @@ class RNNCellBase(Module):
         if not batched:
             input = input.unsqueeze(0)
         if states is None:
-            start = zeros(
-                input.size(0), self.hidden_size, dtype=input.dtype, device=input.device
-            )
+            start = zeros(input.size(0), self.hidden_size, dtype=input.dtype, device=input.device)
             return input, [start] * count, batched
         return input, [s if batched else s.unsqueeze(0) for s in states], batched
 

@@ -35,6 +35,11 @@ class _PackedSequence(NamedTuple):
     unsorted_indices: Tensor | None
 
 
+def _to(name: str) -> Callable[[Any], Any]:
+    """The method that converts a packed sequence's data to an element type."""
+    return lambda self: self.to(dt.BY_NAME[name])
+
+
 class PackedSequence(_PackedSequence):
     """Sequences sorted by falling length, element by element.
 
@@ -79,15 +84,9 @@ class PackedSequence(_PackedSequence):
             data, self.batch_sizes, moved(self.sorted_indices), moved(self.unsorted_indices)
         )
 
-    def _as(name: str) -> Callable[[PackedSequence], PackedSequence]:  # noqa: N805
-        def convert(self: PackedSequence) -> PackedSequence:
-            return self.to(dt.BY_NAME[name])
-
-        return convert
-
-    double, float, half = _as("float64"), _as("float32"), _as("float16")
-    long, int, short = _as("int64"), _as("int32"), _as("int16")
-    char, byte = _as("int8"), _as("uint8")
+    double, float, half = _to("float64"), _to("float32"), _to("float16")
+    long, int, short = _to("int64"), _to("int32"), _to("int16")
+    char, byte = _to("int8"), _to("uint8")
 
     def cpu(self) -> PackedSequence:
         return self.to("cpu")
@@ -238,9 +237,7 @@ def unpad_sequence(
 def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> PackedSequence:
     """Pack sequences (L, *), by falling length if ``enforce_sorted``."""
     lengths = [s.size(0) for s in sequences]
-    return pack_padded_sequence(
-        pad_sequence(sequences), lengths, enforce_sorted=enforce_sorted
-    )
+    return pack_padded_sequence(pad_sequence(sequences), lengths, enforce_sorted=enforce_sorted)
 
 
 def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
