@@ -57,6 +57,7 @@ class Cluster:
     kind   pointwise; rows (reductions of ``shape`` over ``axes`` and work around them);
            contraction; alias (a reshape of what another cluster stores); or the kind of an
            operation that has a kernel of its own.
+    latest the last position, in the graph's order, of a node in it or in what it depends on.
     """
 
     kind: str
@@ -64,6 +65,7 @@ class Cluster:
     axes: Shape
     nodes: list[Node] = field(default_factory=list)
     number: int = 0
+    latest: int = 0
 
     @property
     def row_shape(self) -> Shape:
@@ -119,12 +121,17 @@ class _Fuser:
         self.anchors = [n for n in self.order if n not in self.inlined]
         self.anchor_set = set(self.anchors)
         self.reads = {node: self._find_reads(node) for node in self.anchors}
+        self.readers: dict[Node, list[Node]] = {node: [] for node in self.anchors}
         self.cluster_of: dict[Node, Cluster] = {}
 
     def run(self) -> Fusion:
         for node in self.anchors:
             cluster = self._new_cluster(node)
             self.cluster_of[node] = cluster
+            cluster.latest = self.position[node]
+            for read in self.reads[node]:
+                self.readers[read.source].append(node)
+                cluster.latest = max(cluster.latest, self.cluster_of[read.source].latest)
             if cluster.kind == "loop":
                 self._join_loop(node, cluster)
             for read in sorted(self.reads[node], key=lambda r: -self.position[r.source]):
@@ -286,7 +293,9 @@ class _Fuser:
             if other.operation is node.operation and same and joined not in (None, cluster):
                 assert joined is not None
                 joined.nodes.append(node)
+                joined.latest = max(joined.latest, cluster.latest)
                 self.cluster_of[node] = joined
+                self._tell_readers(joined)
                 return
 
     def _try_merge(self, producer: Cluster, consumer: Cluster) -> bool:
@@ -304,7 +313,21 @@ class _Fuser:
         merged.nodes = sorted([*producer.nodes, *consumer.nodes], key=self.position.__getitem__)
         for node in merged.nodes:
             self.cluster_of[node] = merged
+        merged.latest = max(producer.latest, consumer.latest)
+        self._tell_readers(merged)
         return True
+
+    def _tell_readers(self, cluster: Cluster) -> None:
+        """What depends on a cluster that has grown may depend on later nodes now."""
+        stack = [cluster]
+        while stack:
+            source = stack.pop()
+            for node in source.nodes:
+                for reader in self.readers[node]:
+                    found = self.cluster_of[reader]
+                    if found.latest < source.latest:
+                        found.latest = source.latest
+                        stack.append(found)
 
     def _relations_hold(self, merged: Cluster, x: Cluster, y: Cluster) -> bool:
         """Whether every read between the two is at the point where its reader is computed."""
@@ -347,7 +370,7 @@ class _Fuser:
         stack = [c for c in self._sources(end) if c is not start]
         while stack:
             cluster = stack.pop()
-            if id(cluster) in seen or self.position[cluster.nodes[-1]] < first:
+            if id(cluster) in seen or cluster.latest < first:
                 continue
             if cluster is start:
                 return True
