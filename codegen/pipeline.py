@@ -44,7 +44,7 @@ from codegen.recurrence import (
     CompiledLoop,
     compile_loop,
     place_loop,
-    store_loop_inputs,
+    prepare_loops,
     unroll_loops,
 )
 from codegen.render.c import C
@@ -277,7 +277,7 @@ def compile_graph(graph: Graph, threads: int, dialect: Dialect = C) -> Compiled:
             verify_graph(outputs)
         if debug >= 3:
             print(f"-- after {name}\n{format_graph(outputs)}", file=sys.stderr)
-    outputs = _own_memory(store_loop_inputs(outputs))
+    outputs = _own_memory(prepare_loops(outputs, threads))
     fusion = fuse(outputs)
     if verifying:
         verify_fusion(fusion, outputs)

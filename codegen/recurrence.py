@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from codegen.graph.contraction_match import ContractionMatch, match_contraction
 from codegen.graph.fuse import Cluster
 from codegen.graph.memory import MemoryPlan
-from codegen.ir.node import Node, make, rebuild, same
+from codegen.graph.simplify import simplify
+from codegen.index.contraction import Contraction
+from codegen.ir.node import Node, make, rebuild, same, topological
+from codegen.loops.contraction import wanted_panel_width
+from codegen.ops import elementwise as ew
 from codegen.ops.elementwise import CAST
+from codegen.ops.leaves import parameter
 from codegen.ops.loop import LOOP, LoopBody, unrolled
+from codegen.ops.movement import permute, reshape
+from codegen.ops.reduction import broadcast, sum_
 from codegen.runtime.cpu import Loop, Move
 from codegen.runtime.plan import KernelRecord, PlanRecord
 
@@ -25,15 +33,89 @@ def unroll_loops(roots: Sequence[Node]) -> list[Node]:
     return rebuild(roots, change)
 
 
-def store_loop_inputs(roots: Sequence[Node]) -> list[Node]:
-    """The roots with constants that loops read copied to memory, where everything else is."""
+def prepare_loops(roots: Sequence[Node], threads: int) -> list[Node]:
+    """The roots with what loops read laid out for them: constants of a body that are the right
+    side of its products in panels, once, before the loop; and everything in memory."""
+    known: dict[tuple[LoopBody, tuple[Node, ...]], tuple[LoopBody, tuple[Node, ...]]] = {}
 
     def change(node: Node, inputs: tuple[Node, ...]) -> Node:
-        if node.operation is LOOP:
-            inputs = tuple([make(CAST, (i,), (i.dtype,)) if _is_nowhere(i) else i for i in inputs])
-        return same(node, inputs)
+        if node.operation is not LOOP:
+            return same(node, inputs)
+        body, number = node.attributes
+        assert isinstance(body, LoopBody)
+        if (body, inputs) not in known:
+            laid_out, given = _with_panels(body, inputs, threads)
+            stored = [make(CAST, (i,), (i.dtype,)) if _is_nowhere(i) else i for i in given]
+            known[body, inputs] = laid_out, tuple(stored)
+        laid_out, given = known[body, inputs]
+        return make(LOOP, given, (laid_out, number))
 
     return rebuild(roots, change)
+
+
+def _with_panels(
+    body: LoopBody, inputs: tuple[Node, ...], threads: int
+) -> tuple[LoopBody, tuple[Node, ...]]:
+    """A loop whose products read their constant operand in panels, and its inputs."""
+    constants = set(body.parameters[body.sequences + body.states :])
+    parameters, given = list(body.parameters), list(inputs)
+
+    def change(node: Node, sources: tuple[Node, ...]) -> Node:
+        match = match_contraction(node) if node.operation.name == "sum" else None
+        if match is None or match.b not in constants:
+            return same(node, sources)
+        width = _panel_width(match, threads)
+        if not width:
+            return same(node, sources)
+        source = inputs[body.parameters.index(match.b)]
+        given.append(_panels(source, match.contraction, width))
+        parameters.append(parameter(len(parameters), given[-1].type))
+        (product,) = sources
+        return _times_panels(node, product.inputs[0], parameters[-1], match.columns[0])
+
+    outputs = rebuild(simplify(body.outputs), change)
+    if len(parameters) == len(body.parameters):
+        return body, inputs
+    read = set(topological(outputs))
+    kept = [i for i, p in enumerate(parameters) if p not in constants or p in read]
+    body = replace(body, parameters=tuple([parameters[i] for i in kept]), outputs=tuple(outputs))
+    return body, tuple([given[i] for i in kept])
+
+
+def _panel_width(match: ContractionMatch, threads: int) -> int:
+    """How wide a whole matrix, the right operand, should be cut; 0 for not at all."""
+    c = match.contraction
+    if c.batch or c.b_offset or len(match.columns) != 1 or len(c.columns) != 1 or len(c.inner) != 1:
+        return 0
+    n, k = c.columns[0], c.inner[0]
+    whole = {(n.b, k.b), (1, n.extent), (k.extent, 1)}
+    if len(whole) != 2 or match.b.type.size != n.extent * k.extent:
+        return 0
+    return wanted_panel_width(c, threads)
+
+
+def _panels(x: Node, contraction: Contraction, width: int) -> Node:
+    """A matrix of columns and inner axis, in either order, as (columns / width, inner, width)."""
+    n, k = contraction.columns[0], contraction.inner[0].extent
+    count = n.extent // width
+    if n.b == 1:
+        return permute(reshape(x, (k, count, width)), (1, 0, 2))
+    return permute(reshape(x, (count, width, k)), (0, 2, 1))
+
+
+def _times_panels(total: Node, a: Node, panels: Node, column: int) -> Node:
+    """The sum ``total`` over the product of ``a`` and what is laid out in ``panels`` now."""
+    shape = total.inputs[0].shape
+    axes = total.attributes[0]
+    assert isinstance(axes, tuple)
+    inner: int = axes[0]
+    split = (*shape[:column], panels.shape[0], panels.shape[2], *shape[column + 1 :])
+    inner += inner > column
+    if inner > column:
+        b = broadcast(permute(panels, (0, 2, 1)), split, (column, column + 1, inner))
+    else:
+        b = broadcast(permute(panels, (1, 0, 2)), split, (inner, column, column + 1))
+    return reshape(sum_(ew.mul(reshape(a, split), b), (inner,)), total.shape)
 
 
 def _is_nowhere(node: Node) -> bool:

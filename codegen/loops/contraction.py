@@ -181,6 +181,27 @@ def _should_pack_a(contraction: Contraction, tile_rows: int) -> bool:
     return inner_bytes >= 2048 and k * inner_bytes > 128 << 10
 
 
+def panel_width(contraction: Contraction, lanes: int, accumulators: int) -> int:
+    """Columns a panel where B lies in panels already, each of which a register tile can take
+    whole, as packing would leave it; else 0."""
+    columns = b_spans(contraction.columns)
+    if len(columns) != 2 or columns[1].stride != 1 or not is_affine(b_spans(contraction.inner)):
+        return 0
+    width = columns[1].extent
+    return 0 if width % lanes or width // lanes > accumulators // 2 else width
+
+
+def wanted_panel_width(contraction: Contraction, threads: int) -> int:
+    """How wide the panels of B should be where it is laid out for this contraction; 0 where in
+    rows as it is it does as well."""
+    normalized = contraction.normalized()
+    schedule = choose_schedule(normalized, threads)
+    if schedule.kind != "tiles" or schedule.swap:
+        return 0
+    width, n = schedule.tile_vectors * schedule.lanes, normalized.sizes[2]
+    return 0 if n % width or n == width else width
+
+
 def _should_pack_b(contraction: Contraction, lanes: int, tile_rows: int) -> bool:
     columns, inner = b_spans(contraction.columns), b_spans(contraction.inner)
     _, m, n, k = contraction.sizes
@@ -241,9 +262,12 @@ def _tiled(
 
     vectors = -(-n // lanes)
     tile_vectors = min(max(tile_vectors, accumulators // 2 // m), vectors, accumulators // 2)
+    in_panels = panel_width(contraction, lanes, accumulators)
+    if in_panels:
+        tile_vectors = in_panels // lanes
     panels = -(-vectors // tile_vectors)
     tile_rows = accumulators // tile_vectors
-    pack_b = _should_pack_b(contraction, lanes, tile_rows)
+    pack_b = not in_panels and _should_pack_b(contraction, lanes, tile_rows)
     panel_limit = second_level_cache_bytes() // 2 // (depth * tile_vectors * lanes * itemsize)
     panel_block, row_block = max(1, min(panels, panel_limit)), min(m, 3072)
     if threads > 1 and batch % threads and batch < 4 * threads:
@@ -253,7 +277,7 @@ def _tiled(
             panel_block = -(-panels // (-(-blocks // threads) * threads))
         elif m >= 2 * threads * tile_rows:
             row_block = min(row_block, -(-m // threads))
-        elif even_panels < vectors:
+        elif even_panels < vectors and not in_panels:
             panels, panel_block = even_panels, min(panel_block, even_panels // threads)
     else:
         panel_block = _balanced(panels, panel_block, 1)

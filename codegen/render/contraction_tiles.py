@@ -510,7 +510,9 @@ class Tiles(Form):
         if self.schedule.pack_b:
             panel = f"b_packed_ + (p_ - p_begin_) * {self.b_panel}"
         else:
-            panel = f"b_ + k_begin_ * {b_spans(self.contraction.inner)[0].stride} + n_begin_"
+            inner, columns = b_spans(self.contraction.inner), b_spans(self.contraction.columns)
+            start = "n_begin_" if is_affine(columns) else f"p_ * {columns[0].stride}L"
+            panel = f"b_ + k_begin_ * {inner[0].stride} + {start}"
         text.add(f"const {self.element} *restrict panel_ = {panel};")
         c_row = self._declare_target()
         if not self.stores:

@@ -99,3 +99,24 @@ def test_bodies_of_another_type_are_refused() -> None:
     assert isinstance(body, LoopBody)
     with pytest.raises(ValueError, match="loop input"):
         loop(body, [parameters[1], *made[0].inputs[1:]])
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize(("rows", "inner"), [(7, 20), (32, 70), (3, 400)])
+def test_constant_operand_in_panels(rows: int, inner: int, transposed: bool) -> None:
+    """A product that reads the same matrix in every step reads it in panels."""
+    columns = 256
+    x = parameter(0, floats(3, rows, inner))
+    w = parameter(1, floats(columns, inner) if transposed else floats(inner, columns))
+    start = broadcast(constant(0, dt.float32), (rows, columns), ())
+    item, total, weight = inside = (
+        parameter(0, floats(rows, inner)), parameter(1, floats(rows, columns)),
+        parameter(2, w.type),
+    )  # fmt: skip
+    matrix = permute(weight, (1, 0)) if transposed else weight
+    after = ew.add(total, product(item, matrix))
+    body = LoopBody(inside, (after,), 1, 1, 3, False)
+    graph = Graph((x, w), tuple(loop(body, [x, start, w])))
+    shapes = [s for k in build(graph, 2).kernels if k.name == "contraction" for s in k.shapes]
+    assert any(s.startswith("float32[") and s.count("×") == 2 for s in shapes)
+    compare(graph, values([x, w]))
