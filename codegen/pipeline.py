@@ -348,7 +348,7 @@ def _kernels(
         lowered.append(lower_scatter(first, fusion, OPERATIONS))
     elif cluster.kind == "write":
         if first.inputs[1].type.size:
-            lowered.append(lower_write(first, fusion))
+            lowered.append(lower_write(cluster, fusion))
     elif cluster.kind == "alias":
         pass  # it is where it should be
     elif cluster.kind == "scan":

@@ -30,6 +30,8 @@ _MOST_NODES = 200
 # More arrays than this beside a contraction push its operands out of the cache; an optimizer's
 # update runs faster, and in place, in a kernel of its own.
 _MOST_STREAMS = 2
+# More parts than this of something put together make a kernel that is slow to compile.
+_MOST_PARTS = 16
 # Below this many rows, a large row-wise cluster cannot keep the threads busy.
 _FEW_ROWS = 4
 _LARGE = 1 << 15
@@ -134,6 +136,8 @@ class _Fuser:
                 cluster.latest = max(cluster.latest, self.cluster_of[read.source].latest)
             if cluster.kind == "loop":
                 self._join_loop(node, cluster)
+            elif cluster.kind == "write":
+                self._join_write(node, cluster)
             for read in sorted(self.reads[node], key=lambda r: -self.position[r.source]):
                 source = self.cluster_of.get(read.source)
                 if source is not None:
@@ -292,11 +296,27 @@ class _Fuser:
             same = (other.inputs, other.attributes[:1]) == (node.inputs, node.attributes[:1])
             if other.operation is node.operation and same and joined not in (None, cluster):
                 assert joined is not None
-                joined.nodes.append(node)
-                joined.latest = max(joined.latest, cluster.latest)
-                self.cluster_of[node] = joined
-                self._tell_readers(joined)
+                self._append(node, cluster, joined)
                 return
+
+    def _join_write(self, node: Node, cluster: Cluster) -> None:
+        """Parts of one size that are put together are computed together. Nothing reads the
+        memory before the last of them, so none can depend on another."""
+        base, value = node.inputs
+        joined = self.cluster_of.get(base)
+        if joined is None or joined.kind != "write" or self.users[base] != [node]:
+            return
+        first = joined.nodes[0].inputs
+        alike = first[0].operation.kind == "empty" and first[1].shape == value.shape
+        if alike and base not in self.outputs and len(joined.nodes) < _MOST_PARTS:
+            self._append(node, cluster, joined)
+
+    def _append(self, node: Node, cluster: Cluster, joined: Cluster) -> None:
+        """Move a node from its cluster, which has no other, to one that was there before."""
+        joined.nodes.append(node)
+        joined.latest = max(joined.latest, cluster.latest)
+        self.cluster_of[node] = joined
+        self._tell_readers(joined)
 
     def _try_merge(self, producer: Cluster, consumer: Cluster) -> bool:
         if producer is consumer:

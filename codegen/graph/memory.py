@@ -61,10 +61,10 @@ class _Homes:
         """Give a node memory of its own, or its base's where that is free to be changed."""
         root = node
         if cluster.kind in ("write", "scatter"):
-            base = in_memory_as(node.inputs[0])
+            base = in_memory_as(cluster.nodes[0].inputs[0])
             if self._may_overwrite(base, node, cluster):
                 root = self.home[base]
-            else:
+            elif base.operation.kind != "empty":
                 self.copies.add(node)
         elif cluster.kind == "alias":
             base = in_memory_as(node)

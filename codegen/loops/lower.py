@@ -540,42 +540,33 @@ def lower_copy(source: Node, target: Node) -> Kernel:
     return _kernel("copy", emitter, traffic // 4 > PARALLEL_WORK, 0, traffic)
 
 
-def lower_write(node: Node, fusion: Fusion) -> Kernel:
-    """Store a write's value into its region; the rest of the memory is there already."""
-    value = node.inputs[1]
-    starts, steps = node.attributes
-    assert isinstance(starts, tuple) and isinstance(steps, tuple)
-    points = Cluster("pointwise", value.shape, (), [])
-    lowering = _Region(points, fusion, _finest(points), node, value, starts, steps)
-    return lowering.run().kernel
+def lower_write(cluster: Cluster, fusion: Fusion) -> Kernel:
+    """Store the values of writes, of one shape, into their regions of the same memory; the rest
+    of the memory is there already."""
+    points = Cluster("pointwise", cluster.nodes[0].inputs[1].shape, (), cluster.nodes)
+    return _Region(points, fusion, _finest(points)).run().kernel
 
 
 class _Region(_Pointwise):
-    def __init__(
-        self,
-        cluster: Cluster,
-        fusion: Fusion,
-        groups: Groups,
-        node: Node,
-        value: Node,
-        starts: Shape,
-        steps: Shape,
-    ) -> None:
-        super().__init__(cluster, fusion, groups)
-        self.node, self.written = node, value
-        self.starts, self.steps = starts, steps
-
     def _plain_accesses(self, mapping: dict[str, Index]) -> list[Index]:
         return []
 
     def _body(self) -> None:
-        text, _ = self.emitter.value(self.written, self.point)
-        place = [p * t + s for p, s, t in zip(self.point, self.starts, self.steps, strict=True)]
-        self.emitter.store(self.node, flatten(place, self.node.shape), text)
+        target = self.cluster.nodes[-1]
+        for node in self.cluster.nodes:
+            starts, steps = node.attributes
+            assert isinstance(starts, tuple) and isinstance(steps, tuple)
+            text, _ = self.emitter.value(node.inputs[1], self.point)
+            place = [p * t + s for p, s, t in zip(self.point, starts, steps, strict=True)]
+            self.emitter.store(target, flatten(place, target.shape), text)
 
     def kernel(self) -> Kernel:
-        traffic = 2 * self.written.type.nbytes
-        return _kernel("write", self.emitter, traffic // 4 > PARALLEL_WORK, 0, traffic)
+        computed = [n for n in computed_nodes(self.cluster, self.fusion) if n not in self.members]
+        work = sum(
+            [n.operation.cost * _points(n) for n in computed if n.operation.kind != "movement"]
+        )
+        traffic = 2 * sum([n.inputs[1].type.nbytes for n in self.cluster.nodes])
+        return _kernel("write", self.emitter, work + traffic // 4 > PARALLEL_WORK, work, traffic)
 
 
 _COMBINE = {"add": "add", "mul": "mul", "max": "maximum", "min": "minimum"}

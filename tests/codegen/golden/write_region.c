@@ -18,7 +18,7 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
     }
 }
 
-// write: 0 operations, 8000 bytes, serial
+// write: 1000 operations, 8000 bytes, serial
 // write float32[100×100]
 void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
     const float *in0 = (const float *)arguments[0];  // float32[50×20]
