@@ -1,9 +1,8 @@
 """Recurrent layers: a whole sequence is one call, whose steps are a loop in the compiler.
 
 What does not wait for the step before is done for all steps at once: the products with the input,
-and, going back, those with the gradients of the gates. The gradient of a step is linear in what
-the step after it hands on, and its coefficients follow from the forward pass alone: they too are
-computed for all steps at once, so that the loop back multiplies and adds.
+and, going back, those of the gates' gradients with inputs, states and weights. The gates are kept
+for the way back.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from codegen.dtype import DType
 from codegen.ir.node import Node, Shape, TensorType
 from codegen.ops import elementwise as ew
 from codegen.ops.indexing import concatenate
-from codegen.ops.leaves import iota, parameter
+from codegen.ops.leaves import parameter
 from codegen.ops.loop import LoopBody, element, loop
 from codegen.ops.movement import permute, reshape, slice_
 from codegen.ops.reduction import broadcast, full, sum_
@@ -235,177 +234,170 @@ def _to_recurrent_weight(gates: Node, hidden: Node, start: Node | None, reverse:
 
 
 def _joined(parts: Sequence[Node]) -> Node:
-    """(T, B, H) each, side by side as gates: (T, B, G, H)."""
-    shape = (*parts[0].shape[:2], 1, parts[0].shape[2])
-    return concatenate([reshape(part, shape) for part in parts], 2)
-
-
-def _masked(mask: Node | None, x: Node) -> Node:
-    return _where(mask, x, _zero(x))
+    """(…, H) each, side by side as gates: (…, G*H)."""
+    return parts[0] if len(parts) == 1 else concatenate(parts, len(parts[0].shape) - 1)
 
 
 class _Reversed:
-    """The loop back: its sequences, states and constants by the names of its body."""
+    """The loop back: its inputs by name, those that there are, and their names in its body."""
 
-    def __init__(self, steps: int, reverse: bool) -> None:
-        self.steps, self.reverse = steps, reverse
-        self.sequences: list[Node] = []
-        self.states: list[Node] = []
-        self.constants: list[Node] = []
+    def __init__(
+        self,
+        sequences: dict[str, Node | None],
+        states: dict[str, Node],
+        constants: dict[str, Node | None],
+    ) -> None:
+        self._sequences = {name: x for name, x in sequences.items() if x is not None}
+        self._states = states
+        self._constants = {name: x for name, x in constants.items() if x is not None}
+        shapes = [(s.shape[1:], s.dtype) for s in self._sequences.values()]
+        fixed = (*states.values(), *self._constants.values())
+        self._parameters = _parameters(shapes + [(x.shape, x.dtype) for x in fixed])
+        names = (*self._sequences, *states, *self._constants)
+        self._named = dict(zip(names, self._parameters, strict=True))
 
-    def parameters(self) -> tuple[list[Node], list[Node], list[Node]]:
-        """The body's parameters: elements of the sequences, states, constants."""
-        a, b = len(self.sequences), len(self.sequences) + len(self.states)
-        found = _parameters(
-            [(s.shape[1:], s.dtype) for s in self.sequences]
-            + [(s.shape, s.dtype) for s in (*self.states, *self.constants)]
-        )
-        return found[:a], found[a:b], found[b:]
+    def __getitem__(self, name: str) -> Node:
+        return self._named[name]
 
-    def run(self, outputs: Sequence[Node]) -> list[Node]:
-        inputs = [*self.sequences, *self.states, *self.constants]
-        elements, states, constants = self.parameters()
+    def get(self, name: str) -> Node | None:
+        return self._named.get(name)
+
+    def plus(self, x: Node, name: str) -> Node:
+        """``x`` and what there is by that name."""
+        other = self.get(name)
+        return x if other is None else ew.add(x, other)
+
+    def run(self, outputs: Sequence[Node], steps: int, reverse: bool) -> list[Node]:
         body = LoopBody(
-            (*elements, *states, *constants), tuple(outputs), len(elements), len(states),
-            self.steps, self.reverse,
+            tuple(self._parameters), tuple(outputs), len(self._sequences), len(self._states),
+            steps, reverse,
         )  # fmt: skip
+        inputs = (*self._sequences.values(), *self._states.values(), *self._constants.values())
         return loop(body, inputs)
+
+
+@dataclass(frozen=True)
+class _Cotangents:
+    """What the loop back finds: of the gates' sums, in the input's product and in the state's,
+    (T, B, G*H); of the initial states; and of the projection's weight."""
+
+    of_input: Node
+    of_state: Node
+    initial: list[Node]
+    projection: Node | None = None
 
 
 def _lstm_back(
     p: _Inputs, outputs: Sequence[Node], given: Sequence[Node | None], kind: Kind
-) -> tuple[Node, Node, list[Node], Node | None]:
-    """The gradients of the gates before their activations, for the input's product and for the
-    state's, those of the initial states, and that of the projection's weight."""
+) -> _Cotangents:
     hidden, cell, i, f, g, o = outputs
-    tanh = ew.tanh(cell)
-    before = _before(cell, p.cell, kind.reverse)
-    slopes = (_derivative(i), _derivative(f), _tanh_derivative(g), _derivative(o))
-    factors = [ew.mul(x, s) for x, s in zip((g, before, i, tanh), slopes, strict=True)]
-    steps, batch, size = cell.shape
-    back = _Reversed(steps, not kind.reverse)
-    back.sequences = [
-        given[0] or _zero(hidden),
-        _joined([_masked(p.mask, x) for x in factors]),
-        f,
-        ew.mul(o, _tanh_derivative(tanh)),
-    ]
-    extra = _extra_gates(given[2:], slopes)
-    optional = {"cell": given[1], "gates": extra, "mask": p.mask}
-    names = [name for name, x in optional.items() if x is not None]
-    back.sequences += [x for x in optional.values() if x is not None]
-    back.states = [_zero(element(hidden, 0)), _zero(element(cell, 0))]
-    back.constants = [p.weight_hh] + ([] if p.weight_hr is None else [p.weight_hr])
-
-    (to_hidden, factor, forget, through, *rest), (carried, kept), weights = back.parameters()
-    found = dict(zip(names, rest, strict=True))
-    mask = found.get("mask")
-    whole = ew.add(to_hidden, carried)
-    live = _masked(mask, whole)
-    to_product = contract(live, weights[1], "bp", "ph", "bh") if p.weight_hr is not None else live
-    cells = ew.add(kept, found["cell"]) if "cell" in found else kept
-    to_cell = ew.add(_masked(mask, cells), ew.mul(to_product, through))
-    shape = (batch, 4, size)
-    is_output = ew.eq(broadcast(iota(4), shape, (1,)), full(3, shape, iota(4).dtype))
-    wide = [broadcast(x, shape, (0, 2)) for x in (to_product, to_cell)]
-    gates = reshape(ew.mul(factor, ew.where(is_output, *wide)), (batch, 4 * size))
-    if "gates" in found:
-        gates = ew.add(gates, found["gates"])
-    back_cell = _pass_by(mask, ew.mul(to_cell, forget), cells)
-    back_hidden = _pass_by(mask, contract(gates, weights[0], "bn", "nk", "bk"), whole)
-    results = back.run([back_hidden, back_cell, gates, live])
-    to_start = [element(r, 0 if back.reverse else steps - 1) for r in results[:2]]
-    to_projection = None
+    steps, reverse = hidden.shape[0], not kind.reverse
+    gates = dict(zip(("to_i", "to_f", "to_g", "to_o"), given[2:], strict=True))
+    back = _Reversed(
+        {
+            "to_hidden": given[0] or _zero(hidden), "to_cell": given[1], "cell": cell,
+            "before": _before(cell, p.cell, kind.reverse), "i": i, "f": f, "g": g, "o": o,
+            **gates, "mask": p.mask,
+        },
+        {"hidden_later": _zero(element(hidden, 0)), "cell_later": _zero(element(cell, 0))},
+        {"weight_hh": p.weight_hh, "weight_hr": p.weight_hr},
+    )  # fmt: skip
+    mask = back.get("mask")
+    i, f, g, o, tanh = back["i"], back["f"], back["g"], back["o"], ew.tanh(back["cell"])
+    whole = ew.add(back["to_hidden"], back["hidden_later"])
+    live = to_product = _where(mask, whole, _zero(whole))
     if p.weight_hr is not None:
-        to_projection = contract(results[3], ew.mul(o, tanh), "tbp", "tbh", "ph")
-    return results[2], results[2], to_start, to_projection
-
-
-def _pass_by(mask: Node | None, through: Node, whole: Node) -> Node:
-    """What a state hands on: through the step, or past it where the sequence has ended."""
-    return _where(mask, through, whole)
-
-
-def _extra_gates(given: Sequence[Node | None], slopes: Sequence[Node]) -> Node | None:
-    """What gradients of the gates themselves (in a second derivative) add: (T, B, G*H)."""
-    if all(x is None for x in given):
-        return None
-    parts = [_zero(s) if x is None else ew.mul(x, s) for x, s in zip(given, slopes, strict=True)]
-    joined = _joined(parts)
-    return reshape(joined, (*joined.shape[:2], joined.shape[2] * joined.shape[3]))
-
-
-def _simple_back(
-    p: _Inputs, outputs: Sequence[Node], given: Sequence[Node | None], kind: Kind
-) -> tuple[Node, Node, list[Node], Node | None]:
-    """As ``_lstm_back``, of the networks whose state is their output alone."""
-    hidden = outputs[0]
-    steps, batch, size = hidden.shape
-    keep = extra = last_extra = None
-    if kind.mode == "GRU":
-        _, r, z, n, inner = outputs
-        slopes = [_derivative(r), _derivative(z), _tanh_derivative(n)]
-        last = ew.mul(_one_minus(z), slopes[2])  # through n to its sum
-        before = _before(hidden, p.hidden, kind.reverse)
-        through_r = ew.mul(ew.mul(last, inner), slopes[0])
-        factors = [through_r, ew.mul(ew.sub(before, n), slopes[1]), ew.mul(last, r)]
-        keep = z
-        if any(x is not None for x in given[1:]):
-            to_r, to_z, to_n, to_inner = [x or _zero(r) for x in given[1:]]
-            last_extra = ew.mul(to_n, slopes[2])
-            parts = [
-                ew.mul(ew.add(to_r, ew.mul(last_extra, inner)), slopes[0]),
-                ew.mul(to_z, slopes[1]),
-                ew.add(to_inner, ew.mul(last_extra, r)),
-            ]
-            extra = reshape(_joined(parts), (steps, batch, 3 * size))
-    elif kind.mode == "RNN_TANH":
-        factors = [_tanh_derivative(hidden)]
-    else:
-        positive = ew.gt(hidden, _zero(hidden))
-        factors = [ew.where(positive, ew.full_like(hidden, 1), _zero(hidden))]
-    count = len(factors)
-    back = _Reversed(steps, not kind.reverse)
-    back.sequences = [
-        given[0] or _zero(hidden),
-        _joined([_masked(p.mask, x) for x in factors]),
+        to_product = contract(live, back["weight_hr"], "bp", "ph", "bh")
+    cells = back.plus(back["cell_later"], "to_cell")
+    to_cell = ew.mul(ew.mul(to_product, o), _tanh_derivative(tanh))
+    to_cell = ew.add(_where(mask, cells, _zero(cells)), to_cell)
+    parts = [
+        ew.mul(back.plus(ew.mul(to_cell, g), "to_i"), _derivative(i)),
+        ew.mul(back.plus(ew.mul(to_cell, back["before"]), "to_f"), _derivative(f)),
+        ew.mul(back.plus(ew.mul(to_cell, i), "to_g"), _tanh_derivative(g)),
+        ew.mul(back.plus(ew.mul(to_product, tanh), "to_o"), _derivative(o)),
     ]
-    optional = {"keep": keep, "gates": extra, "mask": p.mask}
-    names = [name for name, x in optional.items() if x is not None]
-    back.sequences += [x for x in optional.values() if x is not None]
-    back.states = [_zero(element(hidden, 0))]
-    back.constants = [p.weight_hh]
+    sums = _joined(parts)
+    through = contract(sums, back["weight_hh"], "bn", "nk", "bk")
+    # Past a step where the sequence has ended, states go as they are.
+    results = back.run(
+        [_where(mask, through, whole), _where(mask, ew.mul(to_cell, f), cells), sums, live],
+        steps, reverse,
+    )  # fmt: skip
+    projection = None
+    if p.weight_hr is not None:
+        product = ew.mul(outputs[5], ew.tanh(cell))
+        projection = contract(results[3], product, "tbp", "tbh", "ph")
+    last = 0 if reverse else steps - 1
+    initial = [element(r, last) for r in results[:2]]
+    return _Cotangents(results[2], results[2], initial, projection)
 
-    (to_hidden, factor, *rest), (carried,), (weight,) = back.parameters()
-    found = dict(zip(names, rest, strict=True))
-    mask = found.get("mask")
-    whole = ew.add(to_hidden, carried)
-    live = _masked(mask, whole)
-    gates = ew.mul(factor, broadcast(live, (batch, count, size), (0, 2)))
-    gates = reshape(gates, (batch, count * size))
-    if "gates" in found:
-        gates = ew.add(gates, found["gates"])
-    through = contract(gates, weight, "bn", "nk", "bk")
-    if "keep" in found:
-        through = ew.add(through, ew.mul(live, found["keep"]))
-    results = back.run([_pass_by(mask, through, whole), gates, live])
-    to_start = [element(results[0], 0 if back.reverse else steps - 1)]
-    of_input = results[1]
-    if kind.mode == "GRU":  # the input's part of n is not multiplied by r
-        to_n = ew.mul(results[2], last)
-        if last_extra is not None:
-            to_n = ew.add(to_n, last_extra)
-        shared = slice_(of_input, (0, 0, 0), (steps, batch, 2 * size), (1, 1, 1))
-        of_input = concatenate([shared, to_n], 2)
-    return of_input, results[1], to_start, None
+
+def _gru_back(
+    p: _Inputs, outputs: Sequence[Node], given: Sequence[Node | None], kind: Kind
+) -> _Cotangents:
+    hidden, r, z, n, inner = outputs
+    steps, reverse = hidden.shape[0], not kind.reverse
+    gates = dict(zip(("to_r", "to_z", "to_n", "to_inner"), given[1:], strict=True))
+    back = _Reversed(
+        {
+            "to_hidden": given[0] or _zero(hidden), "r": r, "z": z, "n": n, "inner": inner,
+            "before": _before(hidden, p.hidden, kind.reverse), **gates, "mask": p.mask,
+        },
+        {"later": _zero(element(hidden, 0))},
+        {"weight_hh": p.weight_hh},
+    )  # fmt: skip
+    mask = back.get("mask")
+    r, z, n = back["r"], back["z"], back["n"]
+    whole = ew.add(back["to_hidden"], back["later"])
+    live = _where(mask, whole, _zero(whole))
+    to_n = back.plus(ew.mul(live, _one_minus(z)), "to_n")
+    to_n = ew.mul(to_n, _tanh_derivative(n))
+    to_z = back.plus(ew.mul(live, ew.sub(back["before"], n)), "to_z")
+    to_z = ew.mul(to_z, _derivative(z))
+    to_r = back.plus(ew.mul(to_n, back["inner"]), "to_r")
+    to_r = ew.mul(to_r, _derivative(r))
+    sums = _joined([to_r, to_z, back.plus(ew.mul(to_n, r), "to_inner")])
+    through = contract(sums, back["weight_hh"], "bn", "nk", "bk")
+    through = ew.add(through, ew.mul(live, z))
+    results = back.run([_where(mask, through, whole), sums, to_n], steps, reverse)
+    # The input's part of n is not multiplied by r.
+    size = hidden.shape[2]
+    shared = slice_(results[1], (0, 0, 0), (*hidden.shape[:2], 2 * size), (1, 1, 1))
+    initial = [element(results[0], 0 if reverse else steps - 1)]
+    return _Cotangents(concatenate([shared, results[2]], 2), results[1], initial)
+
+
+def _rnn_back(
+    p: _Inputs, outputs: Sequence[Node], given: Sequence[Node | None], kind: Kind
+) -> _Cotangents:
+    (hidden,) = outputs
+    steps, reverse = hidden.shape[0], not kind.reverse
+    back = _Reversed(
+        {"to_hidden": given[0] or _zero(hidden), "hidden": hidden, "mask": p.mask},
+        {"later": _zero(element(hidden, 0))},
+        {"weight_hh": p.weight_hh},
+    )
+    mask, after = back.get("mask"), back["hidden"]
+    whole = ew.add(back["to_hidden"], back["later"])
+    if kind.mode == "RNN_TANH":
+        sums = ew.mul(whole, _tanh_derivative(after))
+    else:
+        sums = ew.where(ew.gt(after, _zero(after)), whole, _zero(whole))
+    sums = _where(mask, sums, _zero(sums))
+    through = contract(sums, back["weight_hh"], "bn", "nk", "bk")
+    results = back.run([_where(mask, through, whole), sums], steps, reverse)
+    initial = [element(results[0], 0 if reverse else steps - 1)]
+    return _Cotangents(results[1], results[1], initial)
 
 
 def _layer_rule(
     inputs: Sequence[Node], outputs: Sequence[Node], cotangents: Sequence[Node | None], kind: Kind
 ) -> Sequence[Node | None]:
     p = _named(inputs, kind)
-    back = _lstm_back if kind.mode == "LSTM" else _simple_back
-    of_input, of_state, to_start, to_projection = back(p, outputs, cotangents, kind)
+    back = {"LSTM": _lstm_back, "GRU": _gru_back}.get(kind.mode, _rnn_back)
+    found = back(p, outputs, cotangents, kind)
+    of_input, of_state = found.of_input, found.of_state
     result: list[Node | None] = [
         contract(of_input, p.weight_ih, "tbn", "ni", "tbi"),
         contract(of_input, p.x, "tbn", "tbi", "ni"),
@@ -414,10 +406,10 @@ def _layer_rule(
     if kind.biased:
         result += [sum_(of_input, (0, 1)), sum_(of_state, (0, 1))]
     if kind.projected:
-        result.append(to_projection)
+        result.append(found.projection)
     if kind.masked:
         result.append(None)
-    return [*result, *(to_start if kind.started else [])]
+    return [*result, *(found.initial if kind.started else [])]
 
 
 LAYER = Function("recurrent_layer", _layer, _layer_rule, gradient_name="RecurrentBackward0")
