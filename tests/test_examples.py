@@ -62,3 +62,11 @@ def test_cifar_lenet(tmp_path: Path) -> None:
     pytest.importorskip("tqdm")
     printed = run(tmp_path, "cifar_lenet.py", "--images", "800", "--epochs", "3")
     assert percentage(printed) > 50
+
+
+def test_char_lstm(tmp_path: Path) -> None:
+    options = ["--steps", "200", "--batch-size", "8", "--width", "32", "--letters", "20"]
+    printed = run(tmp_path, "char_lstm.py", *options)
+    first, last = [float(x) for x in re.findall(r"loss (\S+) after", printed)]
+    assert last < first < 4
+    assert "The " in printed

@@ -131,8 +131,10 @@ def _argument(shape: str, slot: int, plan: PlanRecord) -> KernelArgument:
         role = f"parameter {slot}"
     elif slot < outputs:
         role = f"output {slot - plan.parameter_count}"
-    else:
+    elif slot < outputs + len(plan.offsets):
         role = f"arena at byte {plan.offsets[slot - outputs]}"
+    else:
+        role = "another place in each turn of a loop"
     return KernelArgument(dtype, found, role, slot)
 
 

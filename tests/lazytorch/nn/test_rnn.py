@@ -220,3 +220,12 @@ def test_functions():
     expected = torch.lstm(x, states, list(real.parameters()), *options)
     found = lazytorch.lstm(ours(x), ours(states), list(mine.parameters()), *options)
     same(found, expected)
+
+
+def test_kernels_of_a_sequence_can_be_read():
+    layer = nn.LSTM(4, 8)
+    output = layer(lazytorch.ones(6, 3, 4))[0]
+    output.sum().backward()
+    found = lazytorch.kernels(layer.weight_hh_l0.grad)
+    assert any("turn of a loop" in k.source for k in found)
+    assert len(found) < 40
