@@ -10,6 +10,9 @@ from codegen.index.algebra import Index, flatten, variable
 from codegen.index.contraction import Axis, Contraction
 from codegen.ir.node import Node
 
+# A vector times a smaller matrix than this, however it lies, is done as an ordinary reduction.
+_MATRIX = 1 << 10
+
 
 @dataclass(frozen=True)
 class ContractionMatch:
@@ -54,8 +57,17 @@ def match_contraction(node: Node) -> ContractionMatch | None:
         groups[group] = [i for i in groups[group] if i not in apart]
         groups["batch"] = sorted([*groups["batch"], *apart])
     sizes = {key: prod([product.shape[i] for i in axes]) for key, axes in groups.items()}
-    if min(sizes["rows"], sizes["columns"], sizes["inner"]) < 2:
+    if sizes["inner"] < 2:
         return None
+    if min(sizes["rows"], sizes["columns"]) < 2:
+        # A vector times a matrix is an ordinary reduction, which fuses with what is around it,
+        # but for one whose lanes would step over rows of the matrix.
+        matrix, kept = (a_index, "rows") if sizes["rows"] > 1 else (b_index, "columns")
+        inner = [abs(matrix.coefficient(names[i])) for i in groups["inner"]]
+        along = [abs(matrix.coefficient(names[i])) for i in groups[kept]]
+        large = sizes[kept] * sizes["inner"] >= _MATRIX and sizes["batch"] == 1
+        if not large or 1 not in along or 1 in inner:
+            return None
 
     def axes_of(group: str) -> tuple[Axis, ...]:
         return tuple(

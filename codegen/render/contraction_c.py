@@ -107,7 +107,8 @@ class VectorProduct(Form):
             self._write_dots()
         else:
             self._write_sums_of_rows()
-        self.consume("0L", "n_begin_", "n_end_", "results_[n_ - n_begin_]")
+        self.text.add("const long m_ = 0;")
+        self.consume("m_", "n_begin_", "n_end_", "results_[n_ - n_begin_]")
         self.text.add("}")
 
     def _packed_vector(self) -> str:

@@ -338,6 +338,21 @@ def test_products_of_every_size_class(tmp_path: Path) -> None:
     )
 
 
+def test_right_operand_in_panels(tmp_path: Path) -> None:
+    """Panels of one tile's width are read in place; others are packed like any operand."""
+    specs = []
+    for m, panels, width, k in [(32, 4, 64, 70), (7, 3, 32, 900), (2, 5, 16, 33), (40, 3, 48, 9)]:
+        columns = (Axis(panels, 0, k * width), Axis(width, 0, 1))
+        contraction = Contraction(
+            (), (Axis(m, k, 0),), columns, (Axis(k, 1, width),), float32
+        )  # fmt: skip
+        output = PlainOutput("out", 0, panels * width, 1)
+        for fused, threads in ((False, 2), (True, 3)):
+            specs.append(Spec(contraction, output, fused, threads))
+    run_specs(specs, tmp_path)
+    assert not choose_schedule(specs[0].contraction.normalized(), 2, width=64).pack_b
+
+
 def test_convolutions_and_weight_gradients(tmp_path: Path) -> None:
     run_specs(
         [

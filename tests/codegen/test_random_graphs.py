@@ -9,7 +9,7 @@ from codegen import dtype as dt
 from codegen.ir.node import Node, TensorType
 from codegen.ops import elementwise as ew
 from codegen.ops.leaves import parameter
-from codegen.ops.movement import slice_
+from codegen.ops.movement import permute, slice_
 from codegen.ops.reduction import broadcast, sum_
 from codegen.pipeline import Graph
 from codegen.runtime.compiler import find_compiler
@@ -44,3 +44,19 @@ def test_kernels_that_would_wait_for_each_other(monkeypatch: pytest.MonkeyPatch)
     generator = np.random.default_rng(3)
     arrays = [generator.uniform(-1, 1, t.shape).astype(np.float32) for t in types]
     compare(Graph((x, y, w), outputs), arrays)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("left", [False, True])
+@pytest.mark.parametrize(("inner", "kept"), [(70, 33), (9, 200), (1, 2000), (64, 64), (300, 1)])
+def test_vector_times_matrix(inner: int, kept: int, left: bool, transposed: bool) -> None:
+    """On either side, the matrix contiguous either way, with work on the result."""
+    types = [TensorType((inner,), dt.float32), TensorType((kept,), dt.float32)]
+    types.append(TensorType((kept, inner) if transposed else (inner, kept), dt.float32))
+    x, y, w = [parameter(i, t) for i, t in enumerate(types)]
+    matrix = w if transposed else permute(w, (1, 0))
+    pair = (broadcast(x, (kept, inner), (1,)), matrix)
+    total = sum_(ew.mul(*(pair if left else pair[::-1])), (1,))
+    generator = np.random.default_rng(3)
+    arrays = [generator.uniform(-1, 1, t.shape).astype(np.float32) for t in types]
+    compare(Graph((x, y, w), (ew.tanh(ew.add(total, y)), total)), arrays)
