@@ -62,10 +62,10 @@ def match_contraction(node: Node) -> ContractionMatch | None:
     if min(sizes["rows"], sizes["columns"]) < 2:
         # A vector times a matrix is an ordinary reduction, which fuses with what is around it,
         # but for one whose lanes would step over rows of the matrix.
-        matrix, kept = (a_index, "rows") if sizes["rows"] > 1 else (b_index, "columns")
+        matrix, side = (a_index, "rows") if sizes["rows"] > 1 else (b_index, "columns")
         inner = [abs(matrix.coefficient(names[i])) for i in groups["inner"]]
-        along = [abs(matrix.coefficient(names[i])) for i in groups[kept]]
-        large = sizes[kept] * sizes["inner"] >= _MATRIX and sizes["batch"] == 1
+        along = [abs(matrix.coefficient(names[i])) for i in groups[side]]
+        large = sizes[side] * sizes["inner"] >= _MATRIX and sizes["batch"] == 1
         if not large or 1 not in along or 1 in inner:
             return None
 

@@ -198,8 +198,12 @@ def wanted_panel_width(contraction: Contraction, threads: int) -> int:
     schedule = choose_schedule(normalized, threads)
     if schedule.kind != "tiles" or schedule.swap:
         return 0
-    width, n = schedule.tile_vectors * schedule.lanes, normalized.sizes[2]
-    return 0 if n % width or n == width else width
+    n = normalized.sizes[2]
+    for vectors in range(schedule.tile_vectors, 1, -1):
+        width = vectors * schedule.lanes
+        if n % width == 0 and n > width:
+            return width
+    return 0
 
 
 def _should_pack_b(contraction: Contraction, lanes: int, tile_rows: int) -> bool:
