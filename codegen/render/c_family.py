@@ -346,16 +346,33 @@ class Body:
 
     def reduce(self, r: Reduce) -> list[str]:
         a = r.accumulator
-        element = f"{a.name}[{r.lane}]"
+        element, old = f"{a.name}[{r.lane}]", f"{a.name}_old"
         if "arg" not in a.operation.name:
-            return [f"{element} = {combined(a.operation, a.dtype, element, r.value)};"]
+            return self.combine(a, element, r.value)
         assert r.position is not None
-        at = f"{a.name}_at[{r.lane}]"
-        name = f"{a.name}_better"
+        # Read once, before any condition: a compiler does not vectorise a read under one.
+        reading = f"const {_accumulator_c(a.dtype)} {old} = {element};"
+        at, name = f"{a.name}_at[{r.lane}]", f"{a.name}_better"
         return [
-            f"const _Bool {name} = {at} < 0 || {_beats(a, r.value, element)};",
-            f"{element} = {name} ? {r.value} : {element};",
-            f"{at} = {name} ? {r.position.to_c()} : {at};",
+            reading,
+            f"const long {a.name}_at_old = {at};",
+            f"const _Bool {name} = {a.name}_at_old < 0 || {_beats(a, r.value, old)};",
+            f"{element} = {name} ? {r.value} : {old};",
+            f"{at} = {name} ? {r.position.to_c()} : {a.name}_at_old;",
+        ]
+
+    def combine(self, a: Accumulator, element: str, value: str) -> list[str]:
+        """The statements that combine a value into an element of an accumulator."""
+        better = {"max": ">", "min": "<"}.get(a.operation.name)
+        if better is None or a.dtype.kind != "float":
+            return [f"{element} = {combined(a.operation, a.dtype, element, value)};"]
+        # NaN stays. In these steps it vectorises whatever the value is made of, and where the
+        # last elements are done one by one, nothing hangs on a branch that cannot be foreseen.
+        ctype, old, best = _accumulator_c(a.dtype), f"{a.name}_old", f"{a.name}_best"
+        return [
+            f"const {ctype} {old} = {element};",
+            f"const {ctype} {best} = {value} {better} {old} ? {value} : {old};",
+            f"{element} = {value} != {value} ? {value} : {best};",
         ]
 
     def fold(self, fold: Fold) -> list[str]:
@@ -370,8 +387,9 @@ class Body:
         lines = []
         half = a.lanes // 2
         while half:
-            both = combined(a.operation, a.dtype, f"{a.name}[lane]", f"{a.name}[lane + {half}]")
-            lines.append(f"for (long lane = 0; lane < {half}; lane++) {a.name}[lane] = {both};")
+            steps = self.combine(a, f"{a.name}[lane]", f"{a.name}[lane + {half}]")
+            body = steps[0] if len(steps) == 1 else "{ " + " ".join(steps) + " }"
+            lines.append(f"for (long lane = 0; lane < {half}; lane++) {body}")
             half //= 2
         return [
             *lines,

@@ -15,7 +15,9 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
                 for (long lane = 0; lane < 64; lane++) {
                     const long i0 = i0_start + lane;
                     const float in0_0 = in0[i0 * 10 + i1];
-                    acc_0[lane] = (in0_0 > acc_0[lane] || in0_0 != in0_0) ? in0_0 : acc_0[lane];
+                    const float acc_0_old = acc_0[lane];
+                    const float acc_0_best = in0_0 > acc_0_old ? in0_0 : acc_0_old;
+                    acc_0[lane] = in0_0 != in0_0 ? in0_0 : acc_0_best;
                 }
             }
         }

@@ -18,10 +18,14 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
             for (long lane = 0; lane < 64; lane++) {
                 const long i1 = block + lane;
                 const float in0_0 = in0[task * 100 + i1];
-                acc_0[lane] = (in0_0 > acc_0[lane] || in0_0 != in0_0) ? in0_0 : acc_0[lane];
-                const _Bool acc_1_better = acc_1_at[lane] < 0 || in0_0 > acc_1[lane] || (in0_0 != in0_0 && acc_1[lane] == acc_1[lane]);
-                acc_1[lane] = acc_1_better ? in0_0 : acc_1[lane];
-                acc_1_at[lane] = acc_1_better ? i1 : acc_1_at[lane];
+                const float acc_0_old = acc_0[lane];
+                const float acc_0_best = in0_0 > acc_0_old ? in0_0 : acc_0_old;
+                acc_0[lane] = in0_0 != in0_0 ? in0_0 : acc_0_best;
+                const float acc_1_old = acc_1[lane];
+                const long acc_1_at_old = acc_1_at[lane];
+                const _Bool acc_1_better = acc_1_at_old < 0 || in0_0 > acc_1_old || (in0_0 != in0_0 && acc_1_old == acc_1_old);
+                acc_1[lane] = acc_1_better ? in0_0 : acc_1_old;
+                acc_1_at[lane] = acc_1_better ? i1 : acc_1_at_old;
             }
         }
         {
@@ -29,18 +33,22 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
             for (long lane = 0; lane < 36; lane++) {
                 const long i1 = 64 + lane;
                 const float in0_0 = in0[task * 100 + i1];
-                acc_0[lane] = (in0_0 > acc_0[lane] || in0_0 != in0_0) ? in0_0 : acc_0[lane];
-                const _Bool acc_1_better = acc_1_at[lane] < 0 || in0_0 > acc_1[lane] || (in0_0 != in0_0 && acc_1[lane] == acc_1[lane]);
-                acc_1[lane] = acc_1_better ? in0_0 : acc_1[lane];
-                acc_1_at[lane] = acc_1_better ? i1 : acc_1_at[lane];
+                const float acc_0_old = acc_0[lane];
+                const float acc_0_best = in0_0 > acc_0_old ? in0_0 : acc_0_old;
+                acc_0[lane] = in0_0 != in0_0 ? in0_0 : acc_0_best;
+                const float acc_1_old = acc_1[lane];
+                const long acc_1_at_old = acc_1_at[lane];
+                const _Bool acc_1_better = acc_1_at_old < 0 || in0_0 > acc_1_old || (in0_0 != in0_0 && acc_1_old == acc_1_old);
+                acc_1[lane] = acc_1_better ? in0_0 : acc_1_old;
+                acc_1_at[lane] = acc_1_better ? i1 : acc_1_at_old;
             }
         }
-        for (long lane = 0; lane < 32; lane++) acc_0[lane] = (acc_0[lane + 32] > acc_0[lane] || acc_0[lane + 32] != acc_0[lane + 32]) ? acc_0[lane + 32] : acc_0[lane];
-        for (long lane = 0; lane < 16; lane++) acc_0[lane] = (acc_0[lane + 16] > acc_0[lane] || acc_0[lane + 16] != acc_0[lane + 16]) ? acc_0[lane + 16] : acc_0[lane];
-        for (long lane = 0; lane < 8; lane++) acc_0[lane] = (acc_0[lane + 8] > acc_0[lane] || acc_0[lane + 8] != acc_0[lane + 8]) ? acc_0[lane + 8] : acc_0[lane];
-        for (long lane = 0; lane < 4; lane++) acc_0[lane] = (acc_0[lane + 4] > acc_0[lane] || acc_0[lane + 4] != acc_0[lane + 4]) ? acc_0[lane + 4] : acc_0[lane];
-        for (long lane = 0; lane < 2; lane++) acc_0[lane] = (acc_0[lane + 2] > acc_0[lane] || acc_0[lane + 2] != acc_0[lane + 2]) ? acc_0[lane + 2] : acc_0[lane];
-        for (long lane = 0; lane < 1; lane++) acc_0[lane] = (acc_0[lane + 1] > acc_0[lane] || acc_0[lane + 1] != acc_0[lane + 1]) ? acc_0[lane + 1] : acc_0[lane];
+        for (long lane = 0; lane < 32; lane++) { const float acc_0_old = acc_0[lane]; const float acc_0_best = acc_0[lane + 32] > acc_0_old ? acc_0[lane + 32] : acc_0_old; acc_0[lane] = acc_0[lane + 32] != acc_0[lane + 32] ? acc_0[lane + 32] : acc_0_best; }
+        for (long lane = 0; lane < 16; lane++) { const float acc_0_old = acc_0[lane]; const float acc_0_best = acc_0[lane + 16] > acc_0_old ? acc_0[lane + 16] : acc_0_old; acc_0[lane] = acc_0[lane + 16] != acc_0[lane + 16] ? acc_0[lane + 16] : acc_0_best; }
+        for (long lane = 0; lane < 8; lane++) { const float acc_0_old = acc_0[lane]; const float acc_0_best = acc_0[lane + 8] > acc_0_old ? acc_0[lane + 8] : acc_0_old; acc_0[lane] = acc_0[lane + 8] != acc_0[lane + 8] ? acc_0[lane + 8] : acc_0_best; }
+        for (long lane = 0; lane < 4; lane++) { const float acc_0_old = acc_0[lane]; const float acc_0_best = acc_0[lane + 4] > acc_0_old ? acc_0[lane + 4] : acc_0_old; acc_0[lane] = acc_0[lane + 4] != acc_0[lane + 4] ? acc_0[lane + 4] : acc_0_best; }
+        for (long lane = 0; lane < 2; lane++) { const float acc_0_old = acc_0[lane]; const float acc_0_best = acc_0[lane + 2] > acc_0_old ? acc_0[lane + 2] : acc_0_old; acc_0[lane] = acc_0[lane + 2] != acc_0[lane + 2] ? acc_0[lane + 2] : acc_0_best; }
+        for (long lane = 0; lane < 1; lane++) { const float acc_0_old = acc_0[lane]; const float acc_0_best = acc_0[lane + 1] > acc_0_old ? acc_0[lane + 1] : acc_0_old; acc_0[lane] = acc_0[lane + 1] != acc_0[lane + 1] ? acc_0[lane + 1] : acc_0_best; }
         const float max_0 = acc_0[0];
         long argmax_0_lane = 0;
         for (long lane = 1; lane < 64; lane++)

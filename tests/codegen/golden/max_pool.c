@@ -13,7 +13,9 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
                 for (long lane = 0; lane < 16; lane++) {
                     const long i2 = lane;
                     const float in0_0 = in0[task * 64 + i3 * 32 + i2 * 2 + i4];
-                    acc_0[lane] = (in0_0 > acc_0[lane] || in0_0 != in0_0) ? in0_0 : acc_0[lane];
+                    const float acc_0_old = acc_0[lane];
+                    const float acc_0_best = in0_0 > acc_0_old ? in0_0 : acc_0_old;
+                    acc_0[lane] = in0_0 != in0_0 ? in0_0 : acc_0_best;
                 }
             }
         }

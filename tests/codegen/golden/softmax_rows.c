@@ -12,7 +12,9 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
             for (long lane = 0; lane < 64; lane++) {
                 const long i1 = block + lane;
                 const float in0_0 = in0[task * 500 + i1];
-                acc_0[lane] = (in0_0 > acc_0[lane] || in0_0 != in0_0) ? in0_0 : acc_0[lane];
+                const float acc_0_old = acc_0[lane];
+                const float acc_0_best = in0_0 > acc_0_old ? in0_0 : acc_0_old;
+                acc_0[lane] = in0_0 != in0_0 ? in0_0 : acc_0_best;
             }
         }
         {
@@ -20,15 +22,17 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
             for (long lane = 0; lane < 52; lane++) {
                 const long i1 = 448 + lane;
                 const float in0_0 = in0[task * 500 + i1];
-                acc_0[lane] = (in0_0 > acc_0[lane] || in0_0 != in0_0) ? in0_0 : acc_0[lane];
+                const float acc_0_old = acc_0[lane];
+                const float acc_0_best = in0_0 > acc_0_old ? in0_0 : acc_0_old;
+                acc_0[lane] = in0_0 != in0_0 ? in0_0 : acc_0_best;
             }
         }
-        for (long lane = 0; lane < 32; lane++) acc_0[lane] = (acc_0[lane + 32] > acc_0[lane] || acc_0[lane + 32] != acc_0[lane + 32]) ? acc_0[lane + 32] : acc_0[lane];
-        for (long lane = 0; lane < 16; lane++) acc_0[lane] = (acc_0[lane + 16] > acc_0[lane] || acc_0[lane + 16] != acc_0[lane + 16]) ? acc_0[lane + 16] : acc_0[lane];
-        for (long lane = 0; lane < 8; lane++) acc_0[lane] = (acc_0[lane + 8] > acc_0[lane] || acc_0[lane + 8] != acc_0[lane + 8]) ? acc_0[lane + 8] : acc_0[lane];
-        for (long lane = 0; lane < 4; lane++) acc_0[lane] = (acc_0[lane + 4] > acc_0[lane] || acc_0[lane + 4] != acc_0[lane + 4]) ? acc_0[lane + 4] : acc_0[lane];
-        for (long lane = 0; lane < 2; lane++) acc_0[lane] = (acc_0[lane + 2] > acc_0[lane] || acc_0[lane + 2] != acc_0[lane + 2]) ? acc_0[lane + 2] : acc_0[lane];
-        for (long lane = 0; lane < 1; lane++) acc_0[lane] = (acc_0[lane + 1] > acc_0[lane] || acc_0[lane + 1] != acc_0[lane + 1]) ? acc_0[lane + 1] : acc_0[lane];
+        for (long lane = 0; lane < 32; lane++) { const float acc_0_old = acc_0[lane]; const float acc_0_best = acc_0[lane + 32] > acc_0_old ? acc_0[lane + 32] : acc_0_old; acc_0[lane] = acc_0[lane + 32] != acc_0[lane + 32] ? acc_0[lane + 32] : acc_0_best; }
+        for (long lane = 0; lane < 16; lane++) { const float acc_0_old = acc_0[lane]; const float acc_0_best = acc_0[lane + 16] > acc_0_old ? acc_0[lane + 16] : acc_0_old; acc_0[lane] = acc_0[lane + 16] != acc_0[lane + 16] ? acc_0[lane + 16] : acc_0_best; }
+        for (long lane = 0; lane < 8; lane++) { const float acc_0_old = acc_0[lane]; const float acc_0_best = acc_0[lane + 8] > acc_0_old ? acc_0[lane + 8] : acc_0_old; acc_0[lane] = acc_0[lane + 8] != acc_0[lane + 8] ? acc_0[lane + 8] : acc_0_best; }
+        for (long lane = 0; lane < 4; lane++) { const float acc_0_old = acc_0[lane]; const float acc_0_best = acc_0[lane + 4] > acc_0_old ? acc_0[lane + 4] : acc_0_old; acc_0[lane] = acc_0[lane + 4] != acc_0[lane + 4] ? acc_0[lane + 4] : acc_0_best; }
+        for (long lane = 0; lane < 2; lane++) { const float acc_0_old = acc_0[lane]; const float acc_0_best = acc_0[lane + 2] > acc_0_old ? acc_0[lane + 2] : acc_0_old; acc_0[lane] = acc_0[lane + 2] != acc_0[lane + 2] ? acc_0[lane + 2] : acc_0_best; }
+        for (long lane = 0; lane < 1; lane++) { const float acc_0_old = acc_0[lane]; const float acc_0_best = acc_0[lane + 1] > acc_0_old ? acc_0[lane + 1] : acc_0_old; acc_0[lane] = acc_0[lane + 1] != acc_0[lane + 1] ? acc_0[lane + 1] : acc_0_best; }
         const float max_0 = acc_0[0];
         float acc_1[64];
         for (long lane = 0; lane < 64; lane++) acc_1[lane] = 0;
