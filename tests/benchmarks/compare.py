@@ -94,7 +94,7 @@ def _prepared(engine: str, case: Case, threads: int) -> tuple[Any, Any]:
                 p.copy_(rand(*p.shape) / math.sqrt(p.shape[-1]))
 
     def done(*tensors: Any) -> Any:
-        if engine == "ours":
+        if engine in OURS:
             torch.realize(*tensors)
         return tensors[0]
 
