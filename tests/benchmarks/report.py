@@ -27,9 +27,10 @@ others over ours: above 1 we are faster. A dash: not written for that engine, or
 To measure again (torch.compile takes minutes for the larger networks):
 
 ```bash
-python tests/benchmarks/compare.py --engines eager,compile,jax,ours,compiled --json tests/benchmarks/figures.json
-python tests/benchmarks/compare.py --engines eager,ours --json tests/benchmarks/figures.json --memory Adam LeNet
-python tests/benchmarks/report.py tests/benchmarks/figures.json
+cd tests/benchmarks
+python compare.py --engines eager,compile,jax,ours,compiled --json figures.json
+python compare.py --engines eager,ours --json figures.json --memory Adam LeNet GPT train LSTM
+python report.py figures.json
 ```
 
 ![ratios](performance.svg)
