@@ -153,6 +153,12 @@ def _points(node: Node) -> int:
     return node.inputs[0].type.size if node.operation.kind == "reduce" else node.type.size
 
 
+# A tile of a nest with a transposed operand: so many of its neighbours, by so many of the others;
+# its lines stay in a cache though they lie a power of two apart. Smaller nests than the last do so
+# as they are.
+_TILE, _TILE_ROW, _TILED_SIZE = 32, 32, 1 << 14
+
+
 class _Pointwise(_Lowering):
     """One loop nest over the shape: outer axes and blocks of the innermost in parallel."""
 
@@ -162,6 +168,9 @@ class _Pointwise(_Lowering):
             with emitter.loop((), lambda body: Serial("once", 1, body)):
                 self._body()
             return Lowered(self.kernel(), emitter.accesses)
+        across = self._axis_across()
+        if across is not None:
+            return self._run_tiled(across)
         outer, inner = self.extents[:-1], self.extents[-1]
         blocks = -(-inner // BLOCK)
         tasks = variable("task", prod(outer) * blocks)
@@ -175,6 +184,41 @@ class _Pointwise(_Lowering):
                 (self.names[-1],),
                 lambda body: Vector(self.names[-1], start, min(BLOCK, inner), inner, body),
             ),
+        ):
+            self._body()
+        return Lowered(self.kernel(), self._plain_accesses(mapping))
+
+    def _axis_across(self) -> int | None:
+        """The group whose axis some operand has its neighbours along, if that is not the
+        innermost: a transposed one, of which each cache line should serve a tile."""
+        if len(self.extents) < 2 or prod(self.extents) < _TILED_SIZE or self.extents[-1] < _TILE:
+            return None
+        plain = _Pointwise(self.cluster, self.fusion, self.groups)
+        with plain.emitter.loop(plain.names, lambda body: Serial("all", 1, body)):
+            plain._body()
+        for access in plain.emitter.accesses:
+            if abs(access.coefficient(self.names[-1])) >= _TILE:
+                for i, name in enumerate(self.names[:-1]):
+                    if abs(access.coefficient(name)) == 1 and self.extents[i] >= _TILE:
+                        return i
+        return None
+
+    def _run_tiled(self, across: int) -> Lowered:
+        """Tiles of the innermost axis and the one across are the tasks."""
+        emitter = self.emitter
+        inner, other = self.extents[-1], self.extents[across]
+        outer = [n for i, n in enumerate(self.extents[:-1]) if i != across]
+        counts = (*outer, -(-other // _TILE), -(-inner // _TILE_ROW))
+        indices = unflatten(variable("task", prod(counts)), counts)
+        names = [n for i, n in enumerate(self.names[:-1]) if i != across]
+        mapping = dict(zip(names, indices[:-2], strict=True))
+        self.point = tuple([i.substitute(mapping) for i in self.point])
+        start, row_start = indices[-2] * _TILE, indices[-1] * _TILE_ROW
+        name, row = self.names[across], self.names[-1]
+        with (
+            emitter.loop(("task",), lambda body: Parallel("task", prod(counts), body)),
+            emitter.loop((name,), lambda body: Vector(name, start, _TILE, other, body)),
+            emitter.loop((row,), lambda body: Vector(row, row_start, _TILE_ROW, inner, body)),
         ):
             self._body()
         return Lowered(self.kernel(), self._plain_accesses(mapping))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from codegen import dtype as dt
+from codegen.dtype import DType
 from codegen.ir.node import Node, TensorType
 from codegen.ops import elementwise as ew
 from codegen.ops.leaves import parameter
@@ -60,3 +61,19 @@ def test_vector_times_matrix(inner: int, kept: int, left: bool, transposed: bool
     generator = np.random.default_rng(3)
     arrays = [generator.uniform(-1, 1, t.shape).astype(np.float32) for t in types]
     compare(Graph((x, y, w), (ew.tanh(ew.add(total, y)), total)), arrays)
+
+
+@pytest.mark.parametrize(
+    ("shape", "order"),
+    [((150, 203), (1, 0)), ((129, 128), (1, 0)), ((5, 70, 90), (0, 2, 1)), ((40, 3, 33, 35), (3, 1, 0, 2))],
+)  # fmt: skip
+@pytest.mark.parametrize("dtype", [dt.float32, dt.float64, dt.int8])
+def test_transposed_operands(shape: tuple[int, ...], order: tuple[int, ...], dtype: DType) -> None:
+    """Nests in tiles, whose edges are no multiple of one."""
+    x = parameter(0, TensorType(shape, dtype))
+    moved = permute(x, order)
+    y = parameter(1, moved.type)
+    graph = Graph((x, y), (ew.add(moved, y), ew.neg(moved)))
+    generator = np.random.default_rng(0)
+    arrays = [generator.integers(-9, 9, p.shape).astype(p.dtype.numpy) for p in graph.parameters]
+    compare(graph, arrays)
