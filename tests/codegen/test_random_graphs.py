@@ -65,8 +65,13 @@ def test_vector_times_matrix(inner: int, kept: int, left: bool, transposed: bool
 
 @pytest.mark.parametrize(
     ("shape", "order"),
-    [((150, 203), (1, 0)), ((129, 128), (1, 0)), ((5, 70, 90), (0, 2, 1)), ((40, 3, 33, 35), (3, 1, 0, 2))],
-)  # fmt: skip
+    [
+        ((150, 203), (1, 0)),
+        ((129, 128), (1, 0)),
+        ((5, 70, 90), (0, 2, 1)),
+        ((40, 3, 33, 35), (3, 1, 0, 2)),
+    ],
+)
 @pytest.mark.parametrize("dtype", [dt.float32, dt.float64, dt.int8])
 def test_transposed_operands(shape: tuple[int, ...], order: tuple[int, ...], dtype: DType) -> None:
     """Nests in tiles, whose edges are no multiple of one."""
