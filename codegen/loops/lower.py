@@ -49,7 +49,7 @@ def lower(cluster: Cluster, fusion: Fusion) -> Kernel:
     groups = _merged_groups(cluster, kernel.accesses)
     if len(groups) < len(cluster.shape):
         kernel = lowering(cluster, fusion, groups).run()
-    return kernel.finish()
+    return kernel.kernel
 
 
 # ---- axes -----------------------------------------------------------------------------------
@@ -102,9 +102,6 @@ class Lowered:
 
     kernel: Kernel
     accesses: list[Index]
-
-    def finish(self) -> Kernel:
-        return self.kernel
 
 
 class _Lowering:
