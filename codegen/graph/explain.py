@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from codegen.graph.fuse import _MOST_NODES, Cluster, Fusion, Read, _unified
+from codegen.graph.fuse import _MOST_NODES, Cluster, Fusion, Read, _unified, real_axes
 from codegen.ir.node import Node, topological
 from codegen.ir.provenance import Origins
 from codegen.lazy_import import lazy_import
@@ -159,7 +159,8 @@ def _problem_of(
     elif full_reader:
         if read.relation == "same":
             return f"{names[node]} is computed a point and {source} a row"
-        if (read.shape, read.kept) != (merged.shape, kept_axes(len(merged.shape), merged.axes)):
+        kept = real_axes(kept_axes(len(merged.shape), merged.axes), merged.shape)
+        if (read.shape, read.kept) != (merged.shape, kept):
             return f"{names[node]} repeats {source} along axes other than those it is reduced over"
     elif read.relation != "same":
         return f"{names[node]} repeats {source} within a row"

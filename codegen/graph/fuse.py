@@ -42,7 +42,7 @@ class Read:
     """An anchor's value read by another: ``relation`` says at which point.
 
     same   at the point of the reader's loops
-    row    through one broadcast of a value per row: (shape, kept axes)
+    row    through one broadcast of a value per row: (shape, kept axes longer than 1)
     other  anywhere
     """
 
@@ -352,7 +352,7 @@ class _Fuser:
     def _relations_hold(self, merged: Cluster, x: Cluster, y: Cluster) -> bool:
         """Whether every read between the two is at the point where its reader is computed."""
         members = {*x.nodes, *y.nodes}
-        kept = kept_axes(len(merged.shape), merged.axes)
+        kept = real_axes(kept_axes(len(merged.shape), merged.axes), merged.shape)
         for node in members:
             for read in self.reads[node]:
                 if read.source not in members:
@@ -466,8 +466,20 @@ def _step(node: Node, source: Node, state: Read) -> Read:
     if node.operation.name == "broadcast" and state.relation == "same":
         shape, kept = node.attributes
         assert isinstance(shape, tuple) and isinstance(kept, tuple)
-        return Read(source, "row", shape, kept)
+        return Read(source, "row", shape, real_axes(kept, shape))
+    if node.operation.name == "reshape" and state.relation == "row":
+        if _real_extents(node.shape) == _real_extents(source.shape):
+            return Read(source, "row", state.shape, state.kept)
     return Read(source, "other")
+
+
+def _real_extents(shape: Shape) -> Shape:
+    return tuple([n for n in shape if n != 1])
+
+
+def real_axes(axes: Sequence[int], shape: Shape) -> Shape:
+    """The axes that are longer than 1: the others say nothing of where a value is read."""
+    return tuple([a for a in axes if shape[a] != 1])
 
 
 def _unified(x: Cluster, y: Cluster) -> Cluster | None:
