@@ -5,6 +5,7 @@ The front end has expanded calls and gradients before (graph/differentiate.py).
 simplify    rules of algebra                                   (graph/simplify.py)
 split       large reductions become two stages                 (graph/split.py)
 fuse        nodes that share loops become clusters             (graph/fuse.py)
+chain       product, row-wise work, product: one cluster       (graph/chains.py)
 place       memory for what is stored                          (graph/memory.py)
 lower       each cluster becomes loops                         (loops/lower.py)
 render      loops become C or OpenCL C                         (render/)
@@ -23,6 +24,7 @@ import numpy as np
 
 from codegen import dtype as dt
 from codegen import settings
+from codegen.graph.chains import Chain, find_chains
 from codegen.graph.explain import annotate
 from codegen.graph.fuse import Cluster, Fusion, fuse
 from codegen.graph.layout import sink_permutes
@@ -49,6 +51,7 @@ from codegen.recurrence import (
 )
 from codegen.render.c import C
 from codegen.render.c_family import Dialect, render
+from codegen.render.chain_kernel import render_chain_kernel
 from codegen.render.contraction_kernel import RenderedKernel, render_contraction_kernel
 from codegen.render.opencl import OPENCL
 from codegen.runtime import opencl
@@ -279,6 +282,8 @@ def compile_graph(graph: Graph, threads: int, dialect: Dialect = C) -> Compiled:
             print(f"-- after {name}\n{format_graph(outputs)}", file=sys.stderr)
     outputs = _own_memory(prepare_loops(outputs, threads))
     fusion = fuse(outputs)
+    if dialect.has_chains:
+        fusion = find_chains(fusion, outputs)
     if verifying:
         verify_fusion(fusion, outputs)
     loops = {
@@ -338,6 +343,8 @@ def _kernels(
     comments = [f"{n.operation.name} {n.type!r}" for n in cluster.nodes if n in fusion.stored]
     if cluster.kind == "contraction":
         return [render_contraction_kernel(cluster, fusion, threads, comments, dialect)]
+    if isinstance(cluster, Chain):
+        return [render_chain_kernel(cluster, fusion, threads, comments, dialect)]
     if cluster.kind == "empty":
         return []
     lowered: list[Kernel] = []

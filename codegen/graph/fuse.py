@@ -467,13 +467,13 @@ def _step(node: Node, source: Node, state: Read) -> Read:
         shape, kept = node.attributes
         assert isinstance(shape, tuple) and isinstance(kept, tuple)
         return Read(source, "row", shape, real_axes(kept, shape))
-    if node.operation.name == "reshape" and state.relation == "row":
-        if _real_extents(node.shape) == _real_extents(source.shape):
-            return Read(source, "row", state.shape, state.kept)
+    same_rows = node.operation.name == "reshape" and state.relation == "row"
+    if same_rows and real_extents(node.shape) == real_extents(source.shape):
+        return Read(source, "row", state.shape, state.kept)
     return Read(source, "other")
 
 
-def _real_extents(shape: Shape) -> Shape:
+def real_extents(shape: Shape) -> Shape:
     return tuple([n for n in shape if n != 1])
 
 

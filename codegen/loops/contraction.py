@@ -124,6 +124,38 @@ def choose_schedule(
     return _tiled(oriented, swap, width, threads, stores)
 
 
+# What a block of a chain's middle rows may take of the second-level cache, and how many rows are
+# the best: a multiple of both register tiles' heights, low enough to leave causal columns out.
+_CHAIN_BYTES, _CHAIN_ROWS = 1 << 19, 48
+
+
+def chain_schedules(first: Contraction, second: Contraction) -> tuple[Schedule, Schedule]:
+    """Tiles for the two products of a chain, normalized, a task being a block of rows of both."""
+    _, rows, columns, _ = first.sizes
+    limit = max(24, min(_CHAIN_ROWS, _CHAIN_BYTES // first.dtype.itemsize // columns))
+    blocks = max(1, round(rows / limit))
+    block = min(rows, -(-rows // blocks // 12) * 12)
+    width = vector_bytes()
+    schedules = []
+    for contraction in (first, second):
+        schedule = _tiled(contraction, False, width, 1, True)
+        schedules.append(replace(schedule, row_block=block, panel_block=schedule.panels))
+    # The middle's rows are multiplied as far as they go, by rows of B where those lie.
+    inner = schedules[1]
+    if _lies_ready(second, inner.lanes):
+        inner = replace(inner, pack_b=False)
+    elif inner.pack_b:
+        inner = replace(inner, depth=second.sizes[3])  # packed once for all blocks
+    return schedules[0], inner
+
+
+def _lies_ready(contraction: Contraction, lanes: int) -> bool:
+    """Whether vectors of B can be read in place, no more than a few kilobytes apart."""
+    columns, inner = b_spans(contraction.columns), b_spans(contraction.inner)
+    near = is_affine(inner) and abs(inner[0].stride) * contraction.dtype.itemsize < 4096
+    return near and is_affine(columns) and columns[0].stride == 1 and contraction.sizes[2] >= lanes
+
+
 def candidates(
     contraction: Contraction, threads: int, plain_output: PlainOutput | None = None
 ) -> Iterator[Schedule]:

@@ -206,4 +206,5 @@ class Kernel:
     operations: int = 0
     traffic: int = 0
     scratch_bytes: int = 0
+    row_end: str = ""  # a C expression: how much of its rows has to be walked, where not all
     comments: list[str] = field(default_factory=list)

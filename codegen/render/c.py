@@ -29,4 +29,5 @@ C = Dialect(
     to_half="(_Float16)({})",
     alignment=64,
     has_loops=True,
+    has_chains=True,
 )

@@ -78,6 +78,7 @@ class Dialect:
     to_half: str
     alignment: int  # in bytes, of the places in a plan's arena
     has_loops: bool  # whether what runs its plans can repeat kernels over other addresses
+    has_chains: bool  # whether a kernel may call others with tables of addresses
     prologue: tuple[str, ...] = ()  # file-scope text that every kernel needs
 
 
@@ -227,9 +228,11 @@ class Body:
         whole = extent - extent % lanes
         lines = []
         body = self.block(loop.body, level + 2)
+        row_end = self.kernel.row_end
+        needed = f" && block < {row_end}" if row_end else ""
         if whole:
             lines += [
-                f"{pad}for (long block = 0; block < {whole}; block += {lanes}) {{",
+                f"{pad}for (long block = 0; block < {whole}{needed}; block += {lanes}) {{",
                 f"{pad}    {self.dialect.independent}",
                 f"{pad}    for (long lane = 0; lane < {lanes}; lane++) {{",
                 f"{pad}        const long {v} = block + lane;",
@@ -238,8 +241,9 @@ class Body:
                 f"{pad}}}",
             ]
         if extent > whole:
+            condition = f"if ({row_end} > {whole}) " if row_end and whole else ""
             lines += [
-                f"{pad}{{",
+                f"{pad}{condition}{{",
                 f"{pad}    {self.dialect.independent}",
                 f"{pad}    for (long lane = 0; lane < {extent - whole}; lane++) {{",
                 f"{pad}        const long {v} = {whole} + lane;",

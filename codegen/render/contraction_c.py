@@ -22,6 +22,7 @@ from codegen.render.contraction_form import (
     Epilogue,
     Form,
     RenderedContraction,
+    Task,
     Text,
     element_of,
     minimum,
@@ -31,7 +32,7 @@ from codegen.render.contraction_form import (
 from codegen.render.contraction_tiles import Tiles
 from codegen.render.contraction_windows import Windows
 
-__all__ = ["Epilogue", "RenderedContraction", "render_contraction"]
+__all__ = ["Epilogue", "RenderedContraction", "Task", "render_contraction"]
 
 
 def render_contraction(
@@ -43,13 +44,14 @@ def render_contraction(
     schedule: Schedule | None = None,
     output: PlainOutput | None = None,
     stored: bool = True,
+    task: Task | None = None,
 ) -> RenderedContraction:
     """The body of ``void kernel(long thread, long threads, char **arguments, char *scratch)``.
 
     ``a`` and ``b`` name declared ``const T *restrict`` pointers. ``epilogue(b, m, n, value)``
     gives the statements that consume one result; without it ``output`` must be given, which says
     how results lie in memory, where that is even. Where they are ``stored`` there as they are,
-    vectors may be, and the epilogue left out.
+    vectors may be, and the epilogue left out. ``task``: it is a step in a kernel's own loop.
     """
     normalized = contraction.normalized()
     if epilogue is None:
@@ -72,7 +74,7 @@ def render_contraction(
 
     forms = {"tiles": Tiles, "windows": Windows, "vector": VectorProduct, "loops": PlainLoops}
     renderer = forms[schedule.kind]
-    return renderer(normalized, schedule, a, b, consume, output if stored else None).render()
+    return renderer(normalized, schedule, a, b, consume, output if stored else None, task).render()
 
 
 def _storing(output: PlainOutput) -> Epilogue:

@@ -126,6 +126,22 @@ def element_of(output: PlainOutput, b: str, m: str, n: str) -> str:
     return f"{output.pointer}[{' + '.join(parts) or '0'}]"
 
 
+@dataclass(frozen=True)
+class Task:
+    """Where a contraction is a step in another kernel's loop over the very tasks of its own:
+    that loop has declared ``first_`` and ``task_``.
+
+    ``scratch``: the first byte of scratch memory that is its own. ``columns``, ``inner``: how many
+    columns, and how much of K, this task needs, as a C expression of ``m_end_``; all where empty.
+    ``fresh``: whether a batch begins with this task, so that B has to be packed.
+    """
+
+    scratch: int = 0
+    fresh: str = ""
+    columns: str = ""
+    inner: str = ""
+
+
 @dataclass
 class Form:
     """What the three forms share: the oriented contraction and the C names around it."""
@@ -136,11 +152,12 @@ class Form:
     b: str
     epilogue: Epilogue
     output: PlainOutput | None
+    task: Task | None = None
 
     def __post_init__(self) -> None:
         self.text = Text()
         self.helpers = Helpers()
-        self.scratch = 0
+        self.scratch = self.task.scratch if self.task else 0
         self.element = self.contraction.dtype.compute_c
         self.storage = self.contraction.dtype.storage_c
         self.itemsize = self.contraction.dtype.itemsize
@@ -160,6 +177,9 @@ class Form:
 
     def begin_tasks(self, count: int) -> None:
         """The loop over this thread's share of the tasks."""
+        if self.task:
+            self.text.add("{")
+            return
         self.text.add(
             f"const long first_ = {count}L * thread / threads;",
             f"const long end_ = {count}L * (thread + 1) / threads;",

@@ -10,11 +10,11 @@ from codegen.graph.contraction_match import ContractionMatch
 from codegen.graph.fuse import Cluster, Fusion
 from codegen.index.algebra import Index, flatten, unflatten, variable
 from codegen.ir.node import Node
-from codegen.loops.contraction import PlainOutput
+from codegen.loops.contraction import PlainOutput, Schedule
 from codegen.loops.emitter import Emitter, Scope
 from codegen.loops.grammar import Argument, Kernel
 from codegen.render.c_family import Body, Dialect, functions_used
-from codegen.render.contraction_c import render_contraction
+from codegen.render.contraction_c import RenderedContraction, Task, render_contraction
 from codegen.render.source import KernelSource
 
 # Fewer products than this are done before another thread has woken …
@@ -41,29 +41,15 @@ def render_contraction_kernel(
     cluster: Cluster, fusion: Fusion, threads: int, comments: list[str], dialect: Dialect
 ) -> RenderedKernel:
     """The kernel of a contraction and the element-wise work on its result."""
-    (root,) = [n for n in cluster.nodes if n in fusion.contractions]
+    root = contraction_of(cluster, fusion)
     match = fusion.contractions[root]
-    arguments: dict[Node, Argument] = {}
-    for node in (match.a, match.b):
-        if node not in arguments:
-            arguments[node] = Argument(f"in{len(arguments)}", node.type, False)
-
-    def epilogue(b: str, m: str, n: str, value: str) -> list[str]:
-        return _epilogue_lines(cluster, fusion, root, (b, m, n, value), arguments, dialect)[1]
-
-    # The arguments, whose pointers are declared first, are known once the epilogue is written.
-    names = ("batch_", "m_", "n_", "value_")
-    invariant, _ = _epilogue_lines(cluster, fusion, root, names, arguments, dialect)
-    stored = cluster.nodes == [root]
-    output = _plain_output(root, match, arguments[root].name if stored else "")
     batch, rows, columns, inner = match.contraction.sizes
     work = batch * rows * columns * inner
-    plan_work = sum([prod(m.contraction.sizes) for m in fusion.contractions.values()])
-    parallel = work > (_PARALLEL_WHEN_BUSY if plan_work > _BUSY_PLAN else _PARALLEL_PRODUCTS)
-    rendered = render_contraction(
-        match.contraction, arguments[match.a].name, arguments[match.b].name, epilogue,
-        threads if parallel else 1, output=output, stored=stored,
-    )  # fmt: skip
+    parallel = is_parallel(work, fusion)
+    arguments: dict[Node, Argument] = {}
+    rendered, invariant = contraction_text(
+        cluster, fusion, arguments, dialect, threads if parallel else 1
+    )
     operand_list = list(arguments.values())
     lines = [
         *[f"// {c}" for c in comments],
@@ -84,6 +70,51 @@ def render_contraction_kernel(
         2 * work,
         sum([a.type.nbytes for a in operand_list]),
     )
+
+
+def contraction_of(cluster: Cluster, fusion: Fusion) -> Node:
+    (root,) = [n for n in cluster.nodes if n in fusion.contractions]
+    return root
+
+
+def is_parallel(work: int, fusion: Fusion) -> bool:
+    """Whether so many products are worth cutting into shares for threads."""
+    plan_work = sum([prod(m.contraction.sizes) for m in fusion.contractions.values()])
+    return work > (_PARALLEL_WHEN_BUSY if plan_work > _BUSY_PLAN else _PARALLEL_PRODUCTS)
+
+
+def contraction_text(
+    cluster: Cluster,
+    fusion: Fusion,
+    arguments: dict[Node, Argument],
+    dialect: Dialect,
+    threads: int,
+    schedule: Schedule | None = None,
+    task: Task | None = None,
+) -> tuple[RenderedContraction, list[str]]:
+    """The contraction with the cluster's epilogue, and the lines that go before it.
+
+    ``arguments`` names what is known by pointers; those that the contraction adds come after.
+    """
+    root = contraction_of(cluster, fusion)
+    match = fusion.contractions[root]
+    for node in (match.a, match.b):
+        if node not in arguments:
+            arguments[node] = Argument(f"in{len(arguments)}", node.type, False)
+
+    def epilogue(b: str, m: str, n: str, value: str) -> list[str]:
+        return _epilogue_lines(cluster, fusion, root, (b, m, n, value), arguments, dialect)[1]
+
+    # The arguments, whose pointers are declared first, are known once the epilogue is written.
+    names = ("batch_", "m_", "n_", "value_")
+    invariant, _ = _epilogue_lines(cluster, fusion, root, names, arguments, dialect)
+    stored = cluster.nodes == [root]
+    output = _plain_output(root, match, arguments[root].name if stored else "")
+    rendered = render_contraction(
+        match.contraction, arguments[match.a].name, arguments[match.b].name, epilogue,
+        threads, schedule, output, stored, task,
+    )  # fmt: skip
+    return rendered, invariant
 
 
 def _epilogue_lines(

@@ -14,6 +14,7 @@ from codegen.index.contraction import Span, a_spans, b_spans, has_unit_stride, i
 from codegen.render.contraction_form import (
     Form,
     Helpers,
+    Task,
     Text,
     element_of,
     minimum,
@@ -183,10 +184,21 @@ class Tiles(Form):
             f"const long p_end_ = {minimum('p_begin_', schedule.panel_block, schedule.panels)};",
             f"const long m_begin_ = task_ % {row_blocks} * {schedule.row_block};",
             f"const long m_end_ = {minimum('m_begin_', schedule.row_block, self.m)};",
-            f"for (long k_begin_ = 0; k_begin_ < {self.k}; k_begin_ += {self.depth}) {{",
+        )
+        task = self.task or Task()
+        if task.columns:
+            text.add(f"const long columns_end_ = {task.columns};")
+        text.add(f"const long inner_ = {task.inner or self.k};")
+        text.add(
+            f"for (long k_begin_ = 0; k_begin_ < inner_; k_begin_ += {self.depth}) {{",
             f"const long depth_ = {self.k} - k_begin_ < {self.depth} "
             f"? {self.k} - k_begin_ : {self.depth};",
         )
+        self.used = "depth_"
+        if task.inner:
+            # What is packed may serve other tasks, which need more of it.
+            text.add("const long used_ = inner_ - k_begin_ < depth_ ? inner_ - k_begin_ : depth_;")
+            self.used = "used_"
         self._write_inner_tables()
         if schedule.pack_b:
             self._write_pack_b(row_blocks)
@@ -292,7 +304,8 @@ class Tiles(Form):
         text = self.text
         reused = row_blocks > 1 and self.blocks == 1
         if reused:
-            text.add("if (m_begin_ == 0 || task_ == first_) {")
+            fresh = self.task.fresh if self.task else "m_begin_ == 0 || task_ == first_"
+            text.add(f"if ({fresh}) {{")
         text.add(
             "for (long p_ = p_begin_; p_ < p_end_; p_++) {",
             f"{self.element} *restrict packed_ = b_packed_ + (p_ - p_begin_) * {self.b_panel};",
@@ -499,6 +512,8 @@ class Tiles(Form):
             "for (long p_ = p_begin_; p_ < p_end_; p_++) {",
             f"const long n_begin_ = {self._panel_begin()};",
         )
+        if self.task and self.task.columns:
+            text.add("if (n_begin_ >= columns_end_) {", "break;", "}")
         a_row, a_inner = self._a_strides()
         if self.schedule.pack_a:
             text.add(f"const {self.element} *restrict a_chunk_ = a_packed_;")
@@ -525,7 +540,7 @@ class Tiles(Form):
         text.add("}")
         if not self.stores:
             if self.blocks > 1:
-                text.add(f"if (k_begin_ + depth_ < {self.k}) {{", "continue;", "}")
+                text.add("if (k_begin_ + depth_ < inner_) {", "continue;", "}")
             text.add("for (long m_ = i_begin_; m_ < i_end_; m_++) {")
             text.add(
                 f"const {self.element} *row_ = target_ + (m_ - i_begin_) * {c_row} - n_begin_;"
@@ -576,7 +591,7 @@ class Tiles(Form):
             )
             return (
                 f"{name}({a_chunk}, panel_, "
-                f"target_ + (i_ - i_begin_) * {c_row}, depth_, k_begin_ == 0);"
+                f"target_ + (i_ - i_begin_) * {c_row}, {self.used}, k_begin_ == 0);"
             )
 
         text.add(

@@ -100,5 +100,6 @@ OPENCL = Dialect(
     to_half="lt_f32_to_f16({})",
     alignment=512,  # of sub-buffers, for every driver known
     has_loops=False,
+    has_chains=False,
     prologue=(_PROLOGUE,),
 )

@@ -378,6 +378,6 @@ def two_layers(inputs: Inputs) -> Node:
 
 
 COUNTED_ONLY = (
-    "long_chain", "squared_differences", "row_and_column_sums", "sums_of_one_input", "attention",
+    "long_chain", "squared_differences", "row_and_column_sums", "sums_of_one_input",
     "two_layers",
 )  # fmt: skip

@@ -29,7 +29,7 @@ COUNTS = {
     "max_pool": 1,
     "max_pool_padded": 2,  # the padded image, then the windows
     "random_uniform": 1,
-    "attention": 3,
+    "attention": 1,
     "two_layers": 2,
 }
 

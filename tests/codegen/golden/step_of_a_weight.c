@@ -19,7 +19,8 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
         const long p_end_ = 13 - p_begin_ < 7 ? 13 : p_begin_ + 7;
         const long m_begin_ = task_ % 1 * 96;
         const long m_end_ = 96 - m_begin_ < 96 ? 96 : m_begin_ + 96;
-        for (long k_begin_ = 0; k_begin_ < 64; k_begin_ += 64) {
+        const long inner_ = 64;
+        for (long k_begin_ = 0; k_begin_ < inner_; k_begin_ += 64) {
             const long depth_ = 64 - k_begin_ < 64 ? 64 - k_begin_ : 64;
             for (long p_ = p_begin_; p_ < p_end_; p_++) {
                 float *restrict packed_ = b_packed_ + (p_ - p_begin_) * 1024;

@@ -1,0 +1,139 @@
+"""A chain as text: for each block of rows, one product, the row-wise work, the other product."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from math import prod
+
+from codegen.graph.chains import Chain, ends_with_neutral
+from codegen.graph.fuse import Fusion
+from codegen.ir.node import Node
+from codegen.loops.contraction import chain_schedules
+from codegen.loops.grammar import Argument
+from codegen.loops.lower import lower
+from codegen.render.c_family import Dialect, functions_used, render
+from codegen.render.contraction_c import Task
+from codegen.render.contraction_kernel import (
+    RenderedKernel,
+    contraction_of,
+    contraction_text,
+    is_parallel,
+)
+from codegen.render.source import KernelSource
+
+
+def render_chain_kernel(
+    chain: Chain, fusion: Fusion, threads: int, comments: list[str], dialect: Dialect
+) -> RenderedKernel:
+    """The kernel of a chain. Its middle lives in scratch memory, block by block, at pointers moved
+    so that the code of each part finds it where the whole matrix would have it."""
+    first, middle, third = chain.parts
+    matches = [fusion.contractions[contraction_of(part, fusion)] for part in (first, third)]
+    one, two = [match.contraction.normalized() for match in matches]
+    schedules = chain_schedules(one, two)
+    batch, rows, columns, _ = one.sizes
+    block = schedules[0].row_block
+    blocks = -(-rows // block)
+    # Each part sees what the others leave it as stored.
+    inside = replace(fusion, stored=fusion.stored | {chain.scores, chain.weights})
+    local = [chain.scores] + [chain.weights] * (chain.weights not in fusion.stored)
+    names = {node: f"block{i}" for i, node in enumerate(local)}
+    arguments: dict[Node, Argument] = {
+        node: Argument(name, node.type, True) for node, name in names.items()
+    }
+    needed = _needed(chain, columns)
+    # Of causal rows the later cost more: few batches are dealt out to threads block by block.
+    dealt = chain.causal and batch < 4 * threads
+    fresh = f"m_begin_ < {block} * threads" if dealt else "m_begin_ == 0 || task_ == first_"
+    scratch = 0
+    for node in local:
+        scratch += -(-block * columns * node.dtype.itemsize // 64) * 64
+    product, product_start = contraction_text(
+        first, inside, arguments, dialect, 1, schedules[0],
+        Task(scratch, fresh, columns=needed if chain.skips else ""),
+    )  # fmt: skip
+    kernel = lower(middle, inside)
+    bounded = chain.skips and chain.weights in local and ends_with_neutral(chain)
+    kernel.row_end = "row_end" if bounded else ""
+    for node, argument in zip(kernel.operands, kernel.arguments, strict=True):
+        known = arguments.get(node)
+        if known is None or (argument.written and not known.written):
+            name = known.name if known else f"in{len(arguments)}"
+            arguments[node] = replace(argument, name=name)
+    function = render(kernel, dialect)
+    last, last_start = contraction_text(
+        third, inside, arguments, dialect, 1, schedules[1],
+        Task(product.scratch_bytes + kernel.scratch_bytes, fresh, inner=needed),
+    )  # fmt: skip
+    row_function = f"rows_{hashlib.sha256(function.body.encode()).hexdigest()[:10]}"
+    operands = [node for node in arguments if node not in names]
+    pointers = ", ".join([f"(char *){arguments[node].name}" for node in kernel.operands])
+    text = "\n".join([
+        *[f"// {c}" for c in comments],
+        *dialect.opening([arguments[node] for node in operands], last.scratch_bytes, False),
+        *(
+            [f"    for (long task_ = thread; task_ < {batch * blocks}; task_ += threads) {{"]
+            if dealt
+            else [
+                f"    const long first_ = {batch * blocks}L * thread / threads;",
+                f"    const long end_ = {batch * blocks}L * (thread + 1) / threads;",
+                "    for (long task_ = first_; task_ < end_; task_++) {",
+            ]
+        ),
+        f"        const long row_begin_ = task_ / {blocks} * {rows} + task_ % {blocks} * {block};",
+        f"        const long row_count_ = task_ % {blocks} < {blocks - 1} ? {block} : "
+        f"{rows - (blocks - 1) * block};",
+        *_local_pointers(local, arguments, block, columns),
+        "    {",
+        *product_start,
+        product.body,
+        "    }",
+        "        // The work on each row, at the number it has in the whole.",
+        f"        const long m_end_ = task_ % {blocks} * {block} + row_count_;",
+        f"        const long row_end_ = {needed or columns};",
+        f"        char *row_arguments_[] = {{{pointers}}};",
+        "        for (long row_ = row_begin_; row_ < row_begin_ + row_count_; row_++) {",
+        f"            {row_function}(row_, {batch * rows}, row_arguments_, "
+        f"scratch + {product.scratch_bytes}, row_end_);",
+        "        }",
+        "    {",
+        *last_start,
+        last.body,
+        "    }",
+        "    }",
+        "}",
+        "",
+    ])  # fmt: skip
+    row_text = function.body.replace(
+        "void KERNEL_NAME", f"static __attribute__((noinline)) void {row_function}"
+    ).replace("char *scratch)", "char *scratch, long row_end)", 1)
+    guarded = f"#ifndef {row_function}_defined\n#define {row_function}_defined\n{row_text}#endif\n"
+    helpers = [h for h in (product.helpers, last.helpers) if h]
+    work = prod(one.sizes) + prod(two.sizes)
+    return RenderedKernel(
+        KernelSource("chain", text, (*function.prologue, *helpers, *functions_used(text), guarded)),
+        tuple(operands),
+        is_parallel(work, fusion),
+        last.scratch_bytes,
+        2 * work + kernel.operations,
+        sum([arguments[node].type.nbytes for node in operands]),
+    )
+
+
+def _needed(chain: Chain, columns: int) -> str:
+    """How many columns of the rows before ``m_end_`` matter, as a C expression; empty for all."""
+    return f"m_end_ < {columns} ? m_end_ : {columns}" if chain.causal else ""
+
+
+def _local_pointers(
+    local: list[Node], arguments: dict[Node, Argument], block: int, columns: int
+) -> list[str]:
+    lines, at = [], 0
+    for node in local:
+        name, c_type = arguments[node].name, node.dtype.storage_c
+        lines.append(
+            f"        {c_type} *{name} = ({c_type} *)(scratch + {at}) - row_begin_ * {columns};"
+        )
+        at += -(-block * columns * node.dtype.itemsize // 64) * 64
+    return lines
