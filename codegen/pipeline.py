@@ -15,6 +15,7 @@ compile     text becomes kernels; a plan runs them in order    (runtime/)
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +25,7 @@ import numpy as np
 
 from codegen import dtype as dt
 from codegen import settings
+from codegen.errors import CompileError
 from codegen.graph.chains import Chain, find_chains
 from codegen.graph.explain import annotate
 from codegen.graph.fuse import Cluster, Fusion, fuse
@@ -62,6 +64,7 @@ from codegen.runtime.interpreter import from_buffer, interpret, to_buffer
 from codegen.runtime.memory import Buffer, allocate
 from codegen.runtime.opencl import OpenClPlan
 from codegen.runtime.plan import CpuPlan, KernelRecord, PlanRecord
+from codegen.runtime.sizes import Family, family_key
 from codegen.statistics import statistics
 
 Pass = Callable[[Sequence[Node]], list[Node]]
@@ -155,6 +158,8 @@ def find_plan(description: str) -> tuple[Plan, tuple[int, ...]] | None:
     if record is None:
         return None
     statistics.plans_loaded += 1
+    key, leaves = family_key(description)
+    _families[key].add(record, leaves)
     return CpuPlan(record), tuple(record.results)
 
 
@@ -180,11 +185,24 @@ def make_plan(graph: Graph, device: str, description: str, results: tuple[int, .
 
 def _compile(graph: Graph, description: str, results: tuple[int, ...]) -> CpuPlan:
     statistics.plans_lowered += 1
-    record = build(graph, get_num_threads())
-    record.results = list(results)
-    plan = CpuPlan(record)
+    literal = build(graph, get_num_threads())
+    literal.results = list(results)
+    key, leaves = family_key(description)
+    record = _families[key].generalized(literal, leaves)
+    try:
+        plan = CpuPlan(record)
+    except CompileError:  # a number that has to be known where it stands
+        if record is literal:
+            raise
+        record = literal
+        plan = CpuPlan(record)
+    _families[key].add(record, leaves)
     plans.save(record, description)
     return plan
+
+
+# By what the descriptions of a program's plans have in common.
+_families: defaultdict[str, Family] = defaultdict(Family)
 
 
 def _compile_opencl(graph: Graph, device: opencl.Device) -> OpenClPlan:

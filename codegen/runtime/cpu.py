@@ -101,7 +101,7 @@ class Program:
     ``slots[i]``: on every thread if ``parallel[i]``, else once as thread 0 of 1. Each thread has
     ``scratch_bytes`` of scratch memory, 64-byte aligned, undefined at the start of a step.
     ``loops``, in order and apart, repeat parts of the program; the slots that they move are
-    those from ``table_size`` on.
+    those from ``table_size`` on. After them come slots that hold the addresses ``constants``.
     """
 
     __slots__ = ("_address", "_busy", "_call", "_count", "_kept", "_pack", "_record", "_table")
@@ -114,13 +114,15 @@ class Program:
         table_size: int,
         scratch_bytes: int = 0,
         loops: Sequence[Loop] = (),
+        constants: Sequence[int] = (),
     ) -> None:
         count = len(addresses)
         if not count == len(slots) == len(parallel):
             raise ValueError("addresses, slots and parallel must have one entry a step each")
         if not all(addresses):
             raise ValueError("a kernel's address is null")
-        whole_size = table_size + sum([len(loop.moves) for loop in loops])
+        first_constant = table_size + sum([len(loop.moves) for loop in loops])
+        whole_size = first_constant + len(constants)
         if any(not 0 <= slot < whole_size for step in slots for slot in step):
             raise ValueError(f"a slot is outside the table of {whole_size}")
         steps = (_Step * count)()
@@ -142,6 +144,7 @@ class Program:
         self._kept = (steps, slot_arrays, loop_array, move_arrays)
         self._count = count
         self._table = ctypes.create_string_buffer(8 * max(1, whole_size))
+        struct.pack_into(f"{len(constants)}P", self._table, 8 * first_constant, *constants)
         self._pack = struct.Struct(f"{table_size}P").pack_into
         self._record = _Record(
             ctypes.addressof(steps),
@@ -178,7 +181,7 @@ class Program:
         return list(seconds)
 
     def _run_apart(self, table_addresses: Sequence[int], seconds: int | None) -> None:
-        table = ctypes.create_string_buffer(len(self._table))
+        table = ctypes.create_string_buffer(self._table.raw, len(self._table))
         self._pack(table, 0, *table_addresses)
         record = _Record.from_buffer_copy(self._record)
         record.seconds = seconds

@@ -21,6 +21,7 @@ from codegen.runtime.compiler import find_compiler
 from codegen.runtime.cpu import Loop, Move, Program, get_num_threads
 from codegen.runtime.kernels import load_kernels
 from codegen.runtime.memory import Buffer, allocate
+from codegen.runtime.sizes import packed_sizes
 from codegen.statistics import statistics
 
 _SCALAR_FORMATS = {"float64": "d", "int64": "q", "bool_": "q"}
@@ -28,7 +29,11 @@ _SCALAR_FORMATS = {"float64": "d", "int64": "q", "bool_": "q"}
 
 @dataclass
 class KernelRecord:
-    """One kernel of a plan: its text and what it does, for running and for reading."""
+    """One kernel of a plan: its text and what it does, for running and for reading.
+
+    ``sizes``: the literals that its text reads from memory instead (sizes.py), which comes after
+    the slots.
+    """
 
     name: str
     body: str
@@ -38,6 +43,7 @@ class KernelRecord:
     parallel: bool
     operations: int
     traffic: int
+    sizes: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)  # these three only where inspection asks
     nodes: list[str] = field(default_factory=list)
     unfused: list[str] = field(default_factory=list)
@@ -72,13 +78,21 @@ class CpuPlan:
         self.record = record
         sources = [KernelSource(k.name, k.body, tuple(k.prologue)) for k in record.kernels]
         table_size = record.parameter_count + len(record.output_bytes) + len(record.offsets)
+        next_slot = table_size + sum([len(loop.moves) for loop in record.loops])
+        slots, self._sizes = [], []
+        for k in record.kernels:
+            slots.append(k.slots)
+            if k.sizes:
+                slots[-1] = [*k.slots, next_slot + len(self._sizes)]
+                self._sizes.append(ctypes.create_string_buffer(packed_sizes(k.sizes)))
         self._program = Program(
             load_kernels(sources),
-            [k.slots for k in record.kernels],
+            slots,
             [k.parallel for k in record.kernels],
             table_size,
             record.scratch_bytes,
             record.loops,
+            [ctypes.addressof(sizes) for sizes in self._sizes],
         )
         self._scalars = [i for i, _ in record.scalars]
         self._formats = struct.Struct("".join([_SCALAR_FORMATS[n] for _, n in record.scalars]))

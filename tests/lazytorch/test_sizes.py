@@ -1,0 +1,113 @@
+"""Programs that come again at other sizes: right each time, and compiled for the second at most."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lazytorch as torch
+from codegen.statistics import statistics
+from lazytorch import Tensor
+from lazytorch.nn import functional as F
+
+PROGRAMS: dict[str, Callable[[Tensor], Tensor]] = {
+    "elementwise": lambda x: torch.exp(x) * 2 + x.flip(0),
+    "softmax": lambda x: torch.softmax(x, 1),
+    "softmax over rows": lambda x: torch.softmax(x, 0),
+    "mean": lambda x: (x - x.mean()) / x.std(),
+    "layer norm": lambda x: F.layer_norm(x, x.shape[1:]),
+    "cumsum": lambda x: x.cumsum(0),
+    "argmax": lambda x: x.argmax(0),
+    "transposed": lambda x: x.t().contiguous() + 1,
+    "pooled": lambda x: F.max_pool1d(x[None], 3, 2, 1),
+    "gathered": lambda x: x[torch.arange(x.shape[0] - 1, -1, -1, device=x.device)],
+    "padded": lambda x: F.pad(x, (1, 2, 3, 4)),
+    "random": lambda x: x + 0 * torch.rand(x.shape, device=x.device),
+}
+
+
+@pytest.fixture
+def fresh_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAZYTORCH_CACHE_DIR", str(tmp_path))
+
+
+def compiled_by(program: Callable[[], object]) -> int:
+    before = statistics.kernels_compiled
+    program()
+    return statistics.kernels_compiled - before
+
+
+@pytest.mark.usefixtures("fresh_cache")
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_later_sizes_compile_nothing(name: str) -> None:
+    """Ten rows of sizes alike but in number: after two, no kernel is compiled."""
+    rng = np.random.default_rng(0)
+    counts = []
+    for rows in (150, 147, 161, 170, 211):
+        x = rng.standard_normal((rows, 12)).astype(np.float32)
+        results = []
+
+        def run(x: np.ndarray = x, results: list[np.ndarray] = results) -> None:
+            results.append(PROGRAMS[name](torch.tensor(x, device="cpu")).numpy())
+
+        counts.append(compiled_by(run))
+        expected = PROGRAMS[name](torch.tensor(x, device="interpreter")).numpy()
+        np.testing.assert_allclose(results[0], expected, rtol=1e-5, atol=1e-6)
+    assert counts[2:] == [0, 0, 0], counts
+
+
+@pytest.mark.usefixtures("fresh_cache")
+@pytest.mark.parametrize("name", ["linear", "convolution", "attention"])
+def test_a_model_at_other_batch_sizes(name: str) -> None:
+    """Losses and gradients at every size are the interpreter's, and compiling ends."""
+    rng = np.random.default_rng(1)
+    width = {"linear": (40, 30), "convolution": (8, 3, 3, 3), "attention": (16, 48)}[name]
+    weight = (rng.standard_normal(width) / math.sqrt(width[-1])).astype(np.float32)
+
+    def loss(w: Tensor, batch: int) -> Tensor:
+        device = w.device
+        if name == "linear":
+            x = torch.tensor(data[: batch * 40].reshape(batch, 40), device=device)
+            return F.cross_entropy(torch.relu(x @ w), torch.arange(batch, device=device) % 30)
+        if name == "convolution":
+            x = torch.tensor(data[: batch * 108].reshape(batch, 3, 6, 6), device=device)
+            return F.conv2d(x, w, padding=1).relu().square().mean()
+        x = torch.tensor(data[: batch * 32].reshape(2, batch, 16), device=device)
+        q, k, v = (x @ w).split(16, -1)
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True).square().mean()
+
+    data = rng.standard_normal(20_000).astype(np.float32)
+    counts = []
+    for batch in (64, 50, 37, 41, 62, 45, 1, 2):
+        results = []
+        for device in ("cpu", "interpreter"):
+            w = torch.tensor(weight, device=device, requires_grad=True)
+
+            def step(w: Tensor = w, batch: int = batch) -> None:
+                value = loss(w, batch)
+                value.backward()
+                assert w.grad is not None
+                results.append((value.numpy(force=True), w.grad.numpy()))  # noqa: B023
+
+            if device == "cpu":
+                counts.append(compiled_by(step))
+            else:
+                step()
+        for found, expected in zip(*results, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert counts[2:6] == [0, 0, 0, 0], counts
+
+
+@pytest.mark.usefixtures("fresh_cache")
+def test_a_number_that_is_no_size_changes_nothing() -> None:
+    """Programs that differ in what their numbers mean have kernels of their own."""
+    x = torch.arange(24.0).reshape(2, 3, 4)
+    for dim in (0, 1, 2):
+        np.testing.assert_array_equal(x.sum(dim).numpy(), x.numpy().sum(dim))
+        np.testing.assert_array_equal(x.flip(dim).numpy(), np.flip(x.numpy(), dim))
+    for exponent in (2, 3, 4, 0.5):
+        np.testing.assert_allclose((x**exponent).numpy(), x.numpy() ** exponent, rtol=1e-6)
