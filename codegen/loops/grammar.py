@@ -134,11 +134,21 @@ class Serial:
 
 
 @dataclass(frozen=True)
+class Prefetch:
+    """A place that will be read, or written, later; ``Lanes`` fetches its lines block by block."""
+
+    argument: str
+    place: Index
+    write: bool
+
+
+@dataclass(frozen=True)
 class Lanes:
     variable: str
     extent: int
     lanes: int
     body: list[Statement]
+    ahead: tuple[Prefetch, ...] = ()
 
 
 @dataclass(frozen=True)

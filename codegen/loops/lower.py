@@ -26,6 +26,7 @@ from codegen.loops.grammar import (
     Store,
     Vector,
 )
+from codegen.loops.prefetch import with_prefetches
 from codegen.ops.registry import Operation
 
 # Elements of the innermost axis that one task takes, where the axis is long.
@@ -49,7 +50,7 @@ def lower(cluster: Cluster, fusion: Fusion) -> Kernel:
     groups = _merged_groups(cluster, kernel.accesses)
     if len(groups) < len(cluster.shape):
         kernel = lowering(cluster, fusion, groups).run()
-    return kernel.kernel
+    return with_prefetches(kernel.kernel)
 
 
 # ---- axes -----------------------------------------------------------------------------------

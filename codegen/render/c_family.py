@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from codegen import dtype as dt
 from codegen.dtype import DType
-from codegen.index.algebra import Condition, Index
+from codegen.index.algebra import Condition, Index, variable
 from codegen.loops.grammar import (
     Accumulator,
     Argument,
@@ -233,6 +233,7 @@ class Body:
         if whole:
             lines += [
                 f"{pad}for (long block = 0; block < {whole}{needed}; block += {lanes}) {{",
+                *self.prefetches(loop, level + 1),
                 f"{pad}    {self.dialect.independent}",
                 f"{pad}    for (long lane = 0; lane < {lanes}; lane++) {{",
                 f"{pad}        const long {v} = block + lane;",
@@ -251,6 +252,20 @@ class Body:
                 f"{pad}    }}",
                 f"{pad}}}",
             ]
+        return lines
+
+    def prefetches(self, loop: Lanes, level: int) -> list[str]:
+        """Each cache line of what a block will want."""
+        lines = []
+        for fetched in loop.ahead:
+            step = max(1, 64 // self.dtypes[fetched.argument].itemsize)
+            for first in range(0, loop.lanes, step):
+                at = variable("block", loop.extent) + first
+                place = fetched.place.substitute({loop.variable: at}).to_c()
+                hint = ", 1" if fetched.write else ""
+                lines.append(
+                    f"{'    ' * level}__builtin_prefetch({fetched.argument} + {place}{hint});"
+                )
         return lines
 
     def vector(self, loop: Vector, level: int) -> list[str]:

@@ -24,7 +24,7 @@ _PROLOGUE = """\
 #else
 #define LT_WIDE
 #endif
-#define __builtin_prefetch(address)
+#define __builtin_prefetch(...)
 #define __builtin_memcpy lt_copy
 static inline __attribute__((overloadable))
 void lt_copy(void *to, const __global void *from, int bytes) {

@@ -79,7 +79,8 @@ class CpuPlan:
         sources = [KernelSource(k.name, k.body, tuple(k.prologue)) for k in record.kernels]
         table_size = record.parameter_count + len(record.output_bytes) + len(record.offsets)
         next_slot = table_size + sum([len(loop.moves) for loop in record.loops])
-        slots, self._sizes = [], []
+        slots: list[list[int]] = []
+        self._sizes: list[Any] = []  # kept alive: what the kernels read
         for k in record.kernels:
             slots.append(k.slots)
             if k.sizes:

@@ -44,15 +44,17 @@ class Family:
         """The record with arguments for the numbers in which its kernels differ from those of
         earlier plans. Products of matrices keep theirs, unless something (weights, most likely)
         has the size that it had before."""
-        known: dict[tuple[str, ...], list[KernelRecord]] = {}
+        known: dict[tuple[str, ...], dict[str, KernelRecord]] = {}
         for earlier, types in self._members:
             resized = any([x == y and "[" in x for x, y in zip(leaves, types, strict=True)])
             for kernel in earlier.kernels:
                 if resized or kernel.name not in _SENSITIVE:
-                    known.setdefault(_skeleton(kernel), []).append(kernel)
+                    known.setdefault(_skeleton(kernel), {}).setdefault(kernel.body, kernel)
         if not known:
             return record
-        kernels = [_generalized(k, known.get(_skeleton(k), ())) for k in record.kernels]
+        kernels = [
+            _generalized(k, tuple(known.get(_skeleton(k), {}).values())) for k in record.kernels
+        ]
         return replace(record, kernels=kernels)
 
 
@@ -64,14 +66,16 @@ def family_key(description: str) -> tuple[str, list[str]]:
 
 def _generalized(kernel: KernelRecord, alike: Sequence[KernelRecord]) -> KernelRecord:
     """The kernel as one of those alike if it can be, else over what it has in common with them."""
-    found = _numbers(literal_text(kernel))
-    others = [_numbers(literal_text(k)) for k in alike]
-    if not alike or found in others:
+    if not alike:
         return kernel
+    found = _numbers(literal_text(kernel))
     for other in alike:
         sizes = _sizes_in(other, found)
         if sizes is not None:
             return replace(kernel, body=other.body, sizes=sizes)
+    others = [_numbers(literal_text(k)) for k in alike]
+    if found in others:
+        return kernel
     text = _COMMENT.sub(_without_numbers, literal_text(kernel))
     names: dict[tuple[str, ...], int] = {}
     chosen: list[int | None] = []  # for each number, which size it is
@@ -130,10 +134,16 @@ def _sizes_in(kernel: KernelRecord, numbers: Sequence[str]) -> list[str] | None:
 
 def _tokens(kernel: KernelRecord) -> list[str]:
     """The numbers, or names of sizes, of a generalized kernel in their order."""
-    text = _COMMENT.sub("", _SIZES.sub("", kernel.body))
+    return _tokens_of(kernel.body)
+
+
+@lru_cache(maxsize=4096)
+def _tokens_of(body: str) -> list[str]:
+    text = _COMMENT.sub("", _SIZES.sub("", body))
     return re.findall(f"{_NUMBER.pattern}|{_SIZE_NAME.pattern.replace('(', '(?:')}", text)
 
 
+@lru_cache(maxsize=4096)
 def _numbers(text: str) -> list[str]:
     return _NUMBER.findall(_COMMENT.sub("", text))
 

@@ -16,7 +16,7 @@ from lazytorch.functions.bodies import apply_one, call_function, number
 from lazytorch.functions.dropout import dropout_node
 from lazytorch.functions.products import matmul_node
 from lazytorch.functions.random import take
-from lazytorch.functions.softmax import softmax_gradient
+from lazytorch.functions.softmax import divided_by_row, softmax_gradient
 from lazytorch.tensor import Tensor
 
 
@@ -56,7 +56,7 @@ def _weights(scores: Node) -> Node:
     raised = ew.exp(ew.sub(scores, expand_back(top, scores.shape, last)))
     total = sum_(raised, last)
     total = ew.where(void, ew.full_like(total, 1), total)
-    return ew.div(raised, expand_back(total, scores.shape, last))
+    return divided_by_row(raised, total, last)
 
 
 ATTENTION_WEIGHTS = Function(

@@ -38,7 +38,14 @@ def softmax_node(x: Node, axis: int, dtype: DType | None = None) -> Node:
         return ew.full_like(ew.cast(x, dtype or x.dtype), 1)
     shifted, result = _shifted("softmax_lastdim_kernel_impl", x, axis, dtype)
     powers = ew.exp(shifted)
-    return ew.cast(ew.div(powers, _total(powers, axis)), result)
+    return ew.cast(divided_by_row(powers, rd.sum_(powers, (axis,)), (axis,)), result)
+
+
+def divided_by_row(x: Node, total: Node, axes: tuple[int, ...]) -> Node:
+    """x over a value a row, which is at least 1: by one division a row, for a division an element
+    takes longer than its exponential."""
+    inverse = ew.div(ew.full_like(total, 1), total)
+    return ew.mul(x, rd.expand_back(inverse, x.shape, axes))
 
 
 def log_softmax_node(x: Node, axis: int, dtype: DType | None = None) -> Node:

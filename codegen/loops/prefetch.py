@@ -1,0 +1,56 @@
+"""Fetches what a row-wise kernel will touch next while it computes.
+
+A row that is walked several times is waited for in its first walk and computed on in the later
+ones, and the memory of a result is waited for in the last. The processor looks ahead within a walk
+but not past its end. So a later walk fetches the next row's inputs, and the walk before a store
+fetches the memory that will be stored to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from codegen.index.algebra import Index, constant, variable
+from codegen.loops.grammar import Argument, Kernel, Lanes, Load, Parallel, Prefetch, Store
+
+# Arrays smaller than this stay in the second-level cache from one kernel to the next.
+_LARGE = 1 << 20
+
+
+def with_prefetches(kernel: Kernel) -> Kernel:
+    """The kernel, if it is of that kind, with prefetches in its loops."""
+    if len(kernel.body) < 1 or not isinstance(kernel.body[-1], Parallel):
+        return kernel
+    parallel = kernel.body[-1]
+    walks = [(i, s) for i, s in enumerate(parallel.body) if isinstance(s, Lanes)]
+    if len(walks) < 2:
+        return kernel
+    large = {a.name: a for a in kernel.arguments if a.type.nbytes >= _LARGE}
+    ahead: list[dict[tuple[str, Index], Prefetch]] = [{} for _ in walks]
+    task = parallel.variable
+    following = {task: variable(task, parallel.extent) + constant(1)}
+    for number, (_, walk) in enumerate(walks):
+        for statement in walk.body:
+            if number == 0 and isinstance(statement, Load) and not statement.guard:
+                place = _place_of(statement, walk, large)
+                if place is not None:
+                    fetched = Prefetch(statement.argument, place.substitute(following), False)
+                    ahead[1][fetched.argument, fetched.place] = fetched
+            elif number and isinstance(statement, Store):
+                place = _place_of(statement, walk, large)
+                if place is not None:
+                    fetched = Prefetch(statement.argument, place, True)
+                    ahead[number - 1][fetched.argument, fetched.place] = fetched
+    body = list(parallel.body)
+    for (i, walk), prefetches in zip(walks, ahead, strict=True):
+        body[i] = replace(walk, ahead=tuple(prefetches.values()))
+    kernel.body = [*kernel.body[:-1], replace(parallel, body=body)]
+    return kernel
+
+
+def _place_of(statement: Load | Store, walk: Lanes, large: dict[str, Argument]) -> Index | None:
+    """Where a statement touches a large array one element after another, if it does."""
+    place = statement.place
+    if statement.argument not in large or not isinstance(place, Index):
+        return None
+    return place if place.is_affine() and place.coefficient(walk.variable) == 1 else None
