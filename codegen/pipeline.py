@@ -4,6 +4,8 @@ The front end has expanded calls and gradients before (graph/differentiate.py).
 
 simplify    rules of algebra                                   (graph/simplify.py)
 split       large reductions become two stages                 (graph/split.py)
+layout      products are computed in the order that is wanted  (graph/layout.py)
+recompute   cheap work is repeated rather than kept for later  (graph/recompute.py)
 fuse        nodes that share loops become clusters             (graph/fuse.py)
 chain       product, row-wise work, product: one cluster       (graph/chains.py)
 place       memory for what is stored                          (graph/memory.py)
@@ -31,6 +33,7 @@ from codegen.graph.explain import annotate
 from codegen.graph.fuse import Cluster, Fusion, fuse
 from codegen.graph.layout import sink_permutes
 from codegen.graph.memory import MemoryPlan, plan_memory
+from codegen.graph.recompute import repeat_element_wise
 from codegen.graph.simplify import simplify
 from codegen.graph.split import split_reductions
 from codegen.graph.verify import verify_fusion, verify_graph
@@ -74,6 +77,7 @@ GRAPH_PASSES: tuple[tuple[str, Pass], ...] = (
     ("simplify", simplify),
     ("split", split_reductions),
     ("layout", sink_permutes),
+    ("recompute", repeat_element_wise),
 )
 
 

@@ -180,8 +180,15 @@ class _Fuser:
         inlined: set[Node] = set()
         cost: dict[Node, int] = {}
         loads: dict[Node, int] = {}
+        repeated: set[Node] = set()  # made of what is to be computed again, and of nothing else
         for node in self.order:
             kind = node.operation.kind
+            if node.operation.name == "again" or (
+                kind == "elementwise"
+                and repeated.intersection(node.inputs)
+                and inlined.issuperset(node.inputs)
+            ):
+                repeated.add(node)
             if kind == "leaf":
                 inlined.add(node)
                 cost[node] = 0
@@ -196,6 +203,7 @@ class _Fuser:
                 or node in products
                 or (kind == "elementwise" and total <= _CHEAP_COST and reads <= _CHEAP_LOADS)
                 or (kind == "gather" and total <= _CHEAP_COST)
+                or node in repeated
             )
             if virtual:
                 inlined.add(node)

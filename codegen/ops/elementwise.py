@@ -580,6 +580,18 @@ CAST = register(
         ),
     )
 )
+AGAIN = register(
+    Operation(
+        "again",
+        "elementwise",
+        lambda inputs, _reader: TensorType(inputs[0].shape, inputs[0].dtype),
+        lambda _type, arrays, _reader: arrays[0],
+        lambda _node, g: (g,),
+        spelling="{0}",
+        cost=0,
+        samples=(Sample((((19,), "float32", -3, 3),), (1,)),),
+    )
+)
 THREEFRY = register(
     Operation(
         "threefry",
@@ -592,6 +604,11 @@ THREEFRY = register(
         samples=(Sample((((33,), "int64", 0, 9),) * 3),),
     )
 )
+
+
+def again(x: Node, reader: int) -> Node:
+    """x itself, but not the same node: what is made of it is computed once more for a reader."""
+    return make(AGAIN, (x,), (reader,))
 
 
 def cast(x: Node, dtype: DType) -> Node:
