@@ -30,7 +30,11 @@ def test_the_runner_and_the_report(tmp_path: Path) -> None:
         "two layers by hand", "100 chained adds",
     )  # fmt: skip
     assert "cannot" not in printed and "differs" not in printed
-    run("report.py", str(figures), "--docs", str(tmp_path))
+    starts = run("compare.py", "--engines", "ours", "--starts", "--json", str(figures),
+                 "two layers by hand")  # fmt: skip
+    assert "cold" in starts and "warm" in starts
+    run("report.py", str(figures), "--docs", str(tmp_path), "--one-thread", str(figures))
     page = (tmp_path / "performance.md").read_text()
     assert "| two layers by hand |" in page and "| 100 chained adds of 10 |" in page
+    assert "empty" in page and "On one thread" in page
     assert (tmp_path / "performance.svg").stat().st_size > 1000

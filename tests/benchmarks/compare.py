@@ -21,7 +21,9 @@ import os
 import platform
 import resource
 import statistics
+import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from importlib import metadata
@@ -38,7 +40,7 @@ from programs_jax import JAX_PROGRAMS  # noqa: E402
 ROUND_SECONDS = 0.15
 ENGINES = ("eager", "compile", "jax", "ours", "compiled")
 OURS = ("ours", "compiled")
-KINDS = ("microseconds", "first_seconds", "peak_megabytes")
+KINDS = ("microseconds", "first_seconds", "peak_megabytes", "cold_seconds", "warm_seconds")
 
 
 def _serve(engine: str, threads: int, connection: Connection) -> None:
@@ -174,6 +176,36 @@ def _peaks(case: Case, engines: list[str], threads: int) -> dict[str, float]:
     return found
 
 
+def _starts(case: Case, engines: list[str], threads: int) -> dict[str, dict[str, float]]:
+    """Seconds from the start of a process to the result of a case's third step: with nothing in
+    any cache (cold), and in a second process (warm)."""
+    found: dict[str, dict[str, float]] = {"cold_seconds": {}, "warm_seconds": {}}
+    command = [sys.executable, __file__, "--threads", str(threads), "--third-step"]
+    for engine in engines:
+        with tempfile.TemporaryDirectory() as folder:
+            environment = {
+                **os.environ, "LAZYTORCH_CACHE_DIR": f"{folder}/ours",
+                "TORCHINDUCTOR_CACHE_DIR": f"{folder}/inductor",
+                "JAX_COMPILATION_CACHE_DIR": f"{folder}/jax",
+                "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            }  # fmt: skip
+            for kind in found:
+                start = time.perf_counter()
+                done = subprocess.run([*command, engine, case.name], env=environment)
+                if done.returncode == 0:
+                    found[kind][engine] = time.perf_counter() - start
+    for kind, seconds in found.items():
+        text = ", ".join([f"{v:.2f} s {e}" for e, v in seconds.items()])
+        print(f"{case.name:<30} {kind.split('_')[0]} {text}", flush=True)
+    return found
+
+
+def _third_step(engine: str, name: str, threads: int) -> None:
+    (case,) = [c for c in cases() if c.name == name]
+    _prepared(engine, case, threads)[1]()
+    os._exit(0)  # what an engine does at exit is not what was asked
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -181,17 +213,26 @@ def main() -> None:
     parser.add_argument("--engines", default="eager,ours", help=f"some of {','.join(ENGINES)}")
     parser.add_argument("--json", type=Path, help="merge the figures into this file")
     parser.add_argument("--memory", action="store_true", help="peak memory instead of time")
+    parser.add_argument("--starts", action="store_true", help="cold and warm starts instead")
+    parser.add_argument("--third-step", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("names", nargs="*", help="run only the cases whose names contain one")
     arguments = parser.parse_args()
+    if arguments.third_step:
+        _third_step(*arguments.names, arguments.threads)
     engines = [e for e in arguments.engines.split(",") if e != "jax" or find_spec("jax")]
     if unknown := set(engines) - set(ENGINES):
         parser.error(f"no such engine: {', '.join(sorted(unknown))}")
     chosen = [
         c for c in cases() if not arguments.names or any([n in c.name for n in arguments.names])
     ]
-    if arguments.memory:
+    if arguments.memory or arguments.starts:
         for case in chosen:
-            figures = {"peak_megabytes": _peaks(case, engines, arguments.threads)}
+            if arguments.memory:
+                figures: dict[str, Any] = {
+                    "peak_megabytes": _peaks(case, engines, arguments.threads)
+                }
+            else:
+                figures = _starts(case, engines, arguments.threads)
             if arguments.json:
                 _merge(arguments.json, case.name, figures, arguments.threads)
         return

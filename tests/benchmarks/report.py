@@ -30,7 +30,9 @@ To measure again (torch.compile takes minutes for the larger networks):
 cd tests/benchmarks
 python compare.py --engines eager,compile,jax,ours,compiled --json figures.json
 python compare.py --engines eager,ours --json figures.json --memory Adam LeNet GPT train LSTM
-python report.py figures.json
+python compare.py --engines eager,compile,jax,ours --json figures.json --starts "LeNet, batch 4"
+python compare.py --engines eager,ours,compiled --json one_thread.json --threads 1
+python report.py figures.json --one-thread one_thread.json
 ```
 
 ![ratios](performance.svg)
@@ -91,6 +93,22 @@ def peaks(programs: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def starts(programs: dict[str, Any]) -> str:
+    """Seconds from the start of a process to the result of the third step."""
+    known = {name: p for name, p in programs.items() if p.get("cold_seconds")}
+    if not known:
+        return ""
+    lines = ["\n## From the start of a process to the third step's result, seconds\n"]
+    lines.append("| program | caches | " + " | ".join([NAMES[e] for e in ENGINES]) + " |")
+    lines.append("|---|---|" + "---:|" * len(ENGINES))
+    for name, program in known.items():
+        for kind, caches in (("cold_seconds", "empty"), ("warm_seconds", "of the process before")):
+            found = program[kind]
+            cells = [f"{found[e]:.2f}" if e in found else "–" for e in ENGINES]
+            lines.append(f"| {name} | {caches} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def picture(programs: dict[str, Any], path: Path) -> None:
     import matplotlib
 
@@ -116,6 +134,7 @@ def picture(programs: dict[str, Any], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("json", type=Path)
+    parser.add_argument("--one-thread", type=Path, help="figures of a run with --threads 1")
     parser.add_argument("--docs", type=Path, default=DOCS)
     arguments = parser.parse_args()
     known = json.loads(arguments.json.read_text())
@@ -124,7 +143,11 @@ def main() -> None:
     machine = known["machine"]
     versions = ", ".join([f"{name} {version}" for name, version in machine["versions"].items()])
     text = HEAD.format(**{**machine, "versions": versions})
-    text += table(programs) + first_calls(programs) + peaks(programs)
+    text += table(programs) + starts(programs) + first_calls(programs) + peaks(programs)
+    if arguments.one_thread:
+        single = json.loads(arguments.one_thread.read_text())["programs"]
+        chosen = {c.name: single[c.name] for c in cases() if c.name in single}
+        text += "\n## On one thread, microseconds\n\n" + table(chosen)
     picture(programs, arguments.docs / "performance.svg")
     (arguments.docs / "performance.md").write_text(text)
 
