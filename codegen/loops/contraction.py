@@ -246,6 +246,31 @@ def _should_pack_b(contraction: Contraction, lanes: int, tile_rows: int) -> bool
     return m > 2 * tile_rows and k * n * contraction.dtype.itemsize > 100 << 10
 
 
+# Packing an element takes as long as multiplying it by so many: one of A, or of a transposed B; and
+# one of B that is copied in whole vectors.
+_PACKING, _COPYING = 24, 12
+
+
+def _cuts_columns(
+    contraction: Contraction, schedule: Schedule, threads: int, panel_width: int
+) -> bool:
+    """Whether cutting the columns gives a thread less to do for each k than cutting the rows.
+
+    The operand that is not cut is packed by every thread, and A again for each panel block.
+    """
+    _, m, n, _ = contraction.sizes
+    passes = -(-schedule.panels // schedule.panel_block)
+    columns = min(n, -(-schedule.panels // threads) * panel_width)
+    rows = -(-m // threads)
+    pack_a = _PACKING if schedule.pack_a else 0
+    pack_b = 0
+    if schedule.pack_b:
+        pack_b = _COPYING if b_spans(contraction.columns)[-1].stride == 1 else _PACKING
+    by_columns = m * columns + pack_a * m * -(-passes // threads) + pack_b * columns
+    by_rows = rows * n + pack_a * rows * passes + pack_b * n
+    return by_columns <= by_rows
+
+
 def _balanced(extent: int, limit: int, multiple: int) -> int:
     """A block of at most about ``limit`` that cuts ``extent`` evenly."""
     blocks = -(-extent // limit)
@@ -303,36 +328,58 @@ def _tiled(
         tile_vectors = in_panels // lanes
     panels = -(-vectors // tile_vectors)
     tile_rows = accumulators // tile_vectors
-    pack_b = not in_panels and _should_pack_b(contraction, lanes, tile_rows)
     panel_limit = second_level_cache_bytes() // 2 // (depth * tile_vectors * lanes * itemsize)
-    panel_block, row_block = max(1, min(panels, panel_limit)), min(m, 3072)
-    if threads > 1 and batch % threads and batch < 4 * threads:
-        even_panels = -(-panels // threads) * threads
-        if panels >= 4 * threads or even_panels == panels:
-            blocks = -(-panels // panel_block)
-            panel_block = -(-panels // (-(-blocks // threads) * threads))
-        elif m >= 2 * threads * tile_rows:
-            row_block = min(row_block, -(-m // threads))
-        elif even_panels < vectors and not in_panels:
-            panels, panel_block = even_panels, min(panel_block, even_panels // threads)
-    else:
-        panel_block = _balanced(panels, panel_block, 1)
-    if not stores and depth < k:
-        # Sums of a task wait in scratch between K blocks: keep them in the second-level cache.
-        room = second_level_cache_bytes() // 2 // (tile_vectors * lanes * itemsize)
-        row_block = min(row_block, room)
-        panel_block = max(1, min(panel_block, room // row_block))
-    return Schedule(
+    schedule = Schedule(
         "tiles",
         swap,
         lanes,
         accumulators,
         tile_vectors,
-        _should_pack_a(contraction, accumulators // -(-vectors // panels)),
-        pack_b,
+        _should_pack_a(contraction, tile_rows),
+        not in_panels and _should_pack_b(contraction, lanes, tile_rows),
         depth,
-        row_block,
+        min(m, 3072),
         192,
         panels,
-        panel_block,
+        max(1, min(panels, panel_limit)),
     )
+    if threads > 1 and batch % threads and batch < 4 * threads:
+        schedule = cut(contraction, schedule, threads)
+    else:
+        schedule = replace(schedule, panel_block=_balanced(panels, schedule.panel_block, 1))
+    if not stores and depth < k:
+        # Sums of a task wait in scratch between K blocks: keep them in the second-level cache.
+        room = second_level_cache_bytes() // 2 // (tile_vectors * lanes * itemsize)
+        row_block = min(schedule.row_block, room)
+        panel_block = max(1, min(schedule.panel_block, room // row_block))
+        schedule = replace(schedule, row_block=row_block, panel_block=panel_block)
+    return schedule
+
+
+def cut(
+    contraction: Contraction, schedule: Schedule, threads: int, by_columns: bool | None = None
+) -> Schedule:
+    """Tiles cut into tasks for the threads: along the columns or the rows, as costs less."""
+    _, m, n, _ = contraction.sizes
+    panels, panel_block = schedule.panels, schedule.panel_block
+    vectors = -(-n // schedule.lanes)
+    even_panels = -(-panels // threads) * threads
+    enough_rows = m >= 2 * threads * (schedule.accumulators // schedule.tile_vectors)
+    if by_columns is None:
+        by_columns = panels >= 4 * threads or even_panels == panels
+        if by_columns and enough_rows:
+            width = -(-vectors // panels) * schedule.lanes
+            by_columns = _cuts_columns(contraction, schedule, threads, width)
+    if by_columns:
+        blocks = -(-panels // panel_block)
+        return replace(schedule, panel_block=-(-panels // (-(-blocks // threads) * threads)))
+    if enough_rows:
+        blocks = -(-m // schedule.row_block)
+        row_block = -(-m // (-(-blocks // threads) * threads))
+        return replace(schedule, row_block=row_block, panel_block=_balanced(panels, panel_block, 1))
+    in_place = schedule.pack_b or is_affine(b_spans(contraction.columns))
+    if even_panels < vectors and in_place:
+        return replace(
+            schedule, panels=even_panels, panel_block=min(panel_block, even_panels // threads)
+        )
+    return schedule
