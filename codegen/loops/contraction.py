@@ -246,29 +246,27 @@ def _should_pack_b(contraction: Contraction, lanes: int, tile_rows: int) -> bool
     return m > 2 * tile_rows and k * n * contraction.dtype.itemsize > 100 << 10
 
 
-# Packing an element takes as long as multiplying it by so many: one of A, or of a transposed B; and
-# one of B that is copied in whole vectors.
-_PACKING, _COPYING = 24, 12
+# Packing an element takes as long as multiplying it by so many, and so does reading it where it
+# lies: another core may have written it last.
+_PACKING_A, _PACKING_B, _READING = 28, 24, 16
 
 
-def _cuts_columns(
-    contraction: Contraction, schedule: Schedule, threads: int, panel_width: int
-) -> bool:
+def _cuts_columns(contraction: Contraction, schedule: Schedule, threads: int) -> bool:
     """Whether cutting the columns gives a thread less to do for each k than cutting the rows.
 
-    The operand that is not cut is packed by every thread, and A again for each panel block.
+    The operand that is not cut is read by every thread, and A again for each panel block.
     """
     _, m, n, _ = contraction.sizes
-    passes = -(-schedule.panels // schedule.panel_block)
-    columns = min(n, -(-schedule.panels // threads) * panel_width)
-    rows = -(-m // threads)
-    pack_a = _PACKING if schedule.pack_a else 0
-    pack_b = 0
-    if schedule.pack_b:
-        pack_b = _COPYING if b_spans(contraction.columns)[-1].stride == 1 else _PACKING
-    by_columns = m * columns + pack_a * m * -(-passes // threads) + pack_b * columns
-    by_rows = rows * n + pack_a * rows * passes + pack_b * n
-    return by_columns <= by_rows
+    panels = schedule.panels
+    vectors = -(-n // schedule.lanes)
+    width = -(-vectors // panels) * schedule.lanes
+    passes = -(-panels // schedule.panel_block)
+    columns, rows = min(n, -(-panels // threads) * width), -(-m // threads)
+    a = _PACKING_A if schedule.pack_a else _READING
+    b = _PACKING_B if schedule.pack_b else _READING
+    by_columns = m * columns + a * m * -(-passes // threads) + b * columns
+    by_rows = rows * n + a * rows * passes + b * n
+    return by_columns < by_rows
 
 
 def _balanced(extent: int, limit: int, multiple: int) -> int:
@@ -329,17 +327,18 @@ def _tiled(
     panels = -(-vectors // tile_vectors)
     tile_rows = accumulators // tile_vectors
     panel_limit = second_level_cache_bytes() // 2 // (depth * tile_vectors * lanes * itemsize)
+    pack_a = _should_pack_a(contraction, tile_rows)
     schedule = Schedule(
         "tiles",
         swap,
         lanes,
         accumulators,
         tile_vectors,
-        _should_pack_a(contraction, tile_rows),
+        pack_a,
         not in_panels and _should_pack_b(contraction, lanes, tile_rows),
         depth,
         min(m, 3072),
-        192,
+        96 if pack_a else 48,  # multiples of every tile's height
         panels,
         max(1, min(panels, panel_limit)),
     )
@@ -368,8 +367,7 @@ def cut(
     if by_columns is None:
         by_columns = panels >= 4 * threads or even_panels == panels
         if by_columns and enough_rows:
-            width = -(-vectors // panels) * schedule.lanes
-            by_columns = _cuts_columns(contraction, schedule, threads, width)
+            by_columns = _cuts_columns(contraction, schedule, threads)
     if by_columns:
         blocks = -(-panels // panel_block)
         return replace(schedule, panel_block=-(-panels // (-(-blocks // threads) * threads)))
