@@ -16,7 +16,8 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
         const long p_end_ = 13 - p_begin_ < 13 ? 13 : p_begin_ + 13;
         const long m_begin_ = task_ % 2 * 64;
         const long m_end_ = 128 - m_begin_ < 64 ? 128 : m_begin_ + 64;
-        for (long k_begin_ = 0; k_begin_ < 96; k_begin_ += 96) {
+        const long inner_ = 96;
+        for (long k_begin_ = 0; k_begin_ < inner_; k_begin_ += 96) {
             const long depth_ = 96 - k_begin_ < 96 ? 96 - k_begin_ : 96;
             for (long i_begin_ = m_begin_; i_begin_ < m_end_; i_begin_ += 48) {
                 const long i_end_ = m_end_ - i_begin_ < 48 ? m_end_ : i_begin_ + 48;

@@ -17,7 +17,8 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
         const long p_end_ = 13 - p_begin_ < 13 ? 13 : p_begin_ + 13;
         const long m_begin_ = task_ % 2 * 64;
         const long m_end_ = 128 - m_begin_ < 64 ? 128 : m_begin_ + 64;
-        for (long k_begin_ = 0; k_begin_ < 96; k_begin_ += 96) {
+        const long inner_ = 96;
+        for (long k_begin_ = 0; k_begin_ < inner_; k_begin_ += 96) {
             const long depth_ = 96 - k_begin_ < 96 ? 96 - k_begin_ : 96;
             if (m_begin_ == 0 || task_ == first_) {
                 for (long p_ = p_begin_; p_ < p_end_; p_++) {
