@@ -97,10 +97,12 @@ def choose_schedule(
     output: PlainOutput | None = None,
     width: int | None = None,
     stored: bool = True,
+    fresh: tuple[bool, bool] = (False, False),
 ) -> Schedule:
     """The schedule of a normalized contraction by rule; ``width``: vector bytes.
 
     ``stored``: results go to ``output`` as they are, so that whole vectors can be stored.
+    ``fresh``: whether A and B have just been written, each thread a part.
     """
     width = width or vector_bytes()
     _, m, n, k = contraction.sizes
@@ -121,7 +123,7 @@ def choose_schedule(
     stores = (
         stored and output is not None and (output.row_stride if swap else output.column_stride) == 1
     )
-    return _tiled(oriented, swap, width, threads, stores)
+    return _tiled(oriented, swap, width, threads, stores, fresh[::-1] if swap else fresh)
 
 
 # What a block of a chain's middle rows may take of the second-level cache, and how many rows are
@@ -246,15 +248,18 @@ def _should_pack_b(contraction: Contraction, lanes: int, tile_rows: int) -> bool
     return m > 2 * tile_rows and k * n * contraction.dtype.itemsize > 100 << 10
 
 
-# Packing an element takes as long as multiplying it by so many, and so does reading it where it
-# lies: another core may have written it last.
-_PACKING_A, _PACKING_B, _READING = 28, 24, 16
+# Packing an element takes as long as multiplying it by so many; so does fetching it from the core
+# that has just written it.
+_PACKING, _FETCHING = 28, 24
 
 
-def _cuts_columns(contraction: Contraction, schedule: Schedule, threads: int) -> bool:
+def _cuts_columns(
+    contraction: Contraction, schedule: Schedule, threads: int, fresh: tuple[bool, bool]
+) -> bool:
     """Whether cutting the columns gives a thread less to do for each k than cutting the rows.
 
-    The operand that is not cut is read by every thread, and A again for each panel block.
+    The operand that is not cut is packed by every thread, A again for each panel block, and
+    fetched where it is ``fresh``.
     """
     _, m, n, _ = contraction.sizes
     panels = schedule.panels
@@ -262,8 +267,8 @@ def _cuts_columns(contraction: Contraction, schedule: Schedule, threads: int) ->
     width = -(-vectors // panels) * schedule.lanes
     passes = -(-panels // schedule.panel_block)
     columns, rows = min(n, -(-panels // threads) * width), -(-m // threads)
-    a = _PACKING_A if schedule.pack_a else _READING
-    b = _PACKING_B if schedule.pack_b else _READING
+    a = _PACKING * schedule.pack_a + _FETCHING * fresh[0]
+    b = _PACKING * schedule.pack_b + _FETCHING * fresh[1]
     by_columns = m * columns + a * m * -(-passes // threads) + b * columns
     by_rows = rows * n + a * rows * passes + b * n
     return by_columns < by_rows
@@ -309,7 +314,12 @@ def _windows(contraction: Contraction, swap: bool, width: int, threads: int) -> 
 
 
 def _tiled(
-    contraction: Contraction, swap: bool, width: int, threads: int, stores: bool
+    contraction: Contraction,
+    swap: bool,
+    width: int,
+    threads: int,
+    stores: bool,
+    fresh: tuple[bool, bool] = (False, False),
 ) -> Schedule:
     batch, m, n, k = contraction.sizes
     itemsize = contraction.dtype.itemsize
@@ -343,7 +353,7 @@ def _tiled(
         max(1, min(panels, panel_limit)),
     )
     if threads > 1 and batch % threads and batch < 4 * threads:
-        schedule = cut(contraction, schedule, threads)
+        schedule = cut(contraction, schedule, threads, fresh)
     else:
         schedule = replace(schedule, panel_block=_balanced(panels, schedule.panel_block, 1))
     if not stores and depth < k:
@@ -356,7 +366,11 @@ def _tiled(
 
 
 def cut(
-    contraction: Contraction, schedule: Schedule, threads: int, by_columns: bool | None = None
+    contraction: Contraction,
+    schedule: Schedule,
+    threads: int,
+    fresh: tuple[bool, bool] = (False, False),
+    by_columns: bool | None = None,
 ) -> Schedule:
     """Tiles cut into tasks for the threads: along the columns or the rows, as costs less."""
     _, m, n, _ = contraction.sizes
@@ -367,7 +381,7 @@ def cut(
     if by_columns is None:
         by_columns = panels >= 4 * threads or even_panels == panels
         if by_columns and enough_rows:
-            by_columns = _cuts_columns(contraction, schedule, threads)
+            by_columns = _cuts_columns(contraction, schedule, threads, fresh)
     if by_columns:
         blocks = -(-panels // panel_block)
         return replace(schedule, panel_block=-(-panels // (-(-blocks // threads) * threads)))

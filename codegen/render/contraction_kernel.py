@@ -10,7 +10,7 @@ from codegen.graph.contraction_match import ContractionMatch
 from codegen.graph.fuse import Cluster, Fusion
 from codegen.index.algebra import Index, flatten, unflatten, variable
 from codegen.ir.node import Node
-from codegen.loops.contraction import PlainOutput, Schedule
+from codegen.loops.contraction import PlainOutput, Schedule, choose_schedule
 from codegen.loops.emitter import Emitter, Scope
 from codegen.loops.grammar import Argument, Kernel
 from codegen.render.c_family import Body, Dialect, functions_used
@@ -110,6 +110,11 @@ def contraction_text(
     invariant, _ = _epilogue_lines(cluster, fusion, root, names, arguments, dialect)
     stored = cluster.nodes == [root]
     output = _plain_output(root, match, arguments[root].name if stored else "")
+    if schedule is None and 0 not in match.contraction.sizes:
+        fresh = match.a.operation.kind != "leaf", match.b.operation.kind != "leaf"
+        schedule = choose_schedule(
+            match.contraction.normalized(), threads, output, stored=stored, fresh=fresh
+        )
     rendered = render_contraction(
         match.contraction, arguments[match.a].name, arguments[match.b].name, epilogue,
         threads, schedule, output, stored, task,
