@@ -164,7 +164,7 @@ def find_plan(description: str) -> tuple[Plan, tuple[int, ...]] | None:
     statistics.plans_loaded += 1
     key, leaves = family_key(description)
     _families[key].add(record, leaves)
-    return CpuPlan(record), tuple(record.results)
+    return CpuPlan(record, description), tuple(record.results)
 
 
 def make_plan(graph: Graph, device: str, description: str, results: tuple[int, ...]) -> Plan:
@@ -194,14 +194,14 @@ def _compile(graph: Graph, description: str, results: tuple[int, ...]) -> CpuPla
     key, leaves = family_key(description)
     record = _families[key].generalized(literal, leaves)
     try:
-        plan = CpuPlan(record)
+        plan = CpuPlan(plans.with_known(record), description)
     except CompileError:  # a number that has to be known where it stands
         if record is literal:
             raise
         record = literal
-        plan = CpuPlan(record)
+        plan = CpuPlan(plans.with_known(record), description)
     _families[key].add(record, leaves)
-    plans.save(record, description)
+    plans.save(plan.record, description)
     return plan
 
 
@@ -456,6 +456,7 @@ def _kernel_record(
         k.parallel,
         k.operations,
         k.traffic,
+        recipe=k.recipe.fields() if k.recipe else None,
     )
 
 

@@ -21,6 +21,12 @@ SETTINGS = (
     Setting("LAZYTORCH_DUMP", "", "folder into which every plan made is written, to be read"),
     Setting("LAZYTORCH_DEVICE", "cpu", "device of tensors made without device="),
     Setting("LAZYTORCH_CC", "", "C compiler to use instead of the first one found"),
+    Setting(
+        "LAZYTORCH_TUNE",
+        "",
+        "other schedules of heavy contractions are timed: 0: never; 1: from a plan's first run on; "
+        "default: once a plan has run often",
+    ),
     Setting("LAZYTORCH_VERIFY", "0", "1: check the graph and the loops after every pass"),
 )
 _DEFAULTS = {s.name: s.default for s in SETTINGS}

@@ -16,6 +16,7 @@ class Statistics:
     kernels_compiled: int = 0  # kernels given to the C compiler
     kernels_loaded: int = 0  # kernels found compiled in the cache on disk
     compiler_calls: int = 0
+    contractions_tuned: int = 0  # contractions of which other schedules were timed
 
     def reset(self) -> None:
         for field in fields(self):

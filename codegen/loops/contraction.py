@@ -7,10 +7,8 @@ blocks, and how the work is cut for threads. ``render/contraction_c.py`` turns b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import product
 from typing import Literal
 
 from codegen.dtype import float32, float64
@@ -97,10 +95,12 @@ def choose_schedule(
     output: PlainOutput | None = None,
     width: int | None = None,
     stored: bool = True,
+    fresh: tuple[bool, bool] = (False, False),
 ) -> Schedule:
     """The schedule of a normalized contraction by rule; ``width``: vector bytes.
 
     ``stored``: results go to ``output`` as they are, so that whole vectors can be stored.
+    ``fresh``: whether A and B have just been written, each thread a part.
     """
     width = width or vector_bytes()
     _, m, n, k = contraction.sizes
@@ -118,10 +118,13 @@ def choose_schedule(
     windows = _windows(oriented, swap, width, threads)
     if windows is not None:
         return windows
-    stores = (
-        stored and output is not None and (output.row_stride if swap else output.column_stride) == 1
-    )
-    return _tiled(oriented, swap, width, threads, stores)
+    stores = stored and stores_vectors(output, swap)
+    return _tiled(oriented, swap, width, threads, stores, fresh[::-1] if swap else fresh)
+
+
+def stores_vectors(output: PlainOutput | None, swap: bool) -> bool:
+    """Whether neighbours in a row of the product, computed as ``swap`` says, are so in memory."""
+    return output is not None and (output.row_stride if swap else output.column_stride) == 1
 
 
 # What a block of a chain's middle rows may take of the second-level cache, and how many rows are
@@ -156,22 +159,6 @@ def _lies_ready(contraction: Contraction, lanes: int) -> bool:
     return near and is_affine(columns) and columns[0].stride == 1 and contraction.sizes[2] >= lanes
 
 
-def candidates(
-    contraction: Contraction, threads: int, plain_output: PlainOutput | None = None
-) -> Iterator[Schedule]:
-    """Schedules worth timing for a large contraction, the rule's own first."""
-    base = choose_schedule(contraction, threads, plain_output)
-    yield base
-    if base.kind != "tiles":
-        return
-    k = contraction.sizes[3]
-    must_pack = _must_pack_a(contraction.transposed() if base.swap else contraction)
-    for depth, pack_a in product((192, 256, 384), (True, False)):
-        other = replace(base, depth=_balanced(k, depth, 4), pack_a=pack_a or must_pack)
-        if other != base:
-            yield other
-
-
 def _prefers_transpose(contraction: Contraction, output: PlainOutput | None) -> bool:
     _, m, n, _ = contraction.sizes
     if m == 1 or n == 1:
@@ -192,13 +179,13 @@ def _suits_vector_kernel(contraction: Contraction, lanes: int) -> bool:
     return has_unit_stride(columns) and n >= lanes
 
 
-def _must_pack_a(contraction: Contraction) -> bool:
+def must_pack_a(contraction: Contraction) -> bool:
     return not (is_affine(a_spans(contraction.rows)) and is_affine(a_spans(contraction.inner)))
 
 
 def _should_pack_a(contraction: Contraction, tile_rows: int) -> bool:
     """Whether rows of A in place would fall into the same cache sets, or walk too many pages."""
-    if _must_pack_a(contraction):
+    if must_pack_a(contraction):
         return True
     _, m, n, k = contraction.sizes
     if n < 64 or m < 16:
@@ -246,6 +233,32 @@ def _should_pack_b(contraction: Contraction, lanes: int, tile_rows: int) -> bool
     return m > 2 * tile_rows and k * n * contraction.dtype.itemsize > 100 << 10
 
 
+# Packing an element takes as long as multiplying it by so many; so does fetching it from the core
+# that has just written it.
+_PACKING, _FETCHING = 28, 24
+
+
+def _cuts_columns(
+    contraction: Contraction, schedule: Schedule, threads: int, fresh: tuple[bool, bool]
+) -> bool:
+    """Whether cutting the columns gives a thread less to do for each k than cutting the rows.
+
+    The operand that is not cut is packed by every thread, A again for each panel block, and
+    fetched where it is ``fresh``.
+    """
+    _, m, n, _ = contraction.sizes
+    panels = schedule.panels
+    vectors = -(-n // schedule.lanes)
+    width = -(-vectors // panels) * schedule.lanes
+    passes = -(-panels // schedule.panel_block)
+    columns, rows = min(n, -(-panels // threads) * width), -(-m // threads)
+    a = _PACKING * schedule.pack_a + _FETCHING * fresh[0]
+    b = _PACKING * schedule.pack_b + _FETCHING * fresh[1]
+    by_columns = m * columns + a * m * -(-passes // threads) + b * columns
+    by_rows = rows * n + a * rows * passes + b * n
+    return by_columns < by_rows
+
+
 def _balanced(extent: int, limit: int, multiple: int) -> int:
     """A block of at most about ``limit`` that cuts ``extent`` evenly."""
     blocks = -(-extent // limit)
@@ -286,53 +299,110 @@ def _windows(contraction: Contraction, swap: bool, width: int, threads: int) -> 
 
 
 def _tiled(
-    contraction: Contraction, swap: bool, width: int, threads: int, stores: bool
+    contraction: Contraction,
+    swap: bool,
+    width: int,
+    threads: int,
+    stores: bool,
+    fresh: tuple[bool, bool] = (False, False),
 ) -> Schedule:
-    batch, m, n, k = contraction.sizes
+    _, m, n, k = contraction.sizes
     itemsize = contraction.dtype.itemsize
     lanes = width // itemsize
     while lanes * itemsize > 16 and lanes // 2 >= n:
         lanes //= 2
     accumulators, tile_vectors = register_tile(width)
-    depth = _balanced(k, 384 * 4 // itemsize, 4)
-
     vectors = -(-n // lanes)
     tile_vectors = min(max(tile_vectors, accumulators // 2 // m), vectors, accumulators // 2)
     in_panels = panel_width(contraction, lanes, accumulators)
     if in_panels:
         tile_vectors = in_panels // lanes
-    panels = -(-vectors // tile_vectors)
     tile_rows = accumulators // tile_vectors
-    pack_b = not in_panels and _should_pack_b(contraction, lanes, tile_rows)
-    panel_limit = second_level_cache_bytes() // 2 // (depth * tile_vectors * lanes * itemsize)
-    panel_block, row_block = max(1, min(panels, panel_limit)), min(m, 3072)
-    if threads > 1 and batch % threads and batch < 4 * threads:
-        even_panels = -(-panels // threads) * threads
-        if panels >= 4 * threads or even_panels == panels:
-            blocks = -(-panels // panel_block)
-            panel_block = -(-panels // (-(-blocks // threads) * threads))
-        elif m >= 2 * threads * tile_rows:
-            row_block = min(row_block, -(-m // threads))
-        elif even_panels < vectors and not in_panels:
-            panels, panel_block = even_panels, min(panel_block, even_panels // threads)
-    else:
-        panel_block = _balanced(panels, panel_block, 1)
-    if not stores and depth < k:
-        # Sums of a task wait in scratch between K blocks: keep them in the second-level cache.
-        room = second_level_cache_bytes() // 2 // (tile_vectors * lanes * itemsize)
-        row_block = min(row_block, room)
-        panel_block = max(1, min(panel_block, room // row_block))
-    return Schedule(
+    schedule = Schedule(
         "tiles",
         swap,
         lanes,
         accumulators,
-        tile_vectors,
-        _should_pack_a(contraction, accumulators // -(-vectors // panels)),
-        pack_b,
-        depth,
-        row_block,
-        192,
-        panels,
-        panel_block,
+        pack_b=not in_panels and _should_pack_b(contraction, lanes, tile_rows),
+        depth=_balanced(k, 384 * 4 // itemsize, 4),
     )
+    schedule = with_tile(schedule, contraction, tile_vectors)
+    schedule = with_packing(schedule, _should_pack_a(contraction, tile_rows))
+    return with_tasks(schedule, contraction, threads, stores, fresh)
+
+
+def with_tile(schedule: Schedule, contraction: Contraction, vectors: int) -> Schedule:
+    """The same with tiles so wide, in one task as large as caches allow."""
+    _, m, n, _ = contraction.sizes
+    width = vectors * schedule.lanes
+    panels = -(-n // width)
+    panel_bytes = schedule.depth * width * contraction.dtype.itemsize
+    limit = max(1, second_level_cache_bytes() // 2 // panel_bytes)
+    return replace(
+        schedule,
+        tile_vectors=vectors,
+        panels=panels,
+        panel_block=min(panels, limit),
+        row_block=min(m, 3072),
+    )
+
+
+def with_packing(schedule: Schedule, pack_a: bool) -> Schedule:
+    # The chunks are multiples of every tile's height.
+    return replace(schedule, pack_a=pack_a, row_chunk=96 if pack_a else 48)
+
+
+def with_tasks(
+    schedule: Schedule,
+    contraction: Contraction,
+    threads: int,
+    stores: bool,
+    fresh: tuple[bool, bool] = (False, False),
+    by_columns: bool | None = None,
+) -> Schedule:
+    """The same cut into tasks for the threads, along columns or rows: by rule where not told."""
+    batch, _, _, k = contraction.sizes
+    if threads > 1 and batch % threads and batch < 4 * threads:
+        schedule = _cut(contraction, schedule, threads, fresh, by_columns)
+    else:
+        panel_block = _balanced(schedule.panels, schedule.panel_block, 1)
+        schedule = replace(schedule, panel_block=panel_block)
+    if not stores and schedule.depth < k:
+        # Sums of a task wait in scratch between K blocks: keep them in the second-level cache.
+        row_bytes = schedule.tile_vectors * schedule.lanes * contraction.dtype.itemsize
+        room = second_level_cache_bytes() // 2 // row_bytes
+        row_block = min(schedule.row_block, room)
+        panel_block = max(1, min(schedule.panel_block, room // row_block))
+        schedule = replace(schedule, row_block=row_block, panel_block=panel_block)
+    return schedule
+
+
+def _cut(
+    contraction: Contraction,
+    schedule: Schedule,
+    threads: int,
+    fresh: tuple[bool, bool],
+    by_columns: bool | None,
+) -> Schedule:
+    _, m, n, _ = contraction.sizes
+    panels, panel_block = schedule.panels, schedule.panel_block
+    vectors = -(-n // schedule.lanes)
+    even_panels = -(-panels // threads) * threads
+    enough_rows = m >= 2 * threads * (schedule.accumulators // schedule.tile_vectors)
+    if by_columns is None:
+        by_columns = panels >= 4 * threads or even_panels == panels
+        if by_columns and enough_rows:
+            by_columns = _cuts_columns(contraction, schedule, threads, fresh)
+    if by_columns:
+        blocks = -(-panels // panel_block)
+        return replace(schedule, panel_block=-(-panels // (-(-blocks // threads) * threads)))
+    if enough_rows:
+        blocks = -(-m // schedule.row_block)
+        row_block = -(-m // (-(-blocks // threads) * threads))
+        return replace(schedule, row_block=row_block, panel_block=_balanced(panels, panel_block, 1))
+    in_panels = not schedule.pack_b and not is_affine(b_spans(contraction.columns))
+    if even_panels < vectors and not in_panels:
+        return replace(
+            schedule, panels=even_panels, panel_block=min(panel_block, even_panels // threads)
+        )
+    return schedule

@@ -49,7 +49,7 @@ def render_chain_kernel(
     scratch = 0
     for node in local:
         scratch += -(-block * columns * node.dtype.itemsize // 64) * 64
-    product, product_start = contraction_text(
+    product, product_start, _ = contraction_text(
         first, inside, arguments, dialect, 1, schedules[0],
         Task(scratch, fresh, columns=needed if chain.skips else ""),
     )  # fmt: skip
@@ -62,7 +62,7 @@ def render_chain_kernel(
             name = known.name if known else f"in{len(arguments)}"
             arguments[node] = replace(argument, name=name)
     function = render(kernel, dialect)
-    last, last_start = contraction_text(
+    last, last_start, _ = contraction_text(
         third, inside, arguments, dialect, 1, schedules[1],
         Task(product.scratch_bytes + kernel.scratch_bytes, fresh, inner=needed),
     )  # fmt: skip

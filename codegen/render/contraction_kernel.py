@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
 
@@ -10,11 +10,13 @@ from codegen.graph.contraction_match import ContractionMatch
 from codegen.graph.fuse import Cluster, Fusion
 from codegen.index.algebra import Index, flatten, unflatten, variable
 from codegen.ir.node import Node
-from codegen.loops.contraction import PlainOutput, Schedule
+from codegen.loops.contraction import PlainOutput, Schedule, choose_schedule
 from codegen.loops.emitter import Emitter, Scope
 from codegen.loops.grammar import Argument, Kernel
-from codegen.render.c_family import Body, Dialect, functions_used
+from codegen.render.c import C
+from codegen.render.c_family import Body, Dialect
 from codegen.render.contraction_c import RenderedContraction, Task, render_contraction
+from codegen.render.contraction_recipe import Recipe, kernel_source
 from codegen.render.source import KernelSource
 
 # Fewer products than this are done before another thread has woken …
@@ -22,6 +24,8 @@ _PARALLEL_PRODUCTS = 1 << 18
 # … unless it is awake, because the plan has much more than this to do: then fewer are shared too.
 _BUSY_PLAN = 1 << 20
 _PARALLEL_WHEN_BUSY = 1 << 17
+# With so many products a kernel takes long enough for other schedules to be tried.
+_WORTH_TIMING = 1 << 23
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class RenderedKernel:
     operations: int
     traffic: int
     in_place: tuple[tuple[Node, Node], ...] = ()  # outputs that may take an input's memory
+    recipe: Recipe | None = None  # where other schedules are worth timing
 
 
 def render_contraction_kernel(
@@ -47,28 +52,23 @@ def render_contraction_kernel(
     work = batch * rows * columns * inner
     parallel = is_parallel(work, fusion)
     arguments: dict[Node, Argument] = {}
-    rendered, invariant = contraction_text(
+    rendered, invariant, recipe = contraction_text(
         cluster, fusion, arguments, dialect, threads if parallel else 1
     )
     operand_list = list(arguments.values())
-    lines = [
+    head = [
         *[f"// {c}" for c in comments],
         *dialect.opening(operand_list, rendered.scratch_bytes, True),
         *invariant,
-        dialect.from_c(rendered.body),
-        "}",
-        "",
     ]
-    text = "\n".join(lines)
-    helpers = (dialect.from_c(rendered.helpers),) if rendered.helpers else ()
-    prologue = (*dialect.prologue, *helpers, *functions_used(text))
     return RenderedKernel(
-        KernelSource("contraction", text, prologue),
+        kernel_source(head, rendered, dialect),
         tuple(arguments),
         parallel,
         rendered.scratch_bytes,
         2 * work,
         sum([a.type.nbytes for a in operand_list]),
+        recipe=recipe and replace(recipe, head=tuple(head)),
     )
 
 
@@ -91,8 +91,8 @@ def contraction_text(
     threads: int,
     schedule: Schedule | None = None,
     task: Task | None = None,
-) -> tuple[RenderedContraction, list[str]]:
-    """The contraction with the cluster's epilogue, and the lines that go before it.
+) -> tuple[RenderedContraction, list[str], Recipe | None]:
+    """The contraction with the cluster's epilogue, the lines that go before it, and its recipe.
 
     ``arguments`` names what is known by pointers; those that the contraction adds come after.
     """
@@ -102,19 +102,39 @@ def contraction_text(
         if node not in arguments:
             arguments[node] = Argument(f"in{len(arguments)}", node.type, False)
 
+    consumed: list[str] = []
+
     def epilogue(b: str, m: str, n: str, value: str) -> list[str]:
-        return _epilogue_lines(cluster, fusion, root, (b, m, n, value), arguments, dialect)[1]
+        place = (b, m, n, value)
+        _, consumed[:] = _epilogue_lines(cluster, fusion, root, place, arguments, dialect)
+        return list(consumed)
 
     # The arguments, whose pointers are declared first, are known once the epilogue is written.
     names = ("batch_", "m_", "n_", "value_")
     invariant, _ = _epilogue_lines(cluster, fusion, root, names, arguments, dialect)
     stored = cluster.nodes == [root]
     output = _plain_output(root, match, arguments[root].name if stored else "")
+    if schedule is None and 0 not in match.contraction.sizes:
+        fresh = match.a.operation.kind != "leaf", match.b.operation.kind != "leaf"
+        schedule = choose_schedule(
+            match.contraction.normalized(), threads, output, stored=stored, fresh=fresh
+        )
     rendered = render_contraction(
         match.contraction, arguments[match.a].name, arguments[match.b].name, epilogue,
         threads, schedule, output, stored, task,
     )  # fmt: skip
-    return rendered, invariant
+    recipe = None
+    if (
+        dialect is C
+        and schedule is not None
+        and schedule.kind == "tiles"
+        and prod(match.contraction.sizes) >= _WORTH_TIMING
+    ):
+        a, b = arguments[match.a].name, arguments[match.b].name
+        recipe = Recipe(
+            match.contraction, a, b, (), tuple(consumed), threads, schedule, output, stored
+        )
+    return rendered, invariant, recipe
 
 
 def _epilogue_lines(

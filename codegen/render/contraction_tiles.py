@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import lcm
 
 from codegen.dtype import DType
 from codegen.index.contraction import Span, a_spans, b_spans, has_unit_stride, is_affine
@@ -275,14 +276,18 @@ class Tiles(Form):
             a_rows = a_spans(self.contraction.rows)
             self.a_by_rows = not (is_affine(a_rows) and has_unit_stride(a_rows))
             self.height = min(self.height, rows)
-            strips = -(-rows // self.height)
+            # Strips of whole vectors, where tiles and chunk allow it: their copies are faster.
+            self.a_width = lcm(self.height, self.lanes)
+            if self.a_width > min(rows, 96):
+                self.a_width = self.height
+            strips = -(-rows // self.a_width)
             self.a_padded = -(-self.depth // 16) * 16 + 16
-            self.a_strip = -(-self.depth * self.height // 16) * 16 + 16
+            self.a_strip = -(-self.depth * self.a_width // 16) * 16 + 16
             count = rows * self.a_padded if self.a_by_rows else strips * self.a_strip
             self.reserve(self.element, "a_packed_", count, self.itemsize)
         if not self.stores:
-            # Between K blocks a whole task waits; else one chunk of one panel is enough.
-            rows, panels = min(schedule.row_chunk, schedule.row_block), 1
+            # Between K blocks a whole task waits; else one tile is enough.
+            rows, panels = max(schedule.tile_rows(kind.vectors) for kind in self.kinds), 1
             if self.blocks > 1:
                 rows, panels = schedule.row_block, schedule.panel_block
             self.result_panel = rows * self.panel_width
@@ -481,15 +486,15 @@ class Tiles(Form):
                 "}",
             )
             return
-        # Strips as high as a register tile, each contiguous as the tile reads it.
-        height = self.height
+        # Strips of one or more register tiles, each contiguous.
+        width = self.a_width
         text.add(
             "for (long k_ = 0; k_ < depth_; k_++) {",
             f"const {self.element} *source_ = a_ + {k_offset} + i_begin_;",
-            f"{self.element} *target_ = a_packed_ + k_ * {height};",
+            f"{self.element} *target_ = a_packed_ + k_ * {width};",
             "long m_ = 0;",
-            f"for (; m_ + {height} <= i_end_ - i_begin_; m_ += {height}) {{",
-            f"__builtin_memcpy(target_, source_ + m_, {height * self.itemsize});",
+            f"for (; m_ + {width} <= i_end_ - i_begin_; m_ += {width}) {{",
+            f"__builtin_memcpy(target_, source_ + m_, {width * self.itemsize});",
             f"target_ += {self.a_strip};",
             "}",
             "for (long j_ = 0; m_ + j_ < i_end_ - i_begin_; j_++) {",
@@ -502,7 +507,7 @@ class Tiles(Form):
 
     def _a_strides(self) -> tuple[int, int]:
         if self.schedule.pack_a:
-            return (self.a_padded, 1) if self.a_by_rows else (1, self.height)
+            return (self.a_padded, 1) if self.a_by_rows else (1, self.a_width)
         rows, inner = a_spans(self.contraction.rows), a_spans(self.contraction.inner)
         return rows[0].stride, inner[0].stride
 
@@ -530,23 +535,32 @@ class Tiles(Form):
             panel = f"b_ + k_begin_ * {inner[0].stride} + {start}"
         text.add(f"const {self.element} *restrict panel_ = {panel};")
         c_row = self._declare_target()
-        if not self.stores:
-            text.add("long n_end_;")
+        text.add("for (long i_ = i_begin_, rows_; i_ < i_end_; i_ += rows_) {")
+        target = "target_"
+        if self.stores or self.blocks > 1:
+            target += f" + (i_ - i_begin_) * {c_row}"
         for index, kind in enumerate(self.kinds):
             self._begin_kind(index, kind)
-            self._write_row_tiles(kind, (a_row, a_inner), c_row)
-            if not self.stores:
-                text.add(f"n_end_ = n_begin_ + {kind.width};")
+            self._write_row_tile(kind, (a_row, a_inner), target, c_row)
         text.add("}")
         if not self.stores:
-            if self.blocks > 1:
-                text.add("if (k_begin_ + depth_ < inner_) {", "continue;", "}")
-            text.add("for (long m_ = i_begin_; m_ < i_end_; m_++) {")
-            text.add(
-                f"const {self.element} *row_ = target_ + (m_ - i_begin_) * {c_row} - n_begin_;"
-            )
-            self.consume("m_", "n_begin_", "n_end_", "row_[n_]")
-            text.add("}")
+            self._write_consumption(target, c_row)
+        text.add("}", "}")
+
+    def _write_consumption(self, target: str, c_row: int) -> None:
+        """Hand on the finished sums of a row of tiles, which are still in the first-level cache."""
+        text = self.text
+        width = str(self.kinds[-1].width)
+        for kind in reversed(self.kinds[:-1]):
+            width = f"(p_ < {kind.end} ? {kind.width} : {width})"
+        if self.blocks > 1:
+            text.add("if (k_begin_ + depth_ < inner_) {", "continue;", "}")
+        text.add(
+            f"const long n_end_ = n_begin_ + {width};",
+            "for (long m_ = i_; m_ < i_ + rows_; m_++) {",
+            f"const {self.element} *row_ = {target} + (m_ - i_) * {c_row} - n_begin_;",
+        )
+        self.consume("m_", "n_begin_", "n_end_", "row_[n_]")
         text.add("}")
 
     def _declare_target(self) -> int:
@@ -563,13 +577,18 @@ class Tiles(Form):
         self.text.add(f"{self.element} *target_ = {place};")
         return self.panel_width
 
-    def _write_row_tiles(self, kind: Panels, a_strides: tuple[int, int], c_row: int) -> None:
+    def _write_row_tile(
+        self, kind: Panels, a_strides: tuple[int, int], target: str, c_row: int
+    ) -> None:
+        """Set rows_ and multiply the tile of so many rows at i_."""
         schedule, text = self.schedule, self.text
         height = min(schedule.tile_rows(kind.vectors), self.m)
         a_chunk = f"a_chunk_ + (i_ - i_begin_) * {a_strides[0]}"
         if schedule.pack_a and not self.a_by_rows:
-            height = self.height
-            a_chunk = f"a_chunk_ + (i_ - i_begin_) / {height} * {self.a_strip}"
+            height, width = self.height, self.a_width
+            a_chunk = f"a_chunk_ + (i_ - i_begin_) / {width} * {self.a_strip}"
+            if width > height:
+                a_chunk += f" + (i_ - i_begin_) % {width}"
         b_inner = kind.vectors * self.lanes
         if not schedule.pack_b:
             b_inner = b_spans(self.contraction.inner)[0].stride
@@ -589,19 +608,13 @@ class Tiles(Form):
                 (*a_strides, b_inner, c_row),
                 not schedule.pack_b,
             )
-            return (
-                f"{name}({a_chunk}, panel_, "
-                f"target_ + (i_ - i_begin_) * {c_row}, {self.used}, k_begin_ == 0);"
-            )
+            return f"{name}({a_chunk}, panel_, {target}, {self.used}, k_begin_ == 0);"
 
-        text.add(
-            "long i_ = i_begin_;",
-            f"for (; i_ + {height} <= i_end_; i_ += {height}) {{",
-            call(height),
-            "}",
-        )
+        text.add(f"rows_ = i_end_ - i_ < {height} ? i_end_ - i_ : {height};")
+        text.add(f"if (rows_ == {height}) {{", call(height))
         for rows in sorted(edges):
-            text.add(f"if (i_end_ - i_ == {rows}) {{", call(rows), "}")
+            text.add(f"}} else if (rows_ == {rows}) {{", call(rows))
+        text.add("}")
 
 
 def _cast_offset(spans: Sequence[Span], number: str, index: str) -> str:

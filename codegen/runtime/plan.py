@@ -7,8 +7,8 @@ import hashlib
 import json
 import struct
 import sys
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import codegen
 from codegen import settings
 from codegen.render.source import KernelSource
-from codegen.runtime import cache
+from codegen.runtime import cache, tune
 from codegen.runtime.compiler import find_compiler
 from codegen.runtime.cpu import Loop, Move, Program, get_num_threads
 from codegen.runtime.kernels import load_kernels
@@ -44,6 +44,7 @@ class KernelRecord:
     operations: int
     traffic: int
     sizes: list[str] = field(default_factory=list)
+    recipe: dict[str, Any] | None = None  # a contraction's, while other schedules may be tried
     lines: list[str] = field(default_factory=list)  # these three only where inspection asks
     nodes: list[str] = field(default_factory=list)
     unfused: list[str] = field(default_factory=list)
@@ -74,36 +75,16 @@ class PlanRecord:
 class CpuPlan:
     """A plan of compiled kernels, run by one native call."""
 
-    def __init__(self, record: PlanRecord) -> None:
+    def __init__(self, record: PlanRecord, description: str = "") -> None:
         self.record = record
-        sources = [KernelSource(k.name, k.body, tuple(k.prologue)) for k in record.kernels]
-        table_size = record.parameter_count + len(record.output_bytes) + len(record.offsets)
-        next_slot = table_size + sum([len(loop.moves) for loop in record.loops])
-        slots: list[list[int]] = []
-        self._sizes: list[Any] = []  # kept alive: what the kernels read
-        for k in record.kernels:
-            slots.append(k.slots)
-            if k.sizes:
-                slots[-1] = [*k.slots, next_slot + len(self._sizes)]
-                self._sizes.append(ctypes.create_string_buffer(packed_sizes(k.sizes)))
-        self._program = Program(
-            load_kernels(sources),
-            slots,
-            [k.parallel for k in record.kernels],
-            table_size,
-            record.scratch_bytes,
-            record.loops,
-            [ctypes.addressof(sizes) for sizes in self._sizes],
-        )
+        self._description = description  # under which the plan is kept on disk
+        self._sizes: list[Any] = []
+        self._program = self._build({})
+        self._search = None if tune.is_off() else self._begin_search()
         self._scalars = [i for i, _ in record.scalars]
         self._formats = struct.Struct("".join([_SCALAR_FORMATS[n] for _, n in record.scalars]))
         self._numbers = ctypes.create_string_buffer(8 * max(1, len(record.scalars)))
-        # Nothing but buffers in, one buffer out: the path of a single operation.
-        self._is_simple = bool(
-            record.kernels
-            and len(record.output_bytes) == 1
-            and not (record.scalars or record.offsets or record.donations or record.loops)
-        )
+        self._is_simple = self._may_be_simple()
         self.donated = tuple([p for _, p in record.donations])
         base = ctypes.addressof(self._numbers)
         self._number_addresses = [base + 8 * i for i in range(len(record.scalars))]
@@ -147,10 +128,85 @@ class CpuPlan:
                 for watcher in tuple(watchers):
                     watcher(record, seconds)
             else:
-                self._program.run(table)
+                (self._search or self._program).run(table)
         statistics.plans_run += 1
         del arena
         return outputs
+
+    def _build(self, replaced: Mapping[int, tune.Written]) -> Program:
+        """The program, with some of its kernels replaced."""
+        record = with_kernels(self.record, replaced)
+        table_size = record.parameter_count + len(record.output_bytes) + len(record.offsets)
+        next_slot = table_size + sum([len(loop.moves) for loop in record.loops])
+        slots: list[list[int]] = []
+        sizes: list[Any] = []
+        for k in record.kernels:
+            slots.append(k.slots)
+            if k.sizes:
+                slots[-1] = [*k.slots, next_slot + len(sizes)]
+                sizes.append(ctypes.create_string_buffer(packed_sizes(k.sizes)))
+        self._sizes += sizes  # kept alive: what the kernels read
+        return Program(
+            load_kernels([KernelSource(k.name, k.body, tuple(k.prologue)) for k in record.kernels]),
+            slots,
+            [k.parallel for k in record.kernels],
+            table_size,
+            record.scratch_bytes,
+            record.loops,
+            [ctypes.addressof(s) for s in sizes],
+        )
+
+    def _begin_search(self) -> tune.Search | None:
+        recipes = {
+            i: (k.recipe, k.operations)
+            for i, k in enumerate(self.record.kernels)
+            if k.recipe is not None
+        }
+        if not recipes:
+            return None
+        return tune.Search(recipes, self._program, self._build, self._adopt, self._end_search)
+
+    def _adopt(self, replaced: Mapping[int, tune.Written]) -> Program:
+        """Let kernels take the places of others for good, on disk too."""
+        self.record = with_kernels(self.record, replaced)
+        self._program = self._build({})
+        if self._description:
+            save(self.record, self._description)
+        return self._program
+
+    def _end_search(self) -> None:
+        self._search = None
+        self._is_simple = self._may_be_simple()
+
+    def _may_be_simple(self) -> bool:
+        """Nothing but buffers in, one buffer out, no search: the path of a single operation."""
+        record = self.record
+        return bool(
+            record.kernels
+            and self._search is None
+            and len(record.output_bytes) == 1
+            and not (record.scalars or record.offsets or record.donations or record.loops)
+        )
+
+
+def with_kernels(record: PlanRecord, replaced: Mapping[int, tune.Written]) -> PlanRecord:
+    """A plan in which kernels that a search has settled on are in the places of others."""
+    kernels, scratch_bytes = list(record.kernels), record.scratch_bytes
+    for i, written in replaced.items():
+        source = written.source
+        kernels[i] = replace(
+            kernels[i], body=source.body, prologue=list(source.prologue), sizes=[], recipe=None
+        )
+        scratch_bytes = max(scratch_bytes, written.scratch_bytes)
+    return replace(record, kernels=kernels, scratch_bytes=scratch_bytes)
+
+
+def with_known(record: PlanRecord) -> PlanRecord:
+    """The plan with what earlier searches have found for its contractions."""
+    if tune.is_off():
+        return record
+    found = {i: tune.winner(k.recipe) for i, k in enumerate(record.kernels) if k.recipe is not None}
+    return with_kernels(record, {i: w for i, w in found.items() if w is not None})
 
 
 def report(record: PlanRecord, seconds: Sequence[float]) -> None:

@@ -24,7 +24,8 @@ from numpy.lib.stride_tricks import as_strided
 
 from codegen.dtype import DType, float32, float64, int8, int64
 from codegen.index.contraction import Axis, Contraction
-from codegen.loops.contraction import PlainOutput, candidates, choose_schedule, vector_bytes
+from codegen.loops.contraction import PlainOutput, choose_schedule, vector_bytes
+from codegen.loops.contraction_candidates import candidates
 from codegen.render.contraction_c import render_contraction
 
 COMPILER = os.environ.get("CC", "gcc").split()
@@ -116,7 +117,10 @@ def run_specs(specs: list[Spec], folder: Path) -> None:
         if spec.width:
             schedule = choose_schedule(contraction.normalized(), spec.threads, plain, spec.width)
         if spec.candidate:
-            choices = list(candidates(contraction.normalized(), spec.threads, plain))
+            normalized = contraction.normalized()
+            stored = plain is not None
+            rule = choose_schedule(normalized, spec.threads, plain, stored=stored)
+            choices = candidates(normalized, spec.threads, rule, plain, stored)
             schedule = choices[spec.candidate % len(choices)]
         rendered = render_contraction(
             contraction,

@@ -62,20 +62,21 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
                     }
                 }
             }
-            for (long i_begin_ = m_begin_; i_begin_ < m_end_; i_begin_ += 192) {
-                const long i_end_ = m_end_ - i_begin_ < 192 ? m_end_ : i_begin_ + 192;
+            for (long i_begin_ = m_begin_; i_begin_ < m_end_; i_begin_ += 48) {
+                const long i_end_ = m_end_ - i_begin_ < 48 ? m_end_ : i_begin_ + 48;
                 for (long p_ = p_begin_; p_ < p_end_; p_++) {
                     const long n_begin_ = p_ * 16;
                     const float *restrict a_chunk_ = a_ + i_begin_ * 64 + k_begin_ * 1;
                     const float *restrict panel_ = b_packed_ + (p_ - p_begin_) * 1024;
                     float *target_ = &block0[i_begin_ * 128 + n_begin_];
-                    {
-                        long i_ = i_begin_;
-                        for (; i_ + 6 <= i_end_; i_ += 6) {
-                            contraction_tile6x2_0576eab9ad(a_chunk_ + (i_ - i_begin_) * 64, panel_, target_ + (i_ - i_begin_) * 128, depth_, k_begin_ == 0);
-                        }
-                        if (i_end_ - i_ == 2) {
-                            contraction_tile2x2_1d3b962c14(a_chunk_ + (i_ - i_begin_) * 64, panel_, target_ + (i_ - i_begin_) * 128, depth_, k_begin_ == 0);
+                    for (long i_ = i_begin_, rows_; i_ < i_end_; i_ += rows_) {
+                        {
+                            rows_ = i_end_ - i_ < 6 ? i_end_ - i_ : 6;
+                            if (rows_ == 6) {
+                                contraction_tile6x2_0576eab9ad(a_chunk_ + (i_ - i_begin_) * 64, panel_, target_ + (i_ - i_begin_) * 128, depth_, k_begin_ == 0);
+                            } else if (rows_ == 2) {
+                                contraction_tile2x2_1d3b962c14(a_chunk_ + (i_ - i_begin_) * 64, panel_, target_ + (i_ - i_begin_) * 128, depth_, k_begin_ == 0);
+                            }
                         }
                     }
                 }
@@ -103,20 +104,21 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
         const long inner_ = 128;
         for (long k_begin_ = 0; k_begin_ < inner_; k_begin_ += 128) {
             const long depth_ = 128 - k_begin_ < 128 ? 128 - k_begin_ : 128;
-            for (long i_begin_ = m_begin_; i_begin_ < m_end_; i_begin_ += 192) {
-                const long i_end_ = m_end_ - i_begin_ < 192 ? m_end_ : i_begin_ + 192;
+            for (long i_begin_ = m_begin_; i_begin_ < m_end_; i_begin_ += 48) {
+                const long i_end_ = m_end_ - i_begin_ < 48 ? m_end_ : i_begin_ + 48;
                 for (long p_ = p_begin_; p_ < p_end_; p_++) {
                     const long n_begin_ = p_ * 16;
                     const float *restrict a_chunk_ = a_ + i_begin_ * 128 + k_begin_ * 1;
                     const float *restrict panel_ = b_ + k_begin_ * 64 + n_begin_;
                     float *target_ = &out5[i_begin_ * 64 + n_begin_];
-                    {
-                        long i_ = i_begin_;
-                        for (; i_ + 6 <= i_end_; i_ += 6) {
-                            contraction_tile6x2_71df0f9e53(a_chunk_ + (i_ - i_begin_) * 128, panel_, target_ + (i_ - i_begin_) * 64, depth_, k_begin_ == 0);
-                        }
-                        if (i_end_ - i_ == 2) {
-                            contraction_tile2x2_66464ba06a(a_chunk_ + (i_ - i_begin_) * 128, panel_, target_ + (i_ - i_begin_) * 64, depth_, k_begin_ == 0);
+                    for (long i_ = i_begin_, rows_; i_ < i_end_; i_ += rows_) {
+                        {
+                            rows_ = i_end_ - i_ < 6 ? i_end_ - i_ : 6;
+                            if (rows_ == 6) {
+                                contraction_tile6x2_71df0f9e53(a_chunk_ + (i_ - i_begin_) * 128, panel_, target_ + (i_ - i_begin_) * 64, depth_, k_begin_ == 0);
+                            } else if (rows_ == 2) {
+                                contraction_tile2x2_66464ba06a(a_chunk_ + (i_ - i_begin_) * 128, panel_, target_ + (i_ - i_begin_) * 64, depth_, k_begin_ == 0);
+                            }
                         }
                     }
                 }

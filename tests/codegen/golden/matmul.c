@@ -10,35 +10,35 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
         const long batch_ = task_ / 2;
         const float *restrict a_ = in0 + 0 + (batch_);
         const float *restrict b_ = in1 + 0 + (batch_);
-        const long p_begin_ = task_ / 1 % 2 * 7;
-        const long p_end_ = 13 - p_begin_ < 7 ? 13 : p_begin_ + 7;
-        const long m_begin_ = task_ % 1 * 128;
-        const long m_end_ = 128 - m_begin_ < 128 ? 128 : m_begin_ + 128;
+        const long p_begin_ = task_ / 2 % 1 * 13;
+        const long p_end_ = 13 - p_begin_ < 13 ? 13 : p_begin_ + 13;
+        const long m_begin_ = task_ % 2 * 64;
+        const long m_end_ = 128 - m_begin_ < 64 ? 128 : m_begin_ + 64;
         const long inner_ = 96;
         for (long k_begin_ = 0; k_begin_ < inner_; k_begin_ += 96) {
             const long depth_ = 96 - k_begin_ < 96 ? 96 - k_begin_ : 96;
-            for (long i_begin_ = m_begin_; i_begin_ < m_end_; i_begin_ += 192) {
-                const long i_end_ = m_end_ - i_begin_ < 192 ? m_end_ : i_begin_ + 192;
+            for (long i_begin_ = m_begin_; i_begin_ < m_end_; i_begin_ += 48) {
+                const long i_end_ = m_end_ - i_begin_ < 48 ? m_end_ : i_begin_ + 48;
                 for (long p_ = p_begin_; p_ < p_end_; p_++) {
                     const long n_begin_ = (p_ * 1 + (p_ > 1 ? p_ - 1 : 0)) * 8;
                     const float *restrict a_chunk_ = a_ + i_begin_ * 96 + k_begin_ * 1;
                     const float *restrict panel_ = b_ + k_begin_ * 200 + n_begin_;
                     float *target_ = &out2[i_begin_ * 200 + n_begin_];
-                    if (p_ < 1) {
-                        long i_ = i_begin_;
-                        for (; i_ + 12 <= i_end_; i_ += 12) {
-                            contraction_tile12x1_0454170d6d(a_chunk_ + (i_ - i_begin_) * 96, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
-                        }
-                        if (i_end_ - i_ == 8) {
-                            contraction_tile8x1_a0da339888(a_chunk_ + (i_ - i_begin_) * 96, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
-                        }
-                    } else {
-                        long i_ = i_begin_;
-                        for (; i_ + 6 <= i_end_; i_ += 6) {
-                            contraction_tile6x2_24a9f2acca(a_chunk_ + (i_ - i_begin_) * 96, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
-                        }
-                        if (i_end_ - i_ == 2) {
-                            contraction_tile2x2_0f6babc35c(a_chunk_ + (i_ - i_begin_) * 96, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
+                    for (long i_ = i_begin_, rows_; i_ < i_end_; i_ += rows_) {
+                        if (p_ < 1) {
+                            rows_ = i_end_ - i_ < 12 ? i_end_ - i_ : 12;
+                            if (rows_ == 12) {
+                                contraction_tile12x1_0454170d6d(a_chunk_ + (i_ - i_begin_) * 96, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
+                            } else if (rows_ == 4) {
+                                contraction_tile4x1_376125a3ac(a_chunk_ + (i_ - i_begin_) * 96, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
+                            }
+                        } else {
+                            rows_ = i_end_ - i_ < 6 ? i_end_ - i_ : 6;
+                            if (rows_ == 6) {
+                                contraction_tile6x2_24a9f2acca(a_chunk_ + (i_ - i_begin_) * 96, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
+                            } else if (rows_ == 4) {
+                                contraction_tile4x2_3aba104da2(a_chunk_ + (i_ - i_begin_) * 96, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
+                            }
                         }
                     }
                 }

@@ -81,28 +81,28 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
                     }
                 }
             }
-            for (long i_begin_ = m_begin_; i_begin_ < m_end_; i_begin_ += 192) {
-                const long i_end_ = m_end_ - i_begin_ < 192 ? m_end_ : i_begin_ + 192;
+            for (long i_begin_ = m_begin_; i_begin_ < m_end_; i_begin_ += 48) {
+                const long i_end_ = m_end_ - i_begin_ < 48 ? m_end_ : i_begin_ + 48;
                 for (long p_ = p_begin_; p_ < p_end_; p_++) {
                     const long n_begin_ = (p_ * 1 + (p_ > 1 ? p_ - 1 : 0)) * 8;
                     const float *restrict a_chunk_ = a_ + i_begin_ * 1 + k_begin_ * 128;
                     const float *restrict panel_ = b_packed_ + (p_ - p_begin_) * 1536;
                     float *target_ = &out2[i_begin_ * 200 + n_begin_];
-                    if (p_ < 1) {
-                        long i_ = i_begin_;
-                        for (; i_ + 12 <= i_end_; i_ += 12) {
-                            contraction_tile12x1_01d74d468a(a_chunk_ + (i_ - i_begin_) * 1, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
-                        }
-                        if (i_end_ - i_ == 8) {
-                            contraction_tile8x1_751a728e8d(a_chunk_ + (i_ - i_begin_) * 1, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
-                        }
-                    } else {
-                        long i_ = i_begin_;
-                        for (; i_ + 6 <= i_end_; i_ += 6) {
-                            contraction_tile6x2_b3aaa20054(a_chunk_ + (i_ - i_begin_) * 1, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
-                        }
-                        if (i_end_ - i_ == 2) {
-                            contraction_tile2x2_54552d7af0(a_chunk_ + (i_ - i_begin_) * 1, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
+                    for (long i_ = i_begin_, rows_; i_ < i_end_; i_ += rows_) {
+                        if (p_ < 1) {
+                            rows_ = i_end_ - i_ < 12 ? i_end_ - i_ : 12;
+                            if (rows_ == 12) {
+                                contraction_tile12x1_01d74d468a(a_chunk_ + (i_ - i_begin_) * 1, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
+                            } else if (rows_ == 8) {
+                                contraction_tile8x1_751a728e8d(a_chunk_ + (i_ - i_begin_) * 1, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
+                            }
+                        } else {
+                            rows_ = i_end_ - i_ < 6 ? i_end_ - i_ : 6;
+                            if (rows_ == 6) {
+                                contraction_tile6x2_b3aaa20054(a_chunk_ + (i_ - i_begin_) * 1, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
+                            } else if (rows_ == 2) {
+                                contraction_tile2x2_54552d7af0(a_chunk_ + (i_ - i_begin_) * 1, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
+                            }
                         }
                     }
                 }

@@ -83,36 +83,36 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
                     }
                 }
             }
-            for (long i_begin_ = m_begin_; i_begin_ < m_end_; i_begin_ += 192) {
-                const long i_end_ = m_end_ - i_begin_ < 192 ? m_end_ : i_begin_ + 192;
+            for (long i_begin_ = m_begin_; i_begin_ < m_end_; i_begin_ += 48) {
+                const long i_end_ = m_end_ - i_begin_ < 48 ? m_end_ : i_begin_ + 48;
                 for (long p_ = p_begin_; p_ < p_end_; p_++) {
                     const long n_begin_ = (p_ * 1 + (p_ > 1 ? p_ - 1 : 0)) * 8;
                     const float *restrict a_chunk_ = a_ + i_begin_ * 1 + k_begin_ * 96;
                     const float *restrict panel_ = b_packed_ + (p_ - p_begin_) * 1024;
                     float *target_ = results_;
-                    long n_end_;
-                    if (p_ < 1) {
-                        long i_ = i_begin_;
-                        for (; i_ + 12 <= i_end_; i_ += 12) {
-                            contraction_tile12x1_3b466edab8(a_chunk_ + (i_ - i_begin_) * 1, panel_, target_ + (i_ - i_begin_) * 16, depth_, k_begin_ == 0);
+                    for (long i_ = i_begin_, rows_; i_ < i_end_; i_ += rows_) {
+                        if (p_ < 1) {
+                            rows_ = i_end_ - i_ < 12 ? i_end_ - i_ : 12;
+                            if (rows_ == 12) {
+                                contraction_tile12x1_3b466edab8(a_chunk_ + (i_ - i_begin_) * 1, panel_, target_, depth_, k_begin_ == 0);
+                            }
+                        } else {
+                            rows_ = i_end_ - i_ < 6 ? i_end_ - i_ : 6;
+                            if (rows_ == 6) {
+                                contraction_tile6x2_1000bc05db(a_chunk_ + (i_ - i_begin_) * 1, panel_, target_, depth_, k_begin_ == 0);
+                            }
                         }
-                        n_end_ = n_begin_ + 8;
-                    } else {
-                        long i_ = i_begin_;
-                        for (; i_ + 6 <= i_end_; i_ += 6) {
-                            contraction_tile6x2_1000bc05db(a_chunk_ + (i_ - i_begin_) * 1, panel_, target_ + (i_ - i_begin_) * 16, depth_, k_begin_ == 0);
-                        }
-                        n_end_ = n_begin_ + 16;
-                    }
-                    for (long m_ = i_begin_; m_ < i_end_; m_++) {
-                        const float *row_ = target_ + (m_ - i_begin_) * 16 - n_begin_;
-                        #pragma GCC ivdep
-                        for (long n_ = n_begin_; n_ < n_end_; n_++) {
-                            const float value_ = row_[n_];
-                            const float in2_0 = in2[m_ * 200 + n_];
-                            const float mul_0 = (0.1f * value_);
-                            const float sub_0 = (in2_0 - mul_0);
-                            out3[m_ * 200 + n_] = sub_0;
+                        const long n_end_ = n_begin_ + (p_ < 1 ? 8 : 16);
+                        for (long m_ = i_; m_ < i_ + rows_; m_++) {
+                            const float *row_ = target_ + (m_ - i_) * 16 - n_begin_;
+                            #pragma GCC ivdep
+                            for (long n_ = n_begin_; n_ < n_end_; n_++) {
+                                const float value_ = row_[n_];
+                                const float in2_0 = in2[m_ * 200 + n_];
+                                const float mul_0 = (0.1f * value_);
+                                const float sub_0 = (in2_0 - mul_0);
+                                out3[m_ * 200 + n_] = sub_0;
+                            }
                         }
                     }
                 }
