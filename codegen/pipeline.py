@@ -189,10 +189,20 @@ def make_plan(graph: Graph, device: str, description: str, results: tuple[int, .
 
 def _compile(graph: Graph, description: str, results: tuple[int, ...]) -> CpuPlan:
     statistics.plans_lowered += 1
-    literal = build(graph, get_num_threads())
-    literal.results = list(results)
+    threads = get_num_threads()
     key, leaves = family_key(description)
-    record = _families[key].generalized(literal, leaves)
+    family = _families[key]
+    resized = family.is_resized(leaves)
+    literal = build(graph, threads, any_rows=resized)
+    literal.results = list(results)
+    if resized and family.first is not None:
+        # The plan at its first size was written for that size alone.
+        first, types = family.first
+        family.add(build(first, threads, any_rows=True), types)
+        family.first = None
+    elif not family.members:
+        family.first = (graph, leaves)
+    record = family.generalized(literal, leaves)
     try:
         plan = CpuPlan(plans.with_known(record), description)
     except CompileError:  # a number that has to be known where it stands
@@ -200,13 +210,13 @@ def _compile(graph: Graph, description: str, results: tuple[int, ...]) -> CpuPla
             raise
         record = literal
         plan = CpuPlan(plans.with_known(record), description)
-    _families[key].add(record, leaves)
+    family.add(record, leaves)
     plans.save(plan.record, description)
     return plan
 
 
 # By what the descriptions of a program's plans have in common.
-_families: defaultdict[str, Family] = defaultdict(Family)
+_families: defaultdict[str, Family[Graph]] = defaultdict(Family)
 
 
 def _compile_opencl(graph: Graph, device: opencl.Device) -> OpenClPlan:
@@ -279,15 +289,18 @@ def _is_huge(graph: Graph) -> bool:
     return len(nodes) > _MANY_OPERATIONS and all([n.type.size <= _SMALL_TENSOR for n in nodes])
 
 
-def build(graph: Graph, threads: int, dialect: Dialect = C) -> PlanRecord:
-    """What a plan for the graph is made of."""
-    compiled = compile_graph(graph, threads, dialect)
+def build(graph: Graph, threads: int, dialect: Dialect = C, any_rows: bool = False) -> PlanRecord:
+    """What a plan for the graph is made of; with ``any_rows`` its products of matrices are written
+    as they would be for other numbers of rows."""
+    compiled = compile_graph(graph, threads, dialect, any_rows)
     for listener in listeners:
         listener(compiled)
     return compiled.record
 
 
-def compile_graph(graph: Graph, threads: int, dialect: Dialect = C) -> Compiled:
+def compile_graph(
+    graph: Graph, threads: int, dialect: Dialect = C, any_rows: bool = False
+) -> Compiled:
     """The passes, in order: graph to clusters to loops to text."""
     outputs: list[Node] = list(graph.outputs)
     verifying = settings.get("LAZYTORCH_VERIFY") != "0"
@@ -320,7 +333,7 @@ def compile_graph(graph: Graph, threads: int, dialect: Dialect = C) -> Compiled:
         if c in loops:
             made.append((c, loops[c]))
         else:
-            made += [(c, k) for k in _kernels(c, fusion, memory, threads, dialect)]
+            made += [(c, k) for k in _kernels(c, fusion, memory, threads, dialect, any_rows)]
     record, clusters = _assemble(graph, outputs, memory, made, dialect)
     origins = provenance.state.active
     if origins is not None:
@@ -358,15 +371,20 @@ def _own_memory(outputs: Sequence[Node]) -> list[Node]:
 
 
 def _kernels(
-    cluster: Cluster, fusion: Fusion, memory: MemoryPlan, threads: int, dialect: Dialect
+    cluster: Cluster,
+    fusion: Fusion,
+    memory: MemoryPlan,
+    threads: int,
+    dialect: Dialect,
+    any_rows: bool,
 ) -> list[RenderedKernel]:
     """A cluster's kernels: one, or none, or a copy and a write into it."""
     first = cluster.nodes[0]
     comments = [f"{n.operation.name} {n.type!r}" for n in cluster.nodes if n in fusion.stored]
     if cluster.kind == "contraction":
-        return [render_contraction_kernel(cluster, fusion, threads, comments, dialect)]
+        return [render_contraction_kernel(cluster, fusion, threads, comments, dialect, any_rows)]
     if isinstance(cluster, Chain):
-        return [render_chain_kernel(cluster, fusion, threads, comments, dialect)]
+        return [render_chain_kernel(cluster, fusion, threads, comments, dialect, any_rows)]
     if cluster.kind == "empty":
         return []
     lowered: list[Kernel] = []

@@ -51,6 +51,7 @@ class Schedule:
     row_chunk: int = 1  # rows of A packed, and of results consumed, at a time
     panels: int = 1  # column panels in all; parts wanted of a vector product
     panel_block: int = 1  # column panels a task
+    any_rows: bool = False  # with tiles for whatever number of rows is left over
 
     def tile_rows(self, vectors: int) -> int:
         """Rows of the register tile that is ``vectors`` wide."""

@@ -24,7 +24,12 @@ from codegen.render.source import KernelSource
 
 
 def render_chain_kernel(
-    chain: Chain, fusion: Fusion, threads: int, comments: list[str], dialect: Dialect
+    chain: Chain,
+    fusion: Fusion,
+    threads: int,
+    comments: list[str],
+    dialect: Dialect,
+    any_rows: bool = False,
 ) -> RenderedKernel:
     """The kernel of a chain. Its middle lives in scratch memory, block by block, at pointers moved
     so that the code of each part finds it where the whole matrix would have it."""
@@ -51,7 +56,7 @@ def render_chain_kernel(
         scratch += -(-block * columns * node.dtype.itemsize // 64) * 64
     product, product_start, _ = contraction_text(
         first, inside, arguments, dialect, 1, schedules[0],
-        Task(scratch, fresh, columns=needed if chain.skips else ""),
+        Task(scratch, fresh, columns=needed if chain.skips else ""), any_rows,
     )  # fmt: skip
     kernel = lower(middle, inside)
     bounded = chain.skips and chain.weights in local and ends_with_neutral(chain)
@@ -64,7 +69,7 @@ def render_chain_kernel(
     function = render(kernel, dialect)
     last, last_start, _ = contraction_text(
         third, inside, arguments, dialect, 1, schedules[1],
-        Task(product.scratch_bytes + kernel.scratch_bytes, fresh, inner=needed),
+        Task(product.scratch_bytes + kernel.scratch_bytes, fresh, inner=needed), any_rows,
     )  # fmt: skip
     row_function = f"rows_{hashlib.sha256(function.body.encode()).hexdigest()[:10]}"
     operands = [node for node in arguments if node not in names]

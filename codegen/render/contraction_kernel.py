@@ -43,9 +43,17 @@ class RenderedKernel:
 
 
 def render_contraction_kernel(
-    cluster: Cluster, fusion: Fusion, threads: int, comments: list[str], dialect: Dialect
+    cluster: Cluster,
+    fusion: Fusion,
+    threads: int,
+    comments: list[str],
+    dialect: Dialect,
+    any_rows: bool = False,
 ) -> RenderedKernel:
-    """The kernel of a contraction and the element-wise work on its result."""
+    """The kernel of a contraction and the element-wise work on its result.
+
+    ``any_rows``: its text is to be that of other numbers of rows too.
+    """
     root = contraction_of(cluster, fusion)
     match = fusion.contractions[root]
     batch, rows, columns, inner = match.contraction.sizes
@@ -53,7 +61,7 @@ def render_contraction_kernel(
     parallel = is_parallel(work, fusion)
     arguments: dict[Node, Argument] = {}
     rendered, invariant, recipe = contraction_text(
-        cluster, fusion, arguments, dialect, threads if parallel else 1
+        cluster, fusion, arguments, dialect, threads if parallel else 1, any_rows=any_rows
     )
     operand_list = list(arguments.values())
     head = [
@@ -91,6 +99,7 @@ def contraction_text(
     threads: int,
     schedule: Schedule | None = None,
     task: Task | None = None,
+    any_rows: bool = False,
 ) -> tuple[RenderedContraction, list[str], Recipe | None]:
     """The contraction with the cluster's epilogue, the lines that go before it, and its recipe.
 
@@ -119,6 +128,8 @@ def contraction_text(
         schedule = choose_schedule(
             match.contraction.normalized(), threads, output, stored=stored, fresh=fresh
         )
+    if schedule is not None:
+        schedule = replace(schedule, any_rows=any_rows)
     rendered = render_contraction(
         match.contraction, arguments[match.a].name, arguments[match.b].name, epilogue,
         threads, schedule, output, stored, task,

@@ -582,12 +582,14 @@ class Tiles(Form):
     ) -> None:
         """Set rows_ and multiply the tile of so many rows at i_."""
         schedule, text = self.schedule, self.text
-        height = min(schedule.tile_rows(kind.vectors), self.m)
+        height = schedule.tile_rows(kind.vectors)
+        if not schedule.any_rows:
+            height = min(height, self.m)
         a_chunk = f"a_chunk_ + (i_ - i_begin_) * {a_strides[0]}"
         if schedule.pack_a and not self.a_by_rows:
             height, width = self.height, self.a_width
             a_chunk = f"a_chunk_ + (i_ - i_begin_) / {width} * {self.a_strip}"
-            if width > height:
+            if width > height or schedule.any_rows:
                 a_chunk += f" + (i_ - i_begin_) % {width}"
         b_inner = kind.vectors * self.lanes
         if not schedule.pack_b:
@@ -610,7 +612,12 @@ class Tiles(Form):
             )
             return f"{name}({a_chunk}, panel_, {target}, {self.used}, k_begin_ == 0);"
 
-        text.add(f"rows_ = i_end_ - i_ < {height} ? i_end_ - i_ : {height};")
+        if schedule.any_rows:
+            edges = {rows for rows in (1, 2, 4, 8) if rows < height}
+            least = "".join([f"i_end_ - i_ >= {n} ? {n} : " for n in sorted(edges)[:0:-1]]) + "1"
+            text.add(f"rows_ = i_end_ - i_ >= {height} ? {height} : {least};")
+        else:
+            text.add(f"rows_ = i_end_ - i_ < {height} ? i_end_ - i_ : {height};")
         text.add(f"if (rows_ == {height}) {{", call(height))
         for rows in sorted(edges):
             text.add(f"}} else if (rows_ == {rows}) {{", call(rows))

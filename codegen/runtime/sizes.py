@@ -15,7 +15,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from codegen.runtime.plan import KernelRecord, PlanRecord
@@ -29,25 +29,36 @@ _OF_TASKS = (" * thread / threads", " * (thread + 1) / threads")
 _SIZE_NAME = re.compile(r"\bsize(\d+)_")
 # Kernels whose speed depends on what the compiler knows of their sizes.
 _SENSITIVE = ("contraction", "chain")
+_ARRAY = re.compile(r"\[\d")
 
 
-class Family:
-    """Plans of one program at several sizes, by its leaves' types in words."""
+First = TypeVar("First")
+
+
+class Family(Generic[First]):
+    """Plans of one program at several sizes, each with its leaves' types in words.
+
+    ``first``: what the plan at the first size was made from, until there is a second.
+    """
 
     def __init__(self) -> None:
-        self._members: list[tuple[PlanRecord, list[str]]] = []
+        self.members: list[tuple[PlanRecord, list[str]]] = []
+        self.first: tuple[First, list[str]] | None = None
 
     def add(self, record: PlanRecord, leaves: list[str]) -> None:
-        self._members.append((record, leaves))
+        self.members.append((record, leaves))
+
+    def is_resized(self, leaves: list[str]) -> bool:
+        """Whether something (weights, most likely) has the size that it had in another plan."""
+        return any([_share(leaves, types) for _, types in self.members])
 
     def generalized(self, record: PlanRecord, leaves: list[str]) -> PlanRecord:
         """The record with arguments for the numbers in which its kernels differ from those of
-        earlier plans. Products of matrices keep theirs, unless something (weights, most likely)
-        has the size that it had before."""
+        other plans. Products of matrices keep theirs where nothing kept its size."""
         known: dict[tuple[str, ...], dict[str, KernelRecord]] = {}
-        for earlier, types in self._members:
-            resized = any([x == y and "[" in x for x, y in zip(leaves, types, strict=True)])
-            for kernel in earlier.kernels:
+        for other, types in self.members:
+            resized = _share(leaves, types)
+            for kernel in other.kernels:
                 if resized or kernel.name not in _SENSITIVE:
                     known.setdefault(_skeleton(kernel), {}).setdefault(kernel.body, kernel)
         if not known:
@@ -56,6 +67,10 @@ class Family:
             _generalized(k, tuple(known.get(_skeleton(k), {}).values())) for k in record.kernels
         ]
         return replace(record, kernels=kernels)
+
+
+def _share(leaves: Sequence[str], others: Sequence[str]) -> bool:
+    return any([x == y and _ARRAY.search(x) for x, y in zip(leaves, others, strict=True)])
 
 
 def family_key(description: str) -> tuple[str, list[str]]:
