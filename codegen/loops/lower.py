@@ -23,11 +23,9 @@ from codegen.loops.grammar import (
     Sequential,
     Serial,
     SetLane,
-    Store,
     Vector,
 )
 from codegen.loops.prefetch import with_prefetches
-from codegen.ops.registry import Operation
 
 # Elements of the innermost axis that one task takes, where the axis is long.
 BLOCK = 4096
@@ -609,29 +607,6 @@ class _Region(_Pointwise):
         )
         traffic = 2 * sum([n.inputs[1].type.nbytes for n in self.cluster.nodes])
         return _kernel("write", self.emitter, work + traffic // 4 > PARALLEL_WORK, work, traffic)
-
-
-_COMBINE = {"add": "add", "mul": "mul", "max": "maximum", "min": "minimum"}
-
-
-def lower_scatter(node: Node, fusion: Fusion, operations: dict[str, Operation]) -> Kernel:
-    """Combine a scatter's updates into the memory, in order."""
-    _base, index, updates = node.inputs
-    (mode,) = node.attributes
-    emitter = Emitter(lambda n: n.operation.name == "parameter" or n in fusion.anchors)
-    size = index.type.size
-    combine = operations[_COMBINE[mode]] if mode in _COMBINE else None
-    with emitter.loop(("i0",), lambda body: Sequential("i0", size, body)):
-        point = unflatten(variable("i0", size), index.shape)
-        place, _ = emitter.value(index, point)
-        text, _ = emitter.value(updates, point)
-        emitter.add(
-            Store(
-                emitter.argument(node, True).name, node.dtype, place, text,
-                node.type.size, combine,
-            )
-        )  # fmt: skip
-    return _kernel(f"scatter_{mode}", emitter, False, size, 3 * updates.type.nbytes)
 
 
 def lower_scan(node: Node, fusion: Fusion) -> Kernel:

@@ -517,11 +517,9 @@ def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = 
 def _max_unpool(x: Node, index: Node, sizes: Sizes) -> Node:
     first = len(x.shape) - len(sizes)
     planes, plane = prod(x.shape[:first]), prod(sizes)
-    flat = reshape(index, (planes, prod(x.shape[first:])))
-    offsets = ew.mul(iota(planes), full(plane, (planes,), dt.int64))
-    places = ew.add(flat, broadcast(offsets, flat.shape, (0,)))
-    base = full(0, (planes * plane,), x.dtype)
-    out = scatter(base, places, reshape(x, flat.shape), "set")
+    places = reshape(index, (planes, prod(x.shape[first:])))
+    base = full(0, (planes, plane), x.dtype)
+    out = scatter(base, places, reshape(x, places.shape), "set", 1)
     return reshape(out, (*x.shape[:first], *sizes))
 
 
@@ -533,10 +531,8 @@ def _max_unpool_rule(
     assert g is not None
     first = len(x.shape) - len(sizes)
     planes, plane = prod(x.shape[:first]), prod(sizes)
-    flat = reshape(index, (planes, prod(x.shape[first:])))
-    offsets = ew.mul(iota(planes), full(plane, (planes,), dt.int64))
-    places = ew.add(flat, broadcast(offsets, flat.shape, (0,)))
-    return reshape(gather(reshape(g, (planes * plane,)), places), x.shape), None
+    places = reshape(index, (planes, prod(x.shape[first:])))
+    return reshape(gather(reshape(g, (planes, plane)), places, 1), x.shape), None
 
 
 MAX_UNPOOL = Function("max_unpool", _max_unpool, _max_unpool_rule)
