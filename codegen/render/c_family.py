@@ -309,8 +309,8 @@ class Body:
         ]
 
     def chosen(self, loop: Chosen, level: int) -> list[str]:
-        """Blocks of steps: first those that count are listed, without a branch that could not be
-        foreseen; then they are done."""
+        """Blocks of steps: their numbers in vectors; then those that count are listed, without a
+        branch that nobody could foresee; then they are done."""
         pad = "    " * level
         v, extent, block = loop.variable, loop.extent, min(_CHOSEN_BLOCK, loop.extent)
         first, steps, places, count = f"{v}_first", f"{v}_steps", f"{loop.place}s", f"{v}_count"
@@ -322,9 +322,13 @@ class Body:
             f"{pad}for (long {first} = 0; {first} < {extent}; {first} += {block}) {{",
             f"{pad}    long {steps}[{block}], {places}[{block}], {count} = 0;",
             f"{pad}    const long {v}_end = {end};",
+            f"{pad}    {self.dialect.independent}",
             f"{pad}    for (long {v} = {first}; {v} < {v}_end; {v}++) {{",
             *self.block(loop.choose, level + 2),
-            f"{pad}        const long {loop.place} = {number};",
+            f"{pad}        {places}[{v} - {first}] = {number};",
+            f"{pad}    }}",
+            f"{pad}    for (long {v} = {first}; {v} < {v}_end; {v}++) {{",
+            f"{pad}        const long {loop.place} = {places}[{v} - {first}];",
             f"{pad}        {steps}[{count}] = {v};",
             f"{pad}        {places}[{count}] = {loop.place};",
             f"{pad}        {count} += (unsigned long)({loop.place} - ({loop.low.to_c()})) < "
