@@ -189,7 +189,7 @@ class _Pointwise(_Lowering):
         innermost: a transposed one, of which each cache line should serve a tile."""
         if len(self.extents) < 2 or prod(self.extents) < _TILED_SIZE or self.extents[-1] < _TILE:
             return None
-        plain = _Pointwise(self.cluster, self.fusion, self.groups)
+        plain = type(self)(self.cluster, self.fusion, self.groups)
         with plain.emitter.loop(plain.names, lambda body: Serial("all", 1, body)):
             plain._body()
         for access in plain.emitter.accesses:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -12,7 +12,7 @@ from codegen.ir.node import Node, Shape
 from codegen.ops import elementwise as ew
 from codegen.ops.indexing import gather, scatter
 from codegen.ops.leaves import constant, iota
-from codegen.ops.movement import permute, reshape, unskew
+from codegen.ops.movement import permute, reshape, slice_
 from codegen.ops.reduction import argmax, broadcast, full, max_, one_hot_mask, sum_
 from lazytorch.expression import Function
 from lazytorch.functions.bodies import (
@@ -29,6 +29,7 @@ from lazytorch.functions.bodies import (
 from lazytorch.functions.contraction import contract
 from lazytorch.functions.convolution import Window
 from lazytorch.functions.registration import operation
+from lazytorch.functions.window_gradients import collected, collected_sum, folded, is_short
 from lazytorch.tensor import Tensor, apply
 
 # ---- maximum ------------------------------------------------------------------------------
@@ -82,7 +83,7 @@ def _max_pool_rule(
         s >= k and d == 1
         for s, k, d in zip(window.stride, window.kernel, window.dilation, strict=True)
     )
-    return (_give_apart(g, tap, window) if apart else _give_overlapping(g, tap, window),)
+    return (_give_apart(g, tap, window) if apart else _give_overlapping(x, g, tap, window),)
 
 
 def _give_apart(g: Node, tap: Node, window: Window) -> Node:
@@ -113,29 +114,27 @@ def _give_apart(g: Node, tap: Node, window: Window) -> Node:
     )  # fmt: skip
 
 
-def _give_overlapping(g: Node, tap: Node, window: Window) -> Node:
-    """Every tap's share put back where its window lies, and summed."""
+def _give_overlapping(x: Node, g: Node, tap: Node, window: Window) -> Node:
+    """To each element from every window that chose it."""
     rank = len(window.sizes)
+    if is_short(window):
+        chosen = ew.cast(tap, dt.int32)  # as wide as the commonest values: vectors of one length
+
+        def term(taps: Sizes, move: Callable[[Node], Node]) -> Node:
+            number = 0
+            for k, t in zip(window.kernel, taps, strict=True):
+                number = number * k + t
+            given, which = move(g), move(chosen)
+            taken = ew.eq(which, ew.full_like(which, number))
+            return ew.where(taken, given, ew.full_like(given, 0))
+
+        return collected(term, x.shape, g.dtype, window)
     first, taps = len(g.shape) - rank, prod(window.kernel)
     shape = (*g.shape, taps)
     mask = one_hot_mask(tap, shape, len(g.shape))
     spread = broadcast(g, shape, tuple(range(len(g.shape))))
     shares = reshape(ew.where(mask, spread, ew.full_like(spread, 0)), (*g.shape, *window.kernel))
-    return _fold_windows(shares, first, window)
-
-
-def _fold_windows(shares: Node, first: int, window: Window) -> Node:
-    """The transpose of ``windows``: each place's sum over the windows that show it."""
-    rank = len(window.sizes)
-    padded = [a + n + b for a, n, b in zip(window.low, window.sizes, window.high, strict=True)]
-    for i in reversed(range(rank)):
-        # The kernel axis of this dimension is last; those after it were moved to the front.
-        shares = unskew(shares, first + i, padded[i], window.stride[i], window.dilation[i])
-        last = len(shares.shape) - 1
-        order = [*range(first + rank), last, *range(first + rank, last)]
-        shares = permute(shares, order)
-    total = sum_(shares, tuple(range(first + rank, len(shares.shape))))
-    return pad_axes(total, first, [-p for p in window.low], [-p for p in window.high])
+    return folded(shares, first, window)
 
 
 MAX_POOL = Function(
@@ -302,9 +301,20 @@ def _avg_pool(x: Node, *rest: Any) -> Node:
     total = sum_(seen, tuple(range(len(x.shape), len(seen.shape))))
     if divisor:
         return ew.div(total, broadcast(ew.cast(divisor[0], x.dtype), total.shape, ()))
-    whole = all(h <= p for h, p in zip(window.high, padding, strict=True))
-    if whole and (include or (not any(window.low) and not any(window.high))):
+    if _is_even(window, padding, include):
         return ew.div(total, ew.full_like(total, prod(window.kernel)))
+    return ew.div(total, _counts(total, window, padding, include))
+
+
+def _is_even(window: Window, padding: Sizes, include: bool) -> bool:
+    """Whether every mean is over a whole kernel."""
+    whole = all(h <= p for h, p in zip(window.high, padding, strict=True))
+    return whole and (include or (not any(window.low) and not any(window.high)))
+
+
+def _counts(total: Node, window: Window, padding: Sizes, include: bool) -> Node:
+    """Of how many elements each window's mean is."""
+    first = len(total.shape) - len(window.sizes)
     count: Node | None = None
     for i, outputs in enumerate(window.outputs):
         steps = ew.mul(iota(outputs), full(window.stride[i], (outputs,), dt.int64))
@@ -318,10 +328,30 @@ def _avg_pool(x: Node, *rest: Any) -> Node:
         spread = broadcast(ew.sub(stop, start), total.shape, (first + i,))
         count = spread if count is None else ew.mul(count, spread)
     assert count is not None
-    return ew.div(total, ew.cast(count, x.dtype))
+    return ew.cast(count, total.dtype)
 
 
-AVG_POOL = Function("avg_pool", _avg_pool, gradient_name="AvgPool2DBackward0")
+def _avg_pool_rule(
+    inputs: Sequence[Node], _outputs: Sequence[Node], cotangents: Sequence[Node | None],
+    window: Window, padding: Sizes, include: bool,
+) -> Sequence[Node | None]:  # fmt: skip
+    g = cotangents[0]
+    rest = (None,) * (len(inputs) - 1)
+    if g is None:
+        return None, *rest
+    if len(inputs) == 1 and not _is_even(window, padding, include):
+        share = ew.div(g, _counts(g, window, padding, include))
+        return collected_sum(share, window), *rest
+
+    def divided(total: Node) -> Node:
+        if len(inputs) == 1:
+            return ew.div(total, ew.full_like(total, prod(window.kernel)))
+        return ew.div(total, broadcast(ew.cast(inputs[1], total.dtype), total.shape, ()))
+
+    return collected_sum(g, window, divided), *rest
+
+
+AVG_POOL = Function("avg_pool", _avg_pool, _avg_pool_rule, gradient_name="AvgPool2DBackward0")
 
 
 def _avg_pooled(
@@ -648,7 +678,14 @@ def _fold(x: Node, window: Window) -> Node:
         return reshape(single, single.shape[1:])
     n, channels = x.shape[0], x.shape[1] // prod(window.kernel)
     split = reshape(x, (n, channels, *window.kernel, *window.outputs))
-    return _fold_windows(permute(split, (0, 1, 4, 5, 2, 3)), 2, window)
+    if is_short(window):
+
+        def term(taps: Sizes, move: Callable[[Node], Node]) -> Node:
+            own = slice_(split, (0, 0, *taps, 0, 0), (n, channels, 1, 1, *window.outputs), (1,) * 6)
+            return move(reshape(own, (n, channels, *window.outputs)))
+
+        return collected(term, (n, channels, *window.sizes), x.dtype, window)
+    return folded(permute(split, (0, 1, 4, 5, 2, 3)), 2, window)
 
 
 UNFOLD = Function("im2col", _unfold)
