@@ -254,11 +254,30 @@ class _Rows(_Lowering):
 
     def _lanes_along_rows(self) -> bool:
         """Whether lanes run along the innermost axis that is kept: it is the contiguous one, or
-        the row is too short for lanes (a pooling window)."""
+        the row is no place for lanes (a pooling window): too short, or in pieces."""
         if not self.row_groups or self.extents[self.row_groups[-1]] < 4:
             return False
-        contiguous = self.row_groups[-1] == len(self.groups) - 1
-        return contiguous or prod([self.extents[g] for g in self.inner_groups]) < _SHORT_ROW
+        if self.row_groups[-1] == len(self.groups) - 1:
+            return True
+        if self.extents[self.inner_groups[-1]] < _SHORT_ROW:
+            return True
+        return prod([self.extents[g] for g in self.inner_groups]) < LANES * 4 and self._in_pieces()
+
+    def _in_pieces(self) -> bool:
+        """Whether neighbours in the row are apart in something that is read, in other places than
+        a stride would say."""
+        name = self.names[self.inner_groups[-1]]
+        first = self.cluster.nodes[0]
+        if first.operation.kind == "reduce":
+            (first,) = first.inputs
+        probe = Emitter(self._in_memory)
+        with probe.loop(self.names, lambda body: Serial("all", 1, body)):
+            probe.value(first, self.point)
+        return any(
+            name in atom.variables and not isinstance(atom, Variable)
+            for access in probe.accesses
+            for atom, _ in access.terms
+        )
 
     # ---- stages -------------------------------------------------------------------------------
 

@@ -16,7 +16,8 @@ from codegen.dtype import DType
 from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from codegen.ops.indexing import empty, write
-from codegen.ops.movement import permute, unskew
+from codegen.ops.leaves import iota
+from codegen.ops.movement import permute, reshape, unskew
 from codegen.ops.reduction import broadcast, full, sum_
 from lazytorch.functions.bodies import Sizes, pad_axes
 from lazytorch.functions.convolution import Window
@@ -97,10 +98,53 @@ def collected_sum(g: Node, window: Window, finish: Callable[[Node], Node] | None
         if is_short(line):
             shape = (*g.shape[: first + i], *line.sizes)
             g = collected(lambda _tap, move, g=g: move(g), shape, g.dtype, line)  # type: ignore
+        elif are_apart(line):
+            g = spread_out(g, line)
         else:
             spread = broadcast(g, (*g.shape, *line.kernel), tuple(range(len(g.shape))))
             g = folded(spread, first + i, line)
     return g if finish is None else finish(g)
+
+
+def are_apart(window: Window) -> bool:
+    """Whether no element is in two windows."""
+    return all(
+        s >= k and d == 1
+        for s, k, d in zip(window.stride, window.kernel, window.dilation, strict=True)
+    )
+
+
+def spread_out(x: Node, window: Window, chosen: Node | None = None) -> Node:
+    """Each element's value of the one window that shows it, where windows lie apart: 0 where none
+    does, or where ``chosen``, a tap for each window, is another than its own."""
+    first = len(x.shape) - len(window.sizes)
+    shape = list(x.shape[:first])
+    axes = list(range(first))
+    for n, s in zip(x.shape[first:], window.stride, strict=True):
+        axes.append(len(shape))
+        shape += [n, s]
+    own: Node | None = None
+    for i, k in enumerate(window.kernel):
+        place = broadcast(iota(window.stride[i]), shape, (first + 2 * i + 1,))
+        outside = ew.ge(place, ew.full_like(place, k))
+        far = ew.full_like(place, -(1 << 40))
+        place = ew.where(outside, far, place)
+        own = place if own is None else ew.add(ew.mul(own, ew.full_like(own, k)), place)
+    assert own is not None
+    spread = broadcast(x, shape, axes)
+    if chosen is not None:
+        taken = ew.eq(own, broadcast(chosen, shape, axes))
+    elif window.stride != window.kernel:
+        taken = ew.ge(own, ew.full_like(own, 0))
+    else:
+        taken = None
+    given = spread if taken is None else ew.where(taken, spread, ew.full_like(spread, 0))
+    lengths = [n * s for n, s in zip(x.shape[first:], window.stride, strict=True)]
+    flat = reshape(given, (*x.shape[:first], *lengths))
+    return pad_axes(
+        flat, first, [-p for p in window.low],
+        [n + p - length for n, p, length in zip(window.sizes, window.low, lengths, strict=True)],
+    )  # fmt: skip
 
 
 def folded(shares: Node, first: int, window: Window) -> Node:
