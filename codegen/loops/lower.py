@@ -267,12 +267,12 @@ class _Rows(_Lowering):
         """Whether neighbours in the row are apart in something that is read, in other places than
         a stride would say."""
         name = self.names[self.inner_groups[-1]]
-        first = self.cluster.nodes[0]
-        if first.operation.kind == "reduce":
-            (first,) = first.inputs
         probe = Emitter(self._in_memory)
         with probe.loop(self.names, lambda body: Serial("all", 1, body)):
-            probe.value(first, self.point)
+            for node in self.cluster.nodes:
+                inside = any(r.source in self.members for r in self.fusion.reads[node])
+                if node.operation.kind == "reduce" and not inside:
+                    probe.value(node.inputs[0], self.point)
         return any(
             name in atom.variables and not isinstance(atom, Variable)
             for access in probe.accesses
