@@ -312,16 +312,14 @@ class Body:
         """Blocks of steps: their numbers in vectors; then those that count are listed, without a
         branch that nobody could foresee; then they are done."""
         pad = "    " * level
-        v, extent, block = loop.variable, loop.extent, min(_CHOSEN_BLOCK, loop.extent)
+        v, extent, block = loop.variable, loop.extent, _CHOSEN_BLOCK
         first, steps, places, count = f"{v}_first", f"{v}_steps", f"{loop.place}s", f"{v}_count"
         number = f"lt_clamp_index({loop.number}, {loop.limit})"
-        end = str(extent)
-        if extent > block:
-            end = f"({first} + {block} < {extent} ? {first} + {block} : {extent})"
         return [
             f"{pad}for (long {first} = 0; {first} < {extent}; {first} += {block}) {{",
             f"{pad}    long {steps}[{block}], {places}[{block}], {count} = 0;",
-            f"{pad}    const long {v}_end = {end};",
+            f"{pad}    const long {v}_end = {first} + {block} < {extent} ? {first} + {block} : "
+            f"{extent};",
             f"{pad}    {self.dialect.independent}",
             f"{pad}    for (long {v} = {first}; {v} < {v}_end; {v}++) {{",
             *self.block(loop.choose, level + 2),

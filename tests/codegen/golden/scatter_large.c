@@ -18,7 +18,7 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
         }
         for (long step_first = 0; step_first < 50000; step_first += 256) {
             long step_steps[256], places[256], step_count = 0;
-            const long step_end = (step_first + 256 < 50000 ? step_first + 256 : 50000);
+            const long step_end = step_first + 256 < 50000 ? step_first + 256 : 50000;
             #pragma GCC ivdep
             for (long step = step_first; step < step_end; step++) {
                 const long in2_0 = in2[step];
