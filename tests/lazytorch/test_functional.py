@@ -132,6 +132,19 @@ def test_values_and_gradients(name: str, shapes: Any, keywords: dict[str, Any]) 
     )
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_weight_gradient_beside_infinities(stride: int) -> None:
+    """What is computed past the end of an image row is left out, not multiplied by 0."""
+    x = torch.randn(2, 2, 5, 45 * stride)
+    x[0, 1, 3, 20 * stride], x[1, 0, 0, -1] = math.inf, math.nan
+    gradients = []
+    for function, given in ((mine.conv2d, ours), (real.conv2d, lambda t: t)):
+        w = given(torch.ones(3, 2, 3, 3)).requires_grad_()
+        function(given(x), w, stride=(1, stride)).sum().backward()
+        gradients.append(w.grad)
+    same(gradients[0], gradients[1], 10.0)
+
+
 @pytest.mark.parametrize("low", [-math.inf, 0.0])
 @pytest.mark.parametrize("keywords", [
     {"kernel_size": 3, "stride": 2, "padding": 1},
