@@ -42,7 +42,8 @@ from codegen.ir.node import Node, TensorType, in_memory_as, make, topological
 from codegen.ir.printer import format_graph
 from codegen.loops.grammar import Kernel
 from codegen.loops.in_place import in_place_pairs
-from codegen.loops.lower import lower, lower_copy, lower_scan, lower_scatter, lower_write
+from codegen.loops.lower import lower, lower_copy, lower_scan, lower_write
+from codegen.loops.scatter import lower_scatter
 from codegen.loops.verify import verify_kernel
 from codegen.ops.elementwise import CAST, EXP
 from codegen.ops.leaves import parameter
@@ -387,13 +388,14 @@ def _kernels(
         return [render_chain_kernel(cluster, fusion, threads, comments, dialect, any_rows)]
     if cluster.kind == "empty":
         return []
+    if cluster.kind == "scatter":
+        kernel = lower_scatter(first, fusion, OPERATIONS, threads, first in memory.copies)
+        return [_rendered(kernel, comments, dialect)]
     lowered: list[Kernel] = []
     if first in memory.copies:
         base = first if cluster.kind == "alias" else first.inputs[0]
         lowered.append(lower_copy(in_memory_as(base), first))
-    if cluster.kind == "scatter":
-        lowered.append(lower_scatter(first, fusion, OPERATIONS))
-    elif cluster.kind == "write":
+    if cluster.kind == "write":
         if first.inputs[1].type.size:
             lowered.append(lower_write(cluster, fusion))
     elif cluster.kind == "alias":

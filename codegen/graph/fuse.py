@@ -171,7 +171,9 @@ class _Fuser:
         for match in self.contractions.values():
             required.update((match.a, match.b))
         for node in self.order:
-            if node.operation.name in ("gather", "write", "scatter"):
+            if node.operation.name in ("gather", "write") or (
+                node.operation.name == "scatter" and not _is_constant(node.inputs[0])
+            ):
                 required.add(in_memory_as(node.inputs[0]))
             elif node.operation.kind == "loop":
                 required.update(node.inputs)
@@ -464,6 +466,13 @@ class _Fuser:
         for number, cluster in enumerate(ordered):
             cluster.number = number
         return ordered
+
+
+def _is_constant(node: Node) -> bool:
+    """Whether all elements are one number, which nobody has to store."""
+    while node.operation.name in ("broadcast", "reshape"):
+        node = node.inputs[0]
+    return node.operation.name == "constant"
 
 
 def _step(node: Node, source: Node, state: Read) -> Read:

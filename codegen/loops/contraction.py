@@ -13,6 +13,7 @@ from typing import Literal
 
 from codegen.dtype import float32, float64
 from codegen.index.contraction import Contraction, a_spans, b_spans, has_unit_stride, is_affine
+from codegen.loops.contraction_dots import dot_tile
 
 
 @dataclass(frozen=True)
@@ -32,24 +33,26 @@ class PlainOutput:
         return replace(self, row_stride=self.column_stride, column_stride=self.row_stride)
 
 
-Kind = Literal["tiles", "windows", "vector", "loops"]
+Kind = Literal["tiles", "windows", "dots", "vector", "loops"]
 
 
 @dataclass(frozen=True)
 class Schedule:
     """How a contraction is computed. Most fields are for tiles alone."""
 
-    kind: Kind  # register tiles, the same over windows, vector-matrix product, or plain loops
+    # Register tiles, the same over windows, tiles of dot products, a vector-matrix product, or
+    # plain loops.
+    kind: Kind
     swap: bool = False  # compute the transpose
     lanes: int = 1  # elements a vector
     accumulators: int = 24  # vectors of sums held in registers
     tile_vectors: int = 4  # the most vectors a tile is wide
     pack_a: bool = False
     pack_b: bool = False
-    depth: int = 1  # K block
+    depth: int = 1  # K block; of dot products, in runs
     row_block: int = 1  # rows a task
     row_chunk: int = 1  # rows of A packed, and of results consumed, at a time
-    panels: int = 1  # column panels in all; parts wanted of a vector product
+    panels: int = 1  # column panels in all; parts wanted of dot and vector products
     panel_block: int = 1  # column panels a task
     any_rows: bool = False  # with tiles for whatever number of rows is left over
 
@@ -107,11 +110,14 @@ def choose_schedule(
     _, m, n, k = contraction.sizes
     if contraction.dtype not in (float32, float64) or k == 0:
         return Schedule("loops")
+    lanes = width // contraction.dtype.itemsize
+    dots = _dots(contraction, width, threads)
+    if dots is not None:
+        return dots
     swap = _prefers_transpose(contraction, output)
     oriented = contraction.transposed() if swap else contraction
     if swap:
         m, n = n, m
-    lanes = width // contraction.dtype.itemsize
     if m == 1 and _suits_vector_kernel(oriented, lanes):
         return Schedule("vector", swap, lanes, panels=threads)
     if m * n * k <= 512 or n == 1:
@@ -264,6 +270,20 @@ def _balanced(extent: int, limit: int, multiple: int) -> int:
     """A block of at most about ``limit`` that cuts ``extent`` evenly."""
     blocks = -(-extent // limit)
     return min(extent, -(-extent // blocks // multiple) * multiple)
+
+
+def _dots(contraction: Contraction, width: int, threads: int) -> Schedule | None:
+    """Tiles of dot products, in one of the orientations, where they are the best form."""
+    lanes, (accumulators, _) = width // contraction.dtype.itemsize, register_tile(width)
+    for swap in (False, True):
+        oriented = contraction.transposed().normalized() if swap else contraction
+        tile = dot_tile(oriented, lanes, accumulators, second_level_cache_bytes())
+        if tile is not None:
+            return Schedule(
+                "dots", swap, lanes, tile.rows * tile.columns, tile.columns, depth=tile.runs,
+                panels=threads,
+            )  # fmt: skip
+    return None
 
 
 # Packing a window costs as much as multiplying it by so many rows.

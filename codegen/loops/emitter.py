@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 from codegen import dtype as dt
 from codegen.dtype import DType
 from codegen.index.access import Guard, source_of
 from codegen.index.algebra import Index, flatten
+from codegen.index.algebra import constant as constant_index
 from codegen.ir.node import Node, in_memory_as
 from codegen.loops.grammar import (
     Argument,
+    Computed,
     Let,
     Load,
     Position,
@@ -23,6 +26,7 @@ from codegen.loops.grammar import (
 )
 from codegen.ops.leaves import constant
 
+_ZERO = constant_index(0)
 Indices = tuple[Index, ...]
 Operand = tuple[str, int]  # C text, and how deep in the loops it is known
 
@@ -194,13 +198,27 @@ class Emitter:
 
     def _gather(self, node: Node, indices: Indices, guard: Guard) -> Operand:
         x, index = node.inputs
-        place, depth = self.value(index, indices, guard)
+        (axis,) = node.attributes
+        assert isinstance(axis, int)
+        number, depth = self.value(index, indices, guard)
+        place = self.computed(x, axis, indices, number)
         argument = self.argument(in_memory_as(x))
         name = self.name("gathered")
-        variables: frozenset[str] = frozenset().union(*[c.variables() for c in guard])
+        variables = place.offset.variables().union(*[c.variables() for c in guard])
         depth = max(depth, self.depth_of(variables))
-        self.add(Load(name, node.dtype, argument.name, place, guard, x.shape[0]), depth)
+        self.add(Load(name, node.dtype, argument.name, place, guard), depth)
         return name, depth
+
+    def computed(
+        self, x: Node, axis: int, indices: Indices, number: str, in_range: bool = False
+    ) -> Computed:
+        """The place in ``x`` of an element whose index along an axis is a number; ``indices`` are
+        those of the number itself, in an index's shape."""
+        after = len(x.shape) - axis - 1
+        rest = (*indices[:axis], _ZERO, *indices[len(indices) - after :])
+        offset = flatten(rest, x.shape)
+        self.accesses.append(offset)
+        return Computed(number, x.shape[axis], prod(x.shape[axis + 1 :]), offset, in_range)
 
     def store(self, node: Node, place: Index, value: str) -> None:
         self.accesses.append(place)

@@ -14,10 +14,14 @@ statement = Let(name, operation, operands)          name = operation(operands)
           | Parallel(variable, extent, body)        this thread's share of 0 … extent-1
           | Serial(variable, extent, body)          0 … extent-1 in order
           | Sequential(variable, extent, body)      the same, each step on what the last one left
+          | Chosen(variable, extent, …, choose, body)
+                                                    the steps, in order, whose computed number lies
+                                                    in a range
           | Lanes(variable, extent, lanes, body)    0 … extent-1 by blocks of lanes; sees lane
           | Vector(variable, start, block, extent, body)
                                                     block steps from start, up to extent; sees lane
-place     = an Index, or the name of a number that was computed, kept below a limit
+place     = an Index, or Computed(number, limit, stride, offset): a number that was computed,
+            kept below a limit, times a stride, plus an Index
 operand   = a name, name[lane], or a literal
 """
 
@@ -31,7 +35,19 @@ from codegen.index.algebra import Condition, Index
 from codegen.ir.node import Node, TensorType
 from codegen.ops.registry import Operation
 
-Place = Index | str
+
+@dataclass(frozen=True)
+class Computed:
+    """The place ``number * stride + offset``, with the number kept in 0 … limit-1."""
+
+    number: str
+    limit: int
+    stride: int
+    offset: Index
+    in_range: bool = False  # the number is known to be there
+
+
+Place = Index | Computed
 
 
 @dataclass(frozen=True)
@@ -51,7 +67,6 @@ class Load:
     argument: str
     place: Place
     guard: tuple[Condition, ...] = ()
-    limit: int | None = None  # a computed place is kept below this
 
 
 @dataclass(frozen=True)
@@ -78,7 +93,6 @@ class Store:
     dtype: DType
     place: Place
     value: str
-    limit: int | None = None
     combine: Operation | None = None  # argument[place] = combine(argument[place], value)
 
 
@@ -171,6 +185,23 @@ class Sequential:
     body: list[Statement]
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """As Sequential, but only the steps for which ``number``, which the statements ``choose``
+    compute, lies in ``size`` places from ``low`` on once it is kept in 0 … limit-1. The body sees
+    it as ``place``."""
+
+    variable: str
+    extent: int
+    number: str
+    limit: int
+    low: Index
+    size: int
+    place: str
+    choose: list[Statement]
+    body: list[Statement]
+
+
 Statement = (
     Let
     | Load
@@ -187,8 +218,10 @@ Statement = (
     | Lanes
     | Vector
     | Sequential
+    | Chosen
 )
-LOOPS = (Parallel, Serial, Lanes, Vector, Sequential)
+Loop = Parallel | Serial | Lanes | Vector | Sequential | Chosen
+LOOPS = (Parallel, Serial, Lanes, Vector, Sequential, Chosen)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from codegen.ir.node import Node
-from codegen.loops.grammar import LOOPS, Kernel, Load, Parallel, Statement, Store, Vector
+from codegen.loops.grammar import LOOPS, Chosen, Kernel, Load, Parallel, Statement, Store, Vector
 
 
 def in_place_pairs(kernel: Kernel) -> list[tuple[Node, Node]]:
@@ -61,6 +61,8 @@ def _is_single_loop(statements: Sequence[Statement]) -> bool:
 def _statements(statements: Sequence[Statement]) -> Iterator[Statement]:
     for statement in statements:
         if isinstance(statement, LOOPS):
+            if isinstance(statement, Chosen):
+                yield from _statements(statement.choose)
             yield from _statements(statement.body)
         else:
             yield statement

@@ -23,11 +23,9 @@ from codegen.loops.grammar import (
     Sequential,
     Serial,
     SetLane,
-    Store,
     Vector,
 )
 from codegen.loops.prefetch import with_prefetches
-from codegen.ops.registry import Operation
 
 # Elements of the innermost axis that one task takes, where the axis is long.
 BLOCK = 4096
@@ -191,7 +189,7 @@ class _Pointwise(_Lowering):
         innermost: a transposed one, of which each cache line should serve a tile."""
         if len(self.extents) < 2 or prod(self.extents) < _TILED_SIZE or self.extents[-1] < _TILE:
             return None
-        plain = _Pointwise(self.cluster, self.fusion, self.groups)
+        plain = type(self)(self.cluster, self.fusion, self.groups)
         with plain.emitter.loop(plain.names, lambda body: Serial("all", 1, body)):
             plain._body()
         for access in plain.emitter.accesses:
@@ -256,11 +254,30 @@ class _Rows(_Lowering):
 
     def _lanes_along_rows(self) -> bool:
         """Whether lanes run along the innermost axis that is kept: it is the contiguous one, or
-        the row is too short for lanes (a pooling window)."""
+        the row is no place for lanes (a pooling window): too short, or in pieces."""
         if not self.row_groups or self.extents[self.row_groups[-1]] < 4:
             return False
-        contiguous = self.row_groups[-1] == len(self.groups) - 1
-        return contiguous or prod([self.extents[g] for g in self.inner_groups]) < _SHORT_ROW
+        if self.row_groups[-1] == len(self.groups) - 1:
+            return True
+        if self.extents[self.inner_groups[-1]] < _SHORT_ROW:
+            return True
+        return prod([self.extents[g] for g in self.inner_groups]) < LANES * 4 and self._in_pieces()
+
+    def _in_pieces(self) -> bool:
+        """Whether neighbours in the row are apart in something that is read, in other places than
+        a stride would say."""
+        name = self.names[self.inner_groups[-1]]
+        probe = Emitter(self._in_memory)
+        with probe.loop(self.names, lambda body: Serial("all", 1, body)):
+            for node in self.cluster.nodes:
+                inside = any(r.source in self.members for r in self.fusion.reads[node])
+                if node.operation.kind == "reduce" and not inside:
+                    probe.value(node.inputs[0], self.point)
+        return any(
+            name in atom.variables and not isinstance(atom, Variable)
+            for access in probe.accesses
+            for atom, _ in access.terms
+        )
 
     # ---- stages -------------------------------------------------------------------------------
 
@@ -609,29 +626,6 @@ class _Region(_Pointwise):
         )
         traffic = 2 * sum([n.inputs[1].type.nbytes for n in self.cluster.nodes])
         return _kernel("write", self.emitter, work + traffic // 4 > PARALLEL_WORK, work, traffic)
-
-
-_COMBINE = {"add": "add", "mul": "mul", "max": "maximum", "min": "minimum"}
-
-
-def lower_scatter(node: Node, fusion: Fusion, operations: dict[str, Operation]) -> Kernel:
-    """Combine a scatter's updates into the memory, in order."""
-    _base, index, updates = node.inputs
-    (mode,) = node.attributes
-    emitter = Emitter(lambda n: n.operation.name == "parameter" or n in fusion.anchors)
-    size = index.type.size
-    combine = operations[_COMBINE[mode]] if mode in _COMBINE else None
-    with emitter.loop(("i0",), lambda body: Sequential("i0", size, body)):
-        point = unflatten(variable("i0", size), index.shape)
-        place, _ = emitter.value(index, point)
-        text, _ = emitter.value(updates, point)
-        emitter.add(
-            Store(
-                emitter.argument(node, True).name, node.dtype, place, text,
-                node.type.size, combine,
-            )
-        )  # fmt: skip
-    return _kernel(f"scatter_{mode}", emitter, False, size, 3 * updates.type.nbytes)
 
 
 def lower_scan(node: Node, fusion: Fusion) -> Kernel:

@@ -6,16 +6,18 @@ import re
 from collections.abc import Sequence
 
 from codegen.errors import VerifyError
-from codegen.index.algebra import Index
 from codegen.loops.grammar import (
     LOOPS,
     Accumulator,
+    Chosen,
+    Computed,
     Fold,
     Kernel,
     Lanes,
     Let,
     Load,
     Parallel,
+    Place,
     Position,
     Reduce,
     Row,
@@ -47,28 +49,48 @@ def _verify_block(
     for statement in statements:
         if isinstance(statement, LOOPS):
             inside = _shared_inside(statement, shared)
-            lane = {"lane"} if isinstance(statement, Lanes | Vector) else set()
-            _verify_block(kernel, statement.body, {*known, statement.variable, *lane}, inside)
+            seen = {*known, statement.variable}
+            if isinstance(statement, Lanes | Vector):
+                seen.add("lane")
+            if isinstance(statement, Chosen):
+                _verify_block(kernel, statement.choose, seen, shared)
+                seen.add(statement.place)
+            _verify_block(kernel, statement.body, seen, inside)
             continue
-        if isinstance(statement, Store) and shared:
-            place = statement.place
-            if not isinstance(place, Index) or not place.variables() & shared:
-                raise VerifyError(f"{kernel.name}: threads race for {statement.argument}")
+        if isinstance(statement, Store) and shared and not _names_in(statement.place) & shared:
+            raise VerifyError(f"{kernel.name}: threads race for {statement.argument}")
         for operand in _operands(statement):
             name = _NAME.match(operand)
             if name and not _LITERAL.match(operand) and name.group() not in known:
                 raise VerifyError(f"{kernel.name}: {operand} is used before it is defined")
-        if isinstance(statement, Load | Store) and isinstance(statement.place, Index):
-            place, size = statement.place, sizes[statement.argument]
+        if isinstance(statement, Load | Store):
+            low, high = _bounds(statement.place)
+            size = sizes[statement.argument]
             guarded = isinstance(statement, Load) and statement.guard
-            if not guarded and size and (place.low < 0 or place.high >= size):
+            if not guarded and size and (low < 0 or high >= size):
                 raise VerifyError(
-                    f"{kernel.name}: {statement.argument}[{place.to_c()}] leaves 0…{size - 1}"
+                    f"{kernel.name}: {statement.argument}[{low}…{high}] leaves 0…{size - 1}"
                 )
         if isinstance(statement, Let | Load | Select | Position | Fold | Row | Accumulator):
             if statement.name in known:
                 raise VerifyError(f"{kernel.name}: {statement.name} is defined twice")
             known.add(statement.name)
+            if isinstance(statement, Accumulator) and "arg" in statement.operation.name:
+                known.add(f"{statement.name}_at")  # where each lane's extremum stands
+
+
+def _names_in(place: Place) -> frozenset[str]:
+    if isinstance(place, Computed):
+        return place.offset.variables() | {place.number}
+    return place.variables()
+
+
+def _bounds(place: Place) -> tuple[int, int]:
+    """The least and the greatest place."""
+    if isinstance(place, Computed):
+        most = (place.limit - 1) * place.stride
+        return place.offset.low, place.offset.high + most
+    return place.low, place.high
 
 
 def _shared_inside(loop: Statement, shared: set[str] | None) -> set[str] | None:
@@ -76,7 +98,13 @@ def _shared_inside(loop: Statement, shared: set[str] | None) -> set[str] | None:
         return {loop.variable} if loop.extent > 1 else None
     if isinstance(loop, Vector) and shared and loop.start.variables() & shared:
         return {*shared, loop.variable}
+    if isinstance(loop, Chosen) and shared and loop.low.variables() & shared:
+        return {*shared, loop.place}
     return shared
+
+
+def _numbers(place: Place) -> tuple[str, ...]:
+    return (place.number,) if isinstance(place, Computed) else ()
 
 
 def _operands(statement: Statement) -> tuple[str, ...]:
@@ -85,9 +113,9 @@ def _operands(statement: Statement) -> tuple[str, ...]:
     if isinstance(statement, Select):
         return (statement.value, statement.otherwise)
     if isinstance(statement, Store):
-        return (statement.argument, statement.value)
+        return (statement.argument, statement.value, *_numbers(statement.place))
     if isinstance(statement, Load):
-        return (statement.argument,)
+        return (statement.argument, *_numbers(statement.place))
     if isinstance(statement, Reduce):
         return (statement.accumulator.name, statement.value)
     if isinstance(statement, SetLane):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,16 +17,50 @@ from codegen.ops.registry import Array, Operation, Sample, register
 # ---- gather and scatter -------------------------------------------------------------------
 
 
-def _infer_gather(inputs: tuple[Node, ...]) -> TensorType:
+# Both name places along one axis: in the shape of an index, any number of axes, of which the index
+# numbers the places, stand for that axis; the others are the tensor's own. So a kernel knows that
+# elements which differ in those never meet.
+
+
+def _fits(shape: Shape, index: Node, axis: int) -> bool:
+    after = len(shape) - axis - 1
+    chosen = len(index.shape) - after
+    return (
+        index.dtype is dt.int64
+        and 0 <= axis < len(shape)
+        and chosen >= axis
+        and index.shape[:axis] == shape[:axis]
+        and index.shape[chosen:] == shape[axis + 1 :]
+    )
+
+
+def _flat_places(shape: Shape, index: Array, axis: int) -> Array:
+    """Where the named elements stand in the flattened tensor: one dimension."""
+    before, inner = prod(shape[:axis]), prod(shape[axis + 1 :])
+    if not index.size:
+        return np.zeros(0, np.int64)
+    steps = index.reshape(before, -1, inner)
+    first = (np.arange(before) * shape[axis]).reshape(-1, 1, 1)
+    return np.asarray((first + steps) * inner + np.arange(inner)).reshape(-1)
+
+
+def _infer_gather(inputs: tuple[Node, ...], axis: int) -> TensorType:
     x, index = inputs
-    if len(x.shape) != 1 or index.dtype is not dt.int64:
-        raise ValueError(f"gather from {x.type} at {index.type}")
+    if not _fits(x.shape, index, axis):
+        raise ValueError(f"gather along axis {axis} from {x.type} at {index.type}")
     return TensorType(index.shape, x.dtype)
+
+
+def _gather_reference(type_: TensorType, arrays: Sequence[Array], axis: int) -> Array:
+    x, index = arrays
+    return x.reshape(-1)[_flat_places(x.shape, index, axis)].reshape(type_.shape)
 
 
 def _gather_gradient(node: Node, g: Node) -> tuple[Node, None]:
     x, index = node.inputs
-    return scatter(ew.full_like(x, 0), index, g, "add"), None
+    (axis,) = node.attributes
+    assert isinstance(axis, int)
+    return scatter(ew.full_like(x, 0), index, g, "add", axis), None
 
 
 GATHER = register(
@@ -33,16 +68,20 @@ GATHER = register(
         "gather",
         "gather",
         _infer_gather,
-        lambda _type, arrays: arrays[0][arrays[1]],
+        _gather_reference,
         _gather_gradient,
-        samples=(Sample((((9,), "float32", -1, 1), ((2, 5), "int64", 0, 9))),),
+        samples=(
+            Sample((((9,), "float32", -1, 1), ((2, 5), "int64", 0, 9)), (0,)),
+            Sample((((2, 4, 3), "float32", -1, 1), ((2, 5, 2, 3), "int64", 0, 4)), (1,)),
+        ),
     )
 )
 
 
-def gather(x: Node, index: Node) -> Node:
-    """out[i] = x[index[i]]: 1-D ``x``, int64 ``index`` of any shape with values in range."""
-    return make(GATHER, (x, index), ())
+def gather(x: Node, index: Node, axis: int = 0) -> Node:
+    """out[b, s, c] = x[b, index[b, s, c], c], where ``b`` and ``c`` are the axes of ``x`` before
+    and after ``axis`` and ``s`` any number of axes; int64 ``index`` with values in range."""
+    return make(GATHER, (x, index), (axis,))
 
 
 _SCATTER_UFUNCS: dict[str, Any] = {
@@ -53,51 +92,54 @@ _SCATTER_UFUNCS: dict[str, Any] = {
 }
 
 
-def _infer_scatter(inputs: tuple[Node, ...], mode: str) -> TensorType:
+def _infer_scatter(inputs: tuple[Node, ...], mode: str, axis: int) -> TensorType:
     base, index, updates = inputs
     fits = (
-        len(base.shape) == 1
-        and index.dtype is dt.int64
+        _fits(base.shape, index, axis)
         and index.shape == updates.shape
         and updates.dtype is base.dtype
         and (mode == "set" or mode in _SCATTER_UFUNCS)
     )
     if not fits:
-        raise ValueError(f"scatter {mode} of {updates.type} at {index.type} into {base.type}")
-    return base.type
+        raise ValueError(
+            f"scatter {mode} along axis {axis} of {updates.type} at {index.type} into {base.type}"
+        )
+    return TensorType(base.shape, base.dtype)
 
 
-def _scatter_reference(_type: TensorType, arrays: Sequence[Array], mode: str) -> Array:
+def _scatter_reference(_type: TensorType, arrays: Sequence[Array], mode: str, axis: int) -> Array:
     base, index, updates = arrays
-    out = base.copy()
+    out, places = base.flatten(), _flat_places(base.shape, index, axis)
     if mode == "set":
-        out[index.ravel()] = updates.ravel()
+        out[places] = updates.reshape(-1)
     else:
-        _SCATTER_UFUNCS[mode].at(out, index.ravel(), updates.ravel())
-    return out
+        _SCATTER_UFUNCS[mode].at(out, places, updates.reshape(-1))
+    return out.reshape(base.shape)
 
 
 def _scatter_gradient(node: Node, g: Node) -> tuple[Node, None, Node]:
     base, index, updates = node.inputs
-    (mode,) = node.attributes
+    mode, axis = node.attributes
+    assert isinstance(axis, int)
     if mode == "add":
-        return g, None, gather(g, index)
+        return g, None, gather(g, index, axis)
     if mode == "set":
         # Of several writes to one place only the last shows; like PyTorch, each gets its gradient.
-        kept = scatter(g, index, ew.full_like(updates, 0), "set")
-        return kept, None, gather(g, index)
+        kept = scatter(g, index, ew.full_like(updates, 0), "set", axis)
+        return kept, None, gather(g, index, axis)
     if mode in ("max", "min"):
         won_base = ew.eq(base, node)
-        won_update = ew.eq(updates, gather(node, index))
-        count = scatter(ew.cast(won_base, g.dtype), index, ew.cast(won_update, g.dtype), "add")
+        won_update = ew.eq(updates, gather(node, index, axis))
+        wins = ew.cast(won_update, g.dtype)
+        count = scatter(ew.cast(won_base, g.dtype), index, wins, "add", axis)
         share = ew.div(g, count)
         none = ew.full_like(g, 0)
         return (
             ew.where(won_base, share, none),
             None,
-            ew.where(won_update, gather(share, index), ew.full_like(updates, 0)),
+            ew.where(won_update, gather(share, index, axis), ew.full_like(updates, 0)),
         )
-    others = gather(ew.mul(g, node), index)
+    others = gather(ew.mul(g, node), index, axis)
     return ew.div(ew.mul(g, node), base), None, ew.div(others, updates)
 
 
@@ -111,22 +153,26 @@ SCATTER = register(
         samples=tuple(
             [
                 Sample(
-                    (((9,), "float32", 1, 2), ((6,), "int64", 0, 9), ((6,), "float32", 1, 2)),
-                    (mode,),
+                    (
+                        (base, "float32", 1, 2),
+                        (index, "int64", 0, base[axis]),
+                        (index, "float32", 1, 2),
+                    ),
+                    (mode, axis),
                 )
                 for mode in ("add", "mul", "max", "min")
+                for base, index, axis in (((9,), (6,), 0), ((2, 4, 3), (2, 5, 3), 1))
             ]
         ),
     )
 )
 
 
-def scatter(base: Node, index: Node, updates: Node, mode: str) -> Node:
-    """1-D ``base`` with ``updates`` combined in at ``index``, in the order of ``index``.
-
-    ``mode``: set, add, mul, max or min.
+def scatter(base: Node, index: Node, updates: Node, mode: str, axis: int = 0) -> Node:
+    """``base`` with base[b, index[b, s, c], c] = combined(itself, updates[b, s, c]), in the order
+    of ``s``; the axes as in ``gather``. ``mode``: set, add, mul, max or min.
     """
-    return make(SCATTER, (base, index, updates), (mode,))
+    return make(SCATTER, (base, index, updates), (mode, axis))
 
 
 # ---- writing a region ---------------------------------------------------------------------

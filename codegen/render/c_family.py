@@ -13,20 +13,22 @@ from codegen import dtype as dt
 from codegen.dtype import DType
 from codegen.index.algebra import Condition, Index, variable
 from codegen.loops.grammar import (
+    LOOPS,
     Accumulator,
     Argument,
+    Chosen,
     Fold,
     Kernel,
     Lanes,
     Let,
     Load,
+    Loop,
     Parallel,
+    Place,
     Position,
     Reduce,
     Row,
     Select,
-    Sequential,
-    Serial,
     SetLane,
     Statement,
     Store,
@@ -60,6 +62,10 @@ int lt_threefry(long seed, long stream, long counter) {
 }
 """
 _OWN_FUNCTIONS = {"lt_clamp_index": _CLAMP, "lt_threefry": _THREEFRY}
+
+
+# So many steps at a time are looked through for those that a thread has to do.
+_CHOSEN_BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -181,7 +187,7 @@ class Body:
         pad = "    " * level
         lines: list[str] = []
         for statement in statements:
-            if isinstance(statement, Parallel | Serial | Lanes | Vector | Sequential):
+            if isinstance(statement, LOOPS):
                 lines.extend(self.loop(statement, level))
             else:
                 lines.extend([pad + line for line in self.simple(statement)])
@@ -189,7 +195,7 @@ class Body:
 
     # ---- loops --------------------------------------------------------------------------------
 
-    def loop(self, loop: Parallel | Serial | Lanes | Vector | Sequential, level: int) -> list[str]:
+    def loop(self, loop: Loop, level: int) -> list[str]:
         pad = "    " * level
         v, extent = loop.variable, loop.extent
         if isinstance(loop, Parallel):
@@ -211,6 +217,8 @@ class Body:
             return self.lanes(loop, level)
         if isinstance(loop, Vector):
             return self.vector(loop, level)
+        if isinstance(loop, Chosen):
+            return self.chosen(loop, level)
         body = self.block(loop.body, level + 1)
         return [f"{pad}for (long {v} = 0; {v} < {extent}; {v}++) {{", *body, f"{pad}}}"]
 
@@ -300,6 +308,37 @@ class Body:
             f"{pad}}}",
         ]
 
+    def chosen(self, loop: Chosen, level: int) -> list[str]:
+        """Blocks of steps: their numbers in vectors; then those that count are listed, without a
+        branch that nobody could foresee; then they are done."""
+        pad = "    " * level
+        v, extent, block = loop.variable, loop.extent, _CHOSEN_BLOCK
+        first, steps, places, count = f"{v}_first", f"{v}_steps", f"{loop.place}s", f"{v}_count"
+        number = f"lt_clamp_index({loop.number}, {loop.limit})"
+        return [
+            f"{pad}for (long {first} = 0; {first} < {extent}; {first} += {block}) {{",
+            f"{pad}    long {steps}[{block}], {places}[{block}], {count} = 0;",
+            f"{pad}    const long {v}_end = {first} + {block} < {extent} ? {first} + {block} : "
+            f"{extent};",
+            f"{pad}    {self.dialect.independent}",
+            f"{pad}    for (long {v} = {first}; {v} < {v}_end; {v}++) {{",
+            *self.block(loop.choose, level + 2),
+            f"{pad}        {places}[{v} - {first}] = {number};",
+            f"{pad}    }}",
+            f"{pad}    for (long {v} = {first}; {v} < {v}_end; {v}++) {{",
+            f"{pad}        const long {loop.place} = {places}[{v} - {first}];",
+            f"{pad}        {steps}[{count}] = {v};",
+            f"{pad}        {places}[{count}] = {loop.place};",
+            f"{pad}        {count} += (unsigned long)({loop.place} - ({loop.low.to_c()})) < "
+            f"{loop.size};",
+            f"{pad}    }}",
+            f"{pad}    for (long chosen = 0; chosen < {count}; chosen++) {{",
+            f"{pad}        const long {v} = {steps}[chosen], {loop.place} = {places}[chosen];",
+            *self.block(loop.body, level + 2),
+            f"{pad}    }}",
+            f"{pad}}}",
+        ]
+
     # ---- single statements ----------------------------------------------------------------------
 
     def simple(self, statement: Statement) -> list[str]:
@@ -331,19 +370,24 @@ class Body:
         return [f"{statement.row}[{statement.lane}] = {statement.value};"]
 
     def load(self, load: Load) -> str:
-        place = self.place(load.place, load.limit)
+        place = self.place(load.place)
         element = self.from_storage(load.dtype, f"{load.argument}[{place}]")
         if load.guard:
             element = f"{condition_text(load.guard)} ? {element} : 0"
         return f"const {load.dtype.compute_c} {load.name} = {element};"
 
-    def place(self, place: Index | str, limit: int | None) -> str:
-        if isinstance(place, str):
-            return f"lt_clamp_index({place}, {limit})" if limit is not None else place
-        return place.to_c()
+    def place(self, place: Place) -> str:
+        if isinstance(place, Index):
+            return place.to_c()
+        number = place.number
+        if not place.in_range:
+            number = f"lt_clamp_index({number}, {place.limit})"
+        if place.stride != 1:
+            number += f" * {place.stride}"
+        return number if place.offset.constant_value() == 0 else f"{number} + {place.offset.to_c()}"
 
     def store(self, store: Store) -> str:
-        element = f"{store.argument}[{self.place(store.place, store.limit)}]"
+        element = f"{store.argument}[{self.place(store.place)}]"
         if store.combine is None:
             return f"{element} = {self.to_storage(store.dtype, store.value)};"
         old = self.from_storage(store.dtype, element)

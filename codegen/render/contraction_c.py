@@ -18,6 +18,7 @@ from codegen.index.contraction import (
     is_affine,
 )
 from codegen.loops.contraction import PlainOutput, Schedule, choose_schedule
+from codegen.render.contraction_dots import Dots
 from codegen.render.contraction_form import (
     Epilogue,
     Form,
@@ -72,7 +73,10 @@ def render_contraction(
         def consume(b: str, m: str, n: str, value: str) -> list[str]:
             return original(b, n, m, value)
 
-    forms = {"tiles": Tiles, "windows": Windows, "vector": VectorProduct, "loops": PlainLoops}
+    forms = {
+        "tiles": Tiles, "windows": Windows, "dots": Dots, "vector": VectorProduct,
+        "loops": PlainLoops,
+    }  # fmt: skip
     renderer = forms[schedule.kind]
     return renderer(normalized, schedule, a, b, consume, output if stored else None, task).render()
 

@@ -53,8 +53,8 @@ _FROM_C = (
     (re.compile(r"(?<!\w)((?:const )?\w+ \*)(?=restrict |\w|\)(?!&))"), r"__global \1"),
     (re.compile(r" = \{0\}"), " = 0"),
     (re.compile(r"static (__attribute__\(\(noinline\)\))"), r"static LT_WIDE \1"),
-    (re.compile(r"typedef (float|double) (\w+) __attribute__\(\(vector_size\((\d+)\), "),
-     lambda m: f"typedef {m[1]}{int(m[3]) // (4 if m[1] == 'float' else 8)} {m[2]} "
+    (re.compile(r"typedef (float|double|int|long) (\w+) __attribute__\(\(vector_size\((\d+)\), "),
+     lambda m: f"typedef {m[1]}{int(m[3]) // (4 if m[1] in ('float', 'int') else 8)} {m[2]} "
                "__attribute__(("),
 )  # fmt: skip
 

@@ -54,13 +54,10 @@ def _ctc(
     """x: (T, N, C) log-probabilities; labels: (N, L) classes with blanks between; steps, sizes:
     (N) lengths of input and target. Graves et al. (2006), equations 6 to 8."""
     need_float(x, "ctc_loss")
-    time, batch, classes = x.shape
+    time, batch, _classes = x.shape
     length = labels.shape[1]
     shape = (time, batch, length)
-    row = broadcast(iota(time * batch), (time * batch, length), (0,))
-    first = ew.mul(reshape(row, shape), ew.full_like(reshape(row, shape), classes))
-    place = ew.add(first, broadcast(labels, shape, (1, 2)))
-    emitted = gather(reshape(x, (x.type.size,)), place)
+    emitted = gather(x, broadcast(labels, shape, (1, 2)), 2)
 
     def at(t: int) -> Node:
         return reshape(slice_(emitted, (t, 0, 0), (1, batch, length), (1, 1, 1)), (batch, length))

@@ -9,8 +9,6 @@ from codegen import dtype as dt
 from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from codegen.ops.indexing import gather, scatter
-from codegen.ops.leaves import iota
-from codegen.ops.movement import reshape
 from codegen.ops.reduction import broadcast, expand_back, full, one_hot_mask
 from codegen.runtime.memory import Buffer
 from lazytorch.autograd.grad_mode import no_grad
@@ -23,18 +21,14 @@ from lazytorch.tensor import Tensor
 from lazytorch.type_names import type_name
 
 
-def _flat_places(index: Node, columns: int) -> Node:
-    """Where each wanted element stands in the flat table: index * columns + column."""
+def _rows(index: Node, columns: int) -> Node:
+    """The row of each wanted element."""
     index = ew.cast(index, dt.int64)
-    shape = (*index.shape, columns)
-    axes = tuple(range(len(index.shape)))
-    rows = broadcast(ew.mul(index, ew.full_like(index, columns)), shape, axes)
-    return ew.add(rows, broadcast(iota(columns), shape, (len(axes),)))
+    return broadcast(index, (*index.shape, columns), tuple(range(len(index.shape))))
 
 
 def _embedding(index: Node, weight: Node, *_rest: Any) -> Node:
-    flat = reshape(weight, (weight.type.size,))
-    return gather(flat, _flat_places(index, weight.shape[1]))
+    return gather(weight, _rows(index, weight.shape[1]))
 
 
 def _embedding_rule(
@@ -52,9 +46,8 @@ def _embedding_rule(
     if has_padding:
         skipped = expand_back(ew.eq(wide, number(padding, wide)), g.shape, last)
         g = ew.where(skipped, ew.full_like(g, 0), g)
-    base = full(0, (weight.type.size,), weight.dtype)
-    total = scatter(base, _flat_places(index, weight.shape[1]), g, "add")
-    return None, reshape(total, weight.shape), None
+    base = full(0, weight.shape, weight.dtype)
+    return None, scatter(base, _rows(index, weight.shape[1]), g, "add"), None
 
 
 def _renormalized(index: Node, weight: Node, limit: Node, power: Node) -> Node:

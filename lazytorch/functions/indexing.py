@@ -65,26 +65,46 @@ def wrapped(index: Node, size: int) -> Node:
     return ew.minimum(ew.maximum(front, zero), ew.full_like(index, max(size - 1, 0)))
 
 
-def _flat_places(shape: Shape, indices: Sequence[Node], dims: Shape) -> Node:
-    """Flat positions that integer indices of the dimensions ``dims`` choose, NumPy's shape."""
-    strides = contiguous_strides(shape)
+def _numbered(indices: Sequence[Node], shape: Shape, strides: Sequence[int], dims: Shape) -> Node:
+    """The sum over ``dims`` of wrapped index times stride, in the indices' common shape."""
     common = broadcast_shapes(*[i.shape for i in indices])
-    adjacent = list(dims) == list(range(dims[0], dims[0] + len(dims)))
-    first = dims[0] if adjacent else 0
-    kept = [i for i in range(len(shape)) if i not in dims]
-    before = [i for i in kept if i < first] if adjacent else []
-    after = [i for i in kept if i not in before]
-    result = (*[shape[i] for i in before], *common, *[shape[i] for i in after])
-    index_axes = tuple(range(len(before), len(before) + len(common)))
     total: Node | None = None
     for dim, index in zip(dims, indices, strict=True):
         place = broadcast_to(wrapped(index, shape[dim]), common)
-        scaled = ew.mul(place, ew.full_like(place, strides[dim]))
-        total = scaled if total is None else ew.add(total, scaled)
+        if strides[dim] != 1:
+            place = ew.mul(place, ew.full_like(place, strides[dim]))
+        total = place if total is None else ew.add(total, place)
     assert total is not None
-    total = broadcast(total, result, index_axes)
-    axes = [*range(len(before)), *range(len(before) + len(common), len(result))]
-    for axis, dim in zip(axes, [*before, *after], strict=True):
+    return total
+
+
+def _places(x: Node, indices: Sequence[Node], dims: Shape) -> tuple[Node, Node, int]:
+    """What integer indices of the dimensions ``dims`` choose: ``x`` with these as one axis, the
+    places along it in the shape that NumPy gives the result, and the axis."""
+    shape, first, count = x.shape, dims[0], len(dims)
+    if list(dims) != list(range(first, first + count)):
+        places = _flat_places(shape, indices, dims)
+        return flatten(x), places, 0
+    before, taken, after = shape[:first], shape[first : first + count], shape[first + count :]
+    strides = [0] * first + list(contiguous_strides(taken))
+    number = _numbered(indices, shape, strides, dims)
+    axes = tuple(range(first, first + len(number.shape)))
+    number = broadcast(number, (*before, *number.shape, *after), axes)
+    if count > 1:
+        x = reshape(x, (*before, prod(taken), *after))
+    return x, number, first
+
+
+def _flat_places(shape: Shape, indices: Sequence[Node], dims: Shape) -> Node:
+    """Flat positions that indices of dimensions choose which do not stand together: their common
+    axes come first."""
+    strides = contiguous_strides(shape)
+    total = _numbered(indices, shape, strides, dims)
+    kept = [i for i in range(len(shape)) if i not in dims]
+    common = len(total.shape)
+    result = (*total.shape, *[shape[i] for i in kept])
+    total = broadcast(total, result, tuple(range(common)))
+    for axis, dim in enumerate(kept, common):
         steps = iota(shape[dim])
         steps = ew.mul(steps, ew.full_like(steps, strides[dim]))
         total = ew.add(total, broadcast(steps, result, (axis,)))
@@ -97,19 +117,19 @@ def flatten(x: Node) -> Node:
 
 def _index(x: Node, *rest: Any) -> Node:
     *indices, dims = rest
-    flat = _flat_places(x.shape, indices, dims)
-    if not flat.type.size:
-        return ew.cast(ew.full_like(flat, 0), x.dtype)
-    return places.gather(flatten(x), flat)
+    source, number, axis = _places(x, indices, dims)
+    if not number.type.size:
+        return ew.cast(ew.full_like(number, 0), x.dtype)
+    return places.gather(source, number, axis)
 
 
 def _index_put(x: Node, value: Node, *rest: Any) -> Node:
     *indices, dims, mode = rest
-    flat = _flat_places(x.shape, indices, dims)
-    if not flat.type.size:
+    base, number, axis = _places(x, indices, dims)
+    if not number.type.size:
         return ew.cast(x, x.dtype)
-    updates = broadcast_to(ew.cast(value, x.dtype), flat.shape)
-    return reshape(places.scatter(flatten(x), flat, updates, mode), x.shape)
+    updates = broadcast_to(ew.cast(value, x.dtype), number.shape)
+    return reshape(places.scatter(base, number, updates, mode, axis), x.shape)
 
 
 INDEX = Function("index", _index)

@@ -221,16 +221,8 @@ def _nearest(x: Node, axis: int, size: int, scale: float, exact: bool) -> Node:
         places = ew.add(places, ew.full_like(places, 0.5))
     source = ew.floor(ew.mul(places, ew.full_like(places, scale)))
     index = ew.minimum(ew.cast(source, dt.int64), full(n - 1, (size,), dt.int64))
-    last = permute(x, [*[i for i in range(len(x.shape)) if i != axis], axis])
-    rows = last.type.size // n
-    grid = (rows, size)
-    starts = ew.mul(iota(rows), full(n, (rows,), dt.int64))
-    at = ew.add(broadcast(starts, grid, (0,)), broadcast(index, grid, (1,)))
-    taken = gather(reshape(last, (last.type.size,)), at)
-    back = reshape(taken, (*last.shape[:-1], size))
-    order = list(range(len(x.shape) - 1))
-    order.insert(axis, len(order))
-    return permute(back, order)
+    shape = (*x.shape[:axis], size, *x.shape[axis + 1 :])
+    return gather(x, broadcast(index, shape, (axis,)), axis)
 
 
 def _positions(size: int, n: int, scale: float, align: bool, clamp: bool, dtype: dt.DType) -> Node:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -12,8 +12,8 @@ from codegen.ir.node import Node, Shape
 from codegen.ops import elementwise as ew
 from codegen.ops.indexing import gather, scatter
 from codegen.ops.leaves import constant, iota
-from codegen.ops.movement import permute, reshape, unskew
-from codegen.ops.reduction import argmax, broadcast, full, max_, one_hot_mask, sum_
+from codegen.ops.movement import permute, reshape, slice_
+from codegen.ops.reduction import argmax, broadcast, full, max_, sum_
 from lazytorch.expression import Function
 from lazytorch.functions.bodies import (
     Sizes,
@@ -29,6 +29,14 @@ from lazytorch.functions.bodies import (
 from lazytorch.functions.contraction import contract
 from lazytorch.functions.convolution import Window
 from lazytorch.functions.registration import operation
+from lazytorch.functions.window_gradients import (
+    are_apart,
+    collected,
+    collected_sum,
+    folded,
+    is_short,
+    spread_out,
+)
 from lazytorch.tensor import Tensor, apply
 
 # ---- maximum ------------------------------------------------------------------------------
@@ -65,77 +73,34 @@ def _plane_index(tap: Node, window: Window) -> Node:
         origin = broadcast(steps, tap.shape, (first + i,))
         origin = ew.sub(origin, ew.full_like(tap, window.low[i]))
         at = ew.add(origin, ew.mul(place, ew.full_like(tap, window.dilation[i])))
+        if window.low[i]:
+            # In a window without a greatest element, all -inf, the first that is no padding.
+            first_inside = ew.remainder(at, ew.full_like(at, window.dilation[i]))
+            at = ew.where(ew.lt(at, ew.full_like(at, 0)), first_inside, at)
         index = ew.add(ew.mul(index, ew.full_like(tap, window.sizes[i])), at)
     return index
 
 
 def _max_pool_rule(
-    inputs: Sequence[Node], _outputs: Sequence[Node], cotangents: Sequence[Node | None],
+    inputs: Sequence[Node], outputs: Sequence[Node], cotangents: Sequence[Node | None],
     window: Window,
 ) -> Sequence[Node | None]:  # fmt: skip
     (x,), g = inputs, cotangents[0]
     if g is None:
         return (None,)
-    seen = _max_windows(x, window)
-    tap = argmax(seen, len(seen.shape) - 1)
-    apart = all(
-        s >= k and d == 1
-        for s, k, d in zip(window.stride, window.kernel, window.dilation, strict=True)
-    )
-    return (_give_apart(g, tap, window) if apart else _give_overlapping(g, tap, window),)
+    if are_apart(window):
+        seen = _max_windows(x, window)
+        return (spread_out(g, window, argmax(seen, len(seen.shape) - 1)),)
+    return (_give_to_places(g, outputs[1], window.sizes),)
 
 
-def _give_apart(g: Node, tap: Node, window: Window) -> Node:
-    """Windows that do not overlap: each input looks whether its one window chose it."""
-    rank = len(window.sizes)
-    first = len(g.shape) - rank
-    shape = list(g.shape[:first])
-    axes = list(range(first))
-    for n, s in zip(g.shape[first:], window.stride, strict=True):
-        axes.append(len(shape))
-        shape += [n, s]
-    own: Node | None = None
-    for i, k in enumerate(window.kernel):
-        place = broadcast(iota(window.stride[i]), shape, (first + 2 * i + 1,))
-        outside = ew.ge(place, ew.full_like(place, k))
-        far = ew.full_like(place, -(1 << 40))
-        place = ew.where(outside, far, place)
-        own = place if own is None else ew.add(ew.mul(own, ew.full_like(own, k)), place)
-    assert own is not None
-    chosen = ew.eq(own, broadcast(tap, shape, axes))
-    spread = broadcast(g, shape, axes)
-    given = ew.where(chosen, spread, ew.full_like(spread, 0))
-    lengths = [n * s for n, s in zip(g.shape[first:], window.stride, strict=True)]
-    flat = reshape(given, (*g.shape[:first], *lengths))
-    return pad_axes(
-        flat, first, [-p for p in window.low],
-        [n + p - length for n, p, length in zip(window.sizes, window.low, lengths, strict=True)],
-    )  # fmt: skip
-
-
-def _give_overlapping(g: Node, tap: Node, window: Window) -> Node:
-    """Every tap's share put back where its window lies, and summed."""
-    rank = len(window.sizes)
-    first, taps = len(g.shape) - rank, prod(window.kernel)
-    shape = (*g.shape, taps)
-    mask = one_hot_mask(tap, shape, len(g.shape))
-    spread = broadcast(g, shape, tuple(range(len(g.shape))))
-    shares = reshape(ew.where(mask, spread, ew.full_like(spread, 0)), (*g.shape, *window.kernel))
-    return _fold_windows(shares, first, window)
-
-
-def _fold_windows(shares: Node, first: int, window: Window) -> Node:
-    """The transpose of ``windows``: each place's sum over the windows that show it."""
-    rank = len(window.sizes)
-    padded = [a + n + b for a, n, b in zip(window.low, window.sizes, window.high, strict=True)]
-    for i in reversed(range(rank)):
-        # The kernel axis of this dimension is last; those after it were moved to the front.
-        shares = unskew(shares, first + i, padded[i], window.stride[i], window.dilation[i])
-        last = len(shares.shape) - 1
-        order = [*range(first + rank), last, *range(first + rank, last)]
-        shares = permute(shares, order)
-    total = sum_(shares, tuple(range(first + rank, len(shares.shape))))
-    return pad_axes(total, first, [-p for p in window.low], [-p for p in window.high])
+def _give_to_places(g: Node, places: Node, sizes: Sizes) -> Node:
+    """Each output's share added at the place of its plane that it chose."""
+    first = len(g.shape) - len(sizes)
+    cells = (prod(g.shape[:first]), prod(g.shape[first:]))
+    base = full(0, (cells[0], prod(sizes)), g.dtype)
+    total = scatter(base, reshape(places, cells), reshape(g, cells), "add", 1)
+    return reshape(total, (*g.shape[:first], *sizes))
 
 
 MAX_POOL = Function(
@@ -302,9 +267,20 @@ def _avg_pool(x: Node, *rest: Any) -> Node:
     total = sum_(seen, tuple(range(len(x.shape), len(seen.shape))))
     if divisor:
         return ew.div(total, broadcast(ew.cast(divisor[0], x.dtype), total.shape, ()))
-    whole = all(h <= p for h, p in zip(window.high, padding, strict=True))
-    if whole and (include or (not any(window.low) and not any(window.high))):
+    if _is_even(window, padding, include):
         return ew.div(total, ew.full_like(total, prod(window.kernel)))
+    return ew.div(total, _counts(total, window, padding, include))
+
+
+def _is_even(window: Window, padding: Sizes, include: bool) -> bool:
+    """Whether every mean is over a whole kernel."""
+    whole = all(h <= p for h, p in zip(window.high, padding, strict=True))
+    return whole and (include or (not any(window.low) and not any(window.high)))
+
+
+def _counts(total: Node, window: Window, padding: Sizes, include: bool) -> Node:
+    """Of how many elements each window's mean is."""
+    first = len(total.shape) - len(window.sizes)
     count: Node | None = None
     for i, outputs in enumerate(window.outputs):
         steps = ew.mul(iota(outputs), full(window.stride[i], (outputs,), dt.int64))
@@ -318,10 +294,30 @@ def _avg_pool(x: Node, *rest: Any) -> Node:
         spread = broadcast(ew.sub(stop, start), total.shape, (first + i,))
         count = spread if count is None else ew.mul(count, spread)
     assert count is not None
-    return ew.div(total, ew.cast(count, x.dtype))
+    return ew.cast(count, total.dtype)
 
 
-AVG_POOL = Function("avg_pool", _avg_pool, gradient_name="AvgPool2DBackward0")
+def _avg_pool_rule(
+    inputs: Sequence[Node], _outputs: Sequence[Node], cotangents: Sequence[Node | None],
+    window: Window, padding: Sizes, include: bool,
+) -> Sequence[Node | None]:  # fmt: skip
+    g = cotangents[0]
+    rest = (None,) * (len(inputs) - 1)
+    if g is None:
+        return None, *rest
+    if len(inputs) == 1 and not _is_even(window, padding, include):
+        share = ew.div(g, _counts(g, window, padding, include))
+        return collected_sum(share, window), *rest
+
+    def divided(total: Node) -> Node:
+        if len(inputs) == 1:
+            return ew.div(total, ew.full_like(total, prod(window.kernel)))
+        return ew.div(total, broadcast(ew.cast(inputs[1], total.dtype), total.shape, ()))
+
+    return collected_sum(g, window, divided), *rest
+
+
+AVG_POOL = Function("avg_pool", _avg_pool, _avg_pool_rule, gradient_name="AvgPool2DBackward0")
 
 
 def _avg_pooled(
@@ -377,13 +373,20 @@ def _bounds(n: int, outputs: int) -> tuple[list[int], list[int]]:
     return starts, stops
 
 
-def _membership(n: int, outputs: int) -> Node:
-    """[output, input]: whether the input belongs to the output's stretch."""
-    shape = (outputs, n)
-    o, i = broadcast(iota(outputs), shape, (0,)), broadcast(iota(n), shape, (1,))
+def _edges(n: int, outputs: int) -> tuple[Node, Node]:
+    """``_bounds`` as nodes of [outputs]."""
+    o = iota(outputs)
     size, count, one = ew.full_like(o, n), ew.full_like(o, outputs), ew.full_like(o, 1)
     start = ew.floor_divide(ew.mul(o, size), count)
     stop = ew.neg(ew.floor_divide(ew.neg(ew.mul(ew.add(o, one), size)), count))
+    return start, stop
+
+
+def _membership(n: int, outputs: int) -> Node:
+    """[output, input]: whether the input belongs to the output's stretch."""
+    shape = (outputs, n)
+    start, stop = [broadcast(edge, shape, (0,)) for edge in _edges(n, outputs)]
+    i = broadcast(iota(n), shape, (1,))
     return ew.and_(ew.ge(i, start), ew.lt(i, stop))
 
 
@@ -407,26 +410,38 @@ def _adaptive_avg(x: Node, sizes: Sizes) -> Node:
     return x
 
 
-def _adaptive_windows(x: Node, sizes: Sizes) -> Node:
-    """[…, outputs…, inputs merged]: what each output may choose from, the lowest elsewhere."""
+def _adaptive_places(inputs: Sizes, sizes: Sizes) -> Node:
+    """[outputs…, taps…]: which element of the flat plane each tap of each output is. Outputs of
+    fewer taps than the longest repeat their last."""
     rank = len(sizes)
-    first = len(x.shape) - rank
-    inputs = x.shape[first:]
-    shape = (*x.shape[:first], *sizes, *inputs)
-    spread = broadcast(x, shape, (*range(first), *range(first + rank, first + 2 * rank)))
-    inside: Node | None = None
+    bounds = [_bounds(n, o) for n, o in zip(inputs, sizes, strict=True)]
+    taps = [max([b - a for a, b in zip(*each, strict=True)], default=1) for each in bounds]
+    shape = (*sizes, *taps)
+    place: Node | None = None
     for i, (n, o) in enumerate(zip(inputs, sizes, strict=True)):
-        member = broadcast(_membership(n, o), shape, (first + i, first + rank + i))
-        inside = member if inside is None else ew.and_(inside, member)
-    assert inside is not None
-    masked = ew.where(inside, spread, ew.full_like(spread, lowest(x.dtype)))
-    return merge_axes(masked, first + rank)
+        start, stop = [broadcast(edge, shape, (i,)) for edge in _edges(n, o)]
+        at = ew.add(start, broadcast(iota(taps[i]), shape, (rank + i,)))
+        at = ew.minimum(at, ew.sub(stop, ew.full_like(stop, 1)))
+        place = at if place is None else ew.add(ew.mul(place, ew.full_like(place, n)), at)
+    assert place is not None
+    return merge_axes(place, rank)
 
 
 def _adaptive_max(x: Node, sizes: Sizes) -> tuple[Node, Node]:
-    seen = _adaptive_windows(x, sizes)
-    axis = len(seen.shape) - 1
-    return max_(seen, (axis,)), argmax(seen, axis)
+    """The maxima, and where each stands in its plane."""
+    first = len(x.shape) - len(sizes)
+    inputs = x.shape[first:]
+    places = _adaptive_places(inputs, sizes)
+    shape = (*x.shape[:first], *places.shape)
+    index = broadcast(places, shape, tuple(range(first, len(shape))))
+    seen = gather(reshape(x, (*x.shape[:first], prod(inputs))), index, first)
+    axis = len(shape) - 1
+    tap = argmax(seen, axis)
+    outputs = prod(sizes)
+    own = reshape(iota(outputs), sizes)
+    steps = ew.mul(own, ew.full_like(own, places.shape[-1]))
+    at = ew.add(broadcast(steps, tap.shape, tuple(range(first, axis))), tap)
+    return max_(seen, (axis,)), gather(reshape(places, (places.type.size,)), at)
 
 
 def _adaptive_max_rule(
@@ -436,12 +451,7 @@ def _adaptive_max_rule(
     (x,), g = inputs, cotangents[0]
     if g is None:
         return (None,)
-    first = len(x.shape) - len(sizes)
-    shape = (*g.shape, prod(x.shape[first:]))
-    mask = one_hot_mask(outputs[1], shape, len(g.shape))
-    spread = broadcast(g, shape, tuple(range(len(g.shape))))
-    shares = ew.where(mask, spread, ew.full_like(spread, 0))
-    return (reshape(sum_(shares, tuple(range(first, len(g.shape)))), x.shape),)
+    return (_give_to_places(g, outputs[1], x.shape[len(x.shape) - len(sizes) :]),)
 
 
 ADAPTIVE_AVG = Function(
@@ -517,11 +527,9 @@ def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = 
 def _max_unpool(x: Node, index: Node, sizes: Sizes) -> Node:
     first = len(x.shape) - len(sizes)
     planes, plane = prod(x.shape[:first]), prod(sizes)
-    flat = reshape(index, (planes, prod(x.shape[first:])))
-    offsets = ew.mul(iota(planes), full(plane, (planes,), dt.int64))
-    places = ew.add(flat, broadcast(offsets, flat.shape, (0,)))
-    base = full(0, (planes * plane,), x.dtype)
-    out = scatter(base, places, reshape(x, flat.shape), "set")
+    places = reshape(index, (planes, prod(x.shape[first:])))
+    base = full(0, (planes, plane), x.dtype)
+    out = scatter(base, places, reshape(x, places.shape), "set", 1)
     return reshape(out, (*x.shape[:first], *sizes))
 
 
@@ -533,10 +541,8 @@ def _max_unpool_rule(
     assert g is not None
     first = len(x.shape) - len(sizes)
     planes, plane = prod(x.shape[:first]), prod(sizes)
-    flat = reshape(index, (planes, prod(x.shape[first:])))
-    offsets = ew.mul(iota(planes), full(plane, (planes,), dt.int64))
-    places = ew.add(flat, broadcast(offsets, flat.shape, (0,)))
-    return reshape(gather(reshape(g, (planes * plane,)), places), x.shape), None
+    places = reshape(index, (planes, prod(x.shape[first:])))
+    return reshape(gather(reshape(g, (planes, plane)), places, 1), x.shape), None
 
 
 MAX_UNPOOL = Function("max_unpool", _max_unpool, _max_unpool_rule)
@@ -652,7 +658,14 @@ def _fold(x: Node, window: Window) -> Node:
         return reshape(single, single.shape[1:])
     n, channels = x.shape[0], x.shape[1] // prod(window.kernel)
     split = reshape(x, (n, channels, *window.kernel, *window.outputs))
-    return _fold_windows(permute(split, (0, 1, 4, 5, 2, 3)), 2, window)
+    if is_short(window):
+
+        def term(taps: Sizes, move: Callable[[Node], Node]) -> Node:
+            own = slice_(split, (0, 0, *taps, 0, 0), (n, channels, 1, 1, *window.outputs), (1,) * 6)
+            return move(reshape(own, (n, channels, *window.outputs)))
+
+        return collected(term, (n, channels, *window.sizes), x.dtype, window)
+    return folded(permute(split, (0, 1, 4, 5, 2, 3)), 2, window)
 
 
 UNFOLD = Function("im2col", _unfold)

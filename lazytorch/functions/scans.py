@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -101,14 +100,7 @@ def _running_gradient(
     x, g = inputs[0], cotangents[0]
     if g is None or not x.shape:
         return [g]
-    strides = [math.prod(x.shape[i + 1 :]) for i in range(len(x.shape))]
-    place = ew.mul(outputs[1], ew.full_like(outputs[1], strides[axis]))
-    for i, (size, stride) in enumerate(zip(x.shape, strides, strict=True)):
-        if i != axis:
-            steps = ew.mul(iota(size), rd.full(stride, (size,), dt.int64))
-            place = ew.add(place, rd.broadcast(steps, x.shape, (i,)))
-    flat = rd.full(0, (x.type.size,), x.dtype)
-    return [reshape(scatter(flat, place, g, "add"), x.shape)]
+    return [scatter(rd.full(0, x.shape, x.dtype), outputs[1], g, "add", axis)]
 
 
 CUMMAX = Function("cummax", _running(rd.cummax), gradient=_running_gradient)

@@ -29,8 +29,15 @@ _REDUCTIONS = {"sum": "add", "prod": "mul", "amax": "max", "amin": "min"}
 # ---- gather and scatter -----------------------------------------------------------------------
 
 
-def _along(shape: Shape, index: Node, axis: int) -> Node:
-    """Flat places: each index replaces the coordinate along one dimension."""
+def _along(x: Node, index: Node, axis: int) -> tuple[Node, Node, int]:
+    """The tensor, places in it and along which axis, where each index replaces the coordinate
+    along one dimension; of the others an index may leave the ends out, and then it is flat."""
+    if all(n == x.shape[i] for i, n in enumerate(index.shape) if i != axis):
+        return x, wrapped(index, x.shape[axis]), axis
+    return flatten(x), _flat_along(x.shape, index, axis), 0
+
+
+def _flat_along(shape: Shape, index: Node, axis: int) -> Node:
     strides = contiguous_strides(shape)
     total = wrapped(index, shape[axis])
     total = ew.mul(total, ew.full_like(total, strides[axis]))
@@ -43,7 +50,7 @@ def _along(shape: Shape, index: Node, axis: int) -> Node:
 
 
 def _gather(x: Node, index: Node, axis: int) -> Node:
-    return places.gather(flatten(x), _along(x.shape, index, axis))
+    return places.gather(*_along(x, index, axis))
 
 
 def _scatter(x: Node, index: Node, source: Node, axis: int, mode: str) -> Node:
@@ -53,8 +60,8 @@ def _scatter(x: Node, index: Node, source: Node, axis: int, mode: str) -> Node:
     if source.shape and source.shape != index.shape:
         source = _corner(source, index.shape)
     updates = broadcast_to(source, index.shape)
-    flat = _along(x.shape, index, axis)
-    return reshape(places.scatter(flatten(x), flat, updates, mode), x.shape)
+    base, place, along = _along(x, index, axis)
+    return reshape(places.scatter(base, place, updates, mode, along), x.shape)
 
 
 def _corner(x: Node, shape: Shape) -> Node:

@@ -198,6 +198,20 @@ weight.grad = None
 torch.nn.functional.embedding(indices, weight).backward(seed)
 grad = done(weight.grad)
 """
+GATHER_STEP = """
+x.grad = None
+torch.gather(x, 1, places).backward(seed)
+grad = done(x.grad)
+"""
+MAX_POOL = """
+pool = torch.nn.MaxPool2d(3, 2, 1)
+x, seed = rand(8, 64, 112, 112).requires_grad_(), rand(8, 64, 56, 56)
+"""
+POOL_STEP = """
+x.grad = None
+pool(x).backward(seed)
+grad = done(x.grad)
+"""
 
 
 def _rows() -> list[Case]:
@@ -231,6 +245,18 @@ def _rows() -> list[Case]:
         Case("attention 4×8×512×64", "q, k, v = (rand(4, 8, 512, 64) for _ in range(3))",
              f"y = done({causal})", "y"),
         Case("embedding and its gradient", EMBEDDING, EMBEDDING_STEP, "grad"),
+        Case("index_add of 8192 rows of 256",
+             "table, rows = rand(50257, 256), rand(8192, 256)\nplaces = integers(50257, 8192)",
+             "total = done(table.index_add(0, places, rows))", "total"),
+        Case("scatter_add 1M into 1M",
+             "x, updates, places = rand(1 << 20), rand(1 << 20), integers(1 << 20, 1 << 20)",
+             "total = done(x.scatter_add(0, places, updates))", "total"),
+        Case("gather's gradient, 4096×1024",
+             "x, seed = rand(4096, 1024).requires_grad_(), rand(4096, 1024)\n"
+             "places = integers(1024, 4096, 1024)", GATHER_STEP, "grad"),
+        Case("max-pool 3×3 by 2, training", MAX_POOL, POOL_STEP, "grad"),
+        Case("average pool 3×3 by 2, training", MAX_POOL.replace("MaxPool", "AvgPool"),
+             POOL_STEP, "grad"),
         Case("cumsum 16M", "x = rand(1 << 24)", "y = done(torch.cumsum(x, 0))", "y"),
         Case("sort 1M", "x = rand(1 << 20)", "y = done(*torch.sort(x))", "y"),
         Case("transposing copy 4096²", "x = rand(4096, 4096)", "y = done(x.t().contiguous())", "y"),

@@ -211,14 +211,21 @@ class RandomGraph:
         return ew.remainder(places, ew.full_like(places, size))
 
     def _gather(self, x: Node) -> Node:
-        flat = movement.reshape(x, (x.type.size,))
-        return indexing.gather(flat, self._indices(x.type.size, 9))
+        return indexing.gather(*self._places(x))
+
+    def _places(self, x: Node) -> tuple[Node, Node, int]:
+        """Places along an axis of a tensor, or of all its elements in a row."""
+        if not x.shape or self.random.random() < 0.3:
+            flat = movement.reshape(x, (x.type.size,))
+            return flat, self._indices(x.type.size, 9), 0
+        axis = self.random.randrange(len(x.shape))
+        shape = (*x.shape[:axis], 9, *x.shape[axis + 1 :])
+        return x, reduction.broadcast(self._indices(x.shape[axis], 9), shape, (axis,)), axis
 
     def _scatter(self, x: Node) -> Node:
-        flat = movement.reshape(x, (x.type.size,))
-        index = self._indices(x.type.size, 9)
+        base, index, axis = self._places(x)
         mode = self.random.choice(("add", "max", "min"))
-        return indexing.scatter(flat, index, indexing.gather(flat, index), mode)
+        return indexing.scatter(base, index, indexing.gather(base, index, axis), mode, axis)
 
     def _scan(self, x: Node) -> Node | None:
         if not x.shape:

@@ -196,18 +196,20 @@ def cumsum(inputs: Inputs) -> Node:
 
 
 @known
+def argmax_of_windows(inputs: Inputs) -> Node:
+    """Rows of 25 taps that lie in pieces: lanes run along the windows."""
+    x = windows(windows(inputs(8, 36, 36), 1, 5, 1), 2, 5, 1)
+    return reduction.argmax(movement.reshape(x, (8, 32, 32, 25)), 3)
+
+
+@known
 def gather_rows(inputs: Inputs) -> Node:
     table, index = inputs(1000, 64), inputs(200, dtype=dt.int64)
-    shape = (200, 64)
-    places = ew.add(
-        ew.mul(reduction.broadcast(index, shape, (0,)), full(shape, 64)),
-        reduction.broadcast(iota(64), shape, (1,)),
-    )
-    return indexing.gather(movement.reshape(table, (64_000,)), places)
+    return indexing.gather(table, reduction.broadcast(index, (200, 64), (0,)))
 
 
-def full(shape: Shape, value: int) -> Node:
-    return reduction.broadcast(constant(value, dt.int64), shape, ())
+def full(shape: Shape, value: float) -> Node:
+    return reduction.broadcast(constant(value, dt.float32), shape, ())
 
 
 @known
@@ -224,6 +226,32 @@ def write_region(inputs: Inputs) -> Node:
 @known
 def concatenate(inputs: Inputs) -> Node:
     return indexing.concatenate([inputs(100, 30), inputs(100, 50), ew.neg(inputs(100, 7))], 1)
+
+
+@known
+def concatenate_large(inputs: Inputs) -> Node:
+    return indexing.concatenate([inputs(256, 96), ew.neg(inputs(256, 96))], 1)
+
+
+@known
+def scatter_rows(inputs: Inputs) -> Node:
+    """The gradient of gather_rows, of more rows: the window is cut."""
+    index, updates = inputs(2000, dtype=dt.int64), inputs(2000, 64)
+    places = reduction.broadcast(index, (2000, 64), (0,))
+    return indexing.scatter(full((1000, 64), 0.0), places, updates, "add")
+
+
+@known
+def scatter_in_planes(inputs: Inputs) -> Node:
+    index, updates = inputs(16, 5000, dtype=dt.int64), inputs(16, 5000)
+    return indexing.scatter(full((16, 4000), 0.0), index, updates, "add", 1)
+
+
+@known
+def scatter_large(inputs: Inputs) -> Node:
+    """Of the places each thread has its part."""
+    index, updates = inputs(50_000, dtype=dt.int64), inputs(50_000)
+    return indexing.scatter(inputs(10_000), index, updates, "add")
 
 
 @known

@@ -397,6 +397,52 @@ def test_windows_read_in_place(tmp_path: Path) -> None:
     run_specs(specs, tmp_path)
 
 
+def gradient_of_rows(
+    run: int, outputs: int, channels: int, step: int = 1, dtype: DType = float32,
+    swap: bool = False, groups: int = 1, fused: bool = False, width: int | None = None,
+) -> Spec:  # fmt: skip
+    """Of a 2x3 kernel's weight, over 3 images of 5 rows of ``run`` positions."""
+    row = (run - 1) * step + 4
+    plane = row * (4 * step + 3)
+    contraction = Contraction(
+        (Axis(groups, outputs * run * 5, channels * plane),),
+        (Axis(outputs, run * 5, 0),),
+        (Axis(channels, 0, plane), Axis(2, 0, row), Axis(3, 0, 1)),
+        (
+            Axis(3, groups * outputs * run * 5, groups * channels * plane),
+            Axis(5, run, row * step),
+            Axis(run, 1, step),
+        ),
+        dtype,
+    )
+    columns = channels * 6
+    output = PlainOutput("out", outputs * columns + 1, columns, 1)
+    if swap:
+        contraction = contraction.transposed()
+        output = PlainOutput("out", outputs * columns, 1, columns)
+    return Spec(contraction, output, fused, 3, width=width)
+
+
+def test_long_sums_in_vectors_along_k(tmp_path: Path) -> None:
+    """Whole vectors and last ones that overlap; either orientation; neighbours or every second."""
+    made = [
+        gradient_of_rows(32, 6, 3),
+        gradient_of_rows(45, 7, 2, fused=True),
+        gradient_of_rows(28, 1, 1),
+        gradient_of_rows(28, 13, 5, swap=True),
+        gradient_of_rows(26, 4, 3, step=2),
+        gradient_of_rows(64, 5, 3, step=2, fused=True),
+        gradient_of_rows(17, 6, 1, dtype=float64, step=2, groups=2, width=32),
+        gradient_of_rows(20, 3, 2, dtype=float64, width=64),
+        gradient_of_rows(30, 11, 4, groups=2, width=32),
+        gradient_of_rows(23, 9, 2, groups=3, width=16, swap=True, fused=True),
+    ]
+    for spec in made:
+        width = spec.width or 64
+        assert choose_schedule(spec.contraction.normalized(), 3, None, width).kind == "dots"
+    run_specs([replace(s, width=s.width or 64) for s in made], tmp_path)
+
+
 def test_integer_sums_wrap_around(tmp_path: Path) -> None:
     run_specs([product(6, 3000, 20, dtype=int8), product(6, 3000, 1, dtype=int8)], tmp_path)
 

@@ -19,7 +19,9 @@ NAMES = [name for name in GRAPHS if name not in COUNTED_ONLY]
 
 @pytest.fixture(autouse=True)
 def same_machine_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Vectors of 32 bytes and a cache of 1 MB, whatever this processor has."""
+    """Vectors of 32 bytes and a cache of 1 MB, whatever this processor has; every kernel is
+    verified."""
+    monkeypatch.setenv("LAZYTORCH_VERIFY", "1")
     monkeypatch.setattr("codegen.loops.contraction.vector_bytes", lambda: 32)
     monkeypatch.setattr("codegen.loops.contraction.second_level_cache_bytes", lambda: 1 << 20)
 

@@ -47,6 +47,16 @@ def test_kernels_that_would_wait_for_each_other(monkeypatch: pytest.MonkeyPatch)
     compare(Graph((x, y, w), outputs), arrays)
 
 
+def test_rows_that_begin_with_a_value_of_the_row() -> None:
+    """Short rows are looked at to see whether they lie in pieces; not all of a kernel is rows."""
+    v, x = (parameter(i, TensorType(s, dt.float32)) for i, s in enumerate([(64,), (64, 40)]))
+    factor = ew.tanh(v)
+    total = sum_(ew.mul(x, broadcast(factor, (64, 40), (0,))), (1,))
+    generator = np.random.default_rng(3)
+    arrays = [generator.uniform(-1, 1, n.shape).astype(np.float32) for n in (v, x)]
+    compare(Graph((v, x), (factor, total)), arrays)
+
+
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("left", [False, True])
 @pytest.mark.parametrize(("inner", "kept"), [(70, 33), (9, 200), (1, 2000), (64, 64), (300, 1)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -42,23 +43,36 @@ TABLE: list[tuple[str, list[tuple[int, ...]], dict[str, Any]]] = [
     *[("max_pool2d", [(2, 2, 7, 6)], {"return_indices": True, **kw}) for kw in (
         {"kernel_size": 2}, {"kernel_size": 2, "stride": 3}, {"kernel_size": 3, "stride": 2},
         {"kernel_size": 3, "padding": 1}, {"kernel_size": 2, "ceil_mode": True},
-        {"kernel_size": 2, "dilation": 2},
+        {"kernel_size": 2, "dilation": 2}, {"kernel_size": 3, "stride": 2, "padding": 1},
+        {"kernel_size": 6, "stride": 1, "padding": 3}, {"kernel_size": (7, 1), "padding": (3, 0)},
+        {"kernel_size": 3, "stride": 1, "padding": 1, "dilation": 2},
         {"kernel_size": (2, 3), "stride": (1, 4), "padding": (1, 1), "ceil_mode": True})],
     ("max_pool1d", [(2, 3, 7)], {"kernel_size": 2}),
     ("max_pool3d", [(2, 3, 3, 4)], {"kernel_size": 2, "stride": 1}),
+    ("max_pool3d", [(1, 2, 4, 5, 4)], {"kernel_size": 3, "stride": (1, 2, 1), "padding": 1}),
     *[("avg_pool2d", [(2, 3, 6, 7)], kw) for kw in (
         {"kernel_size": 2}, {"kernel_size": 3, "stride": 2, "padding": 1},
         {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False},
         {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True},
-        {"kernel_size": 2, "divisor_override": 3})],
+        {"kernel_size": 2, "divisor_override": 3}, {"kernel_size": 2, "stride": 3},
+        {"kernel_size": 3, "stride": 1, "divisor_override": 2})],
+    # Kernels of many taps: an axis at a time; windows far apart; and neither.
+    ("avg_pool2d", [(1, 1, 9, 12)], {"kernel_size": 6, "stride": 1, "padding": 3}),
+    ("avg_pool2d", [(1, 1, 40, 3)], {"kernel_size": (18, 2), "stride": (20, 1)}),
+    ("avg_pool2d", [(1, 1, 40, 3)], {"kernel_size": (33, 2), "stride": (3, 1)}),
     ("avg_pool1d", [(2, 3, 6)], {"kernel_size": 2}),
     ("avg_pool3d", [(1, 2, 3, 3, 4)], {"kernel_size": 2, "stride": 1}),
     *[(f"adaptive_{kind}_pool2d", [(2, 3, 4, 6)], {"output_size": o})
-      for kind in ("avg", "max") for o in (1, (2, 3), (3, 4), (None, 2))],
+      for kind in ("avg", "max") for o in (1, (2, 3), (3, 4), (None, 2), (5, 4))],
+    ("adaptive_max_pool1d", [(2, 3, 7)], {"output_size": 3}),
+    ("adaptive_max_pool3d", [(1, 2, 3, 4, 5)], {"output_size": 2}),
     ("lp_pool2d", [(2, 3, 4, 4)], {"norm_type": 2, "kernel_size": 2}),
     ("unfold", [(2, 3, 5, 6)],
      {"kernel_size": (2, 3), "padding": 1, "stride": 2, "dilation": (1, 2)}),
     ("fold", [(2, 12, 20)], {"output_size": (5, 6), "kernel_size": 2}),
+    ("fold", [(2, 12, 9)],
+     {"output_size": (5, 6), "kernel_size": (2, 3), "padding": 1, "stride": 2, "dilation": (2, 1)}),
+    ("fold", [(1, 36, 2)], {"output_size": (7, 6), "kernel_size": 6}),
     ("layer_norm", [(2, 3, 6), (6,), (6,)], {}), ("layer_norm", [(2, 3, 6)], {}),
     ("rms_norm", [(2, 3, 6), (6,)], {}), ("group_norm", [(2, 4, 5), (4,), (4,)], {}),
     ("batch_norm", [(2, 4, 5), (4,), (4,)], {}), ("instance_norm", [(2, 4, 5), (4,), (4,)], {}),
@@ -116,6 +130,31 @@ def test_values_and_gradients(name: str, shapes: Any, keywords: dict[str, Any]) 
         *rest,
         second=name != "multilabel_soft_margin_loss",
     )
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_weight_gradient_beside_infinities(stride: int) -> None:
+    """What is computed past the end of an image row is left out, not multiplied by 0."""
+    x = torch.randn(2, 2, 5, 45 * stride)
+    x[0, 1, 3, 20 * stride], x[1, 0, 0, -1] = math.inf, math.nan
+    gradients = []
+    for function, given in ((mine.conv2d, ours), (real.conv2d, lambda t: t)):
+        w = given(torch.ones(3, 2, 3, 3)).requires_grad_()
+        function(given(x), w, stride=(1, stride)).sum().backward()
+        gradients.append(w.grad)
+    same(gradients[0], gradients[1], 10.0)
+
+
+@pytest.mark.parametrize("low", [-math.inf, 0.0])
+@pytest.mark.parametrize("keywords", [
+    {"kernel_size": 3, "stride": 2, "padding": 1},
+    {"kernel_size": (4, 2), "stride": 1, "padding": (2, 1), "dilation": (2, 3)},
+    {"kernel_size": 2, "ceil_mode": True}])  # fmt: skip
+def test_max_pool_where_nothing_is_greatest(low: float, keywords: dict[str, Any]) -> None:
+    x = torch.full((1, 2, 7, 9), low)
+    x[0, 1, 3, 4] = math.nan
+    expected = real.max_pool2d(x, return_indices=True, **keywords)
+    same(mine.max_pool2d(ours(x), return_indices=True, **keywords), expected)
 
 
 CLASSES = [
