@@ -250,20 +250,19 @@ def _cuts_columns(
 ) -> bool:
     """Whether cutting the columns gives a thread less to do for each k than cutting the rows.
 
-    The operand that is not cut is packed by every thread, A again for each panel block, and
-    fetched where it is ``fresh``.
+    The operand that is not cut is packed by every thread, and fetched where it is ``fresh``. Where
+    B takes more than one panel block, tasks are those blocks anyway.
     """
     _, m, n, _ = contraction.sizes
     panels = schedule.panels
+    if schedule.panel_block < panels:
+        return True
     vectors = -(-n // schedule.lanes)
     width = -(-vectors // panels) * schedule.lanes
-    passes = -(-panels // schedule.panel_block)
     columns, rows = min(n, -(-panels // threads) * width), -(-m // threads)
     a = _PACKING * schedule.pack_a + _FETCHING * fresh[0]
     b = _PACKING * schedule.pack_b + _FETCHING * fresh[1]
-    by_columns = m * columns + a * m * -(-passes // threads) + b * columns
-    by_rows = rows * n + a * rows * passes + b * n
-    return by_columns < by_rows
+    return m * columns + a * m + b * columns < rows * n + a * rows + b * n
 
 
 def _balanced(extent: int, limit: int, multiple: int) -> int:
