@@ -232,12 +232,28 @@ def wanted_panel_width(contraction: Contraction, threads: int) -> int:
     return 0
 
 
-def _should_pack_b(contraction: Contraction, lanes: int, tile_rows: int) -> bool:
+# Where B's rows are close together, and few rows of A share what packing B costs, it is read in
+# place: up to so many bytes of rows of A times bytes from one row of B to the next.
+_IN_PLACE = 400 << 10
+_PAGE = 4096
+
+
+def can_read_b_in_place(contraction: Contraction, lanes: int) -> bool:
+    """Whether whole vectors of B's columns lie in its rows."""
     columns, inner = b_spans(contraction.columns), b_spans(contraction.inner)
-    _, m, n, k = contraction.sizes
-    if not (is_affine(columns) and is_affine(inner) and columns[0].stride == 1 and n >= lanes):
+    affine = is_affine(columns) and is_affine(inner)
+    return affine and columns[0].stride == 1 and contraction.sizes[2] >= lanes
+
+
+def _should_pack_b(contraction: Contraction, lanes: int, tile_rows: int) -> bool:
+    if not can_read_b_in_place(contraction, lanes):
         return True
-    return m > 2 * tile_rows and k * n * contraction.dtype.itemsize > 100 << 10
+    _, m, n, k = contraction.sizes
+    itemsize = contraction.dtype.itemsize
+    row_bytes = abs(b_spans(contraction.inner)[0].stride) * itemsize
+    if row_bytes <= _PAGE and m * row_bytes <= _IN_PLACE:
+        return False
+    return m > 2 * tile_rows and k * n * itemsize > 100 << 10
 
 
 # Packing an element takes as long as multiplying it by so many; so does fetching it from the core

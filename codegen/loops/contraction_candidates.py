@@ -9,6 +9,7 @@ from codegen.index.contraction import Contraction, b_spans, is_affine
 from codegen.loops.contraction import (
     PlainOutput,
     Schedule,
+    can_read_b_in_place,
     must_pack_a,
     stores_vectors,
     with_packing,
@@ -54,6 +55,8 @@ def _variants(
         yield cut(whole, False)
     if not must_pack_a(oriented):
         yield with_packing(rule, not rule.pack_a)
+    if can_read_b_in_place(oriented, rule.lanes):
+        yield replace(rule, pack_b=not rule.pack_b)
     yield replace(rule, row_chunk=2 * rule.row_chunk)
     in_panels = not rule.pack_b and not is_affine(b_spans(oriented.columns))
     for tile_vectors in (4, 3, 2):
