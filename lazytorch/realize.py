@@ -54,17 +54,19 @@ class Trace:
     key        identifies the structure: equal keys may run the same plan on their leaves.
     leaves     the expressions whose values go in.
     calls      the calls to run, inputs first.
+    tracked    those of them that a gradient flows through.
     numbers    each expression's number; a call's outputs are numbered together.
     bound      realized expressions that a gradient goes through: definition and value are known.
     wanted     the expressions to compute: the roots, and whatever else some tensor still shows.
     """
 
-    __slots__ = ("bound", "calls", "has_gradient", "key", "leaves", "numbers", "wanted")
+    __slots__ = ("bound", "calls", "has_gradient", "key", "leaves", "numbers", "tracked", "wanted")
 
     def __init__(self, roots: Sequence[Expression]) -> None:
         key: list[int] = []
         leaves: list[Expression] = []
         calls: list[Call] = []
+        tracked: list[Call] = []
         numbers: dict[Expression, int] = {}
         bound: list[Expression] = []
         wanted: list[Expression] = []
@@ -74,36 +76,38 @@ class Trace:
             if e.call is not None and e.call.has_gradient:
                 has_gradient = True
         chosen = set(roots)
-        stack = list(reversed(roots))
+        # Expressions to visit; and calls, each below a None, to number once their inputs are.
+        stack: list[Any] = list(reversed(roots))
+        reference_type = weakref.ref
         while stack:
-            e = stack[-1]
-            if e in numbers:
-                stack.pop()
-                continue
-            call = e.call
-            assert call is not None
-            missing = []
-            for i in call.inputs:
-                if i in numbers:
+            e = stack.pop()
+            if e is not None:
+                if e in numbers:
                     continue
-                source = i.call
-                if source is None or (
-                    i.value is not None and not (has_gradient and source.tracked and source.inputs)
-                ):
-                    numbers[i] = count
+                call = e.call
+                stack += (call, None)
+                for i in reversed(call.inputs):
+                    source = i.call
+                    if (
+                        source is not None
+                        and (i.value is None or (has_gradient and source.tracked and source.inputs))
+                        and i not in numbers
+                    ):
+                        stack.append(i)
+                continue
+            call = stack.pop()
+            calls.append(call)
+            if call.tracked:
+                tracked.append(call)
+            key.append(call.signature.number * 2 + call.tracked)
+            for i in call.inputs:
+                known = numbers.get(i)
+                if known is None:
+                    known = numbers[i] = count
                     count += 1
                     leaves.append(i)
                     key.append(~(2 * i.type.number + i.tracked))
-                else:
-                    missing.append(i)
-            if missing:
-                missing.reverse()
-                stack.extend(missing)
-                continue
-            stack.pop()
-            calls.append(call)
-            key.append(call.signature.number * 2 + call.tracked)
-            key.extend([numbers[i] for i in call.inputs])
+                key.append(known)
             for reference in call.outputs:
                 output = reference()
                 if output is None:
@@ -119,7 +123,7 @@ class Trace:
                     key.append(_LEAF)
                 owner = output.owner
                 if output in chosen or (
-                    type(owner) is weakref.ref
+                    type(owner) is reference_type
                     and (storage := owner()) is not None
                     and storage.expression is output
                 ):
@@ -129,6 +133,7 @@ class Trace:
             count += len(call.outputs)
         self.key, self.leaves, self.calls, self.numbers = key, leaves, calls, numbers
         self.bound, self.wanted, self.has_gradient = bound, wanted, has_gradient
+        self.tracked = tracked
 
 
 def realize(roots: Sequence[Expression]) -> None:
@@ -273,8 +278,8 @@ def _run(roots: list[Expression], device: str) -> None:
 def _free_leaves(trace: Trace, cached: CachedPlan) -> list[int]:
     """The leaves that an output may overwrite: values that a write has replaced, and that nothing
     but this trace refers to."""
-    for call in trace.calls:
-        if call.tracked and not call.freed:
+    for call in trace.tracked:
+        if not call.freed:
             return []  # a later backward may come back to the leaves
     if cached.uses is None:
         inputs = [i for call in trace.calls for i in call.inputs]
@@ -297,29 +302,26 @@ def _free_leaves(trace: Trace, cached: CachedPlan) -> list[int]:
 
 def _release(trace: Trace) -> None:
     """Let go of the inputs of calls whose values are known and that no gradient will revisit."""
-    pending: dict[int, bool] = {}  # the readers, by identity: many calls share them
-    for call in trace.calls:
-        if call.tracked:
-            if not call.freed:
-                continue
-            for reader in call.readers:
-                if id(reader) not in pending:
-                    pending[id(reader)] = _is_pending(reader)
-            if any([pending[id(reader)] for reader in call.readers]):
-                continue
-            if all([e is None or e.value is not None for e in [r() for r in call.outputs]]):
-                call.inputs = ()
+    for e in trace.wanted:
+        call = e.call
+        if call is None or call.tracked:
             continue
-        for reference in call.outputs:
-            e = reference()
-            if e is not None and e.value is None:
-                break
-        else:
+        outputs = [o for o in [r() for r in call.outputs] if o is not None]
+        if all([o.value is not None for o in outputs]):
             call.inputs = ()
-            for reference in call.outputs:
-                e = reference()
-                if e is not None:
-                    e.call = None
+            for o in outputs:
+                o.call = None
+    pending: dict[int, bool] = {}  # the readers, by identity: many calls share them
+    for call in trace.tracked:
+        if not call.freed:
+            continue
+        for reader in call.readers:
+            if id(reader) not in pending:
+                pending[id(reader)] = _is_pending(reader)
+        if any([pending[id(reader)] for reader in call.readers]):
+            continue
+        if all([e is None or e.value is not None for e in [r() for r in call.outputs]]):
+            call.inputs = ()
 
 
 def _is_pending(reference: weakref.ref[Call]) -> bool:

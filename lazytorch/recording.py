@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 
 from lazytorch import core
-from lazytorch.expression import Attributes, Call, Expression, Function
+from lazytorch.expression import Attributes, Call, Expression, Function, Signature
 from lazytorch.realize import realize, settle_depth
 from lazytorch.source import note_place
 
@@ -27,38 +27,51 @@ def record(
 ) -> list[Expression]:
     """Record a call; its outputs."""
     types = tuple([e.type for e in inputs])
-    signature = function.signatures.get((types, attributes))
-    if signature is None:
-        signature = function.signature(types, attributes)
-    call = Call(signature, inputs, tracked)
-    if signature.places_left:
-        note_place(call)
-    depth = 0
-    device = "cpu"
+    depth, has_gradient, device = 0, False, "cpu"
     for e in inputs:
         if e.value is None:
             if e.depth > depth:
                 depth = e.depth
             source = e.call
             if source is not None and source.has_gradient:
-                call.has_gradient = True
+                has_gradient = True
         if e.device != "cpu":
             device = e.device
-    depth += 1
-    output_types = signature.output_types
-    if len(output_types) == 1:
-        type_ = output_types[0]
-        if tracked and not signature.has_float_output:
-            tracked = False
-        output = Expression(type_, device, call, 0, None, tracked, depth)
-        call.outputs = (weakref.ref(output),)
-        outputs = [output]
-    else:
-        outputs = [
-            Expression(t, device, call, i, None, tracked and t.dtype.kind == "float", depth)
-            for i, t in enumerate(output_types)
-        ]
-        call.outputs = tuple([weakref.ref(e) for e in outputs])
+    signature = function.signatures.get((types, attributes)) or function.signature(
+        types, attributes
+    )
+    return outputs_of_call(signature, inputs, tracked, depth + 1, has_gradient, device)
+
+
+_new, _reference = object.__new__, weakref.ref
+
+
+def outputs_of_call(
+    signature: Signature,
+    inputs: tuple[Expression, ...],
+    tracked: bool,
+    depth: int,
+    has_gradient: bool,
+    device: str,
+) -> list[Expression]:
+    """Make a call and its outputs, whose ``depth`` and device are known.
+
+    Every operation of every step comes here, so objects are filled in where they are made.
+    """
+    call = _new(Call)
+    call.signature, call.inputs, call.tracked = signature, inputs, tracked
+    call.has_gradient, call.freed, call.place, call.readers = has_gradient, False, None, ()
+    if signature.places_left:
+        note_place(call)
+    outputs: list[Expression] = []
+    for type_ in signature.output_types:
+        output = _new(Expression)
+        output.type, output.device, output.call, output.number = type_, device, call, len(outputs)
+        output.value, output.owner, output.leaf, output.hooks = None, None, None, None
+        output.tracked = tracked and type_.dtype.kind == "float"
+        output.depth = depth
+        outputs.append(output)
+    call.outputs = tuple(map(_reference, outputs))
     if depth > MAXIMUM_DEPTH and settle_depth(outputs[0]) > MAXIMUM_DEPTH // 2:
         realize(outputs)
     return outputs

@@ -113,9 +113,14 @@ def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     return apply_one(RSUB_SCALED, (input, other, alpha))
 
 
-mul = binary(
-    "mul", lambda x, y: ew.mul(*promote(x, y)), "input * other, element by element.", ("multiply",)
-)
+MUL = Function("mul", lambda x, y: ew.mul(*promote(x, y)))
+
+
+@operation(inplace=True, out=True, names=("multiply",))
+def mul(input: Any, other: Any) -> Tensor:
+    """input * other, element by element."""
+    return apply_one(MUL, (input, other))
+
 
 # ---- division ---------------------------------------------------------------------------------
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from lazytorch.expression import Function
+from lazytorch.functions.arithmetic import ADD, DIV, MUL, SUB
 from lazytorch.functions.registration import PUBLIC
-from lazytorch.tensor import Tensor
+from lazytorch.tensor import Tensor, apply_to_two
 
 _OPERANDS = (Tensor, float, int, np.number, np.bool_)
 
@@ -27,6 +29,17 @@ def _reflected(function: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
         if not isinstance(other, _OPERANDS):
             return NotImplemented
         return function(other, self)
+
+    return operate
+
+
+def _direct(function: Function) -> Callable[[Tensor, Any], Any]:
+    """As ``_forward`` of the public function, which would only look for options that are absent."""
+
+    def operate(self: Tensor, other: Any) -> Any:
+        if isinstance(other, _OPERANDS):
+            return apply_to_two(function, self, other)
+        return NotImplemented
 
     return operate
 
@@ -71,6 +84,10 @@ def install() -> None:
         setattr(Tensor, f"__{name}__", _forward(getattr(Tensor, function)))
         setattr(Tensor, f"__r{name}__", _reflected(getattr(Tensor, function)))
         setattr(Tensor, f"__i{name}__", _forward(getattr(Tensor, function + "_")))
+    for name, direct in (
+        ("add", ADD), ("sub", SUB), ("mul", MUL), ("truediv", DIV), ("div", DIV),
+    ):  # fmt: skip
+        setattr(Tensor, f"__{name}__", _direct(direct))
     for name in _COMPARISONS:
         setattr(Tensor, f"__{name}__", _forward(getattr(Tensor, name)))
     for name, function in _UNARY.items():

@@ -17,7 +17,7 @@ from lazytorch.functions.bodies import apply_one, number
 from lazytorch.functions.contraction import contract
 from lazytorch.functions.promotion import broadcast_shapes, promote
 from lazytorch.functions.registration import operation
-from lazytorch.tensor import Tensor
+from lazytorch.tensor import Tensor, apply_to_two
 from lazytorch.type_names import c_name, type_name
 
 # ---- checks -------------------------------------------------------------------------------
@@ -327,7 +327,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The product of vectors, matrices, or batches of them, as their ranks say."""
     require_tensor("matmul", input)
     require_tensor("matmul", other, "other", 2)
-    return apply_one(MATMUL, (input, other))
+    return apply_to_two(MATMUL, input, other)  # type: ignore[no-any-return]
 
 
 # ---- with something added -------------------------------------------------------------------
