@@ -194,22 +194,23 @@ def _compile(graph: Graph, description: str, results: tuple[int, ...]) -> CpuPla
     key, leaves = family_key(description)
     family = _families[key]
     resized = family.is_resized(leaves)
-    literal = build(graph, threads, any_rows=resized)
-    literal.results = list(results)
+    record = build(graph, threads, any_rows=resized)
+    record.results = list(results)
     if resized and family.first is not None:
         # The plan at its first size was written for that size alone.
         first, types = family.first
-        family.add(build(first, threads, any_rows=True), types)
+        family.add(compile_graph(first, threads, C, any_rows=True).record, types)
         family.first = None
     elif not family.members:
         family.first = (graph, leaves)
-    record = family.generalized(literal, leaves)
+    literal = record.kernels
+    record.kernels = family.generalized(record, leaves)
     try:
         plan = CpuPlan(plans.with_known(record), description)
     except CompileError:  # a number that has to be known where it stands
-        if record is literal:
+        if record.kernels is literal:
             raise
-        record = literal
+        record.kernels = literal
         plan = CpuPlan(plans.with_known(record), description)
     family.add(record, leaves)
     plans.save(plan.record, description)

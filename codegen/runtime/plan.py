@@ -191,6 +191,8 @@ class CpuPlan:
 
 def with_kernels(record: PlanRecord, replaced: Mapping[int, tune.Written]) -> PlanRecord:
     """A plan in which kernels that a search has settled on are in the places of others."""
+    if not replaced:
+        return record
     kernels, scratch_bytes = list(record.kernels), record.scratch_bytes
     for i, written in replaced.items():
         source = written.source

@@ -52,8 +52,8 @@ class Family(Generic[First]):
         """Whether something (weights, most likely) has the size that it had in another plan."""
         return any([_share(leaves, types) for _, types in self.members])
 
-    def generalized(self, record: PlanRecord, leaves: list[str]) -> PlanRecord:
-        """The record with arguments for the numbers in which its kernels differ from those of
+    def generalized(self, record: PlanRecord, leaves: list[str]) -> list[KernelRecord]:
+        """The record's kernels with arguments for the numbers in which they differ from those of
         other plans. Products of matrices keep theirs where nothing kept its size."""
         known: dict[tuple[str, ...], dict[str, KernelRecord]] = {}
         for other, types in self.members:
@@ -62,11 +62,10 @@ class Family(Generic[First]):
                 if resized or kernel.name not in _SENSITIVE:
                     known.setdefault(_skeleton(kernel), {}).setdefault(kernel.body, kernel)
         if not known:
-            return record
-        kernels = [
+            return record.kernels
+        return [
             _generalized(k, tuple(known.get(_skeleton(k), {}).values())) for k in record.kernels
         ]
-        return replace(record, kernels=kernels)
 
 
 def _share(leaves: Sequence[str], others: Sequence[str]) -> bool:
