@@ -1,15 +1,16 @@
-"""Sorting along the last axis: the values in order, and the places they came from."""
+"""Sorting along the last axis: the values in order, and where they came from; searching there."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 
 from codegen import dtype as dt
 from codegen.ir.node import Node, Shape, TensorType, make
 from codegen.ops import elementwise as ew
-from codegen.ops.indexing import scatter
+from codegen.ops.indexing import gather, scatter
 from codegen.ops.leaves import iota
 from codegen.ops.movement import permute, reshape
 from codegen.ops.reduction import broadcast, full
@@ -29,10 +30,10 @@ def _part_type(inputs: tuple[Node, ...], start: int, stop: int, dtype: dt.DType)
 
 def _order(x: Array, descending: bool, start: int, stop: int) -> Array:
     if not descending:
-        return np.argsort(x, axis=-1, kind="stable")[..., start:stop]
-    # Backwards twice, so that ties keep their order.
-    backwards = np.argsort(x[..., ::-1], axis=-1, kind="stable")[..., ::-1]
-    return (x.shape[-1] - 1 - backwards)[..., start:stop]
+        order = np.argsort(x, axis=-1, kind="stable")
+    else:  # backwards twice, so that ties keep their order
+        order = x.shape[-1] - 1 - np.argsort(x[..., ::-1], axis=-1, kind="stable")[..., ::-1]
+    return order[..., start:stop]
 
 
 def _sort_reference(
@@ -91,7 +92,7 @@ ARGSORT = register(
 
 def flat_places(index: Node, extent: int) -> Node:
     """Places along a last axis of that extent as places of the flattened tensor."""
-    rows = index.type.size // index.shape[-1] if index.type.size else 0
+    rows = prod(index.shape[:-1])
     starts = ew.mul(iota(rows), full(extent, (rows,), dt.int64))
     axes = tuple(range(len(index.shape) - 1))
     return ew.add(index, broadcast(reshape(starts, index.shape[:-1]), index.shape, axes))
@@ -116,3 +117,32 @@ def sort(
         permute(make(SORT, inputs, attributes), back),
         permute(make(ARGSORT, inputs, attributes), back),
     )
+
+
+def insertion_places(sequence: Node, values: Node, right: bool) -> Node:
+    """How many elements of a sorted sequence come before each value (or before or equal to it).
+
+    One sequence for all values, or one for each row of values. NaN comes after all else. As many
+    steps as the sequence has digits in binary, without a branch.
+    """
+    n = sequence.shape[-1]
+    place = full(0, values.shape, dt.int64)
+    if not n or not values.type.size:
+        return place
+    flat = reshape(sequence, (sequence.type.size,))
+    start = place if len(sequence.shape) == 1 else flat_places(place, n)
+
+    def comes_before(at: Node) -> Node:
+        found = gather(flat, ew.add(start, at) if start is not place else at)
+        return ew.le(found, values) if right else ew.lt(found, values)
+
+    size = n
+    while size > 1:
+        half = size // 2
+        passed = comes_before(ew.add(place, ew.full_like(place, half - 1)))
+        place = ew.where(passed, ew.add(place, ew.full_like(place, half)), place)
+        size -= half
+    place = ew.add(place, ew.cast(comes_before(place), dt.int64))
+    if values.dtype.kind != "float":
+        return place
+    return ew.where(ew.ne(values, values), ew.full_like(place, n), place)

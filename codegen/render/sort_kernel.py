@@ -363,7 +363,7 @@ class _Sort:
             f"for (int p = {passes - 1}; p >= 0; p--) {{",
             f"    {self.count} *found = counts + {radix} * p;",
             "    long before = 0, through = 0, first = 0, end = 0;",
-            f"    while (before + found[first] <= low) before += found[first++];",
+            "    while (before + found[first] <= low) before += found[first++];",
             "    end = first;",
             "    through = before;",
             "    do through += found[end++]; while (through < high);",
