@@ -262,13 +262,14 @@ class _Fuser:
         if match is not None:
             return tuple([Read(n, "other") for n in (match.a, match.b) if n in self.anchor_set])
         kind = anchor.operation.kind
-        aligned = kind in ("elementwise", "reduce")
+        aligned = kind in ("elementwise", "reduce", "gather")
         start = Read(anchor, "same" if aligned else "other")
         found: dict[Read, None] = {}
         seen: set[Read] = set()
-        stack = [Read(i, start.relation) for i in anchor.inputs]
         if kind == "movement":
             stack = [Read(anchor.inputs[0], "other")]
+        else:
+            stack = [_step(anchor, i, start) for i in anchor.inputs]
         while stack:
             state = stack.pop()
             if state in seen:
@@ -480,7 +481,8 @@ def _is_constant(node: Node) -> bool:
 def _step(node: Node, source: Node, state: Read) -> Read:
     """The relation of ``source`` to the reader, one inlined node further down."""
     kind = node.operation.kind
-    if kind == "elementwise":
+    is_index = kind == "gather" and source is not node.inputs[0]  # of one element alone
+    if kind in ("elementwise", "reduce") or is_index:
         return Read(source, state.relation, state.shape, state.kept)
     if node.operation.name == "broadcast" and state.relation == "same":
         shape, kept = node.attributes
