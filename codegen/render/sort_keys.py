@@ -1,0 +1,95 @@
+"""What is sorted: elements as unsigned keys in whose order they are, and pairs of key and place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from codegen.dtype import DType
+
+DIGIT_BITS = 8
+WIDE_PAIR = "typedef struct { unsigned long key, place; } lt_keyed;\n"
+_BITS = {1: "unsigned char", 2: "unsigned short", 4: "unsigned", 8: "unsigned long"}
+_MANTISSA = {"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52}
+
+Lines = list[str]
+
+
+def indented(lines: Sequence[str], levels: int = 1) -> Lines:
+    return ["    " * levels + line for line in lines]
+
+
+class Keys:
+    """How elements of a type become keys, and pairs of a key and a place."""
+
+    def __init__(self, dtype: DType, descending: bool, extent: int) -> None:
+        self.dtype, self.descending = dtype, descending
+        self.bits = 8 * dtype.itemsize
+        self.element = _BITS[dtype.itemsize]
+        self.wide = self.bits == 64 or extent >= 1 << 32
+        self.key = "unsigned long" if self.bits == 64 else "unsigned"
+        self.pair = "lt_keyed" if self.wide else "unsigned long"
+        self.pair_bytes = 16 if self.wide else 8
+        suffix = "UL" if self.bits == 64 else "u"
+        self.all = f"{hex((1 << self.bits) - 1)}{suffix}"
+        self.sign = f"{hex(1 << (self.bits - 1))}{suffix}"
+        self.rest = f"{hex((1 << (self.bits - 1)) - 1)}{suffix}"  # all but the sign
+        self.suffix = suffix
+
+    @property
+    def passes(self) -> int:
+        return -(-self.bits // DIGIT_BITS)
+
+    def encode(self, element: str) -> Lines:
+        """``key`` of an element's bits."""
+        turned = f" ^ {self.all}" if self.descending else ""
+        if self.dtype.kind == "bool":
+            return [f"const unsigned key = ({element} != 0){turned};"]
+        if self.dtype.kind == "int":
+            sign = f" ^ {self.sign}" if self.dtype.is_signed else ""
+            return [f"const {self.key} key = ({self.key}){element}{sign}{turned};"]
+        # Without a branch, which signs at random would make a processor miss.
+        mantissa = _MANTISSA[self.dtype.name]
+        infinity = f"{hex(((1 << (self.bits - 1 - mantissa)) - 1) << mantissa)}{self.suffix}"
+        return [
+            f"const {self.key} bits = {element};",
+            f"const {self.key} magnitude = bits & {self.rest};",
+            f"const {self.key} negative = (bits >> {self.bits - 1}) & (magnitude != 0);",
+            f"const {self.key} ordered = magnitude ^ ({self.sign} - negative);",
+            f"const {self.key} key = (magnitude > {infinity} ? {self.all} : ordered){turned};",
+        ]
+
+    def decode(self, pair: str, source: str) -> str:
+        """The bits of a pair's element. Of zeros and NaN, the key does not say which it was."""
+        turned = f" ^ {self.all}" if self.descending else ""
+        key = f"({self.key_of(pair)}{turned})"
+        if self.dtype.kind == "bool":
+            return key
+        if self.dtype.kind == "int":
+            return f"({key} ^ {self.sign})" if self.dtype.is_signed else key
+        lost = f"{key} == {self.sign} || {key} == {self.all}"
+        bits = f"{key} ^ ({self.all} - ({key} >> {self.bits - 1}) * {self.rest})"
+        return f"{lost} ? {source}[{self.place_of(pair)}] : {bits}"
+
+    def make(self, place: str) -> str:
+        """A pair of ``key`` and a place, in braces where it is a structure."""
+        if self.wide:
+            return f"{{key, {place}}}"
+        return f"(unsigned long)key << 32 | (unsigned long){place}"
+
+    def key_of(self, pair: str) -> str:
+        return f"{pair}.key" if self.wide else f"(unsigned)({pair} >> 32)"
+
+    def place_of(self, pair: str) -> str:
+        return f"(long){pair}.place" if self.wide else f"(long)(unsigned){pair}"
+
+    def before(self, x: str, y: str) -> str:
+        if not self.wide:
+            return f"{x} < {y}"
+        return f"({x}.key < {y}.key || ({x}.key == {y}.key && {x}.place < {y}.place))"
+
+    def digit(self, pair: str, number: str) -> str:
+        """Digit ``number`` of a pair's key."""
+        mask = (1 << DIGIT_BITS) - 1
+        if self.wide:
+            return f"({pair}.key >> {DIGIT_BITS} * {number} & {mask})"
+        return f"({pair} >> (32 + {DIGIT_BITS} * {number}) & {mask})"
