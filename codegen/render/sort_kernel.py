@@ -113,27 +113,24 @@ class _Sort:
             "}",
         ]
 
-    def _store(self, row: str, place: str, value: str, source: str) -> Lines:
-        """The results' statements for what comes at a place in order."""
+    def _store(self, place: str, value: str, source: str) -> Lines:
+        """The results' statements for what comes at a place in order of a row."""
         form = self.form
-        width = form.stop - form.start
-        at = f"{row} * {width} + {place}" + (f" - {form.start}" if form.start else "")
-        lines = []
-        for node in self.outputs:
-            if node.operation is SORT:
-                lines.append(f"values[{at}] = ({self.keys.element})({value});")
-            else:
-                lines.append(f"places[{at}] = {source};")
-        return lines
+        at = f"row * {form.stop - form.start} + {place}"
+        at += f" - {form.start}" if form.start else ""
+        results = {"sort": f"values[{at}] = ({self.keys.element}){value};",
+                   "argsort": f"places[{at}] = {source};"}  # fmt: skip
+        return [results[node.operation.name] for node in self.outputs]
 
-    def _store_pair(self, row: str, place: str, pair: str) -> Lines:
-        keys = self.keys
-        return self._store(row, place, keys.decode(pair, "source"), keys.place_of(pair))
+    def _store_pair(self, place: str, pair: str) -> Lines:
+        has_values = any(node.operation is SORT for node in self.outputs)
+        decoded = self.keys.decode(pair) if has_values else []
+        return [*decoded, *self._store(place, "value", self.keys.place_of(pair))]
 
     def _ranks(self) -> Lines:
         form, keys = self.form, self.keys
         n = form.extent
-        store = self._store("row", "rank", "source[i]", "i")
+        store = self._store("rank", "source[i]", "i")
         body = [
             f"const {keys.element} *source = elements + row * {n};",
             f"{keys.key} keys[{n}], ranks[{n}];",
@@ -159,7 +156,7 @@ class _Sort:
         form = self.form
 
         def store(place: str, pair: str) -> Lines:
-            lines = self._store_pair("row", place, pair)
+            lines = self._store_pair(place, pair)
             if form.is_narrow:  # then only what is wanted comes here
                 return lines
             return self._if_wanted(place, form.start, form.stop, form.extent, lines)
@@ -218,7 +215,7 @@ class _Sort:
             return f"{n}L * ({part}) / {parts}"
 
         place = "k"
-        store = self._store_pair("row", place, "pair") if is_last else [f"merged[{place}] = pair;"]
+        store = self._store_pair(place, "pair") if is_last else [f"merged[{place}] = pair;"]
         start = form.start if is_last else 0
         body = [
             f"const long row = task / {parts}, part = task % {parts};",

@@ -58,23 +58,27 @@ class Keys:
             f"const {self.key} key = (magnitude > {infinity} ? {self.all} : ordered){turned};",
         ]
 
-    def decode(self, pair: str, source: str) -> str:
-        """The bits of a pair's element. Of zeros and NaN, the key does not say which it was."""
+    def decode(self, pair: str) -> Lines:
+        """``value``, the bits of a pair's element of ``source``."""
         turned = f" ^ {self.all}" if self.descending else ""
-        key = f"({self.key_of(pair)}{turned})"
-        if self.dtype.kind == "bool":
-            return key
-        if self.dtype.kind == "int":
-            return f"({key} ^ {self.sign})" if self.dtype.is_signed else key
-        lost = f"{key} == {self.sign} || {key} == {self.all}"
-        bits = f"{key} ^ ({self.all} - ({key} >> {self.bits - 1}) * {self.rest})"
-        return f"{lost} ? {source}[{self.place_of(pair)}] : {bits}"
+        ordered = f"{self.key_of(pair)}{turned}"
+        if self.dtype.kind != "float":
+            sign = f" ^ {self.sign}" if self.dtype.is_signed else ""
+            return [f"const {self.key} value = {ordered}{sign};"]
+        # Of zeros and of NaN, the key does not say which it was.
+        return [
+            f"const {self.key} ordered = {ordered};",
+            f"const {self.key} bits = ordered ^ ({self.all} - (ordered >> {self.bits - 1}) * "
+            f"{self.rest});",
+            f"const {self.key} value = ordered == {self.sign} || ordered == {self.all} "
+            f"? source[{self.place_of(pair)}] : bits;",
+        ]
 
     def make(self, place: str) -> str:
         """A pair of ``key`` and a place, in braces where it is a structure."""
         if self.wide:
             return f"{{key, {place}}}"
-        return f"(unsigned long)key << 32 | (unsigned long){place}"
+        return f"(unsigned long)key << 32 | (unsigned long)({place})"
 
     def key_of(self, pair: str) -> str:
         return f"{pair}.key" if self.wide else f"(unsigned)({pair} >> 32)"
