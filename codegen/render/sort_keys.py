@@ -34,6 +34,8 @@ class Keys:
         self.sign = f"{hex(1 << (self.bits - 1))}{suffix}"
         self.rest = f"{hex((1 << (self.bits - 1)) - 1)}{suffix}"  # all but the sign
         self.suffix = suffix
+        # Small numbers of both signs differ in every digit, but not in those above ``least``.
+        self.from_least = dtype.kind == "int" and dtype.is_signed and self.bits > DIGIT_BITS
 
     @property
     def passes(self) -> int:
@@ -93,7 +95,11 @@ class Keys:
 
     def digit(self, pair: str, number: str) -> str:
         """Digit ``number`` of a pair's key."""
-        mask = (1 << DIGIT_BITS) - 1
-        if self.wide:
-            return f"({pair}.key >> {DIGIT_BITS} * {number} & {mask})"
-        return f"({pair} >> (32 + {DIGIT_BITS} * {number}) & {mask})"
+        shift, mask = f"{DIGIT_BITS} * {number}", (1 << DIGIT_BITS) - 1
+        if self.from_least:
+            return f"(({self.key_of(pair)} - least) >> {shift} & {mask})"
+        return (
+            f"({pair}.key >> {shift} & {mask})"
+            if self.wide
+            else f"({pair} >> (32 + {shift}) & {mask})"
+        )

@@ -92,12 +92,24 @@ class RowSort:
         """All pairs, and how often each digit occurs in each place."""
         keys = self.keys
         return [
+            *(self._find_range() if keys.from_least else []),
             f"for (long d = 0; d < {keys.passes << DIGIT_BITS}; d++) counts[d] = 0;",
             f"for (long i = {self.begin}; i < {self.end}; i++) {{",
             *indented(keys.encode("source[i]")),
             f"    const {keys.pair} pair = {keys.make('i')};",
             f"    from[i - {self.begin}] = pair;",
             *indented(self._count_digits()),
+            "}",
+        ]
+
+    def _find_range(self) -> Lines:
+        """The ``least`` and the ``greatest`` key."""
+        return [
+            f"{self.keys.key} least = {self.keys.all}, greatest = 0;",
+            f"for (long i = {self.begin}; i < {self.end}; i++) {{",
+            *indented(self.keys.encode("source[i]")),
+            "    least = key < least ? key : least;",
+            "    greatest = key > greatest ? key : greatest;",
             "}",
         ]
 
@@ -216,12 +228,7 @@ class RowSort:
         bucket = "(long)((key >> shift) - base)"
         return [
             f"long low = {self.low}, high = {self.high}, skipped = 0;",
-            f"{keys.key} least = {keys.all}, greatest = 0;",
-            f"for (long i = {self.begin}; i < {self.end}; i++) {{",
-            *encoded,
-            "    least = key < least ? key : least;",
-            "    greatest = key > greatest ? key : greatest;",
-            "}",
+            *self._find_range(),
             "int shift = 0;",
             f"while ((least ^ greatest) >> shift >= {1 << bits}) shift++;",
             f"{keys.key} base = least >> shift;",

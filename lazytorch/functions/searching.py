@@ -24,7 +24,7 @@ from lazytorch.functions.indexing import flatten
 from lazytorch.functions.promotion import result_dtype
 from lazytorch.functions.registration import operation
 from lazytorch.functions.scatter import gather as gather_along
-from lazytorch.functions.sorting import sort
+from lazytorch.functions.sorting import msort, sort
 from lazytorch.tensor import Tensor, wrap_dim
 from lazytorch.type_names import type_name
 
@@ -183,8 +183,9 @@ def unique(
     require_tensor("unique", input)
     if dim is not None:
         return _along(input, dim, True, return_inverse, return_counts)
-    values, places = sort(views.reshape(input.detach(), -1))
-    return _whole(input, values, places if return_inverse else None, return_inverse, return_counts)
+    flat = views.reshape(input.detach(), -1)
+    values, places = sort(flat) if return_inverse else (msort(flat), None)
+    return _whole(input, values, places, return_inverse, return_counts)
 
 
 @operation()
