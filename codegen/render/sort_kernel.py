@@ -254,7 +254,7 @@ class _Sort:
             "    for (long step = 0; step < steps; step++) {",
             f"        const {keys.pair} x = a[i], y = b[j];",
             f"        const long other = {keys.before('y', 'x')};",
-            f"        const {keys.pair} pair = other ? y : x;",
+            f"        const {keys.pair} pair = *(other ? b + j : a + i);",
             "        i += 1 - other;",
             "        j += other;",
             *indented(store, 2),

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from codegen.dtype import DType
 
-DIGIT_BITS = 8
+# Bits of a digit. Fewer passes pay for more counters in long rows of wide keys.
+_DIGIT, _WIDE_DIGIT, _LONG_ROW = 8, 11, 1 << 13
 WIDE_PAIR = "typedef struct { unsigned long key, place; } lt_keyed;\n"
 _BITS = {1: "unsigned char", 2: "unsigned short", 4: "unsigned", 8: "unsigned long"}
 _MANTISSA = {"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52}
@@ -24,6 +25,8 @@ class Keys:
     def __init__(self, dtype: DType, descending: bool, extent: int) -> None:
         self.dtype, self.descending = dtype, descending
         self.bits = 8 * dtype.itemsize
+        is_long = self.bits >= 32 and extent >= _LONG_ROW
+        self.digit_bits = _WIDE_DIGIT if is_long else _DIGIT
         self.element = _BITS[dtype.itemsize]
         self.wide = self.bits == 64 or extent >= 1 << 32
         self.key = "unsigned long" if self.bits == 64 else "unsigned"
@@ -35,11 +38,15 @@ class Keys:
         self.rest = f"{hex((1 << (self.bits - 1)) - 1)}{suffix}"  # all but the sign
         self.suffix = suffix
         # Small numbers of both signs differ in every digit, but not in those above ``least``.
-        self.from_least = dtype.kind == "int" and dtype.is_signed and self.bits > DIGIT_BITS
+        self.from_least = dtype.kind == "int" and dtype.is_signed and self.bits > 8
+
+    @property
+    def radix(self) -> int:
+        return 1 << self.digit_bits
 
     @property
     def passes(self) -> int:
-        return -(-self.bits // DIGIT_BITS)
+        return -(-self.bits // self.digit_bits)
 
     def encode(self, element: str) -> Lines:
         """``key`` of an element's bits."""
@@ -95,7 +102,7 @@ class Keys:
 
     def digit(self, pair: str, number: str) -> str:
         """Digit ``number`` of a pair's key."""
-        shift, mask = f"{DIGIT_BITS} * {number}", (1 << DIGIT_BITS) - 1
+        shift, mask = f"{self.digit_bits} * {number}", self.radix - 1
         if self.from_least:
             return f"(({self.key_of(pair)} - least) >> {shift} & {mask})"
         return (

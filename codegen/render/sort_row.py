@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from codegen.render.sort_keys import DIGIT_BITS, Keys, Lines, indented
+from codegen.render.sort_keys import Keys, Lines, indented
 
 # A bucket's number has no more bits, so that counters stay in the nearest cache.
 _MOST_BUCKET_BITS = 11
@@ -36,7 +36,7 @@ class RowSort:
     @property
     def scratch_bytes(self) -> int:
         """For the pairs as they are and as they will be, and for counters."""
-        counters = max(self.keys.passes << DIGIT_BITS, 1 << self._bucket_bits())
+        counters = max(self.keys.passes * self.keys.radix, 1 << self._bucket_bits())
         return 2 * self.offset + counters * 8
 
     def lines(self, output: Output) -> Lines:
@@ -63,7 +63,7 @@ class RowSort:
             f"if (count <= {_FEW}) {{",
             *indented([*self._by_insertion(), *self._each_pair(placed)]),
             "} else {",
-            f"    for (long d = 0; d < {keys.passes << DIGIT_BITS}; d++) counts[d] = 0;",
+            f"    for (long d = 0; d < {keys.passes * keys.radix}; d++) counts[d] = 0;",
             "    for (long i = 0; i < count; i++) {",
             f"        const {keys.pair} pair = from[i];",
             *indented(self._count_digits(), 2),
@@ -84,7 +84,7 @@ class RowSort:
     def _count_digits(self) -> Lines:
         keys = self.keys
         return [
-            f"counts[{p << DIGIT_BITS} + {keys.digit('pair', str(p))}]++;"
+            f"counts[{p * keys.radix} + {keys.digit('pair', str(p))}]++;"
             for p in range(keys.passes)
         ]
 
@@ -93,7 +93,7 @@ class RowSort:
         keys = self.keys
         return [
             *(self._find_range() if keys.from_least else []),
-            f"for (long d = 0; d < {keys.passes << DIGIT_BITS}; d++) counts[d] = 0;",
+            f"for (long d = 0; d < {keys.passes * keys.radix}; d++) counts[d] = 0;",
             f"for (long i = {self.begin}; i < {self.end}; i++) {{",
             *indented(keys.encode("source[i]")),
             f"    const {keys.pair} pair = {keys.make('i')};",
@@ -116,7 +116,7 @@ class RowSort:
     def _by_digits(self, placed: Lines) -> Lines:
         """Order ``count`` pairs digit by digit, the lowest first; where they differ in none, they
         are in order."""
-        keys, radix = self.keys, 1 << DIGIT_BITS
+        keys, radix = self.keys, self.keys.radix
         return [
             "int final = -1;  // the last digit in which pairs differ",
             f"for (int p = 0; p < {keys.passes}; p++) {{",

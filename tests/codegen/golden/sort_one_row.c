@@ -1,4 +1,4 @@
-// sort_parts: 800008 operations, 2400024 bytes, parallel
+// sort_parts: 600006 operations, 2400024 bytes, parallel
 // sort float64[100001]
 // argsort int64[100001]
 void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
@@ -20,7 +20,7 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
         lt_keyed *to = (lt_keyed *)(scratch + 800064);
         unsigned *counts = (unsigned *)(scratch + 1600128);
         long count = end - begin;
-        for (long d = 0; d < 2048; d++) counts[d] = 0;
+        for (long d = 0; d < 12288; d++) counts[d] = 0;
         for (long i = begin; i < end; i++) {
             const unsigned long bits = source[i];
             const unsigned long magnitude = bits & 0x7fffffffffffffffUL;
@@ -29,26 +29,24 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
             const unsigned long key = (magnitude > 0x7ff0000000000000UL ? 0xffffffffffffffffUL : ordered);
             const lt_keyed pair = {key, i};
             from[i - begin] = pair;
-            counts[0 + (pair.key >> 8 * 0 & 255)]++;
-            counts[256 + (pair.key >> 8 * 1 & 255)]++;
-            counts[512 + (pair.key >> 8 * 2 & 255)]++;
-            counts[768 + (pair.key >> 8 * 3 & 255)]++;
-            counts[1024 + (pair.key >> 8 * 4 & 255)]++;
-            counts[1280 + (pair.key >> 8 * 5 & 255)]++;
-            counts[1536 + (pair.key >> 8 * 6 & 255)]++;
-            counts[1792 + (pair.key >> 8 * 7 & 255)]++;
+            counts[0 + (pair.key >> 11 * 0 & 2047)]++;
+            counts[2048 + (pair.key >> 11 * 1 & 2047)]++;
+            counts[4096 + (pair.key >> 11 * 2 & 2047)]++;
+            counts[6144 + (pair.key >> 11 * 3 & 2047)]++;
+            counts[8192 + (pair.key >> 11 * 4 & 2047)]++;
+            counts[10240 + (pair.key >> 11 * 5 & 2047)]++;
         }
         int final = -1;  // the last digit in which pairs differ
-        for (int p = 0; p < 8; p++) {
+        for (int p = 0; p < 6; p++) {
             const lt_keyed pair = from[0];
-            if (counts[256 * p + (pair.key >> 8 * p & 255)] != count) final = p;
+            if (counts[2048 * p + (pair.key >> 11 * p & 2047)] != count) final = p;
         }
         for (int p = 0; p <= final; p++) {
-            unsigned *offsets = counts + 256 * p;
+            unsigned *offsets = counts + 2048 * p;
             unsigned sum = 0;
             const lt_keyed first = from[0];
-            if (offsets[(first.key >> 8 * p & 255)] == count) continue;
-            for (int d = 0; d < 256; d++) {
+            if (offsets[(first.key >> 11 * p & 2047)] == count) continue;
+            for (int d = 0; d < 2048; d++) {
                 const unsigned found = offsets[d];
                 offsets[d] = sum;
                 sum += found;
@@ -56,7 +54,7 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
             if (p < final) {
                 for (long i = 0; i < count; i++) {
                     const lt_keyed pair = from[i];
-                    to[offsets[(pair.key >> 8 * p & 255)]++] = pair;
+                    to[offsets[(pair.key >> 11 * p & 2047)]++] = pair;
                 }
                 lt_keyed *other = from;
                 from = to;
@@ -64,7 +62,7 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
             } else {
                 for (long i = 0; i < count; i++) {
                     const lt_keyed pair = from[i];
-                    const long at = offsets[(pair.key >> 8 * p & 255)]++;
+                    const long at = offsets[(pair.key >> 11 * p & 2047)]++;
                     run[at] = pair;
                 }
             }
@@ -78,7 +76,7 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
     }
 }
 
-// merge_0: 800008 operations, 2400024 bytes, parallel
+// merge_0: 600006 operations, 2400024 bytes, parallel
 // sort float64[100001]
 // argsort int64[100001]
 void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
@@ -123,7 +121,7 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
             for (long step = 0; step < steps; step++) {
                 const lt_keyed x = a[i], y = b[j];
                 const long other = (y.key < x.key || (y.key == x.key && y.place < x.place));
-                const lt_keyed pair = other ? y : x;
+                const lt_keyed pair = *(other ? b + j : a + i);
                 i += 1 - other;
                 j += other;
                 const unsigned long ordered = pair.key;
