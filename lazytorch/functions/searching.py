@@ -33,6 +33,8 @@ from lazytorch.type_names import type_name
 
 def _search(sequence: Node, values: Node, right: bool, dtype: dt.DType) -> Node:
     common = result_dtype((sequence, values))
+    if common is dt.bool_ and values.type.size:
+        raise not_implemented("searchsorted_out_cpu", common)
     sequence, values = ew.cast(sequence, common), ew.cast(values, common)
     return ew.cast(insertion_places(sequence, values, right), dtype)
 
@@ -128,7 +130,6 @@ def _runs(
     """The first row of each run of equal rows; and, where asked for, the number of each row's run
     (at ``places``, where they were moved) and the lengths of the runs."""
     first = _is_first(rows)
-    begins = np.flatnonzero(first)
     extra = []
     if inverse:
         numbers = np.cumsum(first) - 1
@@ -138,8 +139,12 @@ def _runs(
             numbers = moved
         extra.append(of_array(numbers, dt.int64, input._storage.device))
     if counts:
-        extra.append(of_array(np.diff(begins, append=len(rows)), dt.int64, input._storage.device))
-    return rows[begins], extra
+        begins = np.flatnonzero(first)
+        lengths = np.full_like(begins, len(rows))
+        lengths[:-1] = begins[1:]
+        lengths -= begins
+        extra.append(of_array(lengths, dt.int64, input._storage.device))
+    return rows[first], extra
 
 
 def _result(distinct: Tensor, extra: list[Tensor]) -> Any:
@@ -225,7 +230,8 @@ def _histogram(x: Node, low: Node, high: Node, bins: int) -> Node:
     # What is outside is counted in one more place, and left out.
     inside = ew.and_(ew.ge(x, low), ew.le(x, high))
     place = ew.where(inside, place, ew.full_like(place, bins))
-    return slice_(_counted(place, ew.full_like(x, 1), bins + 1), (0,), (bins,), (1,))
+    counts = slice_(_counted(place, ew.full_like(place, 1), bins + 1), (0,), (bins,), (1,))
+    return ew.cast(counts, x.dtype)
 
 
 BINCOUNT = Function("bincount", _bincount)

@@ -176,7 +176,10 @@ def _of_all(along: Callable[[Node, Shape, bool], tuple[Node, Node]]) -> Callable
     def body(x: Node) -> Node:
         if x.type.size:
             return along(flatten(x), (0,), False)[0]
-        return rd.full(nan if x.dtype.kind == "float" else lowest(x.dtype), (), x.dtype)
+        # PyTorch fills in NaN, which as an integer is the lowest of 32 bits or more.
+        wide = x.dtype in (dt.int32, dt.int64)
+        nothing = lowest(x.dtype) if wide else 0 if x.dtype.kind == "int" else nan
+        return rd.full(nothing, (), x.dtype)
 
     return body
 
@@ -223,7 +226,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
         raise RuntimeError(
             f"kthvalue(): selected number k out of range for dimension {axes[0] if axes else 0}"
         )
-    if input.dtype is dt.bool_:
+    if input.dtype is dt.bool_ and axes:
         raise not_implemented("kthvalue_cpu", input.dtype)
     return return_types.kthvalue(apply(KTHVALUE, (input,), (axes, bool(keepdim), k)))
 
@@ -234,7 +237,7 @@ def _middle(
 ) -> Any:  # fmt: skip
     require_tensor(name, input)
     axes = _axes("median", input, dim) if dim is not None else ()
-    if input.dtype is dt.bool_:
+    if input.dtype is dt.bool_ and (dim is not None or input.numel()):
         raise not_implemented("median_cpu", input.dtype)
     if dim is None:
         return apply(whole, (input,))
@@ -310,7 +313,6 @@ def _call_quantile(
     ignore_nan: bool,
 ) -> Tensor:  # fmt: skip
     require_tensor(name, input)
-    axis = None if dim is None else wrap_dim(dim, input.ndim)
     if not isinstance(q, (int, float, Tensor)):
         raise no_positional(name, (input, q))
     if not input.numel():
@@ -334,6 +336,7 @@ def _call_quantile(
         fractions = q.detach()._array()
         if not ((fractions >= 0) & (fractions <= 1)).all():
             raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
+    axis = None if dim is None else wrap_dim(dim, input.ndim)
     attributes = (axis, bool(keepdim), interpolation, ignore_nan)
     return apply_one(QUANTILE, (input, q), attributes)
 

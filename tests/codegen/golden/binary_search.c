@@ -31,7 +31,7 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
                 const long where_3 = (lt_3 ? add_3 : where_2);
                 const float gathered_4 = in0[lt_clamp_index(where_3, 9)];
                 const _Bool lt_4 = (gathered_4 < in1_0);
-                const long cast_0 = (long)lt_4;
+                const long cast_0 = ((long)lt_4 ^ (threads >> 63));
                 const long add_4 = ((long)((unsigned long)where_3 + (unsigned long)cast_0));
                 const _Bool ne_0 = (in1_0 != in1_0);
                 const long where_4 = (ne_0 ? 9L : add_4);
