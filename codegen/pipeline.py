@@ -60,6 +60,7 @@ from codegen.render.c_family import Dialect, render
 from codegen.render.chain_kernel import render_chain_kernel
 from codegen.render.contraction_kernel import RenderedKernel, render_contraction_kernel
 from codegen.render.opencl import OPENCL
+from codegen.render.sort_kernel import render_sort_kernels, sort_working_bytes
 from codegen.runtime import opencl
 from codegen.runtime import plan as plans
 from codegen.runtime.compiler import find_compiler
@@ -328,7 +329,9 @@ def compile_graph(
         for c in fusion.clusters
         if c.kind == "loop"
     }
-    working = {c: loop.working_bytes for c, loop in loops.items() if loop.working_bytes}
+    working = {c: loop.working_bytes for c, loop in loops.items()}
+    working |= {c: sort_working_bytes(c, threads) for c in fusion.clusters if c.kind == "sort"}
+    working = {c: nbytes for c, nbytes in working.items() if nbytes}
     memory = plan_memory(fusion, outputs, dialect.alignment, working)
     made: list[tuple[Cluster, RenderedKernel | CompiledLoop]] = []
     for c in fusion.clusters:
@@ -380,13 +383,15 @@ def _kernels(
     dialect: Dialect,
     any_rows: bool,
 ) -> list[RenderedKernel]:
-    """A cluster's kernels: one, or none, or a copy and a write into it."""
+    """A cluster's kernels: one, or none, or a copy and a write into it, or a sort's."""
     first = cluster.nodes[0]
     comments = [f"{n.operation.name} {n.type!r}" for n in cluster.nodes if n in fusion.stored]
     if cluster.kind == "contraction":
         return [render_contraction_kernel(cluster, fusion, threads, comments, dialect, any_rows)]
     if isinstance(cluster, Chain):
         return [render_chain_kernel(cluster, fusion, threads, comments, dialect, any_rows)]
+    if cluster.kind == "sort":
+        return render_sort_kernels(cluster, fusion, threads, comments, dialect)
     if cluster.kind == "empty":
         return []
     if cluster.kind == "scatter":
@@ -472,8 +477,8 @@ def _kernel_record(
         k.source.name,
         k.source.body,
         list(k.source.prologue),
-        [slot[memory.home.get(node, node)] for node in k.operands],
-        [repr(node.type) for node in k.operands],
+        [slot[memory.home.get(x, x) if isinstance(x, Node) else x] for x in k.operands],
+        [repr(x.type) if isinstance(x, Node) else "working memory" for x in k.operands],
         k.parallel,
         k.operations,
         k.traffic,

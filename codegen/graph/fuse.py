@@ -134,8 +134,8 @@ class _Fuser:
             for read in self.reads[node]:
                 self.readers[read.source].append(node)
                 cluster.latest = max(cluster.latest, self.cluster_of[read.source].latest)
-            if cluster.kind == "loop":
-                self._join_loop(node, cluster)
+            if cluster.kind in ("loop", "sort"):
+                self._join_same(node, cluster)
             elif cluster.kind == "write":
                 self._join_write(node, cluster)
             for read in sorted(self.reads[node], key=lambda r: -self.position[r.source]):
@@ -171,7 +171,7 @@ class _Fuser:
         for match in self.contractions.values():
             required.update((match.a, match.b))
         for node in self.order:
-            if node.operation.name in ("gather", "write") or (
+            if node.operation.name in ("gather", "write", "sort", "argsort") or (
                 node.operation.name == "scatter" and not _is_constant(node.inputs[0])
             ):
                 required.add(in_memory_as(node.inputs[0]))
@@ -191,7 +191,7 @@ class _Fuser:
                 and inlined.issuperset(node.inputs)
             ):
                 repeated.add(node)
-            if kind == "leaf":
+            if kind == "leaf" and (node not in required or node.operation.name == "parameter"):
                 inlined.add(node)
                 cost[node] = 0
                 loads[node] = 1 if node.operation.name == "parameter" else 0
@@ -262,13 +262,14 @@ class _Fuser:
         if match is not None:
             return tuple([Read(n, "other") for n in (match.a, match.b) if n in self.anchor_set])
         kind = anchor.operation.kind
-        aligned = kind in ("elementwise", "reduce")
+        aligned = kind in ("elementwise", "reduce", "gather")
         start = Read(anchor, "same" if aligned else "other")
         found: dict[Read, None] = {}
         seen: set[Read] = set()
-        stack = [Read(i, start.relation) for i in anchor.inputs]
         if kind == "movement":
             stack = [Read(anchor.inputs[0], "other")]
+        else:
+            stack = [_step(anchor, i, start) for i in anchor.inputs]
         while stack:
             state = stack.pop()
             if state in seen:
@@ -298,13 +299,15 @@ class _Fuser:
             return Cluster("pointwise", node.shape, (), [node])
         return Cluster(kind, node.shape, (), [node])
 
-    def _join_loop(self, node: Node, cluster: Cluster) -> None:
-        """Outputs of one loop are computed together: they have the same inputs, so nothing that
-        is made of one of them can be read by another."""
+    def _join_same(self, node: Node, cluster: Cluster) -> None:
+        """Outputs of one loop, and values and places of one sort, are computed together: they have
+        the same inputs, so nothing that is made of one of them can be read by another."""
+        said = 1 if cluster.kind == "loop" else len(node.attributes)
         for other in self.users[node.inputs[0]]:
             joined = self.cluster_of.get(other)
-            same = (other.inputs, other.attributes[:1]) == (node.inputs, node.attributes[:1])
-            if other.operation is node.operation and same and joined not in (None, cluster):
+            same = (other.inputs, other.attributes[:said]) == (node.inputs, node.attributes[:said])
+            alike = other.operation.kind == node.operation.kind and same
+            if alike and joined not in (None, cluster):
                 assert joined is not None
                 self._append(node, cluster, joined)
                 return
@@ -478,7 +481,8 @@ def _is_constant(node: Node) -> bool:
 def _step(node: Node, source: Node, state: Read) -> Read:
     """The relation of ``source`` to the reader, one inlined node further down."""
     kind = node.operation.kind
-    if kind == "elementwise":
+    is_index = kind == "gather" and source is not node.inputs[0]  # of one element alone
+    if kind in ("elementwise", "reduce") or is_index:
         return Read(source, state.relation, state.shape, state.kept)
     if node.operation.name == "broadcast" and state.relation == "same":
         shape, kept = node.attributes

@@ -1,5 +1,5 @@
 """The operations: one record each, with builders of the same names. Importing enters them all."""
 
-from codegen.ops import calls, elementwise, indexing, leaves, loop, movement, reduction
+from codegen.ops import calls, elementwise, indexing, leaves, loop, movement, reduction, sort
 
-__all__ = ["calls", "elementwise", "indexing", "leaves", "loop", "movement", "reduction"]
+__all__ = ["calls", "elementwise", "indexing", "leaves", "loop", "movement", "reduction", "sort"]

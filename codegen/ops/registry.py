@@ -27,8 +27,8 @@ class Sample:
 class Operation:
     """One primitive operation.
 
-    ``kind``       leaf, movement, elementwise, reduce, gather; scan, scatter, write and empty,
-                   which have kernels of their own; loop, a graph of many; call, gradient and
+    ``kind``       leaf, movement, elementwise, reduce, gather; scan, sort, scatter, write and
+                   empty, which have kernels of their own; loop, a graph of many; call, gradient and
                    mark, which are expanded.
     ``infer``      (inputs, *attributes) -> TensorType; raises on inputs that do not fit.
     ``reference``  (output type, arrays, *attributes) -> array: what it means, in NumPy.

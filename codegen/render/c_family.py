@@ -127,6 +127,20 @@ def _cast(source: DType, target: DType, operand: str) -> str:
     return f"({target.compute_c}){operand}"
 
 
+def _opaque_truth(number: str) -> str:
+    """A truth value as a number, of which a compiler does not know that it is one: gcc 12 makes
+    wrong vectors of loads at such places (t[x < y]). What it is combined with is 0."""
+    return f"({number} ^ (threads >> 63))"
+
+
+def _are_neighbours(x: str, y: str) -> bool:
+    """Whether two operands are integers of which one follows the other."""
+    numbers = [_INTEGER.fullmatch(operand) for operand in (x, y)]
+    values = [int(n[1]) for n in numbers if n is not None]
+    return len(values) == 2 and abs(values[0] - values[1]) == 1
+
+
+_INTEGER = re.compile(r"(-?\d+)L?")
 _SUFFIX = {"uint8": "u8", "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64"}
 
 
@@ -489,12 +503,16 @@ class Body:
         """The expression of a scalar operation."""
         operation, operands = statement.operation, statement.operands
         if operation.name == "cast":
+            if (statement.operand_dtype.kind, statement.dtype.kind) == ("bool", "int"):
+                return _opaque_truth(f"({statement.dtype.compute_c}){operands[0]}")
             return self.rounded(
                 statement.dtype, _cast(statement.operand_dtype, statement.dtype, operands[0])
             )
         ctype = statement.operand_dtype.compute_c
         if operation.name == "where":
             ctype = statement.dtype.compute_c
+            if _are_neighbours(*operands[1:]):
+                return _opaque_truth(f"({operands[0]} ? {operands[1]} : {operands[2]})")
         spelling = operation.spelling
         if spelling is None:
             text = f"{spelled(operation.name, ctype)}({', '.join(operands)})"

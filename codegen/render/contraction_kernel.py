@@ -30,10 +30,11 @@ _WORTH_TIMING = 1 << 23
 
 @dataclass(frozen=True)
 class RenderedKernel:
-    """A kernel's text, and which node's memory each of its arguments is."""
+    """A kernel's text, and whose memory each of its arguments is: a node's, or the working memory
+    of its cluster."""
 
     source: KernelSource
-    operands: tuple[Node, ...]
+    operands: tuple[Node | Cluster, ...]
     parallel: bool
     scratch_bytes: int
     operations: int

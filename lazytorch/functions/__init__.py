@@ -32,7 +32,9 @@ from lazytorch.functions import (
     reductions,
     scans,
     scatter,
+    searching,
     softmax,
+    sorting,
     views,
 )
 
@@ -68,7 +70,9 @@ __all__ = [
     "reductions",
     "scans",
     "scatter",
+    "searching",
     "softmax",
+    "sorting",
     "views",
 ]
 

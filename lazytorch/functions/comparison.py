@@ -8,14 +8,16 @@ from typing import Any
 from codegen import dtype as dt
 from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
+from codegen.ops.indexing import gather
 from codegen.ops.leaves import constant
 from codegen.ops.movement import reshape
 from codegen.ops.reduction import broadcast, max_, min_
+from codegen.ops.sort import insertion_places, sort
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import require_tensor
 from lazytorch.functions.bodies import apply_one
 from lazytorch.functions.families import Binary, binary
-from lazytorch.functions.promotion import as_float, broadcast_together, promote
+from lazytorch.functions.promotion import as_float, broadcast_together, promote, result_dtype
 from lazytorch.functions.registration import operation
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import type_name
@@ -106,17 +108,27 @@ def equal(input: Tensor, other: Tensor) -> bool:
 # ---- membership -------------------------------------------------------------------------------
 
 
+# Among more than so many, an element is searched for rather than compared with each.
+_MANY = 64
+
+
 def _isin(elements: Node, tests: Node, invert: bool) -> Node:
     count = tests.type.size
     flat = reshape(tests, (count,))
     if not count:
         return ew.full_like(ew.eq(elements, elements), invert)
-    rank = len(elements.shape)
-    shape = (*elements.shape, count)
-    found = max_(
-        ew.eq(*promote(broadcast(elements, shape, range(rank)), broadcast(flat, shape, (rank,)))),
-        (rank,),
-    )
+    common = result_dtype((elements, flat))
+    elements, flat = ew.cast(elements, common), ew.cast(flat, common)
+    if count > _MANY:
+        ordered, _ = sort(flat, 0)
+        place = insertion_places(ordered, elements, False)
+        there = gather(ordered, ew.minimum(place, ew.full_like(place, count - 1)))
+        found = ew.eq(there, elements)
+    else:
+        rank = len(elements.shape)
+        shape = (*elements.shape, count)
+        each = broadcast(elements, shape, range(rank)), broadcast(flat, shape, (rank,))
+        found = max_(ew.eq(*each), (rank,))
     return ew.not_(found) if invert else found
 
 
@@ -128,4 +140,7 @@ def isin(
     elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
 ) -> Tensor:
     """Whether each of ``elements`` is among ``test_elements`` (or, inverted, is not)."""
+    for given in (elements, test_elements):
+        if isinstance(given, Tensor) and given.dtype is dt.bool_:
+            raise RuntimeError("Unsupported input type encountered for isin(): Bool")
     return apply_one(ISIN, (elements, test_elements), (bool(invert),))

@@ -259,6 +259,10 @@ def _rows() -> list[Case]:
              POOL_STEP, "grad"),
         Case("cumsum 16M", "x = rand(1 << 24)", "y = done(torch.cumsum(x, 0))", "y"),
         Case("sort 1M", "x = rand(1 << 20)", "y = done(*torch.sort(x))", "y"),
+        Case("topk 1000×1000", "x = rand(1000, 1000)", "y = done(*torch.topk(x, 5))", "y"),
+        Case("searchsorted 1M",
+             "edges, x = torch.arange(-1000, 1000) / 1000, rand(1 << 20)",
+             "y = done(torch.searchsorted(edges, x))", "y"),
         Case("transposing copy 4096²", "x = rand(4096, 4096)", "y = done(x.t().contiguous())", "y"),
         Case("x + xᵀ, 2048²", "x = rand(2048, 2048)", "y = done(x + x.t())", "y"),
     ]  # fmt: skip

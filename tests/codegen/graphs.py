@@ -14,12 +14,19 @@ from codegen.ops import elementwise as ew
 from codegen.ops import indexing, movement, reduction
 from codegen.ops.leaves import constant, iota, parameter
 from codegen.ops.registry import Array
+from codegen.ops.sort import sort
 from codegen.pipeline import Graph, build
 from codegen.runtime.interpreter import from_buffer, interpret, to_buffer
 from codegen.runtime.memory import Buffer, allocate
 from codegen.runtime.plan import CpuPlan
 
-UNARY = (ew.neg, ew.abs_, ew.tanh, ew.exp, ew.sigmoid, ew.sin, ew.floor)
+
+def steps(x: Node) -> Node:
+    """A discontinuous function, but at none of the numbers where others saturate."""
+    return ew.floor(ew.add(x, ew.full_like(x, 0.25)))
+
+
+UNARY = (ew.neg, ew.abs_, ew.tanh, ew.exp, ew.sigmoid, ew.sin, steps)
 BINARY = (ew.add, ew.sub, ew.mul, ew.maximum, ew.minimum)
 
 
@@ -98,7 +105,7 @@ class RandomGraph:
             self._unary, self._binary, self._binary, self._broadcast, self._permute, self._reshape,
             self._slice, self._pad, self._reduce, self._reduce, self._normalize, self._contract,
             self._window, self._write, self._gather, self._scan, self._where, self._fold,
-            self._scatter,
+            self._scatter, self._sort,
         )  # fmt: skip
         return self.random.choice(makers)(x)
 
@@ -226,6 +233,15 @@ class RandomGraph:
         base, index, axis = self._places(x)
         mode = self.random.choice(("add", "max", "min"))
         return indexing.scatter(base, index, indexing.gather(base, index, axis), mode, axis)
+
+    def _sort(self, x: Node) -> Node | None:
+        if not x.shape:
+            return None
+        axis = self.random.randrange(len(x.shape))
+        start = self.random.randrange(x.shape[axis])
+        stop = self.random.randint(start + 1, x.shape[axis])
+        # Values alone: of two that rounding makes equal, either may come first.
+        return sort(x, axis, self.random.random() < 0.5, start, stop)[0]
 
     def _scan(self, x: Node) -> Node | None:
         if not x.shape:

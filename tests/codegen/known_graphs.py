@@ -11,6 +11,7 @@ from codegen.ir.node import Node, TensorType
 from codegen.ops import elementwise as ew
 from codegen.ops import indexing, movement, reduction
 from codegen.ops.leaves import constant, iota, parameter
+from codegen.ops.sort import insertion_places, sort
 from codegen.pipeline import Graph
 
 Shape = Sequence[int]
@@ -362,6 +363,36 @@ def several_outputs(inputs: Inputs) -> tuple[Node, ...]:
     v = ew.add(ew.mul(v, filled(v, 0.99)), ew.mul(ew.mul(g, g), filled(g, 0.01)))
     step = ew.div(m, ew.add(ew.sqrt(v), filled(v, 1e-8)))
     return ew.sub(w, ew.mul(step, filled(step, 0.001))), m, v
+
+
+@known
+def sort_rows(inputs: Inputs) -> tuple[Node, ...]:
+    return sort(inputs(300, 1000), 1)
+
+
+@known
+def sort_short_rows(inputs: Inputs) -> Node:
+    return sort(ew.neg(inputs(300, 20, dtype=dt.int64)), 1, descending=True)[1]
+
+
+@known
+def sort_one_row(inputs: Inputs) -> tuple[Node, ...]:
+    return sort(inputs(100_001, dtype=dt.float64), 0)
+
+
+@known
+def largest_five(inputs: Inputs) -> tuple[Node, ...]:
+    return sort(inputs(1000, 300), 0, True, 0, 5)
+
+
+@known
+def middle_of_rows(inputs: Inputs) -> Node:
+    return sort(inputs(300, 1000, dtype=dt.bfloat16), 1, False, 499, 500)[0]
+
+
+@known
+def binary_search(inputs: Inputs) -> Node:
+    return insertion_places(inputs(9), inputs(300, 1000), False)
 
 
 # The following are counted, but their text shows nothing new.

@@ -30,6 +30,9 @@ COUNTS = {
     "max_pool_padded": 2,  # the padded image, then the windows
     "random_uniform": 1,
     "attention": 1,
+    "sort_rows": 1,
+    "sort_short_rows": 2,  # what is sorted, then its order
+    "binary_search": 1,
     "two_layers": 2,
 }
 

@@ -9,9 +9,11 @@ from codegen import dtype as dt
 from codegen.dtype import DType
 from codegen.ir.node import Node, TensorType
 from codegen.ops import elementwise as ew
+from codegen.ops.indexing import gather
 from codegen.ops.leaves import parameter
 from codegen.ops.movement import permute, slice_
 from codegen.ops.reduction import broadcast, sum_
+from codegen.ops.registry import interpreted_dtype
 from codegen.pipeline import Graph
 from codegen.runtime.compiler import find_compiler
 from tests.codegen.graphs import RandomGraph, compare
@@ -92,3 +94,19 @@ def test_transposed_operands(shape: tuple[int, ...], order: tuple[int, ...], dty
     generator = np.random.default_rng(0)
     arrays = [generator.integers(-9, 9, p.shape).astype(p.dtype.numpy) for p in graph.parameters]
     compare(graph, arrays)
+
+
+@pytest.mark.parametrize("dtype", dt.ALL, ids=repr)
+@pytest.mark.parametrize("size", [3, 1000])
+def test_places_from_comparisons(size: int, dtype: DType) -> None:
+    """Of which compilers know that they are 0 or 1."""
+    x, y = [parameter(i, TensorType((77,), dt.float32)) for i in (0, 1)]
+    table = parameter(2, TensorType((size,), dtype))
+    less = ew.cast(ew.lt(x, y), dt.int64)
+    one, two = ew.full_like(less, 1), ew.full_like(less, 2)
+    places = (less, ew.add(less, one), ew.add(one, less), ew.where(ew.lt(x, y), two, one))
+    graph = Graph((x, y, table), tuple([gather(table, p) for p in places]))
+    generator = np.random.default_rng(3)
+    arrays = [generator.uniform(-1, 1, 77).astype(np.float32) for _ in range(2)]
+    numbers = generator.integers(0, 100, size).astype(interpreted_dtype(table.type))
+    compare(graph, [*arrays, numbers])
