@@ -86,6 +86,7 @@ class Dialect:
     has_loops: bool  # whether what runs its plans can repeat kernels over other addresses
     has_chains: bool  # whether a kernel may call others with tables of addresses
     prologue: tuple[str, ...] = ()  # file-scope text that every kernel needs
+    matrix_units: str = ""  # for products of bfloat16 matrices, as ``runtime.matrix_units`` says
 
 
 def render(kernel: Kernel, dialect: Dialect) -> KernelSource:
