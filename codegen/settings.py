@@ -28,7 +28,8 @@ SETTINGS = (
         "default: once a plan has run often",
     ),
     Setting(
-        "LAZYTORCH_MATRIX_UNITS", "",
+        "LAZYTORCH_MATRIX_UNITS",
+        "",
         "units for bfloat16 products: amx, avx512_bf16 or none; default: the best that works",
     ),
     Setting("LAZYTORCH_VERIFY", "0", "1: check the graph and the loops after every pass"),

@@ -114,9 +114,7 @@ def _apart(group: list[int], kept: list[int]) -> list[int]:
     return [kept[place] for place in places[: last - 1]] if places else []
 
 
-def _operand(
-    node: Node, indices: tuple[Index, ...], cast_from: DType | None
-) -> tuple[Node, Index]:
+def _operand(node: Node, indices: tuple[Index, ...], cast_from: DType | None) -> tuple[Node, Index]:
     """The node that has to be in memory, and where in it the product reads: before a cast from
     that type, where there is one."""
     while True:

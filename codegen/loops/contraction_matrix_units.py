@@ -32,11 +32,10 @@ def choose_matrix_units(
     if swap:
         m, n = n, m
     strips, panels = -(-m // SIDE), -(-n // SIDE)
-    # A panel of B stays in the first-level cache, beside the strips of A that go by.
     blocks = 1 if k <= _WHOLE_DEPTH else -(-k // _DEPTH)
     depth = min(k, -(-k // blocks // SIDE) * SIDE)
     steps = -(-depth // SIDE)
-    room = second_level_cache_bytes() // 3
+    room = second_level_cache_bytes() // 2
     several = depth < k
 
     def cost(strip_block: int, panel_block: int) -> float:
@@ -62,9 +61,8 @@ def choose_matrix_units(
     if not allowed:
         allowed = [(min(strips, strip_limit), min(panels, panel_limit))]
     strip_block, panel_block = min(allowed, key=lambda cut: cost(*cut))
-    chunk = max(1, min(strip_block, room // (steps * square_bytes)))
     return Schedule(
-        "matrix units", swap, depth=depth, row_block=strip_block * SIDE, row_chunk=chunk * SIDE,
+        "matrix units", swap, depth=depth, row_block=strip_block * SIDE,
         panels=panels, panel_block=panel_block, unit=unit,
     )  # fmt: skip
 

@@ -1,5 +1,5 @@
-"""A contraction of bfloat16 operands on a processor's matrix units: AMX tiles, or AVX-512's products
-of pairs.
+"""A contraction of bfloat16 operands on a processor's matrix units: AMX tiles, or the products of
+pairs of AVX-512.
 
 Both operands are packed in squares of 32 x 32 (matrix_unit_packing.py); a block of 32 x 32 sums is
 computed at a time and handed on. Products are exact and sums in float32; the processor takes
@@ -11,6 +11,8 @@ from __future__ import annotations
 from codegen.render.contraction_form import Form, Text, minimum, static_function
 from codegen.render.matrix_unit_packing import SIDE, SQUARE, TILE, Packing
 
+# So much of a strip of A stays in the first-level cache while panels of B pass.
+_DEPTH_OF_A = 256
 # Palette 1: eight tiles of 16 rows of 64 bytes.
 _CONFIGURATION = """\
 static const unsigned char @[64] __attribute__((aligned(64))) = {
@@ -34,18 +36,16 @@ class MatrixUnits(Form):
         square_depth = -(-depth // SIDE) * SIDE
         self.pack_a = Packing(self.helpers, "a", c.rows, c.inner, self.m, self.k)
         self.pack_b = Packing(self.helpers, "b", c.columns, c.inner, self.n, self.k)
-        for packing, panels in (
-            (self.pack_a, -(-schedule.row_chunk // SIDE)),
-            (self.pack_b, schedule.panel_block),
-        ):
+        for packing, panels in ((self.pack_a, 1), (self.pack_b, schedule.panel_block)):
             name, count = f"{packing.name}_packed_", panels * square_depth * SIDE
             self.reserve("unsigned short", name, count, 2)
             for element, table, size, itemsize in packing.scratch(depth):
                 self.reserve(element, table, size, itemsize)
-        held = 1
-        if self.blocks > 1:
-            held = -(-schedule.row_block // SIDE) * schedule.panel_block
-        self.reserve("float", "results_", held * SQUARE, 4)
+        # Sums wait in scratch: a task's between K blocks, a strip's between those of A.
+        strips = -(-schedule.row_block // SIDE) if self.blocks > 1 else 1
+        in_parts = square_depth > _DEPTH_OF_A
+        held = schedule.panel_block if strips > 1 or in_parts else 1
+        self.reserve("float", "results_", strips * held * SQUARE, 4)
 
         row_blocks = -(-self.m // schedule.row_block)
         panel_blocks = -(-schedule.panels // schedule.panel_block)
@@ -63,8 +63,7 @@ class MatrixUnits(Form):
             f"const long m_begin_ = task_ % {row_blocks} * {schedule.row_block};",
             f"const long m_end_ = {minimum('m_begin_', schedule.row_block, self.m)};",
             f"for (long k_begin_ = 0; k_begin_ < {self.k}; k_begin_ += {depth}) {{",
-            f"const long depth_ = {self.k} - k_begin_ < {depth} "
-            f"? {self.k} - k_begin_ : {depth};",
+            f"const long depth_ = {self.k} - k_begin_ < {depth} ? {self.k} - k_begin_ : {depth};",
             f"const long steps_ = (depth_ + {SIDE - 1}) / {SIDE};",
         )
         if reused:
@@ -77,25 +76,25 @@ class MatrixUnits(Form):
         if reused:
             text.add("}")
         self.pack_a.write_inner_tables(text)
-        chunk = schedule.row_chunk
-        text.add(
-            f"for (long i_begin_ = m_begin_; i_begin_ < m_end_; i_begin_ += {chunk}) {{",
-            f"const long i_end_ = m_end_ - i_begin_ < {chunk} ? m_end_ : i_begin_ + {chunk};",
-            f"for (long i_ = i_begin_; i_ < i_end_; i_ += {SIDE}) {{",
-        )
-        strip = f"a_packed_ + (i_ - i_begin_) * {square_depth}"
-        self.pack_a.write_panel(text, "i_", strip)
-        text.add(
-            "}",
-            "for (long p_ = p_begin_; p_ < p_end_; p_++) {",
-            f"for (long i_ = i_begin_; i_ < i_end_; i_ += {SIDE}) {{",
-        )
+        # A strip of A is packed just before it is used, and passes all panels of B.
+        text.add(f"for (long i_ = m_begin_; i_ < m_end_; i_ += {SIDE}) {{")
+        self.pack_a.write_panel(text, "i_", "a_packed_")
+        if in_parts:
+            part = _DEPTH_OF_A // SIDE
+            text.add(f"for (long s_ = 0; s_ < steps_; s_ += {part}) {{")
+            text.add(f"const long some_ = steps_ - s_ < {part} ? steps_ - s_ : {part};")
+        else:
+            text.add("const long s_ = 0, some_ = steps_;")
+        text.add("for (long p_ = p_begin_; p_ < p_end_; p_++) {")
         place = "results_"
-        if self.blocks > 1:
-            per_panel = -(-schedule.row_block // SIDE)
-            place += f" + ((p_ - p_begin_) * {per_panel} + (i_ - m_begin_) / {SIDE}) * {SQUARE}"
+        if held > 1:
+            place += f" + (p_ - p_begin_) * {SQUARE}"
+        if strips > 1:
+            place += f" + (i_ - m_begin_) * {SIDE * schedule.panel_block}"
         text.add(f"float *restrict sums_ = {place};")
-        self._write_products(strip, panel)
+        self._write_products(panel)
+        if in_parts:
+            text.add("if (s_ + some_ < steps_) {", "continue;", "}")
         if self.blocks > 1:
             text.add(f"if (k_begin_ + depth_ < {self.k}) {{", "continue;", "}")
         text.add(
@@ -106,11 +105,11 @@ class MatrixUnits(Form):
             f"const float *restrict row_ = sums_ + (m_ - i_) * {SIDE} - n_begin_;",
         )
         self.consume("m_", "n_begin_", "n_end_", "row_[n_]")
-        text.add(*["}"] * 6)
+        text.add(*["}"] * (6 if in_parts else 5))
         if schedule.unit == "amx":
             text.add('__asm__ volatile("tilerelease" ::: "memory");')
 
-    def _write_products(self, strip: str, panel: str) -> None:
+    def _write_products(self, panel: str) -> None:
         """Call the function for as many tiles as the block has."""
         half = SIDE // 2
         shapes = [(2, 2)]
@@ -127,7 +126,10 @@ class MatrixUnits(Form):
             condition = conditions[shape]
             self.text.add(f"{head}if ({condition}) {{" if condition else f"{head}{{")
             function = self._block_function(*shape)
-            self.text.add(f"{function}({strip}, {panel}, sums_, steps_, k_begin_ == 0);")
+            self.text.add(
+                f"{function}(a_packed_ + s_ * {SQUARE}, {panel} + s_ * {SQUARE}, sums_, some_, "
+                "k_begin_ + s_ == 0);"
+            )
         self.text.add("}")
 
     def _block_function(self, rows: int, columns: int) -> str:
@@ -141,7 +143,9 @@ class MatrixUnits(Form):
         tiles = [(i, j) for i in range(rows) for j in range(columns)]
 
         def memory(name: str, place: str, tile: int) -> None:
-            operands = f"(%0,%1,1), %%tmm{tile}" if name == "tileloadd" else f"%%tmm{tile}, (%0,%1,1)"
+            operands = (
+                f"(%0,%1,1), %%tmm{tile}" if name == "tileloadd" else f"%%tmm{tile}, (%0,%1,1)"
+            )
             stride = 4 * SIDE if place.startswith("c") else 64
             text.add(
                 f'__asm__ volatile("{name} {operands}" :: "r"({place}), "r"({stride}L) : "memory");'
@@ -159,9 +163,8 @@ class MatrixUnits(Form):
         for i in range(rows):
             memory("tileloadd", f"a + {i * TILE}", 4 + i)
             for j in range(columns):
-                text.add(
-                    f'__asm__ volatile("tdpbf16ps %%tmm{6 + j}, %%tmm{4 + i}, %%tmm{2 * i + j}" ::);'
-                )
+                tiles_of = f"%%tmm{6 + j}, %%tmm{4 + i}, %%tmm{2 * i + j}"
+                text.add(f'__asm__ volatile("tdpbf16ps {tiles_of}" ::);')
         text.add(f"a += {SQUARE};", f"b += {SQUARE};", "}")
         for i, j in tiles:
             memory("tilestored", f"c + {i * 16 * SIDE + j * 16}", 2 * i + j)

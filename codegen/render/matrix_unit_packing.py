@@ -122,7 +122,7 @@ class Packing:
 
     def write_inner_tables(self, text: Text) -> None:
         """Once a K block: where its elements are, and the runs that they form."""
-        if self.along_k and self.one_run or not self.along_k and self.even:
+        if (self.along_k and self.one_run) or (not self.along_k and self.even):
             return
         name = self.name
         write_counting(text, self.inner_spans, f"{name}_inner_", "k_begin_", "depth_")

@@ -10,7 +10,8 @@ import json
 import platform
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from codegen import settings
 from codegen.dtype import bfloat16, float32
@@ -34,17 +35,24 @@ _ARCH_PRCTL, _REQUEST_PERMISSION, _TILE_DATA = 158, 0x1023, 18
 
 @functools.cache
 def matrix_units() -> str:
-    """The fastest units that compute correctly here: ``amx``, ``avx512_bf16``, or none: ``""``.
+    """The units to use: those that LAZYTORCH_MATRIX_UNITS names, by default the fastest.
 
-    LAZYTORCH_MATRIX_UNITS names the one to use, or ``none``.
+    ``amx``, ``avx512_bf16``, or ``""`` for none. Plans and kernels are made for them.
     """
     chosen = settings.get("LAZYTORCH_MATRIX_UNITS")
-    if find_compiler() is None:
-        return ""
-    for unit in _present():
-        if chosen in ("", unit) and (unit != "amx" or _is_permitted()) and _works(unit):
-            return unit
-    return ""
+    return next(_usable((chosen,) if chosen else tuple(_NEEDED)), "")
+
+
+def usable_units() -> tuple[str, ...]:
+    """Every kind of units that computes correctly here."""
+    return tuple(_usable(tuple(_NEEDED)))
+
+
+def _usable(wanted: Sequence[str]) -> Iterator[str]:
+    if find_compiler() is not None:
+        for unit in _present():
+            if unit in wanted and (unit != "amx" or _is_permitted()) and _works(unit):
+                yield unit
 
 
 def _present() -> Iterator[str]:
@@ -59,7 +67,7 @@ def _present() -> Iterator[str]:
 
 def _is_permitted() -> bool:
     arguments = [ctypes.c_long(x) for x in (_ARCH_PRCTL, _REQUEST_PERMISSION, _TILE_DATA)]
-    return ctypes.CDLL(None).syscall(*arguments) == 0
+    return bool(ctypes.CDLL(None).syscall(*arguments) == 0)
 
 
 _ROWS, _COLUMNS, _INNER = 3, 5, 34
@@ -79,10 +87,8 @@ def _works(unit: str) -> bool:
         answer = _computes(load_library(source))
     except (CompileError, AttributeError):  # the compiler does not know the instructions
         answer = False
-    try:
+    with suppress(OSError):  # a full disk: the next process tries again
         cache.write_checked(path, b"1" if answer else b"0")
-    except OSError:  # a full disk: the next process tries again
-        pass
     return answer
 
 
@@ -112,7 +118,5 @@ def _computes(library: ctypes.CDLL) -> bool:
 
     out = (ctypes.c_float * (_ROWS * _COLUMNS))()
     library.probe(stored(a), stored(b), out)
-    wanted = [
-        sum([x * b[k][j] for k, x in enumerate(row)]) for row in a for j in range(_COLUMNS)
-    ]
+    wanted = [sum([x * b[k][j] for k, x in enumerate(row)]) for row in a for j in range(_COLUMNS)]
     return list(out) == wanted
