@@ -36,8 +36,8 @@ class Signature:
     """A function at given argument types and attributes: its types of output and its template."""
 
     __slots__ = (
-        "attributes", "conditions", "function", "has_float_output", "input_types", "number", "output_types",
-        "places_left", "plans", "reads", "template",
+        "attributes", "conditions", "function", "has_float_output", "input_types", "number",
+        "output_types", "places_left", "plans", "reads", "template",
     )  # fmt: skip
 
     def __init__(self, function: Function, input_types: Types, attributes: Attributes) -> None:

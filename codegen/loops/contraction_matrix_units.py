@@ -14,7 +14,7 @@ from codegen.loops.contraction import PlainOutput, Schedule, second_level_cache_
 SIDE = 32  # rows, columns and inner elements of a square
 
 # Sums of at most so many products are done in one go, longer ones in blocks of about so many.
-_WHOLE_DEPTH, _DEPTH = 1536, 512
+_WHOLE_DEPTH, _DEPTH = 3072, 2048
 # Cycles for a square's products, for packing a square of an operand, and for a block's results.
 _MULTIPLY, _PACK, _FINISH = {"amx": 70, "avx512_bf16": 560}, 90, 250
 

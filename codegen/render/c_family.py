@@ -180,6 +180,8 @@ class Body:
         self.dialect = dialect
         self.scratch = 0
         self.dtypes = {a.name: a.type.dtype for a in kernel.arguments}
+        # Of numbers that are bfloat16 already, so that they are stored without rounding again.
+        self.rounded_names: set[str] = set()
 
     def lines(self) -> list[str]:
         return self.block(self.kernel.body, 1)
@@ -343,6 +345,8 @@ class Body:
     # ---- single statements ----------------------------------------------------------------------
 
     def simple(self, statement: Statement) -> list[str]:
+        if isinstance(statement, (Let, Load)) and statement.dtype is dt.bfloat16:
+            self.rounded_names.add(statement.name)
         if isinstance(statement, Let):
             ctype = statement.dtype.compute_c
             return [f"const {ctype} {statement.name} = {self.let(statement)};"]
@@ -389,6 +393,8 @@ class Body:
 
     def store(self, store: Store) -> str:
         element = f"{store.argument}[{self.place(store.place)}]"
+        if store.combine is None and store.value in self.rounded_names:
+            return f"{element} = lt_bf16_bits({store.value});"
         if store.combine is None:
             return f"{element} = {self.to_storage(store.dtype, store.value)};"
         old = self.from_storage(store.dtype, element)

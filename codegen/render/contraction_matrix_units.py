@@ -1,18 +1,19 @@
 """A contraction of bfloat16 operands on a processor's matrix units: AMX tiles, or the products of
 pairs of AVX-512.
 
-Both operands are packed in squares of 32 x 32 (matrix_unit_packing.py); a block of 32 x 32 sums is
-computed at a time and handed on. Products are exact and sums in float32; the processor takes
+Operands are packed in squares of 32 x 32 (matrix_unit_packing.py), or A is read in place; a block
+of 32 x 32 sums is computed at a time (matrix_unit_blocks.py) and handed on. Products are exact and sums in float32; the processor takes
 subnormal operands for zeros, and makes subnormal sums zeros.
 """
 
 from __future__ import annotations
 
-from codegen.render.contraction_form import Form, Text, minimum, static_function
-from codegen.render.matrix_unit_packing import SIDE, SQUARE, TILE, Packing
+from codegen.render.contraction_form import Form, minimum
+from codegen.render.matrix_unit_blocks import PACKED, block_function, in_place
+from codegen.render.matrix_unit_packing import SIDE, SQUARE, Packing
 
-# So much of a strip of A stays in the first-level cache while panels of B pass.
-_DEPTH_OF_A = 256
+# So many squares of a strip of A stay in the first-level cache while panels of B pass.
+_SQUARES_OF_A = 12
 # Palette 1: eight tiles of 16 rows of 64 bytes.
 _CONFIGURATION = """\
 static const unsigned char @[64] __attribute__((aligned(64))) = {
@@ -20,10 +21,10 @@ static const unsigned char @[64] __attribute__((aligned(64))) = {
     [48] = 16, 16, 16, 16, 16, 16, 16, 16,
 };
 """
-_BLOCK = (
-    "@(const unsigned short *restrict a, const unsigned short *restrict b, float *restrict c, "
-    "long steps, long first)"
-)
+# From where it is, a row of A that begins so far from the next falls into few cache sets …
+_UNFAVOURABLE_STRIDE = 1024
+# … which matters where more panels of B than this pass before it is needed no more.
+_FEW_PANELS = 4
 
 
 class MatrixUnits(Form):
@@ -43,7 +44,9 @@ class MatrixUnits(Form):
                 self.reserve(element, table, size, itemsize)
         # Sums wait in scratch: a task's between K blocks, a strip's between those of A.
         strips = -(-schedule.row_block // SIDE) if self.blocks > 1 else 1
-        in_parts = square_depth > _DEPTH_OF_A
+        steps = square_depth // SIDE
+        part = -(-steps // -(-steps // _SQUARES_OF_A))
+        in_parts = part < steps
         held = schedule.panel_block if strips > 1 or in_parts else 1
         self.reserve("float", "results_", strips * held * SQUARE, 4)
 
@@ -69,18 +72,16 @@ class MatrixUnits(Form):
         if reused:
             text.add("if (m_begin_ == 0 || task_ == first_) {")
         self.pack_b.write_inner_tables(text)
-        text.add("for (long p_ = p_begin_; p_ < p_end_; p_++) {", f"const long n_ = p_ * {SIDE};")
+        first, last = f"p_begin_ * {SIDE}", f"p_end_ * {SIDE}"
+        self.pack_b.write_panels(text, first, last, "b_packed_", square_depth)
         panel = f"b_packed_ + (p_ - p_begin_) * {square_depth * SIDE}"
-        self.pack_b.write_panel(text, "n_", panel)
-        text.add("}")
         if reused:
             text.add("}")
         self.pack_a.write_inner_tables(text)
         # A strip of A is packed just before it is used, and passes all panels of B.
         text.add(f"for (long i_ = m_begin_; i_ < m_end_; i_ += {SIDE}) {{")
-        self.pack_a.write_panel(text, "i_", "a_packed_")
+        self._write_pack_a(square_depth)
         if in_parts:
-            part = _DEPTH_OF_A // SIDE
             text.add(f"for (long s_ = 0; s_ < steps_; s_ += {part}) {{")
             text.add(f"const long some_ = steps_ - s_ < {part} ? steps_ - s_ : {part};")
         else:
@@ -92,7 +93,7 @@ class MatrixUnits(Form):
         if strips > 1:
             place += f" + (i_ - m_begin_) * {SIDE * schedule.panel_block}"
         text.add(f"float *restrict sums_ = {place};")
-        self._write_products(panel)
+        self._write_products(f"{panel} + s_ * {SQUARE}")
         if in_parts:
             text.add("if (s_ + some_ < steps_) {", "continue;", "}")
         if self.blocks > 1:
@@ -104,101 +105,60 @@ class MatrixUnits(Form):
             "for (long m_ = i_; m_ < i_last_; m_++) {",
             f"const float *restrict row_ = sums_ + (m_ - i_) * {SIDE} - n_begin_;",
         )
-        self.consume("m_", "n_begin_", "n_end_", "row_[n_]")
+        if self.n % SIDE:
+            text.add(f"if (n_end_ - n_begin_ < {SIDE}) {{")
+            self.consume("m_", "n_begin_", "n_end_", "row_[n_]")
+            text.add("continue;", "}")
+        # A known number of columns makes whole vectors of them, without a loop for what is left.
+        self.consume("m_", "n_begin_", f"n_begin_ + {SIDE}", "row_[n_]")
         text.add(*["}"] * (6 if in_parts else 5))
         if schedule.unit == "amx":
             text.add('__asm__ volatile("tilerelease" ::: "memory");')
 
+    def _stride_in_place(self) -> int:
+        """Elements from a row of A to the next where whole strips are read in place; else 0."""
+        stride = self.pack_a.row_stride
+        if self.k % SIDE or self.m < SIDE:
+            return 0
+        if stride % _UNFAVOURABLE_STRIDE == 0 and self.schedule.panel_block > _FEW_PANELS:
+            return 0
+        return stride
+
+    def _write_pack_a(self, depth: int) -> None:
+        partial = self._stride_in_place() != 0
+        if partial and self.m % SIDE == 0:
+            return
+        if partial:
+            self.text.add(f"if ({self.m} - i_ < {SIDE}) {{")
+        self.pack_a.write_panels(self.text, "i_", f"i_ + {SIDE}", "a_packed_", depth)
+        if partial:
+            self.text.add("}")
+
     def _write_products(self, panel: str) -> None:
         """Call the function for as many tiles as the block has."""
-        half = SIDE // 2
-        shapes = [(2, 2)]
-        conditions = {(2, 2): ""}
-        if 0 < self.m % SIDE <= half:
-            conditions[1, 2] = f"{self.m} - i_ <= {half}"
+        half, unit, stride = SIDE // 2, self.schedule.unit, self._stride_in_place()
+        # (condition, function, place of A), the last without a condition.
+        strips = []
+        if stride:
+            row = self.pack_a.row_offset("i_")
+            place = f"a_ + {row} + k_begin_ + s_ * {SIDE}"
+            strips.append((f"{self.m} - i_ >= {SIDE}", in_place(stride), 2, place))
+        packed = f"a_packed_ + s_ * {SQUARE}"
+        if not stride or self.m % SIDE:
+            if 0 < self.m % SIDE <= half:
+                strips.append((f"{self.m} - i_ <= {half}", PACKED, 1, packed))
+            if not stride or self.m % SIDE > half:
+                strips.append(("1", PACKED, 2, packed))
+        widths = [("1", 2)]
         if 0 < self.n % SIDE <= half:
-            conditions[2, 1] = f"{self.n} - p_ * {SIDE} <= {half}"
-        if len(conditions) == 3:
-            conditions[1, 1] = f"{conditions[1, 2]} && {conditions[2, 1]}"
-        shapes = sorted(conditions, key=lambda shape: shape[0] * shape[1])
-        for index, shape in enumerate(shapes):
-            head = "" if index == 0 else "} else "
-            condition = conditions[shape]
-            self.text.add(f"{head}if ({condition}) {{" if condition else f"{head}{{")
-            function = self._block_function(*shape)
-            self.text.add(
-                f"{function}(a_packed_ + s_ * {SQUARE}, {panel} + s_ * {SQUARE}, sums_, some_, "
-                "k_begin_ + s_ == 0);"
-            )
-        self.text.add("}")
-
-    def _block_function(self, rows: int, columns: int) -> str:
-        if self.schedule.unit == "amx":
-            return self._tile_function(rows, columns)
-        return self._pair_function(rows, columns)
-
-    def _tile_function(self, rows: int, columns: int) -> str:
-        """Sums in tiles 0 to 3, A in 4 and 5, B in 6 and 7."""
-        text = Text()
-        tiles = [(i, j) for i in range(rows) for j in range(columns)]
-
-        def memory(name: str, place: str, tile: int) -> None:
-            operands = (
-                f"(%0,%1,1), %%tmm{tile}" if name == "tileloadd" else f"%%tmm{tile}, (%0,%1,1)"
-            )
-            stride = 4 * SIDE if place.startswith("c") else 64
-            text.add(
-                f'__asm__ volatile("{name} {operands}" :: "r"({place}), "r"({stride}L) : "memory");'
-            )
-
-        text.add("if (first) {")
-        for i, j in tiles:
-            text.add(f'__asm__ volatile("tilezero %%tmm{2 * i + j}" ::);')
-        text.add("} else {")
-        for i, j in tiles:
-            memory("tileloadd", f"c + {i * 16 * SIDE + j * 16}", 2 * i + j)
-        text.add("}", "for (; steps > 0; steps--) {")
-        for j in range(columns):
-            memory("tileloadd", f"b + {j * TILE}", 6 + j)
-        for i in range(rows):
-            memory("tileloadd", f"a + {i * TILE}", 4 + i)
-            for j in range(columns):
-                tiles_of = f"%%tmm{6 + j}, %%tmm{4 + i}, %%tmm{2 * i + j}"
-                text.add(f'__asm__ volatile("tdpbf16ps {tiles_of}" ::);')
-        text.add(f"a += {SQUARE};", f"b += {SQUARE};", "}")
-        for i, j in tiles:
-            memory("tilestored", f"c + {i * 16 * SIDE + j * 16}", 2 * i + j)
-        return self.helpers.add(f"tiles{rows}x{columns}", static_function(_BLOCK, text))
-
-    def _pair_function(self, rows: int, columns: int) -> str:
-        """Eight rows at a time; a pair of A's elements in all lanes times 16 pairs of B's."""
-        vector = self.helpers.vector(self.contraction.dtype, 16)
-        text, height = Text(), 8
-        text.add(f"for (long i = 0; i < {rows * 16}; i += {height}) {{")
-        for i in range(height):
-            for j in range(columns):
-                place = f"c + (i + {i}) * {SIDE} + {j * 16}"
-                text.add(f"{vector} c{i}_{j} = {{0}};")
-                text.add(f"if (!first) c{i}_{j} = *(const {vector} *)({place});")
-        text.add(
-            f"const unsigned short *restrict x = a + i * {SIDE};",
-            "const unsigned short *restrict y = b;",
-            f"for (long k = 0; k < steps; k++, x += {SQUARE}, y += {SQUARE}) {{",
-            f"for (long pair = 0; pair < {SIDE // 2}; pair++) {{",
-        )
-        for j in range(columns):
-            place = f"y + {j * TILE} + pair * {SIDE}"
-            text.add(f"const {vector} b{j} = *(const {vector} *)({place});")
-        for i in range(height):
-            for j in range(columns):
-                place = f"*(const int (*)[1])(x + {i * SIDE} + pair * 2)"
-                text.add(
-                    f'__asm__("vdpbf16ps %2%{{1to16%}}, %1, %0" : "+v"(c{i}_{j}) '
-                    f': "v"(b{j}), "m"({place}));'
+            widths.insert(0, (f"{self.n} - p_ * {SIDE} <= {half}", 1))
+        head = ""
+        for strip_is, layout, rows, place in strips:
+            for panel_is, columns in widths:
+                function = block_function(self.helpers, unit, layout, rows, columns)
+                self.text.add(
+                    f"{head}if ({strip_is} && {panel_is}) {{",
+                    f"{function}({place}, {panel}, sums_, some_, k_begin_ + s_ == 0);",
                 )
-        text.add("}", "}")
-        for i in range(height):
-            for j in range(columns):
-                text.add(f"*({vector} *)(c + (i + {i}) * {SIDE} + {j * 16}) = c{i}_{j};")
-        text.add("}")
-        return self.helpers.add(f"pairs{rows}x{columns}", static_function(_BLOCK, text))
+                head = "} else "
+        self.text.add("}")

@@ -99,6 +99,11 @@ _BFLOAT16 = [
 LT_INLINE float lt_bf16_to_f32(unsigned short b) {
     return lt_from_bits_f32((int)((unsigned)b << 16));
 }"""),
+    # of a number that is a bfloat16
+    function("""
+LT_INLINE unsigned short lt_bf16_bits(float x) {
+    return (unsigned short)((unsigned)lt_bits_f32(x) >> 16);
+}"""),
     # to nearest, ties to even; NaN to the quiet one
     function("""
 LT_INLINE unsigned short lt_f32_to_bf16(float x) {

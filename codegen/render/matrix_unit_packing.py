@@ -107,6 +107,14 @@ class Packing:
         self.even = is_affine(self.other_spans)
         self.square = self._square_function()
 
+    @property
+    def row_stride(self) -> int:
+        """Elements from a line to the next, where each is contiguous along K; else 0."""
+        return self.other_spans[0].stride if self.along_k and self.one_run and self.even else 0
+
+    def row_offset(self, line: str) -> str:
+        return f"{line} * {self.row_stride}"
+
     def scratch(self, depth: int) -> list[tuple[str, str, int, int]]:
         """Arrays that packing blocks of so many elements along K needs: type, name, count, size."""
         name, padded = self.name, -(-depth // SIDE) * SIDE
@@ -136,58 +144,63 @@ class Packing:
                 "}",
             )
 
-    def write_panel(self, text: Text, first: str, target: str) -> None:
-        """Pack the 32 lines from number ``first`` on, as deep as the K block."""
+    def write_panels(self, text: Text, begin: str, end: str, target: str, depth: int) -> None:
+        """Pack the lines from ``begin``, 32 a panel, as deep as the K block; a panel takes
+        ``depth`` times 32 elements of ``target``."""
+        panels = f"for (long l_ = {begin}; l_ < {end}; l_ += {SIDE}) {{"
+        squares = f"for (long k_ = 0; k_ < depth_; k_ += {SIDE}) {{"
+        # Lanes across neighbouring panels lie in one row of memory, which is read as a whole.
+        if self.one_run and not self.along_k:
+            text.add(squares, panels, self._count("lines_", str(self.count), "l_"))
+        else:
+            text.add(panels, self._count("lines_", str(self.count), "l_"))
+            self._write_line_tables(text)
+            text.add(squares)
+        text.add(self._count("deep_", "depth_", "k_"))
         name, along = self.name, self.along_k
-        text.add(
-            "{",
-            f"const long lines_ = {self.count} - {first} < {SIDE} "
-            f"? {self.count} - {first} : {SIDE};",
-        )
         source = f"{name}_"
         if is_affine(self.line_spans):
-            source += f" + {first} * {self.line_spans[0].stride}"
-        else:
-            offset = offset_expression(self.line_spans, f"({first} + j_)")
-            text.add(
-                "for (long j_ = 0; j_ < lines_; j_++) {", f"{name}_lines_[j_] = {offset};", "}"
-            )
-            if not along:
-                runs = self.helpers.add("runs16", _RUNS)
-                text.add(
-                    f"{name}_runs_[0] = {runs}({name}_lines_, lines_, {name}_places_, "
-                    f"{name}_masks_);"
-                )
-        if not self.one_run and not along and is_affine(self.line_spans):
-            stride = self.line_spans[0].stride
-            text.add(
-                "for (long j_ = 0; j_ < lines_; j_++) {",
-                f"{name}_places_[j_] = j_ * {stride} - j_;",
-                f"{name}_masks_[j_] = 1u << j_;",
-                "}",
-                f"{name}_runs_[0] = lines_;",
-            )
-        text.add(
-            f"for (long k_ = 0; k_ < depth_; k_ += {SIDE}) {{",
-            f"const long deep_ = depth_ - k_ < {SIDE} ? depth_ - k_ : {SIDE};",
-        )
-        stride = self.inner_spans[0].stride
+            source += f" + l_ * {self.line_spans[0].stride}"
         if along and self.one_run:
             source += " + (k_begin_ + k_)"
         elif not along and self.even:
-            source += f" + (k_begin_ + k_) * {stride}"
+            source += f" + (k_begin_ + k_) * {self.inner_spans[0].stride}"
         arguments = [source]
         if not self.even:
             arguments.append(f"{name}_lines_" if along else f"{name}_inner_ + k_")
         arguments.append("lines_" if along else "deep_")
         if self.one_run:
-            lanes = "deep_" if along else "lines_"
-            arguments.append(f"~0u >> ({SIDE} - {lanes})")
-        elif along:
-            arguments.append(f"{name}_places_ + k_, {name}_masks_ + k_, {name}_runs_[k_ / {SIDE}]")
+            arguments.append(f"~0u >> ({SIDE} - {'deep_' if along else 'lines_'})")
         else:
-            arguments.append(f"{name}_places_, {name}_masks_, {name}_runs_[0]")
-        text.add(f"{self.square}({', '.join(arguments)}, {target} + k_ * {SIDE});", "}", "}")
+            k = "k_" if along else "0"
+            arguments.append(f"{name}_places_ + {k}, {name}_masks_ + {k}")
+            arguments.append(f"{name}_runs_[{k} / {SIDE}]")
+        arguments.append(f"{target} + (l_ - ({begin})) * {depth} + k_ * {SIDE}")
+        text.add(f"{self.square}({', '.join(arguments)});", "}", "}")
+
+    def _count(self, name: str, total: str, begin: str) -> str:
+        """How many lines, or elements along K, a square has."""
+        return f"const long {name} = {total} - {begin} < {SIDE} ? {total} - {begin} : {SIDE};"
+
+    def _write_line_tables(self, text: Text) -> None:
+        """Once a panel: where its lines are, and the runs that they form where lanes are lines."""
+        name = self.name
+        if self.one_run if not self.along_k else self.even:
+            return
+        text.add(
+            "for (long j_ = 0; j_ < lines_; j_++) {",
+            f"{name}_lines_[j_] = {self._line_offset()};",
+            "}",
+        )
+        if not self.along_k:
+            runs = self.helpers.add("runs16", _RUNS)
+            tables = f"{name}_lines_, lines_, {name}_places_, {name}_masks_"
+            text.add(f"{name}_runs_[0] = {runs}({tables});")
+
+    def _line_offset(self) -> str:
+        if is_affine(self.line_spans):  # from the panel's first
+            return f"j_ * {self.line_spans[0].stride}"
+        return offset_expression(self.line_spans, "(l_ + j_)")
 
     def _square_function(self) -> str:
         """A function that packs a square from lines of lanes."""
