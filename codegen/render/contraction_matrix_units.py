@@ -2,8 +2,8 @@
 pairs of AVX-512.
 
 Operands are packed in squares of 32 x 32 (matrix_unit_packing.py), or A is read in place; a block
-of 32 x 32 sums is computed at a time (matrix_unit_blocks.py) and handed on. Products are exact and sums in float32; the processor takes
-subnormal operands for zeros, and makes subnormal sums zeros.
+of 32 x 32 sums is computed at a time (matrix_unit_blocks.py) and handed on. Products are exact and
+sums in float32; the processor takes subnormal operands for zeros, and makes subnormal sums zeros.
 """
 
 from __future__ import annotations
@@ -21,10 +21,6 @@ static const unsigned char @[64] __attribute__((aligned(64))) = {
     [48] = 16, 16, 16, 16, 16, 16, 16, 16,
 };
 """
-# From where it is, a row of A that begins so far from the next falls into few cache sets …
-_UNFAVOURABLE_STRIDE = 1024
-# … which matters where more panels of B than this pass before it is needed no more.
-_FEW_PANELS = 4
 
 
 class MatrixUnits(Form):
@@ -117,12 +113,7 @@ class MatrixUnits(Form):
 
     def _stride_in_place(self) -> int:
         """Elements from a row of A to the next where whole strips are read in place; else 0."""
-        stride = self.pack_a.row_stride
-        if self.k % SIDE or self.m < SIDE:
-            return 0
-        if stride % _UNFAVOURABLE_STRIDE == 0 and self.schedule.panel_block > _FEW_PANELS:
-            return 0
-        return stride
+        return 0 if self.k % SIDE or self.m < SIDE else self.pack_a.row_stride
 
     def _write_pack_a(self, depth: int) -> None:
         partial = self._stride_in_place() != 0

@@ -15,7 +15,7 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
                 const float in0_0 = lt_bf16_to_f32(in0[i0]);
                 const float in1_0 = lt_bf16_to_f32(in1[i0]);
                 const float add_0 = lt_bf16_to_f32(lt_f32_to_bf16((in0_0 + in1_0)));
-                out2[i0] = lt_f32_to_bf16(add_0);
+                out2[i0] = lt_bf16_bits(add_0);
             }
         }
     }

@@ -29,7 +29,7 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
                 const float cast_1 = (float)(_Float16)((float)in0_0);
                 out2[i0] = (_Float16)(cast_1);
                 const float cast_2 = lt_bf16_to_f32(lt_f32_to_bf16((float)in0_0));
-                out3[i0] = lt_f32_to_bf16(cast_2);
+                out3[i0] = lt_bf16_bits(cast_2);
                 const long cast_3 = lt_to_i64_f32(in0_0);
                 out4[i0] = cast_3;
                 const int cast_4 = lt_to_i32_f32(in0_0);
