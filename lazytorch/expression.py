@@ -58,8 +58,8 @@ class Signature:
 
     def describe(self) -> tuple[Hashable, ...]:
         """What identifies it in another process."""
-        inputs = repr(self.input_types)
-        return (self.function.name, repr(self.attributes), inputs, self.conditions)
+        words = (self.function.name, repr(self.attributes), repr(self.input_types))
+        return (*words, self.conditions) if self.conditions else words
 
 
 _functions: dict[str, Function] = {}

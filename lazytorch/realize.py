@@ -341,7 +341,7 @@ def _make(trace: Trace, device: str) -> CachedPlan:
 
 def describe(trace: Trace, device: str) -> str:
     """The trace's structure in words that mean the same in every process."""
-    lines = [device, f"conditions {trace_conditions()}"]
+    lines = [device, trace_conditions() or "by default"]
     numbers = trace.numbers
     for e in trace.leaves:
         lines.append(f"leaf {numbers[e]} {e.type!r} {e.tracked}")
