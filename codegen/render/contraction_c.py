@@ -354,7 +354,6 @@ def _outer_b_spans(columns: Sequence[Axis]) -> tuple[Span, ...]:
 FORMS: dict[Kind, type[Form]] = {
     "tiles": Tiles,
     "windows": Windows,
-    "dots": Dots,
     "vector": VectorProduct,
     "loops": PlainLoops,
     "matrix units": MatrixUnits,

@@ -39,16 +39,17 @@ class MatrixUnits(Form):
             for element, table, size, itemsize in packing.scratch(depth):
                 self.reserve(element, table, size, itemsize)
         # Sums wait in scratch: a task's between K blocks, a strip's between those of A.
-        strips = -(-schedule.row_block // SIDE) if self.blocks > 1 else 1
+        several = self.blocks > 1
+        strips = -(-schedule.row_block // SIDE) if several else 1
         steps = square_depth // SIDE
         part = -(-steps // -(-steps // _SQUARES_OF_A))
         in_parts = part < steps
-        held = schedule.panel_block if strips > 1 or in_parts else 1
+        held = schedule.panel_block if several or in_parts else 1
         self.reserve("float", "results_", strips * held * SQUARE, 4)
 
         row_blocks = -(-self.m // schedule.row_block)
         panel_blocks = -(-schedule.panels // schedule.panel_block)
-        reused = row_blocks > 1 and self.blocks == 1
+        reused = (row_blocks > 1 or schedule.any_rows) and self.blocks == 1
         if schedule.unit == "amx":
             configuration = self.helpers.add("tile_configuration", _CONFIGURATION)
             text.add(f'__asm__ volatile("ldtilecfg %0" :: "m"({configuration}) : "memory");')
@@ -86,13 +87,13 @@ class MatrixUnits(Form):
         place = "results_"
         if held > 1:
             place += f" + (p_ - p_begin_) * {SQUARE}"
-        if strips > 1:
+        if several:
             place += f" + (i_ - m_begin_) * {SIDE * schedule.panel_block}"
         text.add(f"float *restrict sums_ = {place};")
         self._write_products(f"{panel} + s_ * {SQUARE}")
         if in_parts:
             text.add("if (s_ + some_ < steps_) {", "continue;", "}")
-        if self.blocks > 1:
+        if several:
             text.add(f"if (k_begin_ + depth_ < {self.k}) {{", "continue;", "}")
         text.add(
             f"const long n_begin_ = p_ * {SIDE};",
@@ -113,11 +114,16 @@ class MatrixUnits(Form):
 
     def _stride_in_place(self) -> int:
         """Elements from a row of A to the next where whole strips are read in place; else 0."""
-        return 0 if self.k % SIDE or self.m < SIDE else self.pack_a.row_stride
+        few = self.m < SIDE and not self.schedule.any_rows
+        return 0 if self.k % SIDE or few else self.pack_a.row_stride
+
+    def _has_rest(self) -> bool:
+        """Whether a strip has to be provided for that has fewer than 32 rows."""
+        return self.m % SIDE != 0 or self.schedule.any_rows
 
     def _write_pack_a(self, depth: int) -> None:
         partial = self._stride_in_place() != 0
-        if partial and self.m % SIDE == 0:
+        if partial and not self._has_rest():
             return
         if partial:
             self.text.add(f"if ({self.m} - i_ < {SIDE}) {{")
@@ -135,10 +141,11 @@ class MatrixUnits(Form):
             place = f"a_ + {row} + k_begin_ + s_ * {SIDE}"
             strips.append((f"{self.m} - i_ >= {SIDE}", in_place(stride), 2, place))
         packed = f"a_packed_ + s_ * {SQUARE}"
-        if not stride or self.m % SIDE:
-            if 0 < self.m % SIDE <= half:
+        if not stride or self._has_rest():
+            any_rows = self.schedule.any_rows
+            if any_rows or 0 < self.m % SIDE <= half:
                 strips.append((f"{self.m} - i_ <= {half}", PACKED, 1, packed))
-            if not stride or self.m % SIDE > half:
+            if any_rows or not stride or self.m % SIDE > half:
                 strips.append(("1", PACKED, 2, packed))
         widths = [("1", 2)]
         if 0 < self.n % SIDE <= half:

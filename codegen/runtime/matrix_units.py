@@ -18,6 +18,7 @@ from codegen.dtype import bfloat16, float32
 from codegen.errors import CompileError
 from codegen.index.contraction import Axis, Contraction
 from codegen.loops.contraction import PlainOutput
+from codegen.loops.contraction_matrix_units import choose_matrix_units
 from codegen.render.contraction_c import render_contraction
 from codegen.runtime import cache
 from codegen.runtime.compiler import find_compiler, processor
@@ -98,7 +99,8 @@ def _probe_source(unit: str) -> str:
         float32, operand_dtype=bfloat16,
     )  # fmt: skip
     output = PlainOutput("out", 0, _COLUMNS, 1)
-    rendered = render_contraction(contraction, "a", "b", None, 1, output=output, unit=unit)
+    schedule = choose_matrix_units(contraction, 1, output, unit)
+    rendered = render_contraction(contraction, "a", "b", None, 1, schedule, output)
     return (
         f"{rendered.helpers}\n"
         "void probe(const unsigned short *a, const unsigned short *b, float *out)\n{\n"

@@ -26,6 +26,7 @@ from codegen.dtype import DType, bfloat16, float32, float64, int8, int64
 from codegen.index.contraction import Axis, Contraction
 from codegen.loops.contraction import PlainOutput, choose_schedule, vector_bytes
 from codegen.loops.contraction_candidates import candidates
+from codegen.loops.contraction_matrix_units import choose_matrix_units
 from codegen.ops.special_reference import bfloat16_to_float32, float32_to_bfloat16
 from codegen.render.contraction_c import render_contraction
 from codegen.runtime.matrix_units import usable_units
@@ -69,6 +70,7 @@ class Spec:
     candidate: int = 0  # which schedule, 0 the rule's own
     width: int | None = None  # bytes of a vector, where not this processor's
     unit: str = ""  # matrix units to use
+    any_rows: bool = False
 
 
 def extent_range(axes: tuple[Axis, ...], operand: str) -> tuple[int, int]:
@@ -124,6 +126,10 @@ def run_specs(specs: list[Spec], folder: Path) -> None:
         contraction = replace(contraction, a_offset=a[2], b_offset=b[2])
         plain = None if spec.fused else spec.output
         schedule = None
+        if spec.unit:
+            normalized = contraction.normalized()
+            schedule = choose_matrix_units(normalized, spec.threads, plain, spec.unit)
+            schedule = replace(schedule, any_rows=spec.any_rows)
         if spec.width:
             schedule = choose_schedule(contraction.normalized(), spec.threads, plain, spec.width)
         if spec.candidate:
@@ -140,7 +146,6 @@ def run_specs(specs: list[Spec], folder: Path) -> None:
             spec.threads,
             schedule,
             plain,
-            unit=spec.unit,
         )
         operand_c, element = contraction.stored.storage_c, contraction.dtype.storage_c
         sources.append(
@@ -457,7 +462,10 @@ def test_long_sums_in_vectors_along_k(tmp_path: Path) -> None:
 def on_units(spec: Spec, unit: str) -> Spec:
     """The same contraction of bfloat16 operands, on matrix units."""
     contraction = replace(spec.contraction, dtype=float32, operand_dtype=bfloat16)
-    return replace(spec, contraction=contraction, candidate=0, width=None, unit=unit)
+    any_rows = spec.candidate > 0
+    return replace(
+        spec, contraction=contraction, candidate=0, width=None, unit=unit, any_rows=any_rows
+    )
 
 
 needs_units = pytest.mark.skipif(not usable_units(), reason="no units for bfloat16 matrices")
@@ -488,6 +496,7 @@ def test_products_on_matrix_units(unit: str, tmp_path: Path) -> None:
         for m, k, n in [(32, 32, 32), (1, 15, 17), (31, 33, 49), (70, 300, 100), (16, 2, 50)]
         for kind in ("", "a", "b", "abc")
     ]
+    some += [replace(spec, candidate=1) for spec in some]
     some += [
         product(100, 1600, 70, "b"),
         product(90, 2000, 600, "a"),
