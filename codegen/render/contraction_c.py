@@ -354,6 +354,7 @@ def _outer_b_spans(columns: Sequence[Axis]) -> tuple[Span, ...]:
 FORMS: dict[Kind, type[Form]] = {
     "tiles": Tiles,
     "windows": Windows,
+    "dots": Dots,
     "vector": VectorProduct,
     "loops": PlainLoops,
     "matrix units": MatrixUnits,
