@@ -14,7 +14,8 @@ class DType:
 
     ``kind`` is its promotion category: ``bool`` < ``int`` (signed and unsigned) < ``float``.
     ``numpy`` is how a buffer of it is seen from NumPy; bfloat16, which NumPy lacks, is stored
-    as its 16 bits (uint16). ``compute`` is the C type that arithmetic is done in.
+    as its 16 bits (uint16). ``storage_c`` is the C type of an element in memory, bits for both
+    half types; ``compute_c`` that which arithmetic is done in.
     """
 
     name: str
@@ -49,7 +50,7 @@ int8 = DType("int8", "int", 1, np.dtype(np.int8), "signed char", "signed char")
 int16 = DType("int16", "int", 2, np.dtype(np.int16), "short", "short")
 int32 = DType("int32", "int", 4, np.dtype(np.int32), "int", "int")
 int64 = DType("int64", "int", 8, np.dtype(np.int64), "long", "long")
-float16 = DType("float16", "float", 2, np.dtype(np.float16), "_Float16", "float")
+float16 = DType("float16", "float", 2, np.dtype(np.float16), "unsigned short", "float")
 bfloat16 = DType("bfloat16", "float", 2, np.dtype(np.uint16), "unsigned short", "float")
 float32 = DType("float32", "float", 4, np.dtype(np.float32), "float", "float")
 float64 = DType("float64", "float", 8, np.dtype(np.float64), "double", "double")

@@ -19,7 +19,7 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -66,6 +66,7 @@ from codegen.runtime import plan as plans
 from codegen.runtime.compiler import find_compiler
 from codegen.runtime.cpu import Loop, get_num_threads
 from codegen.runtime.interpreter import from_buffer, interpret, to_buffer
+from codegen.runtime.matrix_units import matrix_units
 from codegen.runtime.memory import Buffer, allocate
 from codegen.runtime.opencl import OpenClPlan
 from codegen.runtime.plan import CpuPlan, KernelRecord, PlanRecord
@@ -191,16 +192,16 @@ def make_plan(graph: Graph, device: str, description: str, results: tuple[int, .
 
 def _compile(graph: Graph, description: str, results: tuple[int, ...]) -> CpuPlan:
     statistics.plans_lowered += 1
-    threads = get_num_threads()
+    threads, dialect = get_num_threads(), replace(C, matrix_units=matrix_units())
     key, leaves = family_key(description)
     family = _families[key]
     resized = family.is_resized(leaves)
-    record = build(graph, threads, any_rows=resized)
+    record = build(graph, threads, dialect, any_rows=resized)
     record.results = list(results)
     if resized and family.first is not None:
         # The plan at its first size was written for that size alone.
         first, types = family.first
-        family.add(compile_graph(first, threads, C, any_rows=True).record, types)
+        family.add(compile_graph(first, threads, dialect, any_rows=True).record, types)
         family.first = None
     elif not family.members:
         family.first = (graph, leaves)
@@ -319,7 +320,7 @@ def compile_graph(
         if debug >= 3:
             print(f"-- after {name}\n{format_graph(outputs)}", file=sys.stderr)
     outputs = _own_memory(prepare_loops(outputs, threads))
-    fusion = fuse(outputs)
+    fusion = fuse(outputs, bool(dialect.matrix_units))
     if dialect.has_chains:
         fusion = find_chains(fusion, outputs)
     if verifying:

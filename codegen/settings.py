@@ -27,6 +27,11 @@ SETTINGS = (
         "other schedules of heavy contractions are timed: 0: never; 1: from a plan's first run on; "
         "default: once a plan has run often",
     ),
+    Setting(
+        "LAZYTORCH_MATRIX_UNITS",
+        "",
+        "units for bfloat16 products: amx, avx512_bf16 or none; default: the best that works",
+    ),
     Setting("LAZYTORCH_VERIFY", "0", "1: check the graph and the loops after every pass"),
 )
 _DEFAULTS = {s.name: s.default for s in SETTINGS}

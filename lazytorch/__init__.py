@@ -22,8 +22,10 @@ from lazytorch.compiled import compile as compile
 from lazytorch.defaults import (
     get_default_device,
     get_default_dtype,
+    get_float32_matmul_precision,
     set_default_device,
     set_default_dtype,
+    set_float32_matmul_precision,
 )
 from lazytorch.device import Device as device
 from lazytorch.dtypes import NAMES as _DTYPES
@@ -83,11 +85,12 @@ __all__ = [
     "Generator", "Size", "Tensor", "autograd", "can_cast", "channels_last", "channels_last_3d",
     "contiguous_format", "default_generator", "device", "dtype", "dump", "dump_all", "e",
     "enable_grad", "finfo", "functions", "get_default_device", "get_default_dtype",
-    "get_num_threads", "get_printoptions", "graph", "iinfo", "inf", "inference_mode", "inspect",
-    "is_grad_enabled", "is_inference_mode_enabled", "kernels", "layout", "load", "memory_format",
-    "nan", "newaxis", "nn", "no_grad", "optim", "pi", "preserve_format", "printoptions",
-    "promote_types", "realize", "save", "set_default_device", "set_default_dtype",
-    "set_grad_enabled", "set_num_threads", "set_printoptions", "sparse_coo", "sparse_csc",
-    "sparse_csr", "stats", "strided", "utils", *_PUBLIC, *_DTYPES, *_TYPED_CLASSES,
+    "get_float32_matmul_precision", "get_num_threads", "get_printoptions", "graph", "iinfo", "inf",
+    "inference_mode", "inspect", "is_grad_enabled", "is_inference_mode_enabled", "kernels",
+    "layout", "load", "memory_format", "nan", "newaxis", "nn", "no_grad", "optim", "pi",
+    "preserve_format", "printoptions", "promote_types", "realize", "save", "set_default_device",
+    "set_default_dtype", "set_float32_matmul_precision", "set_grad_enabled", "set_num_threads",
+    "set_printoptions", "sparse_coo", "sparse_csc", "sparse_csr", "stats", "strided", "utils",
+    *_PUBLIC, *_DTYPES, *_TYPED_CLASSES,
 ]  # fmt: skip
 __version__ = "0.1.0"

@@ -107,6 +107,7 @@ class CompiledFunction:
                 _key(kwargs, tensors) if kwargs else (),
                 grad_state.enabled,
                 defaults.dtype,
+                defaults.bfloat16_products,
                 get_num_threads(),
             )
             case = self._cases.get(key)

@@ -36,14 +36,15 @@ class Signature:
     """A function at given argument types and attributes: its types of output and its template."""
 
     __slots__ = (
-        "attributes", "function", "has_float_output", "input_types", "number", "output_types",
-        "places_left", "plans", "reads", "template",
+        "attributes", "conditions", "function", "has_float_output", "input_types", "number",
+        "output_types", "places_left", "plans", "reads", "template",
     )  # fmt: skip
 
     def __init__(self, function: Function, input_types: Types, attributes: Attributes) -> None:
         self.function = function
         self.input_types = input_types
         self.attributes = attributes
+        self.conditions = trace_conditions()
         self.template = function.trace(input_types, attributes)
         # A number that came out of a call is a tensor like any other.
         types = [o.type for o in self.template.outputs]
@@ -57,7 +58,8 @@ class Signature:
 
     def describe(self) -> tuple[Hashable, ...]:
         """What identifies it in another process."""
-        return (self.function.name, repr(self.attributes), repr(self.input_types))
+        words = (self.function.name, repr(self.attributes), repr(self.input_types))
+        return (*words, self.conditions) if self.conditions else words
 
 
 _functions: dict[str, Function] = {}
@@ -67,10 +69,20 @@ def all_functions() -> Sequence[Function]:
     return list(_functions.values())
 
 
-def forget_signatures() -> None:
-    """Trace every function anew, after something changed that bodies depend on."""
+# What bodies depend on besides their arguments, in words: name -> value.
+_conditions: dict[str, str] = {}
+
+
+def trace_under(name: str, value: str) -> None:
+    """Trace every function anew: something that bodies depend on has another value."""
+    _conditions[name] = value
     for function in _functions.values():
         function.signatures.clear()
+
+
+def trace_conditions() -> str:
+    """What functions are traced under now, other than by default."""
+    return " ".join([f"{name}={value}" for name, value in sorted(_conditions.items())])
 
 
 Body = Callable[..., "Node | Sequence[Node]"]

@@ -13,8 +13,7 @@ from typing import Any
 from codegen.ir import provenance
 from codegen.pipeline import Plan, find_plan, make_plan
 from lazytorch import capture, references
-from lazytorch.defaults import defaults
-from lazytorch.expression import Call, Expression, Overwritten
+from lazytorch.expression import Call, Expression, Overwritten, trace_conditions
 from lazytorch.importer import import_graph
 from lazytorch.storage import is_constant, pending_writes
 
@@ -344,7 +343,7 @@ def _make(trace: Trace, device: str) -> CachedPlan:
 
 def describe(trace: Trace, device: str) -> str:
     """The trace's structure in words that mean the same in every process."""
-    lines = [device, f"default {defaults.dtype.name}"]
+    lines = [device, trace_conditions() or "by default"]
     numbers = trace.numbers
     for e in trace.leaves:
         lines.append(f"leaf {numbers[e]} {e.type!r} {e.tracked}")

@@ -76,6 +76,8 @@ def _chain_around(
     for scores in _scores(middle, fusion, owner, outputs):
         first = owner[scores]
         rows = fusion.contractions[_root(first, fusion)].contraction
+        if rows.operand_dtype is not None:
+            continue  # matrix units multiply by other blocks
         for product, match in fusion.contractions.items():
             weights, third = match.a, owner[product]
             if (
@@ -173,7 +175,9 @@ def _takes_rows(second: Contraction, weights: Node, first: Contraction) -> bool:
     batch, rows, _, inner = contraction.sizes
     if (batch, rows) != first.sizes[:2] or inner != columns or rows < _FEWEST_ROWS:
         return False
-    if not (first.dtype is contraction.dtype is weights.dtype) or weights.dtype.itemsize < 4:
+    if second.operand_dtype is not None or weights.dtype.itemsize < 4:
+        return False
+    if not first.dtype is contraction.dtype is weights.dtype:
         return False
     wanted = ((batch, rows * columns), (rows, columns), (inner, 1))
     found = (contraction.batch, contraction.rows, contraction.inner)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+from codegen import dtype as dt
+from codegen.dtype import DType
 from codegen.index.access import source_of
 from codegen.index.algebra import Index, flatten, variable
 from codegen.index.contraction import Axis, Contraction
@@ -29,15 +31,29 @@ class ContractionMatch:
     columns: tuple[int, ...]
 
 
-def match_contraction(node: Node) -> ContractionMatch | None:
-    """The contraction that a sum is, or None where it is an ordinary reduction."""
+def match_contraction(node: Node, bfloat16_units: bool = False) -> ContractionMatch | None:
+    """The contraction that a sum is, or None where it is an ordinary reduction.
+
+    ``bfloat16_units``: operands that were bfloat16 before a cast are wanted as they were.
+    """
+    if bfloat16_units:
+        narrow = _match(node, (dt.bfloat16, dt.bfloat16))
+        if narrow is not None and min(narrow.contraction.sizes[1:3]) > 1:
+            return narrow
+    return _match(node, (None, None))
+
+
+def _match(node: Node, casts: tuple[DType | None, DType | None]) -> ContractionMatch | None:
+    """The contraction of operands that are casts from given types, or as they are."""
     (product,) = node.inputs
     if product.operation.name != "mul" or node.type.size == 0 or product.type.size == 0:
         return None
     names = [f"d{i}" for i in range(len(product.shape))]
     indices = tuple([variable(n, e) for n, e in zip(names, product.shape, strict=True)])
-    a, a_index = _operand(product.inputs[0], indices)
-    b, b_index = _operand(product.inputs[1], indices)
+    a, a_index = _operand(product.inputs[0], indices, casts[0])
+    b, b_index = _operand(product.inputs[1], indices, casts[1])
+    if casts != (None, None) and (node.dtype is not dt.float32 or (a.dtype, b.dtype) != casts):
+        return None
     if not (a_index.is_affine() and b_index.is_affine()):
         return None
     summed = node.attributes[0]
@@ -80,7 +96,7 @@ def match_contraction(node: Node) -> ContractionMatch | None:
 
     contraction = Contraction(
         axes_of("batch"), axes_of("rows"), axes_of("columns"), axes_of("inner"),
-        node.dtype, a_index.constant, b_index.constant,
+        node.dtype, a_index.constant, b_index.constant, casts[0],
     )  # fmt: skip
     return ContractionMatch(
         a, b, contraction,
@@ -98,9 +114,14 @@ def _apart(group: list[int], kept: list[int]) -> list[int]:
     return [kept[place] for place in places[: last - 1]] if places else []
 
 
-def _operand(node: Node, indices: tuple[Index, ...]) -> tuple[Node, Index]:
-    """The node that has to be in memory, and where in it the product reads."""
-    while node.operation.kind == "movement":
+def _operand(node: Node, indices: tuple[Index, ...], cast_from: DType | None) -> tuple[Node, Index]:
+    """The node that has to be in memory, and where in it the product reads: before a cast from
+    that type, where there is one."""
+    while True:
+        if node.operation.name == "cast" and node.inputs[0].dtype is cast_from:
+            (node,) = node.inputs
+        if node.operation.kind != "movement":
+            break
         source, guard = source_of(node, indices)
         x = node.inputs[0]
         if guard != () or not flatten(source, x.shape).is_affine():

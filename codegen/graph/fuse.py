@@ -104,14 +104,18 @@ class Fusion:
         return result
 
 
-def fuse(outputs: Sequence[Node]) -> Fusion:
-    """Clusters that compute the outputs, none of which is a leaf."""
-    return _Fuser(outputs).run()
+def fuse(outputs: Sequence[Node], bfloat16_units: bool = False) -> Fusion:
+    """Clusters that compute the outputs, none of which is a leaf.
+
+    ``bfloat16_units``: there are units that multiply matrices of bfloat16.
+    """
+    return _Fuser(outputs, bfloat16_units).run()
 
 
 class _Fuser:
-    def __init__(self, outputs: Sequence[Node]) -> None:
+    def __init__(self, outputs: Sequence[Node], bfloat16_units: bool) -> None:
         self.outputs = set(outputs)
+        self.bfloat16_units = bfloat16_units
         self.order = topological(outputs)
         self.position = {node: i for i, node in enumerate(self.order)}
         self.users: dict[Node, list[Node]] = {node: [] for node in self.order}
@@ -160,7 +164,7 @@ class _Fuser:
             if node.operation.name == "sum":
                 (product,) = node.inputs
                 if self.users[product] == [node] and product not in self.outputs:
-                    match = match_contraction(node)
+                    match = match_contraction(node, self.bfloat16_units)
                     if match is not None:
                         found[node] = match
         return found

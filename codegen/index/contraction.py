@@ -28,7 +28,11 @@ class Span:
 
 @dataclass(frozen=True)
 class Contraction:
-    """A product of A and B summed over ``inner``; ``dtype`` is that of operands and sums."""
+    """A product of A and B summed over ``inner``.
+
+    ``dtype`` is that of products and sums; ``operand_dtype`` that of A and B in memory, where it
+    is another.
+    """
 
     batch: tuple[Axis, ...]
     rows: tuple[Axis, ...]
@@ -37,6 +41,12 @@ class Contraction:
     dtype: DType
     a_offset: int = 0
     b_offset: int = 0
+    operand_dtype: DType | None = None
+
+    @property
+    def stored(self) -> DType:
+        """The type that operands have in memory."""
+        return self.operand_dtype or self.dtype
 
     @property
     def sizes(self) -> tuple[int, int, int, int]:
@@ -59,6 +69,7 @@ class Contraction:
             self.dtype,
             self.b_offset,
             self.a_offset,
+            self.operand_dtype,
         )
 
     def normalized(self) -> Contraction:

@@ -33,15 +33,15 @@ class PlainOutput:
         return replace(self, row_stride=self.column_stride, column_stride=self.row_stride)
 
 
-Kind = Literal["tiles", "windows", "dots", "vector", "loops"]
+Kind = Literal["tiles", "windows", "dots", "vector", "loops", "matrix units"]
 
 
 @dataclass(frozen=True)
 class Schedule:
     """How a contraction is computed. Most fields are for tiles alone."""
 
-    # Register tiles, the same over windows, tiles of dot products, a vector-matrix product, or
-    # plain loops.
+    # Register tiles, the same over windows, tiles of dot products, a vector-matrix product, plain
+    # loops, or the processor's units for products of bfloat16 matrices.
     kind: Kind
     swap: bool = False  # compute the transpose
     lanes: int = 1  # elements a vector
@@ -55,6 +55,7 @@ class Schedule:
     panels: int = 1  # column panels in all; parts wanted of dot and vector products
     panel_block: int = 1  # column panels a task
     any_rows: bool = False  # with tiles for whatever number of rows is left over
+    unit: str = ""  # which matrix units
 
     def tile_rows(self, vectors: int) -> int:
         """Rows of the register tile that is ``vectors`` wide."""

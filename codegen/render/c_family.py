@@ -80,12 +80,11 @@ class Dialect:
     from_c: Callable[[str], str]
     space: str  # before the type that a pointer to a kernel's memory points to
     independent: str  # before a loop whose steps do not depend on each other
-    from_half: str  # a stored float16 as a float
-    to_half: str
     alignment: int  # in bytes, of the places in a plan's arena
     has_loops: bool  # whether what runs its plans can repeat kernels over other addresses
     has_chains: bool  # whether a kernel may call others with tables of addresses
     prologue: tuple[str, ...] = ()  # file-scope text that every kernel needs
+    matrix_units: str = ""  # for products of bfloat16 matrices, as ``runtime.matrix_units`` says
 
 
 def render(kernel: Kernel, dialect: Dialect) -> KernelSource:
@@ -185,6 +184,10 @@ def combined(operation: Operation, dtype: DType, x: str, y: str) -> str:
     return f"{y} {better} {x} ? {y} : {x}"
 
 
+def is_half(dtype: DType) -> bool:
+    return dtype.kind == "float" and dtype.itemsize == 2
+
+
 class Body:
     """Statements to lines of text."""
 
@@ -193,6 +196,7 @@ class Body:
         self.dialect = dialect
         self.scratch = 0
         self.dtypes = {a.name: a.type.dtype for a in kernel.arguments}
+        self.halves: set[str] = set()  # names of numbers whose bits have names too
 
     def lines(self) -> list[str]:
         return self.block(self.kernel.body, 1)
@@ -357,10 +361,9 @@ class Body:
 
     def simple(self, statement: Statement) -> list[str]:
         if isinstance(statement, Let):
-            ctype = statement.dtype.compute_c
-            return [f"const {ctype} {statement.name} = {self.let(statement)};"]
+            return self.named(statement.name, statement.dtype, self.let(statement))
         if isinstance(statement, Load):
-            return [self.load(statement)]
+            return self.load(statement)
         if isinstance(statement, Select):
             condition = condition_text(statement.guard)
             return [
@@ -383,12 +386,13 @@ class Body:
         assert isinstance(statement, SetLane)
         return [f"{statement.row}[{statement.lane}] = {statement.value};"]
 
-    def load(self, load: Load) -> str:
-        place = self.place(load.place)
-        element = self.from_storage(load.dtype, f"{load.argument}[{place}]")
+    def load(self, load: Load) -> list[str]:
+        element = f"{load.argument}[{self.place(load.place)}]"
+        if not is_half(load.dtype):
+            element = self.from_storage(load.dtype, element)
         if load.guard:
             element = f"{condition_text(load.guard)} ? {element} : 0"
-        return f"const {load.dtype.compute_c} {load.name} = {element};"
+        return self.named(load.name, load.dtype, element, is_half(load.dtype))
 
     def place(self, place: Place) -> str:
         if isinstance(place, Index):
@@ -407,6 +411,18 @@ class Body:
         old = self.from_storage(store.dtype, element)
         let = Let("", store.dtype, store.combine, (old, store.value), store.dtype)
         return f"{element} = {self.to_storage(store.dtype, self.let(let))};"
+
+    def named(self, name: str, dtype: DType, value: str, is_stored: bool = False) -> list[str]:
+        """A name for a value. One of half precision is rounded to its bits, which are what is
+        stored, or read; where nothing computes with the number, the compiler drops it."""
+        if not is_half(dtype):
+            return [f"const {dtype.compute_c} {name} = {value};"]
+        bits = value if is_stored else self.to_storage(dtype, value)
+        self.halves.add(name)
+        return [
+            f"const {dtype.storage_c} {name}_bits = {bits};",
+            f"const {dtype.compute_c} {name} = {self.from_storage(dtype, name + '_bits')};",
+        ]
 
     def accumulator(self, a: Accumulator) -> list[str]:
         start = neutral(a.operation, a.dtype)
@@ -500,14 +516,12 @@ class Body:
     # ---- expressions ----------------------------------------------------------------------------
 
     def let(self, statement: Let) -> str:
-        """The expression of a scalar operation."""
+        """The expression of a scalar operation, not rounded."""
         operation, operands = statement.operation, statement.operands
         if operation.name == "cast":
             if (statement.operand_dtype.kind, statement.dtype.kind) == ("bool", "int"):
                 return _opaque_truth(f"({statement.dtype.compute_c}){operands[0]}")
-            return self.rounded(
-                statement.dtype, _cast(statement.operand_dtype, statement.dtype, operands[0])
-            )
+            return _cast(statement.operand_dtype, statement.dtype, operands[0])
         ctype = statement.operand_dtype.compute_c
         if operation.name == "where":
             ctype = statement.dtype.compute_c
@@ -518,7 +532,7 @@ class Body:
             text = f"{spelled(operation.name, ctype)}({', '.join(operands)})"
         else:
             text = (spelling if isinstance(spelling, str) else spelling(ctype)).format(*operands)
-        return self.rounded(statement.dtype, text)
+        return text
 
     def from_storage(self, dtype: DType, element: str) -> str:
         """A stored element as a number of the type that arithmetic is done in."""
@@ -527,18 +541,20 @@ class Body:
         if dtype is dt.bool_:
             return f"({element} != 0)"
         if dtype is dt.float16:
-            return self.dialect.from_half.format(element)
+            return f"lt_f16_to_f32({element})"
         return element
 
     def to_storage(self, dtype: DType, value: str) -> str:
         """A number as it is stored."""
+        if value in self.halves:
+            return f"{value}_bits"
         if dtype is dt.bfloat16:
             return f"lt_f32_to_bf16({value})"
-        return self.dialect.to_half.format(value) if dtype is dt.float16 else value
+        return f"lt_f32_to_f16({value})" if dtype is dt.float16 else value
 
     def rounded(self, dtype: DType, value: str) -> str:
         """A half-precision result rounded as a store would, where arithmetic is done in float."""
-        if dtype.kind != "float" or dtype.itemsize > 2:
+        if not is_half(dtype):
             return value
         return self.from_storage(dtype, self.to_storage(dtype, value))
 

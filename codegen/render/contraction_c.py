@@ -1,6 +1,7 @@
 """Renders one contraction as the body of a C kernel: a scheduled contraction in, C text out.
 
-Three forms: register tiles (contraction_tiles.py), a vector-matrix product, and plain loops.
+Forms: register tiles (contraction_tiles.py), windows (contraction_windows.py), matrix units
+(contraction_matrix_units.py), and, here, a vector-matrix product and plain loops.
 The body's own variables end in an underscore, so that they hide none of the caller's.
 """
 
@@ -17,7 +18,7 @@ from codegen.index.contraction import (
     has_unit_stride,
     is_affine,
 )
-from codegen.loops.contraction import PlainOutput, Schedule, choose_schedule
+from codegen.loops.contraction import Kind, PlainOutput, Schedule, choose_schedule
 from codegen.render.contraction_dots import Dots
 from codegen.render.contraction_form import (
     Epilogue,
@@ -30,6 +31,7 @@ from codegen.render.contraction_form import (
     offset_expression,
     static_function,
 )
+from codegen.render.contraction_matrix_units import MatrixUnits
 from codegen.render.contraction_tiles import Tiles
 from codegen.render.contraction_windows import Windows
 
@@ -73,11 +75,7 @@ def render_contraction(
         def consume(b: str, m: str, n: str, value: str) -> list[str]:
             return original(b, n, m, value)
 
-    forms = {
-        "tiles": Tiles, "windows": Windows, "dots": Dots, "vector": VectorProduct,
-        "loops": PlainLoops,
-    }  # fmt: skip
-    renderer = forms[schedule.kind]
+    renderer = FORMS[schedule.kind]
     return renderer(normalized, schedule, a, b, consume, output if stored else None, task).render()
 
 
@@ -351,3 +349,13 @@ class PlainLoops(Form):
 
 def _outer_b_spans(columns: Sequence[Axis]) -> tuple[Span, ...]:
     return tuple(Span(axis.extent, axis.b) for axis in columns[:-1]) or (Span(1, 0),)
+
+
+FORMS: dict[Kind, type[Form]] = {
+    "tiles": Tiles,
+    "windows": Windows,
+    "dots": Dots,
+    "vector": VectorProduct,
+    "loops": PlainLoops,
+    "matrix units": MatrixUnits,
+}

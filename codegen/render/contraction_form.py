@@ -144,7 +144,7 @@ class Task:
 
 @dataclass
 class Form:
-    """What the three forms share: the oriented contraction and the C names around it."""
+    """What the forms share: the oriented contraction and the C names around it."""
 
     contraction: Contraction
     schedule: Schedule
@@ -159,7 +159,7 @@ class Form:
         self.helpers = Helpers()
         self.scratch = self.task.scratch if self.task else 0
         self.element = self.contraction.dtype.compute_c
-        self.storage = self.contraction.dtype.storage_c
+        self.storage = self.contraction.stored.storage_c
         self.itemsize = self.contraction.dtype.itemsize
         self.batches, self.m, self.n, self.k = self.contraction.sizes
 

@@ -11,6 +11,7 @@ from codegen.graph.fuse import Cluster, Fusion
 from codegen.index.algebra import Index, flatten, unflatten, variable
 from codegen.ir.node import Node
 from codegen.loops.contraction import PlainOutput, Schedule, choose_schedule
+from codegen.loops.contraction_matrix_units import choose_matrix_units
 from codegen.loops.emitter import Emitter, Scope
 from codegen.loops.grammar import Argument, Kernel
 from codegen.render.c import C
@@ -124,7 +125,11 @@ def contraction_text(
     invariant, _ = _epilogue_lines(cluster, fusion, root, names, arguments, dialect)
     stored = cluster.nodes == [root]
     output = _plain_output(root, match, arguments[root].name if stored else "")
-    if schedule is None and 0 not in match.contraction.sizes:
+    if match.contraction.operand_dtype is not None:
+        schedule = choose_matrix_units(
+            match.contraction.normalized(), threads, output, dialect.matrix_units
+        )
+    elif schedule is None and 0 not in match.contraction.sizes:
         fresh = match.a.operation.kind != "leaf", match.b.operation.kind != "leaf"
         schedule = choose_schedule(
             match.contraction.normalized(), threads, output, stored=stored, fresh=fresh
@@ -137,7 +142,7 @@ def contraction_text(
     )  # fmt: skip
     recipe = None
     if (
-        dialect is C
+        dialect.opening is C.opening
         and schedule is not None
         and schedule.kind == "tiles"
         and prod(match.contraction.sizes) >= _WORTH_TIMING

@@ -108,6 +108,31 @@ LT_INLINE unsigned short lt_f32_to_bf16(float x) {
 }"""),
 ]
 
+# In integers, because no compiler vectorises the processor's conversions.
+_FLOAT16 = [
+    # A subnormal is its bits behind a one, less that one: both are normal floats.
+    function("""
+LT_INLINE float lt_f16_to_f32(unsigned short h) {
+    unsigned b = (h & 0x7fffu) << 13;
+    float small = lt_from_bits_f32((int)(b + 0x38800000u)) - 0x1p-14f;
+    unsigned normal = b + (b < 0x0f800000u ? 0x38000000u : 0x70000000u);
+    unsigned m = b < 0x00800000u ? (unsigned)lt_bits_f32(small) : normal;
+    return lt_from_bits_f32((int)(m | (h & 0x8000u) << 16));
+}"""),
+    # to nearest, ties to even; NaN to the quiet one; subnormals rounded by adding 0.5, at which
+    # floats are as far apart as they are; no conditions, because they would not be vectorised
+    function("""
+LT_INLINE unsigned short lt_f32_to_f16(float x) {
+    unsigned b = (unsigned)lt_bits_f32(x), a = b & 0x7fffffffu;
+    unsigned small = (unsigned)lt_bits_f32(lt_from_bits_f32((int)a) + 0.5f) - 0x3f000000u;
+    unsigned normal = (a + ((a >> 13) & 1u) - (0x38000000u - 0xfffu)) >> 13;
+    normal = normal < 0x7c00u ? normal : 0x7c00u;
+    unsigned low = 0u - (a < 0x38800000u), nan = 0u - (a > 0x7f800000u);
+    unsigned m = (small & low) | (normal & ~low) | (nan & 0x200u);
+    return (unsigned short)(m | (b >> 16 & 0x8000u));
+}"""),
+]
+
 
 def _integer(ctype: str) -> list[CFunction]:
     """Arithmetic that neither traps nor overflows: x/0 is 0, and what does not fit wraps."""
@@ -196,6 +221,7 @@ ROUNDING = [
     *_classes("f64", "double", "long", "0x7fffffffffffffffL", "0x7ff0000000000000L"),
     *_REMAINDERS,
     *_BFLOAT16,
+    *_FLOAT16,
     *(f for ctype in SUFFIXES if ctype not in ("float", "double") for f in _integer(ctype)),
     *_CASTS,
 ]

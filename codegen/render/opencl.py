@@ -38,12 +38,6 @@ static inline __attribute__((overloadable))
 void lt_copy(__global void *to, const __global void *from, int bytes) {
     for (int i = 0; i < bytes; i++) ((__global char *)to)[i] = ((const __global char *)from)[i];
 }
-static inline float lt_f16_to_f32(ushort bits) { return vload_half(0, (const half *)&bits); }
-static inline ushort lt_f32_to_f16(float x) {
-    ushort bits;
-    vstore_half_rte(x, 0, (half *)&bits);
-    return bits;
-}
 #define half part  /* a type in OpenCL C, a variable in the kernels */
 """
 
@@ -87,8 +81,7 @@ def _opening(arguments: Sequence[Argument], scratch_bytes: int, restrict: bool) 
 
 
 def _storage(argument: Argument) -> str:
-    name = argument.type.dtype.storage_c
-    return "ushort" if name == "_Float16" else name
+    return argument.type.dtype.storage_c
 
 
 OPENCL = Dialect(
@@ -96,8 +89,6 @@ OPENCL = Dialect(
     from_c=_from_c,
     space="__global ",
     independent="#pragma clang loop vectorize(assume_safety)",
-    from_half="lt_f16_to_f32({})",
-    to_half="lt_f32_to_f16({})",
     alignment=512,  # of sub-buffers, for every driver known
     has_loops=False,
     has_chains=False,

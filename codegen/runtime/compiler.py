@@ -64,7 +64,7 @@ class Compiler:
     @functools.cached_property
     def fingerprint(self) -> str:
         """What the machine code depends on besides its source."""
-        return "\n".join((self.version, " ".join(self.flags), _processor()))
+        return "\n".join((self.version, " ".join(self.flags), processor()))
 
     def command_line(self, output: Path) -> list[str]:
         """The command that reads C from its standard input and writes ``output``."""
@@ -186,7 +186,7 @@ def _believe(command: tuple[str, ...]) -> Compiler | None:
     executable = os.path.realpath(executable)
     status = os.stat(executable)
     identity = json.dumps(
-        [_PROBE_FORMAT, command, executable, status.st_mtime_ns, status.st_size, _processor()]
+        [_PROBE_FORMAT, command, executable, status.st_mtime_ns, status.st_size, processor()]
     )
     path = cache.cache_path("compiler-" + hashlib.sha256(identity.encode()).hexdigest()[:32])
     remembered = cache.read_checked(path)
@@ -216,7 +216,7 @@ def _probe(command: tuple[str, ...]) -> Compiler | None:
         groups += _GCC_FLAGS
     if "zig" in " ".join(command):
         groups += _ZIG_FLAGS
-    if "avx512f" in _processor():
+    if "avx512f" in processor():
         groups += _AVX512_FLAGS
     groups += _LINK_FLAGS
     everything = Compiler(command, version, _REQUIRED_FLAGS + sum(groups, ()))
@@ -250,7 +250,7 @@ def _compiles(compiler: Compiler) -> bool:
 
 
 @functools.cache
-def _processor() -> str:
+def processor() -> str:
     """What distinguishes this machine's processor: its architecture, model and instructions."""
     try:
         # The first processor's entry is enough: a large machine's whole file takes milliseconds.

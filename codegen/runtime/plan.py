@@ -20,6 +20,7 @@ from codegen.runtime import cache, tune
 from codegen.runtime.compiler import find_compiler
 from codegen.runtime.cpu import Loop, Move, Program, get_num_threads
 from codegen.runtime.kernels import load_kernels
+from codegen.runtime.matrix_units import matrix_units
 from codegen.runtime.memory import Buffer, allocate
 from codegen.runtime.sizes import packed_sizes
 from codegen.statistics import statistics
@@ -262,7 +263,7 @@ def load(description: str) -> PlanRecord | None:
 
 
 def _path(description: str) -> Path:
-    text = f"{engine_fingerprint()}\n{get_num_threads()}\n{description}"
+    text = f"{engine_fingerprint()}\n{get_num_threads()}\n{matrix_units()}\n{description}"
     return cache.cache_path("plan-" + hashlib.sha256(text.encode()).hexdigest()[:40])
 
 

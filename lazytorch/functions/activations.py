@@ -12,7 +12,13 @@ from codegen.ops.reduction import sum_
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import require_tensor
-from lazytorch.functions.bodies import apply_one, need_float, number, over_channels
+from lazytorch.functions.bodies import (
+    apply_one,
+    in_accumulation_type,
+    need_float,
+    number,
+    over_channels,
+)
 from lazytorch.functions.promotion import promote_float
 from lazytorch.functions.registration import PUBLIC, assign, in_place, operation
 from lazytorch.tensor import Tensor, wrap_dim
@@ -255,14 +261,17 @@ def _tanhshrink(x: Node) -> Node:
     return ew.sub(x, ew.tanh(x))
 
 
-ELU = Function("elu", _elu)
-SOFTPLUS = Function("softplus", _softplus)
+ELU = Function("elu", in_accumulation_type(_elu))
+SOFTPLUS = Function("softplus", in_accumulation_type(_softplus))
 LOGSIGMOID = Function(
-    "logsigmoid", _logsigmoid, _logsigmoid_rule, gradient_name="LogSigmoidBackward0"
+    "logsigmoid",
+    in_accumulation_type(_logsigmoid),
+    _logsigmoid_rule,
+    gradient_name="LogSigmoidBackward0",
 )
-SILU = Function("silu", _silu)
-MISH = Function("mish", _mish)
-GELU = Function("gelu", _gelu)
+SILU = Function("silu", in_accumulation_type(_silu))
+MISH = Function("mish", in_accumulation_type(_mish))
+GELU = Function("gelu", in_accumulation_type(_gelu))
 SOFTSIGN = Function("softsign", _softsign, gradient_name="DivBackward0")
 TANHSHRINK = Function("tanhshrink", _tanhshrink, gradient_name="SubBackward0")
 

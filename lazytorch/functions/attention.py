@@ -12,7 +12,7 @@ from codegen.ops.movement import permute, reshape
 from codegen.ops.reduction import broadcast, expand_back, max_, sum_
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Function
-from lazytorch.functions.bodies import apply_one, call_function, number
+from lazytorch.functions.bodies import apply_one, call_function, in_accumulation_type, number
 from lazytorch.functions.dropout import dropout_node
 from lazytorch.functions.products import matmul_node
 from lazytorch.functions.random import take
@@ -61,7 +61,7 @@ def _weights(scores: Node) -> Node:
 
 ATTENTION_WEIGHTS = Function(
     "attention_weights",
-    _weights,
+    in_accumulation_type(_weights),
     lambda inputs, outputs, g: softmax_gradient(
         inputs, outputs, g, len(outputs[0].shape) - 1, None
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from math import inf, prod
 from typing import Any
@@ -44,6 +45,18 @@ def accumulation_type(dtype: DType) -> DType:
 def widen(x: Node) -> Node:
     """Half-width floats as float32; all else as it is."""
     return ew.cast(x, accumulation_type(x.dtype))
+
+
+def in_accumulation_type(body: Callable[..., Node]) -> Callable[..., Node]:
+    """A body of one float operand done in float32 for the half types, and rounded once."""
+
+    @functools.wraps(body)
+    def wide(x: Node, *rest: Any) -> Node:
+        if accumulation_type(x.dtype) is x.dtype:
+            return body(x, *rest)
+        return ew.cast(body(widen(x), *rest), x.dtype)
+
+    return wide
 
 
 def mean_over(x: Node, axes: Sequence[int]) -> Node:

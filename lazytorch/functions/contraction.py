@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from math import prod
 
+from codegen import dtype as dt
 from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from codegen.ops.movement import permute, reshape
 from codegen.ops.reduction import broadcast, sum_
-from lazytorch.functions.bodies import widen
+from lazytorch.defaults import defaults
+from lazytorch.expression import Function
+from lazytorch.functions.bodies import call_function, widen
 
 Labels = Sequence[Hashable]
+# Fewer products than this are multiplied exactly, whatever the precision that is asked for.
+_WORTH_ROUNDING = 1 << 12
 
 
 def contract(
@@ -25,8 +31,9 @@ def contract(
 
     Both operands are brought to one shape, that of the output with the summed axes behind, by
     movement alone, which is the form the compiler runs as a matrix product. Half-width floats are
-    multiplied and summed in float32. ``computed_axes`` is the order in which the output is
-    computed, where that should be another than its own.
+    multiplied and summed in float32; operands of float32 are rounded to bfloat16 before, where the
+    user allows it. ``computed_axes`` is the order in which the output is computed, where that
+    should be another than its own.
 
     contract(x, w, "nk", "ok", "no")  is  x @ w.T
     """
@@ -35,6 +42,9 @@ def contract(
     b, b_axes = _sum_alone(widen(b), b_axes, {*a_axes, *out_axes})
     size = {**dict(zip(a_axes, a.shape, strict=True)), **dict(zip(b_axes, b.shape, strict=True))}
     inner = [name for name in a_axes if name not in out_axes]
+    rounds = dtype is dt.float32 and defaults.bfloat16_products and _is_large(a_axes, b_axes, size)
+    if rounds:
+        a, b = call_function(ROUND_OPERAND, (a,)), call_function(ROUND_OPERAND, (b,))
     # Axes of extent 1 are left out: they would only keep what follows from joining the kernel.
     real = [name for name in (computed_axes or out_axes) if size[name] != 1]
     order = [*real, *inner]
@@ -49,6 +59,8 @@ def contract(
 
     product = ew.mul(spread(a, a_axes), spread(b, b_axes))
     total = sum_(product, tuple(range(len(real), len(order))))
+    if rounds:
+        total = call_function(ROUND_GRADIENT, (total,))
     wanted = [name for name in out_axes if name in real]
     result = permute(total, [real.index(name) for name in wanted])
     return ew.cast(reshape(result, [size[name] for name in out_axes]), dtype)
@@ -58,3 +70,21 @@ def _sum_alone(x: Node, axes: Labels, wanted: set[Hashable]) -> tuple[Node, Labe
     """Sum over the labels that nothing else has."""
     alone = [i for i, label in enumerate(axes) if label not in wanted]
     return sum_(x, alone), [label for label in axes if label in wanted]
+
+
+def _is_large(a_axes: Labels, b_axes: Labels, size: Mapping[Hashable, int]) -> bool:
+    """Whether it is a product of matrices, and worth rounding for."""
+    rows = prod([size[name] for name in a_axes if name not in b_axes])
+    columns = prod([size[name] for name in b_axes if name not in a_axes])
+    return min(rows, columns) > 1 and prod(size.values()) > _WORTH_ROUNDING
+
+
+# Operands and cotangents are rounded where they are multiplied; what is made of them is not.
+ROUND_OPERAND = Function(
+    "round_operand", lambda x: ew.cast(ew.cast(x, dt.bfloat16), x.dtype), lambda _i, _o, g: g
+)
+ROUND_GRADIENT = Function(
+    "round_gradient",
+    lambda x: x,
+    lambda _i, _o, g: [None if g[0] is None else call_function(ROUND_OPERAND, (g[0],))],
+)

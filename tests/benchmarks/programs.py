@@ -242,6 +242,11 @@ def _rows() -> list[Case]:
         Case("matmul 1024 bf16",
              "a, b = (rand(1024, 1024).to(torch.bfloat16) for _ in range(2))",
              "c = done(a @ b)\nd = c if timed else c.float()", "d"),
+        Case("MLP 1024×768 bf16",
+             "x, up, down = (rand(*shape).to(torch.bfloat16) for shape in "
+             "((1024, 768), (3072, 768), (768, 3072)))\nF = torch.nn.functional",
+             "y = F.linear(F.gelu(F.linear(x, up)), down)\nz = done(y) if timed else y.float()",
+             "z"),
         Case("attention 4×8×512×64", "q, k, v = (rand(4, 8, 512, 64) for _ in range(3))",
              f"y = done({causal})", "y"),
         Case("embedding and its gradient", EMBEDDING, EMBEDDING_STEP, "grad"),

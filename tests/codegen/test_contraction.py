@@ -22,11 +22,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import as_strided
 
-from codegen.dtype import DType, float32, float64, int8, int64
+from codegen.dtype import DType, bfloat16, float32, float64, int8, int64
 from codegen.index.contraction import Axis, Contraction
 from codegen.loops.contraction import PlainOutput, choose_schedule, vector_bytes
 from codegen.loops.contraction_candidates import candidates
+from codegen.loops.contraction_matrix_units import choose_matrix_units
+from codegen.ops.special_reference import bfloat16_to_float32, float32_to_bfloat16
 from codegen.render.contraction_c import render_contraction
+from codegen.runtime.matrix_units import usable_units
 
 COMPILER = os.environ.get("CC", "gcc").split()
 pytestmark = [
@@ -66,6 +69,8 @@ class Spec:
     threads: int
     candidate: int = 0  # which schedule, 0 the rule's own
     width: int | None = None  # bytes of a vector, where not this processor's
+    unit: str = ""  # matrix units to use
+    any_rows: bool = False
 
 
 def extent_range(axes: tuple[Axis, ...], operand: str) -> tuple[int, int]:
@@ -80,17 +85,24 @@ def operand(contraction: Contraction, name: str, seed: int) -> tuple[np.ndarray,
         groups = (contraction.batch, contraction.inner, contraction.columns)
     axes = tuple(axis for group in groups for axis in group)
     low, high = extent_range(axes, name)
-    dtype = contraction.dtype.numpy
+    dtype = contraction.stored.numpy
     memory = fenced((high - low + 1) * dtype.itemsize).view(dtype)
     generator = np.random.default_rng(seed)
-    memory[:] = generator.integers(-8, 9, memory.shape) / (8 if dtype.kind == "f" else 1)
+    is_float = contraction.dtype.kind == "float"
+    values = generator.integers(-8, 9, memory.shape) / (8 if is_float else 1)
+    if contraction.stored is bfloat16:
+        values = float32_to_bfloat16(values.astype(np.float32))
+    memory[:] = values
     view = as_strided(
         memory[-low:],
         [axis.extent for axis in axes],
         [getattr(axis, name) * dtype.itemsize for axis in axes],
     )
     shape = [int(np.prod([axis.extent for axis in group])) for group in groups]
-    return memory, view.reshape(shape), -low
+    array = view.reshape(shape)
+    if contraction.stored is bfloat16:
+        array = bfloat16_to_float32(array)
+    return memory, array, -low
 
 
 def epilogue_into(output: PlainOutput) -> Callable[[str, str, str, str], list[str]]:
@@ -114,6 +126,10 @@ def run_specs(specs: list[Spec], folder: Path) -> None:
         contraction = replace(contraction, a_offset=a[2], b_offset=b[2])
         plain = None if spec.fused else spec.output
         schedule = None
+        if spec.unit:
+            normalized = contraction.normalized()
+            schedule = choose_matrix_units(normalized, spec.threads, plain, spec.unit)
+            schedule = replace(schedule, any_rows=spec.any_rows)
         if spec.width:
             schedule = choose_schedule(contraction.normalized(), spec.threads, plain, spec.width)
         if spec.candidate:
@@ -131,12 +147,12 @@ def run_specs(specs: list[Spec], folder: Path) -> None:
             schedule,
             plain,
         )
-        element = contraction.dtype.storage_c
+        operand_c, element = contraction.stored.storage_c, contraction.dtype.storage_c
         sources.append(
             f"{rendered.helpers}void kernel{index}(long thread, long threads, char **arguments, "
             f"char *scratch)\n{{\n"
-            f"    const {element} *restrict a = (void *)arguments[0];\n"
-            f"    const {element} *restrict b = (void *)arguments[1];\n"
+            f"    const {operand_c} *restrict a = (void *)arguments[0];\n"
+            f"    const {operand_c} *restrict b = (void *)arguments[1];\n"
             f"    {element} *restrict out = (void *)arguments[2];\n{rendered.body}}}\n"
         )
         prepared.append((spec, contraction, a, b, rendered.scratch_bytes))
@@ -441,6 +457,54 @@ def test_long_sums_in_vectors_along_k(tmp_path: Path) -> None:
         width = spec.width or 64
         assert choose_schedule(spec.contraction.normalized(), 3, None, width).kind == "dots"
     run_specs([replace(s, width=s.width or 64) for s in made], tmp_path)
+
+
+def on_units(spec: Spec, unit: str) -> Spec:
+    """The same contraction of bfloat16 operands, on matrix units."""
+    contraction = replace(spec.contraction, dtype=float32, operand_dtype=bfloat16)
+    any_rows = spec.candidate > 0
+    return replace(
+        spec, contraction=contraction, candidate=0, width=None, unit=unit, any_rows=any_rows
+    )
+
+
+needs_units = pytest.mark.skipif(not usable_units(), reason="no units for bfloat16 matrices")
+
+
+@needs_units
+@settings(
+    max_examples=8,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    derandomize=not os.environ.get("FUZZ"),
+    suppress_health_check=list(HealthCheck),
+)
+@given(st.lists(specs(), min_size=8, max_size=8), st.sampled_from(usable_units() or ("",)))
+def test_random_contractions_on_matrix_units(
+    tmp_path_factory: pytest.TempPathFactory, some: list[Spec], unit: str
+) -> None:
+    some = [on_units(spec, unit) for spec in some if 0 not in spec.contraction.sizes]
+    run_specs(some, tmp_path_factory.mktemp("units"))
+
+
+@needs_units
+@pytest.mark.parametrize("unit", usable_units())
+def test_products_on_matrix_units(unit: str, tmp_path: Path) -> None:
+    """Edges of squares and of single tiles, several K blocks, every way of packing."""
+    some = [
+        product(m, k, n, kind, fused=m % 2 == 0)
+        for m, k, n in [(32, 32, 32), (1, 15, 17), (31, 33, 49), (70, 300, 100), (16, 2, 50)]
+        for kind in ("", "a", "b", "abc")
+    ]
+    some += [replace(spec, candidate=1) for spec in some]
+    some += [
+        product(100, 1600, 70, "b"),
+        product(90, 2000, 600, "a"),
+        convolution(14, 16, 40, fused=True),
+        convolution(9, 5, 20, fused=False, step=2),
+        weight_gradient(14, 5, 20),
+    ]
+    run_specs([on_units(spec, unit) for spec in some], tmp_path)
 
 
 def test_integer_sums_wrap_around(tmp_path: Path) -> None:

@@ -12,10 +12,13 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
             #pragma GCC ivdep
             for (long lane = 0; lane < i0_count; lane++) {
                 const long i0 = i0_start + lane;
-                const float in0_0 = lt_bf16_to_f32(in0[i0]);
-                const float in1_0 = lt_bf16_to_f32(in1[i0]);
-                const float add_0 = lt_bf16_to_f32(lt_f32_to_bf16((in0_0 + in1_0)));
-                out2[i0] = lt_f32_to_bf16(add_0);
+                const unsigned short in0_0_bits = in0[i0];
+                const float in0_0 = lt_bf16_to_f32(in0_0_bits);
+                const unsigned short in1_0_bits = in1[i0];
+                const float in1_0 = lt_bf16_to_f32(in1_0_bits);
+                const unsigned short add_0_bits = lt_f32_to_bf16((in0_0 + in1_0));
+                const float add_0 = lt_bf16_to_f32(add_0_bits);
+                out2[i0] = add_0_bits;
             }
         }
     }

@@ -1,9 +1,9 @@
 // add: 70000 operations, 420000 bytes, parallel
 // add float16[70000]
 void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
-    const _Float16 *in0 = (const _Float16 *)arguments[0];  // float16[70000]
-    const _Float16 *in1 = (const _Float16 *)arguments[1];  // float16[70000]
-    _Float16 *out2 = (_Float16 *)arguments[2];  // float16[70000]
+    const unsigned short *in0 = (const unsigned short *)arguments[0];  // float16[70000]
+    const unsigned short *in1 = (const unsigned short *)arguments[1];  // float16[70000]
+    unsigned short *out2 = (unsigned short *)arguments[2];  // float16[70000]
     const long last = 18L * (thread + 1) / threads;
     for (long task = 18L * thread / threads; task < last; task++) {
         {
@@ -12,10 +12,13 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
             #pragma GCC ivdep
             for (long lane = 0; lane < i0_count; lane++) {
                 const long i0 = i0_start + lane;
-                const float in0_0 = (float)in0[i0];
-                const float in1_0 = (float)in1[i0];
-                const float add_0 = (float)(_Float16)((in0_0 + in1_0));
-                out2[i0] = (_Float16)(add_0);
+                const unsigned short in0_0_bits = in0[i0];
+                const float in0_0 = lt_f16_to_f32(in0_0_bits);
+                const unsigned short in1_0_bits = in1[i0];
+                const float in1_0 = lt_f16_to_f32(in1_0_bits);
+                const unsigned short add_0_bits = lt_f32_to_f16((in0_0 + in1_0));
+                const float add_0 = lt_f16_to_f32(add_0_bits);
+                out2[i0] = add_0_bits;
             }
         }
     }

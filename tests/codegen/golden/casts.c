@@ -9,7 +9,7 @@
 void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
     const float *in0 = (const float *)arguments[0];  // float32[5000]
     double *out1 = (double *)arguments[1];  // float64[5000]
-    _Float16 *out2 = (_Float16 *)arguments[2];  // float16[5000]
+    unsigned short *out2 = (unsigned short *)arguments[2];  // float16[5000]
     unsigned short *out3 = (unsigned short *)arguments[3];  // bfloat16[5000]
     long *out4 = (long *)arguments[4];  // int64[5000]
     int *out5 = (int *)arguments[5];  // int32[5000]
@@ -26,10 +26,12 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
                 const float in0_0 = in0[i0];
                 const double cast_0 = (double)in0_0;
                 out1[i0] = cast_0;
-                const float cast_1 = (float)(_Float16)((float)in0_0);
-                out2[i0] = (_Float16)(cast_1);
-                const float cast_2 = lt_bf16_to_f32(lt_f32_to_bf16((float)in0_0));
-                out3[i0] = lt_f32_to_bf16(cast_2);
+                const unsigned short cast_1_bits = lt_f32_to_f16((float)in0_0);
+                const float cast_1 = lt_f16_to_f32(cast_1_bits);
+                out2[i0] = cast_1_bits;
+                const unsigned short cast_2_bits = lt_f32_to_bf16((float)in0_0);
+                const float cast_2 = lt_bf16_to_f32(cast_2_bits);
+                out3[i0] = cast_2_bits;
                 const long cast_3 = lt_to_i64_f32(in0_0);
                 out4[i0] = cast_3;
                 const int cast_4 = lt_to_i32_f32(in0_0);
