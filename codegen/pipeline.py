@@ -66,7 +66,6 @@ from codegen.runtime import plan as plans
 from codegen.runtime.compiler import find_compiler
 from codegen.runtime.cpu import Loop, get_num_threads
 from codegen.runtime.interpreter import from_buffer, interpret, to_buffer
-from codegen.runtime.matrix_units import matrix_units
 from codegen.runtime.memory import Buffer, allocate
 from codegen.runtime.opencl import OpenClPlan
 from codegen.runtime.plan import CpuPlan, KernelRecord, PlanRecord
@@ -192,7 +191,7 @@ def make_plan(graph: Graph, device: str, description: str, results: tuple[int, .
 
 def _compile(graph: Graph, description: str, results: tuple[int, ...]) -> CpuPlan:
     statistics.plans_lowered += 1
-    threads, dialect = get_num_threads(), replace(C, matrix_units=matrix_units())
+    threads, dialect = get_num_threads(), replace(C, matrix_units=plans.units_for(description))
     key, leaves = family_key(description)
     family = _families[key]
     resized = family.is_resized(leaves)

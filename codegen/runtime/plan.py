@@ -262,8 +262,14 @@ def load(description: str) -> PlanRecord | None:
         return None
 
 
+def units_for(description: str) -> str:
+    """The matrix units that a plan is made for: to look for them takes a compiler, so only a plan
+    that has something for them asks."""
+    return matrix_units() if "bfloat16" in description else ""
+
+
 def _path(description: str) -> Path:
-    text = f"{engine_fingerprint()}\n{get_num_threads()}\n{matrix_units()}\n{description}"
+    text = f"{engine_fingerprint()}\n{get_num_threads()}\n{units_for(description)}\n{description}"
     return cache.cache_path("plan-" + hashlib.sha256(text.encode()).hexdigest()[:40])
 
 
