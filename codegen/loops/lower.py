@@ -257,11 +257,10 @@ class _Rows(_Lowering):
         the row is no place for lanes (a pooling window): too short, or in pieces."""
         if not self.row_groups or self.extents[self.row_groups[-1]] < 4:
             return False
-        if self.row_groups[-1] == len(self.groups) - 1:
+        length = prod([self.extents[g] for g in self.inner_groups])
+        if self.row_groups[-1] == len(self.groups) - 1 or length < _SHORT_ROW:
             return True
-        if self.extents[self.inner_groups[-1]] < _SHORT_ROW:
-            return True
-        return prod([self.extents[g] for g in self.inner_groups]) < LANES * 4 and self._in_pieces()
+        return length < LANES * 4 and self._in_pieces()
 
     def _in_pieces(self) -> bool:
         """Whether neighbours in the row are apart in something that is read, in other places than
