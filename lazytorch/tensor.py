@@ -22,11 +22,11 @@ from codegen.runtime.memory import Buffer
 from lazytorch import capture, core, references
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.device import Device
-from lazytorch.expression import Attributes, Call, Expression, Function, Overwritten, scalar
+from lazytorch.expression import Attributes, Expression, Overwritten
 from lazytorch.geometry import Geometry, is_contiguous, region_around, within_region
 from lazytorch.layout import Layout, strided
 from lazytorch.realize import realize
-from lazytorch.recording import MAXIMUM_DEPTH, outputs_of_call, record, untracked
+from lazytorch.recording import record, untracked
 from lazytorch.size import Size
 from lazytorch.storage import ExportedMemory, Storage, buffer_array
 
@@ -671,131 +671,6 @@ def wrap(expression: Expression) -> Tensor:
     return made
 
 
-def apply(function: Function, inputs: Sequence[Any], attributes: Attributes = ()) -> Any:
-    """Call a function on tensors and Python numbers: a tensor, or a tuple of them."""
-    outputs = apply_expressions(function, inputs, attributes)
-    if len(outputs) == 1:
-        (value,) = outputs
-        storage = _new(Storage)
-        storage.expression, storage.version, storage.regions, storage.shared = value, 0, 0, None
-        value.owner = weakref.ref(storage)
-        made = _new(Tensor)  # as ``wrap``
-        made._storage, made._type = storage, value.type
-        return made
-    return tuple([wrap(e) for e in outputs])
-
-
-_new, _reference = object.__new__, weakref.ref
-
-
-def apply_to_two(function: Function, a: Any, b: Any) -> Any:
-    """As ``apply`` to two values. Two plain tensors through which no gradient flows, the commonest
-    inputs in a loop over small ones, go through here at half of ``apply``'s cost."""
-    if type(a) is not Tensor or type(b) is not Tensor:
-        return apply(function, (a, b))
-    first, second = a._storage, b._storage
-    x, y = first.expression, second.expression
-    if (
-        x.tracked
-        or y.tracked
-        or a._geometry is not None
-        or b._geometry is not None
-        or first.shared is not None
-        or second.shared is not None
-        or a._marker is not None
-        or b._marker is not None
-        or x.device != "cpu"
-        or y.device != "cpu"
-    ):
-        return apply(function, (a, b))
-    signature = function.signatures.get(((x.type, y.type), ()))
-    if signature is None or signature.places_left or len(signature.output_types) != 1:
-        return apply(function, (a, b))
-    has_gradient, depth = False, 0
-    if x.value is None:
-        depth, has_gradient = x.depth, x.call.has_gradient  # type: ignore[union-attr]
-    if y.value is None:
-        depth = max(depth, y.depth)
-        has_gradient = has_gradient or y.call.has_gradient  # type: ignore[union-attr]
-    if depth >= MAXIMUM_DEPTH:
-        return apply(function, (a, b))
-    call = _new(Call)
-    call.signature, call.inputs, call.tracked = signature, (x, y), False
-    call.has_gradient, call.freed, call.place, call.readers = has_gradient, False, None, ()
-    value = _new(Expression)
-    value.type, value.device, value.call, value.number = signature.output_types[0], "cpu", call, 0
-    value.value, value.leaf, value.hooks, value.tracked = None, None, None, False
-    value.depth = depth + 1
-    call.outputs = (_reference(value),)
-    storage = _new(Storage)
-    storage.expression, storage.version, storage.regions, storage.shared = value, 0, 0, None
-    value.owner = _reference(storage)
-    made = _new(Tensor)
-    made._storage, made._type = storage, value.type
-    return made
-
-
-def apply_expressions(
-    function: Function, inputs: Sequence[Any], attributes: Attributes = ()
-) -> list[Expression]:
-    """As ``apply``; the outputs' expressions, owned by nobody yet."""
-    tracked = has_gradient = False
-    depth, device = 0, None
-    expressions: list[Expression] = []
-    types: list[TensorType] = []
-    eager.wanted = False
-    for x in inputs:
-        if isinstance(x, Tensor):
-            # The commonest case of ``_read``, without the call.
-            storage = x._storage
-            e = storage.expression
-            if (
-                e.tracked
-                or x._geometry is not None
-                or x._marker is not None
-                or storage.shared is not None
-            ):
-                e = x._read()
-                if e.tracked:
-                    tracked = True
-            if device is None:
-                device = e.device
-            elif e.device != device:
-                device = _common_device(device, e)
-            if e.value is None:
-                if e.depth > depth:
-                    depth = e.depth
-                if e.call is not None and e.call.has_gradient:
-                    has_gradient = True
-        else:
-            e = scalar(x, "cpu")
-        expressions.append(e)
-        types.append(e.type)
-    key = (tuple(types), attributes)
-    signature = function.signatures.get(key) or function.signature(*key)
-    outputs = outputs_of_call(
-        signature, tuple(expressions), tracked and grad_state.enabled, depth + 1, has_gradient,
-        device or "cpu",
-    )  # fmt: skip
-    if eager.wanted:
-        eager.wanted = False
-        realize(outputs)
-    return outputs
-
-
-def _common_device(device: str, e: Expression) -> str:
-    """The device of a call on values of two."""
-    if not e.type.shape and e.device == "cpu":
-        return device
-    if device == "cpu":
-        # A 0-d tensor on the cpu may meet tensors elsewhere; anything else may not.
-        return e.device
-    raise RuntimeError(
-        "Expected all tensors to be on the same device, but found at least two devices, "
-        f"{device} and {e.device}!"
-    )
-
-
 def _write_into_shared(storage: Storage, value: Expression) -> None:
     """Write to memory that NumPy sees, at the call."""
     capture.refuse("memory that NumPy shares was written")
@@ -823,6 +698,6 @@ legacy_constructor: list[Any] = []
 
 
 __all__ = [
-    "Device", "ExportedMemory", "Geometry", "Overwritten", "Tensor", "apply", "apply_expressions",
-    "record", "wrap", "wrap_dim",
+    "Device", "ExportedMemory", "Geometry", "Overwritten", "Tensor", "eager", "record", "wrap",
+    "wrap_dim",
 ]  # fmt: skip

@@ -14,9 +14,10 @@ from codegen.ops import elementwise as ew
 from codegen.ops.calls import call
 from codegen.ops.movement import pad_to, reshape, skew, slice_
 from codegen.ops.reduction import broadcast, sum_
+from lazytorch.application import apply
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Attributes, Function
-from lazytorch.tensor import Tensor, apply
+from lazytorch.tensor import Tensor
 from lazytorch.type_names import type_name
 
 # ``apply`` for functions of one output.

@@ -16,6 +16,7 @@ from codegen.ops import elementwise as ew
 from codegen.ops.strided import contiguous_strides
 from codegen.runtime.memory import Buffer
 from lazytorch import core
+from lazytorch.application import apply, apply_expressions
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.defaults import defaults
 from lazytorch.device import Device, device_name
@@ -30,7 +31,7 @@ from lazytorch.functions.registration import operation
 from lazytorch.layout import MemoryFormat, channels_last, channels_last_3d
 from lazytorch.printing import format_tensor
 from lazytorch.storage import Storage, share_array
-from lazytorch.tensor import Geometry, Tensor, apply, apply_expressions, record, wrap
+from lazytorch.tensor import Geometry, Tensor, record, wrap
 from lazytorch.type_names import c_name
 
 

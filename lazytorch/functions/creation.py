@@ -20,6 +20,7 @@ from codegen.ops.movement import pad_to, permute, reshape
 from codegen.ops.reduction import broadcast
 from codegen.ops.reduction import full as full_node
 from lazytorch import core
+from lazytorch.application import apply
 from lazytorch.defaults import defaults
 from lazytorch.device import device_name
 from lazytorch.dtypes import CLASS_NAMES, as_dtype
@@ -27,7 +28,7 @@ from lazytorch.expression import Attributes, Function, scalar
 from lazytorch.functions.arguments import check_number, integers, size_argument
 from lazytorch.functions.data import leaf, of_array, tensor
 from lazytorch.functions.registration import operation, write_out
-from lazytorch.tensor import Tensor, apply, legacy_constructor, record, wrap, wrap_dim
+from lazytorch.tensor import Tensor, legacy_constructor, record, wrap, wrap_dim
 
 EMPTY = Function("empty", empty_node)
 CONSTANT = Function("constant", lambda value, shape, dtype: full_node(value, shape, dtype))

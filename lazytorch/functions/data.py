@@ -14,13 +14,14 @@ from codegen.dtype import DType
 from codegen.ir.node import TensorType
 from codegen.runtime.memory import Buffer
 from lazytorch import core
+from lazytorch.application import apply
 from lazytorch.defaults import defaults
 from lazytorch.device import device_name
 from lazytorch.dtypes import as_dtype
 from lazytorch.expression import Expression
 from lazytorch.functions.registration import operation
 from lazytorch.storage import ForeignMemory, Storage, from_array, share_array
-from lazytorch.tensor import Tensor, apply, record, wrap
+from lazytorch.tensor import Tensor, record, wrap
 
 
 def of_array(array: NDArray[Any], dtype: DType, device: str = "cpu") -> Tensor:

@@ -17,6 +17,7 @@ from codegen.ops.leaves import iota
 from codegen.ops.movement import reshape
 from codegen.ops.reduction import broadcast
 from codegen.ops.strided import contiguous_strides
+from lazytorch.application import apply, apply_expressions
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Expression, Function
 from lazytorch.functions import views
@@ -24,7 +25,7 @@ from lazytorch.functions.conversion import clone, converted, write_value
 from lazytorch.functions.data import of_array
 from lazytorch.functions.promotion import broadcast_shapes, promote
 from lazytorch.functions.registration import operation
-from lazytorch.tensor import Tensor, apply, apply_expressions, wrap_dim
+from lazytorch.tensor import Tensor, wrap_dim
 from lazytorch.type_names import c_name, type_name
 
 # ---- index tensors -----------------------------------------------------------------

@@ -16,6 +16,7 @@ from codegen.ops.movement import flip as flip_node
 from codegen.ops.movement import pad_to, reshape, slice_
 from codegen.ops.reduction import broadcast
 from codegen.ops.reduction import full as full_node
+from lazytorch.application import apply
 from lazytorch.expression import Function
 from lazytorch.functions import views
 from lazytorch.functions.arguments import integers, wrap_dims
@@ -24,7 +25,7 @@ from lazytorch.functions.data import of_array
 from lazytorch.functions.indexing import index_select
 from lazytorch.functions.promotion import promote_types, result_dtype
 from lazytorch.functions.registration import operation
-from lazytorch.tensor import Tensor, apply, wrap_dim
+from lazytorch.tensor import Tensor, wrap_dim
 
 
 def _cat(*rest: Any) -> Node:

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from codegen import dtype as dt
+from lazytorch.application import apply
 from lazytorch.functions.data import of_array
 from lazytorch.functions.dropout import dropout as drop
 from lazytorch.functions.indexing import index_select
 from lazytorch.functions.joining import cat
 from lazytorch.functions.recurrent import CELL, LAYER, Kind
 from lazytorch.functions.registration import operation
-from lazytorch.tensor import Tensor, apply
+from lazytorch.tensor import Tensor
 
 States = tuple[Tensor, ...]
 

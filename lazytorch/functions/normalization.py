@@ -10,6 +10,7 @@ from codegen.ir.node import Node, Shape
 from codegen.ops import elementwise as ew
 from codegen.ops.movement import reshape
 from codegen.ops.reduction import broadcast, expand_back, kept_axes, sum_
+from lazytorch.application import apply
 from lazytorch.autograd.grad_mode import no_grad
 from lazytorch.expression import Function
 from lazytorch.functions.bodies import (
@@ -22,7 +23,7 @@ from lazytorch.functions.bodies import (
     windows,
 )
 from lazytorch.functions.registration import assign, operation
-from lazytorch.tensor import Tensor, apply
+from lazytorch.tensor import Tensor
 
 Axes = tuple[int, ...]
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from lazytorch.application import apply_to_two
 from lazytorch.expression import Function
 from lazytorch.functions.arithmetic import ADD, DIV, MUL, SUB
 from lazytorch.functions.registration import PUBLIC
-from lazytorch.tensor import Tensor, apply_to_two
+from lazytorch.tensor import Tensor
 
 _OPERANDS = (Tensor, float, int, np.number, np.bool_)
 

@@ -14,6 +14,7 @@ from codegen.ops.indexing import gather, scatter
 from codegen.ops.leaves import constant, iota
 from codegen.ops.movement import permute, reshape, slice_
 from codegen.ops.reduction import argmax, broadcast, full, max_, sum_
+from lazytorch.application import apply
 from lazytorch.expression import Function
 from lazytorch.functions.bodies import (
     Sizes,
@@ -37,7 +38,7 @@ from lazytorch.functions.window_gradients import (
     is_short,
     spread_out,
 )
-from lazytorch.tensor import Tensor, apply
+from lazytorch.tensor import Tensor
 
 # ---- maximum ------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from codegen import dtype as dt
 from codegen.ir.node import Node, Shape
 from codegen.ops import elementwise as ew
 from codegen.ops.movement import reshape, slice_
+from lazytorch.application import apply_to_two
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import require_tensor
@@ -17,7 +18,7 @@ from lazytorch.functions.bodies import apply_one, number
 from lazytorch.functions.contraction import contract
 from lazytorch.functions.promotion import broadcast_shapes, promote
 from lazytorch.functions.registration import operation
-from lazytorch.tensor import Tensor, apply_to_two
+from lazytorch.tensor import Tensor
 from lazytorch.type_names import c_name, type_name
 
 # ---- checks -------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from codegen.ops.leaves import iota
 from codegen.ops.movement import reshape
 from codegen.ops.reduction import broadcast
 from lazytorch import capture
+from lazytorch.application import apply, apply_expressions
 from lazytorch.core import broadcast_to
 from lazytorch.defaults import defaults
 from lazytorch.device import Device, device_name
@@ -32,7 +33,7 @@ from lazytorch.functions.creation import make
 from lazytorch.functions.data import of_array
 from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.registration import operation
-from lazytorch.tensor import Tensor, apply, apply_expressions
+from lazytorch.tensor import Tensor
 from lazytorch.type_names import type_name
 
 _DEFAULT_SEED = 67280421310721

@@ -14,12 +14,13 @@ from codegen.ops import elementwise as ew
 from codegen.ops import reduction as rd
 from codegen.ops.movement import reshape
 from lazytorch import return_types
+from lazytorch.application import apply
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import require_tensor
 from lazytorch.functions.bodies import accumulation_type, apply_one
 from lazytorch.functions.promotion import as_float
 from lazytorch.functions.registration import PUBLIC, operation
-from lazytorch.tensor import Tensor, apply, wrap_dim
+from lazytorch.tensor import Tensor, wrap_dim
 from lazytorch.type_names import type_name
 
 Dims = Any  # an int, a sequence of them, or None for all

@@ -14,13 +14,14 @@ from codegen.ops.indexing import concatenate, scatter
 from codegen.ops.leaves import iota
 from codegen.ops.movement import reshape, slice_
 from lazytorch import return_types
+from lazytorch.application import apply
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import not_implemented, require_tensor
 from lazytorch.functions.bodies import accumulation_type, apply_one
 from lazytorch.functions.promotion import as_float, promote, result_dtype
 from lazytorch.functions.reductions import keep
 from lazytorch.functions.registration import operation
-from lazytorch.tensor import Tensor, apply, wrap_dim
+from lazytorch.tensor import Tensor, wrap_dim
 
 Nodes = Sequence["Node | None"]
 

@@ -14,6 +14,7 @@ from codegen.ops.leaves import iota
 from codegen.ops.movement import reshape, slice_
 from codegen.ops.reduction import broadcast
 from codegen.ops.strided import contiguous_strides
+from lazytorch.application import apply
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Function
 from lazytorch.functions import views
@@ -21,7 +22,7 @@ from lazytorch.functions.data import of_array
 from lazytorch.functions.indexing import check_range, flatten, needs_gradient_work, wrapped
 from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.registration import operation
-from lazytorch.tensor import Tensor, apply, wrap_dim
+from lazytorch.tensor import Tensor, wrap_dim
 from lazytorch.type_names import type_name
 
 _REDUCTIONS = {"sum": "add", "prod": "mul", "amax": "max", "amin": "min"}

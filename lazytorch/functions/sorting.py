@@ -16,6 +16,7 @@ from codegen.ops.indexing import gather
 from codegen.ops.leaves import iota
 from codegen.ops.movement import pad_to, permute, reshape, slice_
 from lazytorch import return_types
+from lazytorch.application import apply
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import no_positional, not_implemented, require_tensor
 from lazytorch.functions.arithmetic import LERP
@@ -23,7 +24,7 @@ from lazytorch.functions.bodies import apply_one, call_function, lowest
 from lazytorch.functions.indexing import flatten, needs_gradient_work
 from lazytorch.functions.reductions import keep, select_gradient
 from lazytorch.functions.registration import operation
-from lazytorch.tensor import Tensor, apply, wrap_dim
+from lazytorch.tensor import Tensor, wrap_dim
 
 Nodes = Sequence["Node | None"]
 

@@ -10,12 +10,13 @@ from codegen.dtype import DType
 from codegen.ir.node import TensorType
 from codegen.ops.strided import contiguous_strides
 from lazytorch import core
+from lazytorch.application import apply
 from lazytorch.autograd.grad_mode import is_grad_enabled
 from lazytorch.functions.arguments import integers, wrap_dims
 from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.registration import PUBLIC, operation
 from lazytorch.storage import share_array
-from lazytorch.tensor import Geometry, Tensor, apply, wrap_dim
+from lazytorch.tensor import Geometry, Tensor, wrap_dim
 from lazytorch.type_names import type_name
 
 Shape = Sequence[int]

@@ -16,12 +16,13 @@ from codegen.dtype import DType
 from codegen.ir.node import Node, TensorType
 from codegen.ops import elementwise as ew
 from lazytorch import capture
+from lazytorch.application import apply_expressions
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Attributes, Function, scalar
 from lazytorch.optim.optimizer import Closure, Optimizer, Recording, run_closure
 from lazytorch.storage import from_array
-from lazytorch.tensor import Tensor, apply_expressions, record, wrap
+from lazytorch.tensor import Tensor, record, wrap
 
 
 class RecordedOptimizer(Optimizer):
