@@ -35,7 +35,7 @@ from codegen.graph.layout import sink_permutes
 from codegen.graph.memory import MemoryPlan, plan_memory
 from codegen.graph.recompute import repeat_element_wise
 from codegen.graph.simplify import simplify
-from codegen.graph.split import split_reductions
+from codegen.graph.split import split_products, split_reductions
 from codegen.graph.verify import verify_fusion, verify_graph
 from codegen.ir import provenance
 from codegen.ir.node import Node, TensorType, in_memory_as, make, topological
@@ -312,7 +312,8 @@ def compile_graph(
         outputs = unroll_loops(outputs)
     if debug >= 3:
         print(f"-- after expand\n{format_graph(outputs)}", file=sys.stderr)
-    for name, apply_pass in GRAPH_PASSES:
+    cut_products = partial(split_products, threads=threads)
+    for name, apply_pass in (*GRAPH_PASSES, ("split products", cut_products)):
         outputs = apply_pass(outputs)
         if verifying:
             verify_graph(outputs)

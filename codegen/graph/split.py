@@ -1,6 +1,10 @@
-"""Cuts large reductions with few results in two, so that threads share them and sums stay exact.
+"""Cuts sums in parts, so that threads share them.
 
+Large reductions with few results, which stay exact:
 sum over n  ->  sum over n / 32768 chunks, in double, of the sums of the chunks
+
+Products of what the plan computes, summed over many rows, for each thread its own rows:
+sum over n  ->  sum over the first half + sum over the second
 """
 
 from __future__ import annotations
@@ -12,7 +16,8 @@ from codegen import dtype as dt
 from codegen.graph.contraction_match import match_contraction
 from codegen.ir.node import Node, make, rebuild, same
 from codegen.ops import elementwise as ew
-from codegen.ops.movement import reshape, slice_
+from codegen.ops.movement import permute, reshape, slice_
+from codegen.ops.reduction import sum_
 
 # Elements of a chunk: few enough that a lane of 64 adds up 512 numbers.
 CHUNK = 1 << 15
@@ -46,6 +51,62 @@ def _split(node: Node) -> Node:
         rest = make(node.operation, (_part(x, axis, whole, extent),), (axes,))
         result = _COMBINE[node.operation.name](result, rest)
     return result
+
+
+# Products that are cut: summed over so many, with results few enough to be written once a thread …
+_LONG, _FEW_RESULTS = 512, 1 << 17
+# … and so many multiplications that adding the parts up costs little beside.
+_HEAVY = 1 << 22
+_MOST_PARTS = 4
+
+
+def split_products(roots: Sequence[Node], threads: int) -> list[Node]:
+    """The roots with long sums of products cut for threads, where the plan computes both operands.
+
+    So is the gradient of a weight: summed over the rows of what its layer was given and of what
+    came back. Each thread has just written a part of either, which is in its own cache; any other
+    cut fetches most of both from other cores. What reads the result adds the parts on the way.
+    """
+    if not 1 < threads <= _MOST_PARTS:
+        return list(roots)
+    return rebuild(roots, lambda node, inputs: _cut_product(same(node, inputs), threads))
+
+
+def _cut_product(node: Node, threads: int) -> Node:
+    match = match_contraction(node) if node.operation.name == "sum" else None
+    if match is None or node.dtype not in (dt.float32, dt.float64):
+        return node
+    batch, rows, columns, inner = match.contraction.sizes
+    operands = (match.a.operation, match.b.operation)
+    axes = node.attributes[0]
+    assert isinstance(axes, tuple)
+    (product,) = node.inputs
+    cut = next((a for a in axes if product.shape[a] % threads == 0), None)
+    if (
+        cut is None
+        or batch > 1
+        or inner < _LONG
+        or rows * columns > _FEW_RESULTS
+        or min(rows, columns) < _FEW_TASKS
+        or rows * columns * inner < _HEAVY
+        or any([operation.kind == "leaf" for operation in operands])
+    ):
+        return node
+
+    def with_parts(x: Node) -> Node:
+        """The axis that is cut as two, the parts' own before all others."""
+        shape = (*x.shape[:cut], threads, x.shape[cut] // threads, *x.shape[cut + 1 :])
+        order = [cut, *[i for i in range(len(shape)) if i != cut]]
+        return permute(reshape(x, shape), order)
+
+    x, y = product.inputs
+    summed = tuple([a + 1 for a in axes])
+    parts = sum_(ew.mul(with_parts(x), with_parts(y)), summed)
+    found = [reshape(_part(parts, 0, i, i + 1), node.shape) for i in range(threads)]
+    total = found[0]
+    for part in found[1:]:
+        total = ew.add(total, part)
+    return total
 
 
 def _tasks(node: Node) -> int:

@@ -7,7 +7,8 @@ import pytest
 
 from codegen import dtype as dt
 from codegen.dtype import DType
-from codegen.ir.node import Node, TensorType
+from codegen.graph.split import split_products
+from codegen.ir.node import Node, TensorType, topological
 from codegen.ops import elementwise as ew
 from codegen.ops.indexing import gather
 from codegen.ops.leaves import parameter
@@ -16,7 +17,13 @@ from codegen.ops.reduction import broadcast, sum_
 from codegen.ops.registry import interpreted_dtype
 from codegen.pipeline import Graph
 from codegen.runtime.compiler import find_compiler
-from tests.codegen.graphs import RandomGraph, compare
+from tests.codegen.graphs import (
+    RandomGraph,
+    assert_same,
+    compare,
+    run_compiled,
+    run_interpreted,
+)
 
 pytestmark = [
     pytest.mark.compiler,
@@ -110,3 +117,23 @@ def test_places_from_comparisons(size: int, dtype: DType) -> None:
     arrays = [generator.uniform(-1, 1, 77).astype(np.float32) for _ in range(2)]
     numbers = generator.integers(0, 100, size).astype(interpreted_dtype(table.type))
     compare(graph, [*arrays, numbers])
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_long_sums_of_computed_rows(threads: int, order: tuple[int, int]) -> None:
+    """The gradient of a weight: cut along the rows, of which each thread takes its own."""
+    x, y = [parameter(i, TensorType((n, 20, 30), dt.float32)) for i, n in enumerate((96, 80))]
+    kept = [ew.tanh(n) for n in (x, y)]
+    left, right = kept[order[0]], kept[order[1]]
+    wide = (left.shape[0], right.shape[0], 20, 30)
+    product = ew.mul(broadcast(left, wide, (0, 2, 3)), broadcast(right, wide, (1, 2, 3)))
+    graph = Graph((x, y), (ew.exp(sum_(product, (2, 3))), *kept))
+    cut = topological(split_products(graph.outputs, threads))
+    assert [n.shape[0] for n in cut if n.operation.name == "sum"] == [threads]
+    generator = np.random.default_rng(3)
+    arrays = [generator.uniform(-1, 1, n.shape).astype(np.float32) for n in (x, y)]
+    first, again = [run_compiled(graph, arrays, threads) for _ in range(2)]
+    for got, repeated, want in zip(first, again, run_interpreted(graph, arrays), strict=True):
+        assert_same(got, want)
+        np.testing.assert_array_equal(got, repeated)
