@@ -6,6 +6,7 @@ simplify    rules of algebra                                   (graph/simplify.p
 split       large reductions become two stages                 (graph/split.py)
 layout      products are computed in the order that is wanted  (graph/layout.py)
 recompute   cheap work is repeated rather than kept for later  (graph/recompute.py)
+split rows  long sums are cut for the threads that wrote rows  (graph/split.py)
 fuse        nodes that share loops become clusters             (graph/fuse.py)
 chain       product, row-wise work, product: one cluster       (graph/chains.py)
 place       memory for what is stored                          (graph/memory.py)
@@ -35,7 +36,7 @@ from codegen.graph.layout import sink_permutes
 from codegen.graph.memory import MemoryPlan, plan_memory
 from codegen.graph.recompute import repeat_element_wise
 from codegen.graph.simplify import simplify
-from codegen.graph.split import split_products, split_reductions
+from codegen.graph.split import split_reductions, split_rows
 from codegen.graph.verify import verify_fusion, verify_graph
 from codegen.ir import provenance
 from codegen.ir.node import Node, TensorType, in_memory_as, make, topological
@@ -312,8 +313,8 @@ def compile_graph(
         outputs = unroll_loops(outputs)
     if debug >= 3:
         print(f"-- after expand\n{format_graph(outputs)}", file=sys.stderr)
-    cut_products = partial(split_products, threads=threads)
-    for name, apply_pass in (*GRAPH_PASSES, ("split products", cut_products)):
+    by_threads: Pass = partial(split_rows, threads=threads)
+    for name, apply_pass in (*GRAPH_PASSES, ("split rows", by_threads)):
         outputs = apply_pass(outputs)
         if verifying:
             verify_graph(outputs)

@@ -34,7 +34,7 @@ def sink_permutes(roots: Sequence[Node]) -> list[Node]:
         return node in outputs or any(
             [
                 (user.operation.kind == "elementwise" and user not in products)
-                or (user.operation.name == "reshape" and is_computed_with(user))
+                or (user.operation.name in ("reshape", "pad") and is_computed_with(user))
                 for user in users[node]
             ]
         )

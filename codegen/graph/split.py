@@ -10,10 +10,11 @@ sum over n  ->  sum over the first half + sum over the second
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from math import prod
 
 from codegen import dtype as dt
-from codegen.graph.contraction_match import match_contraction
+from codegen.graph.contraction_match import ContractionMatch, match_contraction
 from codegen.ir.node import Node, make, rebuild, same
 from codegen.ops import elementwise as ew
 from codegen.ops.movement import permute, reshape, slice_
@@ -53,60 +54,76 @@ def _split(node: Node) -> Node:
     return result
 
 
-# Products that are cut: summed over so many, with results few enough to be written once a thread …
-_LONG, _FEW_RESULTS = 512, 1 << 17
-# … and so many multiplications that adding the parts up costs little beside.
+# Sums that are cut for threads are over so many rows …
+_LONG = 512
+# … with results few enough to be written once a thread: of products, and of columns …
+_FEW_RESULTS, _FEW_COLUMNS = 1 << 17, 1 << 11
+# … and, of products, so many multiplications that adding the parts up costs little beside.
 _HEAVY = 1 << 22
 _MOST_PARTS = 4
 
 
-def split_products(roots: Sequence[Node], threads: int) -> list[Node]:
-    """The roots with long sums of products cut for threads, where the plan computes both operands.
+def split_rows(roots: Sequence[Node], threads: int) -> list[Node]:
+    """The roots with long sums over rows that the plan computes cut for the threads.
 
-    So is the gradient of a weight: summed over the rows of what its layer was given and of what
-    came back. Each thread has just written a part of either, which is in its own cache; any other
-    cut fetches most of both from other cores. What reads the result adds the parts on the way.
+    So are the gradients of a layer's weight and bias: summed over the rows of what came back,
+    and of what the layer was given. Each thread has just written a part of these, which is in its
+    own cache; any other cut fetches most of it from other cores. What reads the result adds the
+    parts on the way.
     """
     if not 1 < threads <= _MOST_PARTS:
         return list(roots)
-    return rebuild(roots, lambda node, inputs: _cut_product(same(node, inputs), threads))
+    return rebuild(roots, lambda node, inputs: _cut_rows(same(node, inputs), threads))
 
 
-def _cut_product(node: Node, threads: int) -> Node:
-    match = match_contraction(node) if node.operation.name == "sum" else None
-    if match is None or node.dtype not in (dt.float32, dt.float64):
+def _cut_rows(node: Node, threads: int) -> Node:
+    if node.operation.name != "sum" or node.dtype not in (dt.float32, dt.float64):
         return node
-    batch, rows, columns, inner = match.contraction.sizes
-    operands = (match.a.operation, match.b.operation)
+    (x,) = node.inputs
     axes = node.attributes[0]
     assert isinstance(axes, tuple)
-    (product,) = node.inputs
-    cut = next((a for a in axes if product.shape[a] % threads == 0), None)
-    if (
-        cut is None
-        or batch > 1
-        or inner < _LONG
-        or rows * columns > _FEW_RESULTS
-        or min(rows, columns) < _FEW_TASKS
-        or rows * columns * inner < _HEAVY
-        or any([operation.kind == "leaf" for operation in operands])
-    ):
+    axis = next((a for a in axes if x.shape[a] % threads == 0), None)
+    match = match_contraction(node)
+    is_long = _is_long_sum_of_columns(node) if match is None else _is_long_product(match)
+    if axis is None or not is_long:
         return node
 
-    def with_parts(x: Node) -> Node:
+    def with_parts(value: Node) -> Node:
         """The axis that is cut as two, the parts' own before all others."""
-        shape = (*x.shape[:cut], threads, x.shape[cut] // threads, *x.shape[cut + 1 :])
-        order = [cut, *[i for i in range(len(shape)) if i != cut]]
-        return permute(reshape(x, shape), order)
+        length = value.shape[axis]
+        shape = (*value.shape[:axis], threads, length // threads, *value.shape[axis + 1 :])
+        order = [axis, *[i for i in range(len(shape)) if i != axis]]
+        return permute(reshape(value, shape), order)
 
-    x, y = product.inputs
-    summed = tuple([a + 1 for a in axes])
-    parts = sum_(ew.mul(with_parts(x), with_parts(y)), summed)
-    found = [reshape(_part(parts, 0, i, i + 1), node.shape) for i in range(threads)]
-    total = found[0]
-    for part in found[1:]:
-        total = ew.add(total, part)
-    return total
+    cut = with_parts(x) if match is None else ew.mul(*[with_parts(v) for v in x.inputs])
+    parts = sum_(cut, tuple([a + 1 for a in axes]))
+    return reduce(ew.add, [reshape(_part(parts, 0, i, i + 1), node.shape) for i in range(threads)])
+
+
+def _is_long_product(match: ContractionMatch) -> bool:
+    batch, rows, columns, inner = match.contraction.sizes
+    return (
+        batch == 1
+        and inner >= _LONG
+        and rows * columns <= _FEW_RESULTS
+        and min(rows, columns) >= _FEW_TASKS
+        and rows * columns * inner >= _HEAVY
+        and "leaf" not in (match.a.operation.kind, match.b.operation.kind)
+    )
+
+
+def _is_long_sum_of_columns(node: Node) -> bool:
+    (x,) = node.inputs
+    axes = node.attributes[0]
+    assert isinstance(axes, tuple)
+    columns = node.type.size
+    return (
+        0 in axes
+        and len(x.shape) - 1 not in axes
+        and columns <= _FEW_COLUMNS
+        and x.type.size >= _LONG * columns
+        and x.operation.kind != "leaf"
+    )
 
 
 def _tasks(node: Node) -> int:

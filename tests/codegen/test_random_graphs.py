@@ -7,7 +7,7 @@ import pytest
 
 from codegen import dtype as dt
 from codegen.dtype import DType
-from codegen.graph.split import split_products
+from codegen.graph.split import split_rows
 from codegen.ir.node import Node, TensorType, topological
 from codegen.ops import elementwise as ew
 from codegen.ops.indexing import gather
@@ -122,15 +122,16 @@ def test_places_from_comparisons(size: int, dtype: DType) -> None:
 @pytest.mark.parametrize("threads", [2, 3])
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_long_sums_of_computed_rows(threads: int, order: tuple[int, int]) -> None:
-    """The gradient of a weight: cut along the rows, of which each thread takes its own."""
+    """The gradients of a weight and a bias: each thread sums over rows of its own."""
     x, y = [parameter(i, TensorType((n, 20, 30), dt.float32)) for i, n in enumerate((96, 80))]
     kept = [ew.tanh(n) for n in (x, y)]
     left, right = kept[order[0]], kept[order[1]]
     wide = (left.shape[0], right.shape[0], 20, 30)
     product = ew.mul(broadcast(left, wide, (0, 2, 3)), broadcast(right, wide, (1, 2, 3)))
-    graph = Graph((x, y), (ew.exp(sum_(product, (2, 3))), *kept))
-    cut = topological(split_products(graph.outputs, threads))
-    assert [n.shape[0] for n in cut if n.operation.name == "sum"] == [threads]
+    columns = sum_(permute(kept[0], (1, 2, 0)), (0, 1))
+    graph = Graph((x, y), (ew.exp(sum_(product, (2, 3))), *kept, columns))
+    cut = topological(split_rows(graph.outputs, threads))
+    assert [n.shape[0] for n in cut if n.operation.name == "sum"] == [threads] * 2
     generator = np.random.default_rng(3)
     arrays = [generator.uniform(-1, 1, n.shape).astype(np.float32) for n in (x, y)]
     first, again = [run_compiled(graph, arrays, threads) for _ in range(2)]
