@@ -176,7 +176,7 @@ def _small_call(e: Expression) -> tuple[tuple[Any, ...], list[Expression]] | Non
             if j.value is None:
                 return None
             behind.append(j)
-    leaves += behind
+    leaves = behind + leaves
     return (tuple(key), leaves) if len(set(leaves)) == len(leaves) else None
 
 
