@@ -41,6 +41,7 @@ from codegen.graph.verify import verify_fusion, verify_graph
 from codegen.ir import provenance
 from codegen.ir.node import Node, TensorType, in_memory_as, make, topological
 from codegen.ir.printer import format_graph
+from codegen.loops.gpu import lower_for_groups
 from codegen.loops.grammar import Kernel
 from codegen.loops.in_place import in_place_pairs
 from codegen.loops.lower import lower, lower_copy, lower_scan, lower_write
@@ -60,6 +61,8 @@ from codegen.render.c import C
 from codegen.render.c_family import Dialect, render
 from codegen.render.chain_kernel import render_chain_kernel
 from codegen.render.contraction_kernel import RenderedKernel, render_contraction_kernel
+from codegen.render.gpu import gpu_dialect
+from codegen.render.gpu_contraction import parts_bytes, render_group_contraction
 from codegen.render.opencl import OPENCL
 from codegen.render.sort_kernel import render_sort_kernels, sort_working_bytes
 from codegen.runtime import opencl
@@ -148,7 +151,7 @@ class StandInPlan:
 
     def __init__(self, graph: Graph, device: opencl.Device) -> None:
         self._graph = graph
-        self._plan = _compile_opencl(graph, device)
+        self._plan = compile_opencl(graph, device)
         self.donated = self._plan.donated
 
     def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]:
@@ -177,7 +180,7 @@ def make_plan(graph: Graph, device: str, description: str, results: tuple[int, .
     """
     compile_now: Callable[[], Plan]
     if device.startswith("opencl"):
-        compile_now = partial(_compile_opencl, graph, opencl.find_device(device))
+        compile_now = partial(compile_opencl, graph, opencl.find_device(device))
     elif device == "cpu" and find_compiler() is not None:
         compile_now = partial(_compile, graph, description, results)
     elif device == "cpu" and (found := _stand_in()) is not None:
@@ -223,9 +226,19 @@ def _compile(graph: Graph, description: str, results: tuple[int, ...]) -> CpuPla
 _families: defaultdict[str, Family[Graph]] = defaultdict(Family)
 
 
-def _compile_opencl(graph: Graph, device: opencl.Device) -> OpenClPlan:
+def compile_opencl(graph: Graph, device: opencl.Device) -> OpenClPlan:
     statistics.plans_lowered += 1
-    return OpenClPlan(build(graph, device.threads, OPENCL), device)
+    schedules = device.schedules
+    if schedules is None:
+        return OpenClPlan(build(graph, device.threads, OPENCL), device)
+    while True:
+        try:
+            record = build(graph, schedules.threads, gpu_dialect(schedules))
+            return OpenClPlan(record, device)
+        except opencl.GroupsTooLargeError as error:
+            if error.limit >= schedules.max_work_group_size:
+                raise
+            schedules = replace(schedules, max_work_group_size=error.limit)
 
 
 _NO_COMPILER = "lazytorch: no C compiler found (cc, gcc, clang, or `pip install ziglang`)"
@@ -255,7 +268,7 @@ def _computes_correctly(device: opencl.Device) -> bool:
     buffer = allocate(x.type.nbytes)
     buffer.as_numpy(x.dtype.numpy, x.shape)[...] = np.linspace(-9, 9, 37)
     try:
-        (found,) = _compile_opencl(graph, device).run([buffer])
+        (found,) = compile_opencl(graph, device).run([buffer])
     except Exception:  # whatever a driver may raise: it does not work
         return False
     (wanted,) = InterpretedPlan(graph).run([buffer])
@@ -333,6 +346,9 @@ def compile_graph(
     }
     working = {c: loop.working_bytes for c, loop in loops.items()}
     working |= {c: sort_working_bytes(c, threads) for c in fusion.clusters if c.kind == "sort"}
+    if dialect.device is not None:
+        products = [c for c in fusion.clusters if c.kind == "contraction"]
+        working |= {c: parts_bytes(c, fusion, dialect.device) for c in products}
     working = {c: nbytes for c, nbytes in working.items() if nbytes}
     memory = plan_memory(fusion, outputs, dialect.alignment, working)
     made: list[tuple[Cluster, RenderedKernel | CompiledLoop]] = []
@@ -389,6 +405,8 @@ def _kernels(
     first = cluster.nodes[0]
     comments = [f"{n.operation.name} {n.type!r}" for n in cluster.nodes if n in fusion.stored]
     if cluster.kind == "contraction":
+        if dialect.device is not None:
+            return render_group_contraction(cluster, fusion, comments, dialect)
         return [render_contraction_kernel(cluster, fusion, threads, comments, dialect, any_rows)]
     if isinstance(cluster, Chain):
         return [render_chain_kernel(cluster, fusion, threads, comments, dialect, any_rows)]
@@ -399,7 +417,10 @@ def _kernels(
     if cluster.kind == "scatter":
         kernel = lower_scatter(first, fusion, OPERATIONS, threads, first in memory.copies)
         return [_rendered(kernel, comments, dialect)]
-    lowered: list[Kernel] = []
+    if dialect.device is not None:
+        lowered = lower_for_groups(cluster, fusion, memory.copies, dialect.device)
+        return [_rendered(kernel, comments, dialect) for kernel in lowered]
+    lowered = []
     if first in memory.copies:
         base = first if cluster.kind == "alias" else first.inputs[0]
         lowered.append(lower_copy(in_memory_as(base), first))
@@ -427,6 +448,8 @@ def _rendered(kernel: Kernel, comments: list[str], dialect: Dialect) -> Rendered
         kernel.operations,
         kernel.traffic,
         tuple(in_place_pairs(kernel)),
+        groups=kernel.groups,
+        items=kernel.items,
     )
 
 
@@ -485,6 +508,8 @@ def _kernel_record(
         k.operations,
         k.traffic,
         recipe=k.recipe.fields() if k.recipe else None,
+        groups=k.groups,
+        items=k.items,
     )
 
 

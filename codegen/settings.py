@@ -32,6 +32,11 @@ SETTINGS = (
         "",
         "units for bfloat16 products: amx, avx512_bf16 or none; default: the best that works",
     ),
+    Setting(
+        "LAZYTORCH_OPENCL_SCHEDULE",
+        "",
+        "gpu or cpu: schedules of OpenCL kernels; default: as the device is",
+    ),
     Setting("LAZYTORCH_VERIFY", "0", "1: check the graph and the loops after every pass"),
 )
 _DEFAULTS = {s.name: s.default for s in SETTINGS}

@@ -30,6 +30,7 @@ import numpy as np
 from codegen import dtype as dt
 from codegen import settings
 from codegen.errors import CompileError
+from codegen.loops.device import DeviceDescription
 from codegen.render.source import KernelSource
 from codegen.runtime import cache
 from codegen.runtime.kernels import kernel_file
@@ -140,6 +141,14 @@ def _write_program(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
+class GroupsTooLargeError(CompileError):
+    """The driver takes work-groups of ``limit`` items at most for these kernels."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the driver takes work-groups of {limit} items at most")
+        self.limit = limit
+
+
 class Device:
     """One OpenCL device: its context, its queue, and working memory that its plans share."""
 
@@ -159,9 +168,28 @@ class Device:
         self._options = ["-w"]
         if _is_cpu(handle) and _is_pocl(handle):
             self._options.append("-D LT_CPU")
+        self.schedules = self._describe(handle)
+        if self.schedules is not None:
+            self._options.append("-cl-std=CL1.2")
         config = handle.single_fp_config
         if config & opencl.device_fp_config.CORRECTLY_ROUNDED_DIVIDE_SQRT:
             self._options.append("-cl-fp32-correctly-rounded-divide-sqrt")
+
+    def _describe(self, handle: Any) -> DeviceDescription | None:
+        """What schedules for work-groups have to know, where they are wanted: on a GPU, or where
+        LAZYTORCH_OPENCL_SCHEDULE says so."""
+        wanted = settings.get("LAZYTORCH_OPENCL_SCHEDULE") or ("cpu" if _is_cpu(handle) else "gpu")
+        if wanted == "cpu":
+            return None
+        return DeviceDescription(
+            "gpu",
+            handle.max_compute_units,
+            handle.local_mem_size,
+            handle.max_work_group_size,
+            handle.preferred_vector_width_float,
+            bool(handle.double_fp_config),
+            "cl_khr_fp16" in handle.extensions.split(),
+        )
 
     def memory(self, nbytes: int) -> Any:
         """Memory of the device's own."""
@@ -194,6 +222,12 @@ class Device:
             self.scratch = self.memory(scratch_bytes)
             self.generation += 1
 
+    def group_limit(self, kernel: Any) -> int:
+        """The largest work-group that the driver takes for a kernel."""
+        (handle,) = self.context.devices
+        size = self.opencl.kernel_work_group_info.WORK_GROUP_SIZE
+        return int(kernel.get_work_group_info(size, handle))
+
     def build(self, source: str) -> Any:
         """The program of a text; drivers and pyopencl keep what was built once."""
         with warnings.catch_warnings():
@@ -213,7 +247,7 @@ class OpenClPlan:
         self._device = device
         with device.lock:
             self._kernels = _built(record.kernels, device)
-        self._sizes = [(device.threads if k.parallel else 1,) for k in record.kernels]
+        self._sizes = [_ranges(k, device.threads) for k in record.kernels]
         self._numbers = {i: allocate(8) for i, _ in record.scalars}
         self._number_views = {
             i: self._numbers[i].as_numpy(dt.BY_NAME[name].numpy, (1,)) for i, name in record.scalars
@@ -287,15 +321,15 @@ class OpenClPlan:
 
     def _launch(self) -> None:
         enqueue, queue = self._device.opencl.enqueue_nd_range_kernel, self._device.queue
-        for kernel, size in zip(self._kernels, self._sizes, strict=True):
-            enqueue(queue, kernel, size, (1,))
+        for kernel, (size, group) in zip(self._kernels, self._sizes, strict=True):
+            enqueue(queue, kernel, size, group)
 
     def _launch_timed(self) -> list[float]:
         enqueue, queue = self._device.opencl.enqueue_nd_range_kernel, self._device.queue
         seconds = []
-        for kernel, size in zip(self._kernels, self._sizes, strict=True):
+        for kernel, (size, group) in zip(self._kernels, self._sizes, strict=True):
             start = time.perf_counter()
-            enqueue(queue, kernel, size, (1,))
+            enqueue(queue, kernel, size, group)
             queue.finish()
             seconds.append(time.perf_counter() - start)
         return seconds
@@ -306,6 +340,13 @@ class OpenClPlan:
         for memory, buffer in zip(memories, outputs, strict=True):
             if buffer.nbytes:
                 self._device.opencl.enqueue_copy(self._device.queue, _bytes(buffer), memory)
+
+
+def _ranges(record: KernelRecord, threads: int) -> tuple[tuple[int], tuple[int]]:
+    """The global size of a kernel and that of a work-group."""
+    if record.items:
+        return (record.groups * record.items,), (record.items,)
+    return (threads if record.parallel else 1,), (1,)
 
 
 @contextlib.contextmanager
@@ -330,4 +371,9 @@ def _built(records: Sequence[KernelRecord], device: Device) -> list[Any]:
     functions = {symbols[source.body]: source for source in sources}
     program = device.build(kernel_file(functions.items()))
     statistics.kernels_compiled += len(functions)
-    return [device.opencl.Kernel(program, symbols[source.body]) for source in sources]
+    kernels = [device.opencl.Kernel(program, symbols[source.body]) for source in sources]
+    if device.schedules is not None:
+        limit = min([device.group_limit(kernel) for kernel in kernels])
+        if limit < max([record.items for record in records]):
+            raise GroupsTooLargeError(limit)
+    return kernels

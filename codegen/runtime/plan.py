@@ -33,7 +33,8 @@ class KernelRecord:
     """One kernel of a plan: its text and what it does, for running and for reading.
 
     ``sizes``: the literals that its text reads from memory instead (sizes.py), which comes after
-    the slots.
+    the slots. ``groups`` and ``items``: work-groups and the work-items of each, on devices that have
+    them; without, it is cut into shares.
     """
 
     name: str
@@ -45,6 +46,8 @@ class KernelRecord:
     operations: int
     traffic: int
     sizes: list[str] = field(default_factory=list)
+    groups: int = 0
+    items: int = 0
     recipe: dict[str, Any] | None = None  # a contraction's, while other schedules may be tried
     lines: list[str] = field(default_factory=list)  # these three only where inspection asks
     nodes: list[str] = field(default_factory=list)

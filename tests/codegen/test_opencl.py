@@ -14,14 +14,14 @@ import pytest
 import lazytorch as torch
 from codegen import dtype as dt
 from codegen.ir.node import TensorType, make
+from codegen.loops.device import DeviceDescription
 from codegen.ops import elementwise as ew
 from codegen.ops.leaves import parameter
 from codegen.ops.registry import Array
-from codegen.pipeline import Graph, build
-from codegen.render.opencl import OPENCL
+from codegen.pipeline import Graph, compile_opencl
 from codegen.runtime.interpreter import from_buffer, to_buffer
 from codegen.runtime.memory import Buffer, allocate
-from codegen.runtime.opencl import Device, OpenClPlan, find_device
+from codegen.runtime.opencl import Device, find_device
 from tests.codegen.graphs import RandomGraph, assert_same, run_interpreted
 from tests.codegen.test_operations import CASES, make_inputs
 
@@ -40,17 +40,23 @@ PROBLEM = problem_with_opencl()
 pytestmark = [pytest.mark.opencl, pytest.mark.skipif(bool(PROBLEM), reason=PROBLEM)]
 
 
-@pytest.fixture(params=["host memory", "copies"])
+# As a GPU of few units describes itself.
+GPU = DeviceDescription("gpu", compute_units=8, local_memory_bytes=32 << 10)
+
+
+@pytest.fixture(params=["host memory", "copies", "work-groups"])
 def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Device:
-    """The device as it is, and as one that cannot reach the host's memory."""
+    """The device as it is, as one that cannot reach the host's memory, and as a GPU."""
     found = find_device("opencl")
     if request.param == "copies":
         monkeypatch.setattr(found, "on_host", False)
+    if request.param == "work-groups":
+        monkeypatch.setattr(found, "schedules", GPU)
     return found
 
 
 def run(graph: Graph, arrays: Sequence[Array], device: Device) -> list[Array]:
-    plan = OpenClPlan(build(graph, device.threads, OPENCL), device)
+    plan = compile_opencl(graph, device)
     values = []
     for node, array in zip(graph.parameters, arrays, strict=True):
         buffer = allocate(node.type.nbytes)
@@ -82,7 +88,11 @@ def test_every_operation(device: Device) -> None:
 
 
 @pytest.mark.parametrize("seed", range(15))
-def test_random_graph(seed: int) -> None:
+@pytest.mark.parametrize("schedules", [None, GPU])
+def test_random_graph(
+    seed: int, schedules: DeviceDescription | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(find_device("opencl"), "schedules", schedules)
     made = RandomGraph(seed)
     arrays = made.arrays()
     wants = run_interpreted(made.graph, arrays)
@@ -105,7 +115,7 @@ def test_memory_at_any_address(device: Device) -> None:
     x = parameter(0, TensorType((1000,), dt.float32))
     empty = parameter(1, TensorType((0, 3), dt.float32))
     graph = Graph((x, empty), (ew.exp(x), ew.exp(empty)))
-    plan = OpenClPlan(build(graph, device.threads, OPENCL), device)
+    plan = compile_opencl(graph, device)
     values = np.linspace(-3, 3, 1001, dtype=np.float32)
     for start in (0, 1):
         part = values[start : start + 1000]
