@@ -17,8 +17,8 @@ from codegen.loops.device import DeviceDescription
 @dataclass(frozen=True)
 class GroupTile:
     """``rows`` by ``columns`` sums a work-group, over ``depth`` of K at a time; of these an item
-    has ``item_rows`` by ``item_columns``. ``efficiency``: of the arithmetic's peak, as a guess: what
-    an item reads of local memory for each product decides."""
+    has ``item_rows`` by ``item_columns``. ``efficiency``: of the arithmetic's peak, as a guess:
+    what an item reads of local memory for each product decides."""
 
     rows: int
     columns: int

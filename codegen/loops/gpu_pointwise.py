@@ -183,9 +183,7 @@ class _Staging(Emitter):
 
     def _load(self, node: Node, indices: Indices, guard: Guard) -> Operand:
         place = flatten(indices, node.shape)
-        turned = abs(place.coefficient(self.across)) == 1 and abs(
-            place.coefficient(self.along)
-        ) > 1
+        turned = abs(place.coefficient(self.across)) == 1 and abs(place.coefficient(self.along)) > 1
         if guard or not turned:
             return super()._load(node, indices, guard)
         key = (node, place)
@@ -196,5 +194,3 @@ class _Staging(Emitter):
             self.staged[key] = Staged(name, node.dtype, argument.name, place)
         staged = self.staged[key]
         return staged.name, self.depth_of(frozenset((self.across, self.along)))
-
-

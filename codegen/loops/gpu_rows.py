@@ -155,9 +155,7 @@ class GpuRows(Rows):
             body("0")
 
     def accumulator(self, node: Node) -> Accumulator:
-        accumulator = Accumulator(
-            self.emitter.name("acc"), node.inputs[0].dtype, node.operation, 1
-        )
+        accumulator = Accumulator(self.emitter.name("acc"), node.inputs[0].dtype, node.operation, 1)
         self.emitter.add(accumulator)
         return accumulator
 
@@ -211,5 +209,3 @@ def lower_scan(node: Node, fusion: Fusion, device: DeviceDescription) -> Kernel:
     kernel.groups, kernel.items = -(-rows // form.rows), form.items
     kernel.index_c = index_type(kernel, rows * length, emitter.accesses)
     return kernel
-
-

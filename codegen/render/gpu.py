@@ -44,6 +44,9 @@ _PROLOGUE = """\
 #define __builtin_nanf(text) as_float(0x7fc00000)
 #define __builtin_inf() as_double(0x7ff0000000000000L)
 #define __builtin_nan(text) as_double(0x7ff8000000000000L)
+/* Kernels without a schedule for work-groups are cut into shares. */
+#define thread ((long)get_global_id(0))
+#define threads ((long)get_global_size(0))
 #define half part  /* a type in OpenCL C, a variable in the kernels */
 /* Four neighbours: in one access where they lie on a multiple of their size. */
 #define LT_ALIGNED(type, p) (((size_t)(p) & (sizeof(type##4) - 1)) == 0)
@@ -93,7 +96,6 @@ def _opening(arguments: Sequence[Argument], scratch_bytes: int, restrict: bool) 
         f"    {given[-1]}",
         ") {",
         *[f"    // {a.name}: {a.type!r}" for a in arguments],
-        "    const long thread = get_global_id(0), threads = get_global_size(0);",
     ]
     if scratch_bytes:
         lines.append(f"    scratch += thread * {scratch_bytes};")
@@ -155,7 +157,7 @@ class GpuBody(Body):
         ]
 
     def quad(self, loop: Quad, level: int) -> list[str]:
-        """What lies side by side is loaded and stored as vectors, around four copies of the rest."""
+        """What lies side by side is loaded and stored as vectors; the rest is there four times."""
         pad = "    " * level
         v = loop.variable
         lines = [f"{pad}const {self.index_c} {v}_quad = {loop.start.to_c()};"]
@@ -215,9 +217,7 @@ class GpuBody(Body):
             starts = {loop.variable: loop.start, loop.across: loop.across_start}
             extents = {loop.variable: loop.extent, loop.across: loop.across_extent}
             conditions = [
-                f"{name} < {extents[name]}"
-                for name in (variable, across)
-                if extents[name] % size
+                f"{name} < {extents[name]}" for name in (variable, across) if extents[name] % size
             ]
             opened = f"if ({' && '.join(conditions)}) {{" if conditions else "{"
             return [
@@ -318,6 +318,16 @@ class GpuBody(Body):
         space = "__local " if row.shared else ""
         return [f"{space}{accumulator_c(row.dtype)} {row.name}[{row.lanes}];"]
 
+    def accumulator(self, a: Accumulator) -> list[str]:
+        assert a.lanes == 1 or not self.kernel.items
+        if a.lanes > 1:
+            return super().accumulator(a)
+        start = neutral(a.operation, a.dtype)
+        lines = [f"{accumulator_c(a.dtype)} {a.name}[1];", f"{a.name}[0] = {start};"]
+        if "arg" in a.operation.name:
+            lines += [f"long {a.name}_at[1];", f"{a.name}_at[0] = -1;"]
+        return lines
+
     # ---- what a group's items find together -----------------------------------------------------
 
     def slot(self, part: str, strand: str) -> str:
@@ -327,7 +337,8 @@ class GpuBody(Body):
             return strand
         if form.by_columns:
             return part if strand == "0" else f"({strand}) * {form.rows} + {part}"
-        return f"{part} * {form.strands} + {strand}"
+        first = f"{part} * {form.strands}"
+        return first if strand == "0" else f"{first} + {strand}"
 
     def fold(self, fold: Fold) -> list[str]:
         """Partial results by fours in local memory, until one is left that every item reads."""
@@ -338,39 +349,54 @@ class GpuBody(Body):
             if is_position:
                 return [f"const long {fold.name} = {a.name}_at[0];"]
             return [f"const {ctype} {fold.name} = {self.rounded(a.dtype, a.name + '[0]')};"]
-        shared, own = f"{a.name}_shared", self.slot("part", "strand")
-        lines = [f"__local {ctype} {shared}[{form.items}];"]
-        if is_position:
-            lines.append(f"__local long {shared}_at[{form.items}];")
-            lines.append(f"{shared}_at[{own}] = {a.name}_at[0];")
-        lines += [f"{shared}[{own}] = {a.name}[0];", _BARRIER]
-        left = form.strands
+        shared, own = f"{a.name}_shared", f"{a.name}_own"
+        lines = [
+            f"__local {ctype} {shared}[{form.items}];",
+            *([f"__local long {shared}_at[{form.items}];"] if is_position else []),
+            f"const int {own} = {self.slot('part', 'strand')};",
+            f"{shared}[{own}] = {a.name}[0];",
+            *([f"{shared}_at[{own}] = {a.name}_at[0];"] if is_position else []),
+            _BARRIER,
+        ]
+        left, stride = form.strands, form.rows if form.by_columns else 1
         while left > 1:
             parts = 4 if left % 4 == 0 else 2
             left //= parts
             lines.append(f"if (strand < {left}) {{")
             for number in range(1, parts):
-                other = self.slot("part", f"strand + {left * number}")
-                if is_position:
-                    steps = self.fold_position(a, shared, own, other)
-                else:
-                    steps = self.combine(a, f"{shared}[{own}]", f"{shared}[{other}]")
-                lines.append("    { " + " ".join(steps) + " }")
-            lines += ["}", _BARRIER]
+                other = f"{own} + {left * number * stride}"
+                lines += ["    " + line for line in self.fold_two(a, ctype, other)]
+            lines += [
+                f"    {shared}[{own}] = {a.name}[0];",
+                *([f"    {shared}_at[{own}] = {a.name}_at[0];"] if is_position else []),
+                "}",
+                _BARRIER,
+            ]
         first = self.slot("part", "0")
         if is_position:
             return [*lines, f"const long {fold.name} = {shared}_at[{first}];"]
-        return [
-            *lines,
-            f"const {ctype} {fold.name} = {self.rounded(a.dtype, f'{shared}[{first}]')};",
-        ]
+        result = self.rounded(a.dtype, f"{shared}[{first}]")
+        return [*lines, f"const {ctype} {fold.name} = {result};"]
 
-    def fold_position(self, a: Accumulator, shared: str, own: str, other: str) -> list[str]:
-        x, best = f"{shared}[{other}]", f"{shared}[{own}]"
-        at, best_at = f"{shared}_at[{other}]", f"{shared}_at[{own}]"
-        same = f"({x} == {best} || ({x} != {x} && {best} != {best}))"
-        better = f"{best_at} < 0 || {beats(a, x, best)} || ({same} && {at} < {best_at})"
-        return [f"if ({at} >= 0 && ({better})) {{ {best} = {x}; {best_at} = {at}; }}"]
+    def fold_two(self, a: Accumulator, ctype: str, other: str) -> list[str]:
+        """Combine another item's partial result into an item's own."""
+        shared, best, value = f"{a.name}_shared", f"{a.name}[0]", f"{a.name}_other"
+        read = f"const {ctype} {value} = {shared}[{other}];"
+        if "arg" not in a.operation.name:
+            return ["{", f"    {read}", *["    " + s for s in self.combine(a, best, value)], "}"]
+        at, best_at = f"{value}_at", f"{a.name}_at[0]"
+        same = f"({value} == {best} || ({value} != {value} && {best} != {best}))"
+        better = f"{best_at} < 0 || {beats(a, value, best)} || ({same} && {at} < {best_at})"
+        return [
+            "{",
+            f"    {read}",
+            f"    const long {at} = {shared}_at[{other}];",
+            f"    if ({at} >= 0 && ({better})) {{",
+            f"        {best} = {value};",
+            f"        {best_at} = {at};",
+            "    }",
+            "}",
+        ]
 
     def carry(self, carry: Carry) -> list[str]:
         """What each item's segment comes to, summed over the items before it."""
@@ -412,9 +438,7 @@ def _is_side_by_side(access: Load | Store, variable: str) -> bool:
     place = access.place
     if not isinstance(place, Index) or place.coefficient(variable) != 1:
         return False
-    inside = any(
-        variable in atom.variables and atom.to_c() != variable for atom, _ in place.terms
-    )
+    inside = any(variable in atom.variables and atom.to_c() != variable for atom, _ in place.terms)
     if isinstance(access, Store):
         return not inside and access.combine is None
     return not inside and not access.guard

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from codegen.dtype import DType
+from codegen.dtype import BY_NAME, DType
 from codegen.graph.contraction_match import ContractionMatch
 from codegen.graph.fuse import Cluster, Fusion
 from codegen.index.contraction import Contraction, Span, a_spans, b_spans
@@ -97,8 +97,9 @@ class _Panel:
     def may_be_aligned(self) -> bool:
         """Whether vectors lie on multiples of four if the memory begins on one."""
         last = (self.inner if self.along_k else self.across)[-1]
-        others = [s.stride for s in (*self.across, *self.inner, *self.batch) if s is not last]
-        return all(stride % 4 == 0 for stride in (*others, self.offset))
+        spans = [s for s in (*self.across, *self.inner, *self.batch) if s is not last]
+        strides = [s.stride for s in spans if s.extent > 1]
+        return all(stride % 4 == 0 for stride in (*strides, self.offset))
 
     @property
     def line(self) -> int:
@@ -188,8 +189,6 @@ class _Contraction:
     def _working(self) -> Argument:
         nbytes = self.parts * self.batches * self.m * self.n
         ctype = {"uint": "int32", "ulong": "int64", "double": "float64"}
-        from codegen.dtype import BY_NAME
-
         dtype = BY_NAME[ctype.get(self.element, "float32")]
         return Argument("working", TensorType((nbytes,), dtype), True)
 
@@ -244,15 +243,13 @@ class _Contraction:
 
     def _invariant(self, arguments: dict[Node, Argument]) -> list[str]:
         names = self._names("value_")
-        return epilogue_lines(
-            self.cluster, self.fusion, self.root, names, arguments, self.dialect
-        )[0]
+        cluster, fusion = self.cluster, self.fusion
+        return epilogue_lines(cluster, fusion, self.root, names, arguments, self.dialect)[0]
 
     def _results(self, arguments: dict[Node, Argument], value: str) -> list[str]:
         names = self._names(value)
-        return epilogue_lines(
-            self.cluster, self.fusion, self.root, names, arguments, self.dialect
-        )[1]
+        cluster, fusion = self.cluster, self.fusion
+        return epilogue_lines(cluster, fusion, self.root, names, arguments, self.dialect)[1]
 
     def _result(self, text: str) -> list[str]:
         """The sum as a number of the contraction's type."""
@@ -295,7 +292,7 @@ class _Contraction:
             text.add(
                 f"__local {element}4 {p.name}_local_[{2 * p.depth * p.line // 4}];",
                 f"const __global {p.dtype.storage_c} *{p.name}_ = {p.pointer} + {p.offset} + "
-                f"({offset_expression(p.batch, 'batch_')});",
+                f"({offset_expression(p.batch, 'batch_') if self.batches > 1 else 0});",
             )
             self._prepare(text, p)
         quads = tile.item_columns // 4
@@ -341,7 +338,8 @@ class _Contraction:
             text.add(f"const int x_ = item_ % {nx}, y_ = item_ / {nx};")
         text.add(
             f"const int tile_ = get_group_id(0) % {down * along};",
-            f"const {index} batch_ = get_group_id(0) / {down * along * self.parts};",
+            f"const {index} batch_ = "
+            f"{f'get_group_id(0) / {down * along * self.parts}' if self.batches > 1 else 0};",
         )
         if down > _BAND:
             band = _BAND * along
@@ -426,18 +424,18 @@ class _Contraction:
                 loaded = f"LT_LOAD4({vector[:-1]}, {address})"
                 if not p.may_be_aligned:
                     loaded = f"vload4(0, (const __global {vector[:-1]} *)({address}))"
-                zero = f"({vector})(0)"
-                text.add(f"{name} = {f'{k} < {self.k} ? {loaded} : {zero}' if checked else loaded};")
+                if checked:
+                    loaded = f"{k} < {self.k} ? {loaded} : ({vector})(0)"
+                text.add(f"{name} = {loaded};")
             else:
                 for j in range(4):
                     at = f"{k} + {j}" if p.along_k and j else k
                     inner = offset_expression(p.inner, f"({at})")
                     across = f"{p.name}{turn}_{0 if p.along_k else j}_"
                     loaded = f"{p.name}_[{across} + {inner}]"
-                    text.add(
-                        f"{name}.s{j} = "
-                        f"{f'{at} < {self.k} ? {loaded} : 0' if checked else loaded};"
-                    )
+                    if checked:
+                        loaded = f"{at} < {self.k} ? {loaded} : 0"
+                    text.add(f"{name}.s{j} = {loaded};")
             if condition:
                 text.add("}")
 
@@ -461,9 +459,7 @@ class _Contraction:
                 whole = f"({element}4)({', '.join(parts)})"
                 if vector_of_four(p.dtype) == f"{element}4":
                     whole = name
-                text.add(
-                    f"{p.name}_local_[{base4} + {k} * {p.line // 4} + {at} / 4] = {whole};"
-                )
+                text.add(f"{p.name}_local_[{base4} + {k} * {p.line // 4} + {at} / 4] = {whole};")
             text.add("}")
 
     def _number(self, dtype: DType, stored: str) -> str:
@@ -497,7 +493,9 @@ class _Contraction:
 
     # ---- results --------------------------------------------------------------------------------
 
-    def _finish(self, text: Text, arguments: dict[Node, Argument], working: Argument | None) -> None:
+    def _finish(
+        self, text: Text, arguments: dict[Node, Argument], working: Argument | None
+    ) -> None:
         tile = self.tile
         output = self._vector_output(arguments, working)
         if output is not None:
@@ -579,10 +577,7 @@ class _Contraction:
                 if working is not None:
                     place = self._part_place().replace("m_)", f"{m})")
                 else:
-                    place = (
-                        f"(size_t)batch_ * {output.batch_stride} + "
-                        f"({m}) * {output.row_stride}"
-                    )
+                    place = f"(size_t)batch_ * {output.batch_stride} + ({m}) * {output.row_stride}"
                 text.add(
                     f"__global {ctype[:-1]} *to_ = (__global {ctype[:-1]} *){output.pointer} + "
                     f"{output.offset} + {place} + {n};"
