@@ -41,7 +41,7 @@ from codegen.graph.verify import verify_fusion, verify_graph
 from codegen.ir import provenance
 from codegen.ir.node import Node, TensorType, in_memory_as, make, topological
 from codegen.ir.printer import format_graph
-from codegen.loops.gpu import lower_for_groups
+from codegen.loops.gpu import cut_for_groups, lower_for_groups
 from codegen.loops.grammar import Kernel
 from codegen.loops.in_place import in_place_pairs
 from codegen.loops.lower import lower, lower_copy, lower_scan, lower_write
@@ -63,6 +63,7 @@ from codegen.render.chain_kernel import render_chain_kernel
 from codegen.render.contraction_kernel import RenderedKernel, render_contraction_kernel
 from codegen.render.gpu import gpu_dialect
 from codegen.render.gpu_contraction import parts_bytes, render_group_contraction
+from codegen.render.gpu_sort import fits_in_local_memory, render_group_sort
 from codegen.render.opencl import OPENCL
 from codegen.render.sort_kernel import render_sort_kernels, sort_working_bytes
 from codegen.runtime import opencl
@@ -326,15 +327,17 @@ def compile_graph(
         outputs = unroll_loops(outputs)
     if debug >= 3:
         print(f"-- after expand\n{format_graph(outputs)}", file=sys.stderr)
-    by_threads: Pass = partial(split_rows, threads=threads)
+    by_threads: Pass = partial(split_rows, threads=threads if dialect.device is None else 1)
     for name, apply_pass in (*GRAPH_PASSES, ("split rows", by_threads)):
+        if name == "split" and dialect.device is not None:
+            apply_pass = partial(split_reductions, cut=cut_for_groups(dialect.device))
         outputs = apply_pass(outputs)
         if verifying:
             verify_graph(outputs)
         if debug >= 3:
             print(f"-- after {name}\n{format_graph(outputs)}", file=sys.stderr)
     outputs = _own_memory(prepare_loops(outputs, threads))
-    fusion = fuse(outputs, bool(dialect.matrix_units))
+    fusion = fuse(outputs, dialect.narrow)
     if dialect.has_chains:
         fusion = find_chains(fusion, outputs)
     if verifying:
@@ -411,6 +414,8 @@ def _kernels(
     if isinstance(cluster, Chain):
         return [render_chain_kernel(cluster, fusion, threads, comments, dialect, any_rows)]
     if cluster.kind == "sort":
+        if dialect.device is not None and fits_in_local_memory(cluster, dialect.device):
+            return render_group_sort(cluster, fusion, comments, dialect, dialect.device)
         return render_sort_kernels(cluster, fusion, threads, comments, dialect)
     if cluster.kind == "empty":
         return []

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING
 
+from codegen.dtype import DType
 from codegen.graph.contraction_match import ContractionMatch, match_contraction
 from codegen.ir.node import Node, Shape, in_memory_as, topological
 from codegen.lazy_import import lazy_import
@@ -104,18 +105,18 @@ class Fusion:
         return result
 
 
-def fuse(outputs: Sequence[Node], bfloat16_units: bool = False) -> Fusion:
+def fuse(outputs: Sequence[Node], narrow: Sequence[DType] = ()) -> Fusion:
     """Clusters that compute the outputs, none of which is a leaf.
 
-    ``bfloat16_units``: there are units that multiply matrices of bfloat16.
+    ``narrow``: types of which products of matrices are made as they are, not as float32.
     """
-    return _Fuser(outputs, bfloat16_units).run()
+    return _Fuser(outputs, narrow).run()
 
 
 class _Fuser:
-    def __init__(self, outputs: Sequence[Node], bfloat16_units: bool) -> None:
+    def __init__(self, outputs: Sequence[Node], narrow: Sequence[DType]) -> None:
         self.outputs = set(outputs)
-        self.bfloat16_units = bfloat16_units
+        self.narrow = narrow
         self.order = topological(outputs)
         self.position = {node: i for i, node in enumerate(self.order)}
         self.users: dict[Node, list[Node]] = {node: [] for node in self.order}
@@ -164,7 +165,7 @@ class _Fuser:
             if node.operation.name == "sum":
                 (product,) = node.inputs
                 if self.users[product] == [node] and product not in self.outputs:
-                    match = match_contraction(node, self.bfloat16_units)
+                    match = match_contraction(node, self.narrow)
                     if match is not None:
                         found[node] = match
         return found

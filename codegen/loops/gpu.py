@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from codegen.graph.fuse import Cluster, Fusion
+from codegen.graph.split import Cut
 from codegen.ir.node import Node, in_memory_as
 from codegen.loops.device import DeviceDescription
 from codegen.loops.gpu_pointwise import lower_copy, lower_pointwise, lower_region
 from codegen.loops.gpu_rows import lower_rows, lower_scan
 from codegen.loops.grammar import Kernel
+
+# Elements that a work-group reduces to one, where there are few results for all of them.
+_CHUNK = 1 << 12
+
+
+def cut_for_groups(device: DeviceDescription) -> Cut:
+    """How large reductions are cut, so that every unit has something to do."""
+    return Cut(_CHUNK, device.compute_units, device.has_fp64)
 
 
 def lower_for_groups(

@@ -89,6 +89,13 @@ class Dialect:
     device: DeviceDescription | None = None  # one with work-groups, where schedules are for it
     body: Callable[[Kernel, Dialect], Body] | None = None  # where ``Body`` is not enough
 
+    @property
+    def narrow(self) -> tuple[DType, ...]:
+        """The types of which products of matrices are made as they are in memory."""
+        if self.device is not None:
+            return (dt.bfloat16, dt.float16)
+        return (dt.bfloat16,) if self.matrix_units else ()
+
     def body_of(self, kernel: Kernel) -> Body:
         """What turns the kernel's statements into text."""
         return (self.body or Body)(kernel, self)
