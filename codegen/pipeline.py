@@ -42,6 +42,7 @@ from codegen.ir import provenance
 from codegen.ir.node import Node, TensorType, in_memory_as, make, topological
 from codegen.ir.printer import format_graph
 from codegen.loops.gpu import cut_for_groups, lower_for_groups
+from codegen.loops.gpu_scatter import lower_scatter as lower_group_scatter
 from codegen.loops.grammar import Kernel
 from codegen.loops.in_place import in_place_pairs
 from codegen.loops.lower import lower, lower_copy, lower_scan, lower_write
@@ -419,6 +420,10 @@ def _kernels(
         return render_sort_kernels(cluster, fusion, threads, comments, dialect)
     if cluster.kind == "empty":
         return []
+    if cluster.kind == "scatter" and dialect.device is not None:
+        fresh = first in memory.copies
+        kernel = lower_group_scatter(first, fusion, OPERATIONS, dialect.device, fresh)
+        return [_rendered(kernel, comments, dialect)]
     if cluster.kind == "scatter":
         kernel = lower_scatter(first, fusion, OPERATIONS, threads, first in memory.copies)
         return [_rendered(kernel, comments, dialect)]

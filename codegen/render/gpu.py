@@ -17,6 +17,7 @@ from codegen.loops.grammar import (
     Accumulator,
     Argument,
     Carry,
+    Chosen,
     Fold,
     Group,
     GroupForm,
@@ -126,6 +127,7 @@ class GpuBody(Body):
             Strided: self.strided,
             Segment: self.segment,
             Once: self.once,
+            Chosen: self.chosen,
         }
         writer = writers.get(type(loop))
         if writer is not None:
@@ -151,6 +153,19 @@ class GpuBody(Body):
             f"{pad}{{",
             f"{pad}    {declared}",
             f"{pad}    if ({loop.variable} < {loop.extent}) {{",
+            *self.block(loop.body, level + 2),
+            f"{pad}    }}",
+            f"{pad}}}",
+        ]
+
+    def chosen(self, loop: Chosen, level: int) -> list[str]:
+        """No lists: neighbouring items mostly choose alike."""
+        pad, index, v = "    " * level, self.index_c, loop.variable
+        return [
+            f"{pad}for ({index} {v} = 0; {v} < {loop.extent}; {v}++) {{",
+            *self.block(loop.choose, level + 1),
+            f"{pad}    const {index} {loop.place} = lt_clamp_index({loop.number}, {loop.limit});",
+            f"{pad}    if ((unsigned long)({loop.place} - ({loop.low.to_c()})) < {loop.size}) {{",
             *self.block(loop.body, level + 2),
             f"{pad}    }}",
             f"{pad}}}",

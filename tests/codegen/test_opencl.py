@@ -155,7 +155,12 @@ def training_losses(device: str) -> list[float]:
     return [*losses, total]
 
 
-def test_training_step_of_a_network_is_that_of_the_cpu() -> None:
+@pytest.mark.parametrize("schedules", [None, GPU])
+def test_training_step_of_a_network_is_that_of_the_cpu(
+    schedules: DeviceDescription | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(find_device("opencl"), "schedules", schedules)
+    monkeypatch.setattr("lazytorch.realize.plans", {})  # those for other schedules
     assert training_losses("opencl") == pytest.approx(training_losses("cpu"), rel=1e-5)
 
 
