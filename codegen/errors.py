@@ -13,3 +13,7 @@ class CompileError(CodegenError):
 
 class VerifyError(CodegenError):
     """A pass produced an ill-formed graph or kernel: a defect of the engine, not of the program."""
+
+
+class OutOfMemoryError(CodegenError):
+    """A device has no room for what a plan needs; nothing was changed by the attempt."""
