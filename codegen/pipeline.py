@@ -121,8 +121,9 @@ class InterpretedPlan:
 
     donated: tuple[int, ...] = ()
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, place: Callable[[Buffer], Buffer] | None = None) -> None:
         self.graph = graph
+        self._place = place  # what puts values where a device has them
 
     def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]:
         statistics.plans_run += 1
@@ -139,7 +140,7 @@ class InterpretedPlan:
             buffer = allocate(node.type.nbytes)
             view = buffer.as_numpy(node.dtype.numpy, node.shape)
             view[...] = to_buffer(array, node.type)
-            results.append(buffer)
+            results.append(buffer if self._place is None else self._place(buffer))
         return results
 
 
@@ -176,8 +177,11 @@ def make_plan(graph: Graph, device: str, description: str, results: tuple[int, .
     ``results`` are numbers that the caller knows the outputs by, kept with the plan.
     """
     compile_now: Callable[[], Plan]
-    if device.startswith("opencl"):
-        compile_now = partial(_compile_opencl, graph, opencl.find_device(device))
+    place: Callable[[Buffer], Buffer] | None = None
+    if device.startswith(("opencl", "cuda")):
+        found_device = opencl.find_device(device)
+        place = found_device.put
+        compile_now = partial(_compile_opencl, graph, found_device)
     elif device == "cpu" and find_compiler() is not None:
         compile_now = partial(_compile, graph, description, results)
     elif device == "cpu" and (found := _stand_in()) is not None:
@@ -186,7 +190,7 @@ def make_plan(graph: Graph, device: str, description: str, results: tuple[int, .
         statistics.plans_lowered += 1
         return InterpretedPlan(graph)
     if provenance.state.active is None and _is_huge(graph):  # who asks for lines wants kernels
-        return TieredPlan(graph, compile_now)
+        return TieredPlan(graph, compile_now, place)
     return compile_now()
 
 
@@ -274,9 +278,14 @@ class TieredPlan:
 
     donated: tuple[int, ...] = ()
 
-    def __init__(self, graph: Graph, compile_now: Callable[[], Plan]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        compile_now: Callable[[], Plan],
+        place: Callable[[Buffer], Buffer] | None,
+    ) -> None:
         self._compile_now = compile_now
-        self._interpreted: InterpretedPlan | None = InterpretedPlan(graph)
+        self._interpreted: InterpretedPlan | None = InterpretedPlan(graph, place)
         self._compiled: Plan | None = None
 
     def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]:

@@ -31,6 +31,19 @@ class DeviceMemory(Protocol):
     def host_address(self) -> int:
         """Where the host finds the bytes, once everything that was asked of the device is done."""
 
+    def is_reachable(self) -> bool:
+        """Whether what the host writes there is what the device reads."""
+
+    def fetch(self) -> Buffer:
+        """A copy in the host's own memory."""
+
+    def copy_in(self, offset: int, source: Buffer) -> bool:
+        """Put what another Buffer holds ``offset`` bytes into this; False where the device cannot
+        do that by itself."""
+
+    def pointer(self) -> int:
+        """A number that no other memory has."""
+
     def part(self, offset: int, nbytes: int) -> DeviceMemory:
         """Some of this memory."""
 
@@ -108,6 +121,19 @@ class Buffer:
         if self.memory is not None:
             return Buffer.of_device(self.memory.part(offset, nbytes), nbytes, self)
         return Buffer((self.address + offset, self), nbytes, 0)
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether what the host writes at ``address`` is written to this memory."""
+        return self.memory is None or self.memory.is_reachable()
+
+    def on_host(self) -> Buffer:
+        """A copy in the host's own memory."""
+        if self.memory is not None:
+            return self.memory.fetch()
+        made = allocate(self.nbytes)
+        ctypes.memmove(made.address, self.address, self.nbytes)
+        return made
 
     def offset_in(self, whole: Buffer) -> int:
         """How many bytes into ``whole`` this memory begins; -1 where it is not inside."""

@@ -28,9 +28,10 @@ from lazytorch.functions.creation import TYPED_CLASSES
 from lazytorch.functions.data import of_array
 from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.registration import operation
+from lazytorch.functions.transfer import moved
 from lazytorch.layout import MemoryFormat, channels_last, channels_last_3d
 from lazytorch.printing import format_tensor
-from lazytorch.storage import Storage, share_array
+from lazytorch.storage import Storage, from_array, share_array
 from lazytorch.tensor import Geometry, Tensor, record, wrap
 from lazytorch.type_names import c_name
 
@@ -65,16 +66,6 @@ def converted(x: Tensor, dtype: DType, copy: bool = False) -> Tensor:
     if dtype is x._type.dtype:
         return x if not copy else clone(x)
     return apply(core.CAST, (x,), (dtype,))  # type: ignore[no-any-return]
-
-
-def moved(x: Tensor, device: str, copy: bool = False) -> Tensor:
-    """The values on another device, to which the gradient comes back."""
-    if device == x._storage.device:
-        return x if not copy else clone(x)
-    made: Tensor = apply(core.CAST, (x,), (x._type.dtype,))
-    x.realize()
-    made._storage.expression.device = device
-    return made
 
 
 _OPTIONS = ("dtype", "device", "non_blocking", "copy", "memory_format", "other")
@@ -484,11 +475,15 @@ _INTERNAL = {
 
 
 def rebuild(
-    cls: Any, array: Any, dtype: DType, requires_grad: bool, state: dict[str, Any]
-) -> Tensor:
+    cls: Any, array: Any, dtype: DType, requires_grad: bool, state: dict[str, Any],
+    device: str = "cpu",
+) -> Tensor:  # fmt: skip
     """Make a pickled tensor again."""
-    storage = share_array(array, TensorType(array.shape, dtype), "cpu")
-    storage.shared = None
+    if device == "cpu":
+        storage = share_array(array, TensorType(array.shape, dtype), "cpu")
+        storage.shared = None
+    else:
+        storage = from_array(array, TensorType(array.shape, dtype), device_name(device))
     made = object.__new__(cls)
     made._storage, made._type = storage, storage.expression.type
     made.__dict__.update(state)
@@ -500,7 +495,9 @@ def _reduce(self: Tensor, protocol: Any) -> Any:
         warnings.warn("pickling a non-leaf tensor keeps its values alone", stacklevel=2)
     array = np.array(self.detach()._array(), order="C")
     state = {k: v for k, v in self.__dict__.items() if k not in _INTERNAL}
-    return rebuild, (self.__class__, array, self.dtype, self.requires_grad, state)
+    device = self._storage.device
+    place = () if device == "cpu" else (device,)
+    return rebuild, (self.__class__, array, self.dtype, self.requires_grad, state, *place)
 
 
 def _iterate(self: Tensor) -> Iterator[Tensor]:

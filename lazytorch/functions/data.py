@@ -20,6 +20,7 @@ from lazytorch.device import device_name
 from lazytorch.dtypes import as_dtype
 from lazytorch.expression import Expression
 from lazytorch.functions.registration import operation
+from lazytorch.functions.transfer import moved
 from lazytorch.storage import ForeignMemory, Storage, from_array, share_array
 from lazytorch.tensor import Tensor, record, wrap
 
@@ -251,9 +252,7 @@ def copied(source: Tensor, dtype: Any = None, device: Any = None) -> Tensor:
         made = apply(core.IDENTITY, (source,))
     else:
         made = apply(core.CAST, (source,), (chosen,))
-    if device is not None:
-        made._storage.expression.device = device_name(device)
-    return made  # type: ignore[no-any-return]
+    return made if device is None else moved(made, device_name(device))
 
 
 @operation(method=False)

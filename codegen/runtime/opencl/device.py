@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib
+import os
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import numpy as np
 
 from codegen.errors import OutOfMemoryError
 from codegen.runtime.memory import Buffer, allocate
-from codegen.runtime.opencl.memory import Block, Pool, bytes_at, host_block
+from codegen.runtime.opencl.memory import Block, Part, Pool, bytes_at, host_block
 
 # So many runs of plans may wait in the queue: more would only keep memory from being idle.
 _MOST_RUNS = 64
@@ -39,6 +40,7 @@ class Device:
         self.opencl = opencl = importlib.import_module("pyopencl")
         self.handle = handle
         self.number = number
+        self._process = os.getpid()
         self.name: str = handle.name.strip()
         driver = "PoCL" if is_pocl(handle) else handle.platform.name.strip()
         self.description = f"{driver} {handle.driver_version.strip()}"
@@ -65,6 +67,10 @@ class Device:
         config = handle.single_fp_config
         if config & opencl.device_fp_config.CORRECTLY_ROUNDED_DIVIDE_SQRT:
             self.options.append("-cl-fp32-correctly-rounded-divide-sqrt")
+
+    def is_usable(self) -> bool:
+        """False in a process that was forked from the one that the device is of."""
+        return os.getpid() == self._process
 
     # ---- what was asked of it -----------------------------------------------------------------
 
@@ -151,6 +157,21 @@ class Device:
                 self.queue, made.memory.handle, handle, src_offset=offset, byte_count=nbytes
             )
         return made
+
+    def copy_within(self, target: Block | Part, offset: int, source: Buffer) -> bool:
+        """Copy memory of this device into other memory of it, in the queue's order; False if
+        the source is not this device's."""
+        what = source.memory
+        if not isinstance(what, (Block, Part)) or what.device is not self or not self.is_usable():
+            return False
+        with self.lock:
+            self.enqueued += 1
+            event = self.opencl.enqueue_copy(
+                self.queue, target.handle, what.handle, dst_offset=offset, byte_count=source.nbytes
+            )
+            target.copy = None
+            self.note_run(event)
+        return True
 
     def over(self, address: int, nbytes: int) -> Any:
         """A handle on the host's memory."""

@@ -58,6 +58,18 @@ class Block:
             self.copy = self.device.fetch(self.handle, 0, self.nbytes)
         return self.copy.address
 
+    def is_reachable(self) -> bool:
+        return self.address != 0
+
+    def fetch(self) -> Buffer:
+        return _fetched(self, 0, self.nbytes)
+
+    def copy_in(self, offset: int, source: Buffer) -> bool:
+        return self.device.copy_within(self, offset, source)
+
+    def pointer(self) -> int:
+        return self.address or int(self.handle.int_ptr)
+
     def part(self, offset: int, nbytes: int) -> Part:
         return Part(self, offset, nbytes)
 
@@ -71,14 +83,14 @@ class Block:
 class Part:
     """Some of a block, for as long as its Buffer keeps the whole."""
 
-    __slots__ = ("_copy", "_handle", "_kept", "key", "nbytes", "offset", "whole")
+    __slots__ = ("_handle", "_kept", "copy", "key", "nbytes", "offset", "whole")
 
     def __init__(self, whole: Block, offset: int, nbytes: int) -> None:
         self.whole, self.offset, self.nbytes = whole, offset, nbytes
         self.key = next(_keys)
         self._handle: Any = None
         self._kept: Buffer | None = None
-        self._copy: Buffer | None = None
+        self.copy: Buffer | None = None
 
     @property
     def device(self) -> Device:
@@ -102,9 +114,21 @@ class Part:
         if self.whole.address:
             self.whole.device.finish()
             return self.whole.address + self.offset
-        if self._copy is None:
-            self._copy = self.whole.device.fetch(self.whole.handle, self.offset, self.nbytes)
-        return self._copy.address
+        if self.copy is None:
+            self.copy = self.whole.device.fetch(self.whole.handle, self.offset, self.nbytes)
+        return self.copy.address
+
+    def is_reachable(self) -> bool:
+        return self.whole.address != 0
+
+    def fetch(self) -> Buffer:
+        return _fetched(self.whole, self.offset, self.nbytes)
+
+    def copy_in(self, offset: int, source: Buffer) -> bool:
+        return False  # nobody writes to a part
+
+    def pointer(self) -> int:
+        return self.whole.pointer() + self.offset
 
     def part(self, offset: int, nbytes: int) -> Part:
         return Part(self.whole, self.offset + offset, nbytes)
@@ -193,6 +217,14 @@ class Pool:
         except OutOfMemoryError:
             self.release()
         return self._device.block(capacity)
+
+
+def _fetched(block: Block, offset: int, nbytes: int) -> Buffer:
+    if not block.address:
+        return block.device.fetch(block.handle, offset, nbytes)
+    made = allocate(nbytes)
+    ctypes.memmove(made.address, block.host_address() + offset, nbytes)
+    return made
 
 
 def host_block(device: Device, capacity: int) -> Block:
