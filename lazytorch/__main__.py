@@ -150,7 +150,7 @@ def stand_in_for_torch() -> None:
         raise RuntimeError("torch itself is imported already: lazytorch cannot stand in for it")
     sys.meta_path.insert(0, TorchFinder())
     sys.modules["torch"] = lazytorch
-    for name in ("nn", "optim", "utils"):
+    for name in ("accelerator", "cuda", "nn", "optim", "utils"):
         try:
             importlib.import_module(f"lazytorch.{name}")
         except ImportError as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from codegen.runtime.memory import Buffer
+from codegen.runtime.opencl import Device as QueueDevice
 from codegen.runtime.opencl import discovery, find_device
 from lazytorch.defaults import defaults
 
@@ -77,7 +78,7 @@ class _Current:
 
 
 current = _Current()
-_names: dict[str, str] = {}  # full names, with the number, of devices that were found
+_names: dict[str, str] = {}  # of devices that were found, by what they were called
 
 
 def device_name(device: Any) -> str:
@@ -112,7 +113,14 @@ def _found(kind: str, name: str) -> str:
         if kind == "cuda":
             raise NoGpuError(str(error)) from None
         raise
-    return name if kind == "cuda" else f"opencl:{discovery.number_of(name)}"
+    # The one that ``opencl`` alone means has no number.
+    usual = kind == "opencl" and discovery.number_of(name) == discovery.number_of("opencl")
+    return "opencl" if usual else name
+
+
+def device_of(name: str) -> QueueDevice:
+    """The device on whose queue things of this name are computed."""
+    return find_device(name)
 
 
 def is_on_queue(name: str) -> bool:
@@ -123,15 +131,15 @@ def is_on_queue(name: str) -> bool:
 
 def placed(buffer: Buffer, name: str) -> Buffer:
     """The content of a new buffer of the host's where a device of this name has its values."""
-    return find_device(name).put(buffer) if is_on_queue(name) else buffer
+    return device_of(name).put(buffer) if is_on_queue(name) else buffer
 
 
 def transferred(buffer: Buffer, name: str) -> Buffer:
     """A copy of a buffer, whosever it is, where a device of this name has its values."""
-    return find_device(name).put(buffer) if is_on_queue(name) else buffer.on_host()
+    return device_of(name).put(buffer) if is_on_queue(name) else buffer.on_host()
 
 
 def finish(name: str) -> None:
     """Wait until a device has done all that it was asked for."""
     if is_on_queue(name):
-        find_device(name).finish()
+        device_of(name).finish()

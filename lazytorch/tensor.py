@@ -21,7 +21,7 @@ from codegen.ops.strided import contiguous_strides
 from codegen.runtime.memory import Buffer
 from lazytorch import capture, core, references
 from lazytorch.autograd.grad_mode import state as grad_state
-from lazytorch.device import Device, find_device, is_on_queue
+from lazytorch.device import Device, device_of, is_on_queue
 from lazytorch.expression import Attributes, Expression, Overwritten
 from lazytorch.geometry import Geometry, is_contiguous, region_around, within_region
 from lazytorch.layout import Layout, strided
@@ -626,7 +626,7 @@ class Tensor:
     def _is_reachable(self) -> bool:
         """Whether NumPy can share the memory, once it is computed; a CPU tensor's it always can."""
         device = self._storage.device
-        return not is_on_queue(device) or find_device(device).on_host
+        return not is_on_queue(device) or device_of(device).on_host
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         array = self.numpy()

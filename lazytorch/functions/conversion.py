@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy as copying
 import warnings
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from codegen.ir.node import Node, Shape, TensorType
 from codegen.ops import elementwise as ew
 from codegen.ops.strided import contiguous_strides
 from codegen.runtime.memory import Buffer
+from codegen.runtime.opencl import discovery
 from lazytorch import core
 from lazytorch.application import apply, apply_expressions
 from lazytorch.autograd.grad_mode import state as grad_state
@@ -28,11 +30,11 @@ from lazytorch.functions.creation import TYPED_CLASSES
 from lazytorch.functions.data import of_array
 from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.registration import operation
-from lazytorch.functions.transfer import moved
 from lazytorch.layout import MemoryFormat, channels_last, channels_last_3d
 from lazytorch.printing import format_tensor
 from lazytorch.storage import Storage, from_array, share_array
 from lazytorch.tensor import Geometry, Tensor, record, wrap
+from lazytorch.transfer import moved
 from lazytorch.type_names import c_name
 
 
@@ -166,7 +168,7 @@ def cuda(
 @operation(function=False)
 def get_device(self: Tensor) -> int:
     device = self.device
-    return -1 if device.type == "cpu" else device.index or 0
+    return -1 if device.type in ("cpu", "interpreter") else device.index or 0
 
 
 # ---- copies ---------------------------------------------------------------------------------
@@ -302,13 +304,28 @@ Tensor.share_memory_ = _share_memory  # type: ignore[attr-defined]
 
 @operation(function=False)
 def pin_memory(self: Tensor, device: Any = None) -> Tensor:
-    """Host memory needs no pinning here: the tensor itself."""
-    return self
+    """A copy that a GPU can fetch by itself; RuntimeError where there is none, or where the tensor
+    is not the host's. Here every tensor of the host is as good: the copy is so in name."""
+    if not discovery.gpu_numbers():
+        raise RuntimeError("Cannot access accelerator device when none is available.")
+    if self._storage.device != "cpu":
+        raise RuntimeError(
+            f"cannot pin 'torch.{self._storage.device.split(':')[0]}.{CLASS_NAMES[self.dtype]}' "
+            "only dense CPU tensors can be pinned"
+        )
+    if is_pinned(self):
+        return self
+    made: Tensor = clone(self.detach())
+    _pinned.add(made._storage)
+    return made
 
 
 @operation(function=False)
 def is_pinned(self: Tensor, device: Any = None) -> bool:
-    return False
+    return self._storage in _pinned
+
+
+_pinned: weakref.WeakSet[Storage] = weakref.WeakSet()
 
 
 class UntypedStorage:

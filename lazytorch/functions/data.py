@@ -20,9 +20,9 @@ from lazytorch.device import device_name
 from lazytorch.dtypes import as_dtype
 from lazytorch.expression import Expression
 from lazytorch.functions.registration import operation
-from lazytorch.functions.transfer import moved
 from lazytorch.storage import ForeignMemory, Storage, from_array, share_array
 from lazytorch.tensor import Tensor, record, wrap
+from lazytorch.transfer import moved
 
 
 def of_array(array: NDArray[Any], dtype: DType, device: str = "cpu") -> Tensor:

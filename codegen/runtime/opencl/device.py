@@ -51,7 +51,6 @@ class Device:
         self.context = opencl.Context([handle])
         self.queue = opencl.CommandQueue(self.context)
         self._transfers: Any = None  # a queue, once something has to be copied to the device
-        self._timed: Any = None  # a queue that takes times, once somebody asks
         self.enqueued = self.finished = 0
         self._runs: deque[tuple[int, Any]] = deque()  # with the last event of each
         self.on_host = False
@@ -104,12 +103,21 @@ class Device:
                 while self._runs and self._runs[0][0] <= number:
                     self._runs.popleft()
 
-    def timed_queue(self) -> Any:
-        """A queue whose events know when they began and ended; the other one has to be empty."""
-        if self._timed is None:
+    def enable_timing(self) -> None:
+        """Let events know when they began and ended, from now on."""
+        with self.lock:
             profiling = self.opencl.command_queue_properties.PROFILING_ENABLE
-            self._timed = self.opencl.CommandQueue(self.context, properties=profiling)
-        return self._timed
+            if not self.queue.properties & profiling:
+                self.queue.finish()
+                self.finished = self.enqueued
+                self.queue = self.opencl.CommandQueue(self.context, properties=profiling)
+
+    def mark(self) -> Any:
+        """An event that is complete once all that was asked for so far is done."""
+        with self.lock:
+            event = self.opencl.enqueue_marker(self.queue)
+            self.queue.flush()
+            return event
 
     # ---- memory -------------------------------------------------------------------------------
 

@@ -35,7 +35,17 @@ class Block:
     the host's, or 0. ``used`` is the last run that may have used it before it was given back.
     """
 
-    __slots__ = ("address", "capacity", "copy", "device", "handle", "key", "nbytes", "owner", "used")
+    __slots__ = (
+        "address",
+        "capacity",
+        "copy",
+        "device",
+        "handle",
+        "key",
+        "nbytes",
+        "owner",
+        "used",
+    )
 
     def __init__(
         self, device: Device, handle: Any, capacity: int, address: int = 0, owner: Any = None
@@ -235,7 +245,8 @@ def host_block(device: Device, capacity: int) -> Block:
 
 def bytes_at(address: int, nbytes: int) -> np.ndarray[Any, Any]:
     """The host's memory as an array, which does not keep it alive."""
-    return np.frombuffer((ctypes.c_char * nbytes).from_address(address), np.uint8)
+    memory: Any = (ctypes.c_ubyte * nbytes).from_address(address)
+    return np.ctypeslib.as_array(memory)
 
 
 __all__ = ["Block", "Part", "Pool", "allocate", "bytes_at", "host_block"]

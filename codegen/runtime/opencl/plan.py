@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from codegen.render.source import KernelSource
-from codegen.runtime.memory import Buffer
+from codegen.runtime.memory import Buffer, size_class
 from codegen.runtime.opencl.device import Device
 from codegen.runtime.opencl.discovery import require_own_process
 from codegen.runtime.opencl.memory import Part
@@ -58,11 +58,10 @@ class OpenClPlan:
             memories: list[Any] = []
             kept: list[Buffer] = []  # until the kernels are in the queue
             for value in values:
-                memory = value.memory if type(value) is Buffer else None
-                if memory is None or memory.device is not device:
-                    if type(value) is Buffer:
-                        kept.append(device.put(value))
-                        memory = kept[-1].memory
+                memory: Any = value.memory if type(value) is Buffer else None
+                if type(value) is Buffer and getattr(memory, "device", None) is not device:
+                    kept.append(device.put(value))
+                    memory = kept[-1].memory
                 memories.append(memory)
             if self._numbers is not None:
                 for i, memory in self._numbers.memories(values):
@@ -121,13 +120,13 @@ class OpenClPlan:
         device.note_run(event)
 
     def _launch_timed(self) -> list[float]:
-        """Run now, on a queue whose events say how long each kernel took."""
+        """Run now; the events say how long each kernel took."""
         device = self._device
-        device.queue.finish()
-        enqueue, queue = device.opencl.enqueue_nd_range_kernel, device.timed_queue()
+        device.enable_timing()
+        enqueue, queue = device.opencl.enqueue_nd_range_kernel, device.queue
         events = [enqueue(queue, *launch) for launch in self._launches]
-        queue.finish()
-        device.finished = device.enqueued
+        device.note_run(events[-1])
+        device.finish()
         return [1e-9 * (e.profile.end - e.profile.start) for e in events]
 
 
@@ -180,7 +179,7 @@ class _Numbers:
 class _NumberSet:
     def __init__(self, device: Device, count: int, pitch: int) -> None:
         self._device, self._pitch = device, pitch
-        self._block = device.pool.take(count * pitch, idle=True)
+        self._block = device.block(size_class(count * pitch))  # no tensor's: counted nowhere
         self.parts = [Part(self._block, i * pitch, 8) for i in range(count)]
         self.content = b""
         self.used = 0

@@ -14,7 +14,10 @@ from lazytorch.tensor import Tensor, wrap
 def moved(x: Tensor, device: str, copy: bool = False) -> Tensor:
     """The values on another device, to which the gradient comes back."""
     if device == x._storage.device:
-        return x if not copy else apply(core.IDENTITY, (x,))  # type: ignore[no-any-return]
+        if not copy:
+            return x
+        copied: Tensor = apply(core.IDENTITY, (x,))
+        return copied
     made: Tensor = apply(core.CAST, (x,), (x._type.dtype,))
     e = made._storage.expression
     if e.value is None:
