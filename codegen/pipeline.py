@@ -28,7 +28,7 @@ import numpy as np
 
 from codegen import dtype as dt
 from codegen import settings
-from codegen.errors import CompileError
+from codegen.errors import CompileError, UnsupportedTypeError
 from codegen.graph.chains import Chain, find_chains
 from codegen.graph.explain import annotate
 from codegen.graph.fuse import Cluster, Fusion, fuse
@@ -39,16 +39,15 @@ from codegen.graph.simplify import simplify
 from codegen.graph.split import split_reductions, split_rows
 from codegen.graph.verify import verify_fusion, verify_graph
 from codegen.ir import provenance
-from codegen.ir.node import Node, TensorType, in_memory_as, make, topological
+from codegen.ir.node import Node, in_memory_as, make, topological
 from codegen.ir.printer import format_graph
 from codegen.loops.grammar import Kernel
 from codegen.loops.in_place import in_place_pairs
 from codegen.loops.lower import lower, lower_copy, lower_scan, lower_write
 from codegen.loops.scatter import lower_scatter
 from codegen.loops.verify import verify_kernel
-from codegen.ops.elementwise import CAST, EXP
-from codegen.ops.leaves import parameter
-from codegen.ops.registry import OPERATIONS
+from codegen.ops.elementwise import CAST
+from codegen.ops.registry import OPERATIONS, Array
 from codegen.recurrence import (
     CompiledLoop,
     compile_loop,
@@ -69,6 +68,7 @@ from codegen.runtime.cpu import Loop, get_num_threads
 from codegen.runtime.interpreter import from_buffer, interpret, to_buffer
 from codegen.runtime.memory import Buffer, allocate
 from codegen.runtime.opencl import OpenClPlan
+from codegen.runtime.opencl.self_test import check_device
 from codegen.runtime.plan import CpuPlan, KernelRecord, PlanRecord
 from codegen.runtime.sizes import Family, family_key
 from codegen.statistics import statistics
@@ -160,7 +160,10 @@ class StandInPlan:
 
 def find_plan(description: str) -> tuple[Plan, tuple[int, ...]] | None:
     """A plan made earlier, perhaps by another process, for a graph so described."""
-    if description.split("\n", 1)[0] != "cpu" or find_compiler() is None:
+    device = description.split("\n", 1)[0]
+    if _has_queue(device):
+        return _find_opencl_plan(opencl.find_device(device), description)
+    if device != "cpu" or find_compiler() is None:
         return None
     record = plans.load(description)
     if record is None:
@@ -178,10 +181,12 @@ def make_plan(graph: Graph, device: str, description: str, results: tuple[int, .
     """
     compile_now: Callable[[], Plan]
     place: Callable[[Buffer], Buffer] | None = None
-    if device.startswith(("opencl", "cuda")):
+    if _has_queue(device):
         found_device = opencl.find_device(device)
+        _require_types(graph, found_device)
+        check_device(found_device, partial(_run_both, found_device))
         place = found_device.put
-        compile_now = partial(_compile_opencl, graph, found_device)
+        compile_now = partial(_compile_opencl, graph, found_device, description, results)
     elif device == "cpu" and find_compiler() is not None:
         compile_now = partial(_compile, graph, description, results)
     elif device == "cpu" and (found := _stand_in()) is not None:
@@ -227,9 +232,68 @@ def _compile(graph: Graph, description: str, results: tuple[int, ...]) -> CpuPla
 _families: defaultdict[str, Family[Graph]] = defaultdict(Family)
 
 
-def _compile_opencl(graph: Graph, device: opencl.Device) -> OpenClPlan:
+def _compile_opencl(
+    graph: Graph, device: opencl.Device, description: str = "", results: tuple[int, ...] = ()
+) -> OpenClPlan:
+    """A plan for the device, kept on disk if it has a description."""
     statistics.plans_lowered += 1
-    return OpenClPlan(build(graph, device.threads, OPENCL), device)
+    record = build(graph, device.threads, OPENCL)
+    record.results = list(results)
+    plan = OpenClPlan(record, device)
+    if description:
+        plans.save(record, f"{device.fingerprint}\n{description}")
+    return plan
+
+
+def _find_opencl_plan(
+    device: opencl.Device, description: str
+) -> tuple[OpenClPlan, tuple[int, ...]] | None:
+    record = plans.load(f"{device.fingerprint}\n{description}")
+    if record is None:
+        return None
+    check_device(device, partial(_run_both, device))
+    try:
+        plan = OpenClPlan(record, device)
+    except CompileError:  # of other options, after all
+        return None
+    statistics.plans_loaded += 1
+    return plan, tuple(record.results)
+
+
+def _has_queue(device: str) -> bool:
+    return device.startswith(("opencl", "cuda"))
+
+
+def _require_types(graph: Graph, device: opencl.Device) -> None:
+    """UnsupportedTypeError where the graph needs what the device does not have."""
+    if not device.has_double and any(
+        [n.dtype is dt.float64 and not n.type.weak for n in topological(graph.outputs)]
+    ):
+        raise UnsupportedTypeError(
+            f"float64 is not supported on {device.name}: the device cannot compute in double "
+            "precision. Convert to float32 first, or compute on the cpu."
+        )
+
+
+def _run_both(
+    device: opencl.Device,
+    parameters: Sequence[Node],
+    outputs: Sequence[Node],
+    arrays: Sequence[Array],
+) -> tuple[list[Array], list[Array]]:
+    """The outputs as the device and as the interpreter compute them."""
+    graph = Graph(tuple(parameters), tuple(outputs))
+    buffers = []
+    for node, array in zip(parameters, arrays, strict=True):
+        buffers.append(allocate(node.type.nbytes))
+        buffers[-1].as_numpy(node.dtype.numpy, node.shape)[...] = to_buffer(array, node.type)
+    found, wanted = [
+        [b.as_numpy(n.dtype.numpy, n.shape) for b, n in zip(values, outputs, strict=True)]
+        for values in (
+            _compile_opencl(graph, device).run(buffers), InterpretedPlan(graph).run(buffers)
+        )
+    ]  # fmt: skip
+    return found, wanted
 
 
 _NO_COMPILER = "lazytorch: no C compiler found (cc, gcc, clang, or `pip install ziglang`)"
@@ -242,7 +306,8 @@ def _stand_in() -> opencl.Device | None:
         device, problem = None, "OpenCL has no CPU device that computes correctly"
         try:
             found = opencl.find_device("opencl")
-            if found.on_host and _computes_correctly(found):
+            if found.on_host:
+                check_device(found, partial(_run_both, found))
                 device = found
         except RuntimeError as error:
             problem = str(error)
@@ -250,21 +315,6 @@ def _stand_in() -> opencl.Device | None:
         print(f"{_NO_COMPILER}; running on {place}", file=sys.stderr)
         _stand_ins.append(device)
     return _stand_ins[0] if opencl.is_usable() else None
-
-
-def _computes_correctly(device: opencl.Device) -> bool:
-    """Whether a small graph's value is the interpreter's."""
-    x = parameter(0, TensorType((37,), dt.float32))
-    graph = Graph((x,), (make(EXP, (x,), ()),))
-    buffer = allocate(x.type.nbytes)
-    buffer.as_numpy(x.dtype.numpy, x.shape)[...] = np.linspace(-9, 9, 37)
-    try:
-        (found,) = _compile_opencl(graph, device).run([buffer])
-    except Exception:  # whatever a driver may raise: it does not work
-        return False
-    (wanted,) = InterpretedPlan(graph).run([buffer])
-    got, want = [b.as_numpy(x.dtype.numpy, x.shape) for b in (found, wanted)]
-    return bool(np.allclose(got, want, rtol=1e-5, atol=0))
 
 
 # A graph of more operations than this, on tensors no larger than that, costs seconds to compile

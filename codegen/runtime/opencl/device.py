@@ -44,6 +44,12 @@ class Device:
         self.name: str = handle.name.strip()
         driver = "PoCL" if is_pocl(handle) else handle.platform.name.strip()
         self.description = f"{driver} {handle.driver_version.strip()}"
+        # Of all that what a driver makes of a text, and a text of a graph, can depend on.
+        self.fingerprint = "\n".join([
+            self.name, self.description, handle.version, handle.platform.version,
+            str(handle.max_compute_units),
+        ])  # fmt: skip
+        self.has_double = bool(handle.double_fp_config)
         self.threads: int = handle.max_compute_units
         self.alignment: int = max(handle.mem_base_addr_align // 8, 1)  # of parts' handles
         self.total_bytes: int = handle.global_mem_size

@@ -16,7 +16,10 @@ from codegen.runtime.kernels import kernel_file
 from codegen.runtime.opencl.device import Device, is_pocl
 from codegen.statistics import statistics
 
-_ERROR_LINE = re.compile(r"(?:[^\s:]*):(\d+):(?:\d+:)?\s*(?:fatal )?error:?\s*(.*)", re.IGNORECASE)
+# "name:line:column: error: words", or PoCL's "error: name:line:column: words".
+_ERROR_LINE = re.compile(
+    r"^(?=.*error).*?:(\d+):\d+:\s*(?:(?:fatal )?error:)?\s*(.*)", re.MULTILINE
+)
 
 
 def build_kernels(sources: Sequence[KernelSource], device: Device) -> list[Any]:
@@ -70,11 +73,7 @@ def _keep(program: Any, path: Any, device: Device) -> None:
 
 
 def _binary_path(text: str, device: Device) -> Any:
-    handle = device.handle
-    parts = (
-        device.description, device.name, handle.version, handle.platform.version,
-        *device.options, text,
-    )  # fmt: skip
+    parts = (device.fingerprint, *device.options, text)
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     return cache.cache_path(f"opencl-{digest[:40]}")
 
