@@ -18,7 +18,6 @@ from codegen.ir.node import Node, TensorType
 from codegen.ops import elementwise as ew
 from codegen.ops import indexing, reduction
 from codegen.ops.leaves import parameter
-from codegen.ops.movement import slice_
 from codegen.ops.registry import Array
 from codegen.ops.sort import sort
 from codegen.runtime import cache
@@ -105,6 +104,7 @@ def _cases(has_double: bool) -> tuple[list[str], list[Node], list[Node], list[Ar
     integers = given(draws.integers(-(1 << 40), 1 << 40, (500,)), dt.int64)
     small = given(draws.integers(-100, 100, (500,)).astype(np.int32), dt.int32)
     places = given(draws.integers(0, 37, (50,)), dt.int64)
+    few = given(draws.integers(-9, 9, (50,)).astype(np.int32), dt.int32)
     half = ew.cast(x, dt.float16)
     tall = reduction.broadcast(x, (37, 70, 45), (0, 1))
     wide = reduction.broadcast(y, (37, 70, 45), (1, 2))
@@ -113,8 +113,6 @@ def _cases(has_double: bool) -> tuple[list[str], list[Node], list[Node], list[Ar
     cases = {
         "exp": ew.exp(x),
         "log": ew.log(ew.abs_(x)),
-        "sin": ew.sin(ew.mul(x, ew.full_like(x, 50))),
-        "tanh": ew.tanh(x),
         "division": ew.div(x, ew.add(ew.abs_(x), ew.full_like(x, 0.5))),
         "NaN and infinities": ew.where(ew.lt(special, ew.full_like(special, 0)), special,
                                        ew.add(special, special)),
@@ -127,14 +125,12 @@ def _cases(has_double: bool) -> tuple[list[str], list[Node], list[Node], list[Ar
         "softmax": ew.div(weights, reduction.expand_back(
             reduction.sum_(weights, (1,)), (37, 70), (1,))),
         "sum of a long row": reduction.sum_(long_row, (1,)),
-        "sum of columns": reduction.sum_(x, (0,)),
         "argmax": reduction.argmax(long_row, 1),
         "cumsum": reduction.cumsum(small, 0),
         "product of matrices": reduction.sum_(ew.mul(tall, wide), (1,)),
         "gather": indexing.gather(small, places, 0),
-        "scatter": indexing.scatter(small, ew.cast(places, dt.int64), slice_(
-            small, (0,), (50,), (1,)), "add", 0),
-        "sort": sort(slice_(small, (0,), (60,), (1,)), 0, False)[0],
+        "scatter": indexing.scatter(small, places, few, "add", 0),
+        "sort": sort(few, 0, False)[0],
     }  # fmt: skip
     if has_double:
         double = given(draws.standard_normal(300), dt.float64)
