@@ -5,9 +5,10 @@ from __future__ import annotations
 from math import e, inf, nan, pi
 
 from codegen.dtype import DType as dtype
+from codegen.errors import OutOfMemoryError
 from codegen.runtime.cpu import get_num_threads, set_num_threads
 from codegen.statistics import Statistics, statistics
-from lazytorch import autograd, functions, inspect, nn, optim, utils
+from lazytorch import accelerator, autograd, cuda, functions, inspect, nn, optim, utils
 from lazytorch.autograd import backward as _backward
 from lazytorch.autograd import methods as _methods
 from lazytorch.autograd.grad_mode import (
@@ -82,8 +83,9 @@ def stats() -> Statistics:
 
 
 __all__ = [
-    "Generator", "Size", "Tensor", "autograd", "can_cast", "channels_last", "channels_last_3d",
-    "contiguous_format", "default_generator", "device", "dtype", "dump", "dump_all", "e",
+    "Generator", "OutOfMemoryError", "Size", "Tensor", "accelerator", "autograd", "can_cast",
+    "channels_last", "channels_last_3d",
+    "contiguous_format", "cuda", "default_generator", "device", "dtype", "dump", "dump_all", "e",
     "enable_grad", "finfo", "functions", "get_default_device", "get_default_dtype",
     "get_float32_matmul_precision", "get_num_threads", "get_printoptions", "graph", "iinfo", "inf",
     "inference_mode", "inspect", "is_grad_enabled", "is_inference_mode_enabled", "kernels",

@@ -16,7 +16,7 @@ from codegen.dtype import DType
 from codegen.ir.node import TensorType
 from codegen.ops.strided import contiguous_strides
 from codegen.runtime.memory import Buffer
-from lazytorch.device import Device, device_name
+from lazytorch.device import Device, device_name, placed
 from lazytorch.dtypes import NAMES
 from lazytorch.expression import Expression
 from lazytorch.layout import Layout, sparse_coo, sparse_csc, sparse_csr, strided
@@ -160,7 +160,8 @@ def _storage_over(memory: LoadedMemory, type_: TensorType, count: int) -> Storag
         if count
         else np.empty(0, type_.dtype.numpy)
     )
-    return Storage(Expression(type_, memory.device, value=Buffer.wrapping(array)))
+    value = placed(Buffer.wrapping(array), memory.device)
+    return Storage(Expression(type_, memory.device, value=value))
 
 
 def rebuild_parameter(data: Tensor, requires_grad: bool) -> Parameter:

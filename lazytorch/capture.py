@@ -145,8 +145,8 @@ class Capture:
                 return ("storage", storage)
             whole = storage.expression.value
             if type(whole) is Buffer:
-                offset = value.address - whole.address
-                if 0 <= offset <= whole.nbytes - value.nbytes:
+                offset = value.offset_in(whole)
+                if offset >= 0:
                     number = self.argument_storages.get(id(storage))
                     if number is None:
                         return ("part", storage, offset, value.nbytes)

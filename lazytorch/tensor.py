@@ -21,7 +21,7 @@ from codegen.ops.strided import contiguous_strides
 from codegen.runtime.memory import Buffer
 from lazytorch import capture, core, references
 from lazytorch.autograd.grad_mode import state as grad_state
-from lazytorch.device import Device
+from lazytorch.device import Device, device_of, is_on_queue
 from lazytorch.expression import Attributes, Expression, Overwritten
 from lazytorch.geometry import Geometry, is_contiguous, region_around, within_region
 from lazytorch.layout import Layout, strided
@@ -327,14 +327,28 @@ class Tensor:
         if references.count(before) > alone or references.count(buffer) > alone:
             return False
         capture.refuse("a tensor was written part by part")
-        target = self._within(buffer_array(buffer, before.type))
         source = value.value
+        if buffer.memory is not None and self._copy_on_device(buffer, source):
+            storage.write(Expression(before.type, before.device, value=buffer), self._silent)
+            return True
+        if not buffer.is_reachable:
+            return False
+        target = self._within(buffer_array(buffer, before.type))
         if type(source) is Buffer:
             target[...] = buffer_array(source, value.type)
         else:
             target[...] = source
         storage.write(Expression(before.type, before.device, value=buffer), self._silent)
         return True
+
+    def _copy_on_device(self, buffer: Buffer, source: Any) -> bool:
+        """Copy memory of a device into this view's place in its storage's; False where it takes
+        more than that, or the host has to."""
+        if type(source) is not Buffer or not self.is_contiguous():
+            return False
+        offset = self.storage_offset() * self._type.dtype.itemsize
+        assert buffer.memory is not None
+        return not source.nbytes or buffer.memory.copy_in(offset, source)
 
     def _write_history(self, root: Tensor, value: Expression) -> Tensor:
         """A recorded write through an unconnected alias: it has a history from now on, and the
@@ -565,7 +579,14 @@ class Tensor:
         return buffer_array(value.value, value.type)
 
     def _array(self) -> NDArray[Any]:
-        """This tensor's elements in the storage's memory, strided as they lie there."""
+        """This tensor's elements in the storage's memory, strided as they lie there; a copy of
+        them where the host cannot reach that memory."""
+        if self._geometry is not None and is_on_queue(self._storage.device):
+            view = self.detach()._read()
+            realize([view])
+            if type(view.value) is Buffer and not view.value.is_reachable:
+                capture.refuse("a value was read")
+                return buffer_array(view.value, view.type)
         return self._within(self._whole_array())
 
     def _within(self, whole: NDArray[Any]) -> NDArray[Any]:
@@ -586,7 +607,8 @@ class Tensor:
     def numpy(self, *, force: bool = False) -> NDArray[Any]:
         """The elements as a NumPy array that shares this tensor's memory, both ways."""
         if force:
-            return self.detach().numpy()
+            plain = self.detach()
+            return plain.numpy() if plain._is_reachable() else plain._array()
         if self.requires_grad:
             raise RuntimeError(
                 "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
@@ -594,8 +616,17 @@ class Tensor:
             )
         if self._type.dtype is dt.bfloat16:
             raise TypeError("Got unsupported ScalarType BFloat16")
-        self.realize()
+        if not self.realize()._is_reachable():
+            raise TypeError(
+                f"can't convert {self._storage.device} device type tensor to numpy. Use "
+                "Tensor.cpu() to copy the tensor to host memory first."
+            )
         return self._within(self._storage.exported_array())
+
+    def _is_reachable(self) -> bool:
+        """Whether NumPy can share the memory, once it is computed; a CPU tensor's it always can."""
+        device = self._storage.device
+        return not is_on_queue(device) or device_of(device).on_host
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         array = self.numpy()
@@ -616,7 +647,13 @@ class Tensor:
         return self._float_array().tolist()
 
     def data_ptr(self) -> int:
-        """The address of the first element, after computing it."""
+        """The address of the first element, after computing it; a number that stands for it where
+        the memory is a device's own."""
+        if not self._is_reachable() and self._type.size:
+            value = self.realize()._storage.expression.value
+            assert value.memory is not None
+            offset = self.storage_offset() * self._type.dtype.itemsize
+            return int(value.memory.pointer()) + offset
         return int(self._array().__array_interface__["data"][0]) if self._type.size else 0
 
     def __bool__(self) -> bool:

@@ -25,7 +25,7 @@ from codegen.runtime.memory import Buffer, allocate
 from codegen.runtime.sizes import packed_sizes
 from codegen.statistics import statistics
 
-_SCALAR_FORMATS = {"float64": "d", "int64": "q", "bool_": "q"}
+SCALAR_FORMATS = {"float64": "d", "int64": "q", "bool_": "q"}
 
 
 @dataclass
@@ -86,7 +86,7 @@ class CpuPlan:
         self._program = self._build({})
         self._search = None if tune.is_off() else self._begin_search()
         self._scalars = [i for i, _ in record.scalars]
-        self._formats = struct.Struct("".join([_SCALAR_FORMATS[n] for _, n in record.scalars]))
+        self._formats = struct.Struct("".join([SCALAR_FORMATS[n] for _, n in record.scalars]))
         self._numbers = ctypes.create_string_buffer(8 * max(1, len(record.scalars)))
         self._is_simple = self._may_be_simple()
         self.donated = tuple([p for _, p in record.donations])

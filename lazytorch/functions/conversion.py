@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy as copying
 import warnings
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from codegen.ir.node import Node, Shape, TensorType
 from codegen.ops import elementwise as ew
 from codegen.ops.strided import contiguous_strides
 from codegen.runtime.memory import Buffer
+from codegen.runtime.opencl import discovery
 from lazytorch import core
 from lazytorch.application import apply, apply_expressions
 from lazytorch.autograd.grad_mode import state as grad_state
@@ -30,8 +32,9 @@ from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.registration import operation
 from lazytorch.layout import MemoryFormat, channels_last, channels_last_3d
 from lazytorch.printing import format_tensor
-from lazytorch.storage import Storage, share_array
+from lazytorch.storage import Storage, from_array, share_array
 from lazytorch.tensor import Geometry, Tensor, record, wrap
+from lazytorch.transfer import moved
 from lazytorch.type_names import c_name
 
 
@@ -65,16 +68,6 @@ def converted(x: Tensor, dtype: DType, copy: bool = False) -> Tensor:
     if dtype is x._type.dtype:
         return x if not copy else clone(x)
     return apply(core.CAST, (x,), (dtype,))  # type: ignore[no-any-return]
-
-
-def moved(x: Tensor, device: str, copy: bool = False) -> Tensor:
-    """The values on another device, to which the gradient comes back."""
-    if device == x._storage.device:
-        return x if not copy else clone(x)
-    made: Tensor = apply(core.CAST, (x,), (x._type.dtype,))
-    x.realize()
-    made._storage.expression.device = device
-    return made
 
 
 _OPTIONS = ("dtype", "device", "non_blocking", "copy", "memory_format", "other")
@@ -175,7 +168,7 @@ def cuda(
 @operation(function=False)
 def get_device(self: Tensor) -> int:
     device = self.device
-    return -1 if device.type == "cpu" else device.index or 0
+    return -1 if device.type in ("cpu", "interpreter") else device.index or 0
 
 
 # ---- copies ---------------------------------------------------------------------------------
@@ -311,13 +304,28 @@ Tensor.share_memory_ = _share_memory  # type: ignore[attr-defined]
 
 @operation(function=False)
 def pin_memory(self: Tensor, device: Any = None) -> Tensor:
-    """Host memory needs no pinning here: the tensor itself."""
-    return self
+    """A copy that a GPU can fetch by itself; RuntimeError where there is none, or where the tensor
+    is not the host's. Here every tensor of the host is as good: the copy is so in name."""
+    if not discovery.gpu_numbers():
+        raise RuntimeError("Cannot access accelerator device when none is available.")
+    if self._storage.device != "cpu":
+        raise RuntimeError(
+            f"cannot pin 'torch.{self._storage.device.split(':')[0]}.{CLASS_NAMES[self.dtype]}' "
+            "only dense CPU tensors can be pinned"
+        )
+    if is_pinned(self):
+        return self
+    made: Tensor = clone(self.detach())
+    _pinned.add(made._storage)
+    return made
 
 
 @operation(function=False)
 def is_pinned(self: Tensor, device: Any = None) -> bool:
-    return False
+    return self._storage in _pinned
+
+
+_pinned: weakref.WeakSet[Storage] = weakref.WeakSet()
 
 
 class UntypedStorage:
@@ -484,11 +492,15 @@ _INTERNAL = {
 
 
 def rebuild(
-    cls: Any, array: Any, dtype: DType, requires_grad: bool, state: dict[str, Any]
-) -> Tensor:
+    cls: Any, array: Any, dtype: DType, requires_grad: bool, state: dict[str, Any],
+    device: str = "cpu",
+) -> Tensor:  # fmt: skip
     """Make a pickled tensor again."""
-    storage = share_array(array, TensorType(array.shape, dtype), "cpu")
-    storage.shared = None
+    if device == "cpu":
+        storage = share_array(array, TensorType(array.shape, dtype), "cpu")
+        storage.shared = None
+    else:
+        storage = from_array(array, TensorType(array.shape, dtype), device_name(device))
     made = object.__new__(cls)
     made._storage, made._type = storage, storage.expression.type
     made.__dict__.update(state)
@@ -500,7 +512,9 @@ def _reduce(self: Tensor, protocol: Any) -> Any:
         warnings.warn("pickling a non-leaf tensor keeps its values alone", stacklevel=2)
     array = np.array(self.detach()._array(), order="C")
     state = {k: v for k, v in self.__dict__.items() if k not in _INTERNAL}
-    return rebuild, (self.__class__, array, self.dtype, self.requires_grad, state)
+    device = self._storage.device
+    place = () if device == "cpu" else (device,)
+    return rebuild, (self.__class__, array, self.dtype, self.requires_grad, state, *place)
 
 
 def _iterate(self: Tensor) -> Iterator[Tensor]:

@@ -70,7 +70,7 @@ RENORMALIZED = Function("embedding_renorm", _renormalized)
 def _known(index: Tensor) -> Any:
     """The numbers, where they are computed already."""
     value = index._storage.expression.value
-    if not isinstance(value, Buffer) or not index._type.size:
+    if not isinstance(value, Buffer) or not value.is_reachable or not index._type.size:
         return None
     return index._within(buffer_array(value, index._storage.expression.type))
 

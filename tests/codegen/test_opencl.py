@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -21,7 +23,7 @@ from codegen.ops.registry import Array
 from codegen.pipeline import Graph, compile_opencl
 from codegen.runtime.interpreter import from_buffer, to_buffer
 from codegen.runtime.memory import Buffer, allocate
-from codegen.runtime.opencl import Device, find_device
+from codegen.runtime.opencl import Device, discovery, find_device
 from tests.codegen.graphs import RandomGraph, assert_same, run_interpreted
 from tests.codegen.test_operations import CASES, make_inputs
 
@@ -42,17 +44,32 @@ pytestmark = [pytest.mark.opencl, pytest.mark.skipif(bool(PROBLEM), reason=PROBL
 
 # As a GPU of few units describes itself.
 GPU = DeviceDescription("gpu", compute_units=8, local_memory_bytes=32 << 10)
+# Numbers that no device of this machine has.
+DISCRETE, WORK_GROUPS = "opencl:77", "opencl:78"
 
 
-@pytest.fixture(params=["host memory", "copies", "work-groups"])
-def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Device:
-    """The device as it is, as one that cannot reach the host's memory, and as a GPU."""
-    found = find_device("opencl")
-    if request.param == "copies":
-        monkeypatch.setattr(found, "on_host", False)
-    if request.param == "work-groups":
-        monkeypatch.setattr(found, "schedules", GPU)
-    return found
+def stand_in(name: str) -> Device:
+    """The device once more, as one that has memory of its own alone, and, as WORK_GROUPS, as a GPU
+    that wants schedules for such."""
+    number = int(name.split(":")[1])
+    if number not in discovery._devices:
+        made = Device(find_device("opencl").handle, number, on_host=False)
+        made.schedules = GPU if name == WORK_GROUPS else None
+        discovery._devices[number] = made
+    return discovery._devices[number]
+
+
+@pytest.fixture(params=["opencl", DISCRETE, WORK_GROUPS])
+def name(request: pytest.FixtureRequest) -> str:
+    """A device that works in the host's memory, and two that do not."""
+    if request.param != "opencl":
+        stand_in(request.param)
+    return str(request.param)
+
+
+@pytest.fixture
+def device(name: str) -> Device:
+    return find_device(name)
 
 
 def run(graph: Graph, arrays: Sequence[Array], device: Device) -> list[Array]:
@@ -149,18 +166,86 @@ def training_losses(device: str) -> list[float]:
         loss = torch.nn.functional.cross_entropy(model(images.to(device)), labels.to(device))
         loss.backward()
         optimizer.step()
-        assert loss.device.type == device.split(":")[0]
+        assert str(loss.device).startswith(device)
         losses.append(loss.item())
     total = sum(p.detach().abs().sum().item() for p in model.parameters())
     return [*losses, total]
 
 
-def test_training_step_of_a_network_is_that_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = pytest.approx(training_losses("cpu"), rel=1e-5)
-    assert training_losses("opencl") == wanted
-    device = find_device("opencl")
-    monkeypatch.setattr(device, "schedules", GPU)
-    assert training_losses(f"opencl:{device.number}") == wanted  # plans are kept by name
+def test_training_step_of_a_network_is_that_of_the_cpu(name: str) -> None:
+    assert training_losses(name) == pytest.approx(training_losses("cpu"), rel=1e-5)
+
+
+def test_values_between_devices(name: str) -> None:
+    """What is moved is a copy with a gradient; views, writes and numbers are where they should."""
+    x = torch.arange(12.0).reshape(3, 4)
+    there = x.to(name)
+    x.add_(100)  # does not reach the copy
+    assert there.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+    there[1] = torch.full((4,), -1.0, device=name)
+    there[:, 2] = 5.0
+    there[2, 1:3].mul_(2)
+    column = there[:, 1]
+    there[0].copy_(torch.tensor([7.0, 8.0, 9.0, 1.0]))
+    assert there.cpu().tolist() == [[7, 8, 9, 1], [-1, -1, 5, -1], [8, 18, 10, 11]]
+    assert column.tolist() == [8, -1, 18] and there[2, 1].item() == 18
+    assert there.T.to("cpu").contiguous()[1].tolist() == [8, -1, 18]
+    assert copy.deepcopy(there).sum().item() == pickle.loads(pickle.dumps(there)).sum().item() == 74
+    assert pickle.loads(pickle.dumps(there)).device == there.device
+
+    weight = torch.ones(3, requires_grad=True)
+    moved = weight.to(name)
+    (moved * torch.arange(3.0, device=name)).sum().backward()
+    assert weight.grad is not None and weight.grad.tolist() == [0, 1, 2]
+    assert weight.grad.device.type == "cpu"
+    weight.grad.add_(1)
+    with torch.no_grad():
+        weight -= weight.grad
+    assert weight.tolist() == [0, -1, -2]
+    weight.grad.numpy()[0] = 9
+    assert weight.grad.tolist() == [9, 2, 3]
+    with pytest.raises(RuntimeError, match="Expected all tensors to be on the same device"):
+        there + torch.ones(4)
+    assert (there * torch.tensor(2.0)).sum().item() == 148
+
+
+def test_what_is_in_flight_keeps_its_memory(name: str) -> None:
+    """Names that go and writes that come before the kernels have run change nothing."""
+    x = torch.ones(300, 300, device=name)
+    torch.realize(x)
+    kept = []
+    for i in range(150):
+        y = x @ x * (1 / 300)
+        torch.realize(y)
+        del x
+        x = y
+        host = torch.full((300, 300), float(i))
+        moved = host.to(name)
+        host.zero_()
+        kept.append(moved.sum())
+        torch.realize(kept[-1])
+    assert x.sum().item() == pytest.approx(90000, rel=1e-4)
+    assert [k.item() for k in kept] == [90000.0 * i for i in range(150)]
+    value = torch.arange(1000.0, device=name)
+    double = value * 2
+    torch.realize(double)
+    with torch.no_grad():
+        value.zero_()
+    torch.realize(value)
+    assert double.sum().item() == 999000 and value.sum().item() == 0
+
+
+def test_numpy_shares_memory_where_there_is_one() -> None:
+    x = torch.arange(5.0, device="opencl")
+    y = x * 2
+    torch.realize(y)
+    x.numpy()[0] = 4
+    x.add_(1)
+    assert x.numpy().tolist() == [5, 2, 3, 4, 5] and y.tolist() == [0, 2, 4, 6, 8]
+    stand_in(DISCRETE)
+    with pytest.raises(TypeError, match="can't convert opencl:77 device type tensor to numpy"):
+        x.to(DISCRETE).numpy()
+    assert x.to(DISCRETE).numpy(force=True).tolist() == [5, 2, 3, 4, 5]
 
 
 def test_there_is_no_such_device() -> None:
