@@ -385,7 +385,7 @@ def compile_graph(
     outputs: list[Node] = list(graph.outputs)
     verifying = settings.get("LAZYTORCH_VERIFY") != "0"
     debug = settings.debug_level()
-    if not dialect.has_loops:
+    if dialect.opening_in_loops is None:
         outputs = unroll_loops(outputs)
     if debug >= 3:
         print(f"-- after expand\n{format_graph(outputs)}", file=sys.stderr)
@@ -436,6 +436,8 @@ def _build_body(
 ) -> PlanRecord:
     """The plan of one turn of a loop. Its nodes came from no line of their own."""
     origins, provenance.state.active = provenance.state.active, None
+    assert dialect.opening_in_loops is not None
+    dialect = replace(dialect, opening=dialect.opening_in_loops)
     try:
         graph = Graph(tuple(parameters), tuple(outputs))
         return compile_graph(graph, threads, dialect).record

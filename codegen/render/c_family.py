@@ -69,21 +69,29 @@ _OWN_FUNCTIONS = {"lt_clamp_index": _CLAMP, "lt_threefry": _THREEFRY}
 _CHOSEN_BLOCK = 256
 
 
+# A kernel's first lines, from its arguments, the bytes of scratch memory that a thread needs, and
+# whether what it reads is never written: they declare ``thread``, ``threads``, the arguments by
+# their names, and ``scratch``.
+Opening = Callable[[Sequence[Argument], int, bool], list[str]]
+
+
 @dataclass(frozen=True)
 class Dialect:
     """Where languages of the family differ."""
 
-    # A kernel's first lines, from its arguments, the bytes of scratch memory that a thread needs,
-    # and whether what it reads is never written: they declare ``thread``, ``threads``, the
-    # arguments by their names, and ``scratch``.
-    opening: Callable[[Sequence[Argument], int, bool], list[str]]
+    opening: Opening
+    # The same for kernels that are repeated over other addresses; None where nothing can do that.
+    opening_in_loops: Opening | None
     # The contraction template writes C; this makes it the dialect's.
     from_c: Callable[[str], str]
     space: str  # before the type that a pointer to a kernel's memory points to
-    independent: str  # before a loop whose steps do not depend on each other
+    # Before a loop whose steps do not depend on each other, so many of them; 0 where that varies.
+    independent: Callable[[int], str]
+    # The same before a loop over a thread's own partial results, where it would not be seen.
+    over_partial: Callable[[int], list[str]]
+    aligned: str  # after the name of an array on the stack that is read in vectors
     alignment: int  # in bytes, of the places in a plan's arena
-    has_loops: bool  # whether what runs its plans can repeat kernels over other addresses
-    has_chains: bool  # whether a kernel may call others with tables of addresses
+    has_chains: bool  # whether a product, row-wise work and a product can be one kernel
     prologue: tuple[str, ...] = ()  # file-scope text that every kernel needs
     matrix_units: str = ""  # for products of bfloat16 matrices, as ``runtime.matrix_units`` says
     device: DeviceDescription | None = None  # one with work-groups, where schedules are for it
@@ -268,7 +276,7 @@ class Body:
             lines += [
                 f"{pad}for (long block = 0; block < {whole}{needed}; block += {lanes}) {{",
                 *self.prefetches(loop, level + 1),
-                f"{pad}    {self.dialect.independent}",
+                f"{pad}    {self.dialect.independent(lanes)}",
                 f"{pad}    for (long lane = 0; lane < {lanes}; lane++) {{",
                 f"{pad}        const long {v} = block + lane;",
                 *body,
@@ -279,7 +287,7 @@ class Body:
             condition = f"if ({row_end} > {whole}) " if row_end and whole else ""
             lines += [
                 f"{pad}{condition}{{",
-                f"{pad}    {self.dialect.independent}",
+                f"{pad}    {self.dialect.independent(extent - whole)}",
                 f"{pad}    for (long lane = 0; lane < {extent - whole}; lane++) {{",
                 f"{pad}        const long {v} = {whole} + lane;",
                 *body,
@@ -308,7 +316,7 @@ class Body:
         body = self.block(loop.body, level + 1)
         if loop.start.constant_value() == 0 and loop.block >= extent:
             return [
-                f"{pad}{self.dialect.independent}",
+                f"{pad}{self.dialect.independent(extent)}",
                 f"{pad}for (long lane = 0; lane < {extent}; lane++) {{",
                 f"{pad}    const long {v} = lane;",
                 *body,
@@ -326,7 +334,7 @@ class Body:
         return [
             f"{pad}{{",
             *["    " + line for line in lines],
-            f"{pad}    {self.dialect.independent}",
+            f"{pad}    {self.dialect.independent(loop.block)}",
             f"{pad}    for (long lane = 0; lane < {count}; lane++) {{",
             f"{pad}        const long {v} = {name} + lane;",
             *["    " + line for line in body],
@@ -346,7 +354,7 @@ class Body:
             f"{pad}    long {steps}[{block}], {places}[{block}], {count} = 0;",
             f"{pad}    const long {v}_end = {first} + {block} < {extent} ? {first} + {block} : "
             f"{extent};",
-            f"{pad}    {self.dialect.independent}",
+            f"{pad}    {self.dialect.independent(block)}",
             f"{pad}    for (long {v} = {first}; {v} < {v}_end; {v}++) {{",
             *self.block(loop.choose, level + 2),
             f"{pad}        {places}[{v} - {first}] = {number};",
@@ -437,13 +445,16 @@ class Body:
 
     def accumulator(self, a: Accumulator) -> list[str]:
         start = neutral(a.operation, a.dtype)
+        over_partial, aligned = self.dialect.over_partial, self.dialect.aligned
         lines = [
-            f"{accumulator_c(a.dtype)} {a.name}[{a.lanes}];",
+            f"{accumulator_c(a.dtype)} {a.name}[{a.lanes}]{aligned};",
+            *over_partial(a.lanes),
             f"for (long lane = 0; lane < {a.lanes}; lane++) {a.name}[lane] = {start};",
         ]
         if "arg" in a.operation.name:
             lines += [
-                f"long {a.name}_at[{a.lanes}];",
+                f"long {a.name}_at[{a.lanes}]{aligned};",
+                *over_partial(a.lanes),
                 f"for (long lane = 0; lane < {a.lanes}; lane++) {a.name}_at[lane] = -1;",
             ]
         return lines
@@ -493,7 +504,10 @@ class Body:
         while half:
             steps = self.combine(a, f"{a.name}[lane]", f"{a.name}[lane + {half}]")
             body = steps[0] if len(steps) == 1 else "{ " + " ".join(steps) + " }"
-            lines.append(f"for (long lane = 0; lane < {half}; lane++) {body}")
+            lines += [
+                *self.dialect.over_partial(half),
+                f"for (long lane = 0; lane < {half}; lane++) {body}",
+            ]
             half //= 2
         return [
             *lines,
@@ -517,7 +531,7 @@ class Body:
     def row(self, row: Row) -> list[str]:
         ctype = accumulator_c(row.dtype)
         if not row.in_scratch:
-            return [f"{ctype} {row.name}[{row.lanes}];"]
+            return [f"{ctype} {row.name}[{row.lanes}]{self.dialect.aligned};"]
         offset = self.scratch
         size = 8 if ctype in ("double", "long") else 4
         self.scratch += -(-row.lanes * size // 64) * 64

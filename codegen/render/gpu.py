@@ -70,7 +70,11 @@ def gpu_dialect(device: DeviceDescription) -> Dialect:
     return replace(
         OPENCL,
         opening=_opening,
-        independent="",
+        opening_in_loops=None,
+        independent=lambda steps: "",
+        over_partial=lambda steps: [],
+        aligned="",
+        has_chains=False,
         prologue=(prologue,),
         device=device,
         body=GpuBody,

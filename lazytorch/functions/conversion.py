@@ -416,7 +416,7 @@ def _set(
 ) -> Tensor:
     """Show another tensor's (or storage's) memory, under a geometry of its own if given."""
     if source is None:
-        source = of_array(np.empty(0, self.dtype.numpy), self.dtype)
+        source = of_array(np.empty(0, self.dtype.numpy), self.dtype, self._storage.device)
     if isinstance(source, UntypedStorage):
         tensor = source._tensor
         base = tensor._view((source.storage.expression.type.size,), (1,), 0)

@@ -21,7 +21,7 @@ from lazytorch.application import apply, apply_expressions
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Expression, Function
 from lazytorch.functions import views
-from lazytorch.functions.conversion import clone, converted, write_value
+from lazytorch.functions.conversion import clone, converted, moved, write_value
 from lazytorch.functions.data import of_array
 from lazytorch.functions.promotion import broadcast_shapes, promote
 from lazytorch.functions.registration import operation
@@ -262,6 +262,12 @@ def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], boo
             name = "Select"
     sizes.extend(shape[axis:])
     strides.extend(old_strides[axis:])
+    if x._storage.device != "cpu":
+        # An index may be the cpu's, whatever it is an index of.
+        advanced = [
+            (d, moved(i, x._storage.device) if i._storage.device == "cpu" else i)
+            for d, i in advanced
+        ]
     if (
         advanced
         and tuple(sizes) == shape
@@ -618,10 +624,11 @@ def _nonzero_array(input: Tensor) -> Any:
 @operation(out=True)
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The places that are not zero, as rows of a matrix or as one tensor a dimension."""
-    array = _nonzero_array(input)
+    array, device = _nonzero_array(input), input._storage.device
     if as_tuple:
-        return tuple([of_array(a, dt.int64) for a in np.nonzero(np.atleast_1d(array))])
-    return of_array(_argwhere(array), dt.int64)
+        found = np.nonzero(np.atleast_1d(array))
+        return tuple([of_array(a, dt.int64, device) for a in found])
+    return of_array(_argwhere(array), dt.int64, device)
 
 
 @operation()
@@ -635,7 +642,7 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
     found = _argwhere(_nonzero_array(input))[:size]
     whole = np.full((size, input.ndim), fill_value, np.int64)
     whole[: len(found)] = found
-    return of_array(whole, dt.int64)
+    return of_array(whole, dt.int64, input._storage.device)
 
 
 def _where(condition: Node, x: Node, y: Node) -> Node:

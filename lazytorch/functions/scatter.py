@@ -322,4 +322,5 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
         raise RuntimeError("Number of elements of source < number of ones in mask")
     target = views.expand(input, shape)
     values = views.narrow(views.reshape(source, -1), 0, 0, len(flat))
-    return apply(PUT, (target, of_array(flat, dt.int64), values), ("set",))  # type: ignore[no-any-return]
+    places = of_array(flat, dt.int64, input._storage.device)
+    return apply(PUT, (target, places, values), ("set",))  # type: ignore[no-any-return]

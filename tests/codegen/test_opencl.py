@@ -24,7 +24,7 @@ from codegen.pipeline import Graph, compile_opencl
 from codegen.runtime.interpreter import from_buffer, to_buffer
 from codegen.runtime.memory import Buffer, allocate
 from codegen.runtime.opencl import Device, discovery, find_device
-from tests.codegen.graphs import RandomGraph, assert_same, run_interpreted
+from tests.codegen.graphs import RandomGraph, assert_same, run_interpreted, run_plan
 from tests.codegen.test_operations import CASES, make_inputs
 
 ROOT = Path(__file__).parents[2]
@@ -73,24 +73,17 @@ def device(name: str) -> Device:
 
 
 def run(graph: Graph, arrays: Sequence[Array], device: Device) -> list[Array]:
-    plan = compile_opencl(graph, device)
-    values = []
-    for node, array in zip(graph.parameters, arrays, strict=True):
-        buffer = allocate(node.type.nbytes)
-        buffer.as_numpy(node.dtype.numpy, node.shape)[...] = to_buffer(array, node.type)
-        values.append(buffer)
-    return [
-        from_buffer(b.as_numpy(n.dtype.numpy, n.shape).copy(), n.type)
-        for b, n in zip(plan.run(values), graph.outputs, strict=True)
-    ]
+    return run_plan(compile_opencl(graph, device), graph, arrays)
 
 
-def test_every_operation(device: Device) -> None:
-    """All samples in one plan: a build costs more than many kernels."""
+def test_large_samples(device: Device) -> None:
+    """What test_every_type.py leaves out, in one plan: a build costs more than many kernels."""
     parameters, arrays, outputs, names = [], [], [], []
     for case in CASES:
         operation, sample = case.values
         nodes, values = make_inputs(sample, wide=False)
+        if all(n.type.size <= 300 for n in nodes):
+            continue
         numbered = [parameter(len(parameters) + i, n.type) for i, n in enumerate(nodes)]
         parameters += numbered
         arrays += [
@@ -246,6 +239,31 @@ def test_numpy_shares_memory_where_there_is_one() -> None:
     with pytest.raises(TypeError, match="can't convert opencl:77 device type tensor to numpy"):
         x.to(DISCRETE).numpy()
     assert x.to(DISCRETE).numpy(force=True).tolist() == [5, 2, 3, 4, 5]
+
+
+DRAWS = {
+    "uniform": lambda device: torch.rand(3, 67, device=device),
+    "normal": lambda device: torch.randn(201, device=device),
+    "integers": lambda device: torch.randint(-5, 9, (50,), device=device),
+    "permutation": lambda device: torch.randperm(40, device=device),
+    "bernoulli": lambda device: torch.bernoulli(torch.full((99,), 0.3, device=device)),
+    "dropout": lambda device: torch.nn.functional.dropout(torch.ones(77, device=device), 0.4),
+    "multinomial": lambda device: torch.multinomial(torch.arange(9.0, device=device), 5, True),
+    "initial weights": lambda device: torch.nn.Linear(5, 7).to(device).weight.detach(),
+}
+
+
+@pytest.mark.parametrize("draw", DRAWS)
+def test_a_seed_gives_the_same_numbers_on_every_device(draw: str) -> None:
+    found = []
+    for device in ("cpu", "opencl", "interpreter"):
+        torch.manual_seed(11)
+        values = [DRAWS[draw](device) for _ in range(2)]
+        assert all(v.device.type == device for v in values)
+        found.append([v.cpu().numpy() for v in values])
+    for other in found[1:]:
+        for x, y in zip(found[0], other, strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-6, atol=1e-7)
 
 
 def test_there_is_no_such_device() -> None:

@@ -29,7 +29,8 @@ torch = pytest.importorskip("torch", reason="needs real PyTorch")
 
 import torch.utils.data as theirs  # noqa: E402
 
-pytestmark = pytest.mark.pytorch
+# Datasets are in the host's memory; a driver would not survive the forks.
+pytestmark = [pytest.mark.pytorch, pytest.mark.host]
 
 both = pytest.mark.parametrize("package", [ours, theirs], ids=["ours", "theirs"])
 TENSORS = {ours: lazytorch, theirs: torch}

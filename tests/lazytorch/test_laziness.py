@@ -230,6 +230,7 @@ def forked() -> Iterator[Any]:
     process.join()
 
 
+@pytest.mark.host
 @pytest.mark.skipif(
     "fork" not in multiprocessing.get_all_start_methods(), reason="no fork on this system"
 )

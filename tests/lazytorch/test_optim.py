@@ -34,7 +34,7 @@ def set_gradients(module: Any, params: list[Any], step: int) -> None:
     generator = np.random.default_rng(100 + step)
     for p in params:
         gradient = generator.standard_normal(tuple(p.shape)).tolist()
-        p.grad = module.tensor(gradient, dtype=p.dtype)
+        p.grad = module.tensor(gradient, dtype=p.dtype, device=p.device)
 
 
 def assert_equal_params(ours: list[Any], theirs: list[Any], rtol: float = 2e-6) -> None:
@@ -398,6 +398,7 @@ def test_copies_go_on_alike(copier: Any) -> None:
         assert p.tolist() == q.tolist()
 
 
+@pytest.mark.host
 def test_numpy_sees_the_updates() -> None:
     memory = np.ones(3, np.float32)
     p = lazytorch.from_numpy(memory).requires_grad_()

@@ -17,7 +17,7 @@ import lazytorch
 from lazytorch import serialization
 
 torch = pytest.importorskip("torch", reason="needs real PyTorch")
-pytestmark = pytest.mark.pytorch
+pytestmark = [pytest.mark.pytorch, pytest.mark.host]
 
 DTYPES = [
     "float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from codegen.runtime.memory import Buffer, size_class
 from codegen.runtime.opencl.device import Device
 from codegen.runtime.opencl.discovery import require_own_process
+from codegen.runtime.opencl.loops import LoopLaunch, scratch_argument
 from codegen.runtime.opencl.memory import Part
 from codegen.runtime.opencl.programs import build_kernels
 from codegen.runtime.plan import SCALAR_FORMATS, KernelRecord, PlanRecord, watchers
@@ -33,6 +35,9 @@ class OpenClPlan:
         self._launches = [
             (kernel, *_ranges(k, device.threads))
             for kernel, k in zip(self._kernels, record.kernels, strict=True)
+        ]
+        self._loops = [
+            LoopLaunch(loop, self._kernels, record.kernels, self._launches) for loop in record.loops
         ]
         self._numbers = _Numbers(record.scalars, device) if record.scalars else None
         # How each slot's memory is set: by a kernel's ``set_arg``, at the number of the argument.
@@ -75,20 +80,23 @@ class OpenClPlan:
             device.reserve(record.arena_bytes, record.scratch_bytes * device.threads)
             if self._generation != device.generation:
                 self._bind_working_memory()
-            handles = [(i, m.key, m.handle) for i, m in enumerate(memories)
+            changed = [(i, m.key, m.handle) for i, m in enumerate(memories)
                        if m is not None and m.key != self._bound[i]]  # fmt: skip
-            for i, key, handle in handles:
+            for i, key, handle in changed:
                 for set_argument, number in self._uses.get(i, ()):
                     set_argument(number, handle)
                 self._bound[i] = key
             if self._launches:
                 device.enqueued += 1
+                handles = (
+                    [m.handle if m is not None else None for m in memories] if self._loops else []
+                )
                 if watchers:
-                    seconds = self._launch_timed()
+                    seconds = self._launch_timed(handles)
                     for watcher in tuple(watchers):
                         watcher(record, seconds)
                 else:
-                    self._launch()
+                    self._launch(handles)
                 if self._numbers is not None:
                     self._numbers.note_run(device.enqueued)
         statistics.plans_run += 1
@@ -104,27 +112,52 @@ class OpenClPlan:
         for slot, place in enumerate(self._places, first):
             for set_argument, number in self._uses.get(slot, ()):
                 set_argument(number, place)
-        for kernel, entry in zip(self._kernels, record.kernels, strict=True):
-            if kernel.num_args > len(entry.slots):
-                kernel.set_arg(len(entry.slots), device.scratch)
+        in_loops = {i for loop in record.loops for i in range(loop.begin, loop.end)}
+        for i, (kernel, entry) in enumerate(zip(self._kernels, record.kernels, strict=True)):
+            number = scratch_argument(kernel, entry, i in in_loops)
+            if number >= 0:
+                kernel.set_arg(number, device.scratch)
         self._generation = device.generation
 
-    def _launch(self) -> None:
+    def _launch(self, handles: list[Any]) -> None:
+        """``handles``: of parameters and outputs, where loops need them."""
         device = self._device
         enqueue, queue, event = device.opencl.enqueue_nd_range_kernel, device.queue, None
-        for kernel, size, group in self._launches:
-            event = enqueue(queue, kernel, size, group)
+        if self._loops:
+            event = self._launch_loops(handles, partial(enqueue, queue))
+        else:
+            for kernel, size, group in self._launches:
+                event = enqueue(queue, kernel, size, group)
         device.note_run(event)
 
-    def _launch_timed(self) -> list[float]:
+    def _launch_loops(self, handles: list[Any], launch: Callable[..., Any]) -> Any:
+        done, event = 0, None
+        for loop in self._loops:
+            for entry in self._launches[done : loop.begin]:
+                launch(*entry)
+            event = loop.enqueue([*handles, *self._places], launch)
+            done = loop.end
+        for entry in self._launches[done:]:
+            event = launch(*entry)
+        return event
+
+    def _launch_timed(self, handles: list[Any]) -> list[float]:
         """Run now; the events say how long each kernel took."""
         device = self._device
         device.enable_timing()
         enqueue, queue = device.opencl.enqueue_nd_range_kernel, device.queue
-        events = [enqueue(queue, *launch) for launch in self._launches]
-        device.note_run(events[-1])
+        events: list[tuple[Any, Any]] = []
+
+        def launch(kernel: Any, size: tuple[int], group: tuple[int]) -> Any:
+            events.append((kernel, enqueue(queue, kernel, size, group)))
+            return events[-1][1]
+
+        device.note_run(self._launch_loops(handles, launch))
         device.finish()
-        return [1e-9 * (e.profile.end - e.profile.start) for e in events]
+        seconds = dict.fromkeys(map(id, self._kernels), 0.0)
+        for kernel, event in events:
+            seconds[id(kernel)] += 1e-9 * (event.profile.end - event.profile.start)
+        return [seconds[id(kernel)] for kernel in self._kernels]
 
 
 def _ranges(record: KernelRecord, threads: int) -> tuple[tuple[int], tuple[int]]:

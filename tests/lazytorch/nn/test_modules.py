@@ -610,6 +610,7 @@ def test_modes_and_gradients():
     assert not any(p.requires_grad for p in m.requires_grad_(False).parameters())
 
 
+@pytest.mark.host
 def test_parameter():
     p = nn.Parameter(tensor([1.0, 2.0]))
     assert repr(p) == repr(torch.nn.Parameter(torch.tensor([1.0, 2.0])))
