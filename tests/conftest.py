@@ -18,6 +18,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write the golden kernels anew instead of comparing with them",
     )
+    parser.addoption(
+        "--conformance",
+        action="store_true",
+        help="take every sample of PyTorch's operator database, not a few",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
