@@ -288,14 +288,15 @@ def arange(
         raise RuntimeError(f"unsupported range: {start} -> {end}")
     if (end - start) * step < 0:
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    if chosen.kind == "int" and not whole:
+        start, end, step = int(start), int(end), int(step)
+        if step == 0:
+            raise ValueError("step must be nonzero")
+        whole = True
     if whole:
         size = len(range(start, end, step))
     else:
         size = math.ceil((end - start) / step)
-    if chosen.kind == "int":
-        start, step = int(start), int(step)
-        if step == 0:
-            raise ValueError("step must be nonzero")
     return make(ARANGE, (start, step), (size, chosen), device, requires_grad, out)
 
 
@@ -316,6 +317,8 @@ def range_(start: Any = 0, end: Any = None, step: Any = 1, **options: Any) -> Te
 def _linspace(start: Node, end: Node, steps: int, dtype: DType) -> Node:
     """From both ends towards the middle, so that both are exact."""
     compute = dtype if dtype.kind == "float" and dtype.itemsize > 2 else dt.float64
+    if dtype.kind != "float":
+        start, end = ew.cast(start, dtype), ew.cast(end, dtype)
     if dtype.itemsize == 2 and dtype.kind == "float":
         compute = dt.float32
     shape = (steps,)
@@ -333,6 +336,8 @@ def _linspace(start: Node, end: Node, steps: int, dtype: DType) -> Node:
 
 def _logspace(start: Node, end: Node, base: Node, steps: int, dtype: DType) -> Node:
     compute = dt.float64 if dtype.kind == "int" or dtype is dt.float64 else dt.float32
+    if dtype.kind != "float":
+        start, end = ew.cast(start, dtype), ew.cast(end, dtype)
     power = _linspace(start, end, steps, compute)
     return ew.cast(ew.pow_(broadcast(ew.cast(base, compute), (steps,), ()), power), dtype)
 
@@ -342,6 +347,11 @@ LOGSPACE = Function("logspace", _logspace)
 
 
 def _steps(steps: int, name: str) -> int:
+    if not isinstance(steps, int):
+        raise TypeError(
+            f"{name}() received an invalid combination of arguments - steps must be int, not "
+            f"{type(steps).__name__}"
+        )
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     return steps

@@ -12,6 +12,7 @@ from codegen.ops.calls import detach
 from codegen.ops.movement import reshape
 from codegen.ops.reduction import broadcast, expand_back, max_, sum_
 from lazytorch.expression import Function
+from lazytorch.functions import views
 from lazytorch.functions.bodies import apply_one, number, square
 from lazytorch.functions.promotion import broadcast_shapes, promote_float
 from lazytorch.functions.registration import operation
@@ -26,9 +27,11 @@ def _root(x: Node) -> Node:
 
 
 def norm_node(x: Node, axes: Sequence[int], power: float) -> Node:
-    """The p-norm over axes for a power known when compiling: 1, 2 or infinity."""
+    """The p-norm over axes for a power known when compiling: 0, 1, 2 or infinity."""
     if power == 2:
         return _root(sum_(square(x), axes))
+    if power == 0:
+        return sum_(ew.cast(ew.ne(x, ew.full_like(x, 0)), x.dtype), axes)
     return sum_(ew.abs_(x), axes) if power == 1 else max_(ew.abs_(x), axes)
 
 
@@ -53,7 +56,7 @@ def _norm(x: Node, axes: Sequence[int], power: Node | None, kind: float) -> Node
 def _split_power(p: Any) -> tuple[tuple[float, ...], float]:
     """The power as an input of the call, unless it is one with a form of its own."""
     p = float(p)
-    return ((), p) if p in (1.0, 2.0, inf) else ((p,), 0.0)
+    return ((), p) if p in (0.0, 1.0, 2.0, inf) else ((p,), 0.0)
 
 
 # ---- distances ----------------------------------------------------------------------------
@@ -127,6 +130,10 @@ def normalize(
     input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Any = None
 ) -> Tensor:
     """The input divided by its p-norm along ``dim``, which is no less than eps."""
+    if not input.dim():
+        wrap_dim(dim, 0)
+        made = views.reshape(normalize(views.reshape(input, 1), p, 0, eps), ())
+        return made if out is None else out.copy_(made)
     dims = (dim,) if isinstance(dim, int) else tuple(dim)
     axes = tuple(sorted({wrap_dim(d, input.dim()) for d in dims}))
     power, kind = _split_power(p)
@@ -169,5 +176,7 @@ def cdist(
             f"X1 and X2 must have the same number of columns. X1: {x1._type.shape[-1]} X2: "
             f"{x2._type.shape[-1]}"
         )
+    if p < 0:
+        raise RuntimeError("cdist only supports non-negative p values")
     power, kind = _split_power(p)
     return apply_one(CDIST, (x1, x2, *power), (kind,))

@@ -243,7 +243,7 @@ def batch_norm(
                 "Expected more than 1 value per channel when training, got input size "
                 f"{input.size()}"
             )
-    channels = shape[1]
+    channels = shape[1] if len(shape) > 1 else shape[0]
     for name, value in (
         ("running_mean", running_mean), ("running_var", running_var), ("weight", weight),
         ("bias", bias),

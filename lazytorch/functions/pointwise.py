@@ -353,12 +353,14 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
 @operation(inplace=True, out=True)
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """Each element, or ``min`` where that is larger."""
+    require_tensor("clamp_min", input)
     return apply_one(CLAMP[True, False], (input, min))
 
 
 @operation(inplace=True, out=True)
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """Each element, or ``max`` where that is smaller."""
+    require_tensor("clamp_max", input)
     return apply_one(CLAMP[False, True], (input, max))
 
 

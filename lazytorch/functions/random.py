@@ -493,7 +493,7 @@ def multinomial(
         with np.errstate(divide="ignore"):
             waits = np.where(weights > 0, -np.log1p(-drawn) / np.maximum(weights, 1e-300), np.inf)
         result = np.argsort(waits, -1, kind="stable")[:, :num_samples]
-    return of_array(result if input.ndim == 2 else result[0], dt.int64)
+    return of_array(result if input.ndim == 2 else result[0], dt.int64, input._storage.device)
 
 
 def _host_uniform(count: int, generator: Generator | None) -> Any:
