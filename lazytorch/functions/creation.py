@@ -230,6 +230,40 @@ def empty_strided(size: Any, stride: Any, **options: Any) -> Tensor:
     return made.requires_grad_() if requires_grad else made
 
 
+@operation(function=False)
+def new_empty_strided(self: Tensor, size: Any, stride: Any, **options: Any) -> Tensor:
+    """As ``empty_strided``, of this tensor's type and device."""
+    options["dtype"] = options.get("dtype") or self.dtype
+    options["device"] = options.get("device") or self._storage.device
+    return empty_strided(size, stride, **options)
+
+
+@operation(method=False)
+def empty_permuted(size: Any, physical_layout: Any, **options: Any) -> Tensor:
+    """Undefined values whose dimensions lie in memory in the given order, outermost first."""
+    shape = integers((size,), "empty_permuted")
+    order = integers((physical_layout,), "empty_permuted", "physical_layout")
+    if len(order) != len(shape):
+        raise RuntimeError(
+            f"Number of dimensions in size does not match the length of the physical_layout; i.e. "
+            f"len(size) = {len(shape)} is not equal to len(physical_layout) = {len(order)}"
+        )
+    for place, axis in enumerate(order):
+        if not 0 <= axis < len(shape):
+            raise RuntimeError(
+                f"Dimension out of range (expected to be between 0 and {len(shape) - 1}, but got "
+                f"{axis} at index {place}).  NB: negative dims not currently supported; file an "
+                "issue if you want it."
+            )
+        if axis in order[:place]:
+            raise RuntimeError(f"Duplicate dim not allowed (got {axis} at index {place})")
+    strides, step = [0] * len(shape), 1
+    for axis in reversed(order):
+        strides[axis] = step
+        step *= max(shape[axis], 1)
+    return empty_strided(shape, strides, **options)
+
+
 def _reach(shape: Sequence[int], strides: Sequence[int]) -> int:
     if 0 in shape:
         return 0

@@ -102,6 +102,15 @@ def pad(
     return apply_one(PAD_COPIES, (input,), (low, high, mode))
 
 
+@operation()
+def constant_pad_nd(input: Tensor, pad: Sequence[int], value: float = 0) -> Tensor:
+    """``pad`` with a number."""
+    return _pad(input, pad, "constant", value)
+
+
+_pad = pad
+
+
 def _check_copies(shape: Sequence[int], amounts: Sequence[int], mode: str) -> None:
     if len(shape) - len(amounts) // 2 not in (1, 2) or len(amounts) > 6:
         raise NotImplementedError(
