@@ -28,9 +28,13 @@ conj = _itself("conj", "The conjugate, which is the input itself.")
 resolve_conj = _itself("resolve_conj", "The input, which is never stored conjugated.")
 resolve_neg = _itself("resolve_neg", "The input, which is never stored negated.")
 real = _itself("real", "The real part, which is the input itself.", method=False)
-conj_physical = unary(
-    "conj_physical", lambda x: ew.cast(x, x.dtype), "The conjugate, as a copy.", inplace=False
-)
+
+
+@operation(out=True)
+def conj_physical(input: Tensor) -> Tensor:
+    """The conjugate, which is the input itself."""
+    require_tensor("conj_physical", input)
+    return input
 
 
 @operation(function=False)
