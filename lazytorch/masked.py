@@ -37,7 +37,7 @@ def _spread(input: Tensor, mask: Tensor) -> Tensor:
             "_input_mask expected broadcastable mask (got mask dimensionality higher than of the "
             "input)"
         )
-    return views.expand(mask, input.shape).bool()
+    return views.expand(mask, input.shape).bool()  # type: ignore[no-any-return]
 
 
 def _filled(input: Tensor, mask: Mask, neutral: Any) -> Tensor:
@@ -76,7 +76,7 @@ def prod(
     result = _filled(input, mask, 1).to(_wide(input, dtype))
     for axis in reversed(_dims(dim, input)):
         result = result.prod(axis, bool(keepdim))
-    return result
+    return result  # type: ignore[no-any-return]
 
 
 def cumsum(input: Tensor, dim: int, *, dtype: DType | None = None, mask: Mask = None) -> Tensor:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from codegen import dtype as dt
+from codegen.dtype import DType
 from lazytorch.functions import views
-from lazytorch.functions.arithmetic import div, pow, remainder
-from lazytorch.functions.creation import arange, meshgrid
+from lazytorch.functions.arithmetic import div, mul, pow, remainder
+from lazytorch.functions.creation import arange, empty, full, meshgrid
 from lazytorch.functions.data import of_array
 from lazytorch.functions.indexing import index_select
 from lazytorch.functions.joining import stack
@@ -45,6 +46,18 @@ def broadcast_shapes(*shapes: Any) -> Size:
 
 
 @operation(method=False)
+def result_type(tensor1: Any, tensor2: Any) -> DType:
+    """The element type of arithmetic between the two, each a tensor or a number."""
+    stand_ins = [
+        empty((1,) if x.ndim else (), dtype=x.dtype) if isinstance(x, Tensor) else x
+        for x in (tensor1, tensor2)
+    ]
+    if not isinstance(stand_ins[0], Tensor) and not isinstance(stand_ins[1], Tensor):
+        stand_ins[0] = full((), stand_ins[0])
+    return mul(*stand_ins).dtype
+
+
+@operation(method=False)
 def cartesian_prod(*tensors: Any) -> Tensor:
     """Every combination of one element of each vector, as rows."""
     given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
@@ -54,7 +67,7 @@ def cartesian_prod(*tensors: Any) -> Tensor:
     if len(given) == 1:
         return given[0]  # type: ignore[no-any-return]
     parts = meshgrid(*given, indexing="ij")
-    return stack([views.reshape(p, -1) for p in parts], 1)  # type: ignore[no-any-return]
+    return stack([views.reshape(p, -1) for p in parts], 1)
 
 
 @operation(method=False)
@@ -71,7 +84,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     if r < 0:
         raise RuntimeError(f"Expect a non-negative number, but got {r}")
     if r == 0:
-        return input.new_empty(0)
+        return input.new_empty(0)  # type: ignore[no-any-return]
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     rows = list(choose(range(input.numel()), r))
     places = np.array(rows, np.int64).reshape(len(rows), r)
@@ -103,7 +116,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
         raise ValueError(f"expected 'indices' to be integer dtype, but got {kind}")
     if not isinstance(shape, (int, Sequence, Tensor)):
         raise ValueError("expected 'shape' to be int or sequence of ints")
-    sizes = (shape,) if isinstance(shape, int) else tuple([int(n) for n in shape])
+    sizes = (shape,) if isinstance(shape, int) else tuple([int(n) for n in list(shape)])
     if any(n < 0 for n in sizes):
         raise ValueError("'shape' cannot have negative values, but got " + f"{sizes}")
     found = []

@@ -9,7 +9,7 @@ from lazytorch import core
 from lazytorch.application import apply
 from lazytorch.functions import creation, views
 from lazytorch.functions.registration import operation, write_out
-from lazytorch.tensor import Tensor
+from lazytorch.tensor import Tensor, wrap_dim
 
 _View = Callable[..., Any]
 
@@ -17,7 +17,7 @@ _View = Callable[..., Any]
 def _slice(
     input: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Tensor:
-    axis = views.wrap_dim(dim, input.ndim)
+    axis = wrap_dim(dim, input.ndim)
     return input[(*[slice(None)] * axis, slice(start, end, step))]
 
 

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from math import inf
 from typing import Any
 
+import numpy as np
+
+from codegen import dtype as dt
 from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from codegen.ops.calls import detach
@@ -14,6 +17,8 @@ from codegen.ops.reduction import broadcast, expand_back, max_, sum_
 from lazytorch.expression import Function
 from lazytorch.functions import views
 from lazytorch.functions.bodies import apply_one, number, square
+from lazytorch.functions.data import of_array
+from lazytorch.functions.indexing import index_select
 from lazytorch.functions.promotion import broadcast_shapes, promote_float
 from lazytorch.functions.registration import operation
 from lazytorch.tensor import Tensor, wrap_dim
@@ -160,6 +165,28 @@ def _cdist(x: Node, y: Node, *rest: Any) -> Node:
 
 
 CDIST = Function("cdist", _cdist)
+
+
+def _pdist(x: Node, y: Node, *rest: Any) -> Node:
+    *power, kind = rest
+    return _norm(ew.sub(x, y), (1,), power[0] if power else None, kind)
+
+
+PDIST = Function("pdist", _pdist)
+
+
+@operation(method=False)
+def pdist(input: Tensor, p: float = 2.0) -> Tensor:
+    """The p-norm distance of each row to every later row: (N, M) -> (N (N - 1) / 2)."""
+    if input.dim() != 2:
+        raise RuntimeError(f"pdist only supports 2D tensors, got: {input.dim()}D")
+    if p < 0:
+        raise RuntimeError("pdist only supports non-negative p values")
+    first, second = np.triu_indices(input.shape[0], 1)
+    device = input._storage.device
+    pairs = [index_select(input, 0, of_array(i, dt.int64, device)) for i in (first, second)]
+    power, kind = _split_power(p)
+    return apply_one(PDIST, (*pairs, *power), (kind,))
 
 
 @operation(method=False)

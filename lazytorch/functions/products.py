@@ -109,7 +109,7 @@ def linear(
     require_tensor("linear", input)
     inputs = (input, weight) if bias is None else (input, weight, bias)
     result = apply_one(LINEAR, inputs)
-    return result if out is None else write_out(out, result)  # type: ignore[no-any-return]
+    return result if out is None else write_out(out, result)
 
 
 def _bilinear(x: Node, y: Node, weight: Node, *bias: Node) -> Node:

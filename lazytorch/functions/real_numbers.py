@@ -7,7 +7,7 @@ from typing import Any
 
 from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
-from lazytorch import core
+from codegen.ops.calls import detach
 from lazytorch.functions.arguments import require_tensor
 from lazytorch.functions.families import in_float, unary
 from lazytorch.functions.registration import operation
@@ -57,7 +57,7 @@ def _angle(x: Node) -> Node:
     """0, or π below 0; NaN stays."""
     zero = ew.full_like(x, 0)
     turned = ew.where(ew.lt(x, zero), ew.full_like(x, math.pi), zero)
-    return ew.where(ew.ne(x, x), core.detach(x), turned)
+    return ew.where(ew.ne(x, x), detach(x), turned)
 
 
 angle = unary("angle", in_float(_angle), "The angle in the complex plane.", inplace=False)

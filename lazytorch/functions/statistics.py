@@ -112,7 +112,7 @@ def corrcoef(input: Tensor) -> Tensor:
     if not c.ndim:
         return c / c
     deviation = views.unsqueeze(c.diagonal().sqrt(), -1)
-    return (c / deviation / deviation.t()).clip(-1, 1)
+    return (c / deviation / deviation.t()).clip(-1, 1)  # type: ignore[no-any-return]
 
 
 # ---- histograms -------------------------------------------------------------------------------

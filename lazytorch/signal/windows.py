@@ -9,6 +9,7 @@ from typing import Any
 from codegen.dtype import DType
 from lazytorch.defaults import defaults
 from lazytorch.functions.creation import empty, linspace, ones
+from lazytorch.functions.registration import operation
 from lazytorch.tensor import Tensor
 
 Options = dict[str, Any]
@@ -50,8 +51,8 @@ def general_cosine(
         return empty((0,), **options)
     if M == 1:
         return ones((1,), **options)
-    k = _steps(0.0, 2 * math.pi / _span(M, sym), M, options)
-    total = k * 0 + a[0]
+    k: Tensor = _steps(0.0, 2 * math.pi / _span(M, sym), M, options)
+    total: Tensor = k * 0 + a[0]
     for i, weight in enumerate(a[1:], 1):
         total = total + (k * i).cos() * (weight if i % 2 == 0 else -weight)
     return total
@@ -148,3 +149,37 @@ __all__ = [
     "bartlett", "blackman", "cosine", "exponential", "gaussian", "general_cosine",
     "general_hamming", "hamming", "hann", "nuttall",
 ]  # fmt: skip
+
+
+# ---- torch.NAME_window: periodic unless asked otherwise ---------------------------------------
+
+
+def _public(name: str, window: Any, parameters: tuple[str, ...] = ()) -> None:
+    def public(window_length: int, periodic: bool = True, *args: Any, **options: Any) -> Tensor:
+        if window_length < 0:
+            raise RuntimeError(
+                f"{name} requires non-negative window_length, got window_length={window_length}"
+            )
+        for key, value in zip(parameters, args, strict=False):
+            options[key] = value
+        for unused in ("pin_memory", "layout"):
+            options.pop(unused, None)
+        made: Tensor = window(window_length, sym=not periodic, **options)
+        return made
+
+    public.__name__ = public.__qualname__ = name
+    public.__doc__ = f"As ``torch.signal.windows.{window.__name__}``, periodic by default."
+    operation(method=False)(public)
+
+
+def _hamming(
+    M: int, *, sym: bool, alpha: float = 0.54, beta: float = 0.46, **options: Any
+) -> Tensor:
+    return general_cosine(M, a=[alpha, beta], sym=sym, **options)
+
+
+for _name, _window, _parameters in (
+    ("hann_window", hann, ()), ("hamming_window", _hamming, ("alpha", "beta")),
+    ("blackman_window", blackman, ()), ("bartlett_window", bartlett, ()),
+):  # fmt: skip
+    _public(_name, _window, _parameters)
