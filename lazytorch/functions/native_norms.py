@@ -16,6 +16,7 @@ Optional = Tensor | None
 
 def _statistics(x: Tensor, axes: Sequence[int], eps: float, keepdim: bool) -> tuple[Tensor, Tensor]:
     """The mean, and one over the deviation."""
+    x = x.detach()
     variance = var(x, list(axes), correction=0, keepdim=keepdim)
     return x.mean(list(axes), keepdim), (variance + eps).rsqrt()
 
@@ -41,7 +42,7 @@ def native_group_norm(
     return (output, *_statistics(grouped, (2,), eps, False))
 
 
-@operation(method=False)
+@operation(method=False, out=True)
 def native_batch_norm(
     input: Tensor, weight: Optional, bias: Optional, running_mean: Optional,
     running_var: Optional, training: bool, momentum: float, eps: float,

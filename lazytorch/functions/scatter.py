@@ -123,8 +123,9 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     """Along ``dim`` the places that ``index`` gives, one for each element of ``index``."""
     axis = wrap_dim(dim, input.ndim)
     _check_index_shape("gather", input, axis, index, None)
-    if not input.ndim or not index.ndim:
-        flat = apply(GATHER, (views.reshape(input, -1), views.reshape(index, -1)), (0,))
+    if not input.ndim or not index.ndim or not index.numel():
+        places = views.reshape(index.long(), -1)
+        flat = apply(GATHER, (views.reshape(input, -1), places), (0,))
         return views.reshape(flat, index._type.shape)
     return apply(GATHER, (input, index), (axis,))  # type: ignore[no-any-return]
 

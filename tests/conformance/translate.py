@@ -174,7 +174,7 @@ class Translation:
             return self.named(value, "dtype")
         if isinstance(value, (torch.layout, torch.memory_format)):
             return self.named(value, type(value).__name__)
-        if isinstance(value, torch.device) or key == "device":
+        if isinstance(value, torch.device) or key == "device" or value == "cpu":
             return self.place(value)
         if isinstance(value, torch.Generator):
             return lazytorch.Generator().manual_seed(value.initial_seed())
