@@ -16,7 +16,6 @@ Optional = Tensor | None
 
 def _statistics(x: Tensor, axes: Sequence[int], eps: float, keepdim: bool) -> tuple[Tensor, Tensor]:
     """The mean, and one over the deviation."""
-    x = x.detach()
     variance = var(x, list(axes), correction=0, keepdim=keepdim)
     return x.mean(list(axes), keepdim), (variance + eps).rsqrt()
 
@@ -28,7 +27,7 @@ def native_layer_norm(
     """``layer_norm``, the means, and one over the deviations."""
     output = layer_norm(input, normalized_shape, weight, bias, eps)
     axes = range(input.ndim - len(normalized_shape), input.ndim)
-    return (output, *_statistics(input, axes, eps, True))
+    return (output, *_statistics(input.detach(), axes, eps, True))
 
 
 @operation(method=False)
@@ -53,4 +52,4 @@ def native_batch_norm(
         nothing = empty((0,), dtype=input.dtype, device=input.device)
         return output, nothing, nothing
     axes = [i for i in range(input.ndim) if i != 1]
-    return (output, *_statistics(input, axes, eps, False))
+    return (output, *_statistics(input.detach(), axes, eps, False))
