@@ -8,7 +8,21 @@ from codegen.dtype import DType as dtype
 from codegen.errors import OutOfMemoryError
 from codegen.runtime.cpu import get_num_threads, set_num_threads
 from codegen.statistics import Statistics, statistics
-from lazytorch import accelerator, autograd, cuda, functions, inspect, nn, optim, utils
+from lazytorch import (
+    accelerator,
+    autograd,
+    cuda,
+    fft,
+    functions,
+    inspect,
+    linalg,
+    masked,
+    nn,
+    optim,
+    signal,
+    special,
+    utils,
+)
 from lazytorch.autograd import backward as _backward
 from lazytorch.autograd import methods as _methods
 from lazytorch.autograd.grad_mode import (
@@ -84,15 +98,15 @@ def stats() -> Statistics:
 
 __all__ = [
     "Generator", "OutOfMemoryError", "Size", "Tensor", "accelerator", "autograd", "can_cast",
-    "channels_last", "channels_last_3d",
-    "contiguous_format", "cuda", "default_generator", "device", "dtype", "dump", "dump_all", "e",
-    "enable_grad", "finfo", "functions", "get_default_device", "get_default_dtype",
+    "channels_last", "channels_last_3d", "contiguous_format", "cuda", "default_generator", "device",
+    "dtype", "dump", "dump_all", "e", "enable_grad", "fft", "finfo", "functions",
+    "get_default_device", "get_default_dtype",
     "get_float32_matmul_precision", "get_num_threads", "get_printoptions", "graph", "iinfo", "inf",
     "inference_mode", "inspect", "is_grad_enabled", "is_inference_mode_enabled", "kernels",
-    "layout", "load", "memory_format", "nan", "newaxis", "nn", "no_grad", "optim", "pi",
-    "preserve_format", "printoptions", "promote_types", "realize", "save", "set_default_device",
-    "set_default_dtype", "set_float32_matmul_precision", "set_grad_enabled", "set_num_threads",
-    "set_printoptions", "sparse_coo", "sparse_csc", "sparse_csr", "stats", "strided", "utils",
-    *_PUBLIC, *_DTYPES, *_TYPED_CLASSES,
+    "layout", "linalg", "load", "masked", "memory_format", "nan", "newaxis", "nn", "no_grad",
+    "optim", "pi", "preserve_format", "printoptions", "promote_types", "realize", "save",
+    "set_default_device", "set_default_dtype", "set_float32_matmul_precision", "set_grad_enabled",
+    "set_num_threads", "set_printoptions", "signal", "sparse_coo", "sparse_csc", "sparse_csr",
+    "special", "stats", "strided", "utils", *_PUBLIC, *_DTYPES, *_TYPED_CLASSES,
 ]  # fmt: skip
 __version__ = "0.1.0"

@@ -20,6 +20,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="write the golden kernels anew instead of comparing with them",
     )
     parser.addoption(
+        "--conformance",
+        action="store_true",
+        help="take every sample of PyTorch's operator database, not a few",
+    )
+    parser.addoption(
         "--share",
         metavar="I/N",
         help="run the I-th of N shares of the tests, which are dealt out by their names",

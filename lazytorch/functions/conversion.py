@@ -29,7 +29,7 @@ from lazytorch.functions.arguments import check_number, integers
 from lazytorch.functions.creation import TYPED_CLASSES
 from lazytorch.functions.data import of_array
 from lazytorch.functions.promotion import broadcast_shapes
-from lazytorch.functions.registration import operation
+from lazytorch.functions.registration import PUBLIC, operation
 from lazytorch.layout import MemoryFormat, channels_last, channels_last_3d
 from lazytorch.printing import format_tensor
 from lazytorch.storage import Storage, from_array, share_array
@@ -285,6 +285,15 @@ Tensor.fill_ = _fill  # type: ignore[attr-defined]
 Tensor.zero_ = _zero  # type: ignore[attr-defined]
 fill_, zero_ = _fill, _zero
 
+
+@operation(method=False)
+def fill(input: Tensor, value: Any) -> Tensor:
+    """A tensor like the input, of one value."""
+    made = clone(input)
+    _fill(made, value)
+    return made
+
+
 # ---- memory ---------------------------------------------------------------------------------
 
 
@@ -409,6 +418,68 @@ def _resize_as(self: Tensor, other: Tensor, memory_format: Any = None) -> Tensor
 
 Tensor.resize_ = _resize  # type: ignore[attr-defined]
 Tensor.resize_as_ = _resize_as  # type: ignore[attr-defined]
+
+
+def _public(name: str) -> None:
+    """torch.NAME, of a method NAME."""
+    method = getattr(Tensor, name)
+
+    def public(input: Tensor, *args: Any, **options: Any) -> Any:
+        return method(input, *args, **options)
+
+    public.__name__ = public.__qualname__ = name
+    public.__doc__ = f"As ``Tensor.{name}``."
+    PUBLIC[name] = public
+
+
+for _name in ("detach", "detach_", "fill_", "zero_", "resize_as_", "get_device"):
+    _public(_name)
+
+
+@operation(function=False)
+def sum_to_size(self: Tensor, *size: Any) -> Tensor:
+    """Summed over what it was broadcast along, to a shape that broadcasts to its own."""
+    shape, wanted = self._type.shape, integers(size, "sum_to_size")
+    rest = shape[len(shape) - len(wanted) :]
+    fits = len(wanted) <= len(shape) and all(n in (1, m) for n, m in zip(wanted, rest, strict=True))
+    if not fits:
+        raise RuntimeError(f"size {{{list(wanted)}}} is not expandable to size {{{list(shape)}}}.")
+    first = len(shape) - len(wanted)
+    axes = [i for i, n in enumerate(shape) if i < first or (wanted[i - first] == 1 and n != 1)]
+    if not axes:
+        return self
+    summed = self.sum(axes, keepdim=True)
+    return views.reshape(summed, wanted)
+
+
+@operation()
+def is_signed(input: Tensor) -> bool:
+    """Whether the element type has negative numbers."""
+    return input.dtype.is_signed
+
+
+@operation()
+def is_same_size(input: Tensor, other: Tensor) -> bool:
+    return input._type.shape == other._type.shape
+
+
+@operation()
+def is_inference(input: Tensor) -> bool:
+    return False
+
+
+@operation()
+def is_distributed(input: Tensor) -> bool:
+    return False
+
+
+@operation()
+def is_nonzero(input: Tensor) -> bool:
+    """Whether the one element is not zero."""
+    if input.numel() != 1:
+        few = "no values" if not input.numel() else "more than one value"
+        raise RuntimeError(f"Boolean value of Tensor with {few} is ambiguous")
+    return bool(input.item())
 
 
 def _set(
@@ -609,11 +680,6 @@ def is_floating_point(input: Tensor) -> bool:
 @operation(method=False)
 def is_complex(input: Tensor) -> bool:
     return False
-
-
-@operation(method=False)
-def is_nonzero(input: Tensor) -> bool:
-    return bool(input)
 
 
 __all__ = ["NAMES", "converted", "moved", "rebuild", "text", "write_value"]

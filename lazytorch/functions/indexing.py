@@ -15,7 +15,7 @@ from codegen.ops import elementwise as ew
 from codegen.ops import indexing as places
 from codegen.ops.leaves import iota
 from codegen.ops.movement import reshape
-from codegen.ops.reduction import broadcast
+from codegen.ops.reduction import broadcast, full
 from codegen.ops.strided import contiguous_strides
 from lazytorch.application import apply, apply_expressions
 from lazytorch.core import broadcast_to
@@ -548,6 +548,21 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
     return _index_copy(input, dim, index, source)  # type: ignore[no-any-return]
 
 
+def _index_fill(x: Node, index: Node, value: Node, axis: int) -> Node:
+    """Places that are named twice count once in the value's gradient, as in PyTorch."""
+    extent = x.shape[axis]
+    chosen = places.scatter(
+        full(False, (extent,), dt.bool_), wrapped(index, extent),
+        full(True, index.shape, dt.bool_), "set",
+    )  # fmt: skip
+    return ew.where(
+        broadcast(chosen, x.shape, (axis,)), broadcast_to(ew.cast(value, x.dtype), x.shape), x
+    )
+
+
+INDEX_FILL = Function("index_fill", _index_fill)
+
+
 @operation(inplace=True)
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """One number written at the listed places of a dimension."""
@@ -566,7 +581,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
         -extent,
     )  # fmt: skip
     source = input if input.ndim else views.reshape(input, 1)
-    made = apply(INDEX_PUT, (source, value, _flat_index(index)), ((axis,), "set"))
+    made = apply(INDEX_FILL, (source, _flat_index(index), value), (axis,))
     return made if input.ndim else views.reshape(made, ())
 
 
@@ -697,7 +712,7 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     return _replaced(input, src, lambda x: views.select(x, dim, index))
 
 
-@operation()
+@operation(out=True)
 def slice_scatter(
     input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None,
     step: int = 1,

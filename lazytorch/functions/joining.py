@@ -272,9 +272,10 @@ FLIP = Function("flip", lambda x, axes: ew.cast(flip_node(x, axes), x.dtype))
 
 
 @operation()
-def flip(input: Tensor, *dims: Any) -> Tensor:
+def flip(input: Tensor, *args: Any, dims: Any = None) -> Tensor:
     """The elements of these dimensions in reverse order, as a copy."""
-    axes = wrap_dims(integers(dims, "flip", "dims"), input.ndim)
+    given = args if dims is None else (dims,)
+    axes = wrap_dims(integers(given, "flip", "dims"), input.ndim)
     if not input.ndim:
         return clone(input)
     return apply(FLIP, (input,), (axes,))  # type: ignore[no-any-return]
