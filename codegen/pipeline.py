@@ -49,6 +49,7 @@ from codegen.loops.lower import lower, lower_copy, lower_scan, lower_write
 from codegen.loops.scatter import lower_scatter
 from codegen.loops.verify import verify_kernel
 from codegen.ops.elementwise import CAST
+from codegen.ops.host import HostCall
 from codegen.ops.registry import OPERATIONS, Array
 from codegen.recurrence import (
     CompiledLoop,
@@ -66,6 +67,7 @@ from codegen.render.gpu_contraction import parts_bytes, render_group_contraction
 from codegen.render.gpu_sort import fits_in_local_memory, render_group_sort
 from codegen.render.opencl import OPENCL
 from codegen.render.sort_kernel import render_sort_kernels, sort_working_bytes
+from codegen.render.source import KernelSource
 from codegen.runtime import opencl
 from codegen.runtime import plan as plans
 from codegen.runtime.compiler import find_compiler
@@ -481,6 +483,8 @@ def _kernels(
         if dialect.device is not None and fits_in_local_memory(cluster, dialect.device):
             return render_group_sort(cluster, fusion, comments, dialect, dialect.device)
         return render_sort_kernels(cluster, fusion, threads, comments, dialect)
+    if cluster.kind == "host":
+        return [_host_call(cluster, comments)]
     if cluster.kind == "empty":
         return []
     if cluster.kind == "scatter" and dialect.device is not None:
@@ -507,6 +511,24 @@ def _kernels(
     else:
         lowered.append(lower(cluster, fusion))
     return [_rendered(kernel, comments, dialect) for kernel in lowered]
+
+
+def _host_call(cluster: Cluster, comments: list[str]) -> RenderedKernel:
+    """A host call as a step of the plan; its text is for readers alone."""
+    first = cluster.nodes[0]
+    routine = first.attributes[0]
+    assert isinstance(routine, tuple)
+    numbers = [node.attributes[1] for node in cluster.nodes]
+    host = HostCall(
+        list(routine),
+        [(list(x.shape), x.dtype.name) for x in first.inputs],
+        numbers,  # type: ignore[arg-type]
+    )
+    text = "\n".join([f"// {line}" for line in (f"{routine} in NumPy or SciPy", *comments)])
+    operands = (*first.inputs, *cluster.nodes)
+    traffic = sum([x.type.nbytes for x in operands])
+    source = KernelSource(f"host_{routine[0]}", text)
+    return RenderedKernel(source, operands, False, 0, 0, traffic, host=host)
 
 
 def _rendered(kernel: Kernel, comments: list[str], dialect: Dialect) -> RenderedKernel:
@@ -583,6 +605,7 @@ def _kernel_record(
         recipe=k.recipe.fields() if k.recipe else None,
         groups=k.groups,
         items=k.items,
+        host=k.host,
     )
 
 

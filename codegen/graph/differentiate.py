@@ -54,6 +54,11 @@ def _instantiate(node: Node, inputs: Sequence[Node], keep_rules: bool) -> Node:
         provenance.state.active = origins
 
 
+def inline_plain_calls(roots: Sequence[Node]) -> list[Node]:
+    """The roots with every call inlined that has no gradient rule of its own."""
+    return rebuild(roots, _inline_plain_call)
+
+
 def _inline_plain_call(node: Node, inputs: tuple[Node, ...]) -> Node:
     """A node with a call inlined unless it has a gradient rule of its own."""
     if node.operation is CALL:

@@ -139,7 +139,7 @@ class _Fuser:
             for read in self.reads[node]:
                 self.readers[read.source].append(node)
                 cluster.latest = max(cluster.latest, self.cluster_of[read.source].latest)
-            if cluster.kind in ("loop", "sort"):
+            if cluster.kind in ("loop", "sort", "host"):
                 self._join_same(node, cluster)
             elif cluster.kind == "write":
                 self._join_write(node, cluster)
@@ -180,7 +180,7 @@ class _Fuser:
                 node.operation.name == "scatter" and not _is_constant(node.inputs[0])
             ):
                 required.add(in_memory_as(node.inputs[0]))
-            elif node.operation.kind == "loop":
+            elif node.operation.kind in ("loop", "host"):
                 required.update(node.inputs)
         required.update(self._padded_windows())
         products = {node.inputs[0] for node in self.contractions}
@@ -305,9 +305,9 @@ class _Fuser:
         return Cluster(kind, node.shape, (), [node])
 
     def _join_same(self, node: Node, cluster: Cluster) -> None:
-        """Outputs of one loop, and values and places of one sort, are computed together: they have
-        the same inputs, so nothing that is made of one of them can be read by another."""
-        said = 1 if cluster.kind == "loop" else len(node.attributes)
+        """Outputs of one loop or host call, and values and places of one sort, are computed
+        together: they have the same inputs, so nothing made of one can be read by another."""
+        said = len(node.attributes) if cluster.kind == "sort" else 1
         for other in self.users[node.inputs[0]]:
             joined = self.cluster_of.get(other)
             same = (other.inputs, other.attributes[:said]) == (node.inputs, node.attributes[:said])

@@ -14,6 +14,7 @@ from codegen.loops.contraction import PlainOutput, Schedule, choose_schedule
 from codegen.loops.contraction_matrix_units import choose_matrix_units
 from codegen.loops.emitter import Emitter, Scope
 from codegen.loops.grammar import Argument, Kernel
+from codegen.ops.host import HostCall
 from codegen.render.c import C
 from codegen.render.c_family import Dialect
 from codegen.render.contraction_c import RenderedContraction, Task, render_contraction
@@ -44,6 +45,7 @@ class RenderedKernel:
     recipe: Recipe | None = None  # where other schedules are worth timing
     groups: int = 0  # work-groups, and the items of each: none where it is cut into shares
     items: int = 0
+    host: HostCall | None = None  # what runs in the kernel's place
 
 
 def render_contraction_kernel(

@@ -15,10 +15,12 @@ from typing import Any
 
 import codegen
 from codegen import settings
+from codegen.ops.host import HostCall
 from codegen.render.source import KernelSource
 from codegen.runtime import cache, tune
 from codegen.runtime.compiler import find_compiler
 from codegen.runtime.cpu import Loop, Move, Program, get_num_threads
+from codegen.runtime.host import Callback
 from codegen.runtime.kernels import load_kernels
 from codegen.runtime.matrix_units import matrix_units
 from codegen.runtime.memory import Buffer, allocate
@@ -49,6 +51,7 @@ class KernelRecord:
     groups: int = 0
     items: int = 0
     recipe: dict[str, Any] | None = None  # a contraction's, while other schedules may be tried
+    host: HostCall | None = None  # called where there is no text to compile
     lines: list[str] = field(default_factory=list)  # these three only where inspection asks
     nodes: list[str] = field(default_factory=list)
     unfused: list[str] = field(default_factory=list)
@@ -83,6 +86,8 @@ class CpuPlan:
         self.record = record
         self._description = description  # under which the plan is kept on disk
         self._sizes: list[Any] = []
+        self._callbacks: list[Callback] = []
+        self._errors: list[BaseException] = []  # of host calls, which cannot raise through C
         self._program = self._build({})
         self._search = None if tune.is_off() else self._begin_search()
         self._scalars = [i for i, _ in record.scalars]
@@ -103,6 +108,8 @@ class CpuPlan:
             (nbytes,) = record.output_bytes
             output = allocate(nbytes)
             self._program.run([*[v.address for v in values], output.address])
+            if self._errors:
+                raise self._errors.pop()
             statistics.plans_run += 1
             return [output]
         scalars = self._scalars
@@ -133,6 +140,8 @@ class CpuPlan:
                     watcher(record, seconds)
             else:
                 (self._search or self._program).run(table)
+            if self._errors:
+                raise self._errors.pop()
         statistics.plans_run += 1
         del arena
         return outputs
@@ -150,8 +159,14 @@ class CpuPlan:
                 slots[-1] = [*k.slots, next_slot + len(sizes)]
                 sizes.append(ctypes.create_string_buffer(packed_sizes(k.sizes)))
         self._sizes += sizes  # kept alive: what the kernels read
+        compiled = [k for k in record.kernels if k.host is None]
+        addresses = iter(
+            load_kernels([KernelSource(k.name, k.body, tuple(k.prologue)) for k in compiled])
+        )
+        calls = [None if k.host is None else Callback(k.host, self._errors) for k in record.kernels]
+        self._callbacks += [c for c in calls if c is not None]
         return Program(
-            load_kernels([KernelSource(k.name, k.body, tuple(k.prologue)) for k in record.kernels]),
+            [next(addresses) if c is None else c.address for c in calls],
             slots,
             [k.parallel for k in record.kernels],
             table_size,
@@ -254,7 +269,10 @@ def load(description: str) -> PlanRecord | None:
         return None
     try:
         fields = json.loads(data)
-        fields["kernels"] = [KernelRecord(**k) for k in fields["kernels"]]
+        fields["kernels"] = [
+            KernelRecord(**{**k, "host": HostCall(**k["host"]) if k["host"] else None})
+            for k in fields["kernels"]
+        ]
         fields["loops"] = [
             Loop(**{**x, "moves": tuple([Move(**m) for m in x["moves"]])}) for x in fields["loops"]
         ]

@@ -492,7 +492,7 @@ def _triangle_indices(mask: NDArray[Any], dtype: Any, device: Any) -> Tensor:
     return of_array(np.stack(np.nonzero(mask)), chosen, device_name(device))
 
 
-def _diag_embed(x: Node, offset: int, dim1: int, dim2: int) -> Node:
+def diag_embed_node(x: Node, offset: int, dim1: int, dim2: int) -> Node:
     *batch, length = x.shape
     n = length + abs(offset)
     first = offset if offset >= 0 else -offset * n
@@ -508,7 +508,7 @@ def _diag_embed(x: Node, offset: int, dim1: int, dim2: int) -> Node:
     return permute(square, order)
 
 
-DIAG_EMBED = Function("diag_embed", _diag_embed)
+DIAG_EMBED = Function("diag_embed", diag_embed_node)
 
 
 @operation()

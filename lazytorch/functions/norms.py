@@ -104,20 +104,6 @@ def vector_norm(
     return apply_one(NORM, (x,), (float(ord), axes, bool(keepdim), dtype))
 
 
-@operation(out=True)
-def norm(
-    input: Tensor, p: float | str | None = "fro", dim: Dims = None, keepdim: bool = False, *,
-    dtype: DType | None = None,
-) -> Tensor:  # fmt: skip
-    """The p-norm of all elements or along ``dim``; "fro" is 2."""
-    require_tensor("norm", input)
-    if isinstance(p, str):
-        if p != "fro":
-            raise RuntimeError(f"norm() of order {p!r} needs linalg.matrix_norm")
-        p = 2
-    return vector_norm(input, 2 if p is None else p, dim, keepdim, dtype=dtype)
-
-
 def _dist(x: Node, y: Node, order: float) -> Node:
     a, b = promote_float(x, y)
     return norm_node(ew.sub(a, b), order, tuple(range(len(a.shape))))

@@ -509,11 +509,8 @@ def _multiply_chain(
     return apply_one(MATMUL, (left, right))
 
 
-def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
-    """torch.linalg.multi_dot: a chain of matrices whose ends may be vectors."""
-    given = list(tensors)
-    if len(given) < 2:
-        raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {len(given)}")
+def multiply_chain(given: Sequence[Tensor]) -> Tensor:
+    """A chain of matrices that fit, whose ends may be vectors."""
     first = given[0]._type.shape
     sizes = [first[0] if len(first) == 2 else 1]
     sizes += [m._type.shape[0] for m in given[1:]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from codegen.runtime.memory import Buffer, size_class
 from codegen.runtime.opencl.device import Device
 from codegen.runtime.opencl.discovery import require_own_process
+from codegen.runtime.opencl.host import HostStep
 from codegen.runtime.opencl.loops import LoopLaunch, scratch_argument
 from codegen.runtime.opencl.memory import Part
 from codegen.runtime.opencl.programs import build_kernels
@@ -36,6 +38,7 @@ class OpenClPlan:
             (kernel, *_ranges(k, device.threads))
             for kernel, k in zip(self._kernels, record.kernels, strict=True)
         ]
+        self._calls_host = any([k.host is not None for k in record.kernels])
         self._loops = [
             LoopLaunch(loop, self._kernels, record.kernels, self._launches) for loop in record.loops
         ]
@@ -123,14 +126,14 @@ class OpenClPlan:
         """``handles``: of parameters and outputs, where loops need them."""
         device = self._device
         enqueue, queue, event = device.opencl.enqueue_nd_range_kernel, device.queue, None
-        if self._loops:
-            event = self._launch_loops(handles, partial(enqueue, queue))
+        if self._loops or self._calls_host:
+            event = self._launch_steps(handles, partial(_enqueue, enqueue, queue))
         else:
             for kernel, size, group in self._launches:
                 event = enqueue(queue, kernel, size, group)
         device.note_run(event)
 
-    def _launch_loops(self, handles: list[Any], launch: Callable[..., Any]) -> Any:
+    def _launch_steps(self, handles: list[Any], launch: Callable[..., Any]) -> Any:
         done, event = 0, None
         for loop in self._loops:
             for entry in self._launches[done : loop.begin]:
@@ -147,17 +150,28 @@ class OpenClPlan:
         device.enable_timing()
         enqueue, queue = device.opencl.enqueue_nd_range_kernel, device.queue
         events: list[tuple[Any, Any]] = []
+        seconds = dict.fromkeys(map(id, self._kernels), 0.0)
 
         def launch(kernel: Any, size: tuple[int], group: tuple[int]) -> Any:
-            events.append((kernel, enqueue(queue, kernel, size, group)))
-            return events[-1][1]
+            start = time.perf_counter()
+            event = _enqueue(enqueue, queue, kernel, size, group)
+            if type(kernel) is HostStep:
+                seconds[id(kernel)] += time.perf_counter() - start
+            else:
+                events.append((kernel, event))
+            return event
 
-        device.note_run(self._launch_loops(handles, launch))
+        device.note_run(self._launch_steps(handles, launch))
         device.finish()
-        seconds = dict.fromkeys(map(id, self._kernels), 0.0)
         for kernel, event in events:
             seconds[id(kernel)] += 1e-9 * (event.profile.end - event.profile.start)
         return [seconds[id(kernel)] for kernel in self._kernels]
+
+
+def _enqueue(enqueue: Any, queue: Any, kernel: Any, size: tuple[int], group: tuple[int]) -> Any:
+    if type(kernel) is HostStep:
+        return kernel.enqueue(queue)
+    return enqueue(queue, kernel, size, group)
 
 
 def _ranges(record: KernelRecord, threads: int) -> tuple[tuple[int], tuple[int]]:

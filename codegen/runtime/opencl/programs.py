@@ -14,6 +14,7 @@ from codegen.render.source import KernelSource
 from codegen.runtime import cache
 from codegen.runtime.kernels import kernel_file
 from codegen.runtime.opencl.device import Device, is_pocl
+from codegen.runtime.opencl.host import HostStep
 from codegen.runtime.plan import KernelRecord
 from codegen.statistics import statistics
 
@@ -33,21 +34,25 @@ class GroupsTooLargeError(CompileError):
 
 def build_kernels(records: Sequence[KernelRecord], device: Device) -> list[Any]:
     """A kernel object for each record, all of one program; equal texts share a function, but each
-    has an object of its own, which keeps its arguments."""
-    if not records:
-        return []
-    sources = [KernelSource(k.name, k.body, tuple(k.prologue)) for k in records]
+    has an object of its own, which keeps its arguments. Host calls have objects like them."""
+    compiled = [k for k in records if k.host is None]
+    sources = [KernelSource(k.name, k.body, tuple(k.prologue)) for k in compiled]
+    kernels = _kernels(sources, device) if sources else []
+    if kernels and device.schedules is not None:
+        limit = min([device.group_limit(kernel) for kernel in kernels])
+        if limit < max([record.items for record in compiled]):
+            raise GroupsTooLargeError(limit)
+    made = iter(kernels)
+    return [next(made) if k.host is None else HostStep(k.host, device.opencl) for k in records]
+
+
+def _kernels(sources: Sequence[KernelSource], device: Device) -> list[Any]:
     symbols: dict[str, str] = {}
     for source in sources:
         symbols.setdefault(source.body, f"kernel_{len(symbols)}")
     functions = {symbols[source.body]: source for source in sources}
     program = _build(kernel_file(functions.items()), device, len(functions))
-    kernels = [device.opencl.Kernel(program, symbols[source.body]) for source in sources]
-    if device.schedules is not None:
-        limit = min([device.group_limit(kernel) for kernel in kernels])
-        if limit < max([record.items for record in records]):
-            raise GroupsTooLargeError(limit)
-    return kernels
+    return [device.opencl.Kernel(program, symbols[source.body]) for source in sources]
 
 
 def _build(text: str, device: Device, count: int) -> Any:
