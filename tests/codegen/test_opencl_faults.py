@@ -96,7 +96,7 @@ def test_memory_runs_out(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_text_that_is_refused() -> None:
     source = KernelSource("wrong", "__kernel void KERNEL_NAME(__global int *x) {\n    x[0] = y;\n}")
     with pytest.raises(CompileError, match="undeclared identifier") as caught:
-        programs.build_kernels([source], find_device("opencl"))
+        programs.kernels_of([source], find_device("opencl"))
     place, line = str(caught.value).splitlines()[:2]
     path, number = place.split("refused generated code: ")[1].split(":")[:2]
     assert line.strip() == Path(path).read_text().splitlines()[int(number) - 1].strip()
@@ -148,7 +148,7 @@ def test_binaries_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
 
     def built() -> tuple[int, int]:
         torch.stats().reset()
-        (kernel,) = programs.build_kernels([BINARY], device)
+        (kernel,) = programs.kernels_of([BINARY], device)
         result = device.allocate(4)
         memory: Any = result.memory
         kernel.set_arg(0, memory.handle)

@@ -37,7 +37,7 @@ def build_kernels(records: Sequence[KernelRecord], device: Device) -> list[Any]:
     has an object of its own, which keeps its arguments. Host calls have objects like them."""
     compiled = [k for k in records if k.host is None]
     sources = [KernelSource(k.name, k.body, tuple(k.prologue)) for k in compiled]
-    kernels = _kernels(sources, device) if sources else []
+    kernels = kernels_of(sources, device) if sources else []
     if kernels and device.schedules is not None:
         limit = min([device.group_limit(kernel) for kernel in kernels])
         if limit < max([record.items for record in compiled]):
@@ -46,7 +46,8 @@ def build_kernels(records: Sequence[KernelRecord], device: Device) -> list[Any]:
     return [next(made) if k.host is None else HostStep(k.host, device.opencl) for k in records]
 
 
-def _kernels(sources: Sequence[KernelSource], device: Device) -> list[Any]:
+def kernels_of(sources: Sequence[KernelSource], device: Device) -> list[Any]:
+    """A kernel object for each text."""
     symbols: dict[str, str] = {}
     for source in sources:
         symbols.setdefault(source.body, f"kernel_{len(symbols)}")
