@@ -96,7 +96,11 @@ class CpuPlan:
         self._is_simple = self._may_be_simple()
         self.donated = tuple([p for _, p in record.donations])
         base = ctypes.addressof(self._numbers)
-        self._number_addresses = [base + 8 * i for i in range(len(record.scalars))]
+        # The parameters' part of the table: numbers lie where they always do.
+        self._parameters = [0] * record.parameter_count
+        for place, i in enumerate(self._scalars):
+            self._parameters[i] = base + 8 * place
+        self._buffers = sorted({*range(record.parameter_count)} - {*self._scalars})
 
     def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]:
         """Run on the parameters' values (buffers, or numbers for scalars): the outputs.
@@ -115,9 +119,9 @@ class CpuPlan:
         scalars = self._scalars
         if scalars:
             self._formats.pack_into(self._numbers, 0, *[values[i] for i in scalars])
-            table = [v.address if type(v) is Buffer else 0 for v in values]
-            for i, address in zip(scalars, self._number_addresses, strict=True):
-                table[i] = address
+            table = self._parameters.copy()
+            for i in self._buffers:
+                table[i] = values[i].address
         else:
             table = [v.address for v in values]
         if free:
