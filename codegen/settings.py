@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,12 @@ def num_threads() -> int:
     chosen = get("LAZYTORCH_NUM_THREADS")
     if chosen:
         return max(1, int(chosen))
+    return cores()
+
+
+@functools.cache
+def cores() -> int:
+    """Cores that this process may use, as found first."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

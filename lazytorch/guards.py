@@ -23,6 +23,7 @@ from lazytorch.tensor import Tensor
 
 # Code of the engine and of NumPy is no reader of the user's objects.
 _ENGINE = tuple([os.path.dirname(str(m.__file__)) + os.sep for m in (codegen, lazytorch, np)])
+_ENGINE_PACKAGES = ("codegen", "lazytorch", "numpy")
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 # Functions in C whose effects, or whose results, are other ones at each call.
 _IMPURE_NAMES = frozenset({"print", "input", "open", "next", "exec", "eval", "breakpoint"})
@@ -63,7 +64,7 @@ class Observer:
     def _see(self, frame: types.FrameType, event: str, argument: Any) -> None:
         if event == "call":
             code = frame.f_code
-            if code not in self.codes and not code.co_filename.startswith(_ENGINE):
+            if code not in self.codes and not _is_engine(frame):
                 if code.co_filename.startswith(_LIBRARY) and "site-packages" not in (
                     code.co_filename
                 ):
@@ -82,6 +83,14 @@ class Observer:
                 _IMPURE_MODULES
             ):
                 self.obstacle = f"it calls {name}()"
+
+
+def _is_engine(frame: types.FrameType) -> bool:
+    """Whether code is the engine's, in a file or made from a text, as dataclasses' methods are."""
+    if frame.f_code.co_filename.startswith(_ENGINE):
+        return True
+    package = frame.f_globals.get("__name__", "").partition(".")[0]
+    return package in _ENGINE_PACKAGES and frame.f_code.co_filename.startswith("<")
 
 
 class Guards:
