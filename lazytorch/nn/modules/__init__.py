@@ -3,6 +3,7 @@
 # ruff: noqa: F403  every file lists its public names in __all__
 from lazytorch.nn.modules import (
     activation,
+    attention,
     batchnorm,
     container,
     conv,
@@ -18,9 +19,11 @@ from lazytorch.nn.modules import (
     pooling,
     rnn,
     sparse,
+    transformer,
     upsampling,
 )
 from lazytorch.nn.modules.activation import *
+from lazytorch.nn.modules.attention import *
 from lazytorch.nn.modules.batchnorm import *
 from lazytorch.nn.modules.container import *
 from lazytorch.nn.modules.conv import *
@@ -37,10 +40,12 @@ from lazytorch.nn.modules.pixelshuffle import *
 from lazytorch.nn.modules.pooling import *
 from lazytorch.nn.modules.rnn import *
 from lazytorch.nn.modules.sparse import *
+from lazytorch.nn.modules.transformer import *
 from lazytorch.nn.modules.upsampling import *
 
 __all__ = ["Module"]
 __all__ += activation.__all__
+__all__ += attention.__all__
 __all__ += batchnorm.__all__
 __all__ += container.__all__
 __all__ += conv.__all__
@@ -56,4 +61,5 @@ __all__ += pixelshuffle.__all__
 __all__ += pooling.__all__
 __all__ += rnn.__all__
 __all__ += sparse.__all__
+__all__ += transformer.__all__
 __all__ += upsampling.__all__
