@@ -3,6 +3,7 @@
 # ruff: noqa: F403  every file lists its public names in __all__
 from lazytorch.nn.modules import (
     activation,
+    adaptive,
     attention,
     batchnorm,
     container,
@@ -11,7 +12,9 @@ from lazytorch.nn.modules import (
     dropout,
     flatten,
     instancenorm,
+    lazy,
     linear,
+    linear_cross_entropy,
     loss,
     normalization,
     padding,
@@ -23,6 +26,7 @@ from lazytorch.nn.modules import (
     upsampling,
 )
 from lazytorch.nn.modules.activation import *
+from lazytorch.nn.modules.adaptive import *
 from lazytorch.nn.modules.attention import *
 from lazytorch.nn.modules.batchnorm import *
 from lazytorch.nn.modules.container import *
@@ -31,7 +35,9 @@ from lazytorch.nn.modules.distance import *
 from lazytorch.nn.modules.dropout import *
 from lazytorch.nn.modules.flatten import *
 from lazytorch.nn.modules.instancenorm import *
+from lazytorch.nn.modules.lazy import *
 from lazytorch.nn.modules.linear import *
+from lazytorch.nn.modules.linear_cross_entropy import *
 from lazytorch.nn.modules.loss import *
 from lazytorch.nn.modules.module import Module
 from lazytorch.nn.modules.normalization import *
@@ -45,6 +51,7 @@ from lazytorch.nn.modules.upsampling import *
 
 __all__ = ["Module"]
 __all__ += activation.__all__
+__all__ += adaptive.__all__
 __all__ += attention.__all__
 __all__ += batchnorm.__all__
 __all__ += container.__all__
@@ -53,7 +60,9 @@ __all__ += distance.__all__
 __all__ += dropout.__all__
 __all__ += flatten.__all__
 __all__ += instancenorm.__all__
+__all__ += lazy.__all__
 __all__ += linear.__all__
+__all__ += linear_cross_entropy.__all__
 __all__ += loss.__all__
 __all__ += normalization.__all__
 __all__ += padding.__all__

@@ -55,7 +55,7 @@ def same_state(theirs, our):
 
 
 def randn(*shape):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(len(shape)))
+    return torch.randn(shape, generator=torch.Generator().manual_seed(len(shape)))
 
 
 def rand(*shape):
