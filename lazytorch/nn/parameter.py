@@ -152,7 +152,7 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):  # type: igno
         return made
 
 
-class UninitializedBuffer(UninitializedTensorMixin, Tensor):  # type: ignore[misc]
+class UninitializedBuffer(UninitializedTensorMixin, Tensor):
     """A buffer without a shape, until ``materialize`` gives it one."""
 
     cls_to_become = Tensor

@@ -94,7 +94,7 @@ def get_ema_avg_fn(decay: float = 0.999) -> Average:
 
     def ema_update(average: Tensor, value: Tensor, num_averaged: Any) -> Tensor:
         with no_grad():
-            return decay * average + (1 - decay) * value
+            return average * decay + value * (1 - decay)
 
     return ema_update
 

@@ -115,7 +115,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             log_probabilities = F.log_softmax(self.tail[i](input), dim=1)
             place = (target - low).clamp(0, high - low - 1)
             own = log_probabilities.gather(1, place.unsqueeze(1)).squeeze(1)
-            within = within + own.masked_fill(~here, 0.0)
+            within = within + own.masked_fill(here.logical_not(), 0.0)
             chosen = chosen.masked_fill(here, self.shortlist_size + i)
         head = F.log_softmax(self.head(input), dim=1)
         output = within + head.gather(1, chosen.unsqueeze(1)).squeeze(1)
@@ -143,4 +143,5 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         in_cluster = best >= self.shortlist_size
         if not bool(in_cluster.any()):
             return best
-        return self._get_full_log_prob(input, head).argmax(1).where(in_cluster, best)
+        exact: Tensor = self._get_full_log_prob(input, head).argmax(1)
+        return exact.where(in_cluster, best)

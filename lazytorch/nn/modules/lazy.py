@@ -132,7 +132,7 @@ class LazyLinear(LazyModuleMixin, Linear):
         if not self.has_uninitialized_params() and self.in_features != 0:
             super().reset_parameters()
 
-    def initialize_parameters(self, input: Tensor) -> None:  # type: ignore[override]
+    def initialize_parameters(self, input: Tensor) -> None:
         if self.has_uninitialized_params():
             with no_grad():
                 self.in_features = input.shape[-1]
@@ -187,7 +187,7 @@ class _LazyConv(LazyModuleMixin):
                 f"Expected {unbatched}D (unbatched) or {unbatched + 1}D (batched) input to "
                 f"{type(self).__name__}, but got input of size: {input.shape}"
             )
-        return input.shape[-unbatched]
+        return int(input.shape[-unbatched])
 
     def _get_num_spatial_dims(self) -> int:
         rank: int = self._rank  # type: ignore[attr-defined]
@@ -236,37 +236,37 @@ class _LazyTransposed(_LazyConv):
         self._make_lazy(out_channels, bias, device, dtype)
 
 
-class LazyConv1d(_LazyForward, Conv1d):  # type: ignore[misc]
+class LazyConv1d(_LazyForward, Conv1d):
     """Conv1d that takes `in_channels` from its first input."""
 
     cls_to_become = Conv1d
 
 
-class LazyConv2d(_LazyForward, Conv2d):  # type: ignore[misc]
+class LazyConv2d(_LazyForward, Conv2d):
     """Conv2d that takes `in_channels` from its first input."""
 
     cls_to_become = Conv2d
 
 
-class LazyConv3d(_LazyForward, Conv3d):  # type: ignore[misc]
+class LazyConv3d(_LazyForward, Conv3d):
     """Conv3d that takes `in_channels` from its first input."""
 
     cls_to_become = Conv3d
 
 
-class LazyConvTranspose1d(_LazyTransposed, ConvTranspose1d):  # type: ignore[misc]
+class LazyConvTranspose1d(_LazyTransposed, ConvTranspose1d):
     """ConvTranspose1d that takes `in_channels` from its first input."""
 
     cls_to_become = ConvTranspose1d
 
 
-class LazyConvTranspose2d(_LazyTransposed, ConvTranspose2d):  # type: ignore[misc]
+class LazyConvTranspose2d(_LazyTransposed, ConvTranspose2d):
     """ConvTranspose2d that takes `in_channels` from its first input."""
 
     cls_to_become = ConvTranspose2d
 
 
-class LazyConvTranspose3d(_LazyTransposed, ConvTranspose3d):  # type: ignore[misc]
+class LazyConvTranspose3d(_LazyTransposed, ConvTranspose3d):
     """ConvTranspose3d that takes `in_channels` from its first input."""
 
     cls_to_become = ConvTranspose3d
@@ -307,7 +307,7 @@ class _LazyNorm(LazyModuleMixin, _NormBase):
         if not self.has_uninitialized_params() and self.num_features != 0:
             super().reset_parameters()
 
-    def initialize_parameters(self, input: Tensor) -> None:  # type: ignore[override]
+    def initialize_parameters(self, input: Tensor) -> None:
         if self.num_features == 0:
             self.num_features = input.shape[1]
         if not self.has_uninitialized_params():
@@ -336,19 +336,19 @@ class LazyBatchNorm3d(_LazyNorm, BatchNorm3d):
     cls_to_become = BatchNorm3d
 
 
-class LazyInstanceNorm1d(_LazyNorm, InstanceNorm1d):  # type: ignore[misc]
+class LazyInstanceNorm1d(_LazyNorm, InstanceNorm1d):
     """InstanceNorm1d that takes `num_features` from its first input."""
 
     cls_to_become = InstanceNorm1d
 
 
-class LazyInstanceNorm2d(_LazyNorm, InstanceNorm2d):  # type: ignore[misc]
+class LazyInstanceNorm2d(_LazyNorm, InstanceNorm2d):
     """InstanceNorm2d that takes `num_features` from its first input."""
 
     cls_to_become = InstanceNorm2d
 
 
-class LazyInstanceNorm3d(_LazyNorm, InstanceNorm3d):  # type: ignore[misc]
+class LazyInstanceNorm3d(_LazyNorm, InstanceNorm3d):
     """InstanceNorm3d that takes `num_features` from its first input."""
 
     cls_to_become = InstanceNorm3d

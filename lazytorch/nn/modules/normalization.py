@@ -176,10 +176,10 @@ class CrossMapLRN2d(Module):
         reach = int((self.size - 1) / 2 + 1)
         channel = arange(input.size(1), device=input.device)
         distance = (channel[:, None] - channel[None]).abs()
-        summed = (distance < reach) | ((channel[None] == 0) & (channel[:, None] >= reach))
+        summed = distance.lt(reach) | (channel[None].eq(0) & channel[:, None].ge(reach))
         squares = (input * input).flatten(2)
         sums = (summed.to(input.dtype) @ squares).reshape(input.shape)
-        scale = sums * (self.alpha / self.size) + self.k
+        scale: Tensor = sums * (self.alpha / self.size) + self.k
         return input * scale**-self.beta
 
     def extra_repr(self) -> str:

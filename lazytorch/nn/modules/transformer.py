@@ -62,7 +62,7 @@ def _is_causal(
     batch_first = first.self_attn.batch_first
     length = x.size(0) if x.dim() == 2 or not batch_first else x.size(1)
     causal = _square_subsequent_mask(length, mask.device, mask.dtype)
-    return mask.shape == causal.shape and bool((mask == causal).all())
+    return mask.shape == causal.shape and bool(mask.eq(causal).all())
 
 
 class _Layer(Module):
@@ -340,10 +340,10 @@ class TransformerEncoder(Module):
 
     def _places_left_out(self, padding: Tensor) -> Tensor:
         """Padded places (N, S), if all of them are at the ends of sequences; else none."""
-        left_out = padding != 0
+        left_out: Tensor = padding.ne(0)
         if not getattr(self, "mask_check", True):
             return left_out
-        at_ends = (left_out[:, 1:] >= left_out[:, :-1]).all()
+        at_ends = left_out[:, 1:].ge(left_out[:, :-1]).all()
         return left_out & at_ends
 
 
