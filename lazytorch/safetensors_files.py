@@ -53,13 +53,23 @@ def save_safetensors(
             )
     whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     engine.realize_all(list(whole.values()))
-    described = {}
-    for name, tensor in whole.items():
-        content = np.ascontiguousarray(tensor._array()).tobytes()
-        dtype = engine.dtype_name(tensor.dtype)
-        described[name] = {"dtype": dtype, "shape": list(tensor.shape), "data": content}
+    # The arrays stay alive here, because the library may be given their addresses.
+    arrays = {name: np.ascontiguousarray(tensor._array()) for name, tensor in whole.items()}
+    described = {
+        name: _described(library, engine.dtype_name(whole[name].dtype), array)
+        for name, array in arrays.items()
+    }
     with replaced_when_complete(Path(os.fspath(filename))) as file:
         file.write(library.serialize(described, metadata=metadata))
+
+
+def _described(library: Any, dtype: str, array: np.ndarray[Any, Any]) -> Any:
+    """A tensor as the library takes it: by its address, or in versions before 0.7 as bytes."""
+    shape = list(array.shape)
+    if hasattr(library, "TensorSpec"):
+        address = array.__array_interface__["data"][0]
+        return library.TensorSpec(dtype=dtype, shape=shape, data_ptr=address, data_len=array.nbytes)
+    return {"dtype": dtype, "shape": shape, "data": array.tobytes()}
 
 
 def load_safetensors(filename: str | os.PathLike[str], device: Any = "cpu") -> dict[str, Tensor]:
