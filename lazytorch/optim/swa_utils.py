@@ -104,7 +104,8 @@ def get_swa_avg_fn() -> Average:
 
     def swa_update(average: Tensor, value: Tensor, num_averaged: Any) -> Tensor:
         with no_grad():
-            return average + (value - average) / (num_averaged + 1)
+            result: Tensor = average + (value - average) / (num_averaged + 1)
+            return result
 
     return swa_update
 

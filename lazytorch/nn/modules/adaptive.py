@@ -144,4 +144,5 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         if not bool(in_cluster.any()):
             return best
         exact: Tensor = self._get_full_log_prob(input, head).argmax(1)
-        return exact.where(in_cluster, best)
+        result: Tensor = exact.where(in_cluster, best)
+        return result

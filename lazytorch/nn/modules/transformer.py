@@ -344,7 +344,8 @@ class TransformerEncoder(Module):
         if not getattr(self, "mask_check", True):
             return left_out
         at_ends = left_out[:, 1:].ge(left_out[:, :-1]).all()
-        return left_out & at_ends
+        result: Tensor = left_out & at_ends
+        return result
 
 
 def _obstacle_to_nesting(layer: Any) -> str:

@@ -86,7 +86,8 @@ class _Orthogonal(Module):
             q = self._of_skew(F.pad(x.tril(), (0, rows - columns)))[..., :columns]
         if "base" in self._buffers:
             q = self.base @ q
-        return q.mT if transposed else q
+        result: Tensor = q.mT if transposed else q
+        return result
 
     def _of_skew(self, lower: Tensor) -> Tensor:
         skew = lower - lower.mT
@@ -252,7 +253,8 @@ class _SpectralNorm(Module):
             self._power_method(matrix, self.n_power_iterations)
         # Backward needs them as they are now, also after another forward.
         u, v = self._u.clone(), self._v.clone()
-        return weight / u.dot(matrix.mv(v))
+        result: Tensor = weight / u.dot(matrix.mv(v))
+        return result
 
     def right_inverse(self, value: Tensor) -> Tensor:
         return value

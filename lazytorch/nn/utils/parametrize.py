@@ -197,7 +197,7 @@ def _copy_deeply(self: Any, memo: dict[int, Any]) -> Any:
     """The ordinary deep copy, which would go by way of __getstate__."""
     if id(self) in memo:
         return memo[id(self)]
-    memo[id(self)] = made = type(self).__new__(type(self))
+    memo[id(self)] = made = object.__new__(type(self))
     made.__dict__ = deepcopy(self.__dict__, memo)
     for slot in copyreg._slotnames(type(self)):  # type: ignore[attr-defined]
         if hasattr(self, slot):

@@ -180,7 +180,7 @@ class PruningContainer(BasePruningMethod):
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
         method = self._pruning_methods[-1]
-        mask = default_mask.to(t.dtype).clone()
+        mask: Tensor = default_mask.to(t.dtype).clone()
         place = _unpruned(method, t, default_mask)
         partial = method.compute_mask(t[place], default_mask=default_mask[place])
         mask[place] = partial.to(mask.dtype)
@@ -224,11 +224,13 @@ class Identity(BasePruningMethod):
 class _ByAmount(BasePruningMethod):
     """`amount` elements or channels are pruned: a number, or as a float a part of all."""
 
-    def __init__(self, amount: float) -> None:
+    amount: Any
+
+    def __init__(self, amount: Any) -> None:
         if not isinstance(amount, Real):
             raise TypeError(f"Invalid type for amount: {amount}. Must be int or float.")
         whole = isinstance(amount, Integral)
-        if (whole and amount < 0) or (not whole and not 0.0 <= float(amount) <= 1.0):
+        if float(amount) < 0.0 or (not whole and float(amount) > 1.0):
             raise ValueError(
                 f"amount={amount} should either be a float in the range [0, 1] or a non-negative "
                 "integer"
@@ -238,7 +240,7 @@ class _ByAmount(BasePruningMethod):
     def _count(self, size: int) -> int:
         """How many of ``size`` to prune."""
         if not isinstance(self.amount, Integral):
-            return round(self.amount * size)
+            return round(float(self.amount) * size)
         if self.amount > size:
             raise ValueError(
                 f"amount={self.amount} should be smaller than the number of parameters to "
@@ -249,7 +251,7 @@ class _ByAmount(BasePruningMethod):
     def _without_least(self, scores: Tensor, default_mask: Tensor) -> Tensor:
         """The mask without the elements of the lowest scores."""
         count = self._count(scores.numel())
-        mask = default_mask.clone()
+        mask: Tensor = default_mask.clone()
         if count:
             least = scores.reshape(-1).topk(count, largest=False).indices
             mask.view(-1)[least] = 0
@@ -314,7 +316,8 @@ class _Structured(_ByAmount):
         index[self.dim] = scores.topk(channels - count).indices
         mask = zeros_like(t)
         mask[tuple(index)] = 1
-        return mask * default_mask.to(mask.dtype)
+        result: Tensor = mask * default_mask.to(mask.dtype)
+        return result
 
 
 class RandomStructured(_Structured):
@@ -369,7 +372,8 @@ class CustomFromMask(BasePruningMethod):
                 f"default_mask shape {default_mask.shape} must match self.mask shape "
                 f"{self.mask.shape}"
             )
-        return default_mask * self.mask.to(dtype=default_mask.dtype)
+        result: Tensor = default_mask * self.mask.to(dtype=default_mask.dtype)
+        return result
 
     @classmethod
     def apply(cls, module: Module, name: str, mask: Tensor) -> Any:  # type: ignore[override]

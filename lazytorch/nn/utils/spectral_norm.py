@@ -95,7 +95,8 @@ class SpectralNorm:
         """v such that u = normalize(matrix @ v) and u @ matrix @ v = sigma."""
         inverse = (matrix.t() @ matrix).pinverse()
         v = (inverse @ matrix.t()).mv(u)
-        return v * (sigma / u.dot(matrix.mv(v)))
+        result: Tensor = v * (sigma / u.dot(matrix.mv(v)))
+        return result
 
     @staticmethod
     def apply(
