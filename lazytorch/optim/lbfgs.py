@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,14 +29,23 @@ def _dot(x: Node, y: Node) -> Node:
     return sum_(ew.mul(x, y), (0,))
 
 
-def _first_loop(q: Node, step: Node, change: Node, ro: Node) -> Sequence[Node]:
-    weight = ew.mul(_dot(step, q), ro)
-    return ew.sub(q, ew.mul(broadcast_to(weight, q.shape), change)), weight
+def _first_loop(q: Node, *history: Node) -> Sequence[Node]:
+    """Turns of the first loop over (step, change, ro) of each: q after them, and their weights."""
+    weights = []
+    for step, change, ro in zip(history[::3], history[1::3], history[2::3], strict=True):
+        weight = ew.mul(_dot(step, q), ro)
+        q = ew.sub(q, ew.mul(broadcast_to(weight, q.shape), change))
+        weights.append(weight)
+    return [q, *weights]
 
 
-def _second_loop(r: Node, step: Node, change: Node, ro: Node, weight: Node) -> Node:
-    rest = ew.sub(weight, ew.mul(_dot(change, r), ro))
-    return scaled(r, broadcast_to(rest, r.shape), step)
+def _second_loop(r: Node, *history: Node) -> Node:
+    """Turns of the second loop over (step, change, ro, weight) of each: r after them."""
+    parts = [history[i::4] for i in range(4)]
+    for step, change, ro, weight in zip(*parts, strict=True):
+        rest = ew.sub(weight, ew.mul(_dot(change, r), ro))
+        r = scaled(r, broadcast_to(rest, r.shape), step)
+    return r
 
 
 def _moved(*arguments: Any) -> Sequence[Node]:
@@ -50,7 +59,9 @@ def _moved(*arguments: Any) -> Sequence[Node]:
     return moved
 
 
-# Each turn of a loop runs by itself: one plan then serves for any length of history.
+# So many turns of a loop run at once, and those that remain one by one: few plans then serve for
+# every length of history.
+TURNS = 8
 FIRST_LOOP = Function("lbfgs_first_loop", _first_loop)
 SECOND_LOOP = Function("lbfgs_second_loop", _second_loop)
 MOVED = Function("lbfgs_moved", _moved)
@@ -209,13 +220,17 @@ class LBFGS(Optimizer):
         weights: list[Any] = state.setdefault("al", [None] * most)
         q: Tensor = -gradient
         _compute(q)
-        for i in reversed(range(len(changes))):
-            q, weights[i] = apply(FIRST_LOOP, (q, steps[i], changes[i], ro[i]))
-            _compute(q, weights[i])
+        for turns in _groups(range(len(changes))[::-1]):
+            history = [part for i in turns for part in (steps[i], changes[i], ro[i])]
+            q, *found = apply(FIRST_LOOP, (q, *history))
+            _compute(q, *found)
+            for i, weight in zip(turns, found, strict=True):
+                weights[i] = weight
         r: Tensor = q * state["H_diag"]
         _compute(r)
-        for i in range(len(changes)):
-            r = apply(SECOND_LOOP, (r, steps[i], changes[i], ro[i], weights[i]))
+        for turns in _groups(range(len(changes))):
+            history = [part for i in turns for part in (steps[i], changes[i], ro[i], weights[i])]
+            r = apply(SECOND_LOOP, (r, *history))
             _compute(r)
         return r
 
@@ -231,6 +246,15 @@ class LBFGS(Optimizer):
             return size, loss, gradient, float(gradient.dot(direction))
 
         return evaluate
+
+
+def _groups(turns: Sequence[int]) -> Iterator[Sequence[int]]:
+    """``turns`` in their order, ``TURNS`` at a time, then one at a time."""
+    whole = len(turns) - len(turns) % TURNS
+    for start in range(0, whole, TURNS):
+        yield turns[start : start + TURNS]
+    for i in turns[whole:]:
+        yield [i]
 
 
 def _largest(x: Tensor) -> float:

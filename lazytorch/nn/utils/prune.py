@@ -241,7 +241,7 @@ class _ByAmount(BasePruningMethod):
         """How many of ``size`` to prune."""
         if not isinstance(self.amount, Integral):
             return round(float(self.amount) * size)
-        if self.amount > size:
+        if int(self.amount) > size:
             raise ValueError(
                 f"amount={self.amount} should be smaller than the number of parameters to "
                 f"prune={size}"
