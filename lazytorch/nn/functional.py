@@ -72,6 +72,7 @@ from lazytorch.functions.fractional_pooling import (
     fractional_max_pool3d_with_indices,
 )
 from lazytorch.functions.grids import affine_grid, grid_sample
+from lazytorch.functions.linear_cross_entropy import linear_cross_entropy
 from lazytorch.functions.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -286,6 +287,7 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_",
     "linear",
+    "linear_cross_entropy",
     "local_response_norm",
     "log_softmax",
     "logsigmoid",
