@@ -340,6 +340,7 @@ class _FractionalMaxPoolNd(Module):
     """
 
     _rank: ClassVar[int]
+    _pool: ClassVar[Any]
 
     def __init__(
         self,
@@ -368,8 +369,7 @@ class _FractionalMaxPoolNd(Module):
             raise ValueError(f"output_ratio must be between 0 and 1 (got {output_ratio})")
 
     def forward(self, input: Tensor) -> Any:
-        pool: Any = getattr(F, f"fractional_max_pool{self._rank}d")
-        return pool(
+        return self._pool(
             input, self.kernel_size, self.output_size, self.output_ratio, self.return_indices,
             _random_samples=self._random_samples,
         )  # fmt: skip
@@ -378,8 +378,10 @@ class _FractionalMaxPoolNd(Module):
 class FractionalMaxPool2d(_FractionalMaxPoolNd):
     __doc__ = _FractionalMaxPoolNd.__doc__
     _rank = 2
+    _pool = staticmethod(F.fractional_max_pool2d)
 
 
 class FractionalMaxPool3d(_FractionalMaxPoolNd):
     __doc__ = _FractionalMaxPoolNd.__doc__
     _rank = 3
+    _pool = staticmethod(F.fractional_max_pool3d)
