@@ -35,6 +35,14 @@ DEFAULT_PROTOCOL = 2
 # The names in a file are PyTorch's; those of our own package stand in the same places.
 _THEIRS, _OURS = "torch", "lazytorch"
 
+# Files of ours that PyTorch lacks, and where it shows what stands in them.
+_OTHER_PLACES = {
+    "lazytorch.functions.linear_cross_entropy": "torch.nn",
+    "lazytorch.nn.modules.attention": "torch.nn.modules.activation",
+    "lazytorch.nn.modules.lazy": "torch.nn.modules",
+    "lazytorch.nn.modules.linear_cross_entropy": "torch.nn.modules.loss",
+}
+
 # Element type: the class that PyTorch's pickles name a storage of it by, and bytes an element.
 _TYPED_STORAGES = {
     "float64": ("DoubleStorage", 8),
@@ -128,6 +136,8 @@ class _PicklerRules:
         return item.identity if isinstance(item, _StorageReference) else None
 
     def reducer_override(self, item: Any) -> Any:
+        if isinstance(item, engine.UninitializedTensorMixin):
+            return type(item), (item.requires_grad,)
         if isinstance(item, engine.Tensor):
             return self._reduce_tensor(item)
         if isinstance(item, _Data):
@@ -234,6 +244,8 @@ def _foreign_name(item: Any) -> _Name | None:
         return None
     if isinstance(item, FunctionType):
         module = _public_home(item) or module
+    if module in _OTHER_PLACES:
+        return _Name(_OTHER_PLACES[module], item.__qualname__)
     return _Name(_THEIRS + module.removeprefix(_OURS), item.__qualname__)
 
 

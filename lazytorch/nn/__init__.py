@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lazytorch.nn import attention as attention
 from lazytorch.nn import functional as functional
 from lazytorch.nn import init as init
 from lazytorch.nn import modules as modules

@@ -446,6 +446,32 @@ def test_whole_modules_change_their_class() -> None:
         assert type(theirs_to_ours(theirs)) is lazytorch.nn.Linear
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_whole_modules_of_many_kinds() -> None:
+    def make(module: Any) -> dict[str, Any]:
+        n = module.nn
+        layer = n.TransformerEncoderLayer(4, 2, 6, activation=n.functional.gelu)
+        average = module.optim.swa_utils.AveragedModel(n.Linear(2, 3))
+        return {
+            "encoder": n.TransformerEncoder(layer, 1), "lazy": n.LazyLinear(3),
+            "lazy norm": n.LazyBatchNorm2d(), "adaptive": n.AdaptiveLogSoftmaxWithLoss(4, 6, [2]),
+            "loss": n.LinearCrossEntropyLoss(2, 3, options=n.LinearCrossEntropyOptions()),
+            "hook": n.utils.weight_norm(n.Linear(2, 3)), "sync": n.SyncBatchNorm(3),
+            "spectral": n.utils.spectral_norm(n.Linear(2, 3)), "average": average,
+            "parallel": n.DataParallel(n.EmbeddingBag(3, 2)),
+        }  # fmt: skip
+
+    for travel in (ours_to_theirs, theirs_to_ours):
+        given, home = make(travel.giver), make(travel.taker)
+        taken = travel(given, weights_only=False)
+        for name, module in taken.items():
+            assert type(module) is type(home[name]), name
+            assert repr(module) == repr(home[name])
+        x = travel.taker.ones(3, 2, 4)
+        taken["encoder"].eval()(x)
+        assert taken["lazy"](x).shape == (3, 2, 3)
+
+
 def test_classes_we_lack_are_named() -> None:
     theirs = torch.nn.LSTM(2, 3)
     if hasattr(lazytorch.nn, "LSTM"):

@@ -278,6 +278,21 @@ def test_signatures(name):
         assert of[0] == of[1]
 
 
+def test_choice_of_kernels():
+    def story(n, t):
+        attention = n.attention
+        x = t(randn(2, 3, 4))
+        with attention.sdpa_kernel([attention.SDPBackend.MATH]):
+            value = n.functional.scaled_dot_product_attention(x, x, x)
+        names = {k: int(v) for k, v in attention.SDPBackend.__members__.items()}
+        return names, outcome(lambda: attention.sdpa_kernel(3).__enter__()), value
+
+    pytest.importorskip("torch.nn.attention")
+    expected, got = both(story)
+    assert got[:2] == expected[:2]
+    torch.testing.assert_close(torch.tensor(got[2].tolist()), expected[2])
+
+
 def test_dropout_and_copies():
     layer = nn.TransformerEncoderLayer(SIZE, HEADS, 12, dropout=0.5)
     x = ours(randn(ROWS, BATCH, SIZE))
