@@ -246,6 +246,8 @@ def _foreign_name(item: Any) -> _Name | None:
         module = _public_home(item) or module
     if module in _OTHER_PLACES:
         return _Name(_OTHER_PLACES[module], item.__qualname__)
+    if module == "lazytorch.nn.modules._hooks":
+        return _Name("torch.nn.modules.module", f"_{item.__qualname__}")
     return _Name(_THEIRS + module.removeprefix(_OURS), item.__qualname__)
 
 
@@ -520,6 +522,8 @@ def _safe_lookup(user_names: dict[str, Any]) -> Callable[[str, str], Any]:
 
 def _own_object(module: str, name: str) -> Any:
     """Our counterpart of PyTorch's ``module.name``: at the same place, or in a folder above."""
+    if module == "torch._C._nn":
+        module = "torch.nn.functional"  # which shows what is built in there
     place = _OURS + module.removeprefix(_THEIRS)
     while place:
         try:
