@@ -68,6 +68,7 @@ from lazytorch.layout import (
 )
 from lazytorch.printing import get_printoptions, printoptions, set_printoptions
 from lazytorch.realize import realize as _realize
+from lazytorch.safetensors_files import load_safetensors, save_safetensors
 from lazytorch.serialization import load, save
 from lazytorch.size import Size
 from lazytorch.tensor import Tensor
@@ -100,13 +101,13 @@ __all__ = [
     "Generator", "OutOfMemoryError", "Size", "Tensor", "accelerator", "autograd", "can_cast",
     "channels_last", "channels_last_3d", "contiguous_format", "cuda", "default_generator", "device",
     "dtype", "dump", "dump_all", "e", "enable_grad", "fft", "finfo", "functions",
-    "get_default_device", "get_default_dtype",
-    "get_float32_matmul_precision", "get_num_threads", "get_printoptions", "graph", "iinfo", "inf",
-    "inference_mode", "inspect", "is_grad_enabled", "is_inference_mode_enabled", "kernels",
-    "layout", "linalg", "load", "masked", "memory_format", "nan", "newaxis", "nn", "no_grad",
-    "optim", "pi", "preserve_format", "printoptions", "promote_types", "realize", "save",
-    "set_default_device", "set_default_dtype", "set_float32_matmul_precision", "set_grad_enabled",
-    "set_num_threads", "set_printoptions", "signal", "sparse_coo", "sparse_csc", "sparse_csr",
-    "special", "stats", "strided", "utils", *_PUBLIC, *_DTYPES, *_TYPED_CLASSES,
+    "get_default_device", "get_default_dtype", "get_float32_matmul_precision", "get_num_threads",
+    "get_printoptions", "graph", "iinfo", "inf", "inference_mode", "inspect", "is_grad_enabled",
+    "is_inference_mode_enabled", "kernels", "layout", "linalg", "load", "load_safetensors",
+    "masked", "memory_format", "nan", "newaxis", "nn", "no_grad", "optim", "pi", "preserve_format",
+    "printoptions", "promote_types", "realize", "save", "save_safetensors", "set_default_device",
+    "set_default_dtype", "set_float32_matmul_precision", "set_grad_enabled", "set_num_threads",
+    "set_printoptions", "signal", "sparse_coo", "sparse_csc", "sparse_csr", "special", "stats",
+    "strided", "utils", *_PUBLIC, *_DTYPES, *_TYPED_CLASSES,
 ]  # fmt: skip
 __version__ = "0.1.0"

@@ -500,7 +500,9 @@ class Tensor:
         else:
             flag = False
         self._storage, self._type = new._storage, new._type
-        self._geometry, self._connected = new._geometry, new._geometry is None
+        # A value with a history of its own is taken without it.
+        self._geometry = new._geometry
+        self._connected = new._geometry is None and not new._storage.expression.tracked
         self._view_cache = None
         if flag:
             self.requires_grad_()

@@ -72,6 +72,7 @@ from lazytorch.functions.fractional_pooling import (
     fractional_max_pool3d_with_indices,
 )
 from lazytorch.functions.grids import affine_grid, grid_sample
+from lazytorch.functions.linear_cross_entropy import linear_cross_entropy
 from lazytorch.functions.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -94,7 +95,9 @@ from lazytorch.functions.margin_losses import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
-from lazytorch.functions.multihead import multi_head_attention_forward
+from lazytorch.functions.multi_head import canonical_mask as _canonical_mask
+from lazytorch.functions.multi_head import multi_head_attention_forward
+from lazytorch.functions.multi_head import none_or_dtype as _none_or_dtype
 from lazytorch.functions.normalization import (
     batch_norm,
     group_norm,
@@ -215,22 +218,9 @@ adaptive_max_pool2d_with_indices = _with_indices(adaptive_max_pool2d)
 adaptive_max_pool3d_with_indices = _with_indices(adaptive_max_pool3d)
 
 
-def linear_cross_entropy(
-    input: Tensor, linear_weight: Tensor, target: Tensor, *, linear_bias: Tensor | None = None,
-    weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean",
-    label_smoothing: float = 0.0, **_: Any,
-) -> Tensor:  # fmt: skip
-    """cross_entropy of ``linear(input, linear_weight, linear_bias)``."""
-    scores = linear(input, linear_weight, linear_bias)
-    if scores.dim() > 2:
-        scores = scores.movedim(-1, 1)
-    return cross_entropy(
-        scores, target, weight, ignore_index=ignore_index, reduction=reduction,
-        label_smoothing=label_smoothing,
-    )  # fmt: skip
-
-
 __all__ = [
+    "_canonical_mask",
+    "_none_or_dtype",
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool3d",
