@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from codegen import dtype as dt
-from codegen.graph.differentiate import cotangents, inline_plain_calls
+from codegen.graph.differentiate import cotangents
+from codegen.graph.inline import inline_plain
 from codegen.ir.node import Node, Shape, substitute
 from codegen.ops import elementwise as ew
 from codegen.ops.calls import call
@@ -191,7 +192,7 @@ def derivative_of(composition: Callable[..., Sequence[Node]]) -> Rule:
         known = [(r, g) for r, g in zip(made, given, strict=False) if g is not None]
         seeds = [parameter(-1 - len(inner) - i, g.type) for i, (_, g) in enumerate(known)]
         wanted = [x for x in inner if x.dtype.is_floating_point]
-        roots = inline_plain_calls([r for r, _ in known])
+        roots = inline_plain([r for r, _ in known])
         found = cotangents(roots, seeds, {}, wanted)
         values = dict(zip([*inner, *seeds], [*inputs, *[g for _, g in known]], strict=True))
         parts = dict(zip(wanted, substitute(found, values), strict=True))
