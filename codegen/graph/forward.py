@@ -22,8 +22,9 @@ from codegen.ops.leaves import parameter
 from codegen.ops.loop import LOOP, LoopBody
 from codegen.ops.reduction import logcumsumexp
 
-# Numbers of the parameters that stand for a cotangent while a gradient rule is transposed.
-_COTANGENT = -(1 << 20)
+# Numbers of the parameters that stand for cotangents, and for all else that a gradient rule
+# reads, while it is transposed.
+_COTANGENT, _LOCAL = -(1 << 20), -(1 << 21)
 
 
 def tangents(roots: Sequence[Node], given: dict[Node, Node]) -> list[Node]:
@@ -93,9 +94,15 @@ def _through_input(node: Node, number: int, tangent: Node) -> Node | None:
     assert rule is not None
     if node.operation.kind == "elementwise":
         return rule(node, tangent)[number]
-    cotangent = parameter(_COTANGENT, node.type)
-    part = rule(node, cotangent)[number]
-    return None if part is None else _transposed([part], [tangent], [cotangent])[0]
+    # Over parameters of its own: what the node is computed from does not matter.
+    inputs = [parameter(_LOCAL - i, x.type) for i, x in enumerate(node.inputs)]
+    cotangent, seed = parameter(_COTANGENT, node.type), parameter(_LOCAL + 1, tangent.type)
+    part = rule(make(node.operation, tuple(inputs), node.attributes), cotangent)[number]
+    if part is None:
+        return None
+    found = _transposed([part], [seed], [cotangent])
+    mapping = dict(zip((*inputs, seed), (*node.inputs, tangent), strict=True))
+    return substitute(found, mapping)[0]
 
 
 def _transposed(parts: Sequence[Node], seeds: Sequence[Node], of: Sequence[Node]) -> list[Node]:
@@ -110,18 +117,24 @@ def _through_call(
     """The tangents of a call's outputs: its gradient rule transposed."""
     assert template.gradient is not None
     outputs = [call(template, inputs, i) for i in range(len(template.outputs))]
+    actual = (*inputs, *outputs, *[t for t in parts if t is not None])
+    local = [parameter(_LOCAL - i, x.type) for i, x in enumerate(actual)]
+    own_inputs, own_outputs = local[: len(inputs)], local[len(inputs) : len(inputs) + len(outputs)]
     seen = [
-        parameter(_COTANGENT - 1 - i, o.type) if o.dtype.is_floating_point else None
+        parameter(_COTANGENT - i, o.type) if o.dtype.is_floating_point else None
         for i, o in enumerate(outputs)
     ]
-    pulled = template.gradient(inputs, outputs, seen)
-    pairs = zip(pulled, parts, strict=True)
-    chosen = [(part, t) for part, t in pairs if part is not None and t is not None]
+    pulled = template.gradient(own_inputs, own_outputs, seen)
+    seeds = iter(local[len(inputs) + len(outputs) :])
+    pairs = [(part, next(seeds)) for part, t in zip(pulled, parts, strict=True) if t is not None]
+    chosen = [(part, seed) for part, seed in pairs if part is not None]
     if not chosen:
         return [None] * len(outputs)
     wanted = [c for c in seen if c is not None]
-    found = iter(_transposed(inline_plain([p for p, _ in chosen]), [t for _, t in chosen], wanted))
-    return [None if c is None else next(found) for c in seen]
+    flat = inline_plain([part for part, _ in chosen])
+    found = _transposed(flat, [seed for _, seed in chosen], wanted)
+    images = iter(substitute(found, dict(zip(local, actual, strict=True))))
+    return [None if c is None else next(images) for c in seen]
 
 
 def _through_write(node: Node, parts: Sequence[Node | None]) -> Node:

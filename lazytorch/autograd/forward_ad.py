@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from lazytorch.expression import Expression
 from lazytorch.func.derivatives import check_tangent
 from lazytorch.func.sources import pushed_forward, settled, source
-from lazytorch.levels import state
+from lazytorch.levels import is_unknown, state
+from lazytorch.realize import realize
 from lazytorch.tensor import Tensor, wrap
 
 
@@ -101,6 +102,8 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
     (found,) = pushed_forward([value], list(given), list(given.values()))
     if found is None:
         return UnpackedDualTensor(tensor, None)
+    if not value.tracked and not is_unknown(found):
+        realize([value, found])  # what no_grad computed is not kept once it is known
     open_before = dict(state.sources)
     for e in given:
         state.sources.pop(e, None)
