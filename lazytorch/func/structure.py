@@ -90,7 +90,12 @@ class Region:
         count = 0
         done: set[Call] = set()
         for root in self.roots:
-            assert root.call is not None
+            if root.call is None or root.call not in chosen:  # an input as it came
+                if root not in numbers:
+                    numbers[root] = count
+                    count += 1
+                    self.inputs.append(root)
+                continue
             stack: list[tuple[Call, bool]] = [(root.call, False)]
             while stack:
                 call, ready = stack.pop()

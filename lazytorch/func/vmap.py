@@ -220,7 +220,11 @@ def _for_all(
         flat_dims = _output_dims(func, out_dims, outputs, out_spec)
         result = _collect(func, level, flat_outputs, flat_dims)
         del outputs, flat_outputs, inputs
-        _settle_writes(level)
+        if _undo_writes(level):
+            levels.refuse_write()
+    except BaseException:
+        _undo_writes(level)
+        raise
     finally:
         _forget_writes()
         levels.leave(level)
@@ -289,19 +293,19 @@ def _repeated(x: Tensor, size: int, dim: int) -> Tensor:
     return result
 
 
-def _settle_writes(level: Level) -> None:
-    """Forget what was written into tensors that the function made, and refuse what was written
-    into tensors that the examples share."""
+def _undo_writes(level: Level) -> bool:
+    """Put back what shared tensors held before a value for each example was written into them;
+    whether there was any. What the function made itself is gone by now."""
     left = [(r, before) for r, before in level.writes if _shows(r(), level)]
-    if not left:
-        return
-    gc.collect()
+    if left:
+        gc.collect()
+    undone = False
     for reference, before in left:
         storage = reference()
-        if storage is None or not _shows(storage, level):
-            continue
-        storage.expression, before.owner = before, reference
-        levels.refuse_write()
+        if storage is not None and _shows(storage, level):
+            storage.expression, before.owner = before, reference
+            undone = True
+    return undone
 
 
 def _forget_writes() -> None:
