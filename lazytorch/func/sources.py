@@ -91,7 +91,9 @@ def _made_of(roots: Sequence[Expression], sources: set[Expression]) -> list[bool
             if e in known:
                 stack.pop()
                 continue
-            inputs = () if e.call is None else e.call.inputs
+            call = e.call
+            detached = call is None or call.signature.function is core.DETACH
+            inputs = () if call is None or detached else call.inputs
             missing = [i for i in inputs if i not in known]
             if missing:
                 stack.extend(missing)

@@ -45,6 +45,8 @@ class Structure:
         return isinstance(other, Structure) and self.key == other.key
 
     def __repr__(self) -> str:
+        if self.region is not None and not self.words:
+            self.words = self.region.digest()
         return self.words
 
 
@@ -56,7 +58,7 @@ class VmapFunction(Function):
         assert isinstance(structure, Structure)
         region = structure.region
         assert region is not None
-        structure.words = region.digest()
+        repr(structure)  # while the words are known
         structure.region = None
         return region.template(input_types)
 
