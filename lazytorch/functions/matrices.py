@@ -27,6 +27,7 @@ from lazytorch.functions.contraction import contract
 from lazytorch.functions.creation import diag_embed_node
 from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.registration import operation
+from lazytorch.levels import is_unknown
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import type_name
 
@@ -276,9 +277,10 @@ def check_info(
     """Raise of the first matrix that could not be dealt with.
 
     What PyTorch raises because of values, users catch around the call: so this computes the
-    matrices now. The functions called ``…_ex`` leave it to their caller to look.
+    matrices now. The functions called ``…_ex`` leave it to their caller to look. Under vmap nothing
+    can be looked at: what failed is NaN.
     """
-    if not info.numel():
+    if not info.numel() or is_unknown(info._read()):
         return
     found = np.ascontiguousarray(info.detach()._array()).reshape(-1)
     wrong = np.flatnonzero(found)
