@@ -13,6 +13,7 @@ from lazytorch import (
     autograd,
     cuda,
     fft,
+    func,
     functions,
     inspect,
     linalg,
@@ -24,6 +25,7 @@ from lazytorch import (
     utils,
 )
 from lazytorch.autograd import backward as _backward
+from lazytorch.autograd import forward_ad as _forward_ad
 from lazytorch.autograd import methods as _methods
 from lazytorch.autograd.grad_mode import (
     enable_grad,
@@ -45,6 +47,7 @@ from lazytorch.defaults import (
 from lazytorch.device import Device as device
 from lazytorch.dtypes import NAMES as _DTYPES
 from lazytorch.dtypes import can_cast, finfo, iinfo
+from lazytorch.func.vmap import vmap
 from lazytorch.functions.creation import TYPED_CLASSES as _TYPED_CLASSES
 from lazytorch.functions.promotion import promote_types
 from lazytorch.functions.random import Generator, default_generator
@@ -82,7 +85,7 @@ globals().update(_TYPED_CLASSES)
 # These need tensor.py, which needs a part of autograd.
 for _name, _member in (
     ("backward", _backward.backward), ("grad", _backward.grad), ("Variable", Tensor),
-    ("GradientNode", _methods.GradientNode),
+    ("GradientNode", _methods.GradientNode), ("forward_ad", _forward_ad),
 ):  # fmt: skip
     setattr(autograd, _name, _member)
 
@@ -100,7 +103,7 @@ def stats() -> Statistics:
 __all__ = [
     "Generator", "OutOfMemoryError", "Size", "Tensor", "accelerator", "autograd", "can_cast",
     "channels_last", "channels_last_3d", "contiguous_format", "cuda", "default_generator", "device",
-    "dtype", "dump", "dump_all", "e", "enable_grad", "fft", "finfo", "functions",
+    "dtype", "dump", "dump_all", "e", "enable_grad", "fft", "finfo", "func", "functions",
     "get_default_device", "get_default_dtype", "get_float32_matmul_precision", "get_num_threads",
     "get_printoptions", "graph", "iinfo", "inf", "inference_mode", "inspect", "is_grad_enabled",
     "is_inference_mode_enabled", "kernels", "layout", "linalg", "load", "load_safetensors",
@@ -108,6 +111,6 @@ __all__ = [
     "printoptions", "promote_types", "realize", "save", "save_safetensors", "set_default_device",
     "set_default_dtype", "set_float32_matmul_precision", "set_grad_enabled", "set_num_threads",
     "set_printoptions", "signal", "sparse_coo", "sparse_csc", "sparse_csr", "special", "stats",
-    "strided", "utils", *_PUBLIC, *_DTYPES, *_TYPED_CLASSES,
+    "strided", "utils", "vmap", *_PUBLIC, *_DTYPES, *_TYPED_CLASSES,
 ]  # fmt: skip
 __version__ = "0.1.0"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from codegen.ir.node import TensorType
 from codegen.runtime.memory import Buffer, allocate
-from lazytorch import capture, references
+from lazytorch import capture, levels, references
 from lazytorch.core import REPLACE_VALUE
 from lazytorch.device import placed
 from lazytorch.expression import Call, Expression, Overwritten
@@ -87,6 +87,8 @@ class Storage:
         """
         if capture.state.active is not None:
             capture.state.active.note_write(self)
+        if levels.state.active:
+            levels.note_write(self, expression)
         before = self.expression
         if before.leaf is not None and not expression.tracked:
             expression.leaf = before.leaf

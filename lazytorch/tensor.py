@@ -19,7 +19,7 @@ from codegen.ir.node import TensorType
 from codegen.ops.special_reference import bfloat16_to_float32
 from codegen.ops.strided import contiguous_strides
 from codegen.runtime.memory import Buffer
-from lazytorch import capture, core, references
+from lazytorch import capture, core, levels, references
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.device import Device, device_of, is_on_queue
 from lazytorch.expression import Attributes, Expression, Overwritten
@@ -185,7 +185,7 @@ class Tensor:
         return value
 
     def _read_shared(self, value: Expression) -> Expression:
-        if value.type.nbytes <= SNAPSHOT_BYTES:
+        if value.type.nbytes <= SNAPSHOT_BYTES or levels.state.active:
             return self._storage.snapshot()
         eager.wanted = True
         return value
@@ -310,6 +310,8 @@ class Tensor:
         a kernel for each part."""
         storage = self._storage
         if storage.shared is not None:
+            return False
+        if levels.is_unknown(value) or levels.is_unknown(storage.expression):
             return False
         if storage.expression.value is None:
             storage.regions += 1
@@ -663,7 +665,10 @@ class Tensor:
             raise RuntimeError("Boolean value of Tensor with no values is ambiguous")
         if self._type.size > 1:
             raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
-        return bool(self.item())
+        try:
+            return bool(self.item())
+        except levels.UnknownValue as error:
+            raise error.in_control_flow() from None
 
     def __float__(self) -> float:
         return float(self.item())

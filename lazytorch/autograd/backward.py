@@ -14,7 +14,7 @@ from codegen.ops.leaves import parameter
 from lazytorch import capture, core
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.expression import Call, Expression, Function, Overwritten, Signature
-from lazytorch.importer import GRADIENT
+from lazytorch.importer import GRADIENT, TANGENT
 from lazytorch.realize import flush
 from lazytorch.storage import pending_writes
 from lazytorch.tensor import Tensor, record, wrap
@@ -394,7 +394,7 @@ def _check_call(call: Call) -> None:
     ]
     if not (call.freed or overwritten_inputs or overwritten_outputs):
         return
-    if call.signature.function is GRADIENT:
+    if call.signature.function in (GRADIENT, TANGENT):
         return
     reads_inputs, reads_outputs = gradient_reads(
         call.signature, frozenset([i for i, e in enumerate(call.inputs) if e.tracked])

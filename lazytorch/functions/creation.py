@@ -43,7 +43,7 @@ FULL = Function("full", _full)
 
 def make(
     function: Function,
-    numbers: Sequence[float | int | bool],
+    numbers: Sequence[float | int | bool | Tensor],
     attributes: Attributes,
     device: Any = None,
     requires_grad: bool = False,
@@ -51,7 +51,8 @@ def make(
 ) -> Tensor:
     """A new tensor from a function of numbers alone."""
     place = device_name(device)
-    expression = record(function, tuple([scalar(n, place) for n in numbers]), attributes, False)[0]
+    inputs = [n._read() if isinstance(n, Tensor) else scalar(n, place) for n in numbers]
+    expression = record(function, tuple(inputs), attributes, False)[0]
     if place != "cpu":
         expression.device = place
     made = wrap(expression)

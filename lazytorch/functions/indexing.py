@@ -25,6 +25,7 @@ from lazytorch.functions.conversion import clone, converted, moved, write_value
 from lazytorch.functions.data import of_array
 from lazytorch.functions.promotion import broadcast_shapes, promote
 from lazytorch.functions.registration import operation
+from lazytorch.levels import PLACEHOLDER
 from lazytorch.tensor import Tensor, wrap_dim
 from lazytorch.type_names import c_name, type_name
 
@@ -32,14 +33,15 @@ from lazytorch.type_names import c_name, type_name
 
 
 def needs_gradient_work(e: Expression, budget: int = 200) -> bool:
-    """Whether computing a value would run calls that a gradient flows through."""
+    """Whether computing a value would run calls that a gradient flows through, or cannot be done
+    as long as it stands for many."""
     stack, seen = [e], {e}
     while stack:
         current = stack.pop()
         call = current.call
         if current.value is not None or call is None:
             continue
-        if call.tracked or len(seen) > budget:
+        if call.tracked or len(seen) > budget or call.signature.function is PLACEHOLDER:
             return True
         for i in call.inputs:
             if i not in seen:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from codegen import dtype as dt
-from codegen.graph.differentiate import cotangents, inline_plain_calls
+from codegen.graph.differentiate import cotangents
+from codegen.graph.inline import inline_plain
 from codegen.ir.node import Node, Shape, substitute
 from codegen.ops import elementwise as ew
 from codegen.ops.calls import call
@@ -26,6 +27,7 @@ from lazytorch.functions.contraction import contract
 from lazytorch.functions.creation import diag_embed_node
 from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.registration import operation
+from lazytorch.levels import is_unknown
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import type_name
 
@@ -191,7 +193,7 @@ def derivative_of(composition: Callable[..., Sequence[Node]]) -> Rule:
         known = [(r, g) for r, g in zip(made, given, strict=False) if g is not None]
         seeds = [parameter(-1 - len(inner) - i, g.type) for i, (_, g) in enumerate(known)]
         wanted = [x for x in inner if x.dtype.is_floating_point]
-        roots = inline_plain_calls([r for r, _ in known])
+        roots = inline_plain([r for r, _ in known])
         found = cotangents(roots, seeds, {}, wanted)
         values = dict(zip([*inner, *seeds], [*inputs, *[g for _, g in known]], strict=True))
         parts = dict(zip(wanted, substitute(found, values), strict=True))
@@ -275,9 +277,10 @@ def check_info(
     """Raise of the first matrix that could not be dealt with.
 
     What PyTorch raises because of values, users catch around the call: so this computes the
-    matrices now. The functions called ``…_ex`` leave it to their caller to look.
+    matrices now. The functions called ``…_ex`` leave it to their caller to look. Under vmap nothing
+    can be looked at: what failed is NaN.
     """
-    if not info.numel():
+    if not info.numel() or is_unknown(info._read()):
         return
     found = np.ascontiguousarray(info.detach()._array()).reshape(-1)
     wrong = np.flatnonzero(found)
