@@ -164,6 +164,7 @@ class OpenClPlan:
         device.note_run(self._launch_steps(handles, launch))
         device.finish()
         for kernel, event in events:
+            event.wait()  # PoCL's queue can be done before its events are
             seconds[id(kernel)] += 1e-9 * (event.profile.end - event.profile.start)
         return [seconds[id(kernel)] for kernel in self._kernels]
 
