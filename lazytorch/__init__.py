@@ -9,7 +9,10 @@ from codegen.runtime.cpu import get_num_threads, set_num_threads
 from codegen.statistics import Statistics, statistics
 from lazytorch import autograd, functions, inspect, nn, optim, utils
 from lazytorch.autograd import backward as _backward
-from lazytorch.autograd import methods as _methods
+from lazytorch.autograd import function as _function
+from lazytorch.autograd import functional as _functional
+from lazytorch.autograd import graph as _graph
+from lazytorch.autograd import methods as _methods  # noqa: F401  completes Tensor
 from lazytorch.autograd.grad_mode import (
     enable_grad,
     inference_mode,
@@ -58,6 +61,8 @@ from lazytorch.size import Size
 from lazytorch.tensor import Tensor
 
 newaxis = None
+_function.creation.append(_PUBLIC["zeros"])
+_backward.stacked.append(_PUBLIC["stack"])
 globals().update(_PUBLIC)
 globals().update(_DTYPES)
 globals().update(_TYPED_CLASSES)
@@ -66,7 +71,8 @@ globals().update(_TYPED_CLASSES)
 # These need tensor.py, which needs a part of autograd.
 for _name, _member in (
     ("backward", _backward.backward), ("grad", _backward.grad), ("Variable", Tensor),
-    ("GradientNode", _methods.GradientNode),
+    ("graph", _graph), ("functional", _functional), ("function", _function),
+    ("Function", _function.Function),
 ):  # fmt: skip
     setattr(autograd, _name, _member)
 

@@ -67,3 +67,20 @@ def broadcast_to(x: Node, shape: Shape) -> Node:
 
 def _squeeze(x: Node, kept: Sequence[int]) -> Node:
     return reshape(x, [x.shape[i] for i in kept])
+
+
+def _custom_values(*inputs: int | Node) -> Sequence[Node]:
+    *nodes, count = inputs
+    assert isinstance(count, int)
+    return nodes[:count]  # type: ignore[return-value]
+
+
+def _never_through(
+    inputs: Sequence[Node], *_: int | Sequence[Node | None]
+) -> Sequence[Node | None]:
+    return [None] * len(inputs)
+
+
+# What a user's Function made: its values, then the inputs that a gradient may reach. Backward calls
+# the Function; the compiler lets no gradient through.
+CUSTOM = Function("custom_function", _custom_values, gradient=_never_through)

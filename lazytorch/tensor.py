@@ -55,7 +55,14 @@ class Tensor:
     _silent = False  # made by .data: its writes are not seen by backward's version check
     # An unconnected alias's own history: (storage value, the leaf or tracked value over it).
     _marker: tuple[Expression, Expression] | None = None
-    _parent: Tensor | None = None  # the unconnected alias, or view with hooks, it is a view of
+    _parent: Tensor | None = None  # the unconnected alias it is a view of
+    # The tensor this was made a view of, and the storage's version then.
+    _source: Tensor | None = None
+    _made_at = 0
+    # Values of this view that backward is to find, where they are older than the view's cache.
+    _watched: list[Expression] | None = None
+    # Why a recorded write is refused, of some views.
+    _refused_write: str | None = None
     _view_cache: tuple[Expression, Expression] | None = None  # (storage value, view of it)
     _view_name = "View"  # the operation that made this view
     _grad: Tensor | None = None
@@ -194,7 +201,7 @@ class Tensor:
         if self._marker is not None:
             return self._read_marker(value)
         parent = self._parent
-        if parent is not None and (self._connected or parent._marker is not None):
+        if parent is not None and parent._marker is not None:
             return self._view_of_marker(parent, parent._read())
         cached = self._view_cache
         if cached is not None and cached[0] is value:
@@ -208,8 +215,39 @@ class Tensor:
         if view is None:
             attributes = (geometry.shape, geometry.strides, geometry.offset)
             view = record(core.VIEW, (source,), attributes, source.tracked)[0]
+            made_of = self._source
+            if source.tracked and made_of is not None and view.call is not None:
+                if self._made_at == self._storage.version:
+                    view.call.via = (made_of, self._view_name, geometry)
+                else:
+                    view.call.via = (made_of._root(), "AsStrided", geometry)
         self._view_cache = (value, view)
         return view
+
+    def _root(self) -> Tensor:
+        """The tensor that all views on the way to this one are views of."""
+        x = self
+        while x._source is not None:
+            x = x._source
+        return x
+
+    def _view_at(self, value: Expression) -> Expression | None:
+        """This view's own value where the storage's was ``value``; None where none is known."""
+        for e in self._watched or ():
+            if viewed(e) is value:
+                return e
+        cached = self._view_cache
+        return cached[1] if cached is not None and cached[0] is value else None
+
+    def _watch(self, e: Expression) -> None:
+        """Let backward find a value of this view on the way of views that were made from it."""
+        if self._geometry is not None and self._marker is None:
+            watched = self._watched
+            if watched is None:
+                watched = self._watched = []
+            if e not in watched:
+                watched.append(e)
+            views.watched = True
 
     def _view_of_memory(self, source: Expression, geometry: Geometry) -> Expression | None:
         """The view as a leaf over part of computed memory, so that the next slice of the same
@@ -262,8 +300,11 @@ class Tensor:
         storage = self._storage
         before = storage.expression
         recording = grad_state.enabled
-        if recording and before.tracked and self._connected:
-            self._refuse_leaf_write(before)
+        if recording:
+            if before.tracked and self._connected:
+                self._refuse_leaf_write(before)
+            if self._refused_write is not None and (self.requires_grad or value.tracked):
+                raise RuntimeError(self._refused_write)
         if recording and not self._connected:
             root = self if self._parent is None else self._parent
             if value.tracked or root._marker is not None:
@@ -296,7 +337,12 @@ class Tensor:
             seen = recording and self._connected
             function = core.OVERWRITE if seen else core.REPLACE_VALUE
             value = record(function, (value, before), (), True)[0]
-        if value.owner is not None or value.leaf is not None or value.call is None:
+        if (
+            value.owner is not None
+            or value.leaf is not None
+            or value.call is None
+            or value.call.signature.function is core.VIEW
+        ):
             value = record(core.IDENTITY, (value,), (), value.tracked)[0]
         if storage.is_shared():
             _write_into_shared(storage, value)
@@ -522,13 +568,12 @@ class Tensor:
         view._geometry = geometry
         view._view_name = name
         view._type = TensorType(geometry.shape, self._type.dtype)
+        view._source, view._made_at = self, self._storage.version
         if not self._connected or not grad_state.enabled:
             view._connected = False
             if not self._connected and grad_state.enabled:
                 inner = self._marker is not None or self._parent is None
                 view._parent = self if inner else self._parent
-        elif self._view_cache is not None and self._view_cache[1].hooks is not None:
-            view._parent = self  # so that the gradient comes by this view's hooks
         return view
 
     def _place_in(self, root: Tensor) -> Attributes:
@@ -659,6 +704,15 @@ class _Eager:
 
 
 eager = _Eager()
+
+
+class _Views:
+    """``watched``: whether a view ever got a hook, which views of it have to pass."""
+
+    watched = False
+
+
+views = _Views()
 # The value of no storage: a leaf that has not been read yet.
 _NEVER = Expression(TensorType((), dt.float32), "cpu")
 
@@ -669,6 +723,13 @@ def wrap(expression: Expression) -> Tensor:
     made._storage = Storage(expression)
     made._type = expression.type
     return made
+
+
+def viewed(e: Expression) -> Expression:
+    """The storage's value that a view's value is a view of."""
+    while (call := e.call) is not None and call.inputs and hasattr(call, "via"):
+        e = call.inputs[0]
+    return e
 
 
 def _write_into_shared(storage: Storage, value: Expression) -> None:
