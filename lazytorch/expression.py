@@ -166,14 +166,16 @@ class Call:
     readers    the gradient calls of that backward, which need its inputs until they have run.
     place      the user's code that made it and the instruction in there, where noted (source.py).
     node       what was hung on it as a node of the graph; not set where there is nothing.
+    is_linear  of a tracked gradient call: its outputs depend on the cotangents alone.
     via        of a view: what it was made from, how that is called, and where it lies in the
                storage; not set elsewhere.
     """
 
     __slots__ = (
-        "__weakref__", "freed", "has_gradient", "inputs", "node", "outputs", "place", "readers",
-        "signature", "tracked", "via",
+        "__weakref__", "freed", "has_gradient", "inputs", "is_linear", "node", "outputs", "place",
+        "readers", "signature", "tracked", "via",
     )  # fmt: skip
+    is_linear: bool
     node: NodeState
     via: tuple[Tensor, str, Geometry]
 

@@ -57,6 +57,8 @@ class Session:
         depends = self._depending(targets) if self.create_graph else ()
         outputs = record(GRADIENT, inputs, (len(self.roots), len(self.replaced)), bool(depends))
         if depends:
+            if outputs[0].call is not None:
+                outputs[0].call.is_linear = not self._depending(targets, seeds=False)
             for e, target in zip(outputs, targets, strict=True):
                 e.tracked = target in depends
         call = outputs[0].call
@@ -65,16 +67,17 @@ class Session:
             self.readers.append(weakref.ref(call))
         return [wrap(e) for e in outputs]
 
-    def _depending(self, targets: Sequence[Expression]) -> set[Expression]:
+    def _depending(self, targets: Sequence[Expression], seeds: bool = True) -> set[Expression]:
         """The targets whose gradients can be differentiated again: on the way to them a tracked
-        value is read, or a cotangent that is tracked comes in."""
-        depends = {e for e, g in zip(self.roots, self.seeds, strict=True) if g.tracked}
+        value is read, or (with ``seeds``) a cotangent that is tracked comes in."""
+        pairs = zip(self.roots, self.seeds, strict=True)
+        depends = {e for e, g in pairs if seeds and g.tracked}
         replacements = dict(self.replaced)
         for e in reversed(self.walk.order):
             replacement = replacements.get(e)
             if replacement is not None:
                 depends.discard(e)
-                if replacement.tracked:
+                if seeds and replacement.tracked:
                     depends.add(e)
             call = e.call
             if call is None or e.leaf is not None or not call.tracked:

@@ -286,7 +286,7 @@ def reads_tracked(call: Call) -> bool:
     if function is core.CUSTOM or not call.inputs:
         return False
     if function is GRADIENT:
-        return True
+        return not getattr(call, "is_linear", False)
     inputs, outputs = gradient_reads(call.signature, tracked)
     return bool(inputs & tracked or outputs)
 
