@@ -8,9 +8,11 @@ from codegen.dtype import DType as dtype
 from codegen.runtime.cpu import get_num_threads, set_num_threads
 from codegen.statistics import Statistics, statistics
 from lazytorch import autograd, functions, inspect, nn, optim, utils
+from lazytorch.autograd import anomaly_mode as _anomaly
 from lazytorch.autograd import backward as _backward
 from lazytorch.autograd import function as _function
 from lazytorch.autograd import functional as _functional
+from lazytorch.autograd import gradcheck as _gradcheck
 from lazytorch.autograd import graph as _graph
 from lazytorch.autograd import methods as _methods  # noqa: F401  completes Tensor
 from lazytorch.autograd.grad_mode import (
@@ -59,6 +61,7 @@ from lazytorch.realize import realize as _realize
 from lazytorch.serialization import load, save
 from lazytorch.size import Size
 from lazytorch.tensor import Tensor
+from lazytorch.utils import checkpoint as _checkpoint  # noqa: F401  utils itself stands below this
 
 newaxis = None
 _function.creation.append(_PUBLIC["zeros"])
@@ -72,7 +75,10 @@ globals().update(_TYPED_CLASSES)
 for _name, _member in (
     ("backward", _backward.backward), ("grad", _backward.grad), ("Variable", Tensor),
     ("graph", _graph), ("functional", _functional), ("function", _function),
-    ("Function", _function.Function),
+    ("Function", _function.Function), ("gradcheck", _gradcheck.gradcheck),
+    ("gradgradcheck", _gradcheck.gradgradcheck), ("anomaly_mode", _anomaly),
+    ("detect_anomaly", _anomaly.detect_anomaly),
+    ("set_detect_anomaly", _anomaly.set_detect_anomaly),
 ):  # fmt: skip
     setattr(autograd, _name, _member)
 

@@ -278,7 +278,7 @@ class Expression:
         self.tracked = tracked
         self.depth = depth
         self.owner: weakref.ref[Storage] | Overwritten | None = None
-        self.leaf: weakref.ref[Tensor] | None = None
+        self.leaf: Callable[[], Tensor | None] | None = None
         self.hooks: Hooks | None = None
 
 

@@ -29,6 +29,7 @@ from lazytorch.realize import realize
 from lazytorch.recording import record, untracked
 from lazytorch.size import Size
 from lazytorch.storage import ExportedMemory, Storage, buffer_array
+from lazytorch.view_refusals import is_restricted, refusal
 
 # Memory that NumPy shares is copied when read, up to this size; above it, the reader runs at once.
 SNAPSHOT_BYTES = 4 << 20
@@ -61,7 +62,10 @@ class Tensor:
     _made_at = 0
     # Values of this view that backward is to find, where they are older than the view's cache.
     _watched: list[Expression] | None = None
-    # Why a recorded write is refused, of some views.
+    _one_of: tuple[str, int] | None = None  # of several views: what made them, and which it is
+    _collects = True  # as a leaf with a marker
+    _without_recording = False  # a view made under no_grad
+    # Why a recorded write is refused, of what a user's Function gave back.
     _refused_write: str | None = None
     _view_cache: tuple[Expression, Expression] | None = None  # (storage value, view of it)
     _view_name = "View"  # the operation that made this view
@@ -199,6 +203,18 @@ class Tensor:
 
     def _read_view(self, value: Expression) -> Expression:
         if self._marker is not None:
+            if self._without_recording and not self._collects:
+                self._refuse_changed()
+            return self._read_marker(value)
+        if (
+            self._without_recording
+            and value.tracked
+            and grad_state.enabled
+            and self._is_of_tracked()
+        ):
+            # As in PyTorch, it is a leaf of its own, and nobody collects its gradient.
+            self._refuse_changed()
+            self._marker, self._collects = (_NEVER, _NEVER), False
             return self._read_marker(value)
         parent = self._parent
         if parent is not None and parent._marker is not None:
@@ -223,6 +239,10 @@ class Tensor:
                     view.call.via = (made_of._root(), "AsStrided", geometry)
         self._view_cache = (value, view)
         return view
+
+    def _refuse_changed(self) -> None:
+        if self._made_at != self._storage.version and grad_state.enabled:
+            raise refusal(self, indirect=True)
 
     def _root(self) -> Tensor:
         """The tensor that all views on the way to this one are views of."""
@@ -291,7 +311,7 @@ class Tensor:
                 leaf = record(core.REPLACE_VALUE, (leaf, history), (), True)[0]
             else:
                 leaf.tracked = True
-                leaf.leaf = weakref.ref(self)
+                leaf.leaf = weakref.ref(self) if self._collects else _nobody
             self._marker = marker = (value, leaf)
         return marker[1]
 
@@ -303,8 +323,8 @@ class Tensor:
         if recording:
             if before.tracked and self._connected:
                 self._refuse_leaf_write(before)
-            if self._refused_write is not None and (self.requires_grad or value.tracked):
-                raise RuntimeError(self._refused_write)
+            if self._source is not None or self._refused_write is not None:
+                self._refuse_view_write(value)
         if recording and not self._connected:
             root = self if self._parent is None else self._parent
             if value.tracked or root._marker is not None:
@@ -406,6 +426,14 @@ class Tensor:
         root._marker = (self._storage.expression, value)
         return self
 
+    def _refuse_view_write(self, value: Expression) -> None:
+        if not (value.tracked or self.requires_grad):
+            return
+        if self._refused_write is not None:
+            raise RuntimeError(self._refused_write)
+        if is_restricted(self):
+            raise refusal(self)
+
     def _refuse_leaf_write(self, before: Expression) -> None:
         if before.leaf is None:
             return
@@ -427,6 +455,8 @@ class Tensor:
             return True
         value = self._storage.expression
         if not value.tracked or not self._connected:
+            if self._without_recording and value.tracked:
+                return self._is_of_tracked()
             return self._parent is not None and self._parent._marker is not None
         return self._geometry is not None or value.leaf is None or value.leaf() is self
 
@@ -438,6 +468,11 @@ class Tensor:
                 + ("" if flag else _USE_DETACH)
             )
         self.requires_grad_(flag)
+
+    def _is_of_tracked(self) -> bool:
+        """Of a view made under no_grad: whether what it is a view of requires grad."""
+        root = self._root()
+        return root._connected and root.requires_grad
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Collect a gradient in ``.grad`` from now on (or no longer)."""
@@ -470,6 +505,9 @@ class Tensor:
             self._marker = None
             return
         storage = self._storage
+        if references.count(storage) > references.BY_NAME + 1:
+            self._connected = False  # views made before keep their history
+            return
         value = storage.expression
         if value.value is None:
             realize([value])
@@ -485,6 +523,8 @@ class Tensor:
         marker = self._marker
         if marker is not None:
             return marker[1] is _NEVER or marker[1].leaf is not None
+        if self._without_recording:
+            return True
         return self._geometry is None and self._storage.expression.leaf is not None
 
     @property
@@ -509,7 +549,9 @@ class Tensor:
                 "Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution."
             )
         storage = self._storage
-        if storage.expression.tracked:
+        if storage.expression.tracked and references.count(storage) > references.BY_NAME + 1:
+            self._connected = False  # views made before keep their history
+        elif storage.expression.tracked:
             value = untracked(storage.expression)
             storage.expression.owner = None
             value.owner = weakref.ref(storage)
@@ -571,9 +613,13 @@ class Tensor:
         view._source, view._made_at = self, self._storage.version
         if not self._connected or not grad_state.enabled:
             view._connected = False
-            if not self._connected and grad_state.enabled:
+            if not grad_state.enabled:
+                view._without_recording = True
+            else:
                 inner = self._marker is not None or self._parent is None
                 view._parent = self if inner else self._parent
+        if self._one_of is not None:
+            view._one_of = (name, 0)
         return view
 
     def _place_in(self, root: Tensor) -> Attributes:
@@ -695,6 +741,10 @@ class Tensor:
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (1, 0)
+
+
+def _nobody() -> None:
+    """In the place of a reference to the tensor that collects a leaf's gradient."""
 
 
 class _Eager:

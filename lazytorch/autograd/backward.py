@@ -12,6 +12,7 @@ from lazytorch.autograd.session import ADD, ZEROS_LIKE, Session, add, call_hooks
 from lazytorch.autograd.walk import Walk, gradient_source
 from lazytorch.expression import Expression, Function
 from lazytorch.realize import flush
+from lazytorch.size import Size
 from lazytorch.storage import pending_writes
 from lazytorch.tensor import Tensor, record, wrap
 
@@ -54,7 +55,7 @@ def backward(
                 leaves.extend([(t, e) for e in walk.readings(t)])
     if session.reached is not None:
         leaves = [(t, e) for t, e in leaves if e in session.reached]
-    gradients = session.gradients([e for _, e in leaves])
+    gradients = session.cotangents([e for _, e in leaves])
     walk.free(retain, session.readers)
     total: dict[int, tuple[Tensor, Tensor]] = {}
     for (tensor, _), gradient in zip(leaves, gradients, strict=True):
@@ -111,13 +112,12 @@ def grad(
                     f"The differentiated Tensor at index {number} appears to not have been used in "
                     "the graph. Set allow_unused=True if this is the desired behavior."
                 )
-    computed = iter(session.gradients([e for readings in targets for e in readings]))
+    computed = iter(session.cotangents([e for readings in targets for e in readings]))
     walk.free(retain, session.readers)
     result: list[Tensor | None] = []
     for tensor, readings in zip(wanted, targets, strict=True):
         if readings:
             gradient = next(computed)
-            gradient = session.early.get(readings[0], gradient)
             for _ in readings[1:]:
                 gradient = add(gradient, next(computed))
             result.append(_after_hooks(tensor, gradient) if tensor.is_leaf else gradient)
@@ -146,9 +146,9 @@ def _batched(
                 "If `is_grads_batched=True`, we interpret the first dimension of each grad_output "
                 "as the batch dimension. The sizes of the remaining dimensions are expected to "
                 "match the shape of corresponding output, but a mismatch was detected: "
-                f"grad_output[{number}] has a shape of {cotangents.shape} and output[{number}] has "
-                f"a shape of {root.shape}. If you only want some tensors in `grad_output` to be "
-                "considered batched, consider using vmap."
+                f"grad_output[{number}] has a shape of {Size(cotangents.shape[1:])} and "
+                f"output[{number}] has a shape of {root.shape}. If you only want some tensors in "
+                "`grad_output` to be considered batched, consider using vmap."
             )
     count = next(c.shape[0] for c in given if c is not None)
     retain = create_graph if retain_graph is None else retain_graph

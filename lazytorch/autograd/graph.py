@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from lazytorch.autograd.walk import node_name
@@ -211,6 +212,83 @@ def _source_of_view(e: Expression) -> Tensor | None:
     if via is None or via[0]._geometry is None or via[0]._storage.expression is not viewed(e):
         return None
     return via[0]  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class GradientEdge:
+    """A node and the number of its output: where a tensor's gradient arrives."""
+
+    node: Node | None
+    output_nr: int
+
+
+def get_gradient_edge(tensor: Tensor) -> GradientEdge:
+    """Where the gradient of a tensor that requires grad arrives."""
+    if not tensor.requires_grad:
+        raise RuntimeError(
+            "It is not possible to get the gradient edge for a Tensor that does not require "
+            "gradients"
+        )
+    node = accumulator(tensor) if tensor.is_leaf else node_of_tensor(tensor)
+    return GradientEdge(node, tensor.output_nr)
+
+
+def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
+    """Count a write to tensors that autograd does not see."""
+    for x in (tensor,) if isinstance(tensor, Tensor) else tensor:
+        before = x._storage.expression
+        if before.leaf is None and before.value is not None:
+            x._storage.write(Expression(before.type, before.device, value=before.value))
+        else:
+            x._storage.version += 1
+
+
+class _MultiHandle:
+    """Removes the hooks of several tensors."""
+
+    def __init__(self, handles: Sequence[RemovableHandle]) -> None:
+        self.handles = tuple(handles)
+
+    def remove(self) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+    def __enter__(self) -> _MultiHandle:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+
+def register_multi_grad_hook(
+    tensors: Sequence[Tensor], fn: Hook, *, mode: str = "all"
+) -> _MultiHandle:
+    """Call ``fn`` once a backward pass has the gradients of all the tensors, with a list of them;
+    with ``mode="any"``, with the first gradient alone."""
+    if mode not in ("all", "any"):
+        raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
+    found: list[Any] = [None] * len(tensors)
+    count = 0
+
+    def hook_of(number: int) -> Hook:
+        def hook(gradient: Tensor) -> None:
+            nonlocal count, found
+            if mode == "any":
+                count += 1
+                if count == 1:
+                    fn(gradient)
+                if count == len(tensors):
+                    count = 0
+                return
+            found[number] = gradient
+            count += 1
+            if count == len(tensors):
+                given, found, count = found, [None] * len(tensors), 0
+                fn(given)
+
+        return hook
+
+    return _MultiHandle([t.register_hook(hook_of(i)) for i, t in enumerate(tensors)])
 
 
 def _edge(e: Expression) -> tuple[Node | None, int]:

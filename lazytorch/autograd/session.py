@@ -10,12 +10,16 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from codegen.ops import elementwise as ew
 from lazytorch import capture, core
+from lazytorch.autograd import anomaly_mode
 from lazytorch.autograd.grad_mode import state as grad_state
-from lazytorch.autograd.walk import Walk, reads_tracked
+from lazytorch.autograd.walk import Walk, node_name, reads_tracked
 from lazytorch.expression import Call, Expression, Function, Hooks, NodeState
 from lazytorch.importer import GRADIENT
+from lazytorch.realize import realize
 from lazytorch.tensor import Tensor, record, wrap
 
 
@@ -96,6 +100,8 @@ class Session:
     def run_hooks(self) -> None:
         """Run what Python does on the way, nearest the roots first."""
         order = self.walk.order
+        if anomaly_mode.state.enabled and anomaly_mode.state.check_nan:
+            self._check_numbers(order)
         if not any([e.hooks is not None for e in order]):
             return
         before = grad_state.enabled
@@ -105,8 +111,37 @@ class Session:
         finally:
             grad_state.enabled = before
 
+    def _check_numbers(self, order: Sequence[Expression]) -> None:
+        """In anomaly mode: compute each call's gradients on their own, and refuse NaN."""
+        seen: set[int] = set()
+        for e in reversed(order):
+            call = e.call
+            if call is None or e.leaf is not None or not call.tracked or id(call) in seen:
+                continue
+            seen.add(id(call))
+            if call.signature.function in (GRADIENT, core.CUSTOM):
+                continue
+            outputs = [reference() for reference in call.outputs]
+            known = [o for o in outputs if o is not None and o in self.walk.seen]
+            arrived = dict(zip(known, self.gradients(known), strict=True))
+            found = self._one_step(
+                call, outputs, [None if o is None else arrived.get(o) for o in outputs]
+            )
+            tracked = [g for g in found if g is not None]
+            realize([g._read() for g in tracked])
+            for number, gradient in enumerate(tracked):
+                if np.isnan(gradient._float_array()).any():
+                    name = node_name(call)
+                    anomaly_mode.warn_of(call, name)
+                    raise RuntimeError(
+                        f"Function '{name}' returned nan values in its {number}th output."
+                    )
+
     def _run_hooks(self, order: Sequence[Expression]) -> None:
         reached = self.reached = set(self.roots)
+        if not self.create_graph and any([_settles(e) for e in order]):
+            # The values of the forward, and what its backward reads, before any gradient.
+            realize(self.roots)
         waiting: dict[int, int] = {}  # calls that do something -> outputs that are still to come
         for e in order:
             if e.hooks is not None and e.hooks.node is not None and e.hooks.node.acts():
@@ -121,9 +156,38 @@ class Session:
             if id(call) in waiting:
                 waiting[id(call)] -= 1
                 if waiting[id(call)] == 0 and hooks is not None and hooks.node is not None:
+                    if not self.create_graph and _settles(e):
+                        passed = set(order[order.index(e) + 1 :])
+                        self._settle(order, {o for o in passed if o.call is not call})
                     self._run_node(call, hooks.node)
             elif e in reached:
                 reached.update([i for i in call.inputs if i.tracked])
+
+    def _settle(self, order: Sequence[Expression], passed: set[Expression]) -> None:
+        """Compute the gradients at all that is left, which are the roots from now on."""
+        reached = self.reached
+        assert reached is not None
+        left: dict[Expression, None] = {}
+        for e in order:
+            if e in reached and (e not in passed or e.leaf is not None):
+                left[e] = None
+        sources = [e for e in passed if e.leaf is None and e.call is not None]
+        below = {i for e in sources for i in e.call.inputs if i.tracked}  # type: ignore[union-attr]
+        below.update(self.roots)
+        frontier = [e for e in left if e in below]
+        wanted = [e for e in self.walk.targets if e in passed and e in reached]
+        wanted = [e for e in wanted if e not in self.early and e not in left]
+        found = self.gradients([*frontier, *wanted])
+        realize([g._read() for g in found])
+        self.early.update(zip(wanted, found[len(frontier) :], strict=True))
+        self.roots = frontier
+        self.seeds = [g._read() for g in found[: len(frontier)]]
+        self.replaced = []
+
+    def cotangents(self, targets: Sequence[Expression]) -> list[Tensor]:
+        """The targets' gradients, those known from before included."""
+        rest = iter(self.gradients([e for e in targets if e not in self.early]))
+        return [self.early[e] if e in self.early else next(rest) for e in targets]
 
     def _run_value_hooks(self, e: Expression, hooks: Hooks) -> None:
         tensor = hooks.retained_by() if hooks.retained_by is not None else None
@@ -156,7 +220,12 @@ class Session:
         if state.custom is None:
             inputs = self._one_step(call, outputs, given) if state.after else None
         else:
-            inputs = state.custom._backward(call, _shown(state, given))
+            try:
+                inputs = state.custom._backward(call, _shown(state, given))
+            except Exception:
+                if anomaly_mode.state.enabled:
+                    anomaly_mode.warn_of(call, state.custom.name())
+                raise
         if inputs is None:
             # The compiler differentiates the call itself, from the outputs' new gradients.
             for e, old, new in zip(outputs, gradients, given, strict=True):
@@ -199,6 +268,11 @@ class Session:
         found = iter(step.gradients([i for i in inputs if i.tracked]))
         self.readers.extend(step.readers)
         return [next(found) if i.tracked else None for i in inputs]
+
+
+def _settles(e: Expression) -> bool:
+    state = None if e.hooks is None else e.hooks.node
+    return state is not None and state.custom is not None and state.custom._settles
 
 
 ADD = Function("accumulate_grad", ew.add)

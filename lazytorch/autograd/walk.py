@@ -11,6 +11,7 @@ from codegen.ir.node import Node, topological
 from codegen.ops.calls import call as call_node
 from codegen.ops.leaves import parameter
 from lazytorch import core
+from lazytorch.autograd import anomaly_mode
 from lazytorch.expression import Call, Expression, Overwritten, Signature
 from lazytorch.geometry import within_region
 from lazytorch.importer import GRADIENT
@@ -29,15 +30,20 @@ def gradient_source(x: Tensor) -> Expression:
 class Walk:
     """The tracked graph under some roots: its expressions, inputs first, checked for backward.
 
-    Given ``targets``, only what lies between the roots and them.
+    Given ``targets``, only what lies between the roots and them; nothing below ``stop``.
     """
 
     def __init__(
-        self, values: Sequence[Expression], targets: Sequence[Expression] | None = None
+        self,
+        values: Sequence[Expression],
+        targets: Sequence[Expression] | None = None,
+        stop: Sequence[Expression] = (),
     ) -> None:
         self.order: list[Expression] = []
         self.seen: set[Expression] = set()
         self.calls: list[Call] = []
+        self.targets = () if targets is None else tuple(targets)
+        self.seen.update(stop)
         for value in values:
             self._visit(value)
         if (views.watched or _has_view(targets)) and self._lead_through_views(targets or ()):
@@ -53,7 +59,12 @@ class Walk:
             if e.call is not None and e.call.tracked and id(e.call) not in checked:
                 checked.add(id(e.call))
                 self.calls.append(e.call)
-                check_call(e.call)
+                try:
+                    check_call(e.call)
+                except RuntimeError:
+                    if anomaly_mode.state.enabled:
+                        anomaly_mode.warn_of(e.call, node_name(e.call))
+                    raise
 
     def _lead_through_views(self, targets: Sequence[Expression]) -> bool:
         """Let each view of a view be read from that one, where its gradient matters.
@@ -235,8 +246,9 @@ def _raise_overwritten(e: Expression) -> None:
     storage = mark.storage()
     now = storage.version if storage is not None else mark.version + 1
     made = ""
-    if e.call is not None and e.call.tracked:
-        made = output_text(e.number, node_name(e.call))
+    shown = e if storage is None else storage.expression  # PyTorch names what made it last
+    if shown.call is not None and shown.call.tracked:
+        made = output_text(shown.number, node_name(shown.call))
     raise RuntimeError(modified_text(e, made, now, mark.version))
 
 
@@ -251,14 +263,20 @@ def output_text(number: int, name: str) -> str:
     return f", which is output {number} of {re.sub('Backward[0-9]*$', '', name)},"
 
 
+_HINTS = {
+    False: "enable anomaly detection to find the operation that failed to compute its gradient, "
+    "with torch.autograd.set_detect_anomaly(True, check_nan=False).",
+    True: "the backtrace further above shows the operation that failed to compute its gradient. "
+    "The variable in question was changed in there or anywhere later. Good luck!",
+}
+
+
 def modified_text(e: Expression, made: str, now: int, expected: int) -> str:
     """PyTorch's text where a saved value was written to."""
     return (
         "one of the variables needed for gradient computation has been modified by an inplace "
         f"operation: [{type_name(e)} {list(e.type.shape)}]{made} is at version {now}; expected "
-        f"version {expected} instead. Hint: enable anomaly detection to find the operation that "
-        "failed to compute its gradient, with torch.autograd.set_detect_anomaly(True, "
-        "check_nan=False)."
+        f"version {expected} instead. Hint: {_HINTS[anomaly_mode.state.enabled]}"
     )
 
 

@@ -30,7 +30,8 @@ def plain(x: Any) -> Any:
     if isinstance(x, dict):
         return {k: plain(v) for k, v in x.items()}
     if isinstance(x, str):
-        return re.sub("0x[0-9a-f]+", "", x.replace("lazytorch", "torch"))
+        x = re.sub(rf"device=.{DEVICE}.,\s*", "", x.replace("lazytorch", "torch"))
+        return re.sub("0x[0-9a-f]+", "", x)
     return x if isinstance(x, (int, float, bool, type(None))) else type(x).__name__
 
 

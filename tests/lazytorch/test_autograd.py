@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import weakref
+from typing import Any
+
 import pytest
 
 pytest.importorskip("torch", reason="needs real PyTorch")
 
 from stories import compare_story
+
+import lazytorch as torch
 
 pytestmark = pytest.mark.pytorch
 
@@ -300,6 +305,39 @@ def test_functional() -> None:
     compare_story(FUNCTIONAL)
 
 
+GRADCHECK = """
+check, twice = torch.autograd.gradcheck, torch.autograd.gradgradcheck
+x = torch.tensor([[0.5, 2.0], [0.3, -0.7]], dtype=torch.float64, requires_grad=True)
+y = torch.tensor([0.25, 1.5], dtype=torch.float64, requires_grad=True)
+for fast in (False, True):
+    log(check(torch.sin, x, fast_mode=fast), twice(torch.sin, x, fast_mode=fast))
+    log(check(lambda a, b, k: (a @ b * k, a.exp().sum()), (x, y, 3), fast_mode=fast))
+    log(twice(lambda a, b: a @ b * b, (x, y), fast_mode=fast))
+log(check(lambda a: a.detach() * 0 + 1, x), check(torch.softmax, (x, 1), check_batched_grad=True))
+class Wrong(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, a, answer):
+        ctx.answer = answer
+        ctx.save_for_backward(a)
+        return a * a
+    @staticmethod
+    def backward(ctx, g):
+        return ctx.answer(g, *ctx.saved_tensors), None
+wrong = lambda answer: (lambda a: Wrong.apply(a, answer))
+fails(lambda: check(wrong(lambda g, a: 3 * a * g), x))
+fails(lambda: check(wrong(lambda g, a: 2 * a), y))
+log(check(wrong(lambda g, a: 3 * a * g), x, raise_exception=False))
+log(check(wrong(lambda g, a: 2 * a * g), x))
+fails(lambda: check(torch.detach, x))
+fails(lambda: check(torch.sin, x.detach()))
+fails(lambda: check(torch.sin, y[:, None].expand(2, 3)))
+"""
+
+
+def test_gradcheck() -> None:
+    compare_story(GRADCHECK)
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_function(name: str) -> None:
     compare_story(FUNCTIONS[name])
@@ -308,3 +346,123 @@ def test_function(name: str) -> None:
 @pytest.mark.parametrize("name", HOOKS)
 def test_hooks(name: str) -> None:
     compare_story(HOOKS[name])
+
+
+VIEWS = """
+x = torch.ones(2, 3, requires_grad=True)
+def fresh():
+    return x * 2
+for several in (lambda y: y.unbind(0), lambda y: y.split(1), lambda y: y.split([1, 1]),
+                lambda y: y.chunk(2)):
+    u = several(fresh())
+    log(u[0].grad_fn.name(), u[1]._base is u[0]._base)
+    fails(lambda: u[0].mul_(2))
+    fails(lambda: u[1].view(-1)[0].zero_())
+    plain = several(torch.ones(2, 3))
+    plain[0].mul_(2)
+    fails(lambda: plain[1].mul_(torch.ones(3, requires_grad=True)))
+    with torch.no_grad():
+        u = several(fresh())
+        u[0].mul_(2)
+    fails(lambda: u[0].mul_(2))
+u = torch.unsafe_split(fresh(), 1)
+u[0].mul_(2)
+y = fresh()
+with torch.no_grad():
+    v = y[0]
+log(v.requires_grad, v.is_leaf, v.grad_fn)
+fails(lambda: v.mul_(2))
+(v * v).sum().backward()
+log(v.grad, x.grad)
+y.mul_(2)
+fails(lambda: (v * 2).sum())
+with torch.no_grad():
+    log(torch.ones(3).view(-1).requires_grad, x.t().requires_grad, x.t()[0].requires_grad)
+y = fresh()
+y.copy_(torch.ones(2, 3, requires_grad=True))
+log(y.grad_fn.name().split(":")[-1])
+y.sum().backward()
+log(x.grad)
+a = torch.ones(4, requires_grad=True)
+v = a.view(2, 2)
+a.requires_grad_(False)
+log(v.requires_grad, v.grad_fn.name(), a.requires_grad)
+v.sum().backward()
+log(a.grad)
+y = fresh()
+v = y.view(-1)
+y.detach_()
+log(v.requires_grad, v.grad_fn.name(), y.requires_grad, y.grad_fn)
+v.sum().backward()
+log(x.grad)
+fails(lambda: v.detach_())
+"""
+
+
+ANOMALY = """
+import warnings
+def sqrt_of(x):
+    return x.sqrt() * 0
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    with torch.autograd.detect_anomaly():
+        x = torch.tensor([0.0, 1.0], requires_grad=True)
+        fails(lambda: sqrt_of(x).sum().backward())
+        y = x.exp()
+        z = y * y
+        y.add_(1)
+        fails(lambda: z.sum().backward())
+    texts = [str(w.message) for w in caught]
+    log(len(texts), texts[0], texts[1].split(".")[0], "in sqrt_of" in texts[1])
+    log(texts[2].split(".")[0])
+sqrt_of(x).sum().backward()
+calls = []
+a, b = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+with torch.autograd.graph.register_multi_grad_hook([a, b], lambda g: log("all", g)):
+    (a * b * 3).sum().backward()
+(a * b * 3).sum().backward()
+log(torch.autograd.graph.get_gradient_edge(a).output_nr)
+"""
+
+
+def test_anomaly() -> None:
+    compare_story(ANOMALY)
+
+
+def test_a_long_graph_and_its_memory() -> None:
+    """50,000 nodes are walked without recursion; a freed graph goes at once."""
+    with torch.device("interpreter"):
+        x = torch.ones(4, requires_grad=True)
+        y = x
+        for _ in range(25_000):
+            y = (y + 1) * 1.0
+        (g,) = torch.autograd.grad(y.sum(), x)
+        assert g.tolist() == [1.0] * 4
+        x = torch.ones(4, requires_grad=True)
+        y = (x.exp() * x).sin()
+        torch.realize(y)
+        middle = weakref.ref(y._storage.expression.call.inputs[0])
+        node = weakref.ref(y.grad_fn)
+        y.sum().backward(retain_graph=True)
+        torch.realize(x.grad)
+        assert middle() is not None and node() is None
+        y.sum().backward()
+        torch.realize(x.grad)
+        assert middle() is None
+        del y
+        y = Square.apply(x.exp())
+        context = weakref.ref(y.grad_fn)
+        del y
+        assert context() is None
+
+
+class Square(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        y = x * x
+        ctx.save_for_backward(x, y)
+        return y
+
+
+def test_views() -> None:
+    compare_story(VIEWS)
