@@ -127,6 +127,8 @@ class Writer:
             forms += [f"narrow(-1, 0, {max(last - 1, 1)})", "select(0, 0)", f"[{shape[0] - 1}:]"]
         if len(shape) == 2:
             forms += ["t()", "transpose(0, 1)", "T", "diagonal()", "unsqueeze(-1)"]
+        if shape and shape[0]:
+            forms += ["unbind(0)[0]", "split(1)[-1]", "chunk(2)[0]"]
         form = self.random.choice(forms)
         return x + form if form[0] == "[" else f"{x}.{form}"
 
@@ -246,7 +248,7 @@ class Writer:
 
     def under_no_grad(self) -> str | None:
         maker = self.random.choice(
-            [self.unary, self.binary, self.inplace, self.assign_item, self.detached]
+            [self.unary, self.binary, self.inplace, self.assign_item, self.detached, self.view]
         )
         statement = maker()
         return statement and f"with torch.no_grad(): {statement}"
