@@ -29,7 +29,7 @@ from lazytorch.realize import realize
 from lazytorch.recording import record, untracked
 from lazytorch.size import Size
 from lazytorch.storage import ExportedMemory, Storage, buffer_array
-from lazytorch.view_refusals import is_restricted, refusal
+from lazytorch.view_refusals import is_restricted, refusal, refusal_of_inner
 
 # Memory that NumPy shares is copied when read, up to this size; above it, the reader runs at once.
 SNAPSHOT_BYTES = 4 << 20
@@ -236,6 +236,8 @@ class Tensor:
                 if self._made_at == self._storage.version:
                     view.call.via = (made_of, self._view_name, geometry)
                 else:
+                    if self._one_of is not None and grad_state.enabled:
+                        raise refusal(self, indirect=True)
                     view.call.via = (made_of._root(), "AsStrided", geometry)
         self._view_cache = (value, view)
         return view
@@ -618,7 +620,12 @@ class Tensor:
             else:
                 inner = self._marker is not None or self._parent is None
                 view._parent = self if inner else self._parent
+                if self._without_recording and self.requires_grad:
+                    self._read()  # makes it the leaf that the view is of
+                    view._refused_write = refusal_of_inner(name)
         if self._one_of is not None:
+            if self._made_at != self._storage.version and grad_state.enabled and self.requires_grad:
+                raise refusal(self, indirect=True)
             view._one_of = (name, 0)
         return view
 

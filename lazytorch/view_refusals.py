@@ -36,3 +36,11 @@ def refusal(x: Tensor, indirect: bool = False) -> RuntimeError:
     return RuntimeError(
         f"A view was created in no_grad mode and {how} with grad mode enabled. {why}"
     )
+
+
+def refusal_of_inner(name: str) -> str:
+    """Why a recorded write is refused of a view, made by ``name``, of a view made under no_grad."""
+    return (
+        f"Output 0 of {name} is a view of a view which was created in no_grad mode and {_DIRECTLY} "
+        f"with grad mode enabled. {_AMBIGUOUS}"
+    )

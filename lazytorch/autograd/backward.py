@@ -192,7 +192,7 @@ def _seeds(roots: Sequence[Tensor], values: Sequence[Expression], given: Any) ->
     for number, (root, value, cotangent) in enumerate(
         zip(roots, values, cotangent_list, strict=True)
     ):
-        if not root.requires_grad:
+        if not root.requires_grad or not root._collects:
             raise RuntimeError(
                 f"element {number} of tensors does not require grad and does not have a grad_fn"
             )

@@ -124,6 +124,8 @@ class Walk:
         value = gradient_source(tensor)
         if value.leaf is None:
             return [value] if value in self.seen else []
+        if not tensor._collects:
+            return []
         if value in self.seen and tensor._storage.shared is None:
             return [value]
         return [e for e in self.order if e.leaf is not None and e.leaf() is tensor]
@@ -237,7 +239,7 @@ def _wrote_itself(call: Call, e: Expression) -> bool:
 
 
 # What a written value passes through on its way into the storage: the last input is the value.
-_WRITES = (core.WRITE_VIEW, core.IDENTITY, core.CAST)
+_WRITES = (core.WRITE_VIEW, core.CAST)
 
 
 def _raise_overwritten(e: Expression) -> None:
