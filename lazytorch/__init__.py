@@ -7,7 +7,14 @@ from math import e, inf, nan, pi
 from codegen.dtype import DType as dtype
 from codegen.runtime.cpu import get_num_threads, set_num_threads
 from codegen.statistics import Statistics, statistics
-from lazytorch import autograd, functions, inspect, nn, optim, utils
+from lazytorch import amp, autograd, functions, inspect, nn, optim, utils
+from lazytorch.amp.autocast_mode import (
+    autocast,
+    get_autocast_dtype,
+    is_autocast_cache_enabled,
+    is_autocast_enabled,
+    set_autocast_dtype,
+)
 from lazytorch.autograd import anomaly_mode as _anomaly
 from lazytorch.autograd import backward as _backward
 from lazytorch.autograd import function as _function
@@ -94,13 +101,17 @@ def stats() -> Statistics:
 
 
 __all__ = [
-    "Generator", "Size", "Tensor", "autograd", "can_cast", "channels_last", "channels_last_3d",
+    "Generator", "Size", "Tensor", "amp", "autocast", "autograd", "can_cast", "channels_last",
+    "channels_last_3d",
     "contiguous_format", "default_generator", "device", "dtype", "dump", "dump_all", "e",
-    "enable_grad", "finfo", "functions", "get_default_device", "get_default_dtype",
+    "enable_grad", "finfo", "functions", "get_autocast_dtype", "get_default_device",
+    "get_default_dtype",
     "get_float32_matmul_precision", "get_num_threads", "get_printoptions", "graph", "iinfo", "inf",
-    "inference_mode", "inspect", "is_grad_enabled", "is_inference_mode_enabled", "kernels",
+    "inference_mode", "inspect", "is_autocast_cache_enabled", "is_autocast_enabled",
+    "is_grad_enabled", "is_inference_mode_enabled", "kernels",
     "layout", "load", "memory_format", "nan", "newaxis", "nn", "no_grad", "optim", "pi",
-    "preserve_format", "printoptions", "promote_types", "realize", "save", "set_default_device",
+    "preserve_format", "printoptions", "promote_types", "realize", "save", "set_autocast_dtype",
+    "set_default_device",
     "set_default_dtype", "set_float32_matmul_precision", "set_grad_enabled", "set_num_threads",
     "set_printoptions", "sparse_coo", "sparse_csc", "sparse_csr", "stats", "strided", "utils",
     *_PUBLIC, *_DTYPES, *_TYPED_CLASSES,

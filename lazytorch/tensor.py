@@ -23,13 +23,13 @@ from lazytorch import capture, core, references
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.device import Device
 from lazytorch.expression import Attributes, Expression, Overwritten
-from lazytorch.geometry import Geometry, is_contiguous, region_around, within_region
+from lazytorch.geometry import Geometry, is_contiguous, region_around, within_region, wrap_dim
 from lazytorch.layout import Layout, strided
 from lazytorch.realize import realize
 from lazytorch.recording import record, untracked
 from lazytorch.size import Size
 from lazytorch.storage import ExportedMemory, Storage, buffer_array
-from lazytorch.view_refusals import is_restricted, refusal, refusal_of_inner
+from lazytorch.view_history import is_restricted, refusal, refusal_of_inner, viewed, views
 
 # Memory that NumPy shares is copied when read, up to this size; above it, the reader runs at once.
 SNAPSHOT_BYTES = 4 << 20
@@ -507,7 +507,7 @@ class Tensor:
             self._marker = None
             return
         storage = self._storage
-        if references.count(storage) > references.BY_NAME + 1:
+        if storage.is_viewed() and references.count(storage) > references.BY_NAME + 1:
             self._connected = False  # views made before keep their history
             return
         value = storage.expression
@@ -551,7 +551,8 @@ class Tensor:
                 "Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution."
             )
         storage = self._storage
-        if storage.expression.tracked and references.count(storage) > references.BY_NAME + 1:
+        shared = references.count(storage) > references.BY_NAME + 1
+        if storage.expression.tracked and shared and storage.is_viewed():
             self._connected = False  # views made before keep their history
         elif storage.expression.tracked:
             value = untracked(storage.expression)
@@ -613,7 +614,10 @@ class Tensor:
         view._view_name = name
         view._type = TensorType(geometry.shape, self._type.dtype)
         view._source, view._made_at = self, self._storage.version
-        if not self._connected or not grad_state.enabled:
+        if self._connected and grad_state.enabled:
+            if self._storage.expression.tracked:
+                self._storage.viewed = True
+        else:
             view._connected = False
             if not grad_state.enabled:
                 view._without_recording = True
@@ -763,13 +767,6 @@ class _Eager:
 eager = _Eager()
 
 
-class _Views:
-    """``watched``: whether a view ever got a hook, which views of it have to pass."""
-
-    watched = False
-
-
-views = _Views()
 # The value of no storage: a leaf that has not been read yet.
 _NEVER = Expression(TensorType((), dt.float32), "cpu")
 
@@ -780,13 +777,6 @@ def wrap(expression: Expression) -> Tensor:
     made._storage = Storage(expression)
     made._type = expression.type
     return made
-
-
-def viewed(e: Expression) -> Expression:
-    """The storage's value that a view's value is a view of."""
-    while (call := e.call) is not None and call.inputs and hasattr(call, "via"):
-        e = call.inputs[0]
-    return e
 
 
 def _write_into_shared(storage: Storage, value: Expression) -> None:
@@ -800,22 +790,11 @@ def _write_into_shared(storage: Storage, value: Expression) -> None:
     storage.write(value)
 
 
-def wrap_dim(dim: int, rank: int) -> int:
-    """A dimension number counted from the front; IndexError where there is no such dimension."""
-    limit = max(rank, 1)
-    if not -limit <= dim < limit:
-        raise IndexError(
-            f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got "
-            f"{dim})"
-        )
-    return dim + limit if dim < 0 else dim
-
-
 # What Tensor(...) calls: functions/creation.py puts it here.
 legacy_constructor: list[Any] = []
 
 
 __all__ = [
-    "Device", "ExportedMemory", "Geometry", "Overwritten", "Tensor", "eager", "record", "wrap",
-    "wrap_dim",
+    "Device", "ExportedMemory", "Geometry", "Overwritten", "Tensor", "eager", "record", "viewed",
+    "views", "wrap", "wrap_dim",
 ]  # fmt: skip

@@ -349,7 +349,8 @@ def hessian(
         _, outputs = _as_tuple(result, "outputs of the user-provided function", "hessian")
         _check_depends(outputs, "outputs", strict)
         _check_single(result, outputs, "hessian")
-        return outputs[0].squeeze()
+        squeezed: Tensor = outputs[0].squeeze()
+        return squeezed
 
     def inner(*values: Any) -> Any:
         found = jacobian(single, values, create_graph=True)

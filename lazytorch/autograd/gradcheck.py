@@ -12,7 +12,8 @@ from codegen import dtype as dt
 from lazytorch.autograd.backward import grad
 from lazytorch.autograd.function import Function
 from lazytorch.functions.comparison import allclose
-from lazytorch.functions.creation import ones_like, tensor, zeros, zeros_like
+from lazytorch.functions.creation import ones_like, zeros, zeros_like
+from lazytorch.functions.data import tensor
 from lazytorch.functions.joining import stack
 from lazytorch.functions.random import rand, randn_like
 from lazytorch.realize import realize
@@ -20,6 +21,8 @@ from lazytorch.tensor import Tensor
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 
+# The module of forward-mode differentiation, where there is one.
+forward_mode: list[Any] = []
 # Results that are computed by one plan.
 _PLAN = 32
 _NONDETERMINISM = (
@@ -41,7 +44,8 @@ class _UndefinedGradient(Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        return x.clone()
+        copy: Tensor = x.clone()
+        return copy
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> None:
@@ -328,7 +332,7 @@ def _check_scaled_by_seed(outputs: Sequence[Tensor], given: Sequence[Any]) -> No
     for g, x in zip(found, wanted, strict=True):
         if g is None:
             continue
-        if not bool((g == 0).all()):
+        if not _is_zero(g):
             raise GradcheckError("backward not multiplied by grad_output")
         if g.dtype is not x.dtype:
             raise GradcheckError("grad is incorrect type")
@@ -336,6 +340,10 @@ def _check_scaled_by_seed(outputs: Sequence[Tensor], given: Sequence[Any]) -> No
             raise GradcheckError("grad is incorrect device")
         if g.size() != x.size():
             raise GradcheckError("grad is incorrect size")
+
+
+def _is_zero(x: Tensor) -> bool:
+    return bool(x.eq(0).all())
 
 
 def _check_undefined(func: Callable[..., Any], given: Sequence[Any]) -> None:
@@ -352,7 +360,7 @@ def _check_undefined(func: Callable[..., Any], given: Sequence[Any]) -> None:
             raise GradcheckError(
                 "Expected backward function to handle undefined output grads. " + _UNDEFINED
             ) from error
-        if any([g is not None and not bool((g == 0).all()) for g in found]):
+        if any([g is not None and not _is_zero(g) for g in found]):
             raise GradcheckError(
                 "Expected all input grads to be undefined or zero when all output grads are "
                 "undefined or zero. " + _UNDEFINED
@@ -381,11 +389,9 @@ def _check_batched(outputs: Sequence[Tensor], given: Sequence[Any]) -> None:
 def _check_forward(
     func: Callable[..., Any], given: Sequence[Any], eps: float, atol: float, rtol: float
 ) -> None:
-    import lazytorch.autograd as autograd  # what forward mode is, comes with lazytorch.func
-
-    forward_ad = getattr(autograd, "forward_ad", None)
-    if forward_ad is None:
+    if not forward_mode:
         raise NotImplementedError("forward-mode differentiation is not supported yet")
+    (forward_ad,) = forward_mode
     places = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
     count = len(_differentiable(func(*given)))
     for j, place in enumerate(places):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -233,7 +233,7 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
     return GradientEdge(node, tensor.output_nr)
 
 
-def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
+def increment_version(tensor: Any) -> None:
     """Count a write to tensors that autograd does not see."""
     for x in (tensor,) if isinstance(tensor, Tensor) else tensor:
         before = x._storage.expression

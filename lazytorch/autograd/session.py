@@ -301,13 +301,14 @@ def _replaced(answer: Any, before: tuple[Tensor | None, ...]) -> tuple[Tensor | 
     """What a hook of a node makes of some gradients."""
     if answer is None:
         return before
-    answer = (answer,) if isinstance(answer, Tensor) else tuple(answer)
-    if len(answer) != len(before):
+    parts: tuple[Tensor | None, ...]
+    parts = (answer,) if isinstance(answer, Tensor) else tuple(answer)
+    if len(parts) != len(before):
         raise RuntimeError(
-            f"hook has returned an incorrect number of values (got {len(answer)}, but expected "
+            f"hook has returned an incorrect number of values (got {len(parts)}, but expected "
             f"{len(before)})"
         )
-    return answer
+    return parts
 
 
 def call_hooks(functions: dict[int, Any], gradient: Tensor) -> Tensor:

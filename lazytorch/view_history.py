@@ -1,10 +1,11 @@
-"""What PyTorch forbids of views whose history would be ambiguous, in its words."""
+"""The histories of views: what they are views of, and what is forbidden as ambiguous."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lazytorch.expression import Expression
     from lazytorch.tensor import Tensor
 
 _DIRECTLY = "is being modified inplace"
@@ -44,3 +45,19 @@ def refusal_of_inner(name: str) -> str:
         f"Output 0 of {name} is a view of a view which was created in no_grad mode and {_DIRECTLY} "
         f"with grad mode enabled. {_AMBIGUOUS}"
     )
+
+
+class _Views:
+    """``watched``: whether a view ever got a hook, which views of it have to pass."""
+
+    watched = False
+
+
+views = _Views()
+
+
+def viewed(e: Expression) -> Expression:
+    """The storage's value that a view's value is a view of."""
+    while (call := e.call) is not None and call.inputs and hasattr(call, "via"):
+        e = call.inputs[0]
+    return e
