@@ -10,6 +10,7 @@ from typing import Any
 from codegen import dtype as dt
 from codegen.dtype import DType
 from lazytorch.autocasting import active, device_type, state
+from lazytorch.device import Device
 from lazytorch.tensor import Tensor
 
 _DEVICES = ("cpu", "cuda")
@@ -58,6 +59,7 @@ class autocast:
     ) -> None:
         if not isinstance(device_type, str):
             raise ValueError(f"Expected `device_type` of type `str`, got: `{type(device_type)}`")
+        device_type = Device(device_type).type
         if not is_autocast_available(device_type):
             raise RuntimeError(
                 f"User specified an unsupported autocast device_type '{device_type}'"
