@@ -13,3 +13,11 @@ class CompileError(CodegenError):
 
 class VerifyError(CodegenError):
     """A pass produced an ill-formed graph or kernel: a defect of the engine, not of the program."""
+
+
+class UnsupportedTypeError(CodegenError):
+    """A device cannot compute in an element type that a program uses."""
+
+
+class OutOfMemoryError(CodegenError):
+    """A device has no room for what a plan needs; nothing was changed by the attempt."""

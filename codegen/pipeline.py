@@ -28,7 +28,7 @@ import numpy as np
 
 from codegen import dtype as dt
 from codegen import settings
-from codegen.errors import CompileError
+from codegen.errors import CompileError, UnsupportedTypeError
 from codegen.graph.chains import Chain, find_chains
 from codegen.graph.explain import annotate
 from codegen.graph.fuse import Cluster, Fusion, fuse
@@ -39,16 +39,18 @@ from codegen.graph.simplify import simplify
 from codegen.graph.split import split_reductions, split_rows
 from codegen.graph.verify import verify_fusion, verify_graph
 from codegen.ir import provenance
-from codegen.ir.node import Node, TensorType, in_memory_as, make, topological
+from codegen.ir.node import Node, in_memory_as, make, topological
 from codegen.ir.printer import format_graph
+from codegen.loops.gpu import cut_for_groups, lower_for_groups
+from codegen.loops.gpu_scatter import lower_scatter as lower_group_scatter
 from codegen.loops.grammar import Kernel
 from codegen.loops.in_place import in_place_pairs
 from codegen.loops.lower import lower, lower_copy, lower_scan, lower_write
 from codegen.loops.scatter import lower_scatter
 from codegen.loops.verify import verify_kernel
-from codegen.ops.elementwise import CAST, EXP
-from codegen.ops.leaves import parameter
-from codegen.ops.registry import OPERATIONS
+from codegen.ops.elementwise import CAST
+from codegen.ops.host import HostCall
+from codegen.ops.registry import OPERATIONS, Array
 from codegen.recurrence import (
     CompiledLoop,
     compile_loop,
@@ -60,8 +62,12 @@ from codegen.render.c import C
 from codegen.render.c_family import Dialect, render
 from codegen.render.chain_kernel import render_chain_kernel
 from codegen.render.contraction_kernel import RenderedKernel, render_contraction_kernel
+from codegen.render.gpu import gpu_dialect
+from codegen.render.gpu_contraction import parts_bytes, render_group_contraction
+from codegen.render.gpu_sort import fits_in_local_memory, render_group_sort
 from codegen.render.opencl import OPENCL
 from codegen.render.sort_kernel import render_sort_kernels, sort_working_bytes
+from codegen.render.source import KernelSource
 from codegen.runtime import opencl
 from codegen.runtime import plan as plans
 from codegen.runtime.compiler import find_compiler
@@ -69,6 +75,7 @@ from codegen.runtime.cpu import Loop, get_num_threads
 from codegen.runtime.interpreter import from_buffer, interpret, to_buffer
 from codegen.runtime.memory import Buffer, allocate
 from codegen.runtime.opencl import OpenClPlan
+from codegen.runtime.opencl.self_test import check_device
 from codegen.runtime.plan import CpuPlan, KernelRecord, PlanRecord
 from codegen.runtime.sizes import Family, family_key
 from codegen.statistics import statistics
@@ -121,8 +128,9 @@ class InterpretedPlan:
 
     donated: tuple[int, ...] = ()
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, place: Callable[[Buffer], Buffer] | None = None) -> None:
         self.graph = graph
+        self._place = place  # what puts values where a device has them
 
     def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]:
         statistics.plans_run += 1
@@ -139,7 +147,7 @@ class InterpretedPlan:
             buffer = allocate(node.type.nbytes)
             view = buffer.as_numpy(node.dtype.numpy, node.shape)
             view[...] = to_buffer(array, node.type)
-            results.append(buffer)
+            results.append(buffer if self._place is None else self._place(buffer))
         return results
 
 
@@ -148,7 +156,7 @@ class StandInPlan:
 
     def __init__(self, graph: Graph, device: opencl.Device) -> None:
         self._graph = graph
-        self._plan = _compile_opencl(graph, device)
+        self._plan = compile_opencl(graph, device)
         self.donated = self._plan.donated
 
     def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]:
@@ -159,7 +167,10 @@ class StandInPlan:
 
 def find_plan(description: str) -> tuple[Plan, tuple[int, ...]] | None:
     """A plan made earlier, perhaps by another process, for a graph so described."""
-    if description.split("\n", 1)[0] != "cpu" or find_compiler() is None:
+    device = description.split("\n", 1)[0]
+    if _has_queue(device):
+        return _find_opencl_plan(opencl.find_device(device), description)
+    if device != "cpu" or find_compiler() is None:
         return None
     record = plans.load(description)
     if record is None:
@@ -176,8 +187,13 @@ def make_plan(graph: Graph, device: str, description: str, results: tuple[int, .
     ``results`` are numbers that the caller knows the outputs by, kept with the plan.
     """
     compile_now: Callable[[], Plan]
-    if device.startswith("opencl"):
-        compile_now = partial(_compile_opencl, graph, opencl.find_device(device))
+    place: Callable[[Buffer], Buffer] | None = None
+    if _has_queue(device):
+        found_device = opencl.find_device(device)
+        _require_types(graph, found_device)
+        check_device(found_device, partial(_run_both, found_device))
+        place = found_device.put
+        compile_now = partial(compile_opencl, graph, found_device, description, results)
     elif device == "cpu" and find_compiler() is not None:
         compile_now = partial(_compile, graph, description, results)
     elif device == "cpu" and (found := _stand_in()) is not None:
@@ -186,7 +202,7 @@ def make_plan(graph: Graph, device: str, description: str, results: tuple[int, .
         statistics.plans_lowered += 1
         return InterpretedPlan(graph)
     if provenance.state.active is None and _is_huge(graph):  # who asks for lines wants kernels
-        return TieredPlan(graph, compile_now)
+        return TieredPlan(graph, compile_now, place)
     return compile_now()
 
 
@@ -223,9 +239,80 @@ def _compile(graph: Graph, description: str, results: tuple[int, ...]) -> CpuPla
 _families: defaultdict[str, Family[Graph]] = defaultdict(Family)
 
 
-def _compile_opencl(graph: Graph, device: opencl.Device) -> OpenClPlan:
+def compile_opencl(
+    graph: Graph, device: opencl.Device, description: str = "", results: tuple[int, ...] = ()
+) -> OpenClPlan:
+    """A plan for the device, kept on disk if it has a description."""
     statistics.plans_lowered += 1
-    return OpenClPlan(build(graph, device.threads, OPENCL), device)
+    plan = _lower_for_device(graph, device)
+    plan.record.results = list(results)
+    if description:
+        plans.save(plan.record, f"{device.fingerprint}\n{description}")
+    return plan
+
+
+def _lower_for_device(graph: Graph, device: opencl.Device) -> OpenClPlan:
+    schedules = device.schedules
+    if schedules is None:
+        return OpenClPlan(build(graph, device.threads, OPENCL), device)
+    while True:
+        try:
+            return OpenClPlan(build(graph, schedules.threads, gpu_dialect(schedules)), device)
+        except opencl.GroupsTooLargeError as error:
+            if error.limit >= schedules.max_work_group_size:
+                raise
+            schedules = replace(schedules, max_work_group_size=error.limit)
+
+
+def _find_opencl_plan(
+    device: opencl.Device, description: str
+) -> tuple[OpenClPlan, tuple[int, ...]] | None:
+    record = plans.load(f"{device.fingerprint}\n{description}")
+    if record is None:
+        return None
+    check_device(device, partial(_run_both, device))
+    try:
+        plan = OpenClPlan(record, device)
+    except CompileError:  # of other options, after all
+        return None
+    statistics.plans_loaded += 1
+    return plan, tuple(record.results)
+
+
+def _has_queue(device: str) -> bool:
+    return device.startswith(("opencl", "cuda"))
+
+
+def _require_types(graph: Graph, device: opencl.Device) -> None:
+    """UnsupportedTypeError where the graph needs what the device does not have."""
+    if not device.has_double and any(
+        [n.dtype is dt.float64 and not n.type.weak for n in topological(graph.outputs)]
+    ):
+        raise UnsupportedTypeError(
+            f"float64 is not supported on {device.name}: the device cannot compute in double "
+            "precision. Convert to float32 first, or compute on the cpu."
+        )
+
+
+def _run_both(
+    device: opencl.Device,
+    parameters: Sequence[Node],
+    outputs: Sequence[Node],
+    arrays: Sequence[Array],
+) -> tuple[list[Array], list[Array]]:
+    """The outputs as the device and as the interpreter compute them."""
+    graph = Graph(tuple(parameters), tuple(outputs))
+    buffers = []
+    for node, array in zip(parameters, arrays, strict=True):
+        buffers.append(allocate(node.type.nbytes))
+        buffers[-1].as_numpy(node.dtype.numpy, node.shape)[...] = to_buffer(array, node.type)
+    found, wanted = [
+        [b.as_numpy(n.dtype.numpy, n.shape) for b, n in zip(values, outputs, strict=True)]
+        for values in (
+            compile_opencl(graph, device).run(buffers), InterpretedPlan(graph).run(buffers)
+        )
+    ]  # fmt: skip
+    return found, wanted
 
 
 _NO_COMPILER = "lazytorch: no C compiler found (cc, gcc, clang, or `pip install ziglang`)"
@@ -238,7 +325,8 @@ def _stand_in() -> opencl.Device | None:
         device, problem = None, "OpenCL has no CPU device that computes correctly"
         try:
             found = opencl.find_device("opencl")
-            if found.on_host and _computes_correctly(found):
+            if found.on_host:
+                check_device(found, partial(_run_both, found))
                 device = found
         except RuntimeError as error:
             problem = str(error)
@@ -246,21 +334,6 @@ def _stand_in() -> opencl.Device | None:
         print(f"{_NO_COMPILER}; running on {place}", file=sys.stderr)
         _stand_ins.append(device)
     return _stand_ins[0] if opencl.is_usable() else None
-
-
-def _computes_correctly(device: opencl.Device) -> bool:
-    """Whether a small graph's value is the interpreter's."""
-    x = parameter(0, TensorType((37,), dt.float32))
-    graph = Graph((x,), (make(EXP, (x,), ()),))
-    buffer = allocate(x.type.nbytes)
-    buffer.as_numpy(x.dtype.numpy, x.shape)[...] = np.linspace(-9, 9, 37)
-    try:
-        (found,) = _compile_opencl(graph, device).run([buffer])
-    except Exception:  # whatever a driver may raise: it does not work
-        return False
-    (wanted,) = InterpretedPlan(graph).run([buffer])
-    got, want = [b.as_numpy(x.dtype.numpy, x.shape) for b in (found, wanted)]
-    return bool(np.allclose(got, want, rtol=1e-5, atol=0))
 
 
 # A graph of more operations than this, on tensors no larger than that, costs seconds to compile
@@ -274,9 +347,14 @@ class TieredPlan:
 
     donated: tuple[int, ...] = ()
 
-    def __init__(self, graph: Graph, compile_now: Callable[[], Plan]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        compile_now: Callable[[], Plan],
+        place: Callable[[Buffer], Buffer] | None,
+    ) -> None:
         self._compile_now = compile_now
-        self._interpreted: InterpretedPlan | None = InterpretedPlan(graph)
+        self._interpreted: InterpretedPlan | None = InterpretedPlan(graph, place)
         self._compiled: Plan | None = None
 
     def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]:
@@ -309,19 +387,21 @@ def compile_graph(
     outputs: list[Node] = list(graph.outputs)
     verifying = settings.get("LAZYTORCH_VERIFY") != "0"
     debug = settings.debug_level()
-    if not dialect.has_loops:
+    if dialect.opening_in_loops is None:
         outputs = unroll_loops(outputs)
     if debug >= 3:
         print(f"-- after expand\n{format_graph(outputs)}", file=sys.stderr)
-    by_threads: Pass = partial(split_rows, threads=threads)
+    by_threads: Pass = partial(split_rows, threads=threads if dialect.device is None else 1)
     for name, apply_pass in (*GRAPH_PASSES, ("split rows", by_threads)):
+        if name == "split" and dialect.device is not None:
+            apply_pass = partial(split_reductions, cut=cut_for_groups(dialect.device))
         outputs = apply_pass(outputs)
         if verifying:
             verify_graph(outputs)
         if debug >= 3:
             print(f"-- after {name}\n{format_graph(outputs)}", file=sys.stderr)
     outputs = _own_memory(prepare_loops(outputs, threads))
-    fusion = fuse(outputs, bool(dialect.matrix_units))
+    fusion = fuse(outputs, dialect.narrow)
     if dialect.has_chains:
         fusion = find_chains(fusion, outputs)
     if verifying:
@@ -333,6 +413,9 @@ def compile_graph(
     }
     working = {c: loop.working_bytes for c, loop in loops.items()}
     working |= {c: sort_working_bytes(c, threads) for c in fusion.clusters if c.kind == "sort"}
+    if dialect.device is not None:
+        products = [c for c in fusion.clusters if c.kind == "contraction"]
+        working |= {c: parts_bytes(c, fusion, dialect.device) for c in products}
     working = {c: nbytes for c, nbytes in working.items() if nbytes}
     memory = plan_memory(fusion, outputs, dialect.alignment, working)
     made: list[tuple[Cluster, RenderedKernel | CompiledLoop]] = []
@@ -355,6 +438,8 @@ def _build_body(
 ) -> PlanRecord:
     """The plan of one turn of a loop. Its nodes came from no line of their own."""
     origins, provenance.state.active = provenance.state.active, None
+    assert dialect.opening_in_loops is not None
+    dialect = replace(dialect, opening=dialect.opening_in_loops)
     try:
         graph = Graph(tuple(parameters), tuple(outputs))
         return compile_graph(graph, threads, dialect).record
@@ -389,17 +474,30 @@ def _kernels(
     first = cluster.nodes[0]
     comments = [f"{n.operation.name} {n.type!r}" for n in cluster.nodes if n in fusion.stored]
     if cluster.kind == "contraction":
+        if dialect.device is not None:
+            return render_group_contraction(cluster, fusion, comments, dialect)
         return [render_contraction_kernel(cluster, fusion, threads, comments, dialect, any_rows)]
     if isinstance(cluster, Chain):
         return [render_chain_kernel(cluster, fusion, threads, comments, dialect, any_rows)]
     if cluster.kind == "sort":
+        if dialect.device is not None and fits_in_local_memory(cluster, dialect.device):
+            return render_group_sort(cluster, fusion, comments, dialect, dialect.device)
         return render_sort_kernels(cluster, fusion, threads, comments, dialect)
+    if cluster.kind == "host":
+        return [_host_call(cluster, comments)]
     if cluster.kind == "empty":
         return []
+    if cluster.kind == "scatter" and dialect.device is not None:
+        fresh = first in memory.copies
+        kernel = lower_group_scatter(first, fusion, OPERATIONS, dialect.device, fresh)
+        return [_rendered(kernel, comments, dialect)]
     if cluster.kind == "scatter":
         kernel = lower_scatter(first, fusion, OPERATIONS, threads, first in memory.copies)
         return [_rendered(kernel, comments, dialect)]
-    lowered: list[Kernel] = []
+    if dialect.device is not None:
+        lowered = lower_for_groups(cluster, fusion, memory.copies, dialect.device)
+        return [_rendered(kernel, comments, dialect) for kernel in lowered]
+    lowered = []
     if first in memory.copies:
         base = first if cluster.kind == "alias" else first.inputs[0]
         lowered.append(lower_copy(in_memory_as(base), first))
@@ -415,6 +513,24 @@ def _kernels(
     return [_rendered(kernel, comments, dialect) for kernel in lowered]
 
 
+def _host_call(cluster: Cluster, comments: list[str]) -> RenderedKernel:
+    """A host call as a step of the plan; its text is for readers alone."""
+    first = cluster.nodes[0]
+    routine = first.attributes[0]
+    assert isinstance(routine, tuple)
+    numbers = [node.attributes[1] for node in cluster.nodes]
+    host = HostCall(
+        list(routine),
+        [(list(x.shape), x.dtype.name) for x in first.inputs],
+        numbers,  # type: ignore[arg-type]
+    )
+    text = "\n".join([f"// {line}" for line in (f"{routine} in NumPy or SciPy", *comments)])
+    operands = (*first.inputs, *cluster.nodes)
+    traffic = sum([x.type.nbytes for x in operands])
+    source = KernelSource(f"host_{routine[0]}", text)
+    return RenderedKernel(source, operands, False, 0, 0, traffic, host=host)
+
+
 def _rendered(kernel: Kernel, comments: list[str], dialect: Dialect) -> RenderedKernel:
     if settings.get("LAZYTORCH_VERIFY") != "0":
         verify_kernel(kernel)
@@ -427,6 +543,8 @@ def _rendered(kernel: Kernel, comments: list[str], dialect: Dialect) -> Rendered
         kernel.operations,
         kernel.traffic,
         tuple(in_place_pairs(kernel)),
+        groups=kernel.groups,
+        items=kernel.items,
     )
 
 
@@ -485,6 +603,9 @@ def _kernel_record(
         k.operations,
         k.traffic,
         recipe=k.recipe.fields() if k.recipe else None,
+        groups=k.groups,
+        items=k.items,
+        host=k.host,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,11 @@ SETTINGS = (
         "",
         "units for bfloat16 products: amx, avx512_bf16 or none; default: the best that works",
     ),
+    Setting(
+        "LAZYTORCH_OPENCL_SCHEDULE",
+        "",
+        "gpu or cpu: schedules of OpenCL kernels; default: as the device is",
+    ),
     Setting("LAZYTORCH_VERIFY", "0", "1: check the graph and the loops after every pass"),
 )
 _DEFAULTS = {s.name: s.default for s in SETTINGS}
@@ -56,6 +62,12 @@ def num_threads() -> int:
     chosen = get("LAZYTORCH_NUM_THREADS")
     if chosen:
         return max(1, int(chosen))
+    return cores()
+
+
+@functools.cache
+def cores() -> int:
+    """Cores that this process may use, as found first."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -62,6 +62,7 @@ def load_images(folder: Path | None, part: str, limit: int) -> TensorDataset:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="the folder cifar-10-batches-py")
+    parser.add_argument("--device", default="cpu", help="cpu, opencl, cuda or interpreter")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--images", type=int, default=2000, help="how many of them to train on")
     parser.add_argument("--batch-size", type=int, default=32)
@@ -74,7 +75,7 @@ def main() -> None:
         options.batch_size, shuffle=True, drop_last=True,
     )  # fmt: skip
     test = DataLoader(load_images(options.data, "test", options.images // 4), 250)
-    net = Net()
+    net = Net().to(options.device)
     criterion = nn.CrossEntropyLoss()
     optimizer = optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
 
@@ -82,7 +83,7 @@ def main() -> None:
         running = 0.0
         for inputs, labels in tqdm(train, f"epoch {epoch + 1}", leave=False):
             optimizer.zero_grad()
-            loss = criterion(net(inputs), labels)
+            loss = criterion(net(inputs.to(options.device)), labels.to(options.device))
             loss.backward()
             optimizer.step()
             running += loss.item()
@@ -91,7 +92,8 @@ def main() -> None:
     correct = total = 0
     with torch.no_grad():
         for inputs, labels in test:
-            correct += int((net(inputs).argmax(1) == labels).sum().item())
+            guesses = net(inputs.to(options.device)).argmax(1)
+            correct += int((guesses == labels.to(options.device)).sum().item())
             total += len(labels)
     print(f"accuracy on {total} test images: {correct / total:.1%}")
 

@@ -5,9 +5,26 @@ from __future__ import annotations
 from math import e, inf, nan, pi
 
 from codegen.dtype import DType as dtype
+from codegen.errors import OutOfMemoryError
 from codegen.runtime.cpu import get_num_threads, set_num_threads
 from codegen.statistics import Statistics, statistics
-from lazytorch import amp, autograd, functions, inspect, nn, optim, utils
+from lazytorch import (
+    accelerator,
+    amp,
+    autograd,
+    cuda,
+    fft,
+    func,
+    functions,
+    inspect,
+    linalg,
+    masked,
+    nn,
+    optim,
+    signal,
+    special,
+    utils,
+)
 from lazytorch.amp.autocast_mode import (
     autocast,
     get_autocast_dtype,
@@ -17,6 +34,7 @@ from lazytorch.amp.autocast_mode import (
 )
 from lazytorch.autograd import anomaly_mode as _anomaly
 from lazytorch.autograd import backward as _backward
+from lazytorch.autograd import forward_ad as _forward_ad
 from lazytorch.autograd import function as _function
 from lazytorch.autograd import functional as _functional
 from lazytorch.autograd import gradcheck as _gradcheck
@@ -42,6 +60,7 @@ from lazytorch.defaults import (
 from lazytorch.device import Device as device
 from lazytorch.dtypes import NAMES as _DTYPES
 from lazytorch.dtypes import can_cast, finfo, iinfo
+from lazytorch.func.vmap import vmap
 from lazytorch.functions.creation import TYPED_CLASSES as _TYPED_CLASSES
 from lazytorch.functions.promotion import promote_types
 from lazytorch.functions.random import Generator, default_generator
@@ -65,6 +84,7 @@ from lazytorch.layout import (
 )
 from lazytorch.printing import get_printoptions, printoptions, set_printoptions
 from lazytorch.realize import realize as _realize
+from lazytorch.safetensors_files import load_safetensors, save_safetensors
 from lazytorch.serialization import load, save
 from lazytorch.size import Size
 from lazytorch.tensor import Tensor
@@ -86,6 +106,7 @@ for _name, _member in (
     ("gradgradcheck", _gradcheck.gradgradcheck), ("anomaly_mode", _anomaly),
     ("detect_anomaly", _anomaly.detect_anomaly),
     ("set_detect_anomaly", _anomaly.set_detect_anomaly),
+    ("forward_ad", _forward_ad),
 ):  # fmt: skip
     setattr(autograd, _name, _member)
 
@@ -101,19 +122,20 @@ def stats() -> Statistics:
 
 
 __all__ = [
-    "Generator", "Size", "Tensor", "amp", "autocast", "autograd", "can_cast", "channels_last",
-    "channels_last_3d",
-    "contiguous_format", "default_generator", "device", "dtype", "dump", "dump_all", "e",
-    "enable_grad", "finfo", "functions", "get_autocast_dtype", "get_default_device",
-    "get_default_dtype",
-    "get_float32_matmul_precision", "get_num_threads", "get_printoptions", "graph", "iinfo", "inf",
-    "inference_mode", "inspect", "is_autocast_cache_enabled", "is_autocast_enabled",
-    "is_grad_enabled", "is_inference_mode_enabled", "kernels",
-    "layout", "load", "memory_format", "nan", "newaxis", "nn", "no_grad", "optim", "pi",
-    "preserve_format", "printoptions", "promote_types", "realize", "save", "set_autocast_dtype",
-    "set_default_device",
+    "Generator", "OutOfMemoryError", "Size", "Tensor", "accelerator", "amp", "autocast",
+    "autograd", "can_cast",
+    "channels_last", "channels_last_3d", "contiguous_format", "cuda", "default_generator", "device",
+    "dtype", "dump", "dump_all", "e", "enable_grad", "fft", "finfo", "func", "functions",
+    "get_autocast_dtype", "get_default_device", "get_default_dtype",
+    "get_float32_matmul_precision", "get_num_threads",
+    "get_printoptions", "graph", "iinfo", "inf", "inference_mode", "inspect",
+    "is_autocast_cache_enabled", "is_autocast_enabled", "is_grad_enabled",
+    "is_inference_mode_enabled", "kernels", "layout", "linalg", "load", "load_safetensors",
+    "masked", "memory_format", "nan", "newaxis", "nn", "no_grad", "optim", "pi", "preserve_format",
+    "printoptions", "promote_types", "realize", "save", "save_safetensors",
+    "set_autocast_dtype", "set_default_device",
     "set_default_dtype", "set_float32_matmul_precision", "set_grad_enabled", "set_num_threads",
-    "set_printoptions", "sparse_coo", "sparse_csc", "sparse_csr", "stats", "strided", "utils",
-    *_PUBLIC, *_DTYPES, *_TYPED_CLASSES,
+    "set_printoptions", "signal", "sparse_coo", "sparse_csc", "sparse_csr", "special", "stats",
+    "strided", "utils", "vmap", *_PUBLIC, *_DTYPES, *_TYPED_CLASSES,
 ]  # fmt: skip
 __version__ = "0.1.0"

@@ -16,6 +16,7 @@ import lazytorch
 from codegen import settings
 from codegen.runtime import cache
 from codegen.runtime.compiler import find_compiler
+from codegen.runtime.opencl.report import device_lines
 from lazytorch.inspect import Recorder, record_lines
 
 
@@ -72,33 +73,10 @@ def show_devices(_: argparse.Namespace) -> int:
         print(f"cpu           {lazytorch.get_num_threads()} threads")
         print(f"  compiler    {' '.join(compiler.command)}: {compiler.version}")
         print(f"  flags       {' '.join(compiler.flags)}")
-    for line in _opencl_lines():
+    for line in device_lines():
         print(line)
     print("interpreter   NumPy, needs nothing")
     return 0
-
-
-def _opencl_lines() -> list[str]:
-    try:
-        opencl = importlib.import_module("pyopencl")
-    except ImportError:
-        return ["opencl        pyopencl is missing: `pip install 'pyopencl[pocl]'`"]
-    try:
-        platforms = opencl.get_platforms()
-    except opencl.Error as error:
-        return [
-            f"opencl        pyopencl finds no platform ({error}): "
-            "install a driver, or `pip install 'pyopencl[pocl]'`"
-        ]
-    found: list[str] = []
-    for platform in platforms:
-        for device in platform.get_devices():
-            gibibytes = device.global_mem_size / (1 << 30)
-            found.append(
-                f"opencl:{len(found):<6} {device.name.strip()} ({platform.name.strip()}), "
-                f"{device.max_compute_units} units, {gibibytes:.1f} GiB"
-            )
-    return found or ["opencl        the OpenCL platforms have no device"]
 
 
 def show_cache(chosen: argparse.Namespace) -> int:
@@ -150,7 +128,7 @@ def stand_in_for_torch() -> None:
         raise RuntimeError("torch itself is imported already: lazytorch cannot stand in for it")
     sys.meta_path.insert(0, TorchFinder())
     sys.modules["torch"] = lazytorch
-    for name in ("nn", "optim", "utils"):
+    for name in ("accelerator", "cuda", "nn", "optim", "utils"):
         try:
             importlib.import_module(f"lazytorch.{name}")
         except ImportError as error:

@@ -16,18 +16,19 @@ from codegen.dtype import DType
 from codegen.ir.node import TensorType
 from codegen.ops.strided import contiguous_strides
 from codegen.runtime.memory import Buffer
-from lazytorch.device import Device, device_name
+from lazytorch.device import Device, device_name, placed
 from lazytorch.dtypes import NAMES
 from lazytorch.expression import Expression
 from lazytorch.layout import Layout, sparse_coo, sparse_csc, sparse_csr, strided
-from lazytorch.nn.parameter import Parameter
+from lazytorch.nn.parameter import Parameter, UninitializedTensorMixin
 from lazytorch.realize import realize
 from lazytorch.size import Size
 from lazytorch.storage import Storage
 from lazytorch.tensor import Geometry, Tensor
 
 __all__ = [
-    "DType", "Device", "Layout", "Parameter", "Size", "Tensor", "attributes_of", "device_arguments",
+    "DType", "Device", "Layout", "Parameter", "Size", "Tensor", "UninitializedTensorMixin",
+    "attributes_of", "device_arguments",
     "dtype_name", "dtype_of", "geometry", "layout_of", "make_storage", "place", "realize_all",
     "rebuild", "rebuild_parameter", "set_attributes", "storage_bytes", "storage_dtype",
     "storage_location", "storage_nbytes", "storage_of",
@@ -160,7 +161,8 @@ def _storage_over(memory: LoadedMemory, type_: TensorType, count: int) -> Storag
         if count
         else np.empty(0, type_.dtype.numpy)
     )
-    return Storage(Expression(type_, memory.device, value=Buffer.wrapping(array)))
+    value = placed(Buffer.wrapping(array), memory.device)
+    return Storage(Expression(type_, memory.device, value=value))
 
 
 def rebuild_parameter(data: Tensor, requires_grad: bool) -> Parameter:

@@ -10,6 +10,7 @@ from codegen.ir.node import TensorType
 from lazytorch import autocasting
 from lazytorch.autocasting import active as autocast_active
 from lazytorch.autograd.grad_mode import state as grad_state
+from lazytorch.device import finish
 from lazytorch.expression import Attributes, Call, Expression, Function, scalar
 from lazytorch.realize import realize
 from lazytorch.recording import MAXIMUM_DEPTH, outputs_of_call
@@ -130,6 +131,8 @@ def apply_expressions(
     if eager.wanted:
         eager.wanted = False
         realize(outputs)
+        if device is not None and device != "cpu":
+            finish(device)  # before somebody writes to the memory that it reads
     return outputs
 
 

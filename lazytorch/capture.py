@@ -55,15 +55,16 @@ class OptimizerStep:
 
     def is_valid(self) -> bool:
         """Whether the options still ask for the same formula."""
-        return self.optimizer.attributes(self.group) == self.attributes
+        names = self.optimizer.names_of(self.group, self.params[0])
+        return self.optimizer.form(self.group, names) == self.attributes
 
     def numbers(self) -> list[float]:
         """Count the step; the formula's numbers in it."""
-        step = 1.0
+        step: Any = 1.0
         if self.states[0] is not None:
-            names = self.optimizer.state_names(self.group)
+            names = self.optimizer.names_of(self.group, self.params[0])
             for p, state in zip(self.params, self.states, strict=True):
-                step = self.optimizer.advance(p, state, names)
+                step = self.optimizer.advance(p, state, names, self.group)
         return self.optimizer.numbers(self.group, step)
 
 
@@ -145,8 +146,8 @@ class Capture:
                 return ("storage", storage)
             whole = storage.expression.value
             if type(whole) is Buffer:
-                offset = value.address - whole.address
-                if 0 <= offset <= whole.nbytes - value.nbytes:
+                offset = value.offset_in(whole)
+                if offset >= 0:
                     number = self.argument_storages.get(id(storage))
                     if number is None:
                         return ("part", storage, offset, value.nbytes)

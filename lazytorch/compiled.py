@@ -441,6 +441,12 @@ class _Replay:
                 # A constant after each call is one before the next, which its plan is made for.
                 self.constants.append((storage, source))
         self.constant_numbers = {id(s) for s, _ in self.constants}
+        # For each run its values, numbers that never change among them, and where the others come
+        # from.
+        self.values = [[s[2] if s[0] == "number" else None for s in run.sources] for run in runs]
+        self.sources = [
+            [(i, s) for i, s in enumerate(run.sources) if s[0] != "number"] for run in runs
+        ]
 
     def reads_the_same(self) -> bool:
         """Whether the Python state is what the plans were made for."""
@@ -472,25 +478,23 @@ class _Replay:
         steps = [step.numbers() for step in active.steps]
         draws = [generator.take(count) for generator, count in active.draws]
         results: list[list[Buffer]] = []
-        for run in active.runs:
-            values: list[Any] = []
-            for source in run.sources:
+        for run, known, sources in zip(active.runs, self.values, self.sources, strict=True):
+            values: list[Any] = known.copy()
+            for i, source in sources:
                 kind = source[0]
                 if kind == "storage":
-                    values.append(source[1].expression.value)
+                    values[i] = source[1].expression.value
                 elif kind == "step":
-                    values.append(steps[source[1]][source[2]])
-                elif kind == "number":
-                    values.append(source[2])
+                    values[i] = steps[source[1]][source[2]]
                 elif kind == "argument":
-                    values.append(arguments[source[1]].value)
+                    values[i] = arguments[source[1]].value
                 elif kind == "output":
-                    values.append(results[source[1]][source[2]])
+                    values[i] = results[source[1]][source[2]]
                 elif kind == "draw":
-                    values.append(draws[source[1]][source[2]])
+                    values[i] = draws[source[1]][source[2]]
                 else:
                     storage = source[1] if kind == "part" else tensors[source[1]]._storage
-                    values.append(storage.expression.value.part(source[2], source[3]))
+                    values[i] = storage.expression.value.part(source[2], source[3])
             plan = run.cached.plan
             free = self._free(run) if plan.donated and len(active.runs) == 1 else ()
             results.append(plan.run(values, free))

@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from codegen.runtime.opencl import find_device
+from codegen.runtime.memory import Buffer
+from codegen.runtime.opencl import Device as QueueDevice
+from codegen.runtime.opencl import discovery, find_device
 from lazytorch.defaults import defaults
 
 _TYPES = ("cpu", "interpreter", "cuda", "opencl", "meta")
-# Device types on which tensors can be made here; a back end adds its own when it is found.
+# Device types that need nothing to be found.
 available = {"cpu", "interpreter"}
+
+
+class NoGpuError(AssertionError, RuntimeError):
+    """A GPU was asked for, and there is none; PyTorch raises either, depending on its build."""
 
 
 @dataclass(frozen=True, repr=False, init=False)
@@ -32,7 +38,7 @@ class Device:
                 f"device string: {name}"
             )
         if separator:
-            if not number.isdigit():
+            if not number.isdecimal() or (number[0] == "0" and number != "0"):
                 raise RuntimeError(f"Invalid device string: '{type}'")
             if index is not None:
                 raise RuntimeError(
@@ -55,7 +61,7 @@ class Device:
 
     def __enter__(self) -> Device:
         _entered.append(defaults.device)
-        defaults.device = device_name(self)
+        defaults.device = str(self)
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -65,18 +71,75 @@ class Device:
 _entered: list[str] = []
 
 
+class _Current:
+    """``gpu``: which of the GPUs ``cuda`` without a number is."""
+
+    gpu = 0
+
+
+current = _Current()
+_names: dict[str, str] = {}  # of devices that were found, by what they were called
+
+
 def device_name(device: Any) -> str:
-    """The name under which expressions know a device; the default one's for None."""
+    """The name under which expressions know a device; the default one's for None.
+
+    RuntimeError, which says what is missing, where there is no such device.
+    """
     if device is None:
-        return defaults.device
+        device = defaults.device
     if device == "cpu":
         return "cpu"
     found = device if isinstance(device, Device) else Device(device)
-    if found.type == "opencl":
-        find_device(str(found))  # or an error that says what is missing
-    elif found.type not in available:
-        raise RuntimeError(
-            f"device '{found}' is not available: no GPU with an OpenCL driver was found. "
-            "`lazytorch devices` lists what is there and what is missing."
-        )
-    return "cpu" if found.type == "cpu" else str(found)
+    if found.type == "cpu":
+        return "cpu"
+    name = str(found)
+    if found.type == "cuda" and found.index is None:
+        name = f"cuda:{current.gpu}"
+    full = _names.get(name)
+    if full is None:
+        full = _names[name] = _found(found.type, name)
+    return full
+
+
+def _found(kind: str, name: str) -> str:
+    if kind in available:
+        return name
+    if kind == "meta":
+        raise RuntimeError(f"device '{name}' is not available")
+    try:
+        find_device(name)
+    except RuntimeError as error:
+        if kind == "cuda":
+            raise NoGpuError(str(error)) from None
+        raise
+    # The one that ``opencl`` alone means has no number.
+    usual = kind == "opencl" and discovery.number_of(name) == discovery.number_of("opencl")
+    return "opencl" if usual else name
+
+
+def device_of(name: str) -> QueueDevice:
+    """The device on whose queue things of this name are computed."""
+    return find_device(name)
+
+
+def is_on_queue(name: str) -> bool:
+    """Whether what is computed on a device of this name is computed later than it is asked for,
+    in memory that may not be the host's."""
+    return name.startswith(("opencl", "cuda"))
+
+
+def placed(buffer: Buffer, name: str) -> Buffer:
+    """The content of a new buffer of the host's where a device of this name has its values."""
+    return device_of(name).put(buffer) if is_on_queue(name) else buffer
+
+
+def transferred(buffer: Buffer, name: str) -> Buffer:
+    """A copy of a buffer, whosever it is, where a device of this name has its values."""
+    return device_of(name).put(buffer) if is_on_queue(name) else buffer.on_host()
+
+
+def finish(name: str) -> None:
+    """Wait until a device has done all that it was asked for."""
+    if is_on_queue(name):
+        device_of(name).finish()

@@ -29,12 +29,16 @@ def region_around(view: Geometry) -> tuple[int, int, int]:
     and where in the part the view begins."""
     both = zip(view.strides, view.shape, strict=True)
     axes = [(stride, count) for stride, count in both if stride and count > 1]
-    if len(axes) == 1:  # a column: up to its last element
+    if not axes:  # one element, repeated
+        length, within = 1, 0
+    elif len(axes) == 1:  # a column: up to its last element
         stride, count = axes[0]
         length, within = (count - 1) * stride + 1, 0
     else:  # whole steps of the longest stride; where in a step it begins stays an attribute
         stride, count = max(axes)
-        length, within = stride * count, view.offset % stride
+        within = view.offset % stride
+        reach = within + 1 + sum([(count - 1) * stride for stride, count in axes])
+        length = max(stride * count, reach)  # longer where the view overlaps itself
     return view.offset - within, length, within
 
 

@@ -23,6 +23,7 @@ from lazytorch.tensor import Tensor
 
 # Code of the engine and of NumPy is no reader of the user's objects.
 _ENGINE = tuple([os.path.dirname(str(m.__file__)) + os.sep for m in (codegen, lazytorch, np)])
+_ENGINE_PACKAGES = ("codegen", "lazytorch", "numpy")
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 # Functions in C whose effects, or whose results, are other ones at each call.
 _IMPURE_NAMES = frozenset({"print", "input", "open", "next", "exec", "eval", "breakpoint"})
@@ -63,7 +64,7 @@ class Observer:
     def _see(self, frame: types.FrameType, event: str, argument: Any) -> None:
         if event == "call":
             code = frame.f_code
-            if code not in self.codes and not code.co_filename.startswith(_ENGINE):
+            if code not in self.codes and not _is_engine(frame):
                 if code.co_filename.startswith(_LIBRARY) and "site-packages" not in (
                     code.co_filename
                 ):
@@ -72,7 +73,7 @@ class Observer:
                     return
                 self.codes[code] = frame.f_globals
                 self.has_grown = True
-        elif event == "c_call" and not frame.f_code.co_filename.startswith(_ENGINE):
+        elif event == "c_call" and not _is_engine(frame):
             if frame.f_code.co_filename.startswith(_LIBRARY):
                 return
             name = getattr(argument, "__name__", "")
@@ -82,6 +83,16 @@ class Observer:
                 _IMPURE_MODULES
             ):
                 self.obstacle = f"it calls {name}()"
+
+
+def _is_engine(frame: types.FrameType) -> bool:
+    """Whether code is the engine's, in a file or made from a text, as dataclasses' methods are, or
+    of the part of Python that is frozen into it."""
+    name = frame.f_code.co_filename
+    if name.startswith((*_ENGINE, "<frozen ")):
+        return True
+    package = frame.f_globals.get("__name__", "").partition(".")[0]
+    return package in _ENGINE_PACKAGES and name.startswith("<")
 
 
 class Guards:
@@ -141,13 +152,14 @@ class Guards:
         return True
 
     def _read_names(self, code: types.CodeType, scope: dict[str, Any]) -> None:
+        names = {}
         for instruction in dis.get_instructions(code):
             name = instruction.argval
             stores = instruction.opname in ("STORE_GLOBAL", "STORE_NAME")
             if stores or (instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME") and name in scope):
-                value = scope.get(name)
-                self._names.append((scope, name, value))
-                self._pending.append(value)
+                names[name] = scope.get(name)
+        self._names += [(scope, name, value) for name, value in names.items()]
+        self._pending.extend(names.values())
 
     def _read_function(self, function: types.FunctionType) -> None:
         for cell in function.__closure__ or ():

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from codegen.graph.differentiate import expand
+from codegen.graph.expand import expand
 from codegen.ir import provenance
 from codegen.ir.node import Node, substitute, topological
-from codegen.ops.calls import Template, call, detach, gradient, mark
+from codegen.ops.calls import Template, call, detach, gradient, mark, tangent
 from codegen.ops.leaves import parameter
 from codegen.pipeline import Graph
 from lazytorch.core import CUSTOM
 from lazytorch.expression import Call, Expression, Function
+from lazytorch.levels import refuse_reading
 from lazytorch.source import lines_of
 
 if TYPE_CHECKING:
@@ -37,6 +38,36 @@ class GradientFunction(Function):
 GRADIENT = GradientFunction("gradient", lambda *nodes: nodes)
 
 
+class TangentFunction(Function):
+    """Forward-mode differentiation as one call: inputs are roots, sources and the sources'
+    tangents; outputs are the roots' tangents."""
+
+    def trace(self, input_types: tuple[object, ...], attributes: tuple[object, ...]) -> Template:
+        (roots,) = attributes
+        assert isinstance(roots, int)
+        parameters = tuple([parameter(i, t) for i, t in enumerate(input_types)])  # type: ignore
+        return Template("tangent", parameters, parameters[:roots])
+
+
+TANGENT = TangentFunction("tangent", lambda *nodes: nodes)
+
+
+def derivative_ends(item: Call) -> tuple[tuple[Expression, ...], tuple[Expression, ...]] | None:
+    """Of a gradient or tangent call, the roots and what they are differentiated by; their
+    definitions matter, not their values alone."""
+    function, inputs = item.signature.function, item.inputs
+    if function is GRADIENT:
+        roots, replaced = item.signature.attributes
+        assert isinstance(roots, int) and isinstance(replaced, int)
+        targets = inputs[2 * roots + 2 * replaced :]
+        return inputs[:roots], (*inputs[2 * roots : 2 * roots + replaced], *targets)
+    if function is TANGENT:
+        (roots,) = item.signature.attributes
+        assert isinstance(roots, int)
+        return inputs[:roots], inputs[roots : roots + (len(inputs) - roots) // 2]
+    return None
+
+
 def import_graph(trace: Trace) -> tuple[Graph, tuple[int, ...]]:
     """The trace as primitive operations, and the number of the expression behind each output.
 
@@ -45,18 +76,12 @@ def import_graph(trace: Trace) -> tuple[Graph, tuple[int, ...]]:
     """
     parameters: list[Node] = []
     nodes: dict[Expression, Node] = {}
-    targets = _gradient_targets(trace.calls)
     for e in trace.leaves:
         slot = parameter(len(parameters), e.type)
         parameters.append(slot)
         nodes[e] = mark(slot, trace.numbers[e]) if e.tracked else slot
     origins = provenance.state.active
-    for item in trace.calls:
-        for e, node in zip(*_import_call(item, nodes), strict=True):
-            tag = _INTERMEDIATE_TAG + trace.numbers[e]
-            nodes[e] = mark(node, tag) if e in targets or e.leaf is not None else node
-            if origins is not None:
-                origins.claim(node, lines_of(item), [nodes[i] for i in item.inputs])
+    import_calls(trace.calls, nodes, trace.numbers)
     bound = {e: parameter(len(trace.leaves) + i, e.type) for i, e in enumerate(trace.bound)}
     parameters.extend(bound.values())
 
@@ -72,14 +97,26 @@ def import_graph(trace: Trace) -> tuple[Graph, tuple[int, ...]]:
     return Graph(tuple(parameters), tuple(outputs)), tuple([trace.numbers[e] for e in wanted])
 
 
-def _gradient_targets(calls: Sequence[Call]) -> set[Expression]:
+def import_calls(
+    calls: Sequence[Call], nodes: dict[Expression, Node], numbers: Mapping[Expression, int]
+) -> None:
+    """Add what the calls compute, inputs before users, to the nodes of expressions."""
+    targets = _derivative_targets(calls)
+    origins = provenance.state.active
+    for item in calls:
+        for e, node in zip(*_import_call(item, nodes), strict=True):
+            tag = _INTERMEDIATE_TAG + numbers[e]
+            nodes[e] = mark(node, tag) if e in targets or e.leaf is not None else node
+            if origins is not None:
+                origins.claim(node, lines_of(item), [nodes[i] for i in item.inputs])
+
+
+def _derivative_targets(calls: Sequence[Call]) -> set[Expression]:
     found: set[Expression] = set()
     for item in calls:
-        if item.signature.function is GRADIENT:
-            roots, replaced = item.signature.attributes
-            assert isinstance(roots, int) and isinstance(replaced, int)
-            found.update(item.inputs[2 * roots : 2 * roots + replaced])
-            found.update(item.inputs[2 * roots + 2 * replaced :])
+        ends = derivative_ends(item)
+        if ends is not None:
+            found.update(ends[1])
     return {e for e in found if e.call is not None}
 
 
@@ -93,10 +130,17 @@ def _import_call(item: Call, nodes: dict[Expression, Node]) -> tuple[list[Expres
         ends = [0, roots, 2 * roots, 2 * roots + replaced, 2 * roots + 2 * replaced, len(inputs)]
         a, b, c, d, f = [inputs[first:end] for first, end in pairwise(ends)]
         made = [gradient(a, b, c, d, f, e.number) for e in outputs]
+    elif signature.function is TANGENT:
+        (roots,) = signature.attributes
+        assert isinstance(roots, int)
+        last = (len(inputs) + roots) // 2
+        parts = inputs[:roots], inputs[roots:last], inputs[last:]
+        made = [tangent(*parts, e.number) for e in outputs]
     else:
+        refuse_reading(item)
         made = [call(signature.template, inputs, e.number) for e in outputs]
     if not item.tracked and any(i.tracked for i in item.inputs):
-        made = [detach(node) for node in made]
+        made = [detach(node, reverse=True) for node in made]
     return outputs, made
 
 

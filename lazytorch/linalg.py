@@ -1,44 +1,71 @@
-"""torch.linalg: norms of vectors, and of matrices by Frobenius."""
+"""torch.linalg: factors of matrices, systems of equations, spectra, norms.
+
+Factorizations are LAPACK's on every device; what is made of them is compiled like all else. What
+PyTorch raises because of a matrix's values (LinAlgError) is raised at the call here too, so such a
+call computes its matrices at once. The functions called ``…_ex`` say in ``info`` what went wrong
+instead, and stay lazy.
+"""
 
 from __future__ import annotations
 
-from codegen.dtype import DType
-from lazytorch.functions.norms import vector_norm
-from lazytorch.functions.reductions import Dims
-from lazytorch.tensor import Tensor
+from lazytorch.functions.factoring import (
+    cholesky,
+    cholesky_ex,
+    householder_product,
+    ldl_factor,
+    ldl_factor_ex,
+    lu,
+    lu_factor,
+    lu_factor_ex,
+    qr,
+)
+from lazytorch.functions.matrices import LinAlgError
+from lazytorch.functions.matrix_functions import (
+    cond,
+    det,
+    matrix_exp,
+    matrix_norm,
+    matrix_power,
+    norm,
+    slogdet,
+    vander,
+)
+from lazytorch.functions.matrix_products import (
+    cross,
+    diagonal,
+    matmul,
+    multi_dot,
+    vecdot,
+    vector_norm,
+)
+from lazytorch.functions.solving import (
+    inv,
+    inv_ex,
+    ldl_solve,
+    lstsq,
+    lu_solve,
+    solve,
+    solve_ex,
+    solve_triangular,
+    tensorinv,
+    tensorsolve,
+)
+from lazytorch.functions.spectra import (
+    eig,
+    eigh,
+    eigvals,
+    eigvalsh,
+    matrix_rank,
+    pinv,
+    svd,
+    svdvals,
+)
 
-
-def norm(
-    A: Tensor, ord: float | str | None = None, dim: Dims = None, keepdim: bool = False, *,
-    dtype: DType | None = None,
-) -> Tensor:  # fmt: skip
-    """The norm of a vector of any order, or of a matrix by Frobenius.
-
-    Without ``ord``: the 2-norm of all elements, or of those along ``dim``.
-    """
-    if ord is None:
-        return vector_norm(A, 2, dim, keepdim, dtype=dtype)
-    count = A.ndim if dim is None else 1 if isinstance(dim, int) else len(dim)
-    if count == 2:
-        return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
-    if count != 1:
-        raise RuntimeError(
-            "linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got "
-            f"{A.ndim}D."
-        )
-    if isinstance(ord, str):
-        raise RuntimeError(f"linalg.norm: order {ord} is for matrices, not vectors")
-    return vector_norm(A, ord, dim, keepdim, dtype=dtype)
-
-
-def matrix_norm(
-    A: Tensor, ord: float | str = "fro", dim: Dims = (-2, -1), keepdim: bool = False, *,
-    dtype: DType | None = None,
-) -> Tensor:  # fmt: skip
-    """The Frobenius norm of the matrices in dimensions ``dim``."""
-    if ord != "fro":
-        raise NotImplementedError(f"linalg.matrix_norm: order {ord!r} is not supported yet")
-    return vector_norm(A, 2, dim, keepdim, dtype=dtype)
-
-
-__all__ = ["matrix_norm", "norm", "vector_norm"]
+__all__ = [
+    "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eig", "eigh",
+    "eigvals", "eigvalsh", "householder_product", "inv", "inv_ex", "ldl_factor", "ldl_factor_ex",
+    "ldl_solve", "lstsq", "lu", "lu_factor", "lu_factor_ex", "lu_solve", "matmul", "matrix_exp",
+    "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet",
+    "solve", "solve_ex", "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve",
+    "vander", "vecdot", "vector_norm",
+]  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any
 
 from codegen.ir import provenance
 from codegen.pipeline import Plan, find_plan, make_plan
-from lazytorch import capture, references
+from lazytorch import capture, levels, references
 from lazytorch.expression import Call, Expression, Overwritten, trace_conditions
 from lazytorch.importer import import_graph
 from lazytorch.storage import is_constant, pending_writes
@@ -89,7 +89,7 @@ class Trace:
                     source = i.call
                     if (
                         source is not None
-                        and (i.value is None or (has_gradient and source.tracked and source.inputs))
+                        and (i.value is None or (has_gradient and source.inputs))
                         and i not in numbers
                     ):
                         stack.append(i)
@@ -176,7 +176,7 @@ def _small_call(e: Expression) -> tuple[tuple[Any, ...], list[Expression]] | Non
             if j.value is None:
                 return None
             behind.append(j)
-    leaves += behind
+    leaves = behind + leaves
     return (tuple(key), leaves) if len(set(leaves)) == len(leaves) else None
 
 
@@ -185,7 +185,7 @@ def _run_single(e: Expression) -> bool:
     if e.value is not None:
         return True
     call = e.call
-    if call is None or call.tracked or capture.state.active is not None:
+    if call is None or call.tracked or capture.state.active is not None or levels.state.sources:
         return False
     plan = call.signature.plans.get(e.device)
     if plan is not None:
@@ -235,7 +235,8 @@ def flush() -> None:
 def _pending_expressions() -> list[Expression]:
     storages = [reference() for reference in pending_writes.values()]
     values = [s.expression for s in storages if s is not None]
-    return [e for e in values if e.value is None and not is_constant(e)]
+    pending = [e for e in values if e.value is None and not is_constant(e)]
+    return [e for e in pending if not levels.is_unknown(e)] if levels.state.active else pending
 
 
 def _run(roots: list[Expression], device: str) -> None:
@@ -308,9 +309,10 @@ def _free_leaves(trace: Trace, cached: CachedPlan) -> list[int]:
 
 def _release(wanted: Sequence[Expression], tracked: Sequence[Call]) -> None:
     """Let go of the inputs of calls whose values are known and that no gradient will revisit."""
+    keeps = levels.state.sources  # a tangent may be asked for, also of what no_grad computes
     for e in wanted:
         call = e.call
-        if call is None or call.tracked:
+        if call is None or call.tracked or keeps:
             continue
         outputs = [o for o in [r() for r in call.outputs] if o is not None]
         if all([o.value is not None for o in outputs]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 
-from lazytorch import core
+from lazytorch import core, levels
 from lazytorch.expression import Attributes, Call, Expression, Function, Signature
 from lazytorch.realize import realize, settle_depth
 from lazytorch.source import note_place
@@ -72,6 +72,10 @@ def outputs_of_call(
         output.depth = depth
         outputs.append(output)
     call.outputs = tuple(map(_reference, outputs))
-    if depth > MAXIMUM_DEPTH and settle_depth(outputs[0]) > MAXIMUM_DEPTH // 2:
+    if (
+        depth > MAXIMUM_DEPTH
+        and not levels.is_unknown(outputs[0])
+        and settle_depth(outputs[0]) > MAXIMUM_DEPTH // 2
+    ):
         realize(outputs)
     return outputs

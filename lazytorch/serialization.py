@@ -27,12 +27,21 @@ from lazytorch._archive import (
     looks_like_archive,
     replaced_when_complete,
 )
+from lazytorch._old_checkpoint import load_old_format, looks_like_old_format
 from lazytorch._weights_unpickler import WeightsUnpickler
 
 DEFAULT_PROTOCOL = 2
 
 # The names in a file are PyTorch's; those of our own package stand in the same places.
 _THEIRS, _OURS = "torch", "lazytorch"
+
+# Files of ours that PyTorch lacks, and where it shows what stands in them.
+_OTHER_PLACES = {
+    "lazytorch.functions.linear_cross_entropy": "torch.nn",
+    "lazytorch.nn.modules.attention": "torch.nn.modules.activation",
+    "lazytorch.nn.modules.lazy": "torch.nn.modules",
+    "lazytorch.nn.modules.linear_cross_entropy": "torch.nn.modules.loss",
+}
 
 # Element type: the class that PyTorch's pickles name a storage of it by, and bytes an element.
 _TYPED_STORAGES = {
@@ -127,6 +136,8 @@ class _PicklerRules:
         return item.identity if isinstance(item, _StorageReference) else None
 
     def reducer_override(self, item: Any) -> Any:
+        if isinstance(item, engine.UninitializedTensorMixin):
+            return type(item), (item.requires_grad,)
         if isinstance(item, engine.Tensor):
             return self._reduce_tensor(item)
         if isinstance(item, _Data):
@@ -233,6 +244,10 @@ def _foreign_name(item: Any) -> _Name | None:
         return None
     if isinstance(item, FunctionType):
         module = _public_home(item) or module
+    if module in _OTHER_PLACES:
+        return _Name(_OTHER_PLACES[module], item.__qualname__)
+    if module == "lazytorch.nn.modules._hooks":
+        return _Name("torch.nn.modules.module", f"_{item.__qualname__}")
     return _Name(_THEIRS + module.removeprefix(_OURS), item.__qualname__)
 
 
@@ -507,6 +522,8 @@ def _safe_lookup(user_names: dict[str, Any]) -> Callable[[str, str], Any]:
 
 def _own_object(module: str, name: str) -> Any:
     """Our counterpart of PyTorch's ``module.name``: at the same place, or in a folder above."""
+    if module == "torch._C._nn":
+        module = "torch.nn.functional"  # which shows what is built in there
     place = _OURS + module.removeprefix(_THEIRS)
     while place:
         try:
@@ -582,29 +599,77 @@ def _load(
     mapped: bool | None,
     pickle_load_args: dict[str, Any],
 ) -> Any:
+    restore = _restore_function(map_location)
+    unpickler = _unpickler_maker(pickle_module, weights_only, pickle_load_args)
     if not looks_like_archive(file):
-        _refuse_other_formats(file)
+        _refuse_unknown_formats(file)
+        if mapped:
+            raise RuntimeError(
+                "mmap can only be used with files saved with "
+                "`torch.save(_use_new_zipfile_serialization=True)`, please torch.save your "
+                "checkpoint with this option in order to use mmap."
+            )
+        return _with_advice(
+            lambda: load_old_format(file, unpickler, _old_storage(restore), _item_size),
+            weights_only,
+        )
     archive = ArchiveReader(file, bool(mapped))
     if "constants.pkl" in archive:
         raise RuntimeError(
             "This is a TorchScript archive (torch.jit.save), which lazytorch does not run; load "
             "its weights with PyTorch and save their state_dict"
         )
-    storages = _StorageReader(archive, _restore_function(map_location))
+    storages = _StorageReader(archive, restore)
     pickled = io.BytesIO(archive.read("data.pkl"))
+    return _with_advice(unpickler(pickled, storages.persistent_load).load, weights_only)
+
+
+def _unpickler_maker(
+    pickle_module: Any, weights_only: bool, options: dict[str, Any]
+) -> Callable[[Any, Callable[[Any], Any]], Any]:
+    """From a stream, and what loads its persistent ids, to an unpickler of its next object."""
     if not weights_only:
-        unpickler = _trusting_unpickler_class(pickle_module)(pickled, **pickle_load_args)
-        unpickler.persistent_load = storages.persistent_load
-        return unpickler.load()
+
+        def trusting(stream: Any, persistent_load: Callable[[Any], Any]) -> Any:
+            made = _trusting_unpickler_class(pickle_module)(stream, **options)
+            made.persistent_load = persistent_load
+            return made
+
+        return trusting
     user_names = _user_names()
     user_types = {item for item in user_names.values() if isinstance(item, type)}
     lookup = _safe_lookup(user_names)
+
+    def careful(stream: Any, persistent_load: Callable[[Any], Any]) -> Any:
+        return WeightsUnpickler(stream, lookup, user_types, persistent_load, **options)
+
+    return careful
+
+
+def _with_advice(read: Callable[[], Any], weights_only: bool) -> Any:
+    """What ``read`` gives; what it is refused for comes with PyTorch's advice."""
+    if not weights_only:
+        return read()
     try:
-        return WeightsUnpickler(
-            pickled, lookup, user_types, storages.persistent_load, **pickle_load_args
-        ).load()
+        return read()
     except pickle.UnpicklingError as error:
         raise pickle.UnpicklingError(_weights_only_advice(str(error))) from None
+
+
+def _item_size(kind: Any) -> int:
+    if not isinstance(kind, _StorageKind):
+        raise pickle.UnpicklingError(f"Unknown kind of storage {kind!r}")
+    return _ITEM_SIZES[kind.dtype]
+
+
+def _old_storage(restore: Callable[[Any, str], Any]) -> Callable[[Any, Any, str, int], Any]:
+    """What makes the storages of a file of the old format."""
+
+    def make(kind: Any, content: Any, location: str, length: int) -> LoadedStorage:
+        made = restore(engine.make_storage(content, kind.dtype), location)
+        return LoadedStorage(made, kind.dtype, length)
+
+    return make
 
 
 class _StorageReader:
@@ -655,16 +720,14 @@ def _restore_function(map_location: Any) -> Callable[[Any, str], Any]:
     return ask
 
 
-def _refuse_other_formats(file: IO[bytes]) -> None:
+def _refuse_unknown_formats(file: IO[bytes]) -> None:
+    position = file.tell()
     start = file.read(64)
+    file.seek(position)
     if not start:
         raise EOFError("Ran out of input: the file is empty")
-    # The old format's magic number, 0x1950a86a20f9469cfc6c, as a pickled integer.
-    if b"\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19" in start:
-        raise RuntimeError(
-            "This checkpoint is in the format from before PyTorch 1.6, which lazytorch does not "
-            "read; load it with PyTorch and save it again"
-        )
+    if looks_like_old_format(start):
+        return
     raise pickle.UnpicklingError(
         f"This is not a PyTorch checkpoint: it starts with {start[:8]!r}, and not as a zip "
         "archive does; the file may be damaged, or be something else (an error page that was "

@@ -13,6 +13,7 @@ from lazytorch.functions.families import in_float
 from lazytorch.functions.pointwise import ELEMENTARY, logit, round, sinc, times, xlogy
 from lazytorch.functions.promotion import promote_float
 from lazytorch.functions.reductions import logsumexp
+from lazytorch.functions.registration import with_out
 from lazytorch.functions.softmax import log_softmax, softmax
 from lazytorch.tensor import Tensor
 
@@ -47,17 +48,22 @@ XLOG1PY = Function("special_xlog1py", _xlog1py)
 NDTR = Function("special_ndtr", in_float(_ndtr))
 
 
+@with_out
 def entr(input: Tensor) -> Tensor:
     """-x log(x); 0 at 0, minus infinity below."""
     require_tensor("special_entr", input)
     return apply_one(ENTR, (input,))
 
 
+@with_out
 def xlog1py(input: Tensor, other: Tensor) -> Tensor:
     """input * log1p(other), and 0 where input is 0."""
+    if not isinstance(other, Tensor):
+        require_tensor("special_xlog1py", input)
     return apply_one(XLOG1PY, (input, other))
 
 
+@with_out
 def ndtr(input: Tensor) -> Tensor:
     """The standard normal distribution function."""
     require_tensor("special_ndtr", input)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from codegen.ir.node import TensorType
 from codegen.runtime.memory import Buffer, allocate
-from lazytorch import capture, references
+from lazytorch import capture, levels, references
 from lazytorch.core import REPLACE_VALUE
+from lazytorch.device import placed
 from lazytorch.expression import Call, Expression, Overwritten
 
 # Storages written in place since they were last realized: the next realize writes them too.
@@ -92,6 +93,8 @@ class Storage:
         """
         if capture.state.active is not None:
             capture.state.active.note_write(self)
+        if levels.state.active:
+            levels.note_write(self, expression)
         before = self.expression
         if before.leaf is not None and not expression.tracked:
             expression.leaf = before.leaf
@@ -126,6 +129,12 @@ class Storage:
             holder = self.shared.holder()
             if holder is not None:
                 return np.asarray(holder)
+        if not live.value.is_reachable:  # computed on a device beside what lives there
+            own = Expression(live.type, live.device, value=live.value.on_host())
+            live.owner = None
+            own.tracked, own.leaf = live.tracked, live.leaf
+            own.owner = weakref.ref(self)
+            live = self.expression = own
         if self.is_shared():
             return buffer_array(live.value, live.type)
         if (
@@ -186,4 +195,4 @@ def from_array(array: NDArray[Any], type_: TensorType, device: str) -> Storage:
     """A storage holding a copy of an array."""
     buffer = allocate(type_.nbytes)
     np.copyto(buffer_array(buffer, type_), array, casting="unsafe")
-    return Storage(Expression(type_, device, value=buffer))
+    return Storage(Expression(type_, device, value=placed(buffer, device)))

@@ -19,17 +19,24 @@ from codegen.ir.node import TensorType
 from codegen.ops.special_reference import bfloat16_to_float32
 from codegen.ops.strided import contiguous_strides
 from codegen.runtime.memory import Buffer
-from lazytorch import capture, core, references
+from lazytorch import capture, core, levels, references
 from lazytorch.autograd.grad_mode import state as grad_state
-from lazytorch.device import Device
+from lazytorch.device import Device, device_of, is_on_queue
 from lazytorch.expression import Attributes, Expression, Overwritten
-from lazytorch.geometry import Geometry, is_contiguous, region_around, within_region, wrap_dim
+from lazytorch.geometry import Geometry, is_contiguous, within_region, wrap_dim
 from lazytorch.layout import Layout, strided
+from lazytorch.memory_views import view_of_memory, write_into_shared
 from lazytorch.realize import realize
 from lazytorch.recording import record, untracked
 from lazytorch.size import Size
 from lazytorch.storage import ExportedMemory, Storage, buffer_array
-from lazytorch.view_history import is_restricted, refusal, refusal_of_inner, viewed, views
+from lazytorch.view_history import (
+    CANNOT_DETACH,
+    is_restricted,
+    refusal,
+    refusal_of_inner,
+    viewed,
+)
 
 # Memory that NumPy shares is copied when read, up to this size; above it, the reader runs at once.
 SNAPSHOT_BYTES = 4 << 20
@@ -196,7 +203,7 @@ class Tensor:
         return value
 
     def _read_shared(self, value: Expression) -> Expression:
-        if value.type.nbytes <= SNAPSHOT_BYTES:
+        if value.type.nbytes <= SNAPSHOT_BYTES or levels.state.active:
             return self._storage.snapshot()
         eager.wanted = True
         return value
@@ -227,7 +234,7 @@ class Tensor:
         source = value if self._connected or not value.tracked else untracked(value)
         view = None
         if not source.tracked and type(source.value) is Buffer:
-            view = self._view_of_memory(source, geometry)
+            view = view_of_memory(self._type, geometry, source)
         if view is None:
             attributes = (geometry.shape, geometry.strides, geometry.offset)
             view = record(core.VIEW, (source,), attributes, source.tracked)[0]
@@ -252,49 +259,6 @@ class Tensor:
         while x._source is not None:
             x = x._source
         return x
-
-    def _view_at(self, value: Expression) -> Expression | None:
-        """This view's own value where the storage's was ``value``; None where none is known."""
-        for e in self._watched or ():
-            if viewed(e) is value:
-                return e
-        cached = self._view_cache
-        return cached[1] if cached is not None and cached[0] is value else None
-
-    def _watch(self, e: Expression) -> None:
-        """Let backward find a value of this view on the way of views that were made from it."""
-        if self._geometry is not None and self._marker is None:
-            watched = self._watched
-            if watched is None:
-                watched = self._watched = []
-            if e not in watched:
-                watched.append(e)
-            views.watched = True
-
-    def _view_of_memory(self, source: Expression, geometry: Geometry) -> Expression | None:
-        """The view as a leaf over part of computed memory, so that the next slice of the same
-        shape (a batch, a row) runs the same plan; None where the part has no simple end."""
-        if self._type.size == 0 or (
-            geometry.offset == 0
-            and self._type.size == source.type.size
-            and not is_contiguous(geometry.shape, geometry.strides)
-        ):
-            return None
-        itemsize = self._type.dtype.itemsize
-        if self.is_contiguous():
-            memory = source.value.part(geometry.offset * itemsize, self._type.nbytes)
-            leaf = Expression(self._type, source.device, value=memory)
-            leaf.owner = source.owner
-            return leaf
-        start, length, within = region_around(geometry)
-        if start == 0 and length * itemsize == source.value.nbytes:
-            return None
-        if (start + length) * itemsize > source.value.nbytes:
-            return None
-        memory = source.value.part(start * itemsize, length * itemsize)
-        part = Expression(TensorType((length,), self._type.dtype), source.device, value=memory)
-        part.owner = source.owner
-        return record(core.VIEW, (part,), (geometry.shape, geometry.strides, within), False)[0]
 
     def _read_marker(self, value: Expression) -> Expression:
         marker = self._marker
@@ -367,7 +331,7 @@ class Tensor:
         ):
             value = record(core.IDENTITY, (value,), (), value.tracked)[0]
         if storage.is_shared():
-            _write_into_shared(storage, value)
+            write_into_shared(storage, value)
         else:
             storage.write(value, self._silent)
         return self
@@ -378,6 +342,8 @@ class Tensor:
         a kernel for each part."""
         storage = self._storage
         if storage.shared is not None:
+            return False
+        if levels.is_unknown(value) or levels.is_unknown(storage.expression):
             return False
         if storage.expression.value is None:
             storage.regions += 1
@@ -395,14 +361,28 @@ class Tensor:
         if references.count(before) > alone or references.count(buffer) > alone:
             return False
         capture.refuse("a tensor was written part by part")
-        target = self._within(buffer_array(buffer, before.type))
         source = value.value
+        if buffer.memory is not None and self._copy_on_device(buffer, source):
+            storage.write(Expression(before.type, before.device, value=buffer), self._silent)
+            return True
+        if not buffer.is_reachable:
+            return False
+        target = self._within(buffer_array(buffer, before.type))
         if type(source) is Buffer:
             target[...] = buffer_array(source, value.type)
         else:
             target[...] = source
         storage.write(Expression(before.type, before.device, value=buffer), self._silent)
         return True
+
+    def _copy_on_device(self, buffer: Buffer, source: Any) -> bool:
+        """Copy memory of a device into this view's place in its storage's; False where it takes
+        more than that, or the host has to."""
+        if type(source) is not Buffer or not self.is_contiguous():
+            return False
+        offset = self.storage_offset() * self._type.dtype.itemsize
+        assert buffer.memory is not None
+        return not source.nbytes or buffer.memory.copy_in(offset, source)
 
     def _write_history(self, root: Tensor, value: Expression) -> Tensor:
         """A recorded write through an unconnected alias: it has a history from now on, and the
@@ -543,13 +523,7 @@ class Tensor:
             self._marker = None
             return self
         if self._geometry is not None:
-            raise RuntimeError(
-                "Can't detach views in-place. Use detach() instead. If you are using "
-                "DistributedDataParallel (DDP) for training, and gradient_as_bucket_view is set "
-                "as True, gradients are views of DDP buckets, and hence detach_() cannot be "
-                "called on these gradients. To fix this error, please refer to the "
-                "Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution."
-            )
+            raise RuntimeError(CANNOT_DETACH)
         storage = self._storage
         shared = references.count(storage) > references.BY_NAME + 1
         if storage.expression.tracked and shared and storage.is_viewed():
@@ -577,7 +551,9 @@ class Tensor:
         else:
             flag = False
         self._storage, self._type = new._storage, new._type
-        self._geometry, self._connected = new._geometry, new._geometry is None
+        # A value with a history of its own is taken without it.
+        self._geometry = new._geometry
+        self._connected = new._geometry is None and not new._storage.expression.tracked
         self._view_cache = None
         if flag:
             self.requires_grad_()
@@ -667,7 +643,14 @@ class Tensor:
         return buffer_array(value.value, value.type)
 
     def _array(self) -> NDArray[Any]:
-        """This tensor's elements in the storage's memory, strided as they lie there."""
+        """This tensor's elements in the storage's memory, strided as they lie there; a copy of
+        them where the host cannot reach that memory."""
+        if self._geometry is not None and is_on_queue(self._storage.device):
+            view = self.detach()._read()
+            realize([view])
+            if type(view.value) is Buffer and not view.value.is_reachable:
+                capture.refuse("a value was read")
+                return buffer_array(view.value, view.type)
         return self._within(self._whole_array())
 
     def _within(self, whole: NDArray[Any]) -> NDArray[Any]:
@@ -688,7 +671,8 @@ class Tensor:
     def numpy(self, *, force: bool = False) -> NDArray[Any]:
         """The elements as a NumPy array that shares this tensor's memory, both ways."""
         if force:
-            return self.detach().numpy()
+            plain = self.detach()
+            return plain.numpy() if plain._is_reachable() else plain._array()
         if self.requires_grad:
             raise RuntimeError(
                 "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
@@ -696,8 +680,17 @@ class Tensor:
             )
         if self._type.dtype is dt.bfloat16:
             raise TypeError("Got unsupported ScalarType BFloat16")
-        self.realize()
+        if not self.realize()._is_reachable():
+            raise TypeError(
+                f"can't convert {self._storage.device} device type tensor to numpy. Use "
+                "Tensor.cpu() to copy the tensor to host memory first."
+            )
         return self._within(self._storage.exported_array())
+
+    def _is_reachable(self) -> bool:
+        """Whether NumPy can share the memory, once it is computed; a CPU tensor's it always can."""
+        device = self._storage.device
+        return not is_on_queue(device) or device_of(device).on_host
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         array = self.numpy()
@@ -718,7 +711,13 @@ class Tensor:
         return self._float_array().tolist()
 
     def data_ptr(self) -> int:
-        """The address of the first element, after computing it."""
+        """The address of the first element, after computing it; a number that stands for it where
+        the memory is a device's own."""
+        if not self._is_reachable() and self._type.size:
+            value = self.realize()._storage.expression.value
+            assert value.memory is not None
+            offset = self.storage_offset() * self._type.dtype.itemsize
+            return int(value.memory.pointer()) + offset
         return int(self._array().__array_interface__["data"][0]) if self._type.size else 0
 
     def __bool__(self) -> bool:
@@ -726,7 +725,10 @@ class Tensor:
             raise RuntimeError("Boolean value of Tensor with no values is ambiguous")
         if self._type.size > 1:
             raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
-        return bool(self.item())
+        try:
+            return bool(self.item())
+        except levels.UnknownValue as error:
+            raise error.in_control_flow() from None
 
     def __float__(self) -> float:
         return float(self.item())
@@ -779,22 +781,10 @@ def wrap(expression: Expression) -> Tensor:
     return made
 
 
-def _write_into_shared(storage: Storage, value: Expression) -> None:
-    """Write to memory that NumPy sees, at the call."""
-    capture.refuse("memory that NumPy shares was written")
-    realize([value])
-    target = storage.expression
-    assert isinstance(value.value, Buffer) and isinstance(target.value, Buffer)
-    buffer_array(target.value, target.type)[...] = buffer_array(value.value, value.type)
-    value.value = target.value
-    storage.write(value)
-
-
 # What Tensor(...) calls: functions/creation.py puts it here.
 legacy_constructor: list[Any] = []
 
 
 __all__ = [
-    "Device", "ExportedMemory", "Geometry", "Overwritten", "Tensor", "eager", "record", "viewed",
-    "views", "wrap", "wrap_dim",
+    "Device", "ExportedMemory", "Geometry", "Overwritten", "Tensor", "eager", "record", "wrap", "wrap_dim",
 ]  # fmt: skip

@@ -20,6 +20,13 @@ _AMBIGUOUS = (
     "code by moving both the view and the inplace either both inside the no_grad block (if you "
     "don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked)."
 )
+CANNOT_DETACH = (
+    "Can't detach views in-place. Use detach() instead. If you are using "
+    "DistributedDataParallel (DDP) for training, and gradient_as_bucket_view is set "
+    "as True, gradients are views of DDP buckets, and hence detach_() cannot be "
+    "called on these gradients. To fix this error, please refer to the "
+    "Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution."
+)
 
 
 def is_restricted(x: Tensor) -> bool:
@@ -61,3 +68,23 @@ def viewed(e: Expression) -> Expression:
     while (call := e.call) is not None and call.inputs and hasattr(call, "via"):
         e = call.inputs[0]
     return e
+
+
+def value_of_view(x: Tensor, value: Expression) -> Expression | None:
+    """This view's own value where the storage's was ``value``; None where none is known."""
+    for e in x._watched or ():
+        if viewed(e) is value:
+            return e
+    cached = x._view_cache
+    return cached[1] if cached is not None and cached[0] is value else None
+
+
+def watch(x: Tensor, e: Expression) -> None:
+    """Let backward find a value of this view on the way of views that were made from it."""
+    if x._geometry is not None and x._marker is None:
+        watched = x._watched
+        if watched is None:
+            watched = x._watched = []
+        if e not in watched:
+            watched.append(e)
+        views.watched = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write the golden kernels anew instead of comparing with them",
     )
+    parser.addoption(
+        "--conformance",
+        action="store_true",
+        help="take every sample of PyTorch's operator database, not a few",
+    )
+    parser.addoption(
+        "--share",
+        metavar="I/N",
+        help="run the I-th of N shares of the tests, which are dealt out by their names",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    share = config.getoption("--share")
+    if share is None:
+        return
+    number, _, count = share.partition("/")
+    chosen = {i for i in items if zlib.crc32(i.nodeid.encode()) % int(count) == int(number) - 1}
+    config.hook.pytest_deselected(items=[i for i in items if i not in chosen])
+    items[:] = [i for i in items if i in chosen]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,3 +39,15 @@ def test_the_runner_and_the_report(tmp_path: Path) -> None:
     assert "| two layers by hand |" in page and "| 100 chained adds of 10 |" in page
     assert "empty" in page and "On one thread" in page
     assert (tmp_path / "performance.svg").stat().st_size > 1000
+
+
+@pytest.mark.opencl
+def test_kernels_for_work_groups() -> None:
+    pytest.importorskip("pyopencl")
+    command = [sys.executable, "gpu.py", "--size", "64", "--rounds", "1"]
+    environment = {**os.environ, "LAZYTORCH_OPENCL_SCHEDULE": "gpu"}
+    done = subprocess.run(
+        command, cwd=BENCHMARKS, env=environment, capture_output=True, text=True, timeout=120,
+        check=True,
+    )  # fmt: skip
+    assert "of peak" in done.stdout and "of the copy" in done.stdout

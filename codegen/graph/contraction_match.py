@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -31,15 +32,15 @@ class ContractionMatch:
     columns: tuple[int, ...]
 
 
-def match_contraction(node: Node, bfloat16_units: bool = False) -> ContractionMatch | None:
+def match_contraction(node: Node, narrow: Sequence[DType] = ()) -> ContractionMatch | None:
     """The contraction that a sum is, or None where it is an ordinary reduction.
 
-    ``bfloat16_units``: operands that were bfloat16 before a cast are wanted as they were.
+    ``narrow``: operands that were of such a type before a cast are wanted as they were.
     """
-    if bfloat16_units:
-        narrow = _match(node, (dt.bfloat16, dt.bfloat16))
-        if narrow is not None and min(narrow.contraction.sizes[1:3]) > 1:
-            return narrow
+    for dtype in narrow:
+        found = _match(node, (dtype, dtype))
+        if found is not None and min(found.contraction.sizes[1:3]) > 1:
+            return found
     return _match(node, (None, None))
 
 

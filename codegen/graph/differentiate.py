@@ -1,106 +1,19 @@
-"""Expands gradient and call nodes: reverse-mode differentiation as a graph-to-graph transform.
+"""Reverse-mode differentiation as a graph-to-graph transform.
 
-In: a graph with call, gradient, detach and mark nodes. Out: primitive operations alone.
+In: a graph, with calls that have a gradient rule, detach and mark nodes. Out: the cotangents of
+some of its nodes, as a graph.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 
 from codegen.ir import provenance
-from codegen.ir.node import Node, make, rebuild, same, substitute, topological
+from codegen.ir.node import Node, substitute, topological
 from codegen.ops import elementwise as ew
-from codegen.ops.calls import CALL, DETACH, GRADIENT, Template, call
+from codegen.ops.calls import CALL, DETACH, Template, call
 from codegen.ops.leaves import parameter
 from codegen.ops.loop import LOOP, unrolled
-
-
-def expand(roots: Sequence[Node]) -> list[Node]:
-    """The roots with every gradient taken and every call inlined."""
-    if any(node.operation is GRADIENT for node in topological(roots)):
-        roots = _GradientExpansion().expand(roots)
-    return inline(roots)
-
-
-def inline(roots: Sequence[Node]) -> list[Node]:
-    """The roots with every call replaced by its template's graph, and marks dropped."""
-    return rebuild(roots, _inline_node)
-
-
-def _inline_node(node: Node, inputs: tuple[Node, ...]) -> Node:
-    if node.operation is CALL:
-        return _instantiate(node, inputs, keep_rules=False)
-    if node.operation.kind == "mark":
-        return inputs[0]
-    return same(node, inputs)
-
-
-def _instantiate(node: Node, inputs: Sequence[Node], keep_rules: bool) -> Node:
-    """A call's output over these inputs. With ``keep_rules``, calls inside that have a gradient
-    rule of their own stay calls."""
-    template, number = node.attributes
-    assert isinstance(template, Template) and isinstance(number, int)
-    # A template's nodes may be the graph's own, of another line: its lines are not to be inherited.
-    origins, provenance.state.active = provenance.state.active, None
-    try:
-        flat = template.flat.get(keep_rules)
-        if flat is None:
-            change = _inline_plain_call if keep_rules else _inline_node
-            flat = template.flat[keep_rules] = tuple(rebuild(template.outputs, change))
-        mapping = dict(zip(template.parameters, inputs, strict=True))
-        return substitute([flat[number]], mapping)[0]
-    finally:
-        provenance.state.active = origins
-
-
-def _inline_plain_call(node: Node, inputs: tuple[Node, ...]) -> Node:
-    """A node with a call inlined unless it has a gradient rule of its own."""
-    if node.operation is CALL:
-        template = node.attributes[0]
-        assert isinstance(template, Template)
-        if template.gradient is None:
-            return _instantiate(node, inputs, keep_rules=True)
-    return same(node, inputs)
-
-
-class _GradientExpansion:
-    """Takes every gradient of a graph, inner ones first.
-
-    Calls with a gradient rule stay whole until every gradient is taken.
-    """
-
-    def __init__(self) -> None:
-        self.done: dict[Node, Node] = {}
-        self.taken: dict[Node, list[Node]] = {}
-
-    def expand(self, roots: Sequence[Node]) -> list[Node]:
-        # What came out of an expansion is not walked again: ``done`` knows it as its own image.
-        return rebuild(roots, self._expand_node, self.done)
-
-    def _expand_node(self, node: Node, inputs: tuple[Node, ...]) -> Node:
-        if node.operation is not GRADIENT:
-            result = _inline_plain_call(node, inputs)
-        else:
-            result = self._take(inputs, node)
-        self.done[node] = self.done[result] = result
-        return result
-
-    def _take(self, inputs: tuple[Node, ...], node: Node) -> Node:
-        roots, replaced, number = node.attributes
-        assert isinstance(roots, int) and isinstance(replaced, int) and isinstance(number, int)
-        # One transform serves every output of the same gradient: they differ in the last number.
-        key = make(GRADIENT, inputs, (roots, replaced, 0))
-        if key not in self.taken:
-            ends = [0, roots, 2 * roots, 2 * roots + replaced, 2 * roots + 2 * replaced]
-            parts = [inputs[a:b] for a, b in zip(ends, [*ends[1:], None], strict=True)]
-            overrides = dict(zip(parts[2], parts[3], strict=True))
-            origins = provenance.state.active
-            with origins.on_behalf_of(node) if origins is not None else nullcontext():
-                found = cotangents(parts[0], parts[1], overrides, parts[4])
-                # Gradient rules may be written with calls.
-                self.taken[key] = rebuild(found, _inline_plain_call, self.done)
-        return self.taken[key][number]
 
 
 def cotangents(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING
 
+from codegen.dtype import DType
 from codegen.graph.contraction_match import ContractionMatch, match_contraction
 from codegen.ir.node import Node, Shape, in_memory_as, topological
 from codegen.lazy_import import lazy_import
@@ -104,18 +105,18 @@ class Fusion:
         return result
 
 
-def fuse(outputs: Sequence[Node], bfloat16_units: bool = False) -> Fusion:
+def fuse(outputs: Sequence[Node], narrow: Sequence[DType] = ()) -> Fusion:
     """Clusters that compute the outputs, none of which is a leaf.
 
-    ``bfloat16_units``: there are units that multiply matrices of bfloat16.
+    ``narrow``: types of which products of matrices are made as they are, not as float32.
     """
-    return _Fuser(outputs, bfloat16_units).run()
+    return _Fuser(outputs, narrow).run()
 
 
 class _Fuser:
-    def __init__(self, outputs: Sequence[Node], bfloat16_units: bool) -> None:
+    def __init__(self, outputs: Sequence[Node], narrow: Sequence[DType]) -> None:
         self.outputs = set(outputs)
-        self.bfloat16_units = bfloat16_units
+        self.narrow = narrow
         self.order = topological(outputs)
         self.position = {node: i for i, node in enumerate(self.order)}
         self.users: dict[Node, list[Node]] = {node: [] for node in self.order}
@@ -138,7 +139,7 @@ class _Fuser:
             for read in self.reads[node]:
                 self.readers[read.source].append(node)
                 cluster.latest = max(cluster.latest, self.cluster_of[read.source].latest)
-            if cluster.kind in ("loop", "sort"):
+            if cluster.kind in ("loop", "sort", "host"):
                 self._join_same(node, cluster)
             elif cluster.kind == "write":
                 self._join_write(node, cluster)
@@ -164,7 +165,7 @@ class _Fuser:
             if node.operation.name == "sum":
                 (product,) = node.inputs
                 if self.users[product] == [node] and product not in self.outputs:
-                    match = match_contraction(node, self.bfloat16_units)
+                    match = match_contraction(node, self.narrow)
                     if match is not None:
                         found[node] = match
         return found
@@ -179,7 +180,7 @@ class _Fuser:
                 node.operation.name == "scatter" and not _is_constant(node.inputs[0])
             ):
                 required.add(in_memory_as(node.inputs[0]))
-            elif node.operation.kind == "loop":
+            elif node.operation.kind in ("loop", "host"):
                 required.update(node.inputs)
         required.update(self._padded_windows())
         products = {node.inputs[0] for node in self.contractions}
@@ -304,9 +305,9 @@ class _Fuser:
         return Cluster(kind, node.shape, (), [node])
 
     def _join_same(self, node: Node, cluster: Cluster) -> None:
-        """Outputs of one loop, and values and places of one sort, are computed together: they have
-        the same inputs, so nothing that is made of one of them can be read by another."""
-        said = 1 if cluster.kind == "loop" else len(node.attributes)
+        """Outputs of one loop or host call, and values and places of one sort, are computed
+        together: they have the same inputs, so nothing made of one can be read by another."""
+        said = len(node.attributes) if cluster.kind == "sort" else 1
         for other in self.users[node.inputs[0]]:
             joined = self.cluster_of.get(other)
             same = (other.inputs, other.attributes[:said]) == (node.inputs, node.attributes[:said])

@@ -18,7 +18,7 @@ _MOST_COST, _MOST_LOADS = 64, 2
 # A cheaper value is repeated by every reader anyway, and a smaller one is in the cache.
 _LEAST_COST, _LEAST_SIZE = 9, 1 << 14
 # What no kernel shares with element-wise work that goes into it.
-_BARRIERS = ("scan", "scatter", "sort", "loop", "gather")
+_BARRIERS = ("scan", "scatter", "sort", "loop", "host", "gather")
 
 
 def repeat_element_wise(roots: Sequence[Node]) -> list[Node]:

@@ -10,7 +10,7 @@ from codegen.ir.node import Node, make, rebuild, same
 from codegen.ops import elementwise as ew
 from codegen.ops.leaves import constant, constant_value
 from codegen.ops.movement import inverse_order, permute, reshape
-from codegen.ops.reduction import broadcast, sum_
+from codegen.ops.reduction import broadcast, full, sum_
 
 Rule = Callable[[Node], "Node | None"]
 
@@ -212,6 +212,8 @@ def _sum_of_broadcast(node: Node) -> Node | None:
     count = 1
     for a in repeated:
         count *= x.shape[a]
+    if not count:  # of nothing, however often it is infinite
+        return full(0, node.shape, node.dtype)
     source = x.inputs[0]
     total = ew.mul(source, ew.full_like(source, count))
     left = [i for i in range(len(x.shape)) if i not in repeated]

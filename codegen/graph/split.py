@@ -10,6 +10,7 @@ sum over n  ->  sum over the first half + sum over the second
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import reduce
 from math import prod
 
@@ -20,34 +21,46 @@ from codegen.ops import elementwise as ew
 from codegen.ops.movement import permute, reshape, slice_
 from codegen.ops.reduction import sum_
 
-# Elements of a chunk: few enough that a lane of 64 adds up 512 numbers.
-CHUNK = 1 << 15
-# Reductions with more independent results than this keep the threads busy as they are.
-_FEW_TASKS = 16
+
+@dataclass(frozen=True)
+class Cut:
+    """When reductions are cut, and how finely.
+
+    ``chunk``: elements of a chunk. ``few``: with more independent results than this the processors
+    are busy as it is. ``in_double``: the chunks' float32 sums are added up in float64.
+    """
+
+    chunk: int
+    few: int
+    in_double: bool = True
+
+
+# A lane of 64 adds up 512 numbers of a chunk.
+FOR_THREADS = Cut(chunk=1 << 15, few=16)
 _COMBINE = {"sum": ew.add, "prod": ew.mul, "max": ew.maximum, "min": ew.minimum}
 
 
-def split_reductions(roots: Sequence[Node]) -> list[Node]:
+def split_reductions(roots: Sequence[Node], cut: Cut = FOR_THREADS) -> list[Node]:
     """The roots with every large reduction of few results in two stages."""
-    return rebuild(roots, lambda node, inputs: _split(same(node, inputs)))
+    return rebuild(roots, lambda node, inputs: _split(same(node, inputs), cut))
 
 
-def _split(node: Node) -> Node:
+def _split(node: Node, cut: Cut) -> Node:
     if node.operation.name not in _COMBINE or node.dtype.kind == "bool":
         return node
     (x,) = node.inputs
     axes = node.attributes[0]
     assert isinstance(axes, tuple)
     inner = prod([x.shape[a] for a in axes])
-    if inner < 2 * CHUNK or _tasks(node) > _FEW_TASKS or match_contraction(node) is not None:
+    if inner < 2 * cut.chunk or _tasks(node) > cut.few or match_contraction(node) is not None:
         return node
     axis = max(axes, key=lambda a: x.shape[a])
     extent = x.shape[axis]
-    chunks = min(extent // 2, max(2, inner // CHUNK))
+    chunks = min(extent // 2, max(2, inner // cut.chunk))
     # Chunks that leave no rest save a kernel, and let what is summed be computed on the way.
     chunks = next((c for c in range(chunks, 2 * chunks) if extent % c == 0), chunks)
     whole = extent - extent % chunks
-    result = _in_chunks(node, _part(x, axis, 0, whole), axis, chunks)
+    result = _in_chunks(node, _part(x, axis, 0, whole), axis, chunks, cut.in_double)
     if whole < extent:
         rest = make(node.operation, (_part(x, axis, whole, extent),), (axes,))
         result = _COMBINE[node.operation.name](result, rest)
@@ -106,7 +119,7 @@ def _is_long_product(match: ContractionMatch) -> bool:
         batch == 1
         and inner >= _LONG
         and rows * columns <= _FEW_RESULTS
-        and min(rows, columns) >= _FEW_TASKS
+        and min(rows, columns) >= FOR_THREADS.few
         and rows * columns * inner >= _HEAVY
         and "leaf" not in (match.a.operation.kind, match.b.operation.kind)
     )
@@ -140,7 +153,7 @@ def _part(x: Node, axis: int, start: int, stop: int) -> Node:
     return slice_(x, starts, sizes, [1] * len(x.shape))
 
 
-def _in_chunks(node: Node, x: Node, axis: int, chunks: int) -> Node:
+def _in_chunks(node: Node, x: Node, axis: int, chunks: int, in_double: bool) -> Node:
     """The reduction of ``x``, whose ``axis`` is cut into chunks that are reduced first."""
     axes = node.attributes[0]
     assert isinstance(axes, tuple)
@@ -148,7 +161,6 @@ def _in_chunks(node: Node, x: Node, axis: int, chunks: int) -> Node:
     first = tuple(sorted([a + (a >= axis) for a in axes]))
     partial = make(node.operation, (cut,), (first,))
     place = len([a for a in range(axis) if a not in axes])
-    wide = node.operation.name == "sum" and node.dtype is dt.float32
-    if wide:
+    if in_double and node.operation.name == "sum" and node.dtype is dt.float32:
         partial = ew.cast(partial, dt.float64)
     return ew.cast(make(node.operation, (partial,), ((place,),)), node.dtype)

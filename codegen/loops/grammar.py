@@ -20,6 +20,16 @@ statement = Let(name, operation, operands)          name = operation(operands)
           | Lanes(variable, extent, lanes, body)    0 … extent-1 by blocks of lanes; sees lane
           | Vector(variable, start, block, extent, body)
                                                     block steps from start, up to extent; sees lane
+for work-groups, which share local memory; only in kernels of devices that have them:
+          | Items(variable, extent, body)           each work-item one of 0 … extent-1
+          | Quad(variable, start, body)             four neighbours from start; sees lane
+          | Tile(across, along, body, staged)       a square of two axes, some operands of which are
+                                                    brought through local memory
+          | Group(variable, extent, form, body)     each work-group some of 0 … extent-1
+          | Strided(variable, extent, form, body)   0 … extent-1, by turns of a group's items
+          | Segment(variable, extent, form, body)   0 … extent-1, each item a run of neighbours
+          | Carry(accumulator)                      accumulator = what all items before have left
+          | Once(body)                              by one item of those that share a row
 place     = an Index, or Computed(number, limit, stride, offset): a number that was computed,
             kept below a limit, times a stride, plus an Index
 operand   = a name, name[lane], or a literal
@@ -124,6 +134,7 @@ class Row:
     dtype: DType
     lanes: int
     in_scratch: bool = False  # too long for the stack
+    shared: bool = False  # in the local memory of a work-group
 
 
 @dataclass(frozen=True)
@@ -202,6 +213,117 @@ class Chosen:
     body: list[Statement]
 
 
+# ---- work-groups ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class GroupForm:
+    """A work-group of ``rows`` times ``strands`` items: so many rows, so many items for each.
+
+    ``by_columns``: neighbouring items have neighbouring rows; else neighbours within a row.
+    """
+
+    rows: int
+    strands: int
+    by_columns: bool = False
+
+    @property
+    def items(self) -> int:
+        return self.rows * self.strands
+
+
+@dataclass(frozen=True)
+class Items:
+    variable: str
+    extent: int
+    body: list[Statement]
+
+
+@dataclass(frozen=True)
+class Quad:
+    """``variable`` is start, start + 1, start + 2 and start + 3: what lies side by side in memory
+    is read and written as one vector."""
+
+    variable: str
+    start: Index
+    body: list[Statement]
+    extent: int = 4
+
+
+@dataclass(frozen=True)
+class Staged:
+    """The memory ``name`` of a tile: the elements at ``place``, over the tile's two variables."""
+
+    name: str
+    dtype: DType
+    argument: str
+    place: Index
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A square of ``size`` by ``size`` a work-group, neighbouring items along ``variable``. What is
+    ``staged`` is read with neighbouring items along ``across``, kept in local memory, and read
+    there by the body."""
+
+    variable: str
+    across: str
+    extent: int
+    across_extent: int
+    start: Index
+    across_start: Index
+    size: int
+    staged: tuple[Staged, ...]
+    body: list[Statement]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows ``variable`` of 0 … extent-1, ``form.rows`` of them a work-group. Its body stands at the
+    top level of the kernel: what folds there has barriers."""
+
+    variable: str
+    extent: int
+    form: GroupForm
+    body: list[Statement]
+
+
+@dataclass(frozen=True)
+class Strided:
+    variable: str
+    extent: int
+    form: GroupForm
+    body: list[Statement]
+
+    @property
+    def turns(self) -> int:
+        return -(-self.extent // self.form.strands)
+
+
+@dataclass(frozen=True)
+class Segment:
+    variable: str
+    extent: int
+    form: GroupForm
+    body: list[Statement]
+
+    @property
+    def size(self) -> int:
+        return -(-self.extent // self.form.strands)
+
+
+@dataclass(frozen=True)
+class Once:
+    body: list[Statement]
+    variable: str = ""
+    extent: int = 1
+
+
+@dataclass(frozen=True)
+class Carry:
+    accumulator: Accumulator
+
+
 Statement = (
     Let
     | Load
@@ -219,9 +341,19 @@ Statement = (
     | Vector
     | Sequential
     | Chosen
+    | Items
+    | Quad
+    | Tile
+    | Group
+    | Strided
+    | Segment
+    | Once
+    | Carry
 )
-Loop = Parallel | Serial | Lanes | Vector | Sequential | Chosen
-LOOPS = (Parallel, Serial, Lanes, Vector, Sequential, Chosen)
+GroupLoop = Items | Quad | Tile | Group | Strided | Segment | Once
+Loop = Parallel | Serial | Lanes | Vector | Sequential | Chosen | GroupLoop
+GROUP_LOOPS = (Items, Quad, Tile, Group, Strided, Segment, Once)
+LOOPS = (Parallel, Serial, Lanes, Vector, Sequential, Chosen, *GROUP_LOOPS)
 
 
 @dataclass(frozen=True)
@@ -251,3 +383,8 @@ class Kernel:
     scratch_bytes: int = 0
     row_end: str = ""  # a C expression: how much of its rows has to be walked, where not all
     comments: list[str] = field(default_factory=list)
+    # On devices with work-groups: how many of them, of how many items (0: cut into shares), and
+    # the type of indices.
+    groups: int = 0
+    items: int = 0
+    index_c: str = "long"

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from codegen.ir.node import Node
-from codegen.loops.grammar import LOOPS, Chosen, Kernel, Load, Parallel, Statement, Store, Vector
+from codegen.loops.grammar import (
+    LOOPS,
+    Chosen,
+    Items,
+    Kernel,
+    Load,
+    Parallel,
+    Quad,
+    Statement,
+    Store,
+    Vector,
+)
 
 
 def in_place_pairs(kernel: Kernel) -> list[tuple[Node, Node]]:
@@ -48,14 +59,15 @@ def in_place_pairs(kernel: Kernel) -> list[tuple[Node, Node]]:
 
 
 def _is_single_loop(statements: Sequence[Statement]) -> bool:
-    """Whether the kernel is one parallel loop around one vector loop."""
+    """Whether the kernel is one parallel loop around one vector loop, or its like of items."""
     loops = [s for s in statements if isinstance(s, LOOPS)]
     if len(loops) != 1:
         return False
     (loop,) = loops
-    if isinstance(loop, Vector):
-        return not any(isinstance(s, LOOPS) for s in loop.body)
-    return isinstance(loop, Parallel) and _is_single_loop(loop.body)
+    has_loops = any(isinstance(s, LOOPS) for s in loop.body)
+    if isinstance(loop, Vector | Quad) or (isinstance(loop, Items) and not has_loops):
+        return not has_loops
+    return isinstance(loop, Parallel | Items) and _is_single_loop(loop.body)
 
 
 def _statements(statements: Sequence[Statement]) -> Iterator[Statement]:

@@ -43,9 +43,9 @@ _WORTH_KEEPING = 10
 
 def lower(cluster: Cluster, fusion: Fusion) -> Kernel:
     """The kernel of a cluster that is not a contraction."""
-    lowering: type[_Pointwise | _Rows] = _Pointwise if cluster.kind == "pointwise" else _Rows
-    kernel = lowering(cluster, fusion, _finest(cluster)).run()
-    groups = _merged_groups(cluster, kernel.accesses)
+    lowering: type[Pointwise | Rows] = Pointwise if cluster.kind == "pointwise" else Rows
+    kernel = lowering(cluster, fusion, finest(cluster)).run()
+    groups = merged_groups(cluster, kernel.accesses)
     if len(groups) < len(cluster.shape):
         kernel = lowering(cluster, fusion, groups).run()
     return with_prefetches(kernel.kernel)
@@ -57,11 +57,11 @@ def lower(cluster: Cluster, fusion: Fusion) -> Kernel:
 Groups = tuple[tuple[int, ...], ...]
 
 
-def _finest(cluster: Cluster) -> Groups:
+def finest(cluster: Cluster) -> Groups:
     return tuple([(i,) for i in range(len(cluster.shape))])
 
 
-def _merged_groups(cluster: Cluster, accesses: Sequence[Index]) -> Groups:
+def merged_groups(cluster: Cluster, accesses: Sequence[Index]) -> Groups:
     """Neighbouring axes in one group where every access steps through them as through one."""
     groups: list[tuple[int, ...]] = []
     for axis in range(len(cluster.shape)):
@@ -139,7 +139,7 @@ class _Lowering:
         work = sum([n.operation.cost * _points(n) for n in computed])
         traffic = sum([a.type.nbytes for a in self.emitter.arguments.values()])
         name = "_".join(dict.fromkeys([n.operation.name for n in nodes][-3:]))
-        return _kernel(name, self.emitter, work + traffic // 4 > PARALLEL_WORK, work, traffic)
+        return kernel_of(name, self.emitter, work + traffic // 4 > PARALLEL_WORK, work, traffic)
 
     def stores(self) -> list[Node]:
         return [n for n in self.cluster.nodes if n in self.fusion.stored]
@@ -155,7 +155,7 @@ def _points(node: Node) -> int:
 _TILE, _TILE_ROW, _TILED_SIZE = 32, 32, 1 << 14
 
 
-class _Pointwise(_Lowering):
+class Pointwise(_Lowering):
     """One loop nest over the shape: outer axes and blocks of the innermost in parallel."""
 
     def run(self) -> Lowered:
@@ -164,7 +164,7 @@ class _Pointwise(_Lowering):
             with emitter.loop((), lambda body: Serial("once", 1, body)):
                 self._body()
             return Lowered(self.kernel(), emitter.accesses)
-        across = self._axis_across()
+        across = self.axis_across(self.plain_accesses()) if self._may_be_tiled() else None
         if across is not None:
             return self._run_tiled(across)
         outer, inner = self.extents[:-1], self.extents[-1]
@@ -184,15 +184,27 @@ class _Pointwise(_Lowering):
             self._body()
         return Lowered(self.kernel(), self._plain_accesses(mapping))
 
-    def _axis_across(self) -> int | None:
-        """The group whose axis some operand has its neighbours along, if that is not the
-        innermost: a transposed one, of which each cache line should serve a tile."""
-        if len(self.extents) < 2 or prod(self.extents) < _TILED_SIZE or self.extents[-1] < _TILE:
-            return None
-        plain = type(self)(self.cluster, self.fusion, self.groups)
+    def _may_be_tiled(self) -> bool:
+        large = len(self.extents) >= 2 and prod(self.extents) >= _TILED_SIZE
+        return large and self.extents[-1] >= _TILE
+
+    def fresh(self) -> Pointwise:
+        """The same lowering before anything was emitted."""
+        return type(self)(self.cluster, self.fusion, self.groups)
+
+    def plain_accesses(self) -> list[Index]:
+        """Every access over the axes' own variables."""
+        plain = self.fresh()
         with plain.emitter.loop(plain.names, lambda body: Serial("all", 1, body)):
             plain._body()
-        for access in plain.emitter.accesses:
+        return plain.emitter.accesses
+
+    def axis_across(self, accesses: Sequence[Index]) -> int | None:
+        """The group whose axis some operand has its neighbours along, if that is not the
+        innermost: a transposed one, of which each cache line should serve a tile."""
+        if not self._may_be_tiled():
+            return None
+        for access in accesses:
             if abs(access.coefficient(self.names[-1])) >= _TILE:
                 for i, name in enumerate(self.names[:-1]):
                     if abs(access.coefficient(name)) == 1 and self.extents[i] >= _TILE:
@@ -222,10 +234,7 @@ class _Pointwise(_Lowering):
     def _plain_accesses(self, mapping: dict[str, Index]) -> list[Index]:
         """Accesses over the axes' own variables, for the decision which axes to merge."""
         if all(len(g) == 1 for g in self.groups) and mapping:
-            plain = _Pointwise(self.cluster, self.fusion, self.groups)
-            with plain.emitter.loop(plain.names, lambda body: Serial("all", 1, body)):
-                plain._body()
-            return plain.emitter.accesses
+            return self.plain_accesses()
         return self.emitter.accesses
 
     def _body(self) -> None:
@@ -235,7 +244,7 @@ class _Pointwise(_Lowering):
                 self.emitter.store(node, flatten(self.point, node.shape), text)
 
 
-class _Rows(_Lowering):
+class Rows(_Lowering):
     """Rows in parallel; for each, one loop over its elements per stage.
 
     A reduction belongs to the first stage that knows what goes into it; what needs its result
@@ -292,7 +301,7 @@ class _Rows(_Lowering):
             stage[node] = first
         return stage
 
-    def _kept(self) -> set[Node]:
+    def kept(self) -> set[Node]:
         """Full-level members that a later loop reads again and that are worth keeping."""
         kept: set[Node] = set()
         for node in self.cluster.nodes:
@@ -303,12 +312,12 @@ class _Rows(_Lowering):
                     and source.operation.kind != "reduce"
                     and self.cluster.level(source) == "full"
                     and self.stage[node] > self.stage[source]
-                    and (source in self.fusion.stored or self._is_worth_keeping(source))
+                    and (source in self.fusion.stored or self.is_worth_keeping(source))
                 ):
                     kept.add(source)
         return kept
 
-    def _is_worth_keeping(self, node: Node) -> bool:
+    def is_worth_keeping(self, node: Node) -> bool:
         return self._cost(node) >= _WORTH_KEEPING and self._row_bytes(node) <= ROW_BYTES
 
     def _row_bytes(self, node: Node) -> int:
@@ -344,15 +353,15 @@ class _Rows(_Lowering):
         mapping = {self.names[g]: i for g, i in zip(outer, indices, strict=False)}
         self.point = tuple([i.substitute(mapping) for i in self.point])
         self.column_start = indices[-1] * LANES if self.by_columns else constant(0)
-        kept = self._kept()
+        kept = self.kept()
         with emitter.loop(("task",), lambda body: Parallel("task", tasks, body)) as scope:
             del scope
             for number in range(max(self.stage.values()) + 1):
-                self._loop(number, kept)
-            self._store_rows()
+                self.stage_loop(number, kept)
+            self.store_rows()
         accesses = emitter.accesses
         if all(len(g) == 1 for g in self.groups):
-            accesses = self._plain_accesses()
+            accesses = self.plain_accesses()
         return Lowered(self.kernel(), accesses)
 
     def kernel(self) -> Kernel:
@@ -360,8 +369,8 @@ class _Rows(_Lowering):
         kernel.scratch_bytes = self.scratch
         return kernel
 
-    def _plain_accesses(self) -> list[Index]:
-        plain = _Rows(self.cluster, self.fusion, self.groups)
+    def plain_accesses(self) -> list[Index]:
+        plain = self.fresh()
         emitter = plain.emitter
         for node in plain.cluster.nodes:
             if node.operation.kind == "reduce":
@@ -374,16 +383,20 @@ class _Rows(_Lowering):
                     if "arg" in node.operation.name:
                         emitter.accesses.append(plain.point[node.attributes[0][0]])  # type: ignore
                 else:
-                    emitter.value(node, plain.point if full else plain._row_point())
+                    emitter.value(node, plain.point if full else plain.row_point())
                 if node in plain.fusion.stored:
-                    at = plain.point if full else plain._row_point()
+                    at = plain.point if full else plain.row_point()
                     emitter.accesses.append(flatten(at, node.shape))
         return emitter.accesses
 
-    def _row_point(self) -> Indices:
+    def fresh(self) -> Rows:
+        """The same lowering before anything was emitted."""
+        return type(self)(self.cluster, self.fusion, self.groups)
+
+    def row_point(self) -> Indices:
         return tuple([p for i, p in enumerate(self.point) if i not in self.cluster.axes])
 
-    def _loop(self, number: int, kept: set[Node]) -> None:
+    def stage_loop(self, number: int, kept: set[Node]) -> None:
         """One pass over the row: the reductions and stores of a stage."""
         reductions, writes, row_values = [], [], []
         for node in self.cluster.nodes:
@@ -401,20 +414,20 @@ class _Rows(_Lowering):
             self._keep_row_values(row_values)
         if not reductions and not writes:
             return
-        accumulators = {node: self._accumulator(node) for node in reductions}
+        accumulators = {node: self.accumulator(node) for node in reductions}
         rows = {
-            node: self._row_buffer(node)
+            node: self.row_buffer(node)
             for node in writes
             if node in kept and node not in self.fusion.stored
         }
-        self._open_loops(lambda lane: self._stage_body(accumulators, writes, rows, lane))
+        self.open_loops(lambda lane: self._stage_body(accumulators, writes, rows, lane))
         for node, accumulator in accumulators.items():
             self._finish(node, accumulator)
         for node in writes:
             if node in kept:
                 self._revisit(node, rows.get(node))
 
-    def _open_loops(self, body: Callable[[str], None]) -> None:
+    def open_loops(self, body: Callable[[str], None]) -> None:
         """The loops over the row around a body that is told its lane."""
         emitter = self.emitter
         if self.by_columns:
@@ -454,14 +467,14 @@ class _Rows(_Lowering):
 
     # ---- what a stage does ---------------------------------------------------------------------
 
-    def _accumulator(self, node: Node) -> Accumulator:
+    def accumulator(self, node: Node) -> Accumulator:
         lanes = LANES if self.by_columns else self._lanes()
         dtype = node.inputs[0].dtype
         accumulator = Accumulator(self.emitter.name("acc"), dtype, node.operation, lanes)
         self.emitter.add(accumulator)
         return accumulator
 
-    def _row_buffer(self, node: Node) -> Row:
+    def row_buffer(self, node: Node) -> Row:
         size = prod([self.extents[g] for g in self.inner_groups])
         if self.by_columns:
             size *= LANES
@@ -485,7 +498,7 @@ class _Rows(_Lowering):
             if node in self.fusion.stored:
                 emitter.store(node, flatten(self.point, node.shape), text)
             if node in rows:
-                emitter.add(SetLane(rows[node].name, self._row_place().to_c(), text))
+                emitter.add(SetLane(rows[node].name, self.row_place(rows[node]).to_c(), text))
         for node, accumulator in accumulators.items():
             text, _ = emitter.value(node.inputs[0], self.point)
             position = None
@@ -495,7 +508,7 @@ class _Rows(_Lowering):
                 position = self.point[axes[0]]
             emitter.add(Reduce(accumulator, lane, text, position))
 
-    def _row_place(self) -> Index:
+    def row_place(self, row: Row) -> Index:
         """Where the present element lies in a row buffer."""
         indices = [self.variables[g] for g in self.inner_groups]
         shape = [self.extents[g] for g in self.inner_groups]
@@ -530,7 +543,7 @@ class _Rows(_Lowering):
 
         def body(lane: str) -> None:
             for node, row in zip(nodes, rows, strict=True):
-                text, _ = emitter.value(node, self._row_point())
+                text, _ = emitter.value(node, self.row_point())
                 emitter.add(SetLane(row.name, lane, text))
 
         self._vector(self.names[last], self.column_start, self.extents[last], body)
@@ -545,7 +558,7 @@ class _Rows(_Lowering):
 
         def from_row(indices: Indices) -> Operand:
             assert row is not None and indices == self.point
-            return f"{row.name}[{self._row_place().to_c()}]", emitter.depth
+            return f"{row.name}[{self.row_place(row).to_c()}]", emitter.depth
 
         def from_output(indices: Indices) -> Operand:
             argument = emitter.argument(node, True)
@@ -558,7 +571,7 @@ class _Rows(_Lowering):
 
         emitter.revisited[node] = from_row if row is not None else from_output
 
-    def _store_rows(self) -> None:
+    def store_rows(self) -> None:
         """Write the results that there is one of per row."""
         writes = [n for n in self.stores() if self.cluster.level(n) == "row"]
         if not writes:
@@ -566,8 +579,8 @@ class _Rows(_Lowering):
 
         def body(_lane: str) -> None:
             for node in writes:
-                text, _ = self.emitter.value(node, self._row_point())
-                self.emitter.store(node, flatten(self._row_point(), node.shape), text)
+                text, _ = self.emitter.value(node, self.row_point())
+                self.emitter.store(node, flatten(self.row_point(), node.shape), text)
 
         if self.by_columns:
             last = self.row_groups[-1]
@@ -595,17 +608,17 @@ def lower_copy(source: Node, target: Node) -> Kernel:
         emitter.add(Load(name, source.dtype, argument.name, flat))
         emitter.store(target, flat, name)
     traffic = 2 * target.type.nbytes
-    return _kernel("copy", emitter, traffic // 4 > PARALLEL_WORK, 0, traffic)
+    return kernel_of("copy", emitter, traffic // 4 > PARALLEL_WORK, 0, traffic)
 
 
 def lower_write(cluster: Cluster, fusion: Fusion) -> Kernel:
     """Store the values of writes, of one shape, into their regions of the same memory; the rest
     of the memory is there already."""
     points = Cluster("pointwise", cluster.nodes[0].inputs[1].shape, (), cluster.nodes)
-    return _Region(points, fusion, _finest(points)).run().kernel
+    return Region(points, fusion, finest(points)).run().kernel
 
 
-class _Region(_Pointwise):
+class Region(Pointwise):
     def _plain_accesses(self, mapping: dict[str, Index]) -> list[Index]:
         return []
 
@@ -624,7 +637,7 @@ class _Region(_Pointwise):
             [n.operation.cost * _points(n) for n in computed if n.operation.kind != "movement"]
         )
         traffic = 2 * sum([n.inputs[1].type.nbytes for n in self.cluster.nodes])
-        return _kernel("write", self.emitter, work + traffic // 4 > PARALLEL_WORK, work, traffic)
+        return kernel_of("write", self.emitter, work + traffic // 4 > PARALLEL_WORK, work, traffic)
 
 
 def lower_scan(node: Node, fusion: Fusion) -> Kernel:
@@ -668,10 +681,10 @@ def lower_scan(node: Node, fusion: Fusion) -> Kernel:
                 step("0")
     work = node.type.size * 4
     parallel = work > PARALLEL_WORK
-    return _kernel(node.operation.name, emitter, parallel, work, 2 * node.type.nbytes)
+    return kernel_of(node.operation.name, emitter, parallel, work, 2 * node.type.nbytes)
 
 
-def _kernel(name: str, emitter: Emitter, parallel: bool, work: int, traffic: int) -> Kernel:
+def kernel_of(name: str, emitter: Emitter, parallel: bool, work: int, traffic: int) -> Kernel:
     return Kernel(
         name, list(emitter.arguments), list(emitter.arguments.values()),
         emitter.scopes[0].statements, parallel, work, traffic,

@@ -35,7 +35,7 @@ _MANY = 4
 
 
 @dataclass(frozen=True)
-class _Cut:
+class Cut:
     """What a task has beside its element of the batch: ``size`` places of the ``axis`` (extent or
     window), the ``number``-th part; or all."""
 
@@ -49,10 +49,10 @@ def lower_scatter(
 ) -> Kernel:
     """Combine a scatter's updates into the memory, which first becomes the base if it is
     ``fresh``."""
-    return _Scatter(node, fusion, operations, threads, fresh).run()
+    return Scatter(node, fusion, operations, threads, fresh).run()
 
 
-class _Scatter:
+class Scatter:
     """The memory is [batch, extent, window] with updates [batch, steps, window]."""
 
     def __init__(
@@ -64,7 +64,7 @@ class _Scatter:
         mode, axis = node.attributes
         assert isinstance(mode, str) and isinstance(axis, int)
         self.mode, self.axis = mode, axis
-        self.combine = operations[_COMBINE[mode]] if mode in _COMBINE else None
+        self.combination = operations[_COMBINE[mode]] if mode in _COMBINE else None
         self.fresh = fresh
         self.emitter = Emitter(lambda n: n.operation.name == "parameter" or n in fusion.anchors)
         after = len(node.shape) - axis - 1
@@ -75,19 +75,19 @@ class _Scatter:
         self.work = self.batch * self.steps * self.window
         self.traffic = 3 * self.updates.type.nbytes + fresh * 2 * node.type.nbytes
         self.parallel = self.work + self.traffic // 4 > PARALLEL_WORK
-        self.cut = self._choose_cut(threads if self.parallel else 1)
+        self.cut = self.choose_cut(threads if self.parallel else 1)
 
-    def _choose_cut(self, threads: int) -> _Cut:
+    def choose_cut(self, threads: int) -> Cut:
         if self.batch % threads == 0 or self.batch >= _MANY * threads:
-            return _Cut()
+            return Cut()
         line = max(1, _LINE // self.node.dtype.itemsize)
         size = -(-self.window // (threads * line)) * line
         parts = -(-self.window // size) if size else 0
         if parts >= threads:
-            return _Cut("window", size, parts)
+            return Cut("window", size, parts)
         size = -(-self.extent // threads)
         parts = -(-self.extent // size) if size else 0
-        return _Cut("extent", size, parts) if parts > 1 else _Cut()
+        return Cut("extent", size, parts) if parts > 1 else Cut()
 
     def run(self) -> Kernel:
         emitter = self.emitter
@@ -96,11 +96,11 @@ class _Scatter:
         self.outer = tuple(unflatten(batch, self.before))
         with emitter.loop(("task",), lambda body: Parallel("task", tasks, body)):
             if self.fresh:
-                self._start()
+                self.start()
             if self.cut.axis == "extent":
-                self._combine_chosen()
+                self.combine_chosen()
             else:
-                self._combine_all()
+                self.combine_all()
         return Kernel(
             f"scatter_{self.mode}", list(emitter.arguments), list(emitter.arguments.values()),
             emitter.scopes[0].statements, self.parallel, self.work, self.traffic,
@@ -108,12 +108,12 @@ class _Scatter:
 
     # ---- the base -----------------------------------------------------------------------------
 
-    def _start(self) -> None:
+    def start(self) -> None:
         """The task's part of the memory becomes the base."""
         if self.cut.axis == "window":
             name = "row"
             with self.emitter.loop((name,), lambda body: Serial(name, self.extent, body)):
-                self._over_window("column", lambda c: self._copy((variable(name, self.extent), c)))
+                self.over_window("column", lambda c: self.copy((variable(name, self.extent), c)))
             return
         flat = self.extent * self.window
         size = self.cut.size * self.window if self.cut.axis == "extent" else flat
@@ -121,9 +121,9 @@ class _Scatter:
         with self.emitter.loop(
             ("element",), lambda body: Vector("element", self.part * size, size, flat, body)
         ):
-            self._copy(tuple(unflatten(place, (self.extent, self.window))))
+            self.copy(tuple(unflatten(place, (self.extent, self.window))))
 
-    def _copy(self, point: Sequence[Index]) -> None:
+    def copy(self, point: Sequence[Index]) -> None:
         row, column = point
         indices = (*self.outer, row, *unflatten(column, self.after))
         text, _ = self.emitter.value(self.base, indices)
@@ -131,7 +131,7 @@ class _Scatter:
 
     # ---- the updates --------------------------------------------------------------------------
 
-    def _over_window(self, name: str, body: Callable[[Index], None]) -> None:
+    def over_window(self, name: str, body: Callable[[Index], None]) -> None:
         """A loop over the task's part of the window, whose places are independent."""
         if self.window == 1:
             body(constant(0))
@@ -143,18 +143,18 @@ class _Scatter:
         ):
             body(variable(name, self.window))
 
-    def _combine_all(self) -> None:
+    def combine_all(self) -> None:
         step = unflatten(variable("step", self.steps), self.chosen)
 
         def combine(column: Index) -> None:
             point = (*self.outer, *step, *unflatten(column, self.after))
             number, _ = self.emitter.value(self.index, point)
-            self._combine(point, number, False)
+            self.combine(point, number, False)
 
         with self.emitter.loop(("step",), lambda body: Sequential("step", self.steps, body)):
-            self._over_window("column", combine)
+            self.over_window("column", combine)
 
-    def _combine_chosen(self) -> None:
+    def combine_chosen(self) -> None:
         """Of all updates those whose places are the task's."""
         emitter = self.emitter
         varies = self._differs_in_window()
@@ -175,11 +175,11 @@ class _Scatter:
 
         with emitter.loop(("step",), chosen):
             if varies:
-                self._combine((*self.outer, *step), "place", True)
+                self.combine((*self.outer, *step), "place", True)
             else:
-                self._over_window(
+                self.over_window(
                     "column",
-                    lambda column: self._combine(
+                    lambda column: self.combine(
                         (*self.outer, *step, *unflatten(column, self.after)), "place", True
                     ),
                 )
@@ -197,9 +197,9 @@ class _Scatter:
             _, depth = probe.value(self.index, point)
         return depth == 2
 
-    def _combine(self, point: Indices, number: str, in_range: bool) -> None:
+    def combine(self, point: Indices, number: str, in_range: bool) -> None:
         emitter, node = self.emitter, self.node
         text, _ = emitter.value(self.updates, point)
         place = emitter.computed(node, self.axis, point, number, in_range)
         argument = emitter.argument(node, True)
-        emitter.add(Store(argument.name, node.dtype, place, text, self.combine))
+        emitter.add(Store(argument.name, node.dtype, place, text, self.combination))

@@ -12,6 +12,8 @@ from codegen.loops.grammar import (
     Chosen,
     Computed,
     Fold,
+    Group,
+    Items,
     Kernel,
     Lanes,
     Let,
@@ -19,12 +21,16 @@ from codegen.loops.grammar import (
     Parallel,
     Place,
     Position,
+    Quad,
     Reduce,
     Row,
+    Segment,
     Select,
     SetLane,
     Statement,
     Store,
+    Strided,
+    Tile,
     Vector,
 )
 
@@ -52,6 +58,8 @@ def _verify_block(
             seen = {*known, statement.variable}
             if isinstance(statement, Lanes | Vector):
                 seen.add("lane")
+            if isinstance(statement, Tile):
+                seen.update([statement.across, *[s.name for s in statement.staged]])
             if isinstance(statement, Chosen):
                 _verify_block(kernel, statement.choose, seen, shared)
                 seen.add(statement.place)
@@ -96,6 +104,12 @@ def _bounds(place: Place) -> tuple[int, int]:
 def _shared_inside(loop: Statement, shared: set[str] | None) -> set[str] | None:
     if isinstance(loop, Parallel):
         return {loop.variable} if loop.extent > 1 else None
+    if isinstance(loop, Items | Group):
+        return {loop.variable} if loop.extent > 1 else None
+    if isinstance(loop, Quad | Strided | Segment) and shared:
+        return {*shared, loop.variable}
+    if isinstance(loop, Tile) and shared is not None:
+        return {*shared, loop.variable, loop.across}
     if isinstance(loop, Vector) and shared and loop.start.variables() & shared:
         return {*shared, loop.variable}
     if isinstance(loop, Chosen) and shared and loop.low.variables() & shared:

@@ -1,5 +1,25 @@
 """The operations: one record each, with builders of the same names. Importing enters them all."""
 
-from codegen.ops import calls, elementwise, indexing, leaves, loop, movement, reduction, sort
+from codegen.ops import (
+    calls,
+    elementwise,
+    host,
+    indexing,
+    leaves,
+    loop,
+    movement,
+    reduction,
+    sort,
+)
 
-__all__ = ["calls", "elementwise", "indexing", "leaves", "loop", "movement", "reduction", "sort"]
+__all__ = [
+    "calls",
+    "elementwise",
+    "host",
+    "indexing",
+    "leaves",
+    "loop",
+    "movement",
+    "reduction",
+    "sort",
+]

@@ -28,6 +28,8 @@ class Template:
     gradient: CustomGradient | None = None
     # The outputs with calls inside inlined: all of them, or those without a gradient rule.
     flat: dict[bool, tuple[Node, ...]] = field(default_factory=dict, repr=False)
+    # The same for many examples, by their number and which parameters have one value for each.
+    batched: dict[tuple[int, tuple[bool, ...]], Template] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
         return self.name
@@ -81,11 +83,33 @@ def gradient(
     return make(GRADIENT, inputs, (len(roots), len(replaced), number))
 
 
+def _infer_tangent(inputs: tuple[Node, ...], roots: int, number: int) -> TensorType:
+    sources = (len(inputs) - roots) // 2
+    duals = zip(inputs[roots : roots + sources], inputs[roots + sources :], strict=True)
+    for value, given in duals:
+        if value.type is not given.type:
+            raise ValueError(f"tangent {given.type} for a value {value.type}")
+    wanted = inputs[number].type
+    return TensorType(wanted.shape, wanted.dtype)
+
+
+TANGENT = register(Operation("tangent", "gradient", _infer_tangent, _never))
+
+
+def tangent(
+    roots: Sequence[Node], sources: Sequence[Node], tangents: Sequence[Node], number: int
+) -> Node:
+    """How ``roots[number]`` changes as the sources change by their tangents."""
+    return make(TANGENT, (*roots, *sources, *tangents), (len(roots), number))
+
+
 def _identity_type(inputs: tuple[Node, ...], *_: Any) -> TensorType:
     return TensorType(inputs[0].shape, inputs[0].dtype)
 
 
-DETACH = register(Operation("detach", "mark", _identity_type, lambda _type, arrays: arrays[0]))
+DETACH = register(
+    Operation("detach", "mark", _identity_type, lambda _type, arrays, _reverse: arrays[0])
+)
 MARK = register(
     Operation(
         "mark", "mark", _identity_type, lambda _type, arrays, _: arrays[0], lambda node, g: (g,)
@@ -93,9 +117,10 @@ MARK = register(
 )
 
 
-def detach(x: Node) -> Node:
-    """``x``, through which no gradient flows."""
-    return make(DETACH, (x,), ())
+def detach(x: Node, reverse: bool = False) -> Node:
+    """``x``, through which no gradient flows; with ``reverse``, as of what no_grad computes, a
+    tangent does."""
+    return make(DETACH, (x,), (reverse,))
 
 
 def mark(x: Node, tag: int) -> Node:

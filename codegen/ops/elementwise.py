@@ -457,7 +457,14 @@ COPYSIGN = _elementwise(
     lambda out, g, x, y: (mul(g, mul(sign(x), sign(out))), full_like(y, 0)),
     cost=2,
 )
-NEXTAFTER = _elementwise("nextafter", 2, np.nextafter, None, cost=6)
+NEXTAFTER = _elementwise(
+    "nextafter",
+    2,
+    np.nextafter,
+    # One step further wherever there is one.
+    lambda out, g, x, y: (where(eq(x, y), full_like(g, 0), g), full_like(y, 0)),
+    cost=6,
+)
 GCD = _elementwise("gcd", 2, np.gcd, None, cost=60, kinds="i", low=-9, high=9)
 
 # ---- rounding -----------------------------------------------------------------------------

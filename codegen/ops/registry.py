@@ -27,7 +27,7 @@ class Sample:
 class Operation:
     """One primitive operation.
 
-    ``kind``       leaf, movement, elementwise, reduce, gather; scan, sort, scatter, write and
+    ``kind``       leaf, movement, elementwise, reduce, gather; scan, sort, scatter, host, write and
                    empty, which have kernels of their own; loop, a graph of many; call, gradient and
                    mark, which are expanded.
     ``infer``      (inputs, *attributes) -> TensorType; raises on inputs that do not fit.

@@ -22,10 +22,12 @@ def _opening(arguments: Sequence[Argument], scratch_bytes: int, restrict: bool) 
 
 C = Dialect(
     opening=_opening,
+    opening_in_loops=_opening,
     from_c=str,
     space="",
-    independent="#pragma GCC ivdep",
+    independent=lambda steps: "#pragma GCC ivdep",
+    over_partial=lambda steps: [],
+    aligned="",
     alignment=64,
-    has_loops=True,
     has_chains=True,
 )

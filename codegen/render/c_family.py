@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from codegen import dtype as dt
 from codegen.dtype import DType
 from codegen.index.algebra import Condition, Index, variable
+from codegen.loops.device import DeviceDescription
 from codegen.loops.grammar import (
     LOOPS,
     Accumulator,
@@ -68,30 +69,51 @@ _OWN_FUNCTIONS = {"lt_clamp_index": _CLAMP, "lt_threefry": _THREEFRY}
 _CHOSEN_BLOCK = 256
 
 
+# A kernel's first lines, from its arguments, the bytes of scratch memory that a thread needs, and
+# whether what it reads is never written: they declare ``thread``, ``threads``, the arguments by
+# their names, and ``scratch``.
+Opening = Callable[[Sequence[Argument], int, bool], list[str]]
+
+
 @dataclass(frozen=True)
 class Dialect:
     """Where languages of the family differ."""
 
-    # A kernel's first lines, from its arguments, the bytes of scratch memory that a thread needs,
-    # and whether what it reads is never written: they declare ``thread``, ``threads``, the
-    # arguments by their names, and ``scratch``.
-    opening: Callable[[Sequence[Argument], int, bool], list[str]]
+    opening: Opening
+    # The same for kernels that are repeated over other addresses; None where nothing can do that.
+    opening_in_loops: Opening | None
     # The contraction template writes C; this makes it the dialect's.
     from_c: Callable[[str], str]
     space: str  # before the type that a pointer to a kernel's memory points to
-    independent: str  # before a loop whose steps do not depend on each other
+    # Before a loop whose steps do not depend on each other, so many of them; 0 where that varies.
+    independent: Callable[[int], str]
+    # The same before a loop over a thread's own partial results, where it would not be seen.
+    over_partial: Callable[[int], list[str]]
+    aligned: str  # after the name of an array on the stack that is read in vectors
     alignment: int  # in bytes, of the places in a plan's arena
-    has_loops: bool  # whether what runs its plans can repeat kernels over other addresses
-    has_chains: bool  # whether a kernel may call others with tables of addresses
+    has_chains: bool  # whether a product, row-wise work and a product can be one kernel
     prologue: tuple[str, ...] = ()  # file-scope text that every kernel needs
     matrix_units: str = ""  # for products of bfloat16 matrices, as ``runtime.matrix_units`` says
+    device: DeviceDescription | None = None  # one with work-groups, where schedules are for it
+    body: Callable[[Kernel, Dialect], Body] | None = None  # where ``Body`` is not enough
+
+    @property
+    def narrow(self) -> tuple[DType, ...]:
+        """The types of which products of matrices are made as they are in memory."""
+        if self.device is not None:
+            return (dt.bfloat16, dt.float16)
+        return (dt.bfloat16,) if self.matrix_units else ()
+
+    def body_of(self, kernel: Kernel) -> Body:
+        """What turns the kernel's statements into text."""
+        return (self.body or Body)(kernel, self)
 
 
 def render(kernel: Kernel, dialect: Dialect) -> KernelSource:
     """The text of a kernel."""
     lines = [f"// {comment}" for comment in kernel.comments] + [
         *dialect.opening(kernel.arguments, kernel.scratch_bytes, False),
-        *Body(kernel, dialect).lines(),
+        *dialect.body_of(kernel).lines(),
         "}",
         "",
     ]
@@ -124,12 +146,6 @@ def _cast(source: DType, target: DType, operand: str) -> str:
     if source.kind == "float" and target.kind == "int":
         return f"{spelled('to_' + _SUFFIX[target.name], source.compute_c)}({operand})"
     return f"({target.compute_c}){operand}"
-
-
-def _opaque_truth(number: str) -> str:
-    """A truth value as a number, of which a compiler does not know that it is one: gcc 12 makes
-    wrong vectors of loads at such places (t[x < y]). What it is combined with is 0."""
-    return f"({number} ^ (threads >> 63))"
 
 
 def _are_neighbours(x: str, y: str) -> bool:
@@ -260,7 +276,7 @@ class Body:
             lines += [
                 f"{pad}for (long block = 0; block < {whole}{needed}; block += {lanes}) {{",
                 *self.prefetches(loop, level + 1),
-                f"{pad}    {self.dialect.independent}",
+                f"{pad}    {self.dialect.independent(lanes)}",
                 f"{pad}    for (long lane = 0; lane < {lanes}; lane++) {{",
                 f"{pad}        const long {v} = block + lane;",
                 *body,
@@ -271,7 +287,7 @@ class Body:
             condition = f"if ({row_end} > {whole}) " if row_end and whole else ""
             lines += [
                 f"{pad}{condition}{{",
-                f"{pad}    {self.dialect.independent}",
+                f"{pad}    {self.dialect.independent(extent - whole)}",
                 f"{pad}    for (long lane = 0; lane < {extent - whole}; lane++) {{",
                 f"{pad}        const long {v} = {whole} + lane;",
                 *body,
@@ -300,7 +316,7 @@ class Body:
         body = self.block(loop.body, level + 1)
         if loop.start.constant_value() == 0 and loop.block >= extent:
             return [
-                f"{pad}{self.dialect.independent}",
+                f"{pad}{self.dialect.independent(extent)}",
                 f"{pad}for (long lane = 0; lane < {extent}; lane++) {{",
                 f"{pad}    const long {v} = lane;",
                 *body,
@@ -318,7 +334,7 @@ class Body:
         return [
             f"{pad}{{",
             *["    " + line for line in lines],
-            f"{pad}    {self.dialect.independent}",
+            f"{pad}    {self.dialect.independent(loop.block)}",
             f"{pad}    for (long lane = 0; lane < {count}; lane++) {{",
             f"{pad}        const long {v} = {name} + lane;",
             *["    " + line for line in body],
@@ -338,7 +354,7 @@ class Body:
             f"{pad}    long {steps}[{block}], {places}[{block}], {count} = 0;",
             f"{pad}    const long {v}_end = {first} + {block} < {extent} ? {first} + {block} : "
             f"{extent};",
-            f"{pad}    {self.dialect.independent}",
+            f"{pad}    {self.dialect.independent(block)}",
             f"{pad}    for (long {v} = {first}; {v} < {v}_end; {v}++) {{",
             *self.block(loop.choose, level + 2),
             f"{pad}        {places}[{v} - {first}] = {number};",
@@ -387,7 +403,10 @@ class Body:
         return [f"{statement.row}[{statement.lane}] = {statement.value};"]
 
     def load(self, load: Load) -> list[str]:
-        element = f"{load.argument}[{self.place(load.place)}]"
+        return self.loaded(load, f"{load.argument}[{self.place(load.place)}]")
+
+    def loaded(self, load: Load, element: str) -> list[str]:
+        """The load, from a place as text."""
         if not is_half(load.dtype):
             element = self.from_storage(load.dtype, element)
         if load.guard:
@@ -426,13 +445,16 @@ class Body:
 
     def accumulator(self, a: Accumulator) -> list[str]:
         start = neutral(a.operation, a.dtype)
+        over_partial, aligned = self.dialect.over_partial, self.dialect.aligned
         lines = [
-            f"{_accumulator_c(a.dtype)} {a.name}[{a.lanes}];",
+            f"{accumulator_c(a.dtype)} {a.name}[{a.lanes}]{aligned};",
+            *over_partial(a.lanes),
             f"for (long lane = 0; lane < {a.lanes}; lane++) {a.name}[lane] = {start};",
         ]
         if "arg" in a.operation.name:
             lines += [
-                f"long {a.name}_at[{a.lanes}];",
+                f"long {a.name}_at[{a.lanes}]{aligned};",
+                *over_partial(a.lanes),
                 f"for (long lane = 0; lane < {a.lanes}; lane++) {a.name}_at[lane] = -1;",
             ]
         return lines
@@ -444,12 +466,12 @@ class Body:
             return self.combine(a, element, r.value)
         assert r.position is not None
         # Read once, before any condition: a compiler does not vectorise a read under one.
-        reading = f"const {_accumulator_c(a.dtype)} {old} = {element};"
+        reading = f"const {accumulator_c(a.dtype)} {old} = {element};"
         at, name = f"{a.name}_at[{r.lane}]", f"{a.name}_better"
         return [
             reading,
             f"const long {a.name}_at_old = {at};",
-            f"const _Bool {name} = {a.name}_at_old < 0 || {_beats(a, r.value, old)};",
+            f"const _Bool {name} = {a.name}_at_old < 0 || {beats(a, r.value, old)};",
             f"{element} = {name} ? {r.value} : {old};",
             f"{at} = {name} ? {r.position.to_c()} : {a.name}_at_old;",
         ]
@@ -461,7 +483,7 @@ class Body:
             return [f"{element} = {combined(a.operation, a.dtype, element, value)};"]
         # NaN stays. In these steps it vectorises whatever the value is made of, and where the
         # last elements are done one by one, nothing hangs on a branch that cannot be foreseen.
-        ctype, old, best = _accumulator_c(a.dtype), f"{a.name}_old", f"{a.name}_best"
+        ctype, old, best = accumulator_c(a.dtype), f"{a.name}_old", f"{a.name}_best"
         return [
             f"const {ctype} {old} = {element};",
             f"const {ctype} {best} = {value} {better} {old} ? {value} : {old};",
@@ -472,7 +494,7 @@ class Body:
         a = fold.accumulator
         if "arg" in a.operation.name:
             return self.fold_positions(fold)
-        ctype = _accumulator_c(a.dtype)
+        ctype = accumulator_c(a.dtype)
         if a.lanes == 1:
             return [f"const {ctype} {fold.name} = {self.rounded(a.dtype, a.name + '[0]')};"]
         # Halves are added up pairwise: short dependency chains and small rounding errors. Every
@@ -482,7 +504,10 @@ class Body:
         while half:
             steps = self.combine(a, f"{a.name}[lane]", f"{a.name}[lane + {half}]")
             body = steps[0] if len(steps) == 1 else "{ " + " ".join(steps) + " }"
-            lines.append(f"for (long lane = 0; lane < {half}; lane++) {body}")
+            lines += [
+                *self.dialect.over_partial(half),
+                f"for (long lane = 0; lane < {half}; lane++) {body}",
+            ]
             half //= 2
         return [
             *lines,
@@ -498,15 +523,15 @@ class Body:
         return [
             f"long {fold.name}_lane = 0;",
             f"for (long lane = 1; lane < {a.lanes}; lane++)",
-            f"    if ({place} >= 0 && ({_beats(a, lane, best)} || ({same} && {place} < {at})))",
+            f"    if ({place} >= 0 && ({beats(a, lane, best)} || ({same} && {place} < {at})))",
             f"        {fold.name}_lane = lane;",
             f"const long {fold.name} = {at};",
         ]
 
     def row(self, row: Row) -> list[str]:
-        ctype = _accumulator_c(row.dtype)
+        ctype = accumulator_c(row.dtype)
         if not row.in_scratch:
-            return [f"{ctype} {row.name}[{row.lanes}];"]
+            return [f"{ctype} {row.name}[{row.lanes}]{self.dialect.aligned};"]
         offset = self.scratch
         size = 8 if ctype in ("double", "long") else 4
         self.scratch += -(-row.lanes * size // 64) * 64
@@ -520,19 +545,24 @@ class Body:
         operation, operands = statement.operation, statement.operands
         if operation.name == "cast":
             if (statement.operand_dtype.kind, statement.dtype.kind) == ("bool", "int"):
-                return _opaque_truth(f"({statement.dtype.compute_c}){operands[0]}")
+                return self.opaque_truth(f"({statement.dtype.compute_c}){operands[0]}")
             return _cast(statement.operand_dtype, statement.dtype, operands[0])
         ctype = statement.operand_dtype.compute_c
         if operation.name == "where":
             ctype = statement.dtype.compute_c
             if _are_neighbours(*operands[1:]):
-                return _opaque_truth(f"({operands[0]} ? {operands[1]} : {operands[2]})")
+                return self.opaque_truth(f"({operands[0]} ? {operands[1]} : {operands[2]})")
         spelling = operation.spelling
         if spelling is None:
             text = f"{spelled(operation.name, ctype)}({', '.join(operands)})"
         else:
             text = (spelling if isinstance(spelling, str) else spelling(ctype)).format(*operands)
         return text
+
+    def opaque_truth(self, number: str) -> str:
+        """A truth value as a number, of which a compiler does not know that it is one: gcc 12
+        makes wrong vectors of loads at such places (t[x < y]). What it is combined with is 0."""
+        return f"({number} ^ (threads >> 63))"
 
     def from_storage(self, dtype: DType, element: str) -> str:
         """A stored element as a number of the type that arithmetic is done in."""
@@ -559,11 +589,11 @@ class Body:
         return self.from_storage(dtype, self.to_storage(dtype, value))
 
 
-def _accumulator_c(dtype: DType) -> str:
+def accumulator_c(dtype: DType) -> str:
     return "unsigned char" if dtype.kind == "bool" else dtype.compute_c
 
 
-def _beats(a: Accumulator, x: str, y: str) -> str:
+def beats(a: Accumulator, x: str, y: str) -> str:
     """Whether x displaces y as the extremum: NaN beats every number, the first NaN stays."""
     better = ">" if a.operation.name == "argmax" else "<"
     if a.dtype.kind != "float":

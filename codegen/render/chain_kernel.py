@@ -10,9 +10,9 @@ from codegen.graph.chains import Chain, ends_with_neutral
 from codegen.graph.fuse import Fusion
 from codegen.ir.node import Node
 from codegen.loops.contraction import chain_schedules
-from codegen.loops.grammar import Argument
+from codegen.loops.grammar import Argument, Kernel
 from codegen.loops.lower import lower
-from codegen.render.c_family import Dialect, functions_used, render
+from codegen.render.c_family import Dialect, functions_used
 from codegen.render.contraction_c import Task
 from codegen.render.contraction_kernel import (
     RenderedKernel,
@@ -66,14 +66,13 @@ def render_chain_kernel(
         if known is None or (argument.written and not known.written):
             name = known.name if known else f"in{len(arguments)}"
             arguments[node] = replace(argument, name=name)
-    function = render(kernel, dialect)
     last, last_start, _ = contraction_text(
         third, inside, arguments, dialect, 1, schedules[1],
         Task(product.scratch_bytes + kernel.scratch_bytes, fresh, inner=needed), any_rows,
     )  # fmt: skip
-    row_function = f"rows_{hashlib.sha256(function.body.encode()).hexdigest()[:10]}"
+    row_function, row_text = _row_function(kernel, dialect)
     operands = [node for node in arguments if node not in names]
-    pointers = ", ".join([f"(char *){arguments[node].name}" for node in kernel.operands])
+    pointers = ", ".join([arguments[node].name for node in kernel.operands])
     text = "\n".join([
         *[f"// {c}" for c in comments],
         *dialect.opening([arguments[node] for node in operands], last.scratch_bytes, False),
@@ -89,41 +88,51 @@ def render_chain_kernel(
         f"        const long row_begin_ = task_ / {blocks} * {rows} + task_ % {blocks} * {block};",
         f"        const long row_count_ = task_ % {blocks} < {blocks - 1} ? {block} : "
         f"{rows - (blocks - 1) * block};",
-        *_local_pointers(local, arguments, block, columns),
+        *map(dialect.from_c, _local_pointers(local, arguments, block, columns)),
         "    {",
         *product_start,
-        product.body,
+        dialect.from_c(product.body),
         "    }",
         "        // The work on each row, at the number it has in the whole.",
         f"        const long m_end_ = task_ % {blocks} * {block} + row_count_;",
         f"        const long row_end_ = {needed or columns};",
-        f"        char *row_arguments_[] = {{{pointers}}};",
         "        for (long row_ = row_begin_; row_ < row_begin_ + row_count_; row_++) {",
-        f"            {row_function}(row_, {batch * rows}, row_arguments_, "
+        f"            {row_function}(row_, {batch * rows}, {pointers}, "
         f"scratch + {product.scratch_bytes}, row_end_);",
         "        }",
         "    {",
         *last_start,
-        last.body,
+        dialect.from_c(last.body),
         "    }",
         "    }",
         "}",
         "",
     ])  # fmt: skip
-    row_text = function.body.replace(
-        "void KERNEL_NAME", f"static __attribute__((noinline)) void {row_function}"
-    ).replace("char *scratch)", "char *scratch, long row_end)", 1)
     guarded = f"#ifndef {row_function}_defined\n#define {row_function}_defined\n{row_text}#endif\n"
-    helpers = [h for h in (product.helpers, last.helpers) if h]
+    helpers = [dialect.from_c(h) for h in (product.helpers, last.helpers) if h]
+    prologue = (*dialect.prologue, *functions_used(row_text + text), *helpers, guarded)
     work = prod(one.sizes) + prod(two.sizes)
     return RenderedKernel(
-        KernelSource("chain", text, (*function.prologue, *helpers, *functions_used(text), guarded)),
+        KernelSource("chain", text, prologue),
         tuple(operands),
         is_parallel(work, fusion),
         last.scratch_bytes,
         2 * work + kernel.operations,
         sum([arguments[node].type.nbytes for node in operands]),
     )
+
+
+def _row_function(kernel: Kernel, dialect: Dialect) -> tuple[str, str]:
+    """The work on one row, number ``thread`` of ``threads``, as a function: its name and text."""
+    pointers = [
+        f"{'' if a.written else 'const '}{a.type.dtype.storage_c} *{a.name}"
+        for a in kernel.arguments
+    ]
+    parameters = ["long thread, long threads", *pointers, "char *scratch", "long row_end"]
+    head = f"static __attribute__((noinline)) void ROW_FUNCTION({', '.join(parameters)}) {{"
+    text = "\n".join([dialect.from_c(head), *dialect.body_of(kernel).lines(), "}", ""])
+    name = f"rows_{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+    return name, text.replace("ROW_FUNCTION", name)
 
 
 def _needed(chain: Chain, columns: int) -> str:

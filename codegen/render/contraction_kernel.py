@@ -14,8 +14,9 @@ from codegen.loops.contraction import PlainOutput, Schedule, choose_schedule
 from codegen.loops.contraction_matrix_units import choose_matrix_units
 from codegen.loops.emitter import Emitter, Scope
 from codegen.loops.grammar import Argument, Kernel
+from codegen.ops.host import HostCall
 from codegen.render.c import C
-from codegen.render.c_family import Body, Dialect
+from codegen.render.c_family import Dialect
 from codegen.render.contraction_c import RenderedContraction, Task, render_contraction
 from codegen.render.contraction_recipe import Recipe, kernel_source
 from codegen.render.source import KernelSource
@@ -42,6 +43,9 @@ class RenderedKernel:
     traffic: int
     in_place: tuple[tuple[Node, Node], ...] = ()  # outputs that may take an input's memory
     recipe: Recipe | None = None  # where other schedules are worth timing
+    groups: int = 0  # work-groups, and the items of each: none where it is cut into shares
+    items: int = 0
+    host: HostCall | None = None  # what runs in the kernel's place
 
 
 def render_contraction_kernel(
@@ -117,14 +121,14 @@ def contraction_text(
 
     def epilogue(b: str, m: str, n: str, value: str) -> list[str]:
         place = (b, m, n, value)
-        _, consumed[:] = _epilogue_lines(cluster, fusion, root, place, arguments, dialect)
+        _, consumed[:] = epilogue_lines(cluster, fusion, root, place, arguments, dialect)
         return list(consumed)
 
     # The arguments, whose pointers are declared first, are known once the epilogue is written.
     names = ("batch_", "m_", "n_", "value_")
-    invariant, _ = _epilogue_lines(cluster, fusion, root, names, arguments, dialect)
+    invariant, _ = epilogue_lines(cluster, fusion, root, names, arguments, dialect)
     stored = cluster.nodes == [root]
-    output = _plain_output(root, match, arguments[root].name if stored else "")
+    output = plain_output(root, match, arguments[root].name if stored else "")
     if match.contraction.operand_dtype is not None:
         schedule = choose_matrix_units(
             match.contraction.normalized(), threads, output, dialect.matrix_units
@@ -154,7 +158,7 @@ def contraction_text(
     return rendered, invariant, recipe
 
 
-def _epilogue_lines(
+def epilogue_lines(
     cluster: Cluster,
     fusion: Fusion,
     root: Node,
@@ -185,11 +189,11 @@ def _epilogue_lines(
         text, _ = emitter.value(node, point)
         if node in fusion.stored:
             emitter.store(node, flatten(point, node.shape), text)
-    body = Body(Kernel("", [], list(arguments.values()), []), dialect)
+    body = dialect.body_of(Kernel("", [], list(arguments.values()), []))
     return body.block(emitter.scopes[0].statements, 1), body.block(inside.statements, 0)
 
 
-def _plain_output(root: Node, match: ContractionMatch, pointer: str) -> PlainOutput | None:
+def plain_output(root: Node, match: ContractionMatch, pointer: str) -> PlainOutput | None:
     """The output's strides over flattened batch, row and column numbers, where each has one."""
     product = root.inputs[0]
     summed = root.attributes[0]

@@ -24,7 +24,14 @@ _PROLOGUE = """\
 #else
 #define LT_WIDE
 #endif
+#ifdef LT_CPU
+/* The builtin wants a pointer to the space that ours are not to. */
+#define __builtin_prefetch(...) LT_PREFETCH(__VA_ARGS__, 0, )
+#define LT_PREFETCH(place, write, ...) \
+    (__builtin_prefetch)((const void *)(unsigned long)(place), write)
+#else
 #define __builtin_prefetch(...)
+#endif
 #define __builtin_memcpy lt_copy
 static inline __attribute__((overloadable))
 void lt_copy(void *to, const __global void *from, int bytes) {
@@ -41,8 +48,26 @@ void lt_copy(__global void *to, const __global void *from, int bytes) {
 #define half part  /* a type in OpenCL C, a variable in the kernels */
 """
 
+_LANES, _VECTORS = 16, 4
+
+
+def _independent(steps: int) -> str:
+    """Vectors as wide as they come, and several at once: left to itself, clang takes halves of
+    them, and one after the other. A loop of fewer steps than that would stay scalar."""
+    lanes = vectors = 1
+    while 2 * lanes <= min(steps or _LANES, _LANES):
+        lanes *= 2
+    while steps >= 2 * vectors * lanes and vectors < _VECTORS:
+        vectors *= 2
+    return (
+        "#pragma clang loop vectorize(assume_safety) "
+        f"vectorize_width({lanes}) interleave_count({vectors})"
+    )
+
+
 # What the contraction template writes in C, and how OpenCL C wants it.
 _FROM_C = (
+    (re.compile("#pragma GCC ivdep"), _independent(0)),
     # Every pointer is to global memory, but for one to a variable at hand: ``(type *)&x``.
     (re.compile(r"(?<!\w)((?:const )?\w+ \*)(?=restrict |\w|\)(?!&))"), r"__global \1"),
     (re.compile(r" = \{0\}"), " = 0"),
@@ -80,17 +105,44 @@ def _opening(arguments: Sequence[Argument], scratch_bytes: int, restrict: bool) 
     return lines
 
 
+def _opening_in_loops(
+    arguments: Sequence[Argument], scratch_bytes: int, restrict: bool
+) -> list[str]:
+    """Each pointer with a number of bytes, which comes last: handles begin where memory does, but
+    an element of a sequence anywhere."""
+    lines = _opening(arguments, scratch_bytes, False)
+    (end,) = [i for i, line in enumerate(lines) if line == ") {"]
+    lines[1:end] = [
+        *[line.rstrip(",") + "," for line in lines[1:end]],
+        ",\n".join([f"    const long {a.name}_bytes" for a in arguments]),
+    ]
+    for a in arguments:
+        const, qualifier = ("", "") if a.written else ("const ", "restrict " if restrict else "")
+        lines = [
+            line.replace(f"*{a.name},", f"*{a.name}_base,") if i < end + 1 else line
+            for i, line in enumerate(lines)
+        ]
+        pointer = f"__global {const}{_storage(a)} *"
+        lines.append(
+            f"    {pointer}{qualifier}{a.name} = "
+            f"({pointer})((__global {const}char *){a.name}_base + {a.name}_bytes);"
+        )
+    return lines
+
+
 def _storage(argument: Argument) -> str:
     return argument.type.dtype.storage_c
 
 
 OPENCL = Dialect(
     opening=_opening,
+    opening_in_loops=_opening_in_loops,
     from_c=_from_c,
     space="__global ",
-    independent="#pragma clang loop vectorize(assume_safety)",
+    independent=_independent,
+    over_partial=lambda steps: [_independent(steps)] if steps > 1 else [],
+    aligned=" __attribute__((aligned(64)))",
     alignment=512,  # of sub-buffers, for every driver known
-    has_loops=False,
-    has_chains=False,
+    has_chains=True,
     prologue=(_PROLOGUE,),
 )

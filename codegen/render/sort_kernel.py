@@ -141,7 +141,7 @@ class _Sort:
             "}",
             f"for ({keys.key} j = 0; j < {n}; j++) {{",
             f"    const {keys.key} key = keys[j];",
-            f"    {self.dialect.independent}",
+            f"    {self.dialect.independent(n)}",
             f"    for ({keys.key} i = 0; i < {n}; i++)",
             "        ranks[i] += (key < keys[i]) | ((key == keys[i]) & (j < i));",
             "}",

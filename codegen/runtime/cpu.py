@@ -8,7 +8,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib.resources
-import os
 import struct
 import threading
 from collections.abc import Sequence
@@ -223,11 +222,5 @@ def _native() -> Any:
 def _tell_threads(library: Any) -> None:
     threads = get_num_threads()
     # More threads than cores must not spin: they would hold the cores that the others wait for.
-    spin = _SPIN_NANOSECONDS if threads <= _cores() else 0
+    spin = _SPIN_NANOSECONDS if threads <= settings.cores() else 0
     library.lt_set_threads(threads, spin)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -12,7 +12,7 @@ import contextlib
 import ctypes
 import mmap
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,6 +24,36 @@ _SPARE_BYTES = 256 << 20
 
 _Block = tuple[int, Any]  # its address, and the object that owns the memory
 
+
+class DeviceMemory(Protocol):
+    """What a Buffer asks of memory that a device's queue works in."""
+
+    def host_address(self) -> int:
+        """Where the host finds the bytes, once everything that was asked of the device is done."""
+
+    def is_reachable(self) -> bool:
+        """Whether what the host writes there is what the device reads."""
+
+    def fetch(self) -> Buffer:
+        """A copy in the host's own memory."""
+
+    def copy_in(self, offset: int, source: Buffer) -> bool:
+        """Put what another Buffer holds ``offset`` bytes into this; False where the device cannot
+        do that by itself."""
+
+    def pointer(self) -> int:
+        """A number that no other memory has."""
+
+    def part(self, offset: int, nbytes: int) -> DeviceMemory:
+        """Some of this memory."""
+
+    def offset_in(self, whole: DeviceMemory) -> int:
+        """How many bytes into ``whole`` this begins; -1 where it is not a part of it."""
+
+    def give_back(self) -> None:
+        """The Buffer is gone: the device may use the memory for what is asked of it from now on."""
+
+
 _free: dict[int, list[_Block]] = {}  # size class -> blocks that wait
 _live = 0
 _peak = 0
@@ -32,18 +62,40 @@ _waiting = 0
 
 
 class Buffer:
-    """A block of host memory, given back when the last reference to it goes."""
+    """A block of memory, given back when the last reference to it goes.
 
-    __slots__ = ("__weakref__", "_block", "_capacity", "address", "nbytes")
+    ``memory`` is None where it is the host's; of a device's memory the host's address is found
+    when it is asked for, which waits for the device.
+    """
+
+    __slots__ = ("__weakref__", "_block", "_capacity", "address", "memory", "nbytes")
 
     address: int
+    memory: DeviceMemory | None
     nbytes: int
 
     def __init__(self, block: _Block, nbytes: int, capacity: int) -> None:
         self._block = block
         self._capacity = capacity  # 0: foreign memory
         self.address = block[0]
+        self.memory = None
         self.nbytes = nbytes
+
+    @staticmethod
+    def of_device(memory: DeviceMemory, nbytes: int, owner: Any = None) -> Buffer:
+        """A Buffer over a device's memory: over a part of what ``owner`` keeps alive, or else over
+        a whole that is given back in the end."""
+        made = object.__new__(Buffer)
+        made.memory, made.nbytes = memory, nbytes
+        made._block, made._capacity = (0, owner), 0 if owner is not None else max(nbytes, 1)
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "address":  # not set where the memory is a device's
+            memory = self.memory
+            assert memory is not None
+            return memory.host_address()
+        raise AttributeError(f"'Buffer' object has no attribute '{name}'")
 
     @staticmethod
     def wrapping(array: np.ndarray[Any, Any]) -> Buffer:
@@ -66,12 +118,37 @@ class Buffer:
 
     def part(self, offset: int, nbytes: int) -> Buffer:
         """Some of this memory, from ``offset`` bytes on, as a Buffer that keeps this one alive."""
+        if self.memory is not None:
+            return Buffer.of_device(self.memory.part(offset, nbytes), nbytes, self)
         return Buffer((self.address + offset, self), nbytes, 0)
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether what the host writes at ``address`` is written to this memory."""
+        return self.memory is None or self.memory.is_reachable()
+
+    def on_host(self) -> Buffer:
+        """A copy in the host's own memory."""
+        if self.memory is not None:
+            return self.memory.fetch()
+        made = allocate(self.nbytes)
+        ctypes.memmove(made.address, self.address, self.nbytes)
+        return made
+
+    def offset_in(self, whole: Buffer) -> int:
+        """How many bytes into ``whole`` this memory begins; -1 where it is not inside."""
+        if self.memory is not None and whole.memory is not None:
+            return self.memory.offset_in(whole.memory)
+        if self.memory is not None or whole.memory is not None:
+            return -1
+        offset = self.address - whole.address
+        return offset if 0 <= offset <= whole.nbytes - self.nbytes else -1
 
     def as_numpy(
         self, dtype: np.dtype[Any], shape: Sequence[int], offset: int = 0
     ) -> np.ndarray[Any, Any]:
-        """A writable array over this memory, ``offset`` bytes in, that keeps the Buffer alive."""
+        """A writable array over this memory, ``offset`` bytes in, that keeps the Buffer alive; over
+        a copy where the host cannot reach the device's."""
         view = np.asarray(_View(self, np.dtype(dtype), tuple(shape), offset))
         if offset < 0 or offset + view.nbytes > self.nbytes:
             raise ValueError(
@@ -80,11 +157,16 @@ class Buffer:
         return view
 
     def __repr__(self) -> str:
+        if self.memory is not None:
+            return f"Buffer({self.nbytes} bytes of {self.memory!r})"
         return f"Buffer({self.nbytes} bytes at {self.address:#x})"
 
     def __del__(self) -> None:
         if self._capacity:
-            _give_back(self._block, self._capacity)
+            if self.memory is None:
+                _give_back(self._block, self._capacity)
+            else:
+                self.memory.give_back()
 
 
 class _View:
@@ -104,14 +186,19 @@ class _View:
         }
 
 
+def size_class(nbytes: int) -> int:
+    """The size of the blocks that requests of ``nbytes`` share."""
+    if nbytes <= _SMALL:
+        return (nbytes + 63) & -64 or 64
+    # Eight classes between one power of two and the next.
+    step = 1 << ((nbytes - 1).bit_length() - 4)
+    return (nbytes + step - 1) & -step
+
+
 def allocate(nbytes: int) -> Buffer:
     """A Buffer of ``nbytes`` undefined bytes, 64-byte aligned."""
     global _live, _peak, _highest, _waiting
-    if nbytes <= _SMALL:
-        capacity = (nbytes + 63) & -64 or 64
-    else:  # eight classes between one power of two and the next
-        step = 1 << ((nbytes - 1).bit_length() - 4)
-        capacity = (nbytes + step - 1) & -step
+    capacity = size_class(nbytes)
     try:
         block = _free[capacity].pop()
         _waiting -= capacity
@@ -176,6 +263,11 @@ def _fresh(capacity: int) -> _Block:
         _free.setdefault(capacity, []).extend(blocks[1:])
         _waiting += (count - 1) * capacity
         return blocks[0]
+    return fresh_block(capacity)
+
+
+def fresh_block(capacity: int) -> _Block:
+    """Memory of the host that is counted nowhere."""
     if capacity >= _HUGE_PAGE and hasattr(mmap, "MAP_PRIVATE"):
         return _mapped(capacity)
     return _aligned_array(capacity)

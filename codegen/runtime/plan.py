@@ -15,17 +15,19 @@ from typing import Any
 
 import codegen
 from codegen import settings
+from codegen.ops.host import HostCall
 from codegen.render.source import KernelSource
 from codegen.runtime import cache, tune
 from codegen.runtime.compiler import find_compiler
 from codegen.runtime.cpu import Loop, Move, Program, get_num_threads
+from codegen.runtime.host import Callback
 from codegen.runtime.kernels import load_kernels
 from codegen.runtime.matrix_units import matrix_units
 from codegen.runtime.memory import Buffer, allocate
 from codegen.runtime.sizes import packed_sizes
 from codegen.statistics import statistics
 
-_SCALAR_FORMATS = {"float64": "d", "int64": "q", "bool_": "q"}
+SCALAR_FORMATS = {"float64": "d", "int64": "q", "bool_": "q"}
 
 
 @dataclass
@@ -33,7 +35,8 @@ class KernelRecord:
     """One kernel of a plan: its text and what it does, for running and for reading.
 
     ``sizes``: the literals that its text reads from memory instead (sizes.py), which comes after
-    the slots.
+    the slots. ``groups`` and ``items``: work-groups and the work-items of each, on devices that
+    have them; without, it is cut into shares.
     """
 
     name: str
@@ -45,7 +48,10 @@ class KernelRecord:
     operations: int
     traffic: int
     sizes: list[str] = field(default_factory=list)
+    groups: int = 0
+    items: int = 0
     recipe: dict[str, Any] | None = None  # a contraction's, while other schedules may be tried
+    host: HostCall | None = None  # called where there is no text to compile
     lines: list[str] = field(default_factory=list)  # these three only where inspection asks
     nodes: list[str] = field(default_factory=list)
     unfused: list[str] = field(default_factory=list)
@@ -80,15 +86,21 @@ class CpuPlan:
         self.record = record
         self._description = description  # under which the plan is kept on disk
         self._sizes: list[Any] = []
+        self._callbacks: list[Callback] = []
+        self._errors: list[BaseException] = []  # of host calls, which cannot raise through C
         self._program = self._build({})
         self._search = None if tune.is_off() else self._begin_search()
         self._scalars = [i for i, _ in record.scalars]
-        self._formats = struct.Struct("".join([_SCALAR_FORMATS[n] for _, n in record.scalars]))
+        self._formats = struct.Struct("".join([SCALAR_FORMATS[n] for _, n in record.scalars]))
         self._numbers = ctypes.create_string_buffer(8 * max(1, len(record.scalars)))
         self._is_simple = self._may_be_simple()
         self.donated = tuple([p for _, p in record.donations])
         base = ctypes.addressof(self._numbers)
-        self._number_addresses = [base + 8 * i for i in range(len(record.scalars))]
+        # The parameters' part of the table: numbers lie where they always do.
+        self._parameters = [0] * record.parameter_count
+        for place, i in enumerate(self._scalars):
+            self._parameters[i] = base + 8 * place
+        self._buffers = sorted({*range(record.parameter_count)} - {*self._scalars})
 
     def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]:
         """Run on the parameters' values (buffers, or numbers for scalars): the outputs.
@@ -100,14 +112,16 @@ class CpuPlan:
             (nbytes,) = record.output_bytes
             output = allocate(nbytes)
             self._program.run([*[v.address for v in values], output.address])
+            if self._errors:
+                raise self._errors.pop()
             statistics.plans_run += 1
             return [output]
         scalars = self._scalars
         if scalars:
             self._formats.pack_into(self._numbers, 0, *[values[i] for i in scalars])
-            table = [v.address if type(v) is Buffer else 0 for v in values]
-            for i, address in zip(scalars, self._number_addresses, strict=True):
-                table[i] = address
+            table = self._parameters.copy()
+            for i in self._buffers:
+                table[i] = values[i].address
         else:
             table = [v.address for v in values]
         if free:
@@ -130,6 +144,8 @@ class CpuPlan:
                     watcher(record, seconds)
             else:
                 (self._search or self._program).run(table)
+            if self._errors:
+                raise self._errors.pop()
         statistics.plans_run += 1
         del arena
         return outputs
@@ -147,8 +163,14 @@ class CpuPlan:
                 slots[-1] = [*k.slots, next_slot + len(sizes)]
                 sizes.append(ctypes.create_string_buffer(packed_sizes(k.sizes)))
         self._sizes += sizes  # kept alive: what the kernels read
+        compiled = [k for k in record.kernels if k.host is None]
+        addresses = iter(
+            load_kernels([KernelSource(k.name, k.body, tuple(k.prologue)) for k in compiled])
+        )
+        calls = [None if k.host is None else Callback(k.host, self._errors) for k in record.kernels]
+        self._callbacks += [c for c in calls if c is not None]
         return Program(
-            load_kernels([KernelSource(k.name, k.body, tuple(k.prologue)) for k in record.kernels]),
+            [next(addresses) if c is None else c.address for c in calls],
             slots,
             [k.parallel for k in record.kernels],
             table_size,
@@ -251,7 +273,10 @@ def load(description: str) -> PlanRecord | None:
         return None
     try:
         fields = json.loads(data)
-        fields["kernels"] = [KernelRecord(**k) for k in fields["kernels"]]
+        fields["kernels"] = [
+            KernelRecord(**{**k, "host": HostCall(**k["host"]) if k["host"] else None})
+            for k in fields["kernels"]
+        ]
         fields["loops"] = [
             Loop(**{**x, "moves": tuple([Move(**m) for m in x["moves"]])}) for x in fields["loops"]
         ]

@@ -59,12 +59,13 @@ class Family(Generic[First]):
         for other, types in self.members:
             resized = _share(leaves, types)
             for kernel in other.kernels:
-                if resized or kernel.name not in _SENSITIVE:
+                if (resized or kernel.name not in _SENSITIVE) and kernel.host is None:
                     known.setdefault(_skeleton(kernel), {}).setdefault(kernel.body, kernel)
         if not known:
             return record.kernels
         return [
-            _generalized(k, tuple(known.get(_skeleton(k), {}).values())) for k in record.kernels
+            k if k.host else _generalized(k, tuple(known.get(_skeleton(k), {}).values()))
+            for k in record.kernels
         ]
 
 

@@ -15,6 +15,7 @@ from lazytorch.realize import flush
 from lazytorch.size import Size
 from lazytorch.storage import pending_writes
 from lazytorch.tensor import Tensor, record, wrap
+from lazytorch.transfer import moved
 
 ONES_LIKE = Function("ones_like", lambda x: ew.full_like(x, 1))
 
@@ -61,6 +62,8 @@ def backward(
     for (tensor, _), gradient in zip(leaves, gradients, strict=True):
         before = total.get(id(tensor))
         # A leaf whose memory NumPy shares is read afresh by each use; its parts add up.
+        if gradient._storage.device != tensor._storage.device:
+            gradient = moved(gradient, tensor._storage.device)
         total[id(tensor)] = (tensor, gradient if before is None else add(before[1], gradient))
     for tensor, gradient in total.values():
         _accumulate(tensor, gradient, create_graph)
@@ -120,6 +123,8 @@ def grad(
             gradient = next(computed)
             for _ in readings[1:]:
                 gradient = add(gradient, next(computed))
+            if gradient._storage.device != tensor._storage.device:
+                gradient = moved(gradient, tensor._storage.device)
             result.append(_after_hooks(tensor, gradient) if tensor.is_leaf else gradient)
         elif materialize_grads:
             result.append(wrap(record(ZEROS_LIKE, (tensor._read(),), (), False)[0]))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from codegen import dtype as dt
+from lazytorch.autograd import forward_ad
 from lazytorch.autograd.backward import grad
 from lazytorch.autograd.function import Function
 from lazytorch.functions.comparison import allclose
@@ -21,8 +22,6 @@ from lazytorch.tensor import Tensor
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 
-# The module of forward-mode differentiation, where there is one.
-forward_mode: list[Any] = []
 # Results that are computed by one plan.
 _PLAN = 32
 _NONDETERMINISM = (
@@ -389,9 +388,6 @@ def _check_batched(outputs: Sequence[Tensor], given: Sequence[Any]) -> None:
 def _check_forward(
     func: Callable[..., Any], given: Sequence[Any], eps: float, atol: float, rtol: float
 ) -> None:
-    if not forward_mode:
-        raise NotImplementedError("forward-mode differentiation is not supported yet")
-    (forward_ad,) = forward_mode
     places = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
     count = len(_differentiable(func(*given)))
     for j, place in enumerate(places):

@@ -10,8 +10,9 @@ from typing import Any
 
 from lazytorch.autograd.walk import node_name
 from lazytorch.expression import Call, Expression, NodeState, hooks_of, node_state
-from lazytorch.tensor import Tensor, viewed
+from lazytorch.tensor import Tensor
 from lazytorch.utils.hooks import RemovableHandle
+from lazytorch.view_history import viewed, watch
 
 Hook = Callable[..., Any]
 
@@ -99,7 +100,7 @@ class GradientNode(CallNode):
 
     def _is_hooked(self) -> None:
         if self.view is not None:
-            self.view._watch(self._expression)
+            watch(self.view, self._expression)
 
     def _call(self) -> Call | None:
         return self._expression.call

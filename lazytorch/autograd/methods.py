@@ -16,6 +16,7 @@ from lazytorch.expression import Hooks, hooks_of
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import c_name, type_name
 from lazytorch.utils.hooks import RemovableHandle
+from lazytorch.view_history import watch
 
 
 def _grad_fn(self: Tensor) -> Node | None:
@@ -116,7 +117,7 @@ def _register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Rem
 
 def _hooks_of(x: Tensor) -> Hooks:
     value = gradient_source(x)
-    x._watch(value)
+    watch(x, value)
     return hooks_of(value)
 
 

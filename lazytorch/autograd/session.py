@@ -18,7 +18,7 @@ from lazytorch.autograd import anomaly_mode
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.walk import Walk, node_name, reads_tracked
 from lazytorch.expression import Call, Expression, Function, Hooks, NodeState
-from lazytorch.importer import GRADIENT
+from lazytorch.importer import GRADIENT, TANGENT
 from lazytorch.realize import realize
 from lazytorch.tensor import Tensor, record, wrap
 
@@ -119,7 +119,7 @@ class Session:
             if call is None or e.leaf is not None or not call.tracked or id(call) in seen:
                 continue
             seen.add(id(call))
-            if call.signature.function in (GRADIENT, core.CUSTOM):
+            if call.signature.function in (GRADIENT, TANGENT, core.CUSTOM):
                 continue
             outputs = [reference() for reference in call.outputs]
             known = [o for o in outputs if o is not None and o in self.walk.seen]

@@ -14,8 +14,9 @@ from lazytorch import core
 from lazytorch.autograd import anomaly_mode
 from lazytorch.expression import Call, Expression, Overwritten, Signature
 from lazytorch.geometry import within_region
-from lazytorch.importer import GRADIENT
-from lazytorch.tensor import Tensor, viewed, views
+from lazytorch.importer import GRADIENT, TANGENT
+from lazytorch.tensor import Tensor
+from lazytorch.view_history import value_of_view, viewed, views
 
 
 def gradient_source(x: Tensor) -> Expression:
@@ -79,7 +80,7 @@ class Walk:
             via = getattr(call, "via", None)
             source = via[0] if via is not None else None
             while source is not None and source._geometry is not None:
-                value = source._view_at(viewed(e))
+                value = value_of_view(source, viewed(e))
                 if value is call.inputs[0]:
                     break
                 if value is not None and value is not e and (value.hooks or value in targets):
@@ -196,7 +197,7 @@ def check_call(call: Call) -> None:
     ]
     if not (call.freed or overwritten_inputs or overwritten_outputs):
         return
-    if call.signature.function in (GRADIENT, core.CUSTOM):
+    if call.signature.function in (GRADIENT, TANGENT, core.CUSTOM):
         return  # what a Function has saved, it checks itself
     reads_inputs, reads_outputs = gradient_reads(
         call.signature, frozenset([i for i, e in enumerate(call.inputs) if e.tracked])
@@ -305,6 +306,8 @@ def reads_tracked(call: Call) -> bool:
     function = call.signature.function
     if function is core.CUSTOM or not call.inputs:
         return False
+    if function is TANGENT:
+        return True
     if function is GRADIENT:
         return not getattr(call, "is_linear", False)
     inputs, outputs = gradient_reads(call.signature, tracked)

@@ -20,7 +20,7 @@ from lazytorch.functions.bodies import (
     over_channels,
 )
 from lazytorch.functions.promotion import promote_float
-from lazytorch.functions.registration import PUBLIC, assign, in_place, operation
+from lazytorch.functions.registration import PUBLIC, assign, in_place, operation, with_out
 from lazytorch.tensor import Tensor, wrap_dim
 from lazytorch.type_names import type_name
 
@@ -179,6 +179,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     return _finish(input, apply_one(HARDSWISH, (input,)), inplace)
 
 
+@with_out
 def softshrink(input: Tensor, lambd: Any = 0.5) -> Tensor:
     """The input moved towards 0 by ``lambd``, and 0 within it."""
     if lambd < 0:
@@ -189,7 +190,7 @@ def softshrink(input: Tensor, lambd: Any = 0.5) -> Tensor:
     return apply_one(SOFTSHRINK, (input, float(lambd)))
 
 
-@operation()
+@operation(out=True)
 def hardshrink(input: Tensor, lambd: Any = 0.5) -> Tensor:
     """The input, and 0 within ``lambd`` of 0."""
     return apply_one(HARDSHRINK, (input, float(lambd)))
@@ -297,11 +298,13 @@ def celu(input: Tensor, alpha: Any = 1.0, inplace: bool = False) -> Tensor:
     return _finish(input, apply_one(ELU, (input, float(alpha), 1.0, 1.0 / alpha)), inplace)
 
 
+@with_out
 def softplus(input: Tensor, beta: Any = 1, threshold: Any = 20) -> Tensor:
     """log(1 + exp(beta * input)) / beta; the input itself where that is beyond ``threshold``."""
     return apply_one(SOFTPLUS, (input, float(beta), float(threshold)))
 
 
+@with_out
 def logsigmoid(input: Tensor) -> Tensor:
     """log(1 / (1 + exp(-input)))."""
     return apply_one(LOGSIGMOID, (input,))
@@ -317,6 +320,7 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
     return _finish(input, apply_one(MISH, (input,)), inplace)
 
 
+@with_out
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """The input times the normal distribution's cumulative function, or its tanh approximation."""
     if approximate not in ("none", "tanh"):

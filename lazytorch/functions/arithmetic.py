@@ -108,6 +108,7 @@ def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
 @operation()
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """other - alpha * input."""
+    require_tensor("rsub", input)
     if _is_one(alpha):
         return apply_one(RSUB, (input, other))
     return apply_one(RSUB_SCALED, (input, other, alpha))
@@ -182,7 +183,7 @@ remainder = binary(
 )  # fmt: skip
 fmod = binary(
     "fmod", _integral_or_float("fmod_cpu", ew.fmod),
-    "The rest of truncated division, with the sign of ``input``.",
+    "The rest of truncated division, with the sign of ``input``.", numbers="other",
 )  # fmt: skip
 
 # ---- sign and reciprocal ----------------------------------------------------------------------
@@ -200,12 +201,6 @@ def _abs(x: Node) -> Node:
     return ew.abs_(x)
 
 
-def _positive(x: Node) -> Node:
-    if x.dtype is dt.bool_:
-        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
-    return ew.cast(x, x.dtype)
-
-
 def _square(x: Node) -> Node:
     whole = ew.cast(x, dt.int64) if x.dtype is dt.bool_ else x
     return ew.mul(whole, whole)
@@ -217,7 +212,17 @@ def reciprocal_node(x: Node) -> Node:
 
 
 neg = unary("neg", _neg, "-input.", ("negative",))
-positive = unary("positive", _positive, "input itself; not defined on bool.", inplace=False)
+
+
+@operation()
+def positive(input: Tensor) -> Tensor:
+    """The input itself; not defined on bool."""
+    require_tensor("positive", input)
+    if input.dtype is dt.bool_:
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
 abs = unary(
     "abs", _abs, "|input|, element by element.",
     ("absolute",),
@@ -350,6 +355,8 @@ def pow(input: Any, exponent: Any) -> Tensor:
         if exponent in _SPECIAL_POWERS:
             kind = "float" if not whole else "bool" if isinstance(exponent, bool) else "int"
             return apply_one(POW_SPECIAL, (input,), (float(exponent), kind))
+    if not isinstance(exponent, Tensor):
+        require_tensor("pow", input)
     return apply_one(POW, (input, exponent))
 
 

@@ -174,7 +174,7 @@ CROSS_ENTROPY_PROBABILITIES = Function(
 def _check_targets(target: Tensor, classes: int, ignore: int) -> None:
     """Refuse class numbers out of range, where they are known already."""
     value = target._storage.expression.value
-    if not isinstance(value, Buffer) or not target._type.size:
+    if not isinstance(value, Buffer) or not value.is_reachable or not target._type.size:
         return
     array = target._within(buffer_array(value, target._storage.expression.type))
     if array.min() >= 0 and array.max() < classes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy as copying
 import warnings
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from codegen.ir.node import Node, Shape, TensorType
 from codegen.ops import elementwise as ew
 from codegen.ops.strided import contiguous_strides
 from codegen.runtime.memory import Buffer
+from codegen.runtime.opencl import discovery
 from lazytorch import core
 from lazytorch.application import apply, apply_expressions
 from lazytorch.autograd.grad_mode import state as grad_state
@@ -27,11 +29,12 @@ from lazytorch.functions.arguments import check_number, integers
 from lazytorch.functions.creation import TYPED_CLASSES
 from lazytorch.functions.data import of_array
 from lazytorch.functions.promotion import broadcast_shapes
-from lazytorch.functions.registration import operation
+from lazytorch.functions.registration import PUBLIC, operation
 from lazytorch.layout import MemoryFormat, channels_last, channels_last_3d
 from lazytorch.printing import format_tensor
-from lazytorch.storage import Storage, share_array
+from lazytorch.storage import Storage, from_array, share_array
 from lazytorch.tensor import Geometry, Tensor, record, wrap
+from lazytorch.transfer import moved
 from lazytorch.type_names import c_name
 
 
@@ -75,16 +78,6 @@ def converted(x: Tensor, dtype: DType, copy: bool = False) -> Tensor:
     if dtype is x._type.dtype:
         return x if not copy else clone(x)
     return apply(core.CAST, (x,), (dtype,))  # type: ignore[no-any-return]
-
-
-def moved(x: Tensor, device: str, copy: bool = False) -> Tensor:
-    """The values on another device, to which the gradient comes back."""
-    if device == x._storage.device:
-        return x if not copy else clone(x)
-    made: Tensor = apply(core.CAST, (x,), (x._type.dtype,))
-    x.realize()
-    made._storage.expression.device = device
-    return made
 
 
 _OPTIONS = ("dtype", "device", "non_blocking", "copy", "memory_format", "other")
@@ -185,7 +178,7 @@ def cuda(
 @operation(function=False)
 def get_device(self: Tensor) -> int:
     device = self.device
-    return -1 if device.type == "cpu" else device.index or 0
+    return -1 if device.type in ("cpu", "interpreter") else device.index or 0
 
 
 # ---- copies ---------------------------------------------------------------------------------
@@ -302,6 +295,15 @@ Tensor.fill_ = _fill  # type: ignore[attr-defined]
 Tensor.zero_ = _zero  # type: ignore[attr-defined]
 fill_, zero_ = _fill, _zero
 
+
+@operation(method=False)
+def fill(input: Tensor, value: Any) -> Tensor:
+    """A tensor like the input, of one value."""
+    made = clone(input)
+    _fill(made, value)
+    return made
+
+
 # ---- memory ---------------------------------------------------------------------------------
 
 
@@ -321,13 +323,28 @@ Tensor.share_memory_ = _share_memory  # type: ignore[attr-defined]
 
 @operation(function=False)
 def pin_memory(self: Tensor, device: Any = None) -> Tensor:
-    """Host memory needs no pinning here: the tensor itself."""
-    return self
+    """A copy that a GPU can fetch by itself; RuntimeError where there is none, or where the tensor
+    is not the host's. Here every tensor of the host is as good: the copy is so in name."""
+    if not discovery.gpu_numbers():
+        raise RuntimeError("Cannot access accelerator device when none is available.")
+    if self._storage.device != "cpu":
+        raise RuntimeError(
+            f"cannot pin 'torch.{self._storage.device.split(':')[0]}.{CLASS_NAMES[self.dtype]}' "
+            "only dense CPU tensors can be pinned"
+        )
+    if is_pinned(self):
+        return self
+    made: Tensor = clone(self.detach())
+    _pinned.add(made._storage)
+    return made
 
 
 @operation(function=False)
 def is_pinned(self: Tensor, device: Any = None) -> bool:
-    return False
+    return self._storage in _pinned
+
+
+_pinned: weakref.WeakSet[Storage] = weakref.WeakSet()
 
 
 class UntypedStorage:
@@ -413,12 +430,74 @@ Tensor.resize_ = _resize  # type: ignore[attr-defined]
 Tensor.resize_as_ = _resize_as  # type: ignore[attr-defined]
 
 
+def _public(name: str) -> None:
+    """torch.NAME, of a method NAME."""
+    method = getattr(Tensor, name)
+
+    def public(input: Tensor, *args: Any, **options: Any) -> Any:
+        return method(input, *args, **options)
+
+    public.__name__ = public.__qualname__ = name
+    public.__doc__ = f"As ``Tensor.{name}``."
+    PUBLIC[name] = public
+
+
+for _name in ("detach", "detach_", "fill_", "zero_", "resize_as_", "get_device"):
+    _public(_name)
+
+
+@operation(function=False)
+def sum_to_size(self: Tensor, *size: Any) -> Tensor:
+    """Summed over what it was broadcast along, to a shape that broadcasts to its own."""
+    shape, wanted = self._type.shape, integers(size, "sum_to_size")
+    rest = shape[len(shape) - len(wanted) :]
+    fits = len(wanted) <= len(shape) and all(n in (1, m) for n, m in zip(wanted, rest, strict=True))
+    if not fits:
+        raise RuntimeError(f"size {{{list(wanted)}}} is not expandable to size {{{list(shape)}}}.")
+    first = len(shape) - len(wanted)
+    axes = [i for i, n in enumerate(shape) if i < first or (wanted[i - first] == 1 and n != 1)]
+    if not axes:
+        return self
+    summed = self.sum(axes, keepdim=True)
+    return views.reshape(summed, wanted)
+
+
+@operation()
+def is_signed(input: Tensor) -> bool:
+    """Whether the element type has negative numbers."""
+    return input.dtype.is_signed
+
+
+@operation()
+def is_same_size(input: Tensor, other: Tensor) -> bool:
+    return input._type.shape == other._type.shape
+
+
+@operation()
+def is_inference(input: Tensor) -> bool:
+    return False
+
+
+@operation()
+def is_distributed(input: Tensor) -> bool:
+    return False
+
+
+@operation()
+def is_nonzero(input: Tensor) -> bool:
+    """Whether the one element is not zero."""
+    if input.numel() != 1:
+        few = "no values" if not input.numel() else "more than one value"
+        raise RuntimeError(f"Boolean value of Tensor with {few} is ambiguous")
+    return bool(input.item())
+
+
 def _set(
     self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None
 ) -> Tensor:
     """Show another tensor's (or storage's) memory, under a geometry of its own if given."""
     if source is None:
-        source = of_array(np.empty(0, self.dtype.numpy), self.dtype)
+        source = of_array(np.empty(0, self.dtype.numpy), self.dtype, self._storage.device)
     if isinstance(source, UntypedStorage):
         tensor = source._tensor
         base = tensor._view((source.storage.expression.type.size,), (1,), 0)
@@ -494,11 +573,15 @@ _INTERNAL = {
 
 
 def rebuild(
-    cls: Any, array: Any, dtype: DType, requires_grad: bool, state: dict[str, Any]
-) -> Tensor:
+    cls: Any, array: Any, dtype: DType, requires_grad: bool, state: dict[str, Any],
+    device: str = "cpu",
+) -> Tensor:  # fmt: skip
     """Make a pickled tensor again."""
-    storage = share_array(array, TensorType(array.shape, dtype), "cpu")
-    storage.shared = None
+    if device == "cpu":
+        storage = share_array(array, TensorType(array.shape, dtype), "cpu")
+        storage.shared = None
+    else:
+        storage = from_array(array, TensorType(array.shape, dtype), device_name(device))
     made = object.__new__(cls)
     made._storage, made._type = storage, storage.expression.type
     made.__dict__.update(state)
@@ -510,7 +593,9 @@ def _reduce(self: Tensor, protocol: Any) -> Any:
         warnings.warn("pickling a non-leaf tensor keeps its values alone", stacklevel=2)
     array = np.array(self.detach()._array(), order="C")
     state = {k: v for k, v in self.__dict__.items() if k not in _INTERNAL}
-    return rebuild, (self.__class__, array, self.dtype, self.requires_grad, state)
+    device = self._storage.device
+    place = () if device == "cpu" else (device,)
+    return rebuild, (self.__class__, array, self.dtype, self.requires_grad, state, *place)
 
 
 def _iterate(self: Tensor) -> Iterator[Tensor]:
@@ -605,11 +690,6 @@ def is_floating_point(input: Tensor) -> bool:
 @operation(method=False)
 def is_complex(input: Tensor) -> bool:
     return False
-
-
-@operation(method=False)
-def is_nonzero(input: Tensor) -> bool:
-    return bool(input)
 
 
 __all__ = ["NAMES", "converted", "moved", "rebuild", "text", "write_value"]

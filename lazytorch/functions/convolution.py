@@ -413,7 +413,9 @@ def _window_transposed(
             f"Given input size per channel: ({_crosses(input[2:])}). Calculated output size per "
             f"channel: ({_crosses(sizes)}). Output size is too small"
         )
-    return Window(strides, amounts, amounts, dilations, groups, sizes, weight[2:])
+    # Output padding of a stride and more would make room for another window.
+    high = tuple([p - e // s * s for p, e, s in zip(amounts, extra, strides, strict=True)])
+    return Window(strides, amounts, high, dilations, groups, sizes, weight[2:])
 
 
 @operation(method=False)

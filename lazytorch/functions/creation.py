@@ -43,7 +43,7 @@ FULL = Function("full", _full)
 
 def make(
     function: Function,
-    numbers: Sequence[float | int | bool],
+    numbers: Sequence[float | int | bool | Tensor],
     attributes: Attributes,
     device: Any = None,
     requires_grad: bool = False,
@@ -51,7 +51,8 @@ def make(
 ) -> Tensor:
     """A new tensor from a function of numbers alone."""
     place = device_name(device)
-    expression = record(function, tuple([scalar(n, place) for n in numbers]), attributes, False)[0]
+    inputs = [n._read() if isinstance(n, Tensor) else scalar(n, place) for n in numbers]
+    expression = record(function, tuple(inputs), attributes, False)[0]
     if place != "cpu":
         expression.device = place
     made = wrap(expression)
@@ -230,6 +231,40 @@ def empty_strided(size: Any, stride: Any, **options: Any) -> Tensor:
     return made.requires_grad_() if requires_grad else made
 
 
+@operation(function=False)
+def new_empty_strided(self: Tensor, size: Any, stride: Any, **options: Any) -> Tensor:
+    """As ``empty_strided``, of this tensor's type and device."""
+    options["dtype"] = options.get("dtype") or self.dtype
+    options["device"] = options.get("device") or self._storage.device
+    return empty_strided(size, stride, **options)
+
+
+@operation(method=False)
+def empty_permuted(size: Any, physical_layout: Any, **options: Any) -> Tensor:
+    """Undefined values whose dimensions lie in memory in the given order, outermost first."""
+    shape = integers((size,), "empty_permuted")
+    order = integers((physical_layout,), "empty_permuted", "physical_layout")
+    if len(order) != len(shape):
+        raise RuntimeError(
+            f"Number of dimensions in size does not match the length of the physical_layout; i.e. "
+            f"len(size) = {len(shape)} is not equal to len(physical_layout) = {len(order)}"
+        )
+    for place, axis in enumerate(order):
+        if not 0 <= axis < len(shape):
+            raise RuntimeError(
+                f"Dimension out of range (expected to be between 0 and {len(shape) - 1}, but got "
+                f"{axis} at index {place}).  NB: negative dims not currently supported; file an "
+                "issue if you want it."
+            )
+        if axis in order[:place]:
+            raise RuntimeError(f"Duplicate dim not allowed (got {axis} at index {place})")
+    strides, step = [0] * len(shape), 1
+    for axis in reversed(order):
+        strides[axis] = step
+        step *= max(shape[axis], 1)
+    return empty_strided(shape, strides, **options)
+
+
 def _reach(shape: Sequence[int], strides: Sequence[int]) -> int:
     if 0 in shape:
         return 0
@@ -288,14 +323,15 @@ def arange(
         raise RuntimeError(f"unsupported range: {start} -> {end}")
     if (end - start) * step < 0:
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    if chosen.kind == "int" and not whole:
+        start, end, step = int(start), int(end), int(step)
+        if step == 0:
+            raise ValueError("step must be nonzero")
+        whole = True
     if whole:
         size = len(range(start, end, step))
     else:
         size = math.ceil((end - start) / step)
-    if chosen.kind == "int":
-        start, step = int(start), int(step)
-        if step == 0:
-            raise ValueError("step must be nonzero")
     return make(ARANGE, (start, step), (size, chosen), device, requires_grad, out)
 
 
@@ -316,6 +352,8 @@ def range_(start: Any = 0, end: Any = None, step: Any = 1, **options: Any) -> Te
 def _linspace(start: Node, end: Node, steps: int, dtype: DType) -> Node:
     """From both ends towards the middle, so that both are exact."""
     compute = dtype if dtype.kind == "float" and dtype.itemsize > 2 else dt.float64
+    if dtype.kind != "float":
+        start, end = ew.cast(start, dtype), ew.cast(end, dtype)
     if dtype.itemsize == 2 and dtype.kind == "float":
         compute = dt.float32
     shape = (steps,)
@@ -333,6 +371,8 @@ def _linspace(start: Node, end: Node, steps: int, dtype: DType) -> Node:
 
 def _logspace(start: Node, end: Node, base: Node, steps: int, dtype: DType) -> Node:
     compute = dt.float64 if dtype.kind == "int" or dtype is dt.float64 else dt.float32
+    if dtype.kind != "float":
+        start, end = ew.cast(start, dtype), ew.cast(end, dtype)
     power = _linspace(start, end, steps, compute)
     return ew.cast(ew.pow_(broadcast(ew.cast(base, compute), (steps,), ()), power), dtype)
 
@@ -342,6 +382,11 @@ LOGSPACE = Function("logspace", _logspace)
 
 
 def _steps(steps: int, name: str) -> int:
+    if not isinstance(steps, int):
+        raise TypeError(
+            f"{name}() received an invalid combination of arguments - steps must be int, not "
+            f"{type(steps).__name__}"
+        )
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     return steps
@@ -448,7 +493,7 @@ def _triangle_indices(mask: NDArray[Any], dtype: Any, device: Any) -> Tensor:
     return of_array(np.stack(np.nonzero(mask)), chosen, device_name(device))
 
 
-def _diag_embed(x: Node, offset: int, dim1: int, dim2: int) -> Node:
+def diag_embed_node(x: Node, offset: int, dim1: int, dim2: int) -> Node:
     *batch, length = x.shape
     n = length + abs(offset)
     first = offset if offset >= 0 else -offset * n
@@ -464,7 +509,7 @@ def _diag_embed(x: Node, offset: int, dim1: int, dim2: int) -> Node:
     return permute(square, order)
 
 
-DIAG_EMBED = Function("diag_embed", _diag_embed)
+DIAG_EMBED = Function("diag_embed", diag_embed_node)
 
 
 @operation()

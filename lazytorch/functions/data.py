@@ -22,6 +22,7 @@ from lazytorch.expression import Expression
 from lazytorch.functions.registration import operation
 from lazytorch.storage import ForeignMemory, Storage, from_array, share_array
 from lazytorch.tensor import Tensor, record, wrap
+from lazytorch.transfer import moved
 
 
 def of_array(array: NDArray[Any], dtype: DType, device: str = "cpu") -> Tensor:
@@ -251,9 +252,7 @@ def copied(source: Tensor, dtype: Any = None, device: Any = None) -> Tensor:
         made = apply(core.IDENTITY, (source,))
     else:
         made = apply(core.CAST, (source,), (chosen,))
-    if device is not None:
-        made._storage.expression.device = device_name(device)
-    return made  # type: ignore[no-any-return]
+    return made if device is None else moved(made, device_name(device))
 
 
 @operation(method=False)

@@ -6,13 +6,19 @@ from collections.abc import Sequence
 from math import inf
 from typing import Any
 
+import numpy as np
+
+from codegen import dtype as dt
 from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from codegen.ops.calls import detach
 from codegen.ops.movement import reshape
 from codegen.ops.reduction import broadcast, expand_back, max_, sum_
 from lazytorch.expression import Function
+from lazytorch.functions import views
 from lazytorch.functions.bodies import apply_one, number, square
+from lazytorch.functions.data import of_array
+from lazytorch.functions.indexing import index_select
 from lazytorch.functions.promotion import broadcast_shapes, promote_float
 from lazytorch.functions.registration import operation
 from lazytorch.tensor import Tensor, wrap_dim
@@ -26,9 +32,11 @@ def _root(x: Node) -> Node:
 
 
 def norm_node(x: Node, axes: Sequence[int], power: float) -> Node:
-    """The p-norm over axes for a power known when compiling: 1, 2 or infinity."""
+    """The p-norm over axes for a power known when compiling: 0, 1, 2 or infinity."""
     if power == 2:
         return _root(sum_(square(x), axes))
+    if power == 0:
+        return sum_(ew.cast(ew.ne(x, ew.full_like(x, 0)), x.dtype), axes)
     return sum_(ew.abs_(x), axes) if power == 1 else max_(ew.abs_(x), axes)
 
 
@@ -53,7 +61,7 @@ def _norm(x: Node, axes: Sequence[int], power: Node | None, kind: float) -> Node
 def _split_power(p: Any) -> tuple[tuple[float, ...], float]:
     """The power as an input of the call, unless it is one with a form of its own."""
     p = float(p)
-    return ((), p) if p in (1.0, 2.0, inf) else ((p,), 0.0)
+    return ((), p) if p in (0.0, 1.0, 2.0, inf) else ((p,), 0.0)
 
 
 # ---- distances ----------------------------------------------------------------------------
@@ -127,6 +135,10 @@ def normalize(
     input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Any = None
 ) -> Tensor:
     """The input divided by its p-norm along ``dim``, which is no less than eps."""
+    if not input.dim():
+        wrap_dim(dim, 0)
+        made = views.reshape(normalize(views.reshape(input, 1), p, 0, eps), ())
+        return made if out is None else out.copy_(made)
     dims = (dim,) if isinstance(dim, int) else tuple(dim)
     axes = tuple(sorted({wrap_dim(d, input.dim()) for d in dims}))
     power, kind = _split_power(p)
@@ -155,6 +167,28 @@ def _cdist(x: Node, y: Node, *rest: Any) -> Node:
 CDIST = Function("cdist", _cdist)
 
 
+def _pdist(x: Node, y: Node, *rest: Any) -> Node:
+    *power, kind = rest
+    return _norm(ew.sub(x, y), (1,), power[0] if power else None, kind)
+
+
+PDIST = Function("pdist", _pdist)
+
+
+@operation(method=False)
+def pdist(input: Tensor, p: float = 2.0) -> Tensor:
+    """The p-norm distance of each row to every later row: (N, M) -> (N (N - 1) / 2)."""
+    if input.dim() != 2:
+        raise RuntimeError(f"pdist only supports 2D tensors, got: {input.dim()}D")
+    if p < 0:
+        raise RuntimeError("pdist only supports non-negative p values")
+    first, second = np.triu_indices(input.shape[0], 1)
+    device = input._storage.device
+    pairs = [index_select(input, 0, of_array(i, dt.int64, device)) for i in (first, second)]
+    power, kind = _split_power(p)
+    return apply_one(PDIST, (*pairs, *power), (kind,))
+
+
 @operation(method=False)
 def cdist(
     x1: Tensor, x2: Tensor, p: float = 2.0,
@@ -169,5 +203,7 @@ def cdist(
             f"X1 and X2 must have the same number of columns. X1: {x1._type.shape[-1]} X2: "
             f"{x2._type.shape[-1]}"
         )
+    if p < 0:
+        raise RuntimeError("cdist only supports non-negative p values")
     power, kind = _split_power(p)
     return apply_one(CDIST, (x1, x2, *power), (kind,))

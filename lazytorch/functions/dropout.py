@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from codegen import dtype as dt
 from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
@@ -78,6 +80,11 @@ def _dropped(
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     if not training or p == 0:
         return input
+    if channels == 2 and input.dim() < 2 and function is ALPHA_DROPOUT:
+        raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
+    if p == 1 and function is ALPHA_DROPOUT:
+        nothing = input * 0
+        return assign(input, nothing) if inplace else nothing
     result = apply_one(function, (input, float(p), *take()), (channels,))
     return assign(input, result) if inplace else result
 
@@ -142,11 +149,47 @@ def rrelu(
     inplace: bool = False,
 ) -> Tensor:  # fmt: skip
     """leaky_relu with slopes drawn from [lower, upper) in training, their mean else."""
+    if lower > upper:
+        raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     if training:
         result = apply_one(RRELU, (input, float(lower), float(upper), *take()))
     else:
         result = apply_one(LEAKY_RELU, (input, (lower + upper) / 2))
     return assign(input, result) if inplace else result
+
+
+def _in_place(name: str, drop: Any) -> None:
+    def written(input: Tensor, p: float, train: bool) -> Tensor:
+        made: Tensor = drop(input, p, train, True)
+        return made
+
+    written.__name__ = written.__qualname__ = name
+    written.__doc__ = f"In-place form of ``{name[:-1]}``."
+    PUBLIC[name] = written
+
+
+for _name, _drop in (
+    ("dropout_", dropout), ("alpha_dropout_", alpha_dropout),
+    ("feature_dropout_", dropout2d), ("feature_alpha_dropout_", feature_alpha_dropout),
+):  # fmt: skip
+    _in_place(_name, _drop)
+
+
+@operation(method=False)
+def feature_dropout(input: Tensor, p: float, train: bool) -> Tensor:
+    """Whole channels of (N, C, …) at a time."""
+    return dropout2d(input, p, train)
+
+
+def rrelu_(
+    input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False
+) -> Tensor:
+    """In-place form of ``rrelu``."""
+    made: Tensor = rrelu(input, lower, upper, training, True)
+    return made
+
+
+PUBLIC["rrelu_"] = rrelu_
 
 
 def gumbel_softmax(

@@ -16,6 +16,7 @@ from lazytorch.expression import Function
 from lazytorch.functions.bodies import apply_one, number
 from lazytorch.functions.distance import general_norm
 from lazytorch.functions.registration import assign
+from lazytorch.levels import is_unknown
 from lazytorch.storage import buffer_array
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import type_name
@@ -70,7 +71,7 @@ RENORMALIZED = Function("embedding_renorm", _renormalized)
 def _known(index: Tensor) -> Any:
     """The numbers, where they are computed already."""
     value = index._storage.expression.value
-    if not isinstance(value, Buffer) or not index._type.size:
+    if not isinstance(value, Buffer) or not value.is_reachable or not index._type.size:
         return None
     return index._within(buffer_array(value, index._storage.expression.type))
 
@@ -120,6 +121,8 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """(*) class numbers -> (*, classes): 1 at the class, 0 elsewhere."""
     if tensor.dtype is not dt.int64:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+    if num_classes > 0 and is_unknown(tensor._read()):
+        return apply_one(ONE_HOT, (tensor,), (num_classes,))
     known = tensor.realize()._array()
     if not known.size and num_classes <= 0:
         raise RuntimeError("Can not infer total number of classes from empty tensor.")

@@ -53,7 +53,7 @@ def binary(
     check_input, check_other = numbers != "both", numbers == "none"
 
     def public(input: Any, other: Any) -> Tensor:
-        if check_input:
+        if check_input or not isinstance(other, Tensor):
             require_tensor(name, input)
         if check_other:
             require_tensor(name, other, "other", 2)

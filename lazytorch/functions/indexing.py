@@ -15,16 +15,17 @@ from codegen.ops import elementwise as ew
 from codegen.ops import indexing as places
 from codegen.ops.leaves import iota
 from codegen.ops.movement import reshape
-from codegen.ops.reduction import broadcast
+from codegen.ops.reduction import broadcast, full
 from codegen.ops.strided import contiguous_strides
 from lazytorch.application import apply, apply_expressions
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Expression, Function
 from lazytorch.functions import views
-from lazytorch.functions.conversion import clone, converted, write_value
+from lazytorch.functions.conversion import clone, converted, moved, write_value
 from lazytorch.functions.data import of_array
 from lazytorch.functions.promotion import broadcast_shapes, promote
 from lazytorch.functions.registration import operation
+from lazytorch.levels import PLACEHOLDER
 from lazytorch.tensor import Tensor, wrap_dim
 from lazytorch.type_names import c_name, type_name
 
@@ -32,14 +33,15 @@ from lazytorch.type_names import c_name, type_name
 
 
 def needs_gradient_work(e: Expression, budget: int = 200) -> bool:
-    """Whether computing a value would run calls that a gradient flows through."""
+    """Whether computing a value would run calls that a gradient flows through, or cannot be done
+    as long as it stands for many."""
     stack, seen = [e], {e}
     while stack:
         current = stack.pop()
         call = current.call
         if current.value is not None or call is None:
             continue
-        if call.tracked or len(seen) > budget:
+        if call.tracked or len(seen) > budget or call.signature.function is PLACEHOLDER:
             return True
         for i in call.inputs:
             if i not in seen:
@@ -51,6 +53,8 @@ def needs_gradient_work(e: Expression, budget: int = 200) -> bool:
 def check_range(index: Tensor, size: int, message: Callable[[int], str], low: int = 0) -> None:
     """IndexError where a known index is outside low…size-1."""
     if not index._type.size or needs_gradient_work(index._storage.expression):
+        return
+    if not index._is_reachable():  # a GPU does not stop for it: what is out of range is clamped
         return
     array = index._array()
     least, most = int(array.min()), int(array.max())
@@ -260,6 +264,12 @@ def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], boo
             name = "Select"
     sizes.extend(shape[axis:])
     strides.extend(old_strides[axis:])
+    if x._storage.device != "cpu":
+        # An index may be the cpu's, whatever it is an index of.
+        advanced = [
+            (d, moved(i, x._storage.device) if i._storage.device == "cpu" else i)
+            for d, i in advanced
+        ]
     if (
         advanced
         and tuple(sizes) == shape
@@ -540,6 +550,21 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
     return _index_copy(input, dim, index, source)  # type: ignore[no-any-return]
 
 
+def _index_fill(x: Node, index: Node, value: Node, axis: int) -> Node:
+    """Places that are named twice count once in the value's gradient, as in PyTorch."""
+    extent = x.shape[axis]
+    chosen = places.scatter(
+        full(False, (extent,), dt.bool_), wrapped(index, extent),
+        full(True, index.shape, dt.bool_), "set",
+    )  # fmt: skip
+    return ew.where(
+        broadcast(chosen, x.shape, (axis,)), broadcast_to(ew.cast(value, x.dtype), x.shape), x
+    )
+
+
+INDEX_FILL = Function("index_fill", _index_fill)
+
+
 @operation(inplace=True)
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """One number written at the listed places of a dimension."""
@@ -558,7 +583,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
         -extent,
     )  # fmt: skip
     source = input if input.ndim else views.reshape(input, 1)
-    made = apply(INDEX_PUT, (source, value, _flat_index(index)), ((axis,), "set"))
+    made = apply(INDEX_FILL, (source, _flat_index(index), value), (axis,))
     return made if input.ndim else views.reshape(made, ())
 
 
@@ -616,10 +641,11 @@ def _nonzero_array(input: Tensor) -> Any:
 @operation(out=True)
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The places that are not zero, as rows of a matrix or as one tensor a dimension."""
-    array = _nonzero_array(input)
+    array, device = _nonzero_array(input), input._storage.device
     if as_tuple:
-        return tuple([of_array(a, dt.int64) for a in np.nonzero(np.atleast_1d(array))])
-    return of_array(_argwhere(array), dt.int64)
+        found = np.nonzero(np.atleast_1d(array))
+        return tuple([of_array(a, dt.int64, device) for a in found])
+    return of_array(_argwhere(array), dt.int64, device)
 
 
 @operation()
@@ -633,7 +659,7 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
     found = _argwhere(_nonzero_array(input))[:size]
     whole = np.full((size, input.ndim), fill_value, np.int64)
     whole[: len(found)] = found
-    return of_array(whole, dt.int64)
+    return of_array(whole, dt.int64, input._storage.device)
 
 
 def _where(condition: Node, x: Node, y: Node) -> Node:
@@ -688,7 +714,7 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     return _replaced(input, src, lambda x: views.select(x, dim, index))
 
 
-@operation()
+@operation(out=True)
 def slice_scatter(
     input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None,
     step: int = 1,

@@ -239,7 +239,8 @@ def repeat_interleave(
     """Each element (or each place of a dimension) repeated in place."""
     if repeats is None:
         counts = input.detach()._array()
-        return of_array(np.repeat(np.arange(len(counts)), counts), dt.int64)
+        found = np.repeat(np.arange(len(counts)), counts)
+        return of_array(found, dt.int64, input._storage.device)
     if dim is None:
         input, dim = views.reshape(input, -1), 0
     axis = wrap_dim(dim, input.ndim)
@@ -257,7 +258,8 @@ def repeat_interleave(
                 "repeats must have the same size as input along dim, but got repeats.size(0) = "
                 f"{len(counts)} and input.size({axis}) = {extent}"
             )
-        places = of_array(np.repeat(np.arange(extent), counts), dt.int64)
+        found = np.repeat(np.arange(extent), counts)
+        places = of_array(found, dt.int64, input._storage.device)
         return index_select(input, axis, places)
     if repeats < 0:
         raise RuntimeError("Repeats must be non-negative")
@@ -270,9 +272,10 @@ FLIP = Function("flip", lambda x, axes: ew.cast(flip_node(x, axes), x.dtype))
 
 
 @operation()
-def flip(input: Tensor, *dims: Any) -> Tensor:
+def flip(input: Tensor, *args: Any, dims: Any = None) -> Tensor:
     """The elements of these dimensions in reverse order, as a copy."""
-    axes = wrap_dims(integers(dims, "flip", "dims"), input.ndim)
+    given = args if dims is None else (dims,)
+    axes = wrap_dims(integers(given, "flip", "dims"), input.ndim)
     if not input.ndim:
         return clone(input)
     return apply(FLIP, (input,), (axes,))  # type: ignore[no-any-return]

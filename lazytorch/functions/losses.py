@@ -295,7 +295,12 @@ GAUSSIAN_NLL = Function("gaussian_nll_loss", _gaussian_nll, gradient_name="MeanB
 def _known(tensor: Tensor) -> Any:
     """The elements as an array where they are computed already, else None."""
     value = tensor._storage.expression.value
-    if not isinstance(value, Buffer) or not tensor._type.size or tensor.dtype is dt.bfloat16:
+    if (
+        not isinstance(value, Buffer)
+        or not value.is_reachable
+        or not tensor._type.size
+        or tensor.dtype is dt.bfloat16
+    ):
         return None
     return tensor._within(buffer_array(value, tensor._storage.expression.type))
 

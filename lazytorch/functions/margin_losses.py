@@ -7,6 +7,7 @@ from typing import Any
 from codegen import dtype as dt
 from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
+from codegen.ops.movement import reshape
 from codegen.ops.reduction import (
     broadcast,
     cumsum,
@@ -30,8 +31,9 @@ from lazytorch.functions.bodies import (
 )
 from lazytorch.functions.distance import pairwise, pairwise_distance
 from lazytorch.functions.losses import chosen_reduction
-from lazytorch.functions.promotion import broadcast_together, promote
+from lazytorch.functions.promotion import broadcast_together, promote, promote_float
 from lazytorch.tensor import Tensor
+from lazytorch.type_names import type_name
 
 
 def _at_least_zero(x: Node) -> Node:
@@ -40,7 +42,7 @@ def _at_least_zero(x: Node) -> Node:
 
 
 def _cosine_embedding(x: Node, y: Node, target: Node, margin: Node, reduction: str) -> Node:
-    x, y = promote(x, y)
+    x, y = promote_float(x, y)
     axis = (len(x.shape) - 1,)
     tiny = 1e-12
     dot = sum_(ew.mul(x, y), axis)
@@ -57,7 +59,7 @@ def _cosine_embedding(x: Node, y: Node, target: Node, margin: Node, reduction: s
 
 
 def _margin_ranking(x: Node, y: Node, target: Node, margin: Node, reduction: str) -> Node:
-    x, y, t = promote(x, y, target)
+    x, y, t = promote_float(x, y, target)
     loss = ew.add(ew.mul(ew.neg(t), ew.sub(x, y)), number(margin, x))
     return reduced(_at_least_zero(loss), reduction)
 
@@ -89,6 +91,28 @@ def _multilabel_soft_margin(x: Node, target: Node, *rest: Any) -> Node:
 def _multi_margin(x: Node, target: Node, margin: Node, *rest: Any) -> Node:
     *weight, power, reduction = rest
     need_float(x, "multi_margin_loss")
+    if not x.shape:
+        x, target = reshape(x, (1,)), reshape(target, (1,))
+        scalar = reduction == "none"
+        made = _multi_margin(x, target, margin, *weight, power, reduction)
+        return reshape(made, ()) if scalar else made
+    if len(x.shape) > 2 or not x.shape[-1]:
+        raise RuntimeError(
+            "Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
+            f"{list(x.shape)}"
+        )
+    if len(x.shape) == 2 and target.shape != x.shape[:1]:
+        raise RuntimeError(
+            "multi_margin_loss: target tensor should be 1-D with size equal to the number of input "
+            f"samples (batch size). Expected target size [{x.shape[0]}], but got "
+            f"{list(target.shape)}. Input has shape {list(x.shape)}."
+        )
+    if target.dtype is not dt.int64:
+        raise RuntimeError(f"expected scalar type Long but found {type_name(target.dtype)}")
+    if weight and weight[0].shape != x.shape[-1:]:
+        raise RuntimeError(
+            f"inconsistent weight size, expected {x.shape[-1]} but got {list(weight[0].shape)}"
+        )
     axis, classes = len(x.shape) - 1, x.shape[-1]
     index = broadcast_to(target, x.shape[:-1]) if len(x.shape) > 1 else _without_axes(target)
     mask = one_hot_mask(ew.cast(index, dt.int64), x.shape, axis)
@@ -112,6 +136,19 @@ def _without_axes(x: Node) -> Node:
 def _multilabel_margin(x: Node, target: Node, reduction: str) -> Node:
     """Target rows list classes up to the first -1."""
     need_float(x, "multilabel_margin_loss")
+    if not x.shape:
+        x, target = reshape(x, (1,)), reshape(target, (1,))
+    if len(x.shape) > 2 or not x.shape[-1]:
+        raise RuntimeError(
+            "Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
+            f"{list(x.shape)}"
+        )
+    if target.shape != x.shape:
+        raise RuntimeError(
+            f"inconsistent target size: {list(target.shape)} for input of size: {list(x.shape)}"
+        )
+    if target.dtype is not dt.int64:
+        raise RuntimeError(f"expected scalar type Long but found {type_name(target.dtype)}")
     classes, rank = x.shape[-1], len(x.shape)
     ended = ew.cast(ew.lt(target, ew.full_like(target, 0)), dt.int64)
     listed = ew.eq(cumsum(ended, rank - 1), ew.full_like(target, 0))
@@ -134,7 +171,7 @@ def _triplet_margin(
     a: Node, positive: Node, negative: Node, margin: Node, power: Node, eps: Node, swap: bool,
     reduction: str,
 ) -> Node:  # fmt: skip
-    a, positive, negative = promote(a, positive, negative)
+    a, positive, negative = promote_float(a, positive, negative)
     near = pairwise(a, positive, power, eps)
     far = pairwise(a, negative, power, eps)
     if swap:

@@ -22,6 +22,7 @@ from lazytorch.functions.bodies import (
     widen,
     windows,
 )
+from lazytorch.functions.promotion import as_float
 from lazytorch.functions.registration import assign, operation
 from lazytorch.tensor import Tensor
 
@@ -173,7 +174,7 @@ def rms_norm(
 
 
 def _batch_axes(x: Node) -> Axes:
-    return (0, *range(2, len(x.shape)))
+    return (0, *range(2, len(x.shape))) if len(x.shape) > 1 else ()
 
 
 def _batch_norm(x: Node, eps: Node, momentum: Node, *rest: Any) -> list[Node]:
@@ -243,7 +244,7 @@ def batch_norm(
                 "Expected more than 1 value per channel when training, got input size "
                 f"{input.size()}"
             )
-    channels = shape[1]
+    channels = shape[1] if len(shape) > 1 else shape[0]
     for name, value in (
         ("running_mean", running_mean), ("running_var", running_var), ("weight", weight),
         ("bias", bias),
@@ -393,9 +394,15 @@ def instance_norm(
 
 
 def _local_response_norm(x: Node, alpha: Node, beta: Node, k: Node, size: int) -> Node:
+    whole = x
+    if x.dtype.kind != "float":
+        # PyTorch's mean of integers is an integer, rounded towards zero.
+        x = ew.cast(x, as_float(x.dtype))
     powers = pad_axes(square(x), 1, (size // 2,), ((size - 1) // 2,))
     seen = windows(powers, 1, (size,), (x.shape[1],), (1,), (1,))
     mean = mean_over(seen, (len(x.shape),))
+    if whole is not x:
+        mean = ew.trunc(mean)
     below = ew.pow_(ew.add(ew.mul(mean, number(alpha, x)), number(k, x)), number(beta, x))
     return ew.div(x, below)
 

@@ -15,8 +15,8 @@ from lazytorch.functions.arguments import require_tensor
 from lazytorch.functions.bodies import accumulation_type, apply_one
 from lazytorch.functions.promotion import promote_float
 from lazytorch.functions.reductions import Dims, extent, keep, reduced_axes, unkeep
-from lazytorch.functions.registration import operation
-from lazytorch.tensor import Tensor
+from lazytorch.functions.registration import PUBLIC, operation
+from lazytorch.tensor import Tensor, wrap_dim
 from lazytorch.type_names import type_name
 
 Nodes = Sequence["Node | None"]
@@ -104,20 +104,6 @@ def vector_norm(
     return apply_one(NORM, (x,), (float(ord), axes, bool(keepdim), dtype))
 
 
-@operation(out=True)
-def norm(
-    input: Tensor, p: float | str | None = "fro", dim: Dims = None, keepdim: bool = False, *,
-    dtype: DType | None = None,
-) -> Tensor:  # fmt: skip
-    """The p-norm of all elements or along ``dim``; "fro" is 2."""
-    require_tensor("norm", input)
-    if isinstance(p, str):
-        if p != "fro":
-            raise RuntimeError(f"norm() of order {p!r} needs linalg.matrix_norm")
-        p = 2
-    return vector_norm(input, 2 if p is None else p, dim, keepdim, dtype=dtype)
-
-
 def _dist(x: Node, y: Node, order: float) -> Node:
     a, b = promote_float(x, y)
     return norm_node(ew.sub(a, b), order, tuple(range(len(a.shape))))
@@ -151,3 +137,22 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     require_tensor("dist", input)
     require_tensor("dist", other, "other", 2)
     return apply_one(DIST, (input, other), (float(p),))
+
+
+@operation(inplace=True, out=True)
+def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
+    """Each part along ``dim`` whose p-norm is above ``maxnorm`` scaled down to it."""
+    require_tensor("renorm", input)
+    if p <= 0:
+        raise RuntimeError("renorm: non-positive-norm not supported")
+    if maxnorm < 0:
+        raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm:g}")
+    if input.ndim < 2:
+        raise RuntimeError(
+            f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions"
+        )
+    axis = wrap_dim(dim, input.ndim)
+    others = [i for i in range(input.ndim) if i != axis]
+    length = vector_norm(input, p, others, True)
+    factor = PUBLIC["where"](length > maxnorm, maxnorm / (length + 1e-7), 1.0)
+    return input * factor  # type: ignore[no-any-return]

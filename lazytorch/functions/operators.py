@@ -25,8 +25,13 @@ def _forward(function: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
     return operate
 
 
-def _reflected(function: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
+def _reflected(name: str, function: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
     def operate(self: Tensor, other: Any) -> Any:
+        if not isinstance(self, Tensor):
+            raise TypeError(
+                f"descriptor '{name}' for 'torch._C.TensorBase' objects doesn't apply to a "
+                f"'{type(self).__name__}' object"
+            )
         if not isinstance(other, _OPERANDS):
             return NotImplemented
         return function(other, self)
@@ -83,7 +88,8 @@ def install() -> None:
     # The methods, which are shorter ways than the functions: these look for out= first.
     for name, function in _ARITHMETIC.items():
         setattr(Tensor, f"__{name}__", _forward(getattr(Tensor, function)))
-        setattr(Tensor, f"__r{name}__", _reflected(getattr(Tensor, function)))
+        reflected = f"__r{name}__"
+        setattr(Tensor, reflected, _reflected(reflected, getattr(Tensor, function)))
         setattr(Tensor, f"__i{name}__", _forward(getattr(Tensor, function + "_")))
     for name, direct in (
         ("add", ADD), ("sub", SUB), ("mul", MUL), ("truediv", DIV), ("div", DIV),
@@ -95,7 +101,7 @@ def install() -> None:
         setattr(Tensor, f"__{name}__", getattr(Tensor, function))
     matmul = PUBLIC["matmul"]
     for name, operate in (
-        ("__matmul__", _forward(matmul)), ("__rmatmul__", _reflected(matmul)),
+        ("__matmul__", _forward(matmul)), ("__rmatmul__", _reflected("__rmatmul__", matmul)),
         ("__contains__", _contains), ("__round__", _round), ("__invert__", _invert),
     ):  # fmt: skip
         setattr(Tensor, name, operate)

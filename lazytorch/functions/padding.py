@@ -42,6 +42,16 @@ def _cut(x: Node, axis: int, start: int, size: int) -> Node:
 def _pad_copies(x: Node, low: Sequence[int], high: Sequence[int], mode: str) -> Node:
     """Beyond the edge: the edge itself, its mirror image, or the other end."""
     for axis, (a, b) in enumerate(zip(low, high, strict=True)):
+        if mode == "replicate" and (a < 0 or b < 0):
+            # The edge stays the edge of the whole where more is added than is left.
+            n = x.shape[axis]
+            places = ew.add(iota(n + a + b), full(-a, (n + a + b,), dt.int64))
+            places = ew.minimum(
+                ew.maximum(places, ew.full_like(places, 0)), ew.full_like(places, n - 1)
+            )
+            shape = (*x.shape[:axis], n + a + b, *x.shape[axis + 1 :])
+            x = gather(x, broadcast(places, shape, (axis,)), axis)
+            continue
         if a < 0 or b < 0:
             x = _cut(x, axis, max(-a, 0), x.shape[axis] - max(-a, 0) - max(-b, 0))
             a, b = max(a, 0), max(b, 0)
@@ -100,6 +110,15 @@ def pad(
         raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
     _check_copies(shape, amounts, mode)
     return apply_one(PAD_COPIES, (input,), (low, high, mode))
+
+
+@operation()
+def constant_pad_nd(input: Tensor, pad: Sequence[int], value: float = 0) -> Tensor:
+    """``pad`` with a number."""
+    return _pad(input, pad, "constant", value)
+
+
+_pad = pad
 
 
 def _check_copies(shape: Sequence[int], amounts: Sequence[int], mode: str) -> None:
@@ -244,8 +263,8 @@ def _weights(size: int, n: int, scale: float, align: bool, cubic: bool, dtype: d
     one = ew.full_like(t, 1)
     if cubic:
         shares = [
-            (-1, _cubic_far(ew.add(t, one))), (0, _cubic_near(t)),
-            (1, _cubic_near(ew.sub(one, t))), (2, _cubic_far(ew.sub(ew.full_like(t, 2), t))),
+            (-1, cubic_far(ew.add(t, one))), (0, cubic_near(t)),
+            (1, cubic_near(ew.sub(one, t))), (2, cubic_far(ew.sub(ew.full_like(t, 2), t))),
         ]  # fmt: skip
     else:
         shares = [(0, ew.sub(one, t)), (1, t)]
@@ -269,11 +288,11 @@ def _polynomial(t: Node, coefficients: Sequence[float]) -> Node:
     return value
 
 
-def _cubic_near(t: Node) -> Node:
+def cubic_near(t: Node) -> Node:
     return _polynomial(t, (_A + 2, -(_A + 3), 0.0, 1.0))
 
 
-def _cubic_far(t: Node) -> Node:
+def cubic_far(t: Node) -> Node:
     return _polynomial(t, (_A, -5 * _A, 8 * _A, -4 * _A))
 
 

@@ -12,6 +12,8 @@ from codegen import dtype as dt
 from codegen.dtype import DType
 from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
+from lazytorch import return_types
+from lazytorch.application import apply
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import not_implemented, require_tensor
 from lazytorch.functions.bodies import accumulation_type, apply_one
@@ -300,6 +302,77 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     return apply_one(ROUND, (input,), (int(decimals),))
 
 
+def _frexp(x: Node) -> tuple[Node, Node]:
+    """x = mantissa * 2**exponent, the mantissa within [0.5, 1)."""
+    wide = accumulation_type(x.dtype)
+    smallest, scale = (2.0**-1022, 54) if wide is dt.float64 else (2.0**-126, 24)
+    size = ew.abs_(ew.cast(x, wide))
+    tiny = ew.lt(size, ew.full_like(size, smallest))
+    normal = ew.where(tiny, ew.mul(size, ew.full_like(size, 2.0**scale)), size)
+    finite = ew.lt(size, ew.full_like(size, math.inf))
+    regular = ew.and_(finite, ew.gt(size, ew.full_like(size, 0)))
+    safe = ew.where(regular, normal, ew.full_like(size, 1))
+    exponent = ew.add(ew.floor(ew.log2(safe)), ew.full_like(safe, 1))
+    # In two steps, either of which stays in range; log2 may be one off at powers of two.
+    half = ew.trunc(times(0.5)(exponent))
+    mantissa = ew.mul(ew.mul(safe, ew.exp2(ew.neg(half))), ew.exp2(ew.sub(half, exponent)))
+    high = ew.ge(mantissa, ew.full_like(mantissa, 1))
+    low = ew.lt(mantissa, ew.full_like(mantissa, 0.5))
+    one = ew.full_like(exponent, 1)
+    exponent = ew.where(high, ew.add(exponent, one), exponent)
+    exponent = ew.where(low, ew.sub(exponent, one), exponent)
+    mantissa = ew.where(high, times(0.5)(mantissa), mantissa)
+    mantissa = ew.where(low, times(2.0)(mantissa), mantissa)
+    exponent = ew.sub(exponent, ew.where(tiny, ew.full_like(exponent, scale), times(0.0)(one)))
+    exponent = ew.where(regular, exponent, ew.full_like(exponent, 0))
+    signed = ew.where(regular, ew.cast(ew.copysign(mantissa, ew.cast(x, wide)), x.dtype), x)
+    return signed, ew.cast(exponent, dt.int32)
+
+
+def _frexp_rule(
+    inputs: Sequence[Node], outputs: Sequence[Node], cotangents: Sequence[Node | None]
+) -> Sequence[Node | None]:
+    g = cotangents[0]
+    if g is None:
+        return [None]
+    exponent = ew.neg(ew.cast(outputs[1], g.dtype))
+    half = ew.trunc(times(0.5)(exponent))
+    return [ew.mul(ew.mul(g, ew.exp2(half)), ew.exp2(ew.sub(exponent, half)))]
+
+
+FREXP = Function("frexp", _frexp, gradient=_frexp_rule)
+
+
+@operation(out=True)
+def frexp(input: Tensor) -> Any:
+    """input as mantissa * 2**exponent, the mantissa's size within [0.5, 1)."""
+    require_tensor("frexp", input)
+    if input.dtype.kind != "float":
+        raise RuntimeError("torch.frexp() only supports floating-point dtypes")
+    return return_types.frexp(apply(FREXP, (input,)))
+
+
+def _mvlgamma(x: Node, p: int) -> Node:
+    if x.dtype.kind != "float":
+        x = ew.cast(x, as_float(x.dtype))
+    total = ew.full_like(x, p * (p - 1) / 4 * math.log(math.pi))
+    for i in range(p):
+        total = ew.add(total, ew.lgamma(ew.sub(x, ew.full_like(x, i / 2))))
+    return total
+
+
+MVLGAMMA = Function("mvlgamma", _mvlgamma)
+
+
+@operation(inplace=True, out=True)
+def mvlgamma(input: Tensor, p: int) -> Tensor:
+    """The logarithm of the multivariate gamma function of dimension ``p``."""
+    require_tensor("mvlgamma", input)
+    if p < 1:
+        raise RuntimeError("p has to be greater than or equal to 1")
+    return apply_one(MVLGAMMA, (input,), (int(p),))
+
+
 # ---- limits -----------------------------------------------------------------------------------
 
 
@@ -353,12 +426,14 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
 @operation(inplace=True, out=True)
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """Each element, or ``min`` where that is larger."""
+    require_tensor("clamp_min", input)
     return apply_one(CLAMP[True, False], (input, min))
 
 
 @operation(inplace=True, out=True)
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """Each element, or ``max`` where that is smaller."""
+    require_tensor("clamp_max", input)
     return apply_one(CLAMP[False, True], (input, max))
 
 

@@ -29,7 +29,7 @@ from lazytorch.functions.bodies import (
 )
 from lazytorch.functions.contraction import contract
 from lazytorch.functions.convolution import Window
-from lazytorch.functions.registration import operation
+from lazytorch.functions.registration import operation, with_out
 from lazytorch.functions.window_gradients import (
     are_apart,
     collected,
@@ -147,6 +147,14 @@ def _window(
     strides = kernels if empty else _numbers(stride, rank, "stride", function)
     pads = _numbers(padding, rank, "padding", function)
     dilations = _numbers(dilation, rank, "dilation", function)
+    if any(p < 0 for p in pads):
+        raise RuntimeError(f"pad must be non-negative, but got pad: {min(pads)}")
+    if function == "max_pool1d" and dilations[0] <= 0:
+        raise RuntimeError(
+            f"max_pool1d() dilation must be greater than zero, but got {dilations[0]}"
+        )
+    if function == "max_pool1d" and strides[0] <= 0:
+        raise RuntimeError(f"max_pool1d() stride must be greater than zero, but got {strides[0]}")
     if any(s == 0 for s in strides):
         raise RuntimeError("stride should not be zero")
     sizes = shape[len(shape) - rank :]
@@ -183,7 +191,16 @@ def _window(
 
 
 def _check_rank(shape: Shape, rank: int, function: str) -> None:
-    if len(shape) in (rank + 1, rank + 2):
+    batched = len(shape) == rank + 2
+    empty = 0 in shape[1:] if batched else 0 in shape
+    if len(shape) in (rank + 1, rank + 2) and not (empty and function == "max_pool1d"):
+        if empty and function == "max_pool3d":
+            axis = next(i for i, n in enumerate(shape[batched:]) if not n)
+            raise RuntimeError(
+                "max_pool3d_with_indices_out_cpu_template(): Expected input's non-batch dimensions "
+                f"to have positive length, but input has a shape of {list(shape)} and non-batch "
+                f"dimension {axis} has length zero!"
+            )
         return
     if function == "max_pool1d":
         raise RuntimeError(
@@ -261,16 +278,18 @@ def max_pool3d(
 def _avg_pool(x: Node, *rest: Any) -> Node:
     """``rest``: a divisor (if any), then the window, and whether padding counts."""
     *divisor, window, padding, include = rest
-    need_float(x, "avg_pool2d")
+    if x.dtype is not dt.int64:
+        need_float(x, "avg_pool2d")
+    quotient = ew.div if x.dtype.is_floating_point else ew.trunc_divide
     first = len(x.shape) - len(window.sizes)
     padded = pad_axes(x, first, window.low, window.high)
     seen = windows(padded, first, window.kernel, window.outputs, window.stride, window.dilation)
     total = sum_(seen, tuple(range(len(x.shape), len(seen.shape))))
     if divisor:
-        return ew.div(total, broadcast(ew.cast(divisor[0], x.dtype), total.shape, ()))
+        return quotient(total, broadcast(ew.cast(divisor[0], x.dtype), total.shape, ()))
     if _is_even(window, padding, include):
-        return ew.div(total, ew.full_like(total, prod(window.kernel)))
-    return ew.div(total, _counts(total, window, padding, include))
+        return quotient(total, ew.full_like(total, prod(window.kernel)))
+    return quotient(total, _counts(total, window, padding, include))
 
 
 def _is_even(window: Window, padding: Sizes, include: bool) -> bool:
@@ -344,6 +363,7 @@ def avg_pool1d(
     return _avg_pooled(input, kernel_size, stride, padding, ceil_mode, count_include_pad, None, 1)
 
 
+@with_out
 def avg_pool2d(
     input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
     ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
@@ -354,6 +374,7 @@ def avg_pool2d(
     )
 
 
+@with_out
 def avg_pool3d(
     input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
     ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
@@ -466,6 +487,15 @@ ADAPTIVE_MAX = Function(
 
 def _adaptive_sizes(x: Tensor, output_size: Any, rank: int, function: str) -> Sizes:
     shape = x._type.shape
+    given = output_size if isinstance(output_size, (tuple, list)) else ()
+    if len(shape) <= len(given) and rank > 1:
+        raise ValueError(f"Input dimension should be at least {len(given) + 1}")
+    if len(given) not in (0, 1, rank) or (not given and isinstance(output_size, (tuple, list))):
+        if rank == 1:
+            raise RuntimeError(f"{function}() argument 'output_size' should contain one int (got "
+                               f"{len(given)})")  # fmt: skip
+        inner = "internal error: " if "max" in function else ""
+        raise RuntimeError(f"{function}(): {inner}output_size.size() must be {rank}")
     if len(shape) not in (rank + 1, rank + 2):
         raise RuntimeError(
             f"{function}(): Expected {rank + 1}D or {rank + 2}D tensor, but got {list(shape)}"
@@ -475,7 +505,17 @@ def _adaptive_sizes(x: Tensor, output_size: Any, rank: int, function: str) -> Si
     first = len(shape) - rank
     if len(given) == 1:
         given = given * rank
-    return tuple([shape[first + i] if o is None else int(o) for i, o in enumerate(given)])
+    sizes = tuple([shape[first + i] if o is None else int(o) for i, o in enumerate(given)])
+    if sizes and min(sizes) < 0:
+        wanted = ", ".join(map(str, sizes))
+        raise RuntimeError(
+            f"{function}: elements of output_size must be greater than or equal to 0 but received "
+            f"{{{wanted}}}"
+            if "avg" in function
+            else f"Trying to create tensor with negative dimension {min(sizes)}: "
+            f"{[*shape[:first], *sizes]}"
+        )
+    return sizes
 
 
 def _adaptive_max_pooled(x: Tensor, output_size: Any, indices: bool, rank: int) -> Any:

@@ -17,7 +17,7 @@ from lazytorch.functions.arguments import require_tensor
 from lazytorch.functions.bodies import apply_one, number
 from lazytorch.functions.contraction import contract
 from lazytorch.functions.promotion import broadcast_shapes, promote
-from lazytorch.functions.registration import operation
+from lazytorch.functions.registration import operation, write_out
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import c_name, type_name
 
@@ -102,12 +102,14 @@ def _linear(x: Node, weight: Node, *bias: Node) -> Node:
 LINEAR = Function("linear", _linear, gradient_name="AddmmBackward0")
 
 
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Tensor | None = None
+) -> Tensor:
     """input @ weight.T + bias. input: (*, in), weight: (out, in), bias: (out) -> (*, out)."""
     require_tensor("linear", input)
-    if bias is None:
-        return apply_one(LINEAR, (input, weight))
-    return apply_one(LINEAR, (input, weight, bias))
+    inputs = (input, weight) if bias is None else (input, weight, bias)
+    result = apply_one(LINEAR, inputs)
+    return result if out is None else write_out(out, result)
 
 
 def _bilinear(x: Node, y: Node, weight: Node, *bias: Node) -> Node:
@@ -507,11 +509,8 @@ def _multiply_chain(
     return apply_one(MATMUL, (left, right))
 
 
-def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
-    """torch.linalg.multi_dot: a chain of matrices whose ends may be vectors."""
-    given = list(tensors)
-    if len(given) < 2:
-        raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {len(given)}")
+def multiply_chain(given: Sequence[Tensor]) -> Tensor:
+    """A chain of matrices that fit, whose ends may be vectors."""
     first = given[0]._type.shape
     sizes = [first[0] if len(first) == 2 else 1]
     sizes += [m._type.shape[0] for m in given[1:]]

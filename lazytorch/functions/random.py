@@ -21,7 +21,7 @@ from codegen.ops import elementwise as ew
 from codegen.ops.leaves import iota
 from codegen.ops.movement import reshape
 from codegen.ops.reduction import broadcast
-from lazytorch import capture
+from lazytorch import capture, levels
 from lazytorch.application import apply, apply_expressions
 from lazytorch.core import broadcast_to
 from lazytorch.defaults import defaults
@@ -286,9 +286,24 @@ BITS = Function("random_bits", bits)
 _STREAMS = 4
 
 
-def take(generator: Generator | None = None) -> tuple[int, int]:
-    """The seed and the stream of a fresh draw."""
-    return (default_generator if generator is None else generator).take(_STREAMS)
+# Under vmap examples may draw apart: each has streams of its own.
+STREAM = Function(
+    "random_stream", lambda first, index, stride: ew.add(first, ew.mul(index, stride))
+)
+
+
+def take(generator: Generator | None = None) -> tuple[int, Any]:
+    """The seed and the stream of a fresh draw, which under vmap may be one for each example."""
+    source = default_generator if generator is None else generator
+    if not levels.state.active:
+        return source.take(_STREAMS)
+    apart = levels.check_randomness()
+    seed, stream = source.take(_STREAMS * math.prod([level.size for level in apart]))
+    stride = _STREAMS
+    for level in reversed(apart):
+        stream = apply(STREAM, (stream, level.draws, stride))
+        stride *= level.size
+    return seed, stream
 
 
 # ---- new tensors -------------------------------------------------------------------
@@ -382,6 +397,8 @@ def _as_input(input: Tensor, options: dict[str, Any]) -> dict[str, Any]:
 
 def draw_bits(count: int, generator: Generator | None = None) -> Any:
     """64 random bits each, as a host array of unsigned integers."""
+    if levels.state.active and levels.check_randomness():
+        raise levels.UnknownValue
     seed, stream = take(generator)
     high = make(BITS, (seed, stream), ((count,),))._array().view(np.uint32)
     low = make(BITS, (seed, stream + 1), ((count,),))._array().view(np.uint32)
@@ -493,7 +510,7 @@ def multinomial(
         with np.errstate(divide="ignore"):
             waits = np.where(weights > 0, -np.log1p(-drawn) / np.maximum(weights, 1e-300), np.inf)
         result = np.argsort(waits, -1, kind="stable")[:, :num_samples]
-    return of_array(result if input.ndim == 2 else result[0], dt.int64)
+    return of_array(result if input.ndim == 2 else result[0], dt.int64, input._storage.device)
 
 
 def _host_uniform(count: int, generator: Generator | None) -> Any:

@@ -31,6 +31,8 @@ Dims = Any  # an int, a sequence of them, or None for all
 
 def reduced_axes(dim: Dims, rank: int, empty_is_all: bool = True) -> Shape:
     """The axes that ``dim`` names, sorted; IndexError or RuntimeError as PyTorch's."""
+    if rank > 64:
+        raise RuntimeError("only tensors with up to 64 dims are supported")
     if dim is None:
         return tuple(range(rank))
     if isinstance(dim, int):

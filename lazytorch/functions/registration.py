@@ -116,6 +116,11 @@ def write_out(out: Any, result: Any) -> Any:
             "the arguments requires grad."
         )
     check_castable(result.dtype, out.dtype)
+    if any(n > 1 and s == 0 for n, s in zip(out._type.shape, out._strides(), strict=True)):
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a "
+            "single memory location. Please clone() the tensor before performing the operation."
+        )
     if out.shape != result.shape:
         if out.numel():
             warnings.warn(

@@ -161,6 +161,8 @@ def diff(
         raise RuntimeError("diff expects input to be at least one-dimensional")
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
+    if n == 0:
+        return input.clone()  # type: ignore[no-any-return]
     parts = [p for p in (prepend, input, append) if p is not None]
     return apply_one(DIFF, parts, (int(n), wrap_dim(dim, input.ndim)))
 

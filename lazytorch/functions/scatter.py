@@ -74,10 +74,10 @@ SCATTER = Function("scatter", _scatter)
 
 
 def _check_index_shape(name: str, x: Tensor, axis: int, index: Tensor, source: Any) -> None:
-    if index.dtype not in (dt.int64, dt.int32):
-        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     if not index.numel():
         return
+    if index.dtype not in (dt.int64, dt.int32):
+        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     if max(x.ndim, 1) != max(index.ndim, 1):
         raise RuntimeError(
             "Index tensor must have the same number of dimensions as "
@@ -109,6 +109,8 @@ def _check_index_shape(name: str, x: Tensor, axis: int, index: Tensor, source: A
 def check_index_values(index: Tensor, axis: int, size: int) -> None:
     if not index._type.size or needs_gradient_work(index._storage.expression):
         return
+    if not index._is_reachable():  # a GPU does not stop for it: what is out of range is clamped
+        return
     array = index._array()
     least, most = int(array.min()), int(array.max())
     if least < 0 or most >= size:
@@ -123,8 +125,9 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     """Along ``dim`` the places that ``index`` gives, one for each element of ``index``."""
     axis = wrap_dim(dim, input.ndim)
     _check_index_shape("gather", input, axis, index, None)
-    if not input.ndim or not index.ndim:
-        flat = apply(GATHER, (views.reshape(input, -1), views.reshape(index, -1)), (0,))
+    if not input.ndim or not index.ndim or not index.numel():
+        places = views.reshape(index.long(), -1)
+        flat = apply(GATHER, (views.reshape(input, -1), places), (0,))
         return views.reshape(flat, index._type.shape)
     return apply(GATHER, (input, index), (axis,))  # type: ignore[no-any-return]
 
@@ -273,7 +276,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
         raise RuntimeError("torch.take_along_dim(): dtype of indices should be Long but got "
                            f"{type_name(indices.dtype)}")  # fmt: skip
     if dim is None:
-        return gather(views.reshape(input, -1), 0, views.reshape(indices, -1))
+        return gather(views.reshape(input, -1), 0, _from_front(views.reshape(indices, -1), input))
     if input.ndim != indices.ndim:
         raise RuntimeError(
             "torch.take_along_dim(): input and indices should have the same number of dimensions, "
@@ -285,7 +288,17 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     common = list(broadcast_shapes(a, b))
     source, wanted = list(common), list(common)
     source[axis], wanted[axis] = input._type.shape[axis], indices._type.shape[axis]
-    return gather(views.expand(input, source), axis, views.expand(indices, wanted))
+    places = _from_front(indices, input, axis)
+    return gather(views.expand(input, source), axis, views.expand(places, wanted))
+
+
+def _from_front(indices: Tensor, input: Tensor, axis: int | None = None) -> Tensor:
+    """Places counted from the front, whichever end they were counted from."""
+    size = input.numel() if axis is None or not input.ndim else input._type.shape[axis]
+    return apply(WRAPPED, (indices,), (size,))  # type: ignore[no-any-return]
+
+
+WRAPPED = Function("wrapped", wrapped)
 
 
 @operation(inplace=True, out=True)
@@ -295,6 +308,11 @@ def index_reduce(
 ) -> Tensor:  # fmt: skip
     """``source`` combined in at the listed places of a dimension."""
     axis = wrap_dim(dim, input.ndim)
+    if not input.ndim:
+        index, source = views.reshape(index, -1), views.reshape(source, -1)
+        one = views.reshape(input, 1)
+        made = index_reduce(one, 0, index, source, reduce, include_self=include_self)
+        return views.reshape(made, ())
     shape = [1] * input.ndim
     shape[axis] = -1
     spread = views.expand(views.reshape(index, shape), source._type.shape)
@@ -320,4 +338,5 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
         raise RuntimeError("Number of elements of source < number of ones in mask")
     target = views.expand(input, shape)
     values = views.narrow(views.reshape(source, -1), 0, 0, len(flat))
-    return apply(PUT, (target, of_array(flat, dt.int64), values), ("set",))  # type: ignore[no-any-return]
+    places = of_array(flat, dt.int64, input._storage.device)
+    return apply(PUT, (target, places, values), ("set",))  # type: ignore[no-any-return]

@@ -25,6 +25,7 @@ from lazytorch.functions.promotion import result_dtype
 from lazytorch.functions.registration import operation
 from lazytorch.functions.scatter import gather as gather_along
 from lazytorch.functions.sorting import msort, sort
+from lazytorch.levels import is_unknown
 from lazytorch.tensor import Tensor, wrap_dim
 from lazytorch.type_names import type_name
 
@@ -53,6 +54,8 @@ def _with_sorter(sequence: Tensor, sorter: Tensor) -> Tensor:
         raise RuntimeError(
             f"{name}: sorter must be a tensor of long dtype but got dtype {type_name(sorter.dtype)}"
         )
+    if is_unknown(sorter._read()):
+        return gather_along(sequence, -1, sorter)
     places = sorter._array()
     if places.size and not (places.min() >= 0 and places.max() < sequence._type.shape[-1]):
         raise RuntimeError(f"{name}: sorter index out of range")

@@ -475,6 +475,8 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     """``length`` places of one dimension from ``start`` on, as a view."""
     if not input.ndim:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    if isinstance(start, Tensor) and (start.ndim or start.dtype.kind != "int"):
+        raise RuntimeError("start must be an 0-dim integral Tensor.")
     axis, start = wrap_dim(dim, input.ndim), int(start)
     size = input._type.shape[axis]
     if length < 0:

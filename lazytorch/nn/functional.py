@@ -39,6 +39,7 @@ from lazytorch.functions.activations import (
     threshold_,
 )
 from lazytorch.functions.attention import scaled_dot_product_attention
+from lazytorch.functions.bags import embedding_bag
 from lazytorch.functions.class_losses import (
     cross_entropy,
     nll_loss,
@@ -52,7 +53,7 @@ from lazytorch.functions.convolution import (
     conv_transpose3d,
 )
 from lazytorch.functions.ctc import ctc_loss
-from lazytorch.functions.distance import cosine_similarity, normalize, pairwise_distance
+from lazytorch.functions.distance import cosine_similarity, normalize, pairwise_distance, pdist
 from lazytorch.functions.dropout import (
     alpha_dropout,
     dropout,
@@ -64,6 +65,14 @@ from lazytorch.functions.dropout import (
     rrelu,
 )
 from lazytorch.functions.embedding import embedding, one_hot
+from lazytorch.functions.fractional_pooling import (
+    fractional_max_pool2d,
+    fractional_max_pool2d_with_indices,
+    fractional_max_pool3d,
+    fractional_max_pool3d_with_indices,
+)
+from lazytorch.functions.grids import affine_grid, grid_sample
+from lazytorch.functions.linear_cross_entropy import linear_cross_entropy
 from lazytorch.functions.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -86,6 +95,9 @@ from lazytorch.functions.margin_losses import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
+from lazytorch.functions.multi_head import canonical_mask as _canonical_mask
+from lazytorch.functions.multi_head import multi_head_attention_forward
+from lazytorch.functions.multi_head import none_or_dtype as _none_or_dtype
 from lazytorch.functions.normalization import (
     batch_norm,
     group_norm,
@@ -176,13 +188,49 @@ def upsample(
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
+def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+    """interpolate by the nearest, under its old name."""
+    return interpolate(input, size, scale_factor, "nearest")
+
+
+def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+    """interpolate between corners that are aligned, under its old name."""
+    return interpolate(input, size, scale_factor, "bilinear", True)
+
+
+def _with_indices(pool: Any) -> Any:
+    """The pooling function that always returns where the maxima are."""
+
+    def with_indices(input: Tensor, *args: Any, **options: Any) -> Any:
+        options["return_indices"] = True
+        return pool(input, *args, **options)
+
+    with_indices.__name__ = with_indices.__qualname__ = f"{pool.__name__}_with_indices"
+    with_indices.__doc__ = f"``{pool.__name__}``, and where the maxima are."
+    return with_indices
+
+
+max_pool1d_with_indices = _with_indices(max_pool1d)
+max_pool2d_with_indices = _with_indices(max_pool2d)
+max_pool3d_with_indices = _with_indices(max_pool3d)
+adaptive_max_pool1d_with_indices = _with_indices(adaptive_max_pool1d)
+adaptive_max_pool2d_with_indices = _with_indices(adaptive_max_pool2d)
+adaptive_max_pool3d_with_indices = _with_indices(adaptive_max_pool3d)
+
+
 __all__ = [
+    "_canonical_mask",
+    "_none_or_dtype",
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool3d",
     "adaptive_max_pool1d",
+    "adaptive_max_pool1d_with_indices",
     "adaptive_max_pool2d",
+    "adaptive_max_pool2d_with_indices",
     "adaptive_max_pool3d",
+    "adaptive_max_pool3d_with_indices",
+    "affine_grid",
     "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
@@ -211,11 +259,17 @@ __all__ = [
     "elu",
     "elu_",
     "embedding",
+    "embedding_bag",
     "feature_alpha_dropout",
     "fold",
+    "fractional_max_pool2d",
+    "fractional_max_pool2d_with_indices",
+    "fractional_max_pool3d",
+    "fractional_max_pool3d_with_indices",
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "gumbel_softmax",
     "hardshrink",
@@ -233,6 +287,7 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_",
     "linear",
+    "linear_cross_entropy",
     "local_response_norm",
     "log_softmax",
     "logsigmoid",
@@ -241,13 +296,17 @@ __all__ = [
     "lp_pool3d",
     "margin_ranking_loss",
     "max_pool1d",
+    "max_pool1d_with_indices",
     "max_pool2d",
+    "max_pool2d_with_indices",
     "max_pool3d",
+    "max_pool3d_with_indices",
     "max_unpool1d",
     "max_unpool2d",
     "max_unpool3d",
     "mish",
     "mse_loss",
+    "multi_head_attention_forward",
     "multi_margin_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
@@ -256,6 +315,7 @@ __all__ = [
     "one_hot",
     "pad",
     "pairwise_distance",
+    "pdist",
     "pixel_shuffle",
     "pixel_unshuffle",
     "poisson_nll_loss",
@@ -285,4 +345,6 @@ __all__ = [
     "triplet_margin_with_distance_loss",
     "unfold",
     "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]

@@ -33,6 +33,9 @@ class RecordedOptimizer(Optimizer):
     """
 
     update: Function
+    # States that are one number a parameter, by name: floats here, 0-d float32 tensors in state
+    # dicts, as in PyTorch.
+    counters: tuple[str, ...] = ("step",)
 
     def state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         """The state tensors of each parameter under the group's options."""
@@ -42,38 +45,46 @@ class RecordedOptimizer(Optimizer):
         """Options that decide the formula's form."""
         raise NotImplementedError
 
-    def numbers(self, group: dict[str, Any], step: float) -> list[float]:
-        """The formula's numbers in this step, the first of which is number 1."""
+    def numbers(self, group: dict[str, Any], step: Any) -> list[float]:
+        """The formula's numbers in this step, which ``advance`` gave; the first is number 1."""
         raise NotImplementedError
+
+    def form(self, group: dict[str, Any], names: tuple[str, ...]) -> Attributes:
+        """``attributes`` for parameters with these states, where it depends on them."""
+        return self.attributes(group)
+
+    def names_of(self, group: dict[str, Any], p: Tensor) -> tuple[str, ...]:
+        """``state_names``, where they are not the same for all parameters."""
+        return self.state_names(group)
 
     def step(self, closure: Closure | None = None) -> Any:
         """Update the parameters once; the closure's result, if there is a closure."""
-        with Recording(self.defaults["differentiable"]):
+        with Recording(self.defaults.get("differentiable", False)):
             loss = run_closure(closure)
             for group in self.param_groups:
                 self._step_group(group)
         return loss
 
     def _step_group(self, group: dict[str, Any]) -> None:
-        names = self.state_names(group)
         # Parameters that first met a gradient at different steps count them apart.
-        batches: dict[tuple[float, str], tuple[list[Tensor], list[Tensor], list[Any]]] = {}
+        batches: dict[Any, tuple[list[Tensor], list[Tensor], list[Any]]] = {}
         for p in group["params"]:
             gradient = p._grad
             if gradient is None:
                 continue
+            names = self.names_of(group, p)
             state = self.state[p] if names else None
-            step = self.advance(p, state, names) if state is not None else 1.0
-            key = (step, p._storage.expression.device)
+            step = self.advance(p, state, names, group) if state is not None else 1.0
+            key = (step, p._storage.expression.device, names)
             batch = batches.get(key)
             if batch is None:
                 batch = batches[key] = ([], [], [])
             batch[0].append(p)
             batch[1].append(gradient)
             batch[2].append(state)
-        for (step, _), (params, gradients, states) in batches.items():
+        for (step, _, names), (params, gradients, states) in batches.items():
             tensors = [s[name] for name in names for s in states]
-            form = self.attributes(group)
+            form = self.form(group, names)
             numbers = self.numbers(group, step)
             if capture.state.active is not None:
                 noted = capture.OptimizerStep(self, group, params, states, form)
@@ -102,39 +113,46 @@ class RecordedOptimizer(Optimizer):
         for target, value in zip(targets, values, strict=True):
             target._storage.write(value)
 
-    def advance(self, p: Tensor, state: dict[str, Any], names: Sequence[str]) -> float:
-        """Count a step of a parameter, filling in what its state lacks; the count."""
+    def advance(
+        self, p: Tensor, state: dict[str, Any], names: Sequence[str], group: dict[str, Any]
+    ) -> Any:
+        """Count a step of a parameter, filling in what its state lacks; the count, or whatever
+        else ``numbers`` needs to know and parameters of one call have in common."""
         if "step" not in state:
-            self.start(p, state, names)
+            self.start(p, state, names, group)
         step: float = state["step"] + 1.0
         state["step"] = step
         return step
 
-    def start(self, p: Tensor, state: dict[str, Any], names: Sequence[str]) -> None:
+    def start(
+        self, p: Tensor, state: dict[str, Any], names: Sequence[str], group: dict[str, Any]
+    ) -> None:
         """Fill in a parameter's state before its first step."""
         state["step"] = 0.0
         for name in names:
-            state[name] = full_state(p, self.first_value())
+            state[name] = full_state(p, self.first_value(name, group))
 
-    def first_value(self) -> float:
-        """What the state tensors hold before the first step."""
+    def first_value(self, name: str, group: dict[str, Any]) -> float:
+        """What a state tensor holds before the first step."""
         return 0.0
 
-    # ``step`` is a plain number here, and the float32 tensor of PyTorch in state dicts.
-
     def _pack_state(self, state: Any) -> Any:
-        if not isinstance(state, dict) or not isinstance(state.get("step"), float):
+        if not isinstance(state, dict):
             return state
         return {
-            name: _step_tensor(value) if name == "step" else value for name, value in state.items()
+            name: _number_tensor(value)
+            if name in self.counters and isinstance(value, float)
+            else value
+            for name, value in state.items()
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         for group in self.param_groups:
             for p in group["params"]:
-                if p in self.state and "step" in self.state[p]:
-                    self.state[p]["step"] = float(self.state[p]["step"])
+                for name in self.counters:
+                    if p in self.state and name in self.state[p]:
+                        self.state[p][name] = float(self.state[p][name])
 
 
 def _is_plain(x: Tensor) -> bool:
@@ -146,18 +164,23 @@ def _is_plain(x: Tensor) -> bool:
     return value.leaf is not None or not value.tracked
 
 
-def full_state(p: Tensor, value: float) -> Tensor:
+def full_state(p: Tensor, value: float, shape: tuple[int, ...] | None = None) -> Tensor:
     """A realized tensor like ``p``, so that the first step has the form of all others."""
-    dtype = p._type.dtype
-    if dtype.name == "bfloat16":
-        array = np.full(p._type.shape, np.float32(value).view(np.uint32) >> 16, np.uint16)
+    type_ = p._type if shape is None else TensorType(shape, p._type.dtype)
+    if type_.dtype.name == "bfloat16":
+        array = np.full(type_.shape, np.float32(value).view(np.uint32) >> 16, np.uint16)
     else:
-        array = np.full(p._type.shape, value, dtype.numpy)
-    return wrap(from_array(array, p._type, p._storage.device).expression)
+        array = np.full(type_.shape, value, type_.dtype.numpy)
+    return wrap(from_array(array, type_, p._storage.device).expression)
 
 
-def _step_tensor(step: float) -> Tensor:
-    from_number = np.asarray(step, np.float32)
+def rounded(value: float) -> float:
+    """As a float32 holds it, which is what PyTorch keeps a counter in."""
+    return float(np.float32(value))
+
+
+def _number_tensor(value: float) -> Tensor:
+    from_number = np.asarray(value, np.float32)
     return wrap(from_array(from_number, TensorType((), dt.float32), "cpu").expression)
 
 

@@ -73,7 +73,7 @@ class Adagrad(RecordedOptimizer):
         check_fused(fused, foreach, differentiable)
         for group in self.param_groups:
             for p in group["params"]:
-                self.start(p, self.state[p], ("sum",))
+                self.start(p, self.state[p], ("sum",), group)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -86,7 +86,7 @@ class Adagrad(RecordedOptimizer):
     def state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("sum",)
 
-    def first_value(self) -> float:
+    def first_value(self, name: str, group: dict[str, Any]) -> float:
         return float(self.defaults["initial_accumulator_value"])
 
     def attributes(self, group: dict[str, Any]) -> Attributes:

@@ -92,7 +92,9 @@ class SGD(RecordedOptimizer):
         has_decay = number(group["weight_decay"]) != 0
         return (has_decay, group["momentum"] != 0, group["nesterov"], group["maximize"])
 
-    def advance(self, p: Tensor, state: dict[str, Any], names: Sequence[str]) -> float:
+    def advance(
+        self, p: Tensor, state: dict[str, Any], names: Sequence[str], group: dict[str, Any]
+    ) -> float:
         if state.get("momentum_buffer") is not None:
             return 2.0
         state["momentum_buffer"] = full_state(p, 0.0)

@@ -8,7 +8,8 @@ for a while and gives its mean; the figure is the median over rounds. Results ar
 anything is timed. Ratio: the best of the others' time over ours, so more than 1 is faster.
 
 Engines: eager (PyTorch, fused optimizers), compile (torch.compile of the step), jax (where it is
-installed and the program is written for it), ours (the plain loop), compiled (our ``compile``).
+installed and the program is written for it), ours (the plain loop), compiled (our ``compile``),
+opencl (the plain loop on the ``opencl`` device; its ratio to ours is printed as well).
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ from programs import Case, cases  # noqa: E402
 from programs_jax import JAX_PROGRAMS  # noqa: E402
 
 ROUND_SECONDS = 0.15
-ENGINES = ("eager", "compile", "jax", "ours", "compiled")
-OURS = ("ours", "compiled")
+ENGINES = ("eager", "compile", "jax", "ours", "compiled", "opencl")
+OURS = ("ours", "compiled", "opencl")
 KINDS = ("microseconds", "first_seconds", "peak_megabytes", "cold_seconds", "warm_seconds")
 
 
@@ -82,6 +83,8 @@ def _prepared(engine: str, case: Case, threads: int) -> tuple[Any, Any]:
     else:
         import torch
     torch.set_num_threads(threads)
+    if engine == "opencl":
+        torch.set_default_device("opencl")
     generator = np.random.default_rng(0)
 
     def rand(*shape: int) -> Any:
@@ -110,6 +113,15 @@ def _prepared(engine: str, case: Case, threads: int) -> tuple[Any, Any]:
     step = scope["step"]
     if engine in ("compile", "compiled"):
         step = torch.compile(step)
+    if engine == "opencl":
+        from codegen.runtime.opencl import find_device
+
+        plain, device = step, find_device("opencl")
+
+        def step() -> Any:
+            value = plain()
+            device.finish()  # else only what it costs to ask would be timed
+            return value
 
     def result() -> Any:
         for _ in range(3):
@@ -286,6 +298,8 @@ def _compare(case: Case, workers: dict[str, Any], rounds: int) -> dict[str, Any]
     medians = {e: statistics.median(t) * 1e6 for e, t in times.items()}
     others = [t for e, t in medians.items() if e not in OURS]
     ratios = [f"{min(others) / medians[e]:.2f} {e}" for e in OURS if e in medians and others]
+    if "ours" in medians and "opencl" in medians:
+        ratios.append(f"opencl at {medians['ours'] / medians['opencl']:.2f} of C")
     row = "".join([f"{medians[e]:>13.1f}" if e in medians else f"{'-':>13}" for e in workers])
     print(f"{case.name:<30}{row}   {', '.join(ratios)}  {'; '.join(notes)}", flush=True)
     return {"microseconds": medians, "first_seconds": first, "notes": notes}

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from compare import ENGINES, OURS
+from compare import OURS
 from programs import cases
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -18,6 +18,7 @@ NAMES = {
     "eager": "PyTorch", "compile": "torch.compile", "jax": "JAX",
     "ours": "lazytorch", "compiled": "lazytorch, compiled step",
 }  # fmt: skip
+ENGINES = tuple(NAMES)
 HEAD = """# Performance
 
 Microseconds a step, on {processor} ({threads} of {cores} cores), with {versions}.
@@ -32,7 +33,8 @@ python compare.py --engines eager,compile,jax,ours,compiled --json figures.json
 python compare.py --engines eager,ours --json figures.json --memory Adam LeNet GPT train LSTM
 python compare.py --engines eager,compile,jax,ours --json figures.json --starts "LeNet, batch 4"
 python compare.py --engines eager,ours,compiled --json one_thread.json --threads 1
-python report.py figures.json --one-thread one_thread.json
+python compare.py --engines ours,opencl --json opencl.json gelu softmax norm sum "matmul 1024"
+python report.py figures.json --one-thread one_thread.json --opencl opencl.json
 ```
 
 ![ratios](performance.svg)
@@ -58,10 +60,21 @@ def table(programs: dict[str, Any]) -> str:
     for name, program in programs.items():
         figures = program["microseconds"]
         cells = [name, *[_number(figures.get(e)) for e in ENGINES]]
-        for engine in OURS:
+        for engine in ("ours", "compiled"):
             ratio = _ratio(figures, engine)
             cells.append("–" if ratio is None else f"{ratio:.2f}")
         lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def opencl(programs: dict[str, Any]) -> str:
+    """The plain loop on OpenCL beside the generated C."""
+    lines = ["\n## The `opencl` device on this CPU (PoCL), microseconds\n"]
+    lines += ["| program | C | OpenCL | C's time / OpenCL's |", "|---|---:|---:|---:|"]
+    for name in [c.name for c in cases() if c.name in programs]:
+        figures = programs[name]["microseconds"]
+        c, found = figures["ours"], figures["opencl"]
+        lines.append(f"| {name} | {_number(c)} | {_number(found)} | {c / found:.2f} |")
     return "\n".join(lines) + "\n"
 
 
@@ -135,6 +148,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("json", type=Path)
     parser.add_argument("--one-thread", type=Path, help="figures of a run with --threads 1")
+    parser.add_argument("--opencl", type=Path, help="figures of the engines ours and opencl")
     parser.add_argument("--docs", type=Path, default=DOCS)
     arguments = parser.parse_args()
     known = json.loads(arguments.json.read_text())
@@ -148,6 +162,8 @@ def main() -> None:
         single = json.loads(arguments.one_thread.read_text())["programs"]
         chosen = {c.name: single[c.name] for c in cases() if c.name in single}
         text += "\n## On one thread, microseconds\n\n" + table(chosen)
+    if arguments.opencl:
+        text += opencl(json.loads(arguments.opencl.read_text())["programs"])
     picture(programs, arguments.docs / "performance.svg")
     (arguments.docs / "performance.md").write_text(text)
 

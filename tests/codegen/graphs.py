@@ -15,9 +15,11 @@ from codegen.ops import indexing, movement, reduction
 from codegen.ops.leaves import constant, iota, parameter
 from codegen.ops.registry import Array
 from codegen.ops.sort import sort
-from codegen.pipeline import Graph, build
+from codegen.pipeline import Graph, Plan, build
+from codegen.render.opencl import OPENCL
 from codegen.runtime.interpreter import from_buffer, interpret, to_buffer
 from codegen.runtime.memory import Buffer, allocate
+from codegen.runtime.opencl import OpenClPlan, find_device
 from codegen.runtime.plan import CpuPlan
 
 
@@ -32,7 +34,17 @@ BINARY = (ew.add, ew.sub, ew.mul, ew.maximum, ew.minimum)
 
 def run_compiled(graph: Graph, arrays: Sequence[Array], threads: int = 2) -> list[Array]:
     """The outputs as generated C computes them."""
-    plan = CpuPlan(build(graph, threads))
+    return run_plan(CpuPlan(build(graph, threads)), graph, arrays)
+
+
+def run_opencl(graph: Graph, arrays: Sequence[Array]) -> list[Array]:
+    """The outputs as generated OpenCL computes them, on the first device."""
+    device = find_device("opencl")
+    return run_plan(OpenClPlan(build(graph, device.threads, OPENCL), device), graph, arrays)
+
+
+def run_plan(plan: Plan, graph: Graph, arrays: Sequence[Array]) -> list[Array]:
+    """The outputs of a plan for a graph."""
     values = []
     for node, array in zip(graph.parameters, arrays, strict=True):
         buffer = allocate(node.type.nbytes)

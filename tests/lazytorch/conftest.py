@@ -6,8 +6,10 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 import pytest
+from devices import GIVEN
 
 import lazytorch.functions  # noqa: F401
+from lazytorch.defaults import set_default_device
 from lazytorch.expression import Signature, all_functions
 
 
@@ -40,3 +42,12 @@ def exact_attributes() -> Iterator[None]:
     yield
     for function in all_functions():
         function.signatures = dict(function.signatures)
+
+
+@pytest.fixture(autouse=True)
+def on_the_given_device(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What tests make without saying where is made on the device that was asked for."""
+    if GIVEN and request.node.get_closest_marker("host") is None:
+        set_default_device(GIVEN)
+    yield
+    set_default_device("cpu")

@@ -6,7 +6,6 @@ what calling something raises.
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
 from typing import Any
@@ -16,9 +15,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs real PyTorch")
 
-import lazytorch  # noqa: E402
+from devices import FUNCTIONS as DEVICE  # noqa: E402
 
-DEVICE = os.environ.get("LAZYTORCH_TEST_DEVICE", "interpreter")
+import lazytorch  # noqa: E402
 
 
 def plain(x: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs real PyTorch")
 
+from devices import FUNCTIONS as DEVICE  # noqa: E402
+
 from codegen import dtype as dt  # noqa: E402
 from codegen.ir.node import TensorType  # noqa: E402
 from lazytorch.functions.registration import PUBLIC  # noqa: E402
@@ -18,8 +19,6 @@ from lazytorch.realize import realize  # noqa: E402
 from lazytorch.storage import from_array  # noqa: E402
 from lazytorch.tensor import Tensor  # noqa: E402
 
-# Thousands of small plans: the interpreter runs each at once. "cpu" checks the generated C.
-DEVICE = os.environ.get("LAZYTORCH_TEST_DEVICE", "interpreter")
 # Results computed together. The first run of a very large plan is interpreted, whatever the device.
 PLAN = 24
 DTYPES = {getattr(torch, d.name.rstrip("_")): d for d in dt.ALL}

@@ -43,7 +43,7 @@ def loss():
     return F.mse_loss(x @ w, x)
 loss().backward()
 log(repr(w.grad.dtype), torch.is_autocast_enabled("cpu"))
-fails(lambda: torch.autocast("gpu"))
+fails(lambda: torch.autocast("meta"))
 fails(lambda: torch.autocast(3))
 class Double(torch.autograd.Function):
     @staticmethod

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from devices import COMPILED
 
 import lazytorch as torch
 from lazytorch import Tensor
@@ -19,13 +20,13 @@ rng = np.random.default_rng(5)
 def check(
     program: Callable[..., Any], *shapes: tuple[int, ...], dtype: Any = np.float32, chains: int = 1
 ) -> None:
-    """Values and gradients on the cpu are the interpreter's, through so many chains."""
+    """Values and gradients on the device are the interpreter's, through so many chains."""
     arrays = [rng.standard_normal(shape).astype(dtype) for shape in shapes]
     results = []
-    for device in ("cpu", "interpreter"):
+    for device in (COMPILED, "interpreter"):
         inputs = [torch.tensor(a, device=device) for a in arrays]
         torch.realize(*inputs)
-        if device == "cpu":
+        if device == COMPILED:
             names = [k.name for k in kernels(program(*inputs))]
             assert names.count("chain") == chains, names
         values = [program(*inputs).numpy()]
@@ -112,7 +113,7 @@ def test_rows_that_are_not_numbers() -> None:
         F.scaled_dot_product_attention(
             *[torch.tensor(x, device=device) for x in (q, k, v)], is_causal=True
         ).numpy()
-        for device in ("cpu", "interpreter")
+        for device in (COMPILED, "interpreter")
     ]
     np.testing.assert_array_equal(np.isnan(found), np.isnan(wanted))
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
@@ -122,7 +123,7 @@ def test_dropout_of_weights() -> None:
     """The same seed draws the same weights to drop, one kernel or many."""
     arrays = [rng.standard_normal((2, 48, 16)).astype(np.float32) for _ in range(3)]
     results = []
-    for device in ("cpu", "interpreter"):
+    for device in (COMPILED, "interpreter"):
         torch.manual_seed(3)
         inputs = [torch.tensor(x, device=device) for x in arrays]
         results.append(F.scaled_dot_product_attention(*inputs, dropout_p=0.4).numpy())

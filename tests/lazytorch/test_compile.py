@@ -145,8 +145,26 @@ def two_shapes(compiler: Any) -> list[Any]:
     return [[t.numpy().copy() for t in f(x[i % 2] + i, x[0])] for i in range(2 * CALLS)]
 
 
+def counting_optimizers(compiler: Any) -> list[Any]:
+    """Optimizers that count more than steps, or keep states of other shapes."""
+    found: list[Any] = []
+    for name in ("NAdam", "ASGD", "Adafactor", "Rprop"):
+        model = two_layers()
+        optimizer = getattr(torch.optim, name)(model.parameters(), lr=0.01)
+        found += training(model, optimizer, compiler, data(4, 6), data(4, 2))
+    return found
+
+
+def transformer(compiler: Any) -> list[Any]:
+    layer = nn.TransformerEncoderLayer(6, 2, 8, dropout=0.0, batch_first=True)
+    model = filled(nn.Sequential(nn.TransformerEncoder(layer, 2), nn.Linear(6, 2)))
+    optimizer = torch.optim.Adam(model.parameters())
+    return training(model, optimizer, compiler, data(2, 4, 6), data(2, 4, 2))
+
+
 REPLAYED = [
-    adam, momentum, dropout, batch_norm, by_hand, inference, learning_rate, two_shapes
+    adam, momentum, dropout, batch_norm, by_hand, inference, learning_rate, two_shapes,
+    counting_optimizers, transformer,
 ]  # fmt: skip
 
 

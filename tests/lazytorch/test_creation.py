@@ -203,12 +203,14 @@ def test_a_conversion_through_half_precision_rounds() -> None:
     compare("torch.tensor([0, 1, 2.7, 3]).to(torch.float16).to(torch.float64)")
 
 
+@pytest.mark.host
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_printing(dtype: str) -> None:
     for code in ("torch.arange(6).reshape(2, 3)", "torch.zeros(0)", "torch.tensor(1)"):
         compare(f"repr(({code}).to(torch.{dtype}))")
 
 
+@pytest.mark.host
 def test_printing_of_gradient_functions() -> None:
     for code in ("x.t()", "x[0]", "x[:1]", "x.view(4)", "x.clone()", "x.unsqueeze(0)", "x"):
         ours = evaluate(f"repr({code})", lazytorch, x=lazytorch.ones(2, 2, requires_grad=True))

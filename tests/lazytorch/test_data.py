@@ -29,7 +29,8 @@ torch = pytest.importorskip("torch", reason="needs real PyTorch")
 
 import torch.utils.data as theirs  # noqa: E402
 
-pytestmark = pytest.mark.pytorch
+# Datasets are in the host's memory; a driver would not survive the forks.
+pytestmark = [pytest.mark.pytorch, pytest.mark.host]
 
 both = pytest.mark.parametrize("package", [ours, theirs], ids=["ours", "theirs"])
 TENSORS = {ours: lazytorch, theirs: torch}
@@ -267,6 +268,25 @@ def test_samplers(make: Any, own_generator: bool) -> None:
         assert sorted(orders[0][1]) == [2, 4, 8, 9]
     elif len(orders[0][1]) == 7:
         assert sorted(orders[0][1]) == list(range(7))
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("length", [0, 2, 7, 10])
+def test_distributed_sampler(length: int, drop_last: bool) -> None:
+    def orders(package: Any, shuffle: bool) -> list[Any]:
+        made = []
+        for rank in range(3):
+            sampler = package.DistributedSampler(range(length), 3, rank, shuffle, 5, drop_last)
+            sampler.set_epoch(4)
+            made.append([len(sampler), list(sampler)])
+        return made
+
+    assert orders(ours, False) == orders(theirs, False)
+    shuffled = orders(ours, True)
+    assert [n for n, _ in shuffled] == [n for n, _ in orders(theirs, True)]
+    taken = [i for _, part in shuffled for i in part]
+    assert len(taken) == sum(n for n, _ in shuffled)
+    assert len(set(taken)) == min(length, len(taken))
 
 
 def test_weights_set_how_often() -> None:

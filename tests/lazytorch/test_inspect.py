@@ -198,6 +198,7 @@ def test_recorded_kernels_were_run() -> None:
     assert len(kernels) == 1
 
 
+@pytest.mark.host
 def test_plans_kept_on_disk_carry_no_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAZYTORCH_CACHE_DIR", str(tmp_path))
     x = values(30, 43)

@@ -4,6 +4,7 @@ nothing piles up."""
 from __future__ import annotations
 
 import gc
+import importlib
 import multiprocessing
 from collections.abc import Iterator
 from typing import Any
@@ -229,6 +230,7 @@ def forked() -> Iterator[Any]:
     process.join()
 
 
+@pytest.mark.host
 @pytest.mark.skipif(
     "fork" not in multiprocessing.get_all_start_methods(), reason="no fork on this system"
 )
@@ -240,3 +242,18 @@ def test_a_forked_process_runs_plans(forked: Any) -> None:
     assert queue.get(timeout=60) == 285.0
     process.join(timeout=60)
     assert process.exitcode == 0
+
+
+def test_one_call_on_computed_values_needs_no_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does one on views of such: its plan is found by the calls' signatures."""
+    a, b = torch.randn(7, 5), torch.randn(7, 3)
+    torch.realize(a, b)
+    programs = (lambda: a.exp(), lambda: a.t() @ b, lambda: b.t() @ a)
+    for program in programs:
+        program().realize()
+    searches: list[object] = []
+    module = importlib.import_module("lazytorch.realize")  # the package has a function of its name
+    monkeypatch.setattr(module, "Trace", searches.append)
+    for program in programs:
+        program().realize()
+    assert not searches

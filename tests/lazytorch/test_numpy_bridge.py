@@ -8,7 +8,7 @@ from pytorch_oracle import assert_same, compare, torch
 
 import lazytorch
 
-pytestmark = pytest.mark.pytorch
+pytestmark = [pytest.mark.pytorch, pytest.mark.host]
 
 DTYPES = ["float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint8", "bool"]
 LAYOUTS = [

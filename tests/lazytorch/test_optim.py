@@ -34,7 +34,7 @@ def set_gradients(module: Any, params: list[Any], step: int) -> None:
     generator = np.random.default_rng(100 + step)
     for p in params:
         gradient = generator.standard_normal(tuple(p.shape)).tolist()
-        p.grad = module.tensor(gradient, dtype=p.dtype)
+        p.grad = module.tensor(gradient, dtype=p.dtype, device=p.device)
 
 
 def assert_equal_params(ours: list[Any], theirs: list[Any], rtol: float = 2e-6) -> None:
@@ -107,6 +107,23 @@ RADAM_OPTIONS = [
     {"lr": 0.05, "betas": (0.8, 0.95), **o}
     for o in grid(decoupled_weight_decay=(False, True), weight_decay=(0, 0.02))
 ]
+NADAM_OPTIONS = [
+    {"lr": 0.05, "betas": (0.8, 0.95), "momentum_decay": 0.1, **o}
+    for o in grid(
+        decoupled_weight_decay=(False, True), weight_decay=(0, 0.02), maximize=(False, True)
+    )
+]
+ASGD_OPTIONS = [
+    {"lr": 0.05, "lambd": 0.1, "t0": 4, **o}
+    for o in grid(weight_decay=(0, 0.02), maximize=(False, True))
+]
+RPROP_OPTIONS = [
+    {"lr": 0.1, **o} for o in grid(step_sizes=((1e-6, 50), (0.05, 0.12)), maximize=(False, True))
+]
+ADAFACTOR_OPTIONS = [
+    {"lr": 0.05, **o}
+    for o in grid(eps=((None, 1e-3), (0.1, 2.0)), weight_decay=(0.0, 0.02), maximize=(False, True))
+]
 CASES = [
     *[("SGD", o) for o in SGD_OPTIONS],
     *[("Adam", o) for o in ADAM_OPTIONS],
@@ -116,6 +133,10 @@ CASES = [
     *[("Adadelta", o) for o in ADADELTA_OPTIONS],
     *[("Adamax", o) for o in ADAMAX_OPTIONS],
     *[("RAdam", o) for o in RADAM_OPTIONS],
+    *[("NAdam", o) for o in NADAM_OPTIONS],
+    *[("ASGD", o) for o in ASGD_OPTIONS],
+    *[("Rprop", o) for o in RPROP_OPTIONS],
+    *[("Adafactor", o) for o in ADAFACTOR_OPTIONS],
 ]
 ONE_OF_EACH = [
     ("SGD", {"lr": 0.1, "momentum": 0.9}),
@@ -126,6 +147,10 @@ ONE_OF_EACH = [
     ("Adadelta", {"lr": 0.5}),
     ("Adamax", {"lr": 0.05}),
     ("RAdam", {"lr": 0.05, "betas": (0.8, 0.95)}),
+    ("NAdam", {"lr": 0.05}),
+    ("ASGD", {"lr": 0.05, "t0": 2}),
+    ("Rprop", {"lr": 0.05}),
+    ("Adafactor", {"lr": 0.05, "d": 1.5}),
 ]
 
 
@@ -279,6 +304,18 @@ REFUSED = [
     *[lambda m, n=n: getattr(m.optim, n)([m.zeros(2)], lr=m.ones(2)) for n in NAMES],
     lambda m: m.optim.RAdam([m.zeros(2)], betas=(0.5, 1.5)),
     lambda m: m.optim.Adadelta([m.zeros(2)], rho=1.5),
+    lambda m: m.optim.NAdam([m.zeros(2)], momentum_decay=-1.0),
+    lambda m: m.optim.Rprop([m.zeros(2)], etas=(1.5, 2.0)),
+    lambda m: m.optim.Adafactor([m.zeros(2)], beta2_decay=1.0),
+    lambda m: m.optim.Adafactor([m.zeros(2)], eps=(-1.0, 1.0)),
+    lambda m: m.optim.Adafactor([m.zeros(2)], eps=(None, -1.0)),
+    lambda m: m.optim.Adafactor([m.zeros(2)], d=0.5),
+    lambda m: m.optim.Muon([m.zeros(2)]),
+    lambda m: m.optim.Muon([m.zeros(2, 2)], momentum=-1),
+    lambda m: m.optim.Muon([m.zeros(2, 2)], adjust_lr_fn="x"),
+    lambda m: m.optim.Muon([m.zeros(2, 2)], weight_decay=-1),
+    lambda m: m.optim.LBFGS([m.zeros(2)], lr=-1.0),
+    lambda m: m.optim.LBFGS([{"params": m.zeros(2)}, {"params": m.ones(2)}]),
     lambda m: same_twice(m),
     lambda m: m.optim.SGD([m.zeros(2)]).load_state_dict({"state": {}, "param_groups": []}),
     lambda m: m.optim.SGD([m.zeros(2)]).load_state_dict(
@@ -398,6 +435,7 @@ def test_copies_go_on_alike(copier: Any) -> None:
         assert p.tolist() == q.tolist()
 
 
+@pytest.mark.host
 def test_numpy_sees_the_updates() -> None:
     memory = np.ones(3, np.float32)
     p = lazytorch.from_numpy(memory).requires_grad_()

@@ -11,7 +11,7 @@ import pytest
 from lazytorch import printing
 
 torch = pytest.importorskip("torch", reason="needs real PyTorch")
-pytestmark = pytest.mark.pytorch
+pytestmark = [pytest.mark.pytorch, pytest.mark.host]
 
 FLOATS = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 INTEGERS = [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64]

@@ -11,7 +11,6 @@ runs that many and says which differ; one alone is printed, with where it first 
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import re
 import sys
@@ -24,12 +23,13 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs real PyTorch")
 
+from devices import FUNCTIONS as DEVICE  # noqa: E402
+
 import lazytorch  # noqa: E402
 
-DEVICE = os.environ.get("LAZYTORCH_TEST_DEVICE", "interpreter")
 pytestmark = [pytest.mark.pytorch, pytest.mark.filterwarnings("ignore")]
-# Programs a test, and tests; those on the cpu device compile plans of their own.
-PROGRAMS, TESTS = (10, 12) if DEVICE == "cpu" else (25, 16)
+# Programs a test, and tests; those that are compiled have plans of their own.
+PROGRAMS, TESTS = (10, 12) if DEVICE != "interpreter" else (25, 16)
 
 _SHAPES = [(), (3,), (2, 3), (2, 1), (3, 2), (2, 2)]
 # What PyTorch refuses and we do not, where the program ends: memory that overlaps itself, a view of

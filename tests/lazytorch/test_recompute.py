@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from devices import COMPILED
 
 import lazytorch as torch
 from lazytorch import Tensor
@@ -39,7 +40,7 @@ def test_gradients_are_the_interpreters(name: str) -> None:
         rng.standard_normal(shape).astype(np.float32)
         for shape in ((150, 20), (20, 128), (128,), (128, 9))
     ]
-    found, wanted = [step(d, ACTIVATIONS[name], arrays) for d in ("cpu", "interpreter")]
+    found, wanted = [step(d, ACTIVATIONS[name], arrays) for d in (COMPILED, "interpreter")]
     for f, w in zip(found, wanted, strict=True):
         w = w.numpy(force=True)
         np.testing.assert_allclose(f.numpy(force=True), w, rtol=1e-4, atol=1e-5 * np.abs(w).max())
@@ -52,5 +53,5 @@ def test_two_arrays_are_kept(name: str) -> None:
     arrays = [
         rng.standard_normal(s).astype(np.float32) for s in ((150, 20), (20, 128), (128,), (128, 9))
     ]
-    found = kernels(*step("cpu", ACTIVATIONS[name], arrays))
+    found = kernels(*step(COMPILED, ACTIVATIONS[name], arrays))
     assert len({a.slot for k in found for a in k.arguments if a.shape == shape}) == 3

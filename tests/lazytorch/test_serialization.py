@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import sys
 import zipfile
 from collections import Counter, OrderedDict
 from pathlib import Path
@@ -17,7 +18,7 @@ import lazytorch
 from lazytorch import serialization
 
 torch = pytest.importorskip("torch", reason="needs real PyTorch")
-pytestmark = pytest.mark.pytorch
+pytestmark = [pytest.mark.pytorch, pytest.mark.host]
 
 DTYPES = [
     "float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
@@ -293,12 +294,122 @@ def test_damaged_files_are_refused() -> None:
         serialization.load(io.BytesIO(b""))
 
 
-def test_old_format_is_named() -> None:
+def old_file(item: Any) -> io.BytesIO:
     file = io.BytesIO()
-    torch.save([torch.ones(2)], file, _use_new_zipfile_serialization=False)
+    torch.save(item, file, _use_new_zipfile_serialization=False)
     file.seek(0)
-    with pytest.raises(RuntimeError, match=r"before PyTorch 1\.6"):
-        serialization.load(file)
+    return file
+
+
+@pytest.mark.parametrize("weights_only", [True, False])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_old_format(dtype: str, weights_only: bool) -> None:
+    whole = torch.arange(12).to(getattr(torch, dtype)).reshape(3, 4)
+    layer = torch.nn.Linear(2, 3)
+    item = OrderedDict(
+        whole=whole, view=whole.T[1:], empty=whole[:0], one=whole[0, 1], state=layer.state_dict(),
+        parameter=layer.weight, number=3, text="ä",
+    )  # fmt: skip
+    found = serialization.load(old_file(item), weights_only=weights_only)
+    for name in ("whole", "view", "empty", "one"):
+        assert found[name].tolist() == item[name].tolist(), name
+        assert str(found[name].dtype) == f"torch.{dtype}"
+        assert found[name].stride() == item[name].stride()
+    found["whole"][1, 2] = 1
+    assert found["view"][1, 1].item() == 1
+    assert found["state"]["bias"].tolist() == layer.bias.tolist()
+    assert isinstance(found["parameter"], lazytorch.nn.Parameter)
+    assert found["parameter"].tolist() == layer.weight.tolist()
+    assert (found["number"], found["text"]) == (3, "ä")
+
+
+def test_damaged_files_of_the_old_format_are_refused(tmp_path: Path) -> None:
+    whole = old_file({"a": torch.arange(100.0), "b": torch.arange(5)}).getvalue()
+    for length in range(1, len(whole), 31):
+        with pytest.raises((RuntimeError, pickle.UnpicklingError)):
+            serialization.load(io.BytesIO(whole[:length]))
+    size = (100).to_bytes(8, "little")
+    with pytest.raises(RuntimeError, match="wrong byte size"):
+        serialization.load(io.BytesIO(whole.replace(size, (101).to_bytes(8, "little"))))
+    with pytest.raises(pickle.UnpicklingError, match="allowed global"):
+        serialization.load(old_file([Path("x")]))
+    (tmp_path / "old.pt").write_bytes(whole)
+    with pytest.raises(RuntimeError, match="mmap can only be used"):
+        serialization.load(tmp_path / "old.pt", mmap=True)
+
+
+OPTIMIZERS = [
+    n for n in lazytorch.optim.__all__
+    if isinstance(getattr(lazytorch.optim, n), type) and n not in ("Optimizer", "SparseAdam")
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("travel", [ours_to_theirs, theirs_to_ours])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_states_of_every_optimizer(travel: Any, name: str) -> None:
+    def make(module: Any) -> tuple[Any, Any]:
+        p = module.nn.Parameter(module.arange(6.0).reshape(2, 3).sin())
+        return p, getattr(module.optim, name)([p], lr=0.1)
+
+    def step(module: Any, p: Any, optimizer: Any) -> None:
+        def closure() -> Any:
+            optimizer.zero_grad()
+            loss = ((p - 1) ** 4 * module.arange(1.0, 4.0)).sum()
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+
+    p, optimizer = make(travel.giver)
+    step(travel.giver, p, optimizer)
+    back = travel({"p": p, "optimizer": optimizer.state_dict()})
+    q, twin = make(travel.taker)
+    with travel.taker.no_grad():
+        q.copy_(back["p"])
+    twin.load_state_dict(back["optimizer"])
+    step(travel.giver, p, optimizer)
+    step(travel.taker, q, twin)
+    np.testing.assert_allclose(
+        q.detach().numpy(), p.detach().numpy(), atol=5e-3 if name == "Muon" else 1e-4
+    )
+
+
+def test_safetensors(tmp_path: Path) -> None:
+    pytest.importorskip("safetensors")
+    from safetensors.torch import load_file, save_file
+
+    path = tmp_path / "x.safetensors"
+    for dtype in DTYPES:
+        made = torch.arange(6).to(getattr(torch, dtype)).reshape(2, 3)
+        theirs = {"whole": made, "turned": made.T.contiguous(), "none": made[:0], "one": made[0, 1]}
+        save_file({k: v.clone() for k, v in theirs.items()}, path, metadata={"format": "pt"})
+        found = lazytorch.load_safetensors(path)
+        assert {k: v.tolist() for k, v in found.items()} == {
+            k: v.tolist() for k, v in theirs.items()
+        }
+        assert {str(v.dtype) for v in found.values()} == {f"torch.{dtype}"}
+        lazytorch.save_safetensors({**found, "view": found["whole"].T}, path, {"made": "here"})
+        again = load_file(path)
+        assert again["whole"].dtype is made.dtype
+        assert again["view"].tolist() == made.T.tolist()
+    layer = lazytorch.nn.Linear(2, 3)
+    lazytorch.save_safetensors(layer.state_dict(), path)
+    lazytorch.nn.Linear(2, 3).load_state_dict(lazytorch.load_safetensors(path))
+    content = path.read_bytes()
+    for length in (0, 5, 60, len(content) - 1):
+        path.write_bytes(content[:length])
+        with pytest.raises(RuntimeError, match="damaged"):
+            lazytorch.load_safetensors(path)
+    path.write_bytes(content)
+    with pytest.raises(TypeError, match="dict of str to Tensor"):
+        lazytorch.save_safetensors({"a": 1}, path)  # type: ignore[dict-item]
+    assert path.read_bytes() == content
+
+
+def test_safetensors_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    with pytest.raises(ImportError, match="pip install safetensors"):
+        lazytorch.load_safetensors("x")
 
 
 def test_files_without_checksums_load() -> None:
@@ -333,6 +444,32 @@ def test_whole_modules_change_their_class() -> None:
     assert torch.equal(back(inputs), theirs(inputs))
     with serialization.safe_globals([lazytorch.nn.Linear]):
         assert type(theirs_to_ours(theirs)) is lazytorch.nn.Linear
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_whole_modules_of_many_kinds() -> None:
+    def make(module: Any) -> dict[str, Any]:
+        n = module.nn
+        layer = n.TransformerEncoderLayer(4, 2, 6, activation=n.functional.gelu)
+        average = module.optim.swa_utils.AveragedModel(n.Linear(2, 3))
+        return {
+            "encoder": n.TransformerEncoder(layer, 1), "lazy": n.LazyLinear(3),
+            "lazy norm": n.LazyBatchNorm2d(), "adaptive": n.AdaptiveLogSoftmaxWithLoss(4, 6, [2]),
+            "loss": n.LinearCrossEntropyLoss(2, 3, options=n.LinearCrossEntropyOptions()),
+            "hook": n.utils.weight_norm(n.Linear(2, 3)), "sync": n.SyncBatchNorm(3),
+            "spectral": n.utils.spectral_norm(n.Linear(2, 3)), "average": average,
+            "parallel": n.DataParallel(n.EmbeddingBag(3, 2)),
+        }  # fmt: skip
+
+    for travel in (ours_to_theirs, theirs_to_ours):
+        given, home = make(travel.giver), make(travel.taker)
+        taken = travel(given, weights_only=False)
+        for name, module in taken.items():
+            assert type(module) is type(home[name]), name
+            assert repr(module) == repr(home[name])
+        x = travel.taker.ones(3, 2, 4)
+        taken["encoder"].eval()(x)
+        assert taken["lazy"](x).shape == (3, 2, 3)
 
 
 def test_classes_we_lack_are_named() -> None:

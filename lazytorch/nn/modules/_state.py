@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from lazytorch.autograd.grad_mode import no_grad
-from lazytorch.nn.parameter import Parameter
+from lazytorch.nn.parameter import Parameter, is_lazy
 from lazytorch.tensor import Tensor
 
 # The key, after a module's prefix, under which a state_dict holds its get_extra_state().
@@ -220,10 +220,11 @@ class StateDict:
                 f'While copying the parameter named "{key}", expected torch.Tensor or '
                 f"Tensor-like object from checkpoint but received {type(source)}"
             )
+        lazy = is_lazy(tensor)
         # Files from PyTorch 0.3 hold scalars as tensors of one element.
-        if len(tensor.shape) == 0 and len(source.shape) == 1 and source.shape[0] == 1:
+        if not lazy and len(tensor.shape) == 0 and len(source.shape) == 1 and source.shape[0] == 1:
             source = source[0]
-        if source.shape != tensor.shape:
+        if not lazy and source.shape != tensor.shape:
             return (
                 f"size mismatch for {key}: copying a param with shape {source.shape} from "
                 f"checkpoint, the shape in current model is {tensor.shape}."

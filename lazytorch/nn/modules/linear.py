@@ -68,6 +68,10 @@ class Linear(Module):
         )
 
 
+class NonDynamicallyQuantizableLinear(Linear):
+    """The Linear of MultiheadAttention, under the name that PyTorch prints for it."""
+
+
 class Bilinear(Module):
     """y = x₁ᵀ A x₂ + b: (*, in1_features) and (*, in2_features) to (*, out_features).
 

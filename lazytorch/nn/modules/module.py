@@ -721,6 +721,9 @@ class Module(StateDict):
         return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
 
 
+# The name that saved modules have it under.
+_WrappedHook = WrappedHook
+
 # Bound once, so that __call__ finds each in one step.
 _global_forward_hooks = global_hooks.forward
 _global_forward_pre_hooks = global_hooks.forward_pre

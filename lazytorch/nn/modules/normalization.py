@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from lazytorch.functions.creation import empty
+from lazytorch.functions.creation import arange, empty
 from lazytorch.nn import functional as F
 from lazytorch.nn import init
 from lazytorch.nn.modules.module import Module
 from lazytorch.nn.parameter import Parameter
 from lazytorch.tensor import Tensor
 
-__all__ = ["GroupNorm", "LayerNorm", "LocalResponseNorm", "RMSNorm"]
+__all__ = ["CrossMapLRN2d", "GroupNorm", "LayerNorm", "LocalResponseNorm", "RMSNorm"]
 
 
 class _SampleNorm(Module):
@@ -151,6 +151,36 @@ class LocalResponseNorm(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class CrossMapLRN2d(Module):
+    """x / (k + alpha / size * sum of squares of `size` neighbouring channels)^beta, (N, C, H, W).
+
+    As in PyTorch, the first channel stays in the sum of all channels (a window moves on without
+    it); LocalResponseNorm is without this.
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1) -> None:
+        super().__init__()
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.dim() != 4:
+            raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input.dim()}D instead.")
+        reach = int((self.size - 1) / 2 + 1)
+        channel = arange(input.size(1), device=input.device)
+        distance = (channel[:, None] - channel[None]).abs()
+        summed = distance.lt(reach) | (channel[None].eq(0) & channel[:, None].ge(reach))
+        squares = (input * input).flatten(2)
+        sums = (summed.to(input.dtype) @ squares).reshape(input.shape)
+        scale: Tensor = sums * (self.alpha / self.size) + self.k
+        return input * scale**-self.beta
 
     def extra_repr(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

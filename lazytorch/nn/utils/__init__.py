@@ -1,5 +1,8 @@
 """Helpers for gradients and parameters of modules."""
 
+from lazytorch.nn.utils import parametrizations as parametrizations
+from lazytorch.nn.utils import parametrize as parametrize
+from lazytorch.nn.utils import prune as prune
 from lazytorch.nn.utils import rnn as rnn
 from lazytorch.nn.utils.clip_grad import (
     clip_grad_norm,
@@ -9,14 +12,41 @@ from lazytorch.nn.utils.clip_grad import (
     get_total_norm,
 )
 from lazytorch.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
+from lazytorch.nn.utils.fusion import (
+    fuse_conv_bn_eval,
+    fuse_conv_bn_weights,
+    fuse_linear_bn_eval,
+    fuse_linear_bn_weights,
+)
+from lazytorch.nn.utils.init import skip_init
+from lazytorch.nn.utils.memory_format import (
+    convert_conv2d_weight_memory_format,
+    convert_conv3d_weight_memory_format,
+)
+from lazytorch.nn.utils.spectral_norm import remove_spectral_norm, spectral_norm
+from lazytorch.nn.utils.weight_norm import remove_weight_norm, weight_norm
 
 __all__ = [
     "clip_grad_norm",
     "clip_grad_norm_",
     "clip_grad_value_",
     "clip_grads_with_norm_",
+    "convert_conv2d_weight_memory_format",
+    "convert_conv3d_weight_memory_format",
+    "fuse_conv_bn_eval",
+    "fuse_conv_bn_weights",
+    "fuse_linear_bn_eval",
+    "fuse_linear_bn_weights",
     "get_total_norm",
     "parameters_to_vector",
+    "parametrizations",
+    "parametrize",
+    "prune",
+    "remove_spectral_norm",
+    "remove_weight_norm",
     "rnn",
+    "skip_init",
+    "spectral_norm",
     "vector_to_parameters",
+    "weight_norm",
 ]

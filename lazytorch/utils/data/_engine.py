@@ -15,7 +15,7 @@ from codegen import dtype as dt
 from codegen.ir.node import TensorType
 from codegen.runtime.cpu import set_num_threads
 from codegen.runtime.memory import Buffer
-from lazytorch.device import available
+from lazytorch import cuda
 from lazytorch.expression import Expression
 from lazytorch.functions import data, joining, random
 from lazytorch.functions.random import Generator, default_generator
@@ -153,4 +153,4 @@ def prepare_worker() -> None:
 
 
 def accelerator_is_available() -> bool:
-    return bool(available - {"cpu", "interpreter"})
+    return cuda.is_available()

@@ -88,9 +88,8 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
         // The work on each row, at the number it has in the whole.
         const long m_end_ = task_ % 3 * 48 + row_count_;
         const long row_end_ = 128;
-        char *row_arguments_[] = {(char *)block0, (char *)block1};
         for (long row_ = row_begin_; row_ < row_begin_ + row_count_; row_++) {
-            rows_d41357fcaa(row_, 128, row_arguments_, scratch + 82432, row_end_);
+            rows_6312b08e84(row_, 128, block0, block1, scratch + 82432, row_end_);
         }
     {
     {

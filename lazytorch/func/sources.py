@@ -1,0 +1,103 @@
+"""Values that derivatives are taken by, and what is still differentiable when one is done.
+
+A derivative is taken by a copy of each input that only its own function sees, so that derivatives
+inside one another cannot be confused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from lazytorch import core
+from lazytorch.autograd.grad_mode import state as grad_state
+from lazytorch.expression import Expression
+from lazytorch.importer import TANGENT
+from lazytorch.levels import PLACEHOLDER, state
+from lazytorch.recording import record, untracked
+from lazytorch.tensor import Tensor, wrap
+
+
+def source(x: Tensor) -> Expression:
+    """A copy of ``x`` that derivatives can be taken by."""
+    return record(core.IDENTITY, (x._read(),), (), True)[0]
+
+
+@contextmanager
+def open_sources(sources: Sequence[Expression]) -> Iterator[None]:
+    """Derivatives by these are under way."""
+    for e in sources:
+        state.sources[e] = state.sources.get(e, 0) + 1
+    try:
+        yield
+    finally:
+        for e in sources:
+            state.sources[e] -= 1
+            if not state.sources[e]:
+                del state.sources[e]
+
+
+def is_live(value: Expression) -> bool:
+    """Whether a derivative may still be asked for: the value is made of a leaf that requires grad,
+    or of what an enclosing derivative is taken by."""
+    seen: set[Expression] = set()
+    stack = [value]
+    while stack:
+        e = stack.pop()
+        if e in seen or not e.tracked:
+            continue
+        seen.add(e)
+        call = e.call
+        if e.leaf is not None or e in state.sources or call is None:
+            return True
+        if call.signature.function is PLACEHOLDER:
+            return True
+        stack.extend(call.inputs)
+    return False
+
+
+def settled(x: Tensor) -> Tensor:
+    """A result of a derivative: of no more history than what is still live."""
+    value = x._read()
+    if not value.tracked or (grad_state.enabled and is_live(value)):
+        return x
+    return wrap(untracked(value))
+
+
+def pushed_forward(
+    roots: Sequence[Expression], sources: Sequence[Expression], tangents: Sequence[Expression]
+) -> list[Expression | None]:
+    """The tangents of the roots; None for a root that is not made of the sources."""
+    found = _made_of(roots, set(sources))
+    chosen = [r for r, made in zip(roots, found, strict=True) if made]
+    if not chosen:
+        return [None] * len(roots)
+    inputs = (*chosen, *sources, *tangents)
+    tracked = grad_state.enabled and any([is_live(e) for e in inputs])
+    outputs = record(TANGENT, inputs, (len(chosen),), tracked)
+    assert outputs[0].call is not None
+    outputs[0].call.has_gradient = True
+    rest = iter(outputs)
+    return [next(rest) if made else None for made in found]
+
+
+def _made_of(roots: Sequence[Expression], sources: set[Expression]) -> list[bool]:
+    """Which of the roots are floating-point values computed from some source."""
+    known: dict[Expression, bool] = dict.fromkeys(sources, True)
+    for root in roots:
+        stack = [root]
+        while stack:
+            e = stack[-1]
+            if e in known:
+                stack.pop()
+                continue
+            call = e.call
+            detached = call is None or call.signature.function is core.DETACH
+            inputs = () if call is None or detached else call.inputs
+            missing = [i for i in inputs if i not in known]
+            if missing:
+                stack.extend(missing)
+                continue
+            stack.pop()
+            known[e] = e.type.dtype.is_floating_point and any([known[i] for i in inputs])
+    return [known[root] for root in roots]

@@ -1,0 +1,189 @@
+"""Which function transforms are under way: their inputs, and what depends on them.
+
+vmap calls a function once, on placeholders for one example. What the function records then depends
+on no value, so nothing of it can be computed before the transform is done.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import TYPE_CHECKING
+
+from codegen.ir.node import Node, TensorType
+from codegen.ops.indexing import empty
+from lazytorch.expression import Call, Expression, Function
+
+if TYPE_CHECKING:
+    from lazytorch.storage import Storage
+    from lazytorch.tensor import Tensor
+
+
+def _placeholder(type_: TensorType) -> Node:
+    return empty(type_.shape, type_.dtype)
+
+
+PLACEHOLDER = Function("vmap_input", _placeholder)
+
+
+class Placeholder:
+    """An input for one example: its expression and tensor, and the input for all examples, of
+    which they lie along dimension ``dim``."""
+
+    __slots__ = ("actual", "dim", "expression", "tensor")
+
+    def __init__(self, actual: Tensor, dim: int, expression: Expression, tensor: Tensor) -> None:
+        self.actual = actual
+        self.dim = dim
+        self.expression = expression
+        self.tensor = tensor
+
+
+class Level:
+    """A vmap under way over ``size`` examples.
+
+    bit     tells this level from those around it.
+    draws   the numbers of the examples, where random numbers are to differ.
+    writes  the storages that were given values of this level, and what they held before.
+    """
+
+    def __init__(self, size: int, randomness: str, bit: int) -> None:
+        self.size = size
+        self.randomness = randomness
+        self.bit = bit
+        self.placeholders: list[Placeholder] = []
+        self.draws: Tensor | None = None
+        self.writes: list[tuple[weakref.ref[Storage], Expression]] = []
+
+    def depends(self, value: Expression) -> bool:
+        """Whether a value differs between the examples, as far as calls tell."""
+        return bool(_levels_below(value) & self.bit)
+
+
+class Levels(threading.local):
+    """Each thread's transforms.
+
+    active   vmaps, outermost first.
+    sources  inputs of derivatives under way: a gradient or a tangent may still be asked for.
+    """
+
+    def __init__(self) -> None:
+        self.active: list[Level] = []
+        self.sources: dict[Expression, int] = {}
+        self.known: dict[Expression, int] = {}
+
+
+state = Levels()
+
+
+def enter(size: int, randomness: str) -> Level:
+    """Begin a vmap."""
+    level = Level(size, randomness, 1 << len(state.active))
+    state.active.append(level)
+    return level
+
+
+def leave(level: Level) -> None:
+    """End it."""
+    assert state.active.pop() is level
+    if not state.active:
+        state.known.clear()
+
+
+def new_placeholder(level: Level, type_: TensorType, device: str, tracked: bool) -> Expression:
+    """One example's value of an input."""
+    call = Call(PLACEHOLDER.signature((), (type_,)), (), tracked)
+    made = Expression(type_, device, call, 0, None, tracked and type_.dtype.is_floating_point, 1)
+    call.outputs = (weakref.ref(made),)
+    state.known[made] = level.bit
+    return made
+
+
+def _levels_below(value: Expression) -> int:
+    """The bits of the levels whose placeholders a value is computed from."""
+    known = state.known
+    stack = [value]
+    while stack:
+        e = stack[-1]
+        if e in known:
+            stack.pop()
+            continue
+        inputs = () if e.value is not None or e.call is None else e.call.inputs
+        missing = [i for i in inputs if i not in known]
+        if missing:
+            stack.extend(missing)
+            continue
+        stack.pop()
+        bits = 0
+        for i in inputs:
+            bits |= known[i]
+        known[e] = bits
+    return known[value]
+
+
+def is_unknown(value: Expression) -> bool:
+    """Whether a value depends on placeholders, and so cannot be computed now."""
+    return bool(state.active) and bool(_levels_below(value))
+
+
+_WRITTEN = (
+    "vmap: inplace arithmetic(self, *extra_args) is not possible because there exists a Tensor "
+    "`other` in extra_args that has more elements than `self`. This happened due to `other` being "
+    "vmapped over but `self` not being vmapped over in a vmap. Please try to use out-of-place "
+    "operators instead of inplace arithmetic. If said operator is being called inside the PyTorch "
+    "framework, please file a bug report instead."
+)
+
+
+def refuse_write() -> None:
+    """A value for each example was written into a tensor that they share."""
+    raise RuntimeError(_WRITTEN)
+
+
+def note_write(storage: Storage, value: Expression) -> None:
+    """A storage gets a new value while a vmap is under way."""
+    bits = _levels_below(value)
+    before = storage.expression
+    for level in state.active:
+        if level.bit & bits and not level.depends(before):
+            if before.value is not None:
+                refuse_write()
+            level.writes.append((weakref.ref(storage), before))
+
+
+class UnknownValue(RuntimeError):
+    """The value of a placeholder was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over "
+            "calling .item() on a Tensor, please try to rewrite what you're doing with other "
+            "operations. If error is occurring somewhere inside PyTorch internals, please file a "
+            "bug report."
+        )
+
+    def in_control_flow(self) -> RuntimeError:
+        """The error where the value was to decide what runs."""
+        return RuntimeError(
+            "vmap: It looks like you're attempting to use a Tensor in some data-dependent control "
+            "flow. We don't support that yet, please file an issue at "
+            "https://github.com/pytorch/pytorch/issues ."
+        )
+
+
+def refuse_reading(call: Call) -> None:
+    """Raise if a call that is to be run gives a placeholder."""
+    if call.signature.function is PLACEHOLDER:
+        raise UnknownValue
+
+
+def check_randomness() -> list[Level]:
+    """The levels whose examples draw apart; refuses a draw that some level forbids."""
+    for level in state.active:
+        if level.randomness == "error":
+            raise RuntimeError(
+                "vmap: called random operation while in randomness error mode. Please either use "
+                "the 'same' or 'different' randomness flags on vmap or perform the randomness "
+                "operation out of vmap"
+            )
+    return [level for level in state.active if level.draws is not None]
