@@ -35,7 +35,6 @@ from lazytorch.view_history import (
     is_restricted,
     refusal,
     refusal_of_inner,
-    viewed,
 )
 
 # Memory that NumPy shares is copied when read, up to this size; above it, the reader runs at once.
@@ -786,5 +785,6 @@ legacy_constructor: list[Any] = []
 
 
 __all__ = [
-    "Device", "ExportedMemory", "Geometry", "Overwritten", "Tensor", "eager", "record", "wrap", "wrap_dim",
+    "Device", "ExportedMemory", "Geometry", "Overwritten", "Tensor", "eager", "record",
+    "wrap", "wrap_dim",
 ]  # fmt: skip
