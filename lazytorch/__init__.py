@@ -10,6 +10,7 @@ from codegen.runtime.cpu import get_num_threads, set_num_threads
 from codegen.statistics import Statistics, statistics
 from lazytorch import (
     accelerator,
+    amp,
     autograd,
     cuda,
     fft,
@@ -24,9 +25,21 @@ from lazytorch import (
     special,
     utils,
 )
+from lazytorch.amp.autocast_mode import (
+    autocast,
+    get_autocast_dtype,
+    is_autocast_cache_enabled,
+    is_autocast_enabled,
+    set_autocast_dtype,
+)
+from lazytorch.autograd import anomaly_mode as _anomaly
 from lazytorch.autograd import backward as _backward
 from lazytorch.autograd import forward_ad as _forward_ad
-from lazytorch.autograd import methods as _methods
+from lazytorch.autograd import function as _function
+from lazytorch.autograd import functional as _functional
+from lazytorch.autograd import gradcheck as _gradcheck
+from lazytorch.autograd import graph as _graph
+from lazytorch.autograd import methods as _methods  # noqa: F401  completes Tensor
 from lazytorch.autograd.grad_mode import (
     enable_grad,
     inference_mode,
@@ -75,8 +88,11 @@ from lazytorch.safetensors_files import load_safetensors, save_safetensors
 from lazytorch.serialization import load, save
 from lazytorch.size import Size
 from lazytorch.tensor import Tensor
+from lazytorch.utils import checkpoint as _checkpoint  # noqa: F401  utils itself stands below this
 
 newaxis = None
+_function.creation.append(_PUBLIC["zeros"])
+_backward.stacked.append(_PUBLIC["stack"])
 globals().update(_PUBLIC)
 globals().update(_DTYPES)
 globals().update(_TYPED_CLASSES)
@@ -85,7 +101,12 @@ globals().update(_TYPED_CLASSES)
 # These need tensor.py, which needs a part of autograd.
 for _name, _member in (
     ("backward", _backward.backward), ("grad", _backward.grad), ("Variable", Tensor),
-    ("GradientNode", _methods.GradientNode), ("forward_ad", _forward_ad),
+    ("graph", _graph), ("functional", _functional), ("function", _function),
+    ("Function", _function.Function), ("gradcheck", _gradcheck.gradcheck),
+    ("gradgradcheck", _gradcheck.gradgradcheck), ("anomaly_mode", _anomaly),
+    ("detect_anomaly", _anomaly.detect_anomaly),
+    ("set_detect_anomaly", _anomaly.set_detect_anomaly),
+    ("forward_ad", _forward_ad),
 ):  # fmt: skip
     setattr(autograd, _name, _member)
 
@@ -101,14 +122,18 @@ def stats() -> Statistics:
 
 
 __all__ = [
-    "Generator", "OutOfMemoryError", "Size", "Tensor", "accelerator", "autograd", "can_cast",
+    "Generator", "OutOfMemoryError", "Size", "Tensor", "accelerator", "amp", "autocast",
+    "autograd", "can_cast",
     "channels_last", "channels_last_3d", "contiguous_format", "cuda", "default_generator", "device",
     "dtype", "dump", "dump_all", "e", "enable_grad", "fft", "finfo", "func", "functions",
-    "get_default_device", "get_default_dtype", "get_float32_matmul_precision", "get_num_threads",
-    "get_printoptions", "graph", "iinfo", "inf", "inference_mode", "inspect", "is_grad_enabled",
+    "get_autocast_dtype", "get_default_device", "get_default_dtype",
+    "get_float32_matmul_precision", "get_num_threads",
+    "get_printoptions", "graph", "iinfo", "inf", "inference_mode", "inspect",
+    "is_autocast_cache_enabled", "is_autocast_enabled", "is_grad_enabled",
     "is_inference_mode_enabled", "kernels", "layout", "linalg", "load", "load_safetensors",
     "masked", "memory_format", "nan", "newaxis", "nn", "no_grad", "optim", "pi", "preserve_format",
-    "printoptions", "promote_types", "realize", "save", "save_safetensors", "set_default_device",
+    "printoptions", "promote_types", "realize", "save", "save_safetensors",
+    "set_autocast_dtype", "set_default_device",
     "set_default_dtype", "set_float32_matmul_precision", "set_grad_enabled", "set_num_threads",
     "set_printoptions", "signal", "sparse_coo", "sparse_csc", "sparse_csr", "special", "stats",
     "strided", "utils", "vmap", *_PUBLIC, *_DTYPES, *_TYPED_CLASSES,

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from codegen.ir.node import TensorType
+from lazytorch import autocasting
+from lazytorch.autocasting import active as autocast_active
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.device import finish
 from lazytorch.expression import Attributes, Call, Expression, Function, scalar
@@ -50,6 +52,7 @@ def apply_to_two(function: Function, a: Any, b: Any) -> Any:
         or b._marker is not None
         or x.device != "cpu"
         or y.device != "cpu"
+        or autocast_active.count
     ):
         return apply(function, (a, b))
     signature = function.signatures.get(((x.type, y.type), ()))
@@ -115,6 +118,10 @@ def apply_expressions(
             e = scalar(x, "cpu")
         expressions.append(e)
         types.append(e.type)
+    if autocast_active.count:
+        fitted = autocasting.fitted(function.name, expressions)
+        if fitted is not expressions:
+            expressions, types = fitted, [e.type for e in fitted]
     key = (tuple(types), attributes)
     signature = function.signatures.get(key) or function.signature(*key)
     outputs = outputs_of_call(

@@ -40,14 +40,14 @@ def _to_old_value(
 REPLACE_VALUE = Function("replace_value", _new_value, gradient=_to_old_value)
 
 
-def _to_nothing(
-    _inputs: Sequence[Node], _outputs: Sequence[Node], _cotangents: Sequence[Node | None]
+def _to_new_value(
+    _inputs: Sequence[Node], _outputs: Sequence[Node], cotangents: Sequence[Node | None]
 ) -> Sequence[Node | None]:
-    return None, None
+    return cotangents[0], None
 
 
-# A recorded write of a constant over everything: what was there gets a gradient of zero.
-OVERWRITE = Function("overwrite", _new_value, gradient=_to_nothing, gradient_name="CopyBackwards")
+# A recorded write over everything: what was there gets a gradient of zero.
+OVERWRITE = Function("overwrite", _new_value, gradient=_to_new_value, gradient_name="CopyBackwards")
 
 
 def broadcast_to(x: Node, shape: Shape) -> Node:
@@ -67,3 +67,20 @@ def broadcast_to(x: Node, shape: Shape) -> Node:
 
 def _squeeze(x: Node, kept: Sequence[int]) -> Node:
     return reshape(x, [x.shape[i] for i in kept])
+
+
+def _custom_values(*inputs: int | Node) -> Sequence[Node]:
+    *nodes, count = inputs
+    assert isinstance(count, int)
+    return nodes[:count]  # type: ignore[return-value]
+
+
+def _never_through(
+    inputs: Sequence[Node], *_: int | Sequence[Node | None]
+) -> Sequence[Node | None]:
+    return [None] * len(inputs)
+
+
+# What a user's Function made: its values, then the inputs that a gradient may reach. Backward calls
+# the Function; the compiler lets no gradient through.
+CUSTOM = Function("custom_function", _custom_values, gradient=_never_through)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from types import CodeType
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from codegen.ops.calls import CustomGradient, Template
 from codegen.ops.leaves import parameter
 
 if TYPE_CHECKING:
+    from lazytorch.geometry import Geometry
     from lazytorch.storage import Storage
     from lazytorch.tensor import Tensor
 
@@ -163,13 +165,19 @@ class Call:
     freed      backward has been through it without retain_graph.
     readers    the gradient calls of that backward, which need its inputs until they have run.
     place      the user's code that made it and the instruction in there, where noted (source.py).
+    node       what was hung on it as a node of the graph; not set where there is nothing.
+    is_linear  of a tracked gradient call: its outputs depend on the cotangents alone.
+    via        of a view: what it was made from, how that is called, and where it lies in the
+               storage; not set elsewhere.
     """
 
     __slots__ = (
-        "__weakref__", "freed", "has_gradient", "inputs", "outputs", "place", "readers",
-        "signature",
-        "tracked",
+        "__weakref__", "freed", "has_gradient", "inputs", "is_linear", "node", "outputs", "place",
+        "readers", "signature", "tracked", "via",
     )  # fmt: skip
+    is_linear: bool
+    node: NodeState
+    via: tuple[Tensor, str, Geometry]
 
     def __init__(self, signature: Signature, inputs: tuple[Expression, ...], tracked: bool) -> None:
         self.signature = signature
@@ -182,14 +190,57 @@ class Call:
         self.outputs: tuple[weakref.ref[Expression], ...] = ()
 
 
-class Hooks:
-    """What backward does with the gradient of a value that is no leaf."""
+class NodeState:
+    """What hangs on a call as a node of the graph.
 
-    __slots__ = ("functions", "retained_by")
+    before, after  hooks: on the outputs' gradients, and on those of the inputs.
+    shown          the object that ``grad_fn`` shows, while somebody holds it.
+    custom         the user's Function that made the values, and gives their gradient.
+    """
+
+    __slots__ = ("after", "before", "custom", "metadata", "shown")
 
     def __init__(self) -> None:
-        self.functions: dict[int, Callable[[Tensor], Tensor | None]] = {}
+        self.before: OrderedDict[int, Any] = OrderedDict()
+        self.after: OrderedDict[int, Any] = OrderedDict()
+        self.metadata: dict[Any, Any] = {}
+        self.shown: weakref.ref[Any] | None = None
+        self.custom: Any = None
+
+    def acts(self) -> bool:
+        """Whether backward has something to do here."""
+        return bool(self.custom is not None or self.before or self.after)
+
+
+class Hooks:
+    """What backward does with the gradient of a value that is no leaf.
+
+    functions    called with it; what they return replaces it.
+    retained_by  the tensor that keeps it in ``.grad``.
+    node         hooks of the call that made the value, shared by all its outputs.
+    """
+
+    __slots__ = ("functions", "node", "retained_by")
+
+    def __init__(self) -> None:
+        self.functions: OrderedDict[int, Callable[[Tensor], Tensor | None]] = OrderedDict()
         self.retained_by: weakref.ref[Tensor] | None = None
+        self.node: NodeState | None = None
+
+
+def hooks_of(e: Expression) -> Hooks:
+    """The hooks of a value, made where there are none."""
+    if e.hooks is None:
+        e.hooks = Hooks()
+    return e.hooks
+
+
+def node_state(call: Call) -> NodeState:
+    """What hangs on a call as a node, made where there is nothing; its outputs refer to it."""
+    state = getattr(call, "node", None)
+    if state is None:
+        state = call.node = NodeState()
+    return state
 
 
 class Expression:
@@ -227,7 +278,7 @@ class Expression:
         self.tracked = tracked
         self.depth = depth
         self.owner: weakref.ref[Storage] | Overwritten | None = None
-        self.leaf: weakref.ref[Tensor] | None = None
+        self.leaf: Callable[[], Tensor | None] | None = None
         self.hooks: Hooks | None = None
 
 

@@ -45,6 +45,8 @@ def region_around(view: Geometry) -> tuple[int, int, int]:
 def within_region(view: Geometry, base: Geometry) -> Geometry:
     """A view of a strided region as a view of its contiguous copy: each stride (and the offset)
     is a sum of the region's strides, which have others in the copy."""
+    if 0 in view.shape:
+        return Geometry(view.shape, view.strides, 0)
     inner = contiguous_strides(base.shape)
     axes = [i for i, n in enumerate(base.shape) if n > 1]
     axes.sort(key=lambda i: -base.strides[i])
@@ -66,3 +68,14 @@ def within_region(view: Geometry, base: Geometry) -> Geometry:
 
     strides = [translated(s) if n > 1 else 1 for n, s in zip(view.shape, view.strides, strict=True)]
     return Geometry(view.shape, tuple(strides), translated(view.offset - base.offset))
+
+
+def wrap_dim(dim: int, rank: int) -> int:
+    """A dimension number counted from the front; IndexError where there is no such dimension."""
+    limit = max(rank, 1)
+    if not -limit <= dim < limit:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got "
+            f"{dim})"
+        )
+    return dim + limit if dim < 0 else dim

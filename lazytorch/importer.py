@@ -12,6 +12,7 @@ from codegen.ir.node import Node, substitute, topological
 from codegen.ops.calls import Template, call, detach, gradient, mark, tangent
 from codegen.ops.leaves import parameter
 from codegen.pipeline import Graph
+from lazytorch.core import CUSTOM
 from lazytorch.expression import Call, Expression, Function
 from lazytorch.levels import refuse_reading
 from lazytorch.source import lines_of
@@ -149,6 +150,10 @@ def _with_saved(
     """The wanted expressions and those whose values a backward from them would read."""
     leaves = [e for e in nodes if e.tracked and (e.call is None or e.leaf is not None)]
     roots = [e for e in wanted if e.tracked]
+    # A user's Function stops the compiler, and backward goes on from its inputs.
+    for item in trace.calls:
+        if item.signature.function is CUSTOM:
+            roots += [i for i in item.inputs if i.tracked and i not in roots]
     if not leaves:
         return wanted
     computed = [e for e in nodes if e.call is not None and e not in set(leaves)]

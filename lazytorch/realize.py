@@ -260,7 +260,17 @@ def _run(roots: list[Expression], device: str) -> None:
     values = cached.plan.run([e.value for e in [*trace.leaves, *trace.bound]], free)
     for i in free:
         trace.leaves[i].value = None
-    computed = trace.wanted
+    _store(trace, cached, values)
+    computed, tracked = trace.wanted, trace.tracked
+    if run is not None:
+        run.outputs = [weakref.ref(e) for e in computed]
+    # What the trace alone still refers to is not waiting for anything.
+    del trace
+    _release(computed, tracked)
+
+
+def _store(trace: Trace, cached: CachedPlan, values: Sequence[Any]) -> None:
+    """Give the expressions what was computed."""
     if cached.saves_more:
         by_number = {number: e for e, number in trace.numbers.items()}
         for number, buffer in zip(cached.outputs, values, strict=True):
@@ -268,11 +278,8 @@ def _run(roots: list[Expression], device: str) -> None:
             if e is not None:
                 e.value = buffer
     else:
-        for e, buffer in zip(computed, values, strict=True):
+        for e, buffer in zip(trace.wanted, values, strict=True):
             e.value = buffer
-    if run is not None:
-        run.outputs = [weakref.ref(e) for e in computed]
-    _release(trace)
 
 
 def _free_leaves(trace: Trace, cached: CachedPlan) -> list[int]:
@@ -300,10 +307,10 @@ def _free_leaves(trace: Trace, cached: CachedPlan) -> list[int]:
     return free
 
 
-def _release(trace: Trace) -> None:
+def _release(wanted: Sequence[Expression], tracked: Sequence[Call]) -> None:
     """Let go of the inputs of calls whose values are known and that no gradient will revisit."""
     keeps = levels.state.sources  # a tangent may be asked for, also of what no_grad computes
-    for e in trace.wanted:
+    for e in wanted:
         call = e.call
         if call is None or call.tracked or keeps:
             continue
@@ -313,7 +320,7 @@ def _release(trace: Trace) -> None:
             for o in outputs:
                 o.call = None
     pending: dict[int, bool] = {}  # the readers, by identity: many calls share them
-    for call in trace.tracked:
+    for call in tracked:
         if not call.freed:
             continue
         for reader in call.readers:

@@ -50,6 +50,8 @@ def record_lines(always: bool = True) -> None:
     """
     global _always
     _always = always
+    if not always:
+        return
     for function in all_functions():
         for signature in function.signatures.values():
             signature.places_left = PLACES_NOTED

@@ -56,9 +56,11 @@ class Storage:
     shared      whose eyes see the memory from outside, or None: then reads take a copy and
                 writes happen at the call.
     regions     pending writes to parts of it.
+    viewed      that it was viewed while a gradient flowed through it; not set otherwise.
     """
 
-    __slots__ = ("__weakref__", "expression", "regions", "shared", "version")
+    __slots__ = ("__weakref__", "expression", "regions", "shared", "version", "viewed")
+    viewed: bool
 
     def __init__(self, expression: Expression) -> None:
         self.expression = expression
@@ -70,6 +72,10 @@ class Storage:
     @property
     def device(self) -> str:
         return self.expression.device
+
+    def is_viewed(self) -> bool:
+        """Whether there were views that a gradient flows through."""
+        return getattr(self, "viewed", False)
 
     def is_shared(self) -> bool:
         """Whether anybody outside the engine can see or change the memory now."""

@@ -23,12 +23,19 @@ from lazytorch import capture, core, levels, references
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.device import Device, device_of, is_on_queue
 from lazytorch.expression import Attributes, Expression, Overwritten
-from lazytorch.geometry import Geometry, is_contiguous, region_around, within_region
+from lazytorch.geometry import Geometry, is_contiguous, within_region, wrap_dim
 from lazytorch.layout import Layout, strided
+from lazytorch.memory_views import view_of_memory, write_into_shared
 from lazytorch.realize import realize
 from lazytorch.recording import record, untracked
 from lazytorch.size import Size
 from lazytorch.storage import ExportedMemory, Storage, buffer_array
+from lazytorch.view_history import (
+    CANNOT_DETACH,
+    is_restricted,
+    refusal,
+    refusal_of_inner,
+)
 
 # Memory that NumPy shares is copied when read, up to this size; above it, the reader runs at once.
 SNAPSHOT_BYTES = 4 << 20
@@ -55,7 +62,17 @@ class Tensor:
     _silent = False  # made by .data: its writes are not seen by backward's version check
     # An unconnected alias's own history: (storage value, the leaf or tracked value over it).
     _marker: tuple[Expression, Expression] | None = None
-    _parent: Tensor | None = None  # the unconnected alias, or view with hooks, it is a view of
+    _parent: Tensor | None = None  # the unconnected alias it is a view of
+    # The tensor this was made a view of, and the storage's version then.
+    _source: Tensor | None = None
+    _made_at = 0
+    # Values of this view that backward is to find, where they are older than the view's cache.
+    _watched: list[Expression] | None = None
+    _one_of: tuple[str, int] | None = None  # of several views: what made them, and which it is
+    _collects = True  # as a leaf with a marker
+    _without_recording = False  # a view made under no_grad
+    # Why a recorded write is refused, of what a user's Function gave back.
+    _refused_write: str | None = None
     _view_cache: tuple[Expression, Expression] | None = None  # (storage value, view of it)
     _view_name = "View"  # the operation that made this view
     _grad: Tensor | None = None
@@ -192,9 +209,21 @@ class Tensor:
 
     def _read_view(self, value: Expression) -> Expression:
         if self._marker is not None:
+            if self._without_recording and not self._collects:
+                self._refuse_changed()
+            return self._read_marker(value)
+        if (
+            self._without_recording
+            and value.tracked
+            and grad_state.enabled
+            and self._is_of_tracked()
+        ):
+            # As in PyTorch, it is a leaf of its own, and nobody collects its gradient.
+            self._refuse_changed()
+            self._marker, self._collects = (_NEVER, _NEVER), False
             return self._read_marker(value)
         parent = self._parent
-        if parent is not None and (self._connected or parent._marker is not None):
+        if parent is not None and parent._marker is not None:
             return self._view_of_marker(parent, parent._read())
         cached = self._view_cache
         if cached is not None and cached[0] is value:
@@ -204,37 +233,31 @@ class Tensor:
         source = value if self._connected or not value.tracked else untracked(value)
         view = None
         if not source.tracked and type(source.value) is Buffer:
-            view = self._view_of_memory(source, geometry)
+            view = view_of_memory(self._type, geometry, source)
         if view is None:
             attributes = (geometry.shape, geometry.strides, geometry.offset)
             view = record(core.VIEW, (source,), attributes, source.tracked)[0]
+            made_of = self._source
+            if source.tracked and made_of is not None and view.call is not None:
+                if self._made_at == self._storage.version:
+                    view.call.via = (made_of, self._view_name, geometry)
+                else:
+                    if self._one_of is not None and grad_state.enabled:
+                        raise refusal(self, indirect=True)
+                    view.call.via = (made_of._root(), "AsStrided", geometry)
         self._view_cache = (value, view)
         return view
 
-    def _view_of_memory(self, source: Expression, geometry: Geometry) -> Expression | None:
-        """The view as a leaf over part of computed memory, so that the next slice of the same
-        shape (a batch, a row) runs the same plan; None where the part has no simple end."""
-        if self._type.size == 0 or (
-            geometry.offset == 0
-            and self._type.size == source.type.size
-            and not is_contiguous(geometry.shape, geometry.strides)
-        ):
-            return None
-        itemsize = self._type.dtype.itemsize
-        if self.is_contiguous():
-            memory = source.value.part(geometry.offset * itemsize, self._type.nbytes)
-            leaf = Expression(self._type, source.device, value=memory)
-            leaf.owner = source.owner
-            return leaf
-        start, length, within = region_around(geometry)
-        if start == 0 and length * itemsize == source.value.nbytes:
-            return None
-        if (start + length) * itemsize > source.value.nbytes:
-            return None
-        memory = source.value.part(start * itemsize, length * itemsize)
-        part = Expression(TensorType((length,), self._type.dtype), source.device, value=memory)
-        part.owner = source.owner
-        return record(core.VIEW, (part,), (geometry.shape, geometry.strides, within), False)[0]
+    def _refuse_changed(self) -> None:
+        if self._made_at != self._storage.version and grad_state.enabled:
+            raise refusal(self, indirect=True)
+
+    def _root(self) -> Tensor:
+        """The tensor that all views on the way to this one are views of."""
+        x = self
+        while x._source is not None:
+            x = x._source
+        return x
 
     def _read_marker(self, value: Expression) -> Expression:
         marker = self._marker
@@ -253,7 +276,7 @@ class Tensor:
                 leaf = record(core.REPLACE_VALUE, (leaf, history), (), True)[0]
             else:
                 leaf.tracked = True
-                leaf.leaf = weakref.ref(self)
+                leaf.leaf = weakref.ref(self) if self._collects else _nobody
             self._marker = marker = (value, leaf)
         return marker[1]
 
@@ -262,8 +285,11 @@ class Tensor:
         storage = self._storage
         before = storage.expression
         recording = grad_state.enabled
-        if recording and before.tracked and self._connected:
-            self._refuse_leaf_write(before)
+        if recording:
+            if before.tracked and self._connected:
+                self._refuse_leaf_write(before)
+            if self._source is not None or self._refused_write is not None:
+                self._refuse_view_write(value)
         if recording and not self._connected:
             root = self if self._parent is None else self._parent
             if value.tracked or root._marker is not None:
@@ -296,10 +322,15 @@ class Tensor:
             seen = recording and self._connected
             function = core.OVERWRITE if seen else core.REPLACE_VALUE
             value = record(function, (value, before), (), True)[0]
-        if value.owner is not None or value.leaf is not None or value.call is None:
+        if (
+            value.owner is not None
+            or value.leaf is not None
+            or value.call is None
+            or value.call.signature.function is core.VIEW
+        ):
             value = record(core.IDENTITY, (value,), (), value.tracked)[0]
         if storage.is_shared():
-            _write_into_shared(storage, value)
+            write_into_shared(storage, value)
         else:
             storage.write(value, self._silent)
         return self
@@ -376,6 +407,14 @@ class Tensor:
         root._marker = (self._storage.expression, value)
         return self
 
+    def _refuse_view_write(self, value: Expression) -> None:
+        if not (value.tracked or self.requires_grad):
+            return
+        if self._refused_write is not None:
+            raise RuntimeError(self._refused_write)
+        if is_restricted(self):
+            raise refusal(self)
+
     def _refuse_leaf_write(self, before: Expression) -> None:
         if before.leaf is None:
             return
@@ -397,6 +436,8 @@ class Tensor:
             return True
         value = self._storage.expression
         if not value.tracked or not self._connected:
+            if self._without_recording and value.tracked:
+                return self._is_of_tracked()
             return self._parent is not None and self._parent._marker is not None
         return self._geometry is not None or value.leaf is None or value.leaf() is self
 
@@ -408,6 +449,11 @@ class Tensor:
                 + ("" if flag else _USE_DETACH)
             )
         self.requires_grad_(flag)
+
+    def _is_of_tracked(self) -> bool:
+        """Of a view made under no_grad: whether what it is a view of requires grad."""
+        root = self._root()
+        return root._connected and root.requires_grad
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Collect a gradient in ``.grad`` from now on (or no longer)."""
@@ -440,6 +486,9 @@ class Tensor:
             self._marker = None
             return
         storage = self._storage
+        if storage.is_viewed() and references.count(storage) > references.BY_NAME + 1:
+            self._connected = False  # views made before keep their history
+            return
         value = storage.expression
         if value.value is None:
             realize([value])
@@ -455,6 +504,8 @@ class Tensor:
         marker = self._marker
         if marker is not None:
             return marker[1] is _NEVER or marker[1].leaf is not None
+        if self._without_recording:
+            return True
         return self._geometry is None and self._storage.expression.leaf is not None
 
     @property
@@ -471,15 +522,12 @@ class Tensor:
             self._marker = None
             return self
         if self._geometry is not None:
-            raise RuntimeError(
-                "Can't detach views in-place. Use detach() instead. If you are using "
-                "DistributedDataParallel (DDP) for training, and gradient_as_bucket_view is set "
-                "as True, gradients are views of DDP buckets, and hence detach_() cannot be "
-                "called on these gradients. To fix this error, please refer to the "
-                "Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution."
-            )
+            raise RuntimeError(CANNOT_DETACH)
         storage = self._storage
-        if storage.expression.tracked:
+        shared = references.count(storage) > references.BY_NAME + 1
+        if storage.expression.tracked and shared and storage.is_viewed():
+            self._connected = False  # views made before keep their history
+        elif storage.expression.tracked:
             value = untracked(storage.expression)
             storage.expression.owner = None
             value.owner = weakref.ref(storage)
@@ -540,13 +588,24 @@ class Tensor:
         view._geometry = geometry
         view._view_name = name
         view._type = TensorType(geometry.shape, self._type.dtype)
-        if not self._connected or not grad_state.enabled:
+        view._source, view._made_at = self, self._storage.version
+        if self._connected and grad_state.enabled:
+            if self._storage.expression.tracked:
+                self._storage.viewed = True
+        else:
             view._connected = False
-            if not self._connected and grad_state.enabled:
+            if not grad_state.enabled:
+                view._without_recording = True
+            else:
                 inner = self._marker is not None or self._parent is None
                 view._parent = self if inner else self._parent
-        elif self._view_cache is not None and self._view_cache[1].hooks is not None:
-            view._parent = self  # so that the gradient comes by this view's hooks
+                if self._without_recording and self.requires_grad:
+                    self._read()  # makes it the leaf that the view is of
+                    view._refused_write = refusal_of_inner(name)
+        if self._one_of is not None:
+            if self._made_at != self._storage.version and grad_state.enabled and self.requires_grad:
+                raise refusal(self, indirect=True)
+            view._one_of = (name, 0)
         return view
 
     def _place_in(self, root: Tensor) -> Attributes:
@@ -696,6 +755,10 @@ class Tensor:
         return (1, 0)
 
 
+def _nobody() -> None:
+    """In the place of a reference to the tensor that collects a leaf's gradient."""
+
+
 class _Eager:
     """Set while arguments are read: the call under way must run before anything else happens."""
 
@@ -703,6 +766,8 @@ class _Eager:
 
 
 eager = _Eager()
+
+
 # The value of no storage: a leaf that has not been read yet.
 _NEVER = Expression(TensorType((), dt.float32), "cpu")
 
@@ -715,33 +780,11 @@ def wrap(expression: Expression) -> Tensor:
     return made
 
 
-def _write_into_shared(storage: Storage, value: Expression) -> None:
-    """Write to memory that NumPy sees, at the call."""
-    capture.refuse("memory that NumPy shares was written")
-    realize([value])
-    target = storage.expression
-    assert isinstance(value.value, Buffer) and isinstance(target.value, Buffer)
-    buffer_array(target.value, target.type)[...] = buffer_array(value.value, value.type)
-    value.value = target.value
-    storage.write(value)
-
-
-def wrap_dim(dim: int, rank: int) -> int:
-    """A dimension number counted from the front; IndexError where there is no such dimension."""
-    limit = max(rank, 1)
-    if not -limit <= dim < limit:
-        raise IndexError(
-            f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got "
-            f"{dim})"
-        )
-    return dim + limit if dim < 0 else dim
-
-
 # What Tensor(...) calls: functions/creation.py puts it here.
 legacy_constructor: list[Any] = []
 
 
 __all__ = [
-    "Device", "ExportedMemory", "Geometry", "Overwritten", "Tensor", "eager", "record", "wrap",
-    "wrap_dim",
+    "Device", "ExportedMemory", "Geometry", "Overwritten", "Tensor", "eager", "record",
+    "wrap", "wrap_dim",
 ]  # fmt: skip

@@ -4,94 +4,26 @@ from __future__ import annotations
 
 import warnings
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 from lazytorch import capture
-from lazytorch.autograd.backward import RemovableHandle, backward, gradient_source
-from lazytorch.expression import Expression, Hooks
+from lazytorch.autograd.backward import backward
+from lazytorch.autograd.graph import Node, node_of_tensor
+from lazytorch.autograd.walk import gradient_source
+from lazytorch.expression import Hooks, hooks_of
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import c_name, type_name
-
-# ---- nodes of the recorded graph ----------------------------------------------------------------
-
-
-class GradientNode:
-    """What made a tensor, as ``grad_fn`` shows it."""
-
-    def __init__(self, expression: Expression, name: str) -> None:
-        self._expression = expression
-        self._name = name
-
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def next_functions(self) -> tuple[tuple[Any, int], ...]:
-        call = self._expression.call
-        if call is None:
-            return ()
-        return tuple(
-            [
-                (node_of(e), e.number if e.leaf is None else 0) if e.tracked else (None, 0)
-                for e in call.inputs
-            ]
-        )
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, GradientNode) and other._expression is self._expression
-
-    def __hash__(self) -> int:
-        return hash(self._expression)
-
-    def __repr__(self) -> str:
-        return f"<{self._name} object at {id(self._expression):#x}>"
+from lazytorch.utils.hooks import RemovableHandle
+from lazytorch.view_history import watch
 
 
-class AccumulateGrad(GradientNode):
-    """Where a leaf collects its gradient."""
-
-    def __init__(self, expression: Expression) -> None:
-        super().__init__(expression, "AccumulateGrad")
-
-    def name(self) -> str:
-        return "torch::autograd::AccumulateGrad"
-
-    @property
-    def variable(self) -> Tensor | None:
-        leaf = self._expression.leaf
-        return None if leaf is None else leaf()
-
-    @property
-    def next_functions(self) -> tuple[tuple[Any, int], ...]:
-        return ()
-
-
-_classes: dict[str, type[GradientNode]] = {}
-
-
-def node_of(expression: Expression, name: str | None = None) -> GradientNode | None:
-    """The node that made a tracked expression; a leaf's is where its gradient is collected."""
-    if not expression.tracked:
-        return None
-    if expression.leaf is not None:
-        return AccumulateGrad(expression)
-    call = expression.call
-    if name is None:
-        name = "Backward0" if call is None else call.signature.function.gradient_name
-    made = _classes.get(name)
-    if made is None:
-        made = _classes[name] = type(name, (GradientNode,), {"__module__": "torch.autograd.graph"})
-    return made(expression, name)
-
-
-def _grad_fn(self: Tensor) -> GradientNode | None:
+def _grad_fn(self: Tensor) -> Node | None:
     """What made this tensor, if a gradient flows through it; None for a leaf."""
     if not self.requires_grad or self.is_leaf:
         return None
-    if self._geometry is not None:
-        return node_of(self._read(), f"{self._view_name}Backward0")
-    return node_of(self._read())
+    return node_of_tensor(self)
 
 
 # ---- gradients --------------------------------------------------------------------------------
@@ -174,7 +106,7 @@ def _register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Rem
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if self.is_leaf:
         if self._backward_hooks is None:
-            self._backward_hooks = {}
+            self._backward_hooks = OrderedDict()
         functions = self._backward_hooks
     else:
         functions = _hooks_of(self).functions
@@ -184,10 +116,9 @@ def _register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Rem
 
 
 def _hooks_of(x: Tensor) -> Hooks:
-    expression = gradient_source(x)
-    if expression.hooks is None:
-        expression.hooks = Hooks()
-    return expression.hooks
+    value = gradient_source(x)
+    watch(x, value)
+    return hooks_of(value)
 
 
 def _register_post_accumulate_grad_hook(
@@ -198,7 +129,7 @@ def _register_post_accumulate_grad_hook(
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if not self.is_leaf:
         raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
-    functions: dict[int, Any] = self.__dict__.setdefault("_post_accumulate_hooks", {})
+    functions: dict[int, Any] = self.__dict__.setdefault("_post_accumulate_hooks", OrderedDict())
     handle = RemovableHandle(functions)
     functions[handle.id] = hook
     return handle
@@ -232,7 +163,8 @@ for _name, _member in (
     ("is_mkldnn", property(lambda self: False)),
     ("is_nested", property(lambda self: False)),
     ("names", property(lambda self: (None,) * self.ndim)),
-    ("_base", property(lambda self: None)),
+    ("_base", property(lambda self: None if self._source is None else self._root())),
+    ("_is_view", lambda self: self._source is not None),
     ("backward", _backward),
     ("register_hook", _register_hook),
     ("register_post_accumulate_grad_hook", _register_post_accumulate_grad_hook),

@@ -50,7 +50,7 @@ def write_value(target: Tensor, value: Any) -> Tensor:
     """Write a tensor or a number, broadcast and converted, into a tensor (or a view)."""
     if isinstance(value, Tensor):
         if value._type is target._type:
-            return target._write(value._read())
+            return target._write(_instead_of(target, value._read()))
         shape = target._type.shape
         if value._type.shape != shape:
             views.expanded_geometry(value._type.shape, value._type.shape, shape)
@@ -58,7 +58,17 @@ def write_value(target: Tensor, value: Any) -> Tensor:
     else:
         (fitted,) = apply_expressions(FIT, (value,), (target._type.shape, target._type.dtype))
         fitted.device = target._storage.device
-    return target._write(fitted)
+    return target._write(_instead_of(target, fitted))
+
+
+def _instead_of(target: Tensor, value: Expression) -> Expression:
+    """A value to be written over a whole tensor, whose old value then gets a gradient of zero."""
+    if target._geometry is not None or not (value.tracked and grad_state.enabled):
+        return value
+    before = target._storage.expression
+    if before.leaf is not None or not before.tracked or not target._connected:
+        return value
+    return record(core.OVERWRITE, (value, before), (), True)[0]
 
 
 # ---- types and devices ------------------------------------------------------------------------

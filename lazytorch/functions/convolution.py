@@ -12,6 +12,7 @@ from codegen.ir.node import Node, Shape
 from codegen.ops import elementwise as ew
 from codegen.ops.movement import flip, pad_to, reshape, slice_
 from codegen.ops.reduction import full, sum_
+from lazytorch import autocasting
 from lazytorch.expression import Function
 from lazytorch.functions.bodies import (
     Sizes,
@@ -280,6 +281,10 @@ def _check(
 
 
 def _check_types(x: Tensor, w: Tensor, bias: Tensor | None) -> None:
+    if autocasting.active.count and autocasting.state.enabled.get(
+        autocasting.device_type(x._storage.device)
+    ):
+        return  # they are about to be cast
     if w._type.dtype is not x._type.dtype:
         raise RuntimeError(
             f"expected scalar type {type_name(x._type.dtype)} but found {type_name(w._type.dtype)}"

@@ -570,12 +570,14 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     if not input.ndim:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     axis = wrap_dim(dim, input.ndim)
-    return tuple([_named(select(input, axis, i), "Unbind") for i in range(input._type.shape[axis])])
+    return _several([select(input, axis, i) for i in range(input._type.shape[axis])], "Unbind")
 
 
-def _named(x: Tensor, name: str) -> Tensor:
-    x._view_name = name
-    return x
+def _several(views: Sequence[Tensor], name: str) -> tuple[Tensor, ...]:
+    """Views that one function gives, which autograd lets nobody write to."""
+    for number, view in enumerate(views):
+        view._view_name, view._one_of = name, (name, number)
+    return tuple(views)
 
 
 @operation()
@@ -597,10 +599,10 @@ def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Ten
     for length in sizes:
         parts.append(cut(input, axis, start, length, name="SplitWithSizes"))
         start += length
-    return tuple(parts)
+    return _several(parts, "SplitWithSizes")
 
 
-@operation(names=("unsafe_split",))
+@operation()
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Consecutive pieces of one size (the last may be smaller), or of several, as views."""
     if not isinstance(split_size_or_sections, int):
@@ -618,12 +620,12 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
                 f"split_size can only be 0 if dimension size is 0, but got dimension size of "
                 f"{extent}"
             )
-        return (cut(tensor, axis, 0, 0, name="Split"),)
+        return _several([cut(tensor, axis, 0, 0)], "Split")
     starts = range(0, extent, size) if extent else range(1)
-    return tuple([cut(tensor, axis, s, min(size, extent - s), name="Split") for s in starts])
+    return _several([cut(tensor, axis, s, min(size, extent - s)) for s in starts], "Split")
 
 
-@operation(names=("unsafe_chunk",))
+@operation()
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most ``chunks`` pieces of equal size (the last may be smaller), as views."""
     if not input.ndim:
@@ -634,8 +636,30 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     extent = input._type.shape[axis]
     size = -(-extent // chunks)
     if size == 0:
-        return tuple([cut(input, axis, 0, 0, name="Split") for _ in range(chunks)])
+        return _several([cut(input, axis, 0, 0) for _ in range(chunks)], "Split")
     return split(input, size, axis)
+
+
+def _writable(views: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    for view in views:
+        view._one_of = None
+    return views
+
+
+@operation()
+def unsafe_split(tensor: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """As ``split``, of pieces that may be written to."""
+    return _writable(split(tensor, split_size, dim))
+
+
+@operation()
+def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """As ``chunk``, of pieces that may be written to."""
+    return _writable(chunk(input, chunks, dim))
+
+
+for _name in ("detach", "detach_"):
+    PUBLIC[_name] = getattr(Tensor, _name)
 
 
 @operation()

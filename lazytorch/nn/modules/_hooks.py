@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from lazytorch.autograd.function import Function
 from lazytorch.autograd.grad_mode import is_grad_enabled
 from lazytorch.tensor import Tensor
 from lazytorch.utils.hooks import RemovableHandle
@@ -150,30 +151,45 @@ class WrappedHook:
             self.module = weakref.ref(state["module"])
 
 
+class BackwardHookFunction(Function):
+    """The identity, whose node in the graph carries the hooks of a module."""
+
+    @staticmethod
+    def forward(ctx: Any, *args: Any) -> Any:
+        ctx.mark_non_differentiable(*[arg for arg in args if not arg.requires_grad])
+        return args
+
+    @staticmethod
+    def backward(ctx: Any, *args: Any) -> Any:
+        return args
+
+
 class BackwardHooks:
     """One call's backward hooks: watches the gradients at a module's edges.
 
-    The input and the output that carry gradient pass through a view of themselves, and tensor
-    hooks on those two views see exactly this call's gradients. One such tensor on either side
-    is supported; all of several would have to be joined in one autograd node.
+    The tensors among the arguments pass through one node of the graph, those among the results
+    through another; hooks on the two nodes see exactly this call's gradients.
     """
 
     def __init__(self, module: Any, hooks: list[Any], pre_hooks: list[Any]) -> None:
         self.module = module
         self.hooks = hooks
         self.pre_hooks = pre_hooks
-        self.input_count = 0
-        self.input_index: int | None = None
+        self.input_count = self.output_count = 0
+        self.input_places: list[int] | None = None
+        self.output_places: list[int] | None = None
         self.grad_outputs: tuple[Any, ...] | None = None
 
     def watch_inputs(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Return the arguments with the differentiable one replaced by a watched view."""
+        """Return the arguments, with the tensors among them led through a node."""
         self.input_count = len(args)
-        args, self.input_index = self._watch(args, self._on_grad_input, "inputs")
+        args, node, self.input_places = _through_node(args)
+        if node is not None:
+            node.register_hook(self._on_grad_inputs)
         return args
 
     def watch_outputs(self, result: Any) -> Any:
-        """Return the output with its differentiable tensor replaced by a watched view."""
+        """Return the results, with the tensors among them led through a node."""
         if not isinstance(result, (Tensor, tuple)):
             warnings.warn(
                 "For backward hooks to be called, module output should be a Tensor or a tuple of "
@@ -181,53 +197,35 @@ class BackwardHooks:
                 stacklevel=4,
             )
         outputs = result if isinstance(result, tuple) else (result,)
-        outputs, index = self._watch(outputs, self._on_grad_output, "outputs")
-        self.output_count, self.output_index = len(outputs), index
+        self.output_count = len(outputs)
+        outputs, node, self.output_places = _through_node(outputs)
+        if node is not None:
+            node.register_prehook(self._on_grad_outputs)
         return outputs if isinstance(result, tuple) else outputs[0]
 
-    def _watch(
-        self, values: tuple[Any, ...], hook: Callable[[Tensor], Any], side: str
-    ) -> tuple[tuple[Any, ...], int | None]:
-        if not is_grad_enabled():
-            return values, None
-        watched = [i for i, v in enumerate(values) if isinstance(v, Tensor) and v.requires_grad]
-        if not watched:
-            return values, None
-        if len(watched) > 1:
-            raise NotImplementedError(
-                f"backward hooks on a module with {len(watched)} {side} that require grad "
-                f"({type(self.module).__name__}): only one is supported. Use Tensor.register_hook "
-                "on each of them instead."
-            )
-        (index,) = watched
-        view = values[index].view_as(values[index])
-        view.register_hook(hook)
-        replaced = (*values[:index], view, *values[index + 1 :])
-        # A named tuple takes its fields one by one.
-        return replaced if type(values) is tuple else type(values)(*replaced), index
-
-    def _on_grad_output(self, gradient: Tensor) -> Tensor | None:
-        assert self.output_index is not None
-        gradients: Any = [None] * self.output_count
-        gradients[self.output_index] = gradient
-        gradients = tuple(gradients)
+    def _on_grad_outputs(self, gradients: tuple[Any, ...]) -> tuple[Any, ...]:
+        assert self.output_places is not None
+        spread: list[Any] = [None] * self.output_count
+        for place, gradient in zip(self.output_places, gradients, strict=True):
+            spread[place] = gradient
+        self.grad_outputs = tuple(spread)
         for pre_hook in self.pre_hooks:
-            replacement = pre_hook(self.module, gradients)
+            replacement = pre_hook(self.module, self.grad_outputs)
             if replacement is None:
                 continue
-            replacement = self._as_tuple(replacement)
-            if len(replacement) != len(gradients):
+            replacement = _as_tuple(replacement)
+            if len(replacement) != len(self.grad_outputs):
                 raise RuntimeError(
                     "Backward pre hook returned an invalid number of grad_output, "
-                    f"got {len(replacement)}, but expected {len(gradients)}"
+                    f"got {len(replacement)}, but expected {len(self.grad_outputs)}"
                 )
-            gradients = replacement
-        if self.input_index is None:
-            self._call_without_input_gradients(gradients)
-        else:
-            self.grad_outputs = gradients
-        replaced: Tensor | None = gradients[self.output_index]
-        return replaced
+            self.grad_outputs = replacement
+        replaced = self.grad_outputs
+        # Where no input requires grad, this is the last that is seen of the module.
+        if self.input_places is None:
+            self._call_without_input_gradients(replaced)
+            self.grad_outputs = None
+        return tuple([replaced[i] for i in self.output_places])
 
     def _call_without_input_gradients(self, grad_outputs: tuple[Any, ...]) -> None:
         if not self.hooks:
@@ -250,28 +248,44 @@ class BackwardHooks:
                     "return None or None for all gradients."
                 )
 
-    def _on_grad_input(self, gradient: Tensor) -> Tensor | None:
+    def _on_grad_inputs(self, gradients: tuple[Any, ...], _: Any) -> tuple[Any, ...] | None:
         if self.grad_outputs is None:
+            # The gradient came to the module's input by another way than its output.
             return None
-        assert self.input_index is not None
-        gradients: Any = [None] * self.input_count
-        gradients[self.input_index] = gradient
-        gradients = tuple(gradients)
+        assert self.input_places is not None
+        spread: list[Any] = [None] * self.input_count
+        for place, gradient in zip(self.input_places, gradients, strict=True):
+            spread[place] = gradient
+        replaced = tuple(spread)
         for hook in self.hooks:
-            replacement = hook(self.module, gradients, self.grad_outputs)
+            replacement = hook(self.module, replaced, self.grad_outputs)
             if replacement is None:
                 continue
-            replacement = self._as_tuple(replacement)
-            if len(replacement) != len(gradients):
+            replacement = _as_tuple(replacement)
+            if len(replacement) != len(replaced):
                 raise RuntimeError(
                     "Backward hook returned an invalid number of grad_input, "
-                    f"got {len(replacement)}, but expected {len(gradients)}"
+                    f"got {len(replacement)}, but expected {len(replaced)}"
                 )
-            gradients = replacement
+            replaced = replacement
         self.grad_outputs = None
-        replaced: Tensor | None = gradients[self.input_index]
-        return replaced
+        return tuple([replaced[i] for i in self.input_places])
 
-    @staticmethod
-    def _as_tuple(value: Any) -> tuple[Any, ...]:
-        return (value,) if isinstance(value, Tensor) else tuple(value)
+
+def _as_tuple(value: Any) -> tuple[Any, ...]:
+    return (value,) if isinstance(value, Tensor) else tuple(value)
+
+
+def _through_node(values: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any, list[int] | None]:
+    """The values with the tensors among them led through one node, the node, and their places;
+    without a node where no gradient flows."""
+    places = [i for i, v in enumerate(values) if isinstance(v, Tensor)]
+    if not is_grad_enabled() or not any([values[i].requires_grad for i in places]):
+        return values, None, None
+    made = BackwardHookFunction.apply(*[values[i] for i in places])
+    changed = list(values)
+    for i, tensor in zip(places, made, strict=True):
+        changed[i] = tensor
+    node = next(t.grad_fn for t in made if t.requires_grad)
+    # A named tuple takes its fields one by one.
+    return tuple(changed) if type(values) is tuple else type(values)(*changed), node, places

@@ -1,0 +1,536 @@
+"""torch.autograd.Function: operations whose gradient a user writes.
+
+``apply`` runs the user's forward at once, on lazy tensors, and records its results as one call
+(``core.CUSTOM``) through which the compiler lets no gradient. Where ``backward()`` comes to that
+call while it records, it runs the user's backward, again on lazy tensors.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lazytorch import core
+from lazytorch.autograd.grad_mode import is_grad_enabled, no_grad
+from lazytorch.autograd.grad_mode import state as grad_state
+from lazytorch.autograd.graph import CallNode
+from lazytorch.autograd.walk import FREED, modified_text, output_text
+from lazytorch.expression import Call, Expression, NodeState, hooks_of
+from lazytorch.recording import untracked
+from lazytorch.storage import Storage
+from lazytorch.tensor import Tensor, record, wrap
+
+IS_ONE_OF_SEVERAL = (
+    "This view is the output of a function that returns multiple views. Such functions do not "
+    "allow the output views to be modified inplace. You should replace the inplace operation by an "
+    "out-of-place one."
+)
+_IN_CUSTOM_FUNCTION = (
+    "This view was created inside a custom Function (or because an input was returned as-is) and "
+    "the autograd logic to handle view+inplace would override the custom backward associated with "
+    "the custom Function, leading to incorrect gradients. This behavior is forbidden. You can fix "
+    "this by cloning the output of the custom Function."
+)
+
+
+class _Saved:
+    """A tensor that forward saved, or which output it is; and its version then."""
+
+    def __init__(self, tensor: Tensor, output: int | None) -> None:
+        self.output = output
+        # The output itself would keep its own graph alive.
+        self.tensor = tensor if output is None else None
+        self.storage: weakref.ref[Storage] = weakref.ref(tensor._storage)
+        self.version = tensor._storage.version
+        self.value = tensor._read() if output is not None else None
+
+    def unpack(self, node: BackwardCFunction) -> Tensor:
+        storage = self.storage()
+        if storage is not None and storage.version != self.version:
+            made, e = "", self.value
+            if self.output is not None:
+                made = output_text(self.output, node.name())
+            elif self.tensor is not None:
+                e = self.tensor._read()
+                fn = self.tensor.grad_fn
+                if fn is not None:
+                    made = output_text(self.tensor.output_nr, fn.name())
+            assert e is not None
+            raise RuntimeError(modified_text(e, made, storage.version, self.version))
+        if self.tensor is not None:
+            return self.tensor
+        assert self.output is not None and self.value is not None
+        call = node._call()
+        live = None if call is None else call.outputs[self.output]()
+        if live is None:
+            return wrap(untracked(self.value))
+        if is_grad_enabled():
+            return wrap(record(core.IDENTITY, (live,), (), True)[0])
+        plain = untracked(live)
+        owner, plain.owner = plain.owner, None
+        made_tensor = wrap(plain)
+        plain.owner = owner
+        return made_tensor
+
+
+class FunctionCtx:
+    """What forward leaves for backward."""
+
+    _to_save: tuple[Any, ...] | None = None
+    _saved: list[Any] | None = None
+    _freed = False
+    _dirty: tuple[Any, ...] = ()
+    _non_differentiable: tuple[Any, ...] = ()
+    _materialize = True
+    _settles = False  # whether what is pending is computed before backward runs
+    needs_input_grad: tuple[bool, ...] = ()
+
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
+        """Keep tensors for backward, where they are ``saved_tensors``."""
+        self._to_save = tensors
+
+    def save_for_forward(self, *tensors: Tensor | None) -> None:
+        """Keep tensors for ``jvp``."""
+        self.saved_for_forward = tensors
+
+    def mark_dirty(self, *args: Tensor) -> None:
+        """Say which inputs forward has written to; they must be among its outputs."""
+        self._dirty = args
+
+    def mark_non_differentiable(self, *args: Tensor) -> None:
+        """Say which outputs no gradient flows through."""
+        self._non_differentiable = args
+
+    def mark_shared_storage(self, *pairs: Any) -> None:
+        """Does nothing, as in PyTorch, where it is deprecated."""
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Whether backward gets zeros (the default) or None for gradients that do not arrive."""
+        self._materialize = value
+
+
+class BackwardCFunction(FunctionCtx, CallNode):
+    """The context of one application, which is also its node in the graph."""
+
+    _forward_cls: type[Function]
+    _call_reference: weakref.ref[Call] | None = None
+    _slots: tuple[int | None, ...] = ()
+    _output_types: tuple[Any, ...] = ()
+    _zeros: Sequence[tuple[Any, str]] = ()
+
+    def _call(self) -> Call | None:
+        return None if self._call_reference is None else self._call_reference()
+
+    def name(self) -> str:
+        return type(self).__name__
+
+    @property
+    def next_functions(self) -> Any:
+        call = self._call()
+        if call is None:
+            return ()
+        from_inputs = CallNode.next_functions.fget(self)  # type: ignore[attr-defined]
+        tensors = [s for s in self._slots if s != _NO_TENSOR]
+        edges = from_inputs[len(from_inputs) - len([s for s in tensors if s is not None]) :]
+        rest = iter(edges)
+        return tuple([(None, 0) if s is None else next(rest) for s in tensors])
+
+    @property
+    def saved_tensors(self) -> tuple[Tensor | None, ...]:
+        """The tensors that forward saved.
+
+        RuntimeError after they were freed, or where one of them was written to since.
+        """
+        if self._freed:
+            raise RuntimeError(FREED)
+        if self._saved is None:
+            return tuple(self._to_save or ())
+        return tuple([None if s is None else s.unpack(self) for s in self._saved])
+
+    saved_variables = saved_tensors
+
+    def _free(self) -> None:
+        if self._saved:
+            self._freed = True
+            self._saved = None
+
+    # ---- what a backward pass asks for (session.py) --------------------------------------------
+
+    def _edges(self, call: Call) -> list[Expression | None]:
+        """For each argument of forward, the value that its gradient goes to."""
+        if not call.inputs:
+            return [None] * len(self._slots)
+        first = len(call.outputs)
+        return [None if s is None or s < 0 else call.inputs[first + s] for s in self._slots]
+
+    def _materialized(self, gradients: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+        """The gradients of all results of forward, given those of the recorded outputs."""
+        found: list[Tensor | None] = []
+        for kind, detail in self._output_types:
+            gradient = gradients[detail] if kind == "output" and detail < len(gradients) else None
+            if gradient is None and kind != "other" and self._materialize:
+                made, device = self._zeros[len(found)]
+                gradient = _zeros(made, device)
+            found.append(gradient)
+        return tuple(found)
+
+    def _backward(self, call: Call, gradients: tuple[Tensor | None, ...]) -> list[Tensor | None]:
+        """Run the user's backward: the gradients of forward's arguments."""
+        cls = self._forward_cls
+        if cls.backward is not Function.backward and cls.vjp is not Function.vjp:
+            raise RuntimeError(
+                "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You "
+                "should only implement one of them."
+            )
+        rule: Any = cls.vjp if cls.vjp is not Function.vjp else cls.backward
+        answer = rule(self, *gradients)
+        return self._checked(answer if isinstance(answer, tuple) else (answer,), call)
+
+    def _checked(self, parts: tuple[Any, ...], call: Call) -> list[Tensor | None]:
+        wanted = len(self._slots)
+        if len(parts) > wanted and all([p is None for p in parts[wanted:]]):
+            parts = parts[:wanted]
+        if len(parts) != wanted:
+            raise RuntimeError(
+                f"function {self.name()} returned an incorrect number of gradients (expected "
+                f"{wanted}, got {len(parts)})"
+            )
+        edges = self._edges(call)
+        found: list[Tensor | None] = []
+        for number, (part, slot, edge) in enumerate(zip(parts, self._slots, edges, strict=True)):
+            if part is None:
+                found.append(None)
+                continue
+            if slot == _NO_TENSOR:
+                raise RuntimeError(
+                    f"function {self.name()} returned a gradient different than None at position "
+                    f"{number + 1}, but the corresponding forward input was not a Variable"
+                )
+            if not isinstance(part, Tensor):
+                raise TypeError(f"expected Variable or None (got {type(part).__name__})")
+            found.append(None if edge is None else self._fitted(part, edge, number))
+        return found
+
+    def _fitted(self, part: Tensor, edge: Expression, number: int) -> Tensor:
+        """A gradient in its input's shape and element type."""
+        shape = edge.type.shape
+        if part._type.shape != shape:
+            given = part._type.shape
+            aligned = given[len(given) - len(shape) :] if len(given) >= len(shape) else None
+            if aligned is None or any(
+                [n != m and n != 1 for n, m in zip(shape, aligned, strict=True)]
+            ):
+                raise RuntimeError(
+                    f"Function {self.name()} returned an invalid gradient at index {number} - got "
+                    f"{list(given)} but expected shape compatible with {list(shape)}"
+                )
+            extra = len(given) - len(shape)
+            kept = [extra + i for i, n in enumerate(shape) if n == 1 != given[extra + i]]
+            if kept:
+                part = part.sum(kept, keepdim=True)
+            part = part.sum(tuple(range(extra))) if extra else part
+        return part if part.dtype is edge.type.dtype else part.to(edge.type.dtype)
+
+
+_NO_TENSOR = -1
+
+
+def _zeros(type_: Any, device: str) -> Tensor:
+    from_function: Tensor = creation[0](type_.shape, dtype=type_.dtype, device=device)
+    return from_function
+
+
+# torch.zeros, which functions/creation.py makes after this.
+creation: list[Any] = []
+
+
+class _FunctionMeta(type):
+    """Gives each Function the class of its contexts, named after it."""
+
+    def __init__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> None:
+        super().__init__(name, bases, attributes)
+        contexts = type(f"{name}Backward", (BackwardCFunction,), {"_forward_cls": cls})
+        contexts.__module__ = "torch.autograd.function"
+        cls._backward_cls = contexts
+
+    _backward_cls: Any
+
+
+class Function(metaclass=_FunctionMeta):
+    """An operation with a gradient of its own: subclass it, and call ``apply``.
+
+    >>> class Cube(torch.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x * x * x
+    ...     @staticmethod
+    ...     def backward(ctx, grad):
+    ...         (x,) = ctx.saved_tensors
+    ...         return 3 * x * x * grad
+    >>> x = torch.tensor([2.0], requires_grad=True)
+    >>> Cube.apply(x).backward()
+    >>> x.grad
+    tensor([12.])
+    """
+
+    generate_vmap_rule = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        warnings.warn(
+            f"{type(self)} should not be instantiated. Methods on autograd functions are all "
+            "static, so you should invoke them on the class itself. Instantiating an autograd "
+            "function will raise an error in a future version of PyTorch.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(
+            "Legacy autograd function with non-static forward method is deprecated. Please use "
+            "new-style autograd function with static forward method. (Example: "
+            "https://pytorch.org/docs/stable/autograd.html#torch.autograd.Function)"
+        )
+
+    @staticmethod
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        """The results: with ``ctx`` first, or without where ``setup_context`` is defined."""
+        raise NotImplementedError(
+            "You must implement the forward function for custom autograd.Function."
+        )
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> Any:
+        """What forward leaves for backward, where it takes no ``ctx``."""
+        raise NotImplementedError("setup_context is not implemented.")
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        """The gradients of forward's arguments, given those of its results."""
+        raise NotImplementedError(
+            "You must implement either the backward or vjp method for your custom "
+            "autograd.Function to use it with backward mode AD."
+        )
+
+    @staticmethod
+    def vjp(ctx: Any, *grad_outputs: Any) -> Any:
+        """Another name for ``backward``; only one of them may be defined."""
+        return Function.backward(ctx, *grad_outputs)
+
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+        """The tangents of the results, given those of the arguments."""
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with "
+            "forward mode AD."
+        )
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
+        """The results for many examples at once, and where their dimension lies."""
+        raise NotImplementedError(
+            "To use autograd.Function with vmap, you must either override the vmap staticmethod "
+            "or set generate_vmap_rule=True."
+        )
+
+    @classmethod
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
+        """Run forward and record it."""
+        return _apply(cls, args, kwargs)
+
+
+def _apply(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    splits = cls.setup_context is not Function.setup_context
+    if kwargs:
+        if not splits:
+            raise TypeError("apply() takes no keyword arguments")
+        bound = cls.forward.__code__
+        names = bound.co_varnames[: bound.co_argcount]
+        args = (*args, *[kwargs[n] for n in names[len(args) :] if n in kwargs])
+    ctx = cls._backward_cls()
+    ctx.needs_input_grad = tuple([isinstance(a, Tensor) and a.requires_grad for a in args])
+    recorded = is_grad_enabled() and any(ctx.needs_input_grad)
+    # What the arguments are before forward, which may write to them.
+    sources = [a._read() if isinstance(a, Tensor) and a.requires_grad else None for a in args]
+    before = grad_state.enabled
+    grad_state.enabled = False
+    try:
+        if splits:
+            result = cls.forward(*args)
+            cls.setup_context(ctx, args, result)
+        else:
+            result = cls.forward(ctx, *args)
+    finally:
+        grad_state.enabled = before
+    if not recorded:
+        ctx._saved = _save(ctx, [])
+        return result
+    results = result if isinstance(result, (tuple, list)) else (result,)
+    made = _record(ctx, args, sources, results)
+    if isinstance(result, tuple):
+        return tuple(made)
+    return made if isinstance(result, list) else made[0]
+
+
+def _is_among(x: Any, others: Sequence[Any]) -> bool:
+    return any([x is other for other in others])
+
+
+def _record(
+    ctx: Any,
+    args: tuple[Any, ...],
+    sources: Sequence[Expression | None],
+    results: Sequence[Any],
+) -> list[Any]:
+    """Make the results outputs of a call whose node is ``ctx``."""
+    tracked = [e for e in sources if e is not None]
+    count = iter(range(len(tracked)))
+    ctx._slots = tuple(
+        [
+            (None if e is None else next(count)) if isinstance(a, Tensor) else _NO_TENSOR
+            for a, e in zip(args, sources, strict=True)
+        ]
+    )
+    for x in ctx._dirty:
+        if not _is_among(x, results):
+            raise RuntimeError(
+                "Some elements marked as dirty during the forward method were not returned as "
+                "output. The inputs that are modified inplace must all be outputs of the Function."
+            )
+    outputs = [
+        x
+        for x in results
+        if isinstance(x, Tensor)
+        and x.dtype.is_floating_point
+        and not _is_among(x, ctx._non_differentiable)
+    ]
+    kinds: list[tuple[str, int]] = []
+    for x in results:
+        if not isinstance(x, Tensor):
+            kinds.append(("other", 0))
+        elif _is_among(x, outputs):
+            kinds.append(("output", [x is o for o in outputs].index(True)))
+        else:
+            kinds.append(("constant", 0))
+    ctx._output_types = tuple(kinds)
+    ctx._zeros = [
+        (x._type, x._storage.device) if isinstance(x, Tensor) else (None, "") for x in results
+    ]
+    ctx._saved = _save(ctx, outputs)
+    ctx._to_save = None
+    if not outputs:
+        return list(results)
+    raw = [_value_of(x) for x in outputs]
+    values = record(core.CUSTOM, (*raw, *tracked), (len(raw),), True)
+    call = values[0].call
+    assert call is not None
+    state = call.node = NodeState()
+    state.custom = ctx
+    ctx._call_reference = weakref.ref(call)
+    for e in values:
+        hooks_of(e).node = state
+    shown: dict[int, Tensor] = {}
+    for number, (x, value) in enumerate(zip(outputs, values, strict=True)):
+        if _is_among(x, ctx._dirty):
+            if x.is_leaf and x.requires_grad:
+                raise RuntimeError(
+                    "a leaf Variable that requires grad has been used in an in-place operation."
+                )
+            x._write(value)
+            shown[id(x)] = x
+        else:
+            several = len(outputs) > 1
+            shown[id(x)] = _with_history(x, value, _is_among(x, args), number, several, ctx)
+    for x in results:
+        if isinstance(x, Tensor) and id(x) not in shown and _is_among(x, args):
+            shown[id(x)] = x._alias(type(x), connected=False)
+    ctx._dirty = ctx._non_differentiable = ()
+    return [shown.get(id(x), x) if isinstance(x, Tensor) else x for x in results]
+
+
+def _value_of(x: Tensor) -> Expression:
+    value = x._read()
+    return untracked(value) if value.tracked else value
+
+
+def _with_history(
+    x: Tensor, value: Expression, is_input: bool, number: int, several: bool, ctx: Any
+) -> Tensor:
+    """A result of forward as the output of the call: itself, or an alias where it is a view."""
+    storage = x._storage
+    if x._geometry is None and not is_input and storage.expression.tracked is False:
+        old = storage.expression
+        if storage.shared is None:
+            old.owner = None
+            storage.expression = value
+            value.owner = weakref.ref(storage)
+            return x
+    alias = x._alias(type(x), connected=False)
+    alias._marker = (storage.expression, value)
+    alias._refused_write = (
+        f"Output {number} of {ctx._forward_cls.__name__} is a view and is being modified inplace. "
+        + (IS_ONE_OF_SEVERAL if several else _IN_CUSTOM_FUNCTION)
+    )
+    return alias
+
+
+def _save(ctx: Any, outputs: Sequence[Tensor]) -> list[Any]:
+    saved: list[Any] = []
+    for number, x in enumerate(ctx._to_save or ()):
+        if x is None:
+            saved.append(None)
+            continue
+        if not isinstance(x, Tensor):
+            raise TypeError(
+                "save_for_backward can only save variables, but argument "
+                f"{number} is of type {type(x).__name__}"
+            )
+        places = [x is o for o in outputs]
+        saved.append(_Saved(x, places.index(True) if True in places else None))
+    return saved
+
+
+# ---- derivatives that are not to be differentiated -----------------------------------------------
+
+
+class _DelayedError(Function):
+    """The identity, whose gradient is an error."""
+
+    @staticmethod
+    def forward(ctx: Any, text: str, *tensors: Tensor) -> Any:
+        ctx.text = text
+        return tuple([t.detach() for t in tensors])
+
+    @staticmethod
+    def backward(ctx: Any, *_: Any) -> Any:
+        raise RuntimeError(ctx.text)
+
+
+def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Say that a ``backward`` cannot be differentiated itself: doing so raises."""
+
+    @functools.wraps(fn)
+    def wrapper(ctx: Any, *args: Any) -> Any:
+        with no_grad():
+            outputs = fn(ctx, *args)
+        if not is_grad_enabled():
+            return outputs
+        if not any([isinstance(a, Tensor) and a.requires_grad for a in args]):
+            return outputs
+        many = isinstance(outputs, tuple)
+        parts = outputs if many else (outputs,)
+        given = [p.detach().requires_grad_() for p in parts if isinstance(p, Tensor)]
+        text = "trying to differentiate twice a function that was marked with @once_differentiable"
+        made = _DelayedError.apply(text, *given)
+        rest = iter(made)
+        found = tuple([next(rest) if isinstance(p, Tensor) else p for p in parts])
+        return found if many else found[0]
+
+    return wrapper
+
+
+class InplaceFunction(Function):
+    """As Function; PyTorch has it for modules that may work in place."""

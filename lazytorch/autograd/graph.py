@@ -1,0 +1,298 @@
+"""torch.autograd.graph: the nodes of the recorded graph, as ``grad_fn`` shows them."""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lazytorch.autograd.walk import node_name
+from lazytorch.expression import Call, Expression, NodeState, hooks_of, node_state
+from lazytorch.tensor import Tensor
+from lazytorch.utils.hooks import RemovableHandle
+from lazytorch.view_history import viewed, watch
+
+Hook = Callable[..., Any]
+
+
+class Node:
+    """What made a tensor that requires grad: a node of the graph that backward walks."""
+
+    def name(self) -> str:
+        """The name of the node, such as ``MulBackward0``."""
+        raise NotImplementedError
+
+    @property
+    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
+        """The nodes of the inputs, each with the number of the output that the input is."""
+        raise NotImplementedError
+
+    @property
+    def metadata(self) -> dict[Any, Any]:
+        """Whatever a user wants to keep here."""
+        raise NotImplementedError
+
+    def register_hook(self, fn: Hook) -> RemovableHandle:
+        """Call ``fn(grad_inputs, grad_outputs)`` after the node's backward; it may return the
+        inputs' gradients anew."""
+        raise NotImplementedError
+
+    def register_prehook(self, fn: Hook) -> RemovableHandle:
+        """Call ``fn(grad_outputs)`` before the node's backward; it may return them anew."""
+        raise NotImplementedError
+
+
+def _register(registry: OrderedDict[int, Any], hook: Hook) -> RemovableHandle:
+    handle = RemovableHandle(registry)
+    registry[handle.id] = hook
+    return handle
+
+
+class CallNode(Node):
+    """A node that is a recorded call, or what stands for one."""
+
+    def _call(self) -> Call | None:
+        raise NotImplementedError
+
+    def _is_hooked(self) -> None:
+        """Called before a hook is added."""
+
+    def _state(self) -> NodeState:
+        call = self._call()
+        if call is None:
+            raise RuntimeError("the graph of this node is gone")
+        self._is_hooked()
+        state = node_state(call)
+        for reference in call.outputs:
+            e = reference()
+            if e is not None:
+                hooks_of(e).node = state
+        return state
+
+    @property
+    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
+        call = self._call()
+        if call is None:
+            return ()
+        return tuple([_edge(e) for e in call.inputs if e.type.dtype.kind == "float"])
+
+    @property
+    def metadata(self) -> dict[Any, Any]:
+        call = self._call()
+        return {} if call is None else node_state(call).metadata
+
+    def register_hook(self, fn: Hook) -> RemovableHandle:
+        return _register(self._state().after, fn)
+
+    def register_prehook(self, fn: Hook) -> RemovableHandle:
+        return _register(self._state().before, fn)
+
+
+class GradientNode(CallNode):
+    """The node of an operation."""
+
+    def __init__(self, expression: Expression, name: str) -> None:
+        self._expression = expression
+        self._name = name
+        self.view: Tensor | None = None  # what it is the node of, where that is a view
+
+    def _is_hooked(self) -> None:
+        if self.view is not None:
+            watch(self.view, self._expression)
+
+    def _call(self) -> Call | None:
+        return self._expression.call
+
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
+        source = _source_of_view(self._expression)
+        if source is not None:
+            return ((node_of_tensor(source), 0),)
+        return super().next_functions
+
+    def __repr__(self) -> str:
+        return f"<{self._name} object at {id(self):#x}>"
+
+
+class AccumulateGrad(Node):
+    """Where a leaf collects its gradient."""
+
+    def __init__(self, variable: Tensor) -> None:
+        self.variable = variable
+
+    def name(self) -> str:
+        return "torch::autograd::AccumulateGrad"
+
+    @property
+    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
+        return ()
+
+    @property
+    def metadata(self) -> dict[Any, Any]:
+        found: dict[Any, Any] = self.variable.__dict__.setdefault("_node_metadata", {})
+        return found
+
+    def register_hook(self, fn: Hook) -> RemovableHandle:
+        return _register(leaf_hooks(self.variable)[1], fn)
+
+    def register_prehook(self, fn: Hook) -> RemovableHandle:
+        return _register(leaf_hooks(self.variable)[0], fn)
+
+    def __repr__(self) -> str:
+        return f"<AccumulateGrad object at {id(self):#x}>"
+
+
+LeafHooks = tuple["OrderedDict[int, Any]", "OrderedDict[int, Any]"]
+
+
+def leaf_hooks(variable: Tensor) -> LeafHooks:
+    """The hooks before and after a leaf has collected its gradient."""
+    found: LeafHooks | None = variable.__dict__.get("_node_hooks")
+    if found is None:
+        found = variable.__dict__["_node_hooks"] = (OrderedDict(), OrderedDict())
+    return found
+
+
+_classes: dict[str, type[GradientNode]] = {}
+
+
+def node_of(e: Expression, name: str | None = None) -> Node | None:
+    """The node that made a tracked value; a leaf's is where its gradient is collected."""
+    if not e.tracked:
+        return None
+    if e.leaf is not None:
+        return accumulator(e.leaf())
+    call = e.call
+    state = None if call is None else getattr(call, "node", None)
+    if state is not None:
+        if state.custom is not None:
+            return state.custom  # type: ignore[no-any-return]
+        shown: Node | None = None if state.shown is None else state.shown()
+        if shown is not None:
+            return shown
+    if name is None:
+        name = "Backward0" if call is None else node_name(call)
+    cls = _classes.get(name)
+    if cls is None:
+        cls = _classes[name] = type(name, (GradientNode,), {"__module__": "torch.autograd.graph"})
+    made = cls(e, name)
+    if call is not None:
+        node_state(call).shown = weakref.ref(made)
+    return made
+
+
+def accumulator(variable: Tensor | None) -> Node | None:
+    """The node of a leaf, the same one for as long as somebody holds it."""
+    if variable is None:
+        return None
+    reference = variable.__dict__.get("_accumulator")
+    made = None if reference is None else reference()
+    if made is None:
+        made = AccumulateGrad(variable)
+        variable.__dict__["_accumulator"] = weakref.ref(made)
+    return made
+
+
+def node_of_tensor(x: Tensor) -> Node | None:
+    """What a tensor that requires grad and is no leaf shows as its ``grad_fn``."""
+    value = x._read()
+    made = node_of(value)
+    if x._geometry is not None and isinstance(made, GradientNode):
+        made.view = x
+    return made
+
+
+def _source_of_view(e: Expression) -> Tensor | None:
+    """The view that a view was made from, if that is still what it was then."""
+    via = None if e.call is None else getattr(e.call, "via", None)
+    if via is None or via[0]._geometry is None or via[0]._storage.expression is not viewed(e):
+        return None
+    return via[0]  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class GradientEdge:
+    """A node and the number of its output: where a tensor's gradient arrives."""
+
+    node: Node | None
+    output_nr: int
+
+
+def get_gradient_edge(tensor: Tensor) -> GradientEdge:
+    """Where the gradient of a tensor that requires grad arrives."""
+    if not tensor.requires_grad:
+        raise RuntimeError(
+            "It is not possible to get the gradient edge for a Tensor that does not require "
+            "gradients"
+        )
+    node = accumulator(tensor) if tensor.is_leaf else node_of_tensor(tensor)
+    return GradientEdge(node, tensor.output_nr)
+
+
+def increment_version(tensor: Any) -> None:
+    """Count a write to tensors that autograd does not see."""
+    for x in (tensor,) if isinstance(tensor, Tensor) else tensor:
+        before = x._storage.expression
+        if before.leaf is None and before.value is not None:
+            x._storage.write(Expression(before.type, before.device, value=before.value))
+        else:
+            x._storage.version += 1
+
+
+class _MultiHandle:
+    """Removes the hooks of several tensors."""
+
+    def __init__(self, handles: Sequence[RemovableHandle]) -> None:
+        self.handles = tuple(handles)
+
+    def remove(self) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+    def __enter__(self) -> _MultiHandle:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+
+def register_multi_grad_hook(
+    tensors: Sequence[Tensor], fn: Hook, *, mode: str = "all"
+) -> _MultiHandle:
+    """Call ``fn`` once a backward pass has the gradients of all the tensors, with a list of them;
+    with ``mode="any"``, with the first gradient alone."""
+    if mode not in ("all", "any"):
+        raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
+    found: list[Any] = [None] * len(tensors)
+    count = 0
+
+    def hook_of(number: int) -> Hook:
+        def hook(gradient: Tensor) -> None:
+            nonlocal count, found
+            if mode == "any":
+                count += 1
+                if count == 1:
+                    fn(gradient)
+                if count == len(tensors):
+                    count = 0
+                return
+            found[number] = gradient
+            count += 1
+            if count == len(tensors):
+                given, found, count = found, [None] * len(tensors), 0
+                fn(given)
+
+        return hook
+
+    return _MultiHandle([t.register_hook(hook_of(i)) for i, t in enumerate(tensors)])
+
+
+def _edge(e: Expression) -> tuple[Node | None, int]:
+    if not e.tracked:
+        return (None, 0)
+    return (node_of(e), 0 if e.leaf is not None else e.number)

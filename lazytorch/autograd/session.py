@@ -1,0 +1,327 @@
+"""One backward pass: the gradient as one call, and what Python does on its way: hooks, Functions.
+
+Hooks and Functions run while backward records. Each is given pending gradients (a gradient call of
+its own), and what it gives back is recorded in their place.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from codegen.ops import elementwise as ew
+from lazytorch import capture, core
+from lazytorch.autograd import anomaly_mode
+from lazytorch.autograd.grad_mode import state as grad_state
+from lazytorch.autograd.walk import Walk, node_name, reads_tracked
+from lazytorch.expression import Call, Expression, Function, Hooks, NodeState
+from lazytorch.importer import GRADIENT, TANGENT
+from lazytorch.realize import realize
+from lazytorch.tensor import Tensor, record, wrap
+
+
+class Session:
+    """The roots of a backward pass, their cotangents, and those that hooks have replaced.
+
+    reached  the values that a gradient arrives at, where Python may have stopped it; else None.
+    early    gradients of targets as they were before the targets' own hooks: as in PyTorch, that
+             is what ``grad`` gives where it has to go on from there to another target.
+    """
+
+    def __init__(
+        self,
+        roots: Sequence[Expression],
+        seeds: Sequence[Expression],
+        walk: Walk,
+        create_graph: bool,
+    ) -> None:
+        self.roots = list(roots)
+        self.seeds = list(seeds)
+        self.walk = walk
+        self.create_graph = create_graph
+        self.replaced: list[tuple[Expression, Expression]] = []
+        self.readers: list[weakref.ref[Call]] = []
+        self.reached: set[Expression] | None = None
+        self.early: dict[Expression, Tensor] = {}
+
+    def gradients(self, targets: Sequence[Expression]) -> list[Tensor]:
+        """The targets' cotangents, as one pending call."""
+        if not targets:
+            return []
+        inputs = (
+            *self.roots,
+            *self.seeds,
+            *[e for e, _ in self.replaced],
+            *[g for _, g in self.replaced],
+            *targets,
+        )
+        depends = self._depending(targets) if self.create_graph else ()
+        outputs = record(GRADIENT, inputs, (len(self.roots), len(self.replaced)), bool(depends))
+        if depends:
+            if outputs[0].call is not None:
+                outputs[0].call.is_linear = not self._depending(targets, seeds=False)
+            for e, target in zip(outputs, targets, strict=True):
+                e.tracked = target in depends
+        call = outputs[0].call
+        if call is not None:
+            call.has_gradient = True
+            self.readers.append(weakref.ref(call))
+        return [wrap(e) for e in outputs]
+
+    def _depending(self, targets: Sequence[Expression], seeds: bool = True) -> set[Expression]:
+        """The targets whose gradients can be differentiated again: on the way to them a tracked
+        value is read, or (with ``seeds``) a cotangent that is tracked comes in."""
+        pairs = zip(self.roots, self.seeds, strict=True)
+        depends = {e for e, g in pairs if seeds and g.tracked}
+        replacements = dict(self.replaced)
+        for e in reversed(self.walk.order):
+            replacement = replacements.get(e)
+            if replacement is not None:
+                depends.discard(e)
+                if seeds and replacement.tracked:
+                    depends.add(e)
+            call = e.call
+            if call is None or e.leaf is not None or not call.tracked:
+                continue
+            if e in depends or reads_tracked(call):
+                depends.update([i for i in call.inputs if i.tracked])
+        return depends.intersection(targets)
+
+    def arrived(self, values: Sequence[Expression]) -> list[Expression]:
+        """Those of some values of the walk that a gradient arrives at."""
+        reached = self.reached
+        return list(values) if reached is None else [e for e in values if e in reached]
+
+    # ---- hooks and Functions ------------------------------------------------------------------
+
+    def run_hooks(self) -> None:
+        """Run what Python does on the way, nearest the roots first."""
+        order = self.walk.order
+        if anomaly_mode.state.enabled and anomaly_mode.state.check_nan:
+            self._check_numbers(order)
+        if not any([e.hooks is not None for e in order]):
+            return
+        before = grad_state.enabled
+        grad_state.enabled = self.create_graph
+        try:
+            self._run_hooks(order)
+        finally:
+            grad_state.enabled = before
+
+    def _check_numbers(self, order: Sequence[Expression]) -> None:
+        """In anomaly mode: compute each call's gradients on their own, and refuse NaN."""
+        seen: set[int] = set()
+        for e in reversed(order):
+            call = e.call
+            if call is None or e.leaf is not None or not call.tracked or id(call) in seen:
+                continue
+            seen.add(id(call))
+            if call.signature.function in (GRADIENT, TANGENT, core.CUSTOM):
+                continue
+            outputs = [reference() for reference in call.outputs]
+            known = [o for o in outputs if o is not None and o in self.walk.seen]
+            arrived = dict(zip(known, self.gradients(known), strict=True))
+            found = self._one_step(
+                call, outputs, [None if o is None else arrived.get(o) for o in outputs]
+            )
+            tracked = [g for g in found if g is not None]
+            realize([g._read() for g in tracked])
+            for number, gradient in enumerate(tracked):
+                if np.isnan(gradient._float_array()).any():
+                    name = node_name(call)
+                    anomaly_mode.warn_of(call, name)
+                    raise RuntimeError(
+                        f"Function '{name}' returned nan values in its {number}th output."
+                    )
+
+    def _run_hooks(self, order: Sequence[Expression]) -> None:
+        reached = self.reached = set(self.roots)
+        if not self.create_graph and any([_settles(e) for e in order]):
+            # The values of the forward, and what its backward reads, before any gradient.
+            realize(self.roots)
+        waiting: dict[int, int] = {}  # calls that do something -> outputs that are still to come
+        for e in order:
+            if e.hooks is not None and e.hooks.node is not None and e.hooks.node.acts():
+                waiting[id(e.call)] = waiting.get(id(e.call), 0) + 1
+        for e in reversed(order):
+            call = e.call
+            hooks = e.hooks
+            if hooks is not None and e in reached:
+                self._run_value_hooks(e, hooks)
+            if call is None or e.leaf is not None or not call.tracked:
+                continue
+            if id(call) in waiting:
+                waiting[id(call)] -= 1
+                if waiting[id(call)] == 0 and hooks is not None and hooks.node is not None:
+                    if not self.create_graph and _settles(e):
+                        passed = set(order[order.index(e) + 1 :])
+                        self._settle(order, {o for o in passed if o.call is not call})
+                    self._run_node(call, hooks.node)
+            elif e in reached:
+                reached.update([i for i in call.inputs if i.tracked])
+
+    def _settle(self, order: Sequence[Expression], passed: set[Expression]) -> None:
+        """Compute the gradients at all that is left, which are the roots from now on."""
+        reached = self.reached
+        assert reached is not None
+        left: dict[Expression, None] = {}
+        for e in order:
+            if e in reached and (e not in passed or e.leaf is not None):
+                left[e] = None
+        sources = [e for e in passed if e.leaf is None and e.call is not None]
+        below = {i for e in sources for i in e.call.inputs if i.tracked}  # type: ignore[union-attr]
+        below.update(self.roots)
+        frontier = [e for e in left if e in below]
+        wanted = [e for e in self.walk.targets if e in passed and e in reached]
+        wanted = [e for e in wanted if e not in self.early and e not in left]
+        found = self.gradients([*frontier, *wanted])
+        realize([g._read() for g in found])
+        self.early.update(zip(wanted, found[len(frontier) :], strict=True))
+        self.roots = frontier
+        self.seeds = [g._read() for g in found[: len(frontier)]]
+        self.replaced = []
+
+    def cotangents(self, targets: Sequence[Expression]) -> list[Tensor]:
+        """The targets' gradients, those known from before included."""
+        rest = iter(self.gradients([e for e in targets if e not in self.early]))
+        return [self.early[e] if e in self.early else next(rest) for e in targets]
+
+    def _run_value_hooks(self, e: Expression, hooks: Hooks) -> None:
+        tensor = hooks.retained_by() if hooks.retained_by is not None else None
+        if not hooks.functions and tensor is None:
+            return
+        (gradient,) = self.gradients([e])
+        if self.walk.passed is not None and e in self.walk.passed:
+            self.early[e] = gradient
+        gradient = call_hooks(hooks.functions, gradient)
+        if hooks.functions:
+            self.replaced.append((e, gradient._read()))
+        if tensor is not None:
+            before = tensor._grad
+            capture.refuse("a computed tensor keeps its gradient")
+            tensor._grad = gradient if before is None else add(before, gradient)
+
+    def _run_node(self, call: Call, state: NodeState) -> None:
+        """What hangs on a call: hooks before it, the user's Function, hooks after it."""
+        reached = self.reached
+        assert reached is not None
+        outputs = [reference() for reference in call.outputs]
+        known = [e for e in outputs if e is not None and e in reached]
+        if not known:
+            return
+        arrived = dict(zip(known, self.gradients(known), strict=True))
+        gradients = tuple([None if e is None else arrived.get(e) for e in outputs])
+        given = gradients
+        for hook in list(state.before.values()):
+            given = _replaced(hook(_shown(state, given)), given)
+        if state.custom is None:
+            inputs = self._one_step(call, outputs, given) if state.after else None
+        else:
+            try:
+                inputs = state.custom._backward(call, _shown(state, given))
+            except Exception:
+                if anomaly_mode.state.enabled:
+                    anomaly_mode.warn_of(call, state.custom.name())
+                raise
+        if inputs is None:
+            # The compiler differentiates the call itself, from the outputs' new gradients.
+            for e, old, new in zip(outputs, gradients, given, strict=True):
+                if e is not None and new is not None and new is not old:
+                    self.replaced.append((e, new._read()))
+            reached.update([i for i in call.inputs if i.tracked])
+            return
+        seen = tuple(inputs)
+        for hook in list(state.after.values()):
+            seen = _replaced(hook(seen, _shown(state, given)), seen)
+        if state.custom is None:
+            # What the compiler would send on arrives from here instead.
+            for e in known:
+                zero = record(ZEROS_LIKE, (e,), (), False)[0]
+                self.replaced.append((e, zero))
+        edges = call.inputs if state.custom is None else state.custom._edges(call)
+        for edge, gradient in zip(edges, seen, strict=True):
+            if edge is not None and edge.tracked and gradient is not None:
+                self.send(edge, gradient)
+
+    def send(self, e: Expression, gradient: Tensor) -> None:
+        """Add a gradient that Python computed to what arrives at a value."""
+        assert self.reached is not None
+        self.reached.add(e)
+        self.roots.append(e)
+        self.seeds.append(gradient._read())
+
+    def _one_step(
+        self, call: Call, outputs: Sequence[Expression | None], given: Sequence[Tensor | None]
+    ) -> list[Tensor | None]:
+        """The gradients of a call's inputs by this call alone, given those of its outputs."""
+        inputs = tuple([_alone(i) for i in call.inputs])
+        made = record(call.signature.function, inputs, call.signature.attributes, True)
+        pairs = [
+            (made[i], g._read())
+            for i, g in enumerate(given)
+            if g is not None and outputs[i] is not None
+        ]
+        step = Session([e for e, _ in pairs], [g for _, g in pairs], self.walk, self.create_graph)
+        found = iter(step.gradients([i for i in inputs if i.tracked]))
+        self.readers.extend(step.readers)
+        return [next(found) if i.tracked else None for i in inputs]
+
+
+def _settles(e: Expression) -> bool:
+    state = None if e.hooks is None else e.hooks.node
+    return state is not None and state.custom is not None and state.custom._settles
+
+
+ADD = Function("accumulate_grad", ew.add)
+ZEROS_LIKE = Function("zeros_like", lambda x: ew.full_like(x, 0))
+
+
+def add(x: Tensor, y: Tensor) -> Tensor:
+    """The sum of two gradients."""
+    a, b = x._read(), y._read()
+    return wrap(record(ADD, (a, b), (), a.tracked or b.tracked)[0])
+
+
+def _alone(e: Expression) -> Expression:
+    """A value of its own, equal to another's and differentiable to it."""
+    return record(core.IDENTITY, (e,), (), True)[0] if e.tracked else e
+
+
+def _shown(state: NodeState, gradients: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    if state.custom is None:
+        return gradients
+    shown: tuple[Tensor | None, ...] = state.custom._materialized(gradients)
+    return shown
+
+
+def _replaced(answer: Any, before: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    """What a hook of a node makes of some gradients."""
+    if answer is None:
+        return before
+    parts: tuple[Tensor | None, ...]
+    parts = (answer,) if isinstance(answer, Tensor) else tuple(answer)
+    if len(parts) != len(before):
+        raise RuntimeError(
+            f"hook has returned an incorrect number of values (got {len(parts)}, but expected "
+            f"{len(before)})"
+        )
+    return parts
+
+
+def call_hooks(functions: dict[int, Any], gradient: Tensor) -> Tensor:
+    """A gradient as the hooks of a tensor leave it."""
+    for function in list(functions.values()):
+        result = function(gradient)
+        if result is not None:
+            if not isinstance(result, Tensor):
+                raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
+            if result.shape != gradient.shape:
+                raise RuntimeError(
+                    f"hook '{getattr(function, '__name__', function)}' has changed the size of "
+                    "value"
+                )
+            gradient = result
+    return gradient

@@ -1,0 +1,340 @@
+"""The recorded graph under some roots, and PyTorch's errors where what backward reads is gone."""
+
+from __future__ import annotations
+
+import re
+import weakref
+from collections.abc import Iterator, Sequence
+
+from codegen.graph.differentiate import cotangents
+from codegen.ir.node import Node, topological
+from codegen.ops.calls import call as call_node
+from codegen.ops.leaves import parameter
+from lazytorch import core
+from lazytorch.autograd import anomaly_mode
+from lazytorch.expression import Call, Expression, Overwritten, Signature
+from lazytorch.geometry import within_region
+from lazytorch.importer import GRADIENT, TANGENT
+from lazytorch.tensor import Tensor
+from lazytorch.view_history import value_of_view, viewed, views
+
+
+def gradient_source(x: Tensor) -> Expression:
+    """The expression whose gradient is the tensor's."""
+    if x._storage.shared is not None and x._geometry is None and x._marker is None:
+        value = x._storage.expression
+        if value.tracked and value.leaf is None and x._connected:
+            return value  # each read is a copy of it
+    return x._read()
+
+
+class Walk:
+    """The tracked graph under some roots: its expressions, inputs first, checked for backward.
+
+    Given ``targets``, only what lies between the roots and them; nothing below ``stop``.
+    """
+
+    def __init__(
+        self,
+        values: Sequence[Expression],
+        targets: Sequence[Expression] | None = None,
+        stop: Sequence[Expression] = (),
+    ) -> None:
+        self.order: list[Expression] = []
+        self.seen: set[Expression] = set()
+        self.calls: list[Call] = []
+        self.targets = () if targets is None else tuple(targets)
+        self.seen.update(stop)
+        for value in values:
+            self._visit(value)
+        if (views.watched or _has_view(targets)) and self._lead_through_views(targets or ()):
+            self.order, self.seen = [], set()
+            for value in values:
+                self._visit(value)
+        # What a gradient passes on its way to a target, where those are known.
+        self.passed = passed = None if targets is None else self._keep_above(targets)
+        checked: set[int] = set()
+        for e in reversed(self.order):
+            if passed is not None and e not in passed:
+                continue
+            if e.call is not None and e.call.tracked and id(e.call) not in checked:
+                checked.add(id(e.call))
+                self.calls.append(e.call)
+                try:
+                    check_call(e.call)
+                except RuntimeError:
+                    if anomaly_mode.state.enabled:
+                        anomaly_mode.warn_of(e.call, node_name(e.call))
+                    raise
+
+    def _lead_through_views(self, targets: Sequence[Expression]) -> bool:
+        """Let each view of a view be read from that one, where its gradient matters.
+
+        All are read from the storage's value otherwise, which is the same and costs less.
+        """
+        changed = False
+        for e in self.order:
+            call = e.call
+            if call is None or call.signature.function is not core.VIEW or not call.inputs:
+                continue
+            via = getattr(call, "via", None)
+            source = via[0] if via is not None else None
+            while source is not None and source._geometry is not None:
+                value = value_of_view(source, viewed(e))
+                if value is call.inputs[0]:
+                    break
+                if value is not None and value is not e and (value.hooks or value in targets):
+                    changed = _read_from(e, source, value) or changed
+                    break
+                source = source._source
+        return changed
+
+    def _visit(self, root: Expression) -> None:
+        seen, order = self.seen, self.order
+        if root in seen:
+            return
+        seen.add(root)
+        stack: list[tuple[Expression, Iterator[Expression]]] = [(root, _tracked_inputs(root))]
+        while stack:
+            e, pending = stack[-1]
+            for child in pending:
+                if child not in seen:
+                    seen.add(child)
+                    stack.append((child, _tracked_inputs(child)))
+                    break
+            else:
+                order.append(e)
+                stack.pop()
+
+    def _keep_above(self, given: Sequence[Expression]) -> set[Expression]:
+        """Forget all but the targets and what is made of them; the latter."""
+        tensors = {id(e.leaf()) for e in given if e.leaf is not None}
+        targets = {*given}
+        targets.update([e for e in self.order if e.leaf is not None and id(e.leaf()) in tensors])
+        above: set[Expression] = set()
+        for e in self.order:
+            if any([i in above or i in targets for i in _tracked_inputs(e)]):
+                above.add(e)
+        self.order = [e for e in self.order if e in above or e in targets]
+        self.seen = set(self.order)
+        return above
+
+    def readings(self, tensor: Tensor) -> list[Expression]:
+        """Where the graph reads a tensor: a leaf perhaps before a write that was not recorded, or,
+        where NumPy shares its memory, afresh in each use."""
+        value = gradient_source(tensor)
+        if value.leaf is None:
+            return [value] if value in self.seen else []
+        if not tensor._collects:
+            return []
+        if value in self.seen and tensor._storage.shared is None:
+            return [value]
+        return [e for e in self.order if e.leaf is not None and e.leaf() is tensor]
+
+    def leaves(self) -> list[tuple[Tensor, Expression]]:
+        found = []
+        for e in self.order:
+            if e.leaf is not None:
+                tensor = e.leaf()
+                if tensor is not None and tensor.requires_grad:
+                    found.append((tensor, e))
+        return found
+
+    def free(self, retain: bool, readers: list[weakref.ref[Call]]) -> None:
+        if not retain:
+            for call in self.calls:
+                call.freed = True
+                call.readers = readers
+                if call.signature.function is core.CUSTOM:
+                    custom = call.node.custom
+                    if custom is not None:
+                        custom._free()
+
+
+def _has_view(targets: Sequence[Expression] | None) -> bool:
+    calls = [e.call for e in targets or ()]
+    return any([c is not None and c.signature.function is core.VIEW for c in calls])
+
+
+def _read_from(e: Expression, source: Tensor, value: Expression) -> bool:
+    """Define a view's value by that of a view it was made from; False where that cannot be."""
+    call = e.call
+    assert call is not None
+    assert source._geometry is not None
+    try:
+        place = within_region(call.via[2], source._geometry)
+    except RuntimeError:
+        return False
+    call.signature = core.VIEW.signature((value.type,), (place.shape, place.strides, place.offset))
+    call.inputs = (value,)
+    return True
+
+
+def _tracked_inputs(e: Expression) -> Iterator[Expression]:
+    call = e.call
+    if call is None or not call.tracked or e.leaf is not None:
+        return iter(())
+    return iter([i for i in call.inputs if i.tracked])
+
+
+# ---- what backward reads -------------------------------------------------------------------
+
+
+FREED = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after "
+    "they have already been freed). Saved intermediate values of the graph are freed when you call "
+    ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
+    "graph a second time or if you need to access saved tensors after calling backward."
+)
+
+
+def check_call(call: Call) -> None:
+    """Raise PyTorch's error where a value that this call's gradient reads is gone."""
+    overwritten_inputs = [i for i, e in enumerate(call.inputs) if _overwritten(e) is not None]
+    outputs = [reference() for reference in call.outputs]
+    overwritten_outputs = [
+        i for i, e in enumerate(outputs) if e is not None and type(e.owner) is Overwritten
+    ]
+    if not (call.freed or overwritten_inputs or overwritten_outputs):
+        return
+    if call.signature.function in (GRADIENT, TANGENT, core.CUSTOM):
+        return  # what a Function has saved, it checks itself
+    reads_inputs, reads_outputs = gradient_reads(
+        call.signature, frozenset([i for i, e in enumerate(call.inputs) if e.tracked])
+    )
+    if call.freed and (reads_inputs or reads_outputs or not call.inputs):
+        raise RuntimeError(FREED)
+    for i in overwritten_inputs:
+        if i in reads_inputs and not _wrote_itself(call, call.inputs[i]):
+            _raise_overwritten(call.inputs[i])
+    for i in overwritten_outputs:
+        e = outputs[i]
+        if i in reads_outputs and e is not None:
+            _raise_overwritten(e)
+
+
+def _overwritten(e: Expression) -> Overwritten | None:
+    while type(e.owner) is not Overwritten:
+        call = e.call
+        if call is None or not call.inputs or call.signature.function not in _ALIASES:
+            return None
+        e = call.inputs[0]
+    return e.owner
+
+
+_ALIASES = (core.VIEW, core.DETACH)
+
+
+def _wrote_itself(call: Call, e: Expression) -> bool:
+    """Whether the call's own result replaced its input, as x.sin_() does: the input is kept."""
+    mark = _overwritten(e)
+    written = None if mark is None else mark.by()
+    while written is not None and written.call is not None:
+        made = written.call
+        if made is call:
+            return True
+        if made.signature.function not in _WRITES or not made.inputs:
+            return False
+        written = made.inputs[-1]
+    return False
+
+
+# What a written value passes through on its way into the storage: the last input is the value.
+_WRITES = (core.WRITE_VIEW, core.CAST)
+
+
+def _raise_overwritten(e: Expression) -> None:
+    mark = _overwritten(e)
+    assert mark is not None
+    storage = mark.storage()
+    now = storage.version if storage is not None else mark.version + 1
+    made = ""
+    shown = e if storage is None else storage.expression  # PyTorch names what made it last
+    if shown.call is not None and shown.call.tracked:
+        made = output_text(shown.number, node_name(shown.call))
+    raise RuntimeError(modified_text(e, made, now, mark.version))
+
+
+def node_name(call: Call) -> str:
+    """What PyTorch calls the node of a call."""
+    via = getattr(call, "via", None)
+    return call.signature.function.gradient_name if via is None else f"{via[1]}Backward0"
+
+
+def output_text(number: int, name: str) -> str:
+    """PyTorch's words for what made a value."""
+    return f", which is output {number} of {re.sub('Backward[0-9]*$', '', name)},"
+
+
+_HINTS = {
+    False: "enable anomaly detection to find the operation that failed to compute its gradient, "
+    "with torch.autograd.set_detect_anomaly(True, check_nan=False).",
+    True: "the backtrace further above shows the operation that failed to compute its gradient. "
+    "The variable in question was changed in there or anywhere later. Good luck!",
+}
+
+
+def modified_text(e: Expression, made: str, now: int, expected: int) -> str:
+    """PyTorch's text where a saved value was written to."""
+    return (
+        "one of the variables needed for gradient computation has been modified by an inplace "
+        f"operation: [{type_name(e)} {list(e.type.shape)}]{made} is at version {now}; expected "
+        f"version {expected} instead. Hint: {_HINTS[anomaly_mode.state.enabled]}"
+    )
+
+
+_TYPE_NAMES = {"float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16"}
+
+
+def type_name(e: Expression) -> str:
+    return f"torch.{_TYPE_NAMES.get(e.type.dtype.name, e.type.dtype.name)}Tensor"
+
+
+def gradient_reads(
+    signature: Signature, tracked: frozenset[int]
+) -> tuple[frozenset[int], frozenset[int]]:
+    """The numbers of the inputs and outputs whose values the gradient of a call reads."""
+    found = signature.reads.get(tracked)
+    if found is None:
+        found = signature.reads[tracked] = _find_reads(signature, tracked)
+    return found
+
+
+def reads_tracked(call: Call) -> bool:
+    """Whether the gradient of a call depends on values through which gradients flow."""
+    tracked = frozenset([i for i, e in enumerate(call.inputs) if e.tracked])
+    function = call.signature.function
+    if function is core.CUSTOM or not call.inputs:
+        return False
+    if function is TANGENT:
+        return True
+    if function is GRADIENT:
+        return not getattr(call, "is_linear", False)
+    inputs, outputs = gradient_reads(call.signature, tracked)
+    return bool(inputs & tracked or outputs)
+
+
+def _find_reads(
+    signature: Signature, tracked: frozenset[int]
+) -> tuple[frozenset[int], frozenset[int]]:
+    template = signature.template
+    inputs = template.parameters
+    seeds = [parameter(1000 + i, o.type) for i, o in enumerate(template.outputs)]
+    if template.gradient is not None:
+        outputs: Sequence[Node] = [
+            call_node(template, inputs, i) for i in range(len(template.outputs))
+        ]
+        parts = template.gradient(inputs, outputs, seeds)
+        results = [p for i, p in enumerate(parts) if p is not None and i in tracked]
+    else:
+        outputs = template.outputs
+        flows = [(o, s) for o, s in zip(outputs, seeds, strict=True) if o.dtype.kind == "float"]
+        results = cotangents(
+            [o for o, _ in flows], [s for _, s in flows], {}, [inputs[i] for i in sorted(tracked)]
+        )
+    own = {o for o in outputs if o not in inputs}
+    visited = set(topological(results, stop=lambda node: node in own))
+    return (
+        frozenset([i for i, p in enumerate(inputs) if p in visited]),
+        frozenset([i for i, o in enumerate(outputs) if o in own and o in visited]),
+    )

@@ -1,0 +1,49 @@
+"""Views of computed memory without the graph, and writes to memory that NumPy shares."""
+
+from __future__ import annotations
+
+from codegen.ir.node import TensorType
+from codegen.runtime.memory import Buffer
+from lazytorch import capture, core
+from lazytorch.expression import Expression
+from lazytorch.geometry import Geometry, is_contiguous, region_around
+from lazytorch.realize import realize
+from lazytorch.recording import record
+from lazytorch.storage import Storage, buffer_array
+
+
+def view_of_memory(type_: TensorType, geometry: Geometry, source: Expression) -> Expression | None:
+    """The view as a leaf over part of computed memory, so that the next slice of the same
+    shape (a batch, a row) runs the same plan; None where the part has no simple end."""
+    if type_.size == 0 or (
+        geometry.offset == 0
+        and type_.size == source.type.size
+        and not is_contiguous(geometry.shape, geometry.strides)
+    ):
+        return None
+    itemsize = type_.dtype.itemsize
+    if is_contiguous(geometry.shape, geometry.strides):
+        memory = source.value.part(geometry.offset * itemsize, type_.nbytes)
+        leaf = Expression(type_, source.device, value=memory)
+        leaf.owner = source.owner
+        return leaf
+    start, length, within = region_around(geometry)
+    if start == 0 and length * itemsize == source.value.nbytes:
+        return None
+    if (start + length) * itemsize > source.value.nbytes:
+        return None
+    memory = source.value.part(start * itemsize, length * itemsize)
+    part = Expression(TensorType((length,), type_.dtype), source.device, value=memory)
+    part.owner = source.owner
+    return record(core.VIEW, (part,), (geometry.shape, geometry.strides, within), False)[0]
+
+
+def write_into_shared(storage: Storage, value: Expression) -> None:
+    """Write to memory that NumPy sees, at the call."""
+    capture.refuse("memory that NumPy shares was written")
+    realize([value])
+    target = storage.expression
+    assert isinstance(value.value, Buffer) and isinstance(target.value, Buffer)
+    buffer_array(target.value, target.type)[...] = buffer_array(value.value, value.type)
+    value.value = target.value
+    storage.write(value)

@@ -1,0 +1,306 @@
+"""torch.utils.checkpoint: run a part of the forward again in backward rather than keep its values.
+
+The part runs twice, in two plans: nothing of the first run stays but arguments and results. Where
+``backward()`` comes to it, what is pending is computed first, and the part's gradients at once, so
+that the memory of one part is there at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lazytorch import capture, core
+from lazytorch.autograd.backward import backward
+from lazytorch.autograd.function import Function
+from lazytorch.autograd.grad_mode import enable_grad, is_grad_enabled
+from lazytorch.autograd.graph import CallNode
+from lazytorch.autograd.session import ZEROS_LIKE, Session
+from lazytorch.autograd.walk import Walk
+from lazytorch.expression import Call, Expression, NodeState, hooks_of
+from lazytorch.functions.random import default_generator
+from lazytorch.realize import realize
+from lazytorch.recording import untracked
+from lazytorch.tensor import Tensor, record, wrap
+
+__all__ = ["checkpoint", "checkpoint_sequential"]
+
+
+def noop_context_fn() -> tuple[Any, Any]:
+    """Two contexts that do nothing: of the first run, and of the second."""
+    return contextlib.nullcontext(), contextlib.nullcontext()
+
+
+def checkpoint(
+    function: Callable[..., Any],
+    *args: Any,
+    use_reentrant: bool | None = None,
+    context_fn: Callable[[], tuple[Any, Any]] = noop_context_fn,
+    determinism_check: str = "default",
+    debug: bool = False,
+    early_stop: bool = True,
+    **kwargs: Any,
+) -> Any:
+    """``function(*args)``, whose inner values backward computes again.
+
+    With ``preserve_rng_state`` (the default) both runs draw the same random numbers. The function
+    must compute the same both times. ``determinism_check`` and ``early_stop`` are accepted.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> torch.utils.checkpoint.checkpoint(torch.sin, x, use_reentrant=False).sum().backward()
+    >>> x.grad
+    tensor([0.5403, 0.5403])
+    """
+    if use_reentrant is None:
+        warnings.warn(
+            "torch.utils.checkpoint: the use_reentrant parameter should be passed explicitly. "
+            "Starting in PyTorch 2.9, calling checkpoint without use_reentrant will raise an "
+            "exception. use_reentrant=False is recommended, but if you need to preserve the "
+            "current default behavior, you can pass use_reentrant=True. Refer to docs for more "
+            "details on the differences between the two variants.",
+            stacklevel=2,
+        )
+        use_reentrant = True
+    preserve = kwargs.pop("preserve_rng_state", True)
+    if not use_reentrant:
+        return _checkpoint(function, args, kwargs, preserve, context_fn)
+    if kwargs:
+        raise ValueError("Unexpected keyword arguments: " + ",".join(kwargs))
+    if context_fn is not noop_context_fn or debug:
+        raise ValueError(
+            "Passing `context_fn` or `debug` is only supported when use_reentrant=False."
+        )
+    if is_grad_enabled() and not any([isinstance(a, Tensor) and a.requires_grad for a in args]):
+        warnings.warn(
+            "None of the inputs have requires_grad=True. Gradients will be None", stacklevel=2
+        )
+    return CheckpointFunction.apply(function, preserve, *args)
+
+
+def checkpoint_sequential(
+    functions: Any, segments: int, input: Any, use_reentrant: bool | None = None, **kwargs: Any
+) -> Any:
+    """A sequence of functions cut into ``segments``, all but the last of them checkpointed."""
+    if use_reentrant is None:
+        warnings.warn(
+            "torch.utils.checkpoint.checkpoint_sequential: the use_reentrant parameter should be "
+            "passed explicitly. In version 2.9 we will raise an exception if use_reentrant is not "
+            "passed. use_reentrant=False is recommended, but if you need to preserve the current "
+            "default behavior, you can pass use_reentrant=True. Refer to docs for more details on "
+            "the differences between the two variants.",
+            stacklevel=2,
+        )
+        use_reentrant = True
+    preserve = kwargs.pop("preserve_rng_state", True)
+    if kwargs:
+        raise ValueError("Unexpected keyword arguments: " + ",".join(kwargs))
+    functions = list(functions.children()) if hasattr(functions, "children") else list(functions)
+
+    def part(start: int, end: int) -> Callable[[Any], Any]:
+        def run(value: Any) -> Any:
+            for function in functions[start:end]:
+                value = function(value)
+            return value
+
+        return run
+
+    length = len(functions) // segments
+    start = 0
+    for _ in range(segments - 1):
+        input = checkpoint(
+            part(start, start + length), input, use_reentrant=use_reentrant,
+            preserve_rng_state=preserve,
+        )  # fmt: skip
+        start += length
+    return part(start, len(functions))(input)
+
+
+class _RandomState:
+    """Where the default generator stands."""
+
+    def __init__(self) -> None:
+        self.seed, self.position = default_generator._seed, default_generator._next
+
+    def restore(self) -> None:
+        default_generator._seed, default_generator._next = self.seed, self.position
+
+
+@contextlib.contextmanager
+def _again(state: _RandomState | None) -> Any:
+    """Within, gradients are recorded and random numbers are those of another time."""
+    now = _RandomState()
+    try:
+        if state is not None:
+            capture.refuse("a checkpoint goes back to an earlier random state")
+            state.restore()
+        with enable_grad():
+            yield
+    finally:
+        if state is not None:
+            now.restore()
+
+
+class CheckpointFunction(Function):
+    """The reentrant form: a backward pass within the backward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, run_function: Any, preserve: bool, *args: Any) -> Any:
+        ctx.run_function, ctx.args = run_function, list(args)
+        ctx.random = _RandomState() if preserve else None
+        ctx.places = [i for i, a in enumerate(args) if isinstance(a, Tensor)]
+        ctx.save_for_backward(*[args[i] for i in ctx.places])
+        for i in ctx.places:
+            ctx.args[i] = None
+        return run_function(*args)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        args = list(ctx.args)
+        for i, tensor in zip(ctx.places, ctx.saved_tensors, strict=True):
+            args[i] = tensor.detach().requires_grad_(tensor.requires_grad)
+        with _again(ctx.random):
+            outputs = ctx.run_function(*args)
+        outputs = (outputs,) if isinstance(outputs, Tensor) else outputs
+        pairs = zip(outputs, gradients, strict=True)
+        used = [(o, g) for o, g in pairs if isinstance(o, Tensor) and o.requires_grad]
+        if not used:
+            raise RuntimeError(
+                "none of output has requires_grad=True, this checkpoint() is not necessary"
+            )
+        backward([o for o, _ in used], [g for _, g in used])
+        found = [a.grad if isinstance(a, Tensor) else None for a in args]
+        realize([g._read() for g in found if g is not None])
+        return (None, None, *found)
+
+
+CheckpointFunction._backward_cls._settles = True
+
+
+def _tensors(values: Any) -> list[Tensor]:
+    """The tensors in nested lists, tuples and dictionaries."""
+    if isinstance(values, Tensor):
+        return [values]
+    if isinstance(values, dict):
+        values = list(values.values())
+    if isinstance(values, (list, tuple)):
+        return [t for v in values for t in _tensors(v)]
+    return []
+
+
+def _with(values: Any, replaced: dict[int, Tensor]) -> Any:
+    """The same nesting with tensors replaced, by their identity."""
+    if isinstance(values, Tensor):
+        return replaced.get(id(values), values)
+    if isinstance(values, dict):
+        return type(values)([(k, _with(v, replaced)) for k, v in values.items()])
+    if isinstance(values, list):
+        return [_with(v, replaced) for v in values]
+    if isinstance(values, tuple):
+        parts = [_with(v, replaced) for v in values]
+        return tuple(parts) if type(values) is tuple else type(values)(*parts)
+    return values
+
+
+class CheckpointNode(CallNode):
+    """The node of a checkpointed part: backward runs the part again.
+
+    The gradient goes to the arguments and to the leaves that the part has used.
+    """
+
+    _settles = True
+
+    def __init__(self, function: Any, args: Any, kwargs: Any, context: Any) -> None:
+        self.function, self.args, self.kwargs, self.context = function, args, kwargs, context
+        self.random: _RandomState | None = None
+        self.reference: weakref.ref[Call] | None = None
+
+    def _call(self) -> Call | None:
+        return None if self.reference is None else self.reference()
+
+    def name(self) -> str:
+        return "CheckpointBackward"
+
+    def run(self, connected: bool) -> tuple[Any, list[Tensor]]:
+        """The part's results, and its arguments that require grad, as values of their own."""
+        given = [t for t in _tensors((self.args, self.kwargs)) if t.requires_grad]
+        if connected:
+            alone = [wrap(record(core.IDENTITY, (t._read(),), (), True)[0]) for t in given]
+        else:
+            alone = [t.detach().requires_grad_() for t in given]
+        replaced = {id(t): a for t, a in zip(given, alone, strict=True)}
+        result = self.function(*_with(self.args, replaced), **_with(self.kwargs, replaced))
+        return result, alone
+
+    def _edges(self, call: Call) -> list[Expression | None]:
+        return [e for e in call.inputs if e.tracked]
+
+    def _materialized(self, gradients: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+        return gradients
+
+    def _free(self) -> None:
+        self.args, self.kwargs = (), {}
+
+    def _backward(self, call: Call, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+        create_graph = is_grad_enabled()
+        with _again(self.random), self.context:
+            result, alone = self.run(create_graph)
+        outputs = [t for t in _tensors(result) if t.requires_grad]
+        if len(outputs) != len(gradients):
+            raise CheckpointError(
+                "torch.utils.checkpoint: A different number of tensors was saved during the "
+                f"original forward and recomputation.\nNumber of tensors saved during forward: "
+                f"{len(gradients)}\nNumber of tensors saved during recomputation: {len(outputs)}."
+            )
+        pairs = [(o, g) for o, g in zip(outputs, gradients, strict=True) if g is not None]
+        values = [o._read() for o, _ in pairs]
+        edges = [e for e in self._edges(call) if e is not None]
+        boundary, leaves = [a._read() for a in alone], edges[len(alone) :]
+        walk = Walk(values, stop=boundary)
+        session = Session(values, [g._read() for _, g in pairs], walk, create_graph)
+        session.run_hooks()
+        found = session.gradients(boundary)
+        # A leaf may have a part in the arguments too: that part of its gradient comes by them.
+        session.replaced += [(e, record(ZEROS_LIKE, (e,), (), False)[0]) for e in boundary]
+        found += session.gradients(leaves)
+        walk.free(create_graph, session.readers)
+        if not create_graph:
+            realize([g._read() for g in found])
+        return [*found]
+
+
+class CheckpointError(RuntimeError):
+    """The two runs of a checkpointed part differ."""
+
+
+def _checkpoint(
+    function: Any, args: Any, kwargs: Any, preserve: bool, context_fn: Callable[[], Any]
+) -> Any:
+    first, second = context_fn()
+    if not is_grad_enabled():
+        with first:
+            return function(*args, **kwargs)
+    node = CheckpointNode(function, args, kwargs, second)
+    node.random = _RandomState() if preserve else None
+    with first:
+        result, alone = node.run(connected=True)
+    outputs = [t for t in _tensors(result) if t.requires_grad]
+    if not outputs:
+        return result
+    boundary = [a._read() for a in alone]
+    leaves = [
+        e for e in Walk([t._read() for t in outputs], stop=boundary).order if e.leaf is not None
+    ]
+    given = [t._read() for t in _tensors((args, kwargs)) if t.requires_grad]
+    raw = [untracked(t._read()) for t in outputs]
+    values = record(core.CUSTOM, (*raw, *given, *leaves), (len(raw),), True)
+    call = values[0].call
+    assert call is not None
+    state = call.node = NodeState()
+    state.custom = node
+    node.reference = weakref.ref(call)
+    for e in values:
+        hooks_of(e).node = state
+    return _with(result, {id(t): wrap(e) for t, e in zip(outputs, values, strict=True)})

@@ -1,0 +1,90 @@
+"""The histories of views: what they are views of, and what is forbidden as ambiguous."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lazytorch.expression import Expression
+    from lazytorch.tensor import Tensor
+
+_DIRECTLY = "is being modified inplace"
+_INDIRECTLY = "its base or another view of its base has been modified inplace"
+_ONE_OF_SEVERAL = (
+    "This view is the output of a function that returns multiple views. Such functions do not "
+    "allow the output views to be modified inplace. You should replace the inplace operation by an "
+    "out-of-place one."
+)
+_AMBIGUOUS = (
+    "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your "
+    "code by moving both the view and the inplace either both inside the no_grad block (if you "
+    "don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked)."
+)
+CANNOT_DETACH = (
+    "Can't detach views in-place. Use detach() instead. If you are using "
+    "DistributedDataParallel (DDP) for training, and gradient_as_bucket_view is set "
+    "as True, gradients are views of DDP buckets, and hence detach_() cannot be "
+    "called on these gradients. To fix this error, please refer to the "
+    "Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution."
+)
+
+
+def is_restricted(x: Tensor) -> bool:
+    """Whether a view is one of several that a function made, or was made without recording."""
+    return x._one_of is not None or x._without_recording
+
+
+def refusal(x: Tensor, indirect: bool = False) -> RuntimeError:
+    """The error of a recorded write to such a view or (``indirect``) to what it shows."""
+    how = _INDIRECTLY if indirect else _DIRECTLY
+    if x._one_of is not None and not x._without_recording and x._storage.expression.tracked:
+        name, number = x._one_of
+        return RuntimeError(f"Output {number} of {name} is a view and {how}. {_ONE_OF_SEVERAL}")
+    why = _AMBIGUOUS if x._one_of is None else _ONE_OF_SEVERAL
+    return RuntimeError(
+        f"A view was created in no_grad mode and {how} with grad mode enabled. {why}"
+    )
+
+
+def refusal_of_inner(name: str) -> str:
+    """Why a recorded write is refused of a view, made by ``name``, of a view made under no_grad."""
+    return (
+        f"Output 0 of {name} is a view of a view which was created in no_grad mode and {_DIRECTLY} "
+        f"with grad mode enabled. {_AMBIGUOUS}"
+    )
+
+
+class _Views:
+    """``watched``: whether a view ever got a hook, which views of it have to pass."""
+
+    watched = False
+
+
+views = _Views()
+
+
+def viewed(e: Expression) -> Expression:
+    """The storage's value that a view's value is a view of."""
+    while (call := e.call) is not None and call.inputs and hasattr(call, "via"):
+        e = call.inputs[0]
+    return e
+
+
+def value_of_view(x: Tensor, value: Expression) -> Expression | None:
+    """This view's own value where the storage's was ``value``; None where none is known."""
+    for e in x._watched or ():
+        if viewed(e) is value:
+            return e
+    cached = x._view_cache
+    return cached[1] if cached is not None and cached[0] is value else None
+
+
+def watch(x: Tensor, e: Expression) -> None:
+    """Let backward find a value of this view on the way of views that were made from it."""
+    if x._geometry is not None and x._marker is None:
+        watched = x._watched
+        if watched is None:
+            watched = x._watched = []
+        if e not in watched:
+            watched.append(e)
+        views.watched = True
