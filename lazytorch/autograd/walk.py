@@ -141,14 +141,17 @@ class Walk:
         return found
 
     def free(self, retain: bool, readers: list[weakref.ref[Call]]) -> None:
-        if not retain:
-            for call in self.calls:
-                call.freed = True
-                call.readers = readers
-                if call.signature.function is core.CUSTOM:
-                    custom = call.node.custom
-                    if custom is not None:
-                        custom._free()
+        for call in self.calls:
+            # Gradients of earlier passes may still be pending, and read this call too.
+            earlier = [r for r in call.readers if r() is not None]
+            call.readers = [*earlier, *readers] if earlier else readers
+            if retain:
+                continue
+            call.freed = True
+            if call.signature.function is core.CUSTOM:
+                custom = call.node.custom
+                if custom is not None:
+                    custom._free()
 
 
 def _has_view(targets: Sequence[Expression] | None) -> bool:

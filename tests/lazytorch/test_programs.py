@@ -372,6 +372,12 @@ def test_programs(part: int) -> None:
 
 # What random programs found, shrunk.
 FOUND = {
+    "a gradient is pending while a later backward frees the graph": """
+v0 = torch.tensor(-0.5, requires_grad=True)
+v1 = v0.clone() * 3
+v2 = torch.autograd.grad((v1 * v1).sum(), v0, retain_graph=True)[0] + 0
+(v1 * v1).sum().backward()
+seen.append(v0.grad.tolist())""",
     "a recorded write through detach() leaves the leaf a leaf": """
 v0 = torch.tensor([1.0, 2.0], requires_grad=True)
 v1 = torch.tensor([3.0, 4.0], requires_grad=True)
