@@ -45,6 +45,7 @@ from lazytorch.functions import (
     searching,
     softmax,
     sorting,
+    special_functions,
     statistics,
     views,
 )
@@ -94,6 +95,7 @@ __all__ = [
     "searching",
     "softmax",
     "sorting",
+    "special_functions",
     "statistics",
     "views",
 ]
