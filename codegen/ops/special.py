@@ -123,10 +123,10 @@ NDTRI = elementwise(
 
 
 def _zeta(s: Array, q: Array) -> Array:
-    """NaN at infinity, as in PyTorch, and where q is far below 0."""
+    """NaN at q = infinity, as in PyTorch, and where q is far below 0."""
     s, q = s.astype(np.float64), q.astype(np.float64)
     poles = (s == 1) | (~(s < 1) & (q <= 0) & (q == np.floor(q)))
-    known = (q >= -1e5) & (q < np.inf) & (s < np.inf)
+    known = (q >= -1e5) & (q < np.inf)
     value = np.asarray(scipy_special.zeta(s, np.where(known, q, 1)))
     return np.where(poles, np.inf, np.where(known, value, np.nan))
 

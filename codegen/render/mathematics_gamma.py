@@ -99,12 +99,12 @@ LT_INLINE double lt_zeta_f64(double s, double q) {{
         if (q == __builtin_floor(q)) return LT_INF_f64;
         if ((s != __builtin_floor(s)) | (q < -1e5)) return LT_NAN_f64;
     }}
-    if (!(s < LT_INF_f64) | !(q < LT_INF_f64)) return LT_NAN_f64;
+    if (!(q < LT_INF_f64)) return LT_NAN_f64;
     double a = q, total = 0.0, b = 1.0;
     for (int n = 0; (n < 9) | (a <= 9.0); n++) {{
         b = lt_pow_f64(a, -s);
         total += b;
-        if ((q > 0.0) & (b < 1e-17 * total)) return total;
+        if (((q > 0.0) & (b < 1e-17 * total)) | (total == LT_INF_f64)) return total;
         a += 1.0;
     }}
     b = lt_pow_f64(a, -s);

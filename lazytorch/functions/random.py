@@ -520,7 +520,7 @@ def multinomial(
             waits = np.where(weights > 0, -np.log1p(-drawn) / np.maximum(weights, 1e-300), np.inf)
         result = np.argsort(waits, -1, kind="stable")[:, :num_samples]
     made = of_array(result if input.ndim == 2 else result[0], dt.int64, input._storage.device)
-    return made if out is None else write_out(out, made)  # type: ignore[no-any-return]
+    return made if out is None else write_out(out, made)
 
 
 def _host_uniform(count: int, generator: Generator | None) -> Any:

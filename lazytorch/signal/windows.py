@@ -164,7 +164,7 @@ def kaiser(
     last = min(rounded, -rounded + (M - 1) * 2 * rounded / _span(M, sym))
     k = linspace(-rounded, last, M, **options)
     squares = (rounded * rounded - k**2).clamp_min(0)
-    return i0(squares.sqrt()) / i0(full((), rounded, dtype=options["dtype"], device=device))  # type: ignore[no-any-return]
+    return i0(squares.sqrt()) / i0(full((), rounded, dtype=options["dtype"], device=device))
 
 
 __all__ = [

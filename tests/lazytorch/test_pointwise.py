@@ -316,8 +316,20 @@ def test_out() -> None:
 def test_special(name: str) -> None:
     x = torch.tensor([*AWKWARD, 0.3], dtype=torch.float64)
     args: tuple[Any, ...] = (x,)
-    if name in ("xlogy", "xlog1py"):
+    if name in ("xlogy", "xlog1py", "zeta", "gammainc", "gammaincc"):
         args = (x, x.flip(0))
+    if "polynomial" in name:
+        args = (x, torch.arange(x.numel()) - 1)
+    if name == "multigammaln":
+        args = (x.abs() + 1, 2)
+    if name == "polygamma":
+        args = (2, x)
     if name == "logsumexp":
         args = (x[:11], 0)
-    same(getattr(special, name)(*map(ours, args)), getattr(torch.special, name)(*args))
+    found = getattr(special, name)(*map(ours, args))
+    if name in ("airy_ai", "gammainc", "gammaincc"):  # PyTorch's are right to six or ten digits
+        torch.testing.assert_close(torch.tensor(found.tolist(), dtype=torch.float64),
+                                   getattr(torch.special, name)(*args), rtol=1e-5, atol=1e-9,
+                                   equal_nan=True)  # fmt: skip
+        return
+    same(found, getattr(torch.special, name)(*args))
