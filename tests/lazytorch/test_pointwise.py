@@ -333,3 +333,23 @@ def test_special(name: str) -> None:
                                    equal_nan=True)  # fmt: skip
         return
     same(found, getattr(torch.special, name)(*args))
+
+
+def test_functions_of_python() -> None:
+    x, y = torch.tensor([[1.5, -2.0], [0.0, 3.0]]), torch.tensor([2.0, 4.0])
+    whole = torch.tensor([1, 2])
+    for move in (ours, lambda t: t):
+        results = [
+            move(x.clone()).apply_(lambda a: a * 2.5),
+            move(whole.clone()).apply_(lambda a: a * 2.7),
+            move(x.clone()).map_(move(y), lambda a, b: a * b),
+            move(x.clone()).map2_(move(y), move(y), lambda a, b, c: a * b + c),
+        ]
+        if move is ours:
+            mine = results
+    for found, expected in zip(mine, results, strict=True):
+        same(found, expected)
+    with pytest.raises(TypeError, match=r"expected torch\.LongTensor"):
+        ours(whole).map_(ours(y), lambda a, b: a)
+    with pytest.raises(RuntimeError, match="requires grad"):
+        ours(x.clone().requires_grad_()).apply_(abs)
