@@ -137,12 +137,16 @@ def _density(a: Node, x: Node) -> Node:
     return ew.exp(ew.sub(ew.sub(power, x), ew.lgamma(a)))
 
 
-# Those with respect to the first argument are refused by the functions made of these.
+def _unknown(g: Node) -> Node:
+    """The gradient with respect to a first argument: functions made of these refuse it."""
+    return _c(g, math.nan)
+
+
 ZETA = elementwise(
     "zeta",
     2,
     _zeta,
-    lambda out, g, s, q: (None, ew.neg(ew.mul(g, ew.mul(s, zeta(ew.add(s, _c(s, 1)), q))))),
+    lambda out, g, s, q: (_unknown(g), ew.neg(ew.mul(g, ew.mul(s, zeta(ew.add(s, _c(s, 1)), q))))),
     cost=400,
     low=1.5,
     high=5,
@@ -151,7 +155,7 @@ GAMMAINC = elementwise(
     "gammainc",
     2,
     _of_scipy("gammainc"),
-    lambda out, g, a, x: (None, ew.mul(g, _density(a, x))),
+    lambda out, g, a, x: (_unknown(g), ew.mul(g, _density(a, x))),
     cost=400,
     low=0.5,
     high=40,
@@ -160,7 +164,7 @@ GAMMAINCC = elementwise(
     "gammaincc",
     2,
     _of_scipy("gammaincc"),
-    lambda out, g, a, x: (None, ew.neg(ew.mul(g, _density(a, x)))),
+    lambda out, g, a, x: (_unknown(g), ew.neg(ew.mul(g, _density(a, x)))),
     cost=400,
     low=0.5,
     high=40,

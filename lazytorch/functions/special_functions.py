@@ -10,7 +10,7 @@ from codegen import dtype as dt
 from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from codegen.ops import special as sp
-from lazytorch.autograd.grad_mode import is_grad_enabled, no_grad
+from lazytorch.autograd.grad_mode import no_grad
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import not_implemented, require_tensor
 from lazytorch.functions.bodies import apply_one, in_accumulation_type
@@ -191,7 +191,7 @@ _FIRST = {name: _without_gradient(name) for name in ("igamma: input", "igammac: 
 
 def _with_gradient_to_second(function: Function, name: str, first: Any, second: Any) -> Tensor:
     """A function of two that PyTorch cannot differentiate with respect to the first."""
-    if isinstance(first, Tensor) and first.requires_grad and is_grad_enabled():
+    if isinstance(first, Tensor):
         first = apply_one(_FIRST[name], (first,))
     return apply_one(function, (first, second))
 

@@ -353,3 +353,12 @@ def test_functions_of_python() -> None:
         ours(whole).map_(ours(y), lambda a, b: a)
     with pytest.raises(RuntimeError, match="requires grad"):
         ours(x.clone().requires_grad_()).apply_(abs)
+
+
+def test_first_argument_without_derivative() -> None:
+    a, x = ours(torch.tensor([1.5], requires_grad=True)), ours(torch.tensor([2.0])).requires_grad_()
+    for function in (PUBLIC["igamma"], PUBLIC["igammac"], special.zeta):
+        assert grad(function(a, x), x)[0].isfinite().all()
+        with pytest.raises(NotImplementedError, match="derivative for"):
+            function(a, x).sum().backward()
+    assert not special.bessel_j0(x).requires_grad
