@@ -98,7 +98,7 @@ class Function:
               without it the body itself is differentiated.
     """
 
-    __slots__ = ("body", "gradient", "gradient_name", "name", "signatures")
+    __slots__ = ("body", "gradient", "gradient_name", "name", "refusal", "signatures")
 
     def __init__(
         self,
@@ -110,6 +110,8 @@ class Function:
         self.name = name
         self.body = body
         self.gradient = gradient
+        # What backward says that finds this on its way, of functions that have no derivative.
+        self.refusal: str | None = getattr(gradient, "refusal", None)
         self.gradient_name = gradient_name or _camel_case(name) + "Backward0"
         self.signatures: dict[tuple[Types, Attributes], Signature] = {}
         if name in _functions:

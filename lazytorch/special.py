@@ -2,76 +2,65 @@
 
 from __future__ import annotations
 
-import math
-
-from codegen.ir.node import Node
-from codegen.ops import elementwise as ew
-from lazytorch.expression import Function
-from lazytorch.functions.arguments import require_tensor
-from lazytorch.functions.bodies import apply_one
-from lazytorch.functions.families import in_float
-from lazytorch.functions.pointwise import ELEMENTARY, logit, round, sinc, times, xlogy
-from lazytorch.functions.promotion import promote_float
+from lazytorch.functions.pointwise import ELEMENTARY, logit, mvlgamma, round, sinc, xlogy
 from lazytorch.functions.reductions import logsumexp
-from lazytorch.functions.registration import with_out
 from lazytorch.functions.softmax import log_softmax, softmax
-from lazytorch.tensor import Tensor
+from lazytorch.functions.special_functions import (
+    CONSTANT,
+    POLYNOMIALS,
+    entr,
+    erfcx,
+    i0,
+    i0e,
+    i1,
+    i1e,
+    igamma,
+    igammac,
+    log_ndtr,
+    ndtr,
+    ndtri,
+    polygamma,
+    xlog1py,
+    zeta,
+)
 
 digamma = psi = ELEMENTARY["digamma"]
 erf, erfc, erfinv = ELEMENTARY["erf"], ELEMENTARY["erfc"], ELEMENTARY["erfinv"]
 exp2, expm1, log1p = ELEMENTARY["exp2"], ELEMENTARY["expm1"], ELEMENTARY["log1p"]
 expit, gammaln = ELEMENTARY["sigmoid"], ELEMENTARY["lgamma"]
-
-
-def _entr(x: Node) -> Node:
-    zero, one = ew.full_like(x, 0), ew.full_like(x, 1)
-    positive = ew.gt(x, zero)
-    value = ew.neg(ew.mul(x, ew.log(ew.where(positive, x, one))))
-    below = ew.where(ew.lt(x, zero), ew.full_like(x, -math.inf), x)
-    return ew.where(positive, value, below)
-
-
-def _xlog1py(x: Node, y: Node) -> Node:
-    a, b = promote_float(x, y)
-    zero = ew.full_like(a, 0)
-    beyond = ew.or_(ew.le(b, ew.full_like(b, -1)), ew.eq(b, ew.full_like(b, math.inf)))
-    harmless = ew.where(ew.and_(ew.eq(a, zero), beyond), zero, b)
-    return ew.mul(a, ew.log1p(harmless))
-
-
-def _ndtr(x: Node) -> Node:
-    return times(0.5)(ew.erfc(times(-math.sqrt(0.5))(x)))
-
-
-ENTR = Function("special_entr", in_float(_entr))
-XLOG1PY = Function("special_xlog1py", _xlog1py)
-NDTR = Function("special_ndtr", in_float(_ndtr))
-
-
-@with_out
-def entr(input: Tensor) -> Tensor:
-    """-x log(x); 0 at 0, minus infinity below."""
-    require_tensor("special_entr", input)
-    return apply_one(ENTR, (input,))
-
-
-@with_out
-def xlog1py(input: Tensor, other: Tensor) -> Tensor:
-    """input * log1p(other), and 0 where input is 0."""
-    if not isinstance(other, Tensor):
-        require_tensor("special_xlog1py", input)
-    return apply_one(XLOG1PY, (input, other))
-
-
-@with_out
-def ndtr(input: Tensor) -> Tensor:
-    """The standard normal distribution function."""
-    require_tensor("special_ndtr", input)
-    return apply_one(NDTR, (input,))
-
+multigammaln, gammainc, gammaincc = mvlgamma, igamma, igammac
+airy_ai, spherical_bessel_j0 = CONSTANT["airy_ai"], CONSTANT["spherical_bessel_j0"]
+bessel_j0, bessel_j1 = CONSTANT["bessel_j0"], CONSTANT["bessel_j1"]
+bessel_y0, bessel_y1 = CONSTANT["bessel_y0"], CONSTANT["bessel_y1"]
+modified_bessel_i0 = CONSTANT["modified_bessel_i0"]
+modified_bessel_i1 = CONSTANT["modified_bessel_i1"]
+modified_bessel_k0 = CONSTANT["modified_bessel_k0"]
+modified_bessel_k1 = CONSTANT["modified_bessel_k1"]
+scaled_modified_bessel_k0 = CONSTANT["scaled_modified_bessel_k0"]
+scaled_modified_bessel_k1 = CONSTANT["scaled_modified_bessel_k1"]
+chebyshev_polynomial_t = POLYNOMIALS["chebyshev_polynomial_t"]
+chebyshev_polynomial_u = POLYNOMIALS["chebyshev_polynomial_u"]
+chebyshev_polynomial_v = POLYNOMIALS["chebyshev_polynomial_v"]
+chebyshev_polynomial_w = POLYNOMIALS["chebyshev_polynomial_w"]
+hermite_polynomial_h = POLYNOMIALS["hermite_polynomial_h"]
+hermite_polynomial_he = POLYNOMIALS["hermite_polynomial_he"]
+laguerre_polynomial_l = POLYNOMIALS["laguerre_polynomial_l"]
+legendre_polynomial_p = POLYNOMIALS["legendre_polynomial_p"]
+shifted_chebyshev_polynomial_t = POLYNOMIALS["shifted_chebyshev_polynomial_t"]
+shifted_chebyshev_polynomial_u = POLYNOMIALS["shifted_chebyshev_polynomial_u"]
+shifted_chebyshev_polynomial_v = POLYNOMIALS["shifted_chebyshev_polynomial_v"]
+shifted_chebyshev_polynomial_w = POLYNOMIALS["shifted_chebyshev_polynomial_w"]
 
 __all__ = [
-    "digamma", "entr", "erf", "erfc", "erfinv", "exp2", "expit", "expm1", "gammaln", "log1p",
-    "log_softmax", "logit", "logsumexp", "ndtr", "psi", "round", "sinc", "softmax",
-    "xlog1py", "xlogy",
+    "airy_ai", "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "chebyshev_polynomial_t",
+    "chebyshev_polynomial_u", "chebyshev_polynomial_v", "chebyshev_polynomial_w", "digamma",
+    "entr", "erf", "erfc", "erfcx", "erfinv", "exp2", "expit", "expm1", "gammainc", "gammaincc",
+    "gammaln", "hermite_polynomial_h", "hermite_polynomial_he", "i0", "i0e", "i1", "i1e",
+    "laguerre_polynomial_l", "legendre_polynomial_p", "log1p", "log_ndtr", "log_softmax", "logit",
+    "logsumexp", "modified_bessel_i0", "modified_bessel_i1", "modified_bessel_k0",
+    "modified_bessel_k1", "multigammaln", "ndtr", "ndtri", "polygamma", "psi", "round",
+    "scaled_modified_bessel_k0", "scaled_modified_bessel_k1", "shifted_chebyshev_polynomial_t",
+    "shifted_chebyshev_polynomial_u", "shifted_chebyshev_polynomial_v",
+    "shifted_chebyshev_polynomial_w", "sinc", "softmax", "spherical_bessel_j0", "xlog1py",
+    "xlogy", "zeta",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from codegen.ops import (
     movement,
     reduction,
     sort,
+    special,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "movement",
     "reduction",
     "sort",
+    "special",
 ]

@@ -71,7 +71,7 @@ def _samples(arity: int, kinds: str, low: float, high: float) -> tuple[Sample, .
     )
 
 
-def _elementwise(
+def elementwise(
     name: str,
     arity: int,
     function: Callable[..., Any],
@@ -138,16 +138,16 @@ def _wrapping(symbol: str) -> Callable[[str], str]:
     return spelling
 
 
-ADD = _elementwise(
+ADD = elementwise(
     "add", 2, np.add, lambda out, g, x, y: (g, g), _wrapping("+"), kinds="fib", low=-9, high=9
 )
-SUB = _elementwise(
+SUB = elementwise(
     "sub", 2, np.subtract, lambda out, g, x, y: (g, neg(g)), _wrapping("-"), kinds="fi"
 )
-MUL = _elementwise(
+MUL = elementwise(
     "mul", 2, np.multiply, lambda out, g, x, y: (mul(g, y), mul(g, x)), _wrapping("*"), kinds="fib"
 )
-DIV = _elementwise(
+DIV = elementwise(
     "div",
     2,
     np.divide,
@@ -155,7 +155,7 @@ DIV = _elementwise(
     "({0} / {1})",
     cost=4,
 )
-NEG = _elementwise(
+NEG = elementwise(
     "neg",
     1,
     np.negative,
@@ -165,7 +165,7 @@ NEG = _elementwise(
     ),
     kinds="fi",
 )
-ABS = _elementwise(
+ABS = elementwise(
     "abs",
     1,
     np.abs,
@@ -175,7 +175,7 @@ ABS = _elementwise(
     ),
     kinds="fi",
 )
-SIGN = _elementwise(
+SIGN = elementwise(
     "sign",
     1,
     lambda x: np.where(np.isnan(x), x.dtype.type(0), np.sign(x)),
@@ -183,7 +183,7 @@ SIGN = _elementwise(
     "(({0} > 0) - ({0} < 0))",
     kinds="fi",
 )
-MAXIMUM = _elementwise(
+MAXIMUM = elementwise(
     "maximum",
     2,
     np.maximum,
@@ -191,7 +191,7 @@ MAXIMUM = _elementwise(
     "({0} > {1} || {0} != {0} ? {0} : {1})",
     kinds="fi",
 )
-MINIMUM = _elementwise(
+MINIMUM = elementwise(
     "minimum",
     2,
     np.minimum,
@@ -199,7 +199,7 @@ MINIMUM = _elementwise(
     "({0} < {1} || {0} != {0} ? {0} : {1})",
     kinds="fi",
 )
-FLOOR_DIVIDE = _elementwise(
+FLOOR_DIVIDE = elementwise(
     "floor_divide",
     2,
     special_reference.floor_divide,
@@ -209,10 +209,10 @@ FLOOR_DIVIDE = _elementwise(
     low=1,
     high=9,
 )
-TRUNC_DIVIDE = _elementwise(
+TRUNC_DIVIDE = elementwise(
     "trunc_divide", 2, special_reference.trunc_divide, None, cost=8, kinds="i", low=1, high=9
 )
-REMAINDER = _elementwise(
+REMAINDER = elementwise(
     "remainder",
     2,
     special_reference.remainder,
@@ -222,7 +222,7 @@ REMAINDER = _elementwise(
     low=1,
     high=9,
 )
-FMOD = _elementwise(
+FMOD = elementwise(
     "fmod",
     2,
     special_reference.fmod,
@@ -262,8 +262,8 @@ def _c(value: float) -> Callable[[Node], Node]:
 
 
 _one = _c(1)
-POW = _elementwise("pow", 2, special_reference.power, _pow_gradient, cost=40, kinds="fi", low=0.1)
-SQRT = _elementwise(
+POW = elementwise("pow", 2, special_reference.power, _pow_gradient, cost=40, kinds="fi", low=0.1)
+SQRT = elementwise(
     "sqrt",
     1,
     np.sqrt,
@@ -272,7 +272,7 @@ SQRT = _elementwise(
     cost=4,
     low=0.1,
 )
-RSQRT = _elementwise(
+RSQRT = elementwise(
     "rsqrt",
     1,
     lambda x: 1 / np.sqrt(x),
@@ -281,24 +281,24 @@ RSQRT = _elementwise(
     cost=8,
     low=0.1,
 )
-EXP = _elementwise("exp", 1, np.exp, lambda out, g, x: (mul(g, out),), cost=16)
-EXP2 = _elementwise(
+EXP = elementwise("exp", 1, np.exp, lambda out, g, x: (mul(g, out),), cost=16)
+EXP2 = elementwise(
     "exp2", 1, np.exp2, lambda out, g, x: (mul(g, mul(out, _c(math.log(2))(x))),), cost=16
 )
-EXPM1 = _elementwise("expm1", 1, np.expm1, lambda out, g, x: (mul(g, add(out, _one(x))),), cost=20)
-LOG = _elementwise("log", 1, np.log, lambda out, g, x: (div(g, x),), cost=16, low=0.1)
-LOG2 = _elementwise(
+EXPM1 = elementwise("expm1", 1, np.expm1, lambda out, g, x: (mul(g, add(out, _one(x))),), cost=20)
+LOG = elementwise("log", 1, np.log, lambda out, g, x: (div(g, x),), cost=16, low=0.1)
+LOG2 = elementwise(
     "log2", 1, np.log2, lambda out, g, x: (div(g, mul(x, _c(math.log(2))(x))),), cost=16, low=0.1
 )
-LOG10 = _elementwise(
+LOG10 = elementwise(
     "log10", 1, np.log10, lambda out, g, x: (div(g, mul(x, _c(math.log(10))(x))),), cost=16, low=0.1
 )
-LOG1P = _elementwise(
+LOG1P = elementwise(
     "log1p", 1, np.log1p, lambda out, g, x: (div(g, add(x, _one(x))),), cost=20, low=-0.9
 )
-SIN = _elementwise("sin", 1, np.sin, lambda out, g, x: (mul(g, cos(x)),), cost=20)
-COS = _elementwise("cos", 1, np.cos, lambda out, g, x: (neg(mul(g, sin(x))),), cost=20)
-TAN = _elementwise(
+SIN = elementwise("sin", 1, np.sin, lambda out, g, x: (mul(g, cos(x)),), cost=20)
+COS = elementwise("cos", 1, np.cos, lambda out, g, x: (neg(mul(g, sin(x))),), cost=20)
+TAN = elementwise(
     "tan",
     1,
     np.tan,
@@ -307,7 +307,7 @@ TAN = _elementwise(
     low=-1,
     high=1,
 )
-ASIN = _elementwise(
+ASIN = elementwise(
     "asin",
     1,
     np.arcsin,
@@ -316,7 +316,7 @@ ASIN = _elementwise(
     low=-0.9,
     high=0.9,
 )
-ACOS = _elementwise(
+ACOS = elementwise(
     "acos",
     1,
     np.arccos,
@@ -325,10 +325,10 @@ ACOS = _elementwise(
     low=-0.9,
     high=0.9,
 )
-ATAN = _elementwise(
+ATAN = elementwise(
     "atan", 1, np.arctan, lambda out, g, x: (div(g, add(_one(x), mul(x, x))),), cost=20
 )
-ATAN2 = _elementwise(
+ATAN2 = elementwise(
     "atan2",
     2,
     np.arctan2,
@@ -339,15 +339,15 @@ ATAN2 = _elementwise(
     cost=30,
     low=0.1,
 )
-SINH = _elementwise("sinh", 1, np.sinh, lambda out, g, x: (mul(g, cosh(x)),), cost=25)
-COSH = _elementwise("cosh", 1, np.cosh, lambda out, g, x: (mul(g, sinh(x)),), cost=25)
-TANH = _elementwise(
+SINH = elementwise("sinh", 1, np.sinh, lambda out, g, x: (mul(g, cosh(x)),), cost=25)
+COSH = elementwise("cosh", 1, np.cosh, lambda out, g, x: (mul(g, sinh(x)),), cost=25)
+TANH = elementwise(
     "tanh", 1, np.tanh, lambda out, g, x: (mul(g, sub(_one(x), mul(out, out))),), cost=20
 )
-ASINH = _elementwise(
+ASINH = elementwise(
     "asinh", 1, np.arcsinh, lambda out, g, x: (mul(g, rsqrt(add(mul(x, x), _one(x)))),), cost=25
 )
-ACOSH = _elementwise(
+ACOSH = elementwise(
     "acosh",
     1,
     np.arccosh,
@@ -356,7 +356,7 @@ ACOSH = _elementwise(
     low=1.1,
     high=3,
 )
-ATANH = _elementwise(
+ATANH = elementwise(
     "atanh",
     1,
     np.arctanh,
@@ -365,28 +365,28 @@ ATANH = _elementwise(
     low=-0.9,
     high=0.9,
 )
-SIGMOID = _elementwise(
+SIGMOID = elementwise(
     "sigmoid",
     1,
     special_reference.sigmoid,
     lambda out, g, x: (mul(g, mul(sub(_one(x), out), out)),),
     cost=20,
 )
-ERF = _elementwise(
+ERF = elementwise(
     "erf",
     1,
     special_reference.erf,
     lambda out, g, x: (mul(g, mul(_c(2 / math.sqrt(math.pi))(x), exp(neg(mul(x, x))))),),
     cost=20,
 )
-ERFC = _elementwise(
+ERFC = elementwise(
     "erfc",
     1,
     special_reference.erfc,
     lambda out, g, x: (mul(g, mul(_c(-2 / math.sqrt(math.pi))(x), exp(neg(mul(x, x))))),),
     cost=25,
 )
-ERFINV = _elementwise(
+ERFINV = elementwise(
     "erfinv",
     1,
     special_reference.erfinv,
@@ -395,7 +395,7 @@ ERFINV = _elementwise(
     low=-0.9,
     high=0.9,
 )
-LGAMMA = _elementwise(
+LGAMMA = elementwise(
     "lgamma",
     1,
     special_reference.lgamma,
@@ -404,7 +404,7 @@ LGAMMA = _elementwise(
     low=0.1,
     high=5,
 )
-DIGAMMA = _elementwise(
+DIGAMMA = elementwise(
     "digamma",
     1,
     special_reference.digamma,
@@ -435,7 +435,7 @@ def trigamma(x: Node) -> Node:
     return where(reflected, mirrored, total)
 
 
-HYPOT = _elementwise(
+HYPOT = elementwise(
     "hypot",
     2,
     np.hypot,
@@ -443,21 +443,21 @@ HYPOT = _elementwise(
     cost=12,
     low=0.1,
 )
-LOGADDEXP = _elementwise(
+LOGADDEXP = elementwise(
     "logaddexp",
     2,
     np.logaddexp,
     lambda out, g, x, y: (mul(g, sigmoid(sub(x, y))), mul(g, sigmoid(sub(y, x)))),
     cost=40,
 )
-COPYSIGN = _elementwise(
+COPYSIGN = elementwise(
     "copysign",
     2,
     np.copysign,
     lambda out, g, x, y: (mul(g, mul(sign(x), sign(out))), full_like(y, 0)),
     cost=2,
 )
-NEXTAFTER = _elementwise(
+NEXTAFTER = elementwise(
     "nextafter",
     2,
     np.nextafter,
@@ -465,7 +465,7 @@ NEXTAFTER = _elementwise(
     lambda out, g, x, y: (where(eq(x, y), full_like(g, 0), g), full_like(y, 0)),
     cost=6,
 )
-GCD = _elementwise("gcd", 2, np.gcd, None, cost=60, kinds="i", low=-9, high=9)
+GCD = elementwise("gcd", 2, np.gcd, None, cost=60, kinds="i", low=-9, high=9)
 
 # ---- rounding -----------------------------------------------------------------------------
 
@@ -474,16 +474,16 @@ def _zero_gradient(out: Node, g: Node, x: Node) -> tuple[Node]:
     return (full_like(x, 0),)
 
 
-FLOOR = _elementwise("floor", 1, np.floor, _zero_gradient)
-CEIL = _elementwise("ceil", 1, np.ceil, _zero_gradient)
-TRUNC = _elementwise("trunc", 1, np.trunc, _zero_gradient)
-ROUND = _elementwise("round", 1, np.round, _zero_gradient)
+FLOOR = elementwise("floor", 1, np.floor, _zero_gradient)
+CEIL = elementwise("ceil", 1, np.ceil, _zero_gradient)
+TRUNC = elementwise("trunc", 1, np.trunc, _zero_gradient)
+ROUND = elementwise("round", 1, np.round, _zero_gradient)
 
 # ---- comparison, logic, bits ----------------------------------------------------------------
 
 
 def _comparison(name: str, function: Callable[..., Any], symbol: str) -> Operation:
-    return _elementwise(
+    return elementwise(
         name,
         2,
         function,
@@ -502,10 +502,10 @@ LT = _comparison("lt", np.less, "<")
 LE = _comparison("le", np.less_equal, "<=")
 GT = _comparison("gt", np.greater, ">")
 GE = _comparison("ge", np.greater_equal, ">=")
-AND = _elementwise("and", 2, np.bitwise_and, None, "({0} & {1})", kinds="ib", low=0, high=9)
-OR = _elementwise("or", 2, np.bitwise_or, None, "({0} | {1})", kinds="ib", low=0, high=9)
-XOR = _elementwise("xor", 2, np.bitwise_xor, None, "({0} ^ {1})", kinds="ib", low=0, high=9)
-NOT = _elementwise(
+AND = elementwise("and", 2, np.bitwise_and, None, "({0} & {1})", kinds="ib", low=0, high=9)
+OR = elementwise("or", 2, np.bitwise_or, None, "({0} | {1})", kinds="ib", low=0, high=9)
+XOR = elementwise("xor", 2, np.bitwise_xor, None, "({0} ^ {1})", kinds="ib", low=0, high=9)
+NOT = elementwise(
     "not",
     1,
     np.invert,
@@ -529,10 +529,10 @@ def _shift(symbol: str, beyond: str) -> Callable[[str], str]:
 
 
 _BITS = {"signed char": 8, "unsigned char": 8, "short": 16, "int": 32, "long": 64}
-SHIFT_LEFT = _elementwise(
+SHIFT_LEFT = elementwise(
     "shift_left", 2, np.left_shift, None, _shift("<<", "0"), kinds="i", low=0, high=5
 )
-SHIFT_RIGHT = _elementwise(
+SHIFT_RIGHT = elementwise(
     "shift_right", 2, np.right_shift, None, _shift(">>", "({0} < 0 ? -1 : 0)"),
     kinds="i", low=0, high=5,
 )  # fmt: skip
@@ -634,74 +634,76 @@ def where(condition: Node, x: Node, y: Node) -> Node:
     return _apply(WHERE, condition, x, y)
 
 
-def _unary(operation: Operation) -> Unary:
+def builder_of_one(operation: Operation) -> Unary:
+    """The function that makes a node of an operation of one input."""
     return lambda x: make(operation, (x,), ())
 
 
-def _binary(operation: Operation) -> Binary:
+def builder_of_two(operation: Operation) -> Binary:
+    """The function that makes a node of an operation of two inputs."""
     return lambda x, y: make(operation, (x, y), ())
 
 
-add: Binary = _binary(ADD)
-sub: Binary = _binary(SUB)
-mul: Binary = _binary(MUL)
-div: Binary = _binary(DIV)
-maximum: Binary = _binary(MAXIMUM)
-minimum: Binary = _binary(MINIMUM)
-pow_: Binary = _binary(POW)
-atan2: Binary = _binary(ATAN2)
-floor_divide: Binary = _binary(FLOOR_DIVIDE)
-trunc_divide: Binary = _binary(TRUNC_DIVIDE)
-remainder: Binary = _binary(REMAINDER)
-fmod: Binary = _binary(FMOD)
-eq: Binary = _binary(EQ)
-ne: Binary = _binary(NE)
-lt: Binary = _binary(LT)
-le: Binary = _binary(LE)
-gt: Binary = _binary(GT)
-ge: Binary = _binary(GE)
-and_: Binary = _binary(AND)
-or_: Binary = _binary(OR)
-xor: Binary = _binary(XOR)
-shift_left: Binary = _binary(SHIFT_LEFT)
-shift_right: Binary = _binary(SHIFT_RIGHT)
-hypot: Binary = _binary(HYPOT)
-logaddexp: Binary = _binary(LOGADDEXP)
-copysign: Binary = _binary(COPYSIGN)
-nextafter: Binary = _binary(NEXTAFTER)
-gcd: Binary = _binary(GCD)
-neg: Unary = _unary(NEG)
-abs_: Unary = _unary(ABS)
-sign: Unary = _unary(SIGN)
-not_: Unary = _unary(NOT)
-sqrt: Unary = _unary(SQRT)
-rsqrt: Unary = _unary(RSQRT)
-exp: Unary = _unary(EXP)
-exp2: Unary = _unary(EXP2)
-expm1: Unary = _unary(EXPM1)
-log: Unary = _unary(LOG)
-log2: Unary = _unary(LOG2)
-log10: Unary = _unary(LOG10)
-log1p: Unary = _unary(LOG1P)
-sin: Unary = _unary(SIN)
-cos: Unary = _unary(COS)
-tan: Unary = _unary(TAN)
-asin: Unary = _unary(ASIN)
-acos: Unary = _unary(ACOS)
-atan: Unary = _unary(ATAN)
-sinh: Unary = _unary(SINH)
-cosh: Unary = _unary(COSH)
-tanh: Unary = _unary(TANH)
-asinh: Unary = _unary(ASINH)
-acosh: Unary = _unary(ACOSH)
-atanh: Unary = _unary(ATANH)
-sigmoid: Unary = _unary(SIGMOID)
-erf: Unary = _unary(ERF)
-erfc: Unary = _unary(ERFC)
-erfinv: Unary = _unary(ERFINV)
-lgamma: Unary = _unary(LGAMMA)
-digamma: Unary = _unary(DIGAMMA)
-floor: Unary = _unary(FLOOR)
-ceil: Unary = _unary(CEIL)
-trunc: Unary = _unary(TRUNC)
-round_: Unary = _unary(ROUND)
+add: Binary = builder_of_two(ADD)
+sub: Binary = builder_of_two(SUB)
+mul: Binary = builder_of_two(MUL)
+div: Binary = builder_of_two(DIV)
+maximum: Binary = builder_of_two(MAXIMUM)
+minimum: Binary = builder_of_two(MINIMUM)
+pow_: Binary = builder_of_two(POW)
+atan2: Binary = builder_of_two(ATAN2)
+floor_divide: Binary = builder_of_two(FLOOR_DIVIDE)
+trunc_divide: Binary = builder_of_two(TRUNC_DIVIDE)
+remainder: Binary = builder_of_two(REMAINDER)
+fmod: Binary = builder_of_two(FMOD)
+eq: Binary = builder_of_two(EQ)
+ne: Binary = builder_of_two(NE)
+lt: Binary = builder_of_two(LT)
+le: Binary = builder_of_two(LE)
+gt: Binary = builder_of_two(GT)
+ge: Binary = builder_of_two(GE)
+and_: Binary = builder_of_two(AND)
+or_: Binary = builder_of_two(OR)
+xor: Binary = builder_of_two(XOR)
+shift_left: Binary = builder_of_two(SHIFT_LEFT)
+shift_right: Binary = builder_of_two(SHIFT_RIGHT)
+hypot: Binary = builder_of_two(HYPOT)
+logaddexp: Binary = builder_of_two(LOGADDEXP)
+copysign: Binary = builder_of_two(COPYSIGN)
+nextafter: Binary = builder_of_two(NEXTAFTER)
+gcd: Binary = builder_of_two(GCD)
+neg: Unary = builder_of_one(NEG)
+abs_: Unary = builder_of_one(ABS)
+sign: Unary = builder_of_one(SIGN)
+not_: Unary = builder_of_one(NOT)
+sqrt: Unary = builder_of_one(SQRT)
+rsqrt: Unary = builder_of_one(RSQRT)
+exp: Unary = builder_of_one(EXP)
+exp2: Unary = builder_of_one(EXP2)
+expm1: Unary = builder_of_one(EXPM1)
+log: Unary = builder_of_one(LOG)
+log2: Unary = builder_of_one(LOG2)
+log10: Unary = builder_of_one(LOG10)
+log1p: Unary = builder_of_one(LOG1P)
+sin: Unary = builder_of_one(SIN)
+cos: Unary = builder_of_one(COS)
+tan: Unary = builder_of_one(TAN)
+asin: Unary = builder_of_one(ASIN)
+acos: Unary = builder_of_one(ACOS)
+atan: Unary = builder_of_one(ATAN)
+sinh: Unary = builder_of_one(SINH)
+cosh: Unary = builder_of_one(COSH)
+tanh: Unary = builder_of_one(TANH)
+asinh: Unary = builder_of_one(ASINH)
+acosh: Unary = builder_of_one(ACOSH)
+atanh: Unary = builder_of_one(ATANH)
+sigmoid: Unary = builder_of_one(SIGMOID)
+erf: Unary = builder_of_one(ERF)
+erfc: Unary = builder_of_one(ERFC)
+erfinv: Unary = builder_of_one(ERFINV)
+lgamma: Unary = builder_of_one(LGAMMA)
+digamma: Unary = builder_of_one(DIGAMMA)
+floor: Unary = builder_of_one(FLOOR)
+ceil: Unary = builder_of_one(CEIL)
+trunc: Unary = builder_of_one(TRUNC)
+round_: Unary = builder_of_one(ROUND)

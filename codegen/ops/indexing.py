@@ -139,8 +139,22 @@ def _scatter_gradient(node: Node, g: Node) -> tuple[Node, None, Node]:
             None,
             ew.where(won_update, gather(share, index, axis), ew.full_like(updates, 0)),
         )
-    others = gather(ew.mul(g, node), index, axis)
-    return ew.div(ew.mul(g, node), base), None, ew.div(others, updates)
+    return _product_gradient(node, g, axis)
+
+
+def _product_gradient(node: Node, g: Node, axis: int) -> tuple[Node, None, Node]:
+    """The product over the factor itself, and where that is 0 the product of the others: of an
+    update, if no other to its place is 0."""
+    base, index, updates = node.inputs
+    one = ew.full_like(updates, 1)
+    base_zero, zero = ew.eq(base, ew.full_like(base, 0)), ew.eq(updates, ew.full_like(updates, 0))
+    safe = ew.where(base_zero, ew.full_like(base, 1), base)
+    to_base = ew.mul(g, ew.div(scatter(safe, index, updates, "mul", axis), safe))
+    zeros = scatter(ew.full_like(base, 0), index, ew.cast(zero, g.dtype), "add", axis)
+    alone = ew.and_(zero, ew.eq(gather(zeros, index, axis), one))
+    others = scatter(base, index, ew.where(alone, one, updates), "mul", axis)
+    slope = ew.div(gather(ew.mul(g, node), index, axis), ew.where(zero, one, updates))
+    return to_base, None, ew.where(alone, gather(ew.mul(g, others), index, axis), slope)
 
 
 SCATTER = register(

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from codegen.render.mathematics_bessel import BESSEL
 from codegen.render.mathematics_elementary import ELEMENTARY
+from codegen.render.mathematics_gamma import GAMMA
+from codegen.render.mathematics_polynomials import POLYNOMIALS
 from codegen.render.mathematics_rounding import ROUNDING
 from codegen.render.mathematics_special import SPECIAL
 from codegen.render.mathematics_text import PROLOGUE, SUFFIXES, CFunction
@@ -18,7 +21,8 @@ from codegen.render.mathematics_trigonometric import TRIGONOMETRIC
 __all__ = ["FUNCTIONS", "CFunction", "definitions", "spelled"]
 
 FUNCTIONS: dict[str, CFunction] = {
-    f.name: f for f in (*ROUNDING, *ELEMENTARY, *TRIGONOMETRIC, *SPECIAL)
+    f.name: f
+    for f in (*ROUNDING, *ELEMENTARY, *TRIGONOMETRIC, *SPECIAL, *BESSEL, *GAMMA, *POLYNOMIALS)
 }
 
 

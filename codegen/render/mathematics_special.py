@@ -5,8 +5,6 @@ Polynomials are minimax (Remez exchange, relative error) on the range that their
 
 from __future__ import annotations
 
-from math import factorial
-
 from codegen.render.mathematics_text import CFunction, both, function, polynomial, through_double
 
 # erf(x) = x + x P(x^2) on [-1, 1]: 2^-29 and 2^-57.
@@ -38,8 +36,30 @@ _ERFINV_FAR = (2.83297682, 1.00167406, 0.00943887047, -0.0076224613, 0.005739507
 _ERFINV_FARTHEST = (2.83245526447400492, 1.00396316489028988, 0.00480486054219050808,
                     -0.00170927772267368176, 0.000290028176171589971,
                     -0.0000206461520738168657)  # fmt: skip
+# erfc(x) exp(x^2) x sqrt(pi) in 1/x^2.
+_ERFCX_FAR = (1.0, -1 / 2, 3 / 4, -15 / 8, 105 / 16, -945 / 32, 10395 / 64)
+# Wichura's numerators and denominators, for |p - 0.5| <= 0.425, and with s = sqrt(-log p) in
+# s - 1.6 up to s = 5, above in s - 5.
+_QUANTILE = (
+    (3.3871328727963666080, 133.14166789178437745, 1971.5909503065514427, 13731.693765509461125,
+     45921.953931549871457, 67265.770927008700853, 33430.575583588128105, 2509.0809287301226727),
+    (1.0, 42.313330701600911252, 687.18700749205790830, 5394.1960214247511077,
+     21213.794301586595867, 39307.895800092710610, 28729.085735721942674, 5226.4952788528545610),
+    (1.42343711074968357734, 4.63033784615654529590, 5.76949722146069140550, 3.64784832476320460504,
+     1.27045825245236838258, 0.241780725177450611770, 0.0227238449892691845833,
+     0.000774545014278341407640),
+    (1.0, 2.05319162663775882187, 1.67638483018380384940, 0.689767334985100004550,
+     0.148103976427480074590, 0.0151986665636164571966, 0.000547593808499534494600,
+     1.05075007164441684324e-9),
+    (6.65790464350110377720, 5.46378491116411436990, 1.78482653991729133580,
+     0.296560571828504891230, 0.0265321895265761230930, 0.00124266094738807843860,
+     0.0000271155556874348757815, 2.01033439929228813265e-7),
+    (1.0, 0.599832206555887937690, 0.136929880922735805310, 0.0148753612908506148525,
+     0.000786869131145613259100, 0.0000184631831751005468180, 1.42151175831644588870e-7,
+     2.04426310338993978564e-15),
+)  # fmt: skip
 # log(gamma(2 + z)) = z P(z) on |z| <= 1/2.
-_LGAMMA = (0.42278433509846714, 0.322467033424113236, -0.0673523010531981774,
+LGAMMA = (0.42278433509846714, 0.322467033424113236, -0.0673523010531981774,
            0.0205808084277803347, -0.00738555102866410406, 0.00289051033103680858,
            -0.00119275391216729548, 0.000509669515347487942, -0.00022315474732475293,
            0.0000994576744146437563, -0.000044926390630572434, 0.0000205055842612659192,
@@ -47,26 +67,9 @@ _LGAMMA = (0.42278433509846714, 0.322467033424113236, -0.0673523010531981774,
            9.19988562884773111e-7, -4.28091239923345332e-7, 2.78801364986818949e-7,
            -1.36141275669852857e-7)  # fmt: skip
 # Stirling's series in 1/x^2, times 1/x, and digamma's in 1/x^2, times 1/x^2 (Bernoulli numbers).
-_STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156,
+STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156,
              -3617 / 122400)  # fmt: skip
 _DIGAMMA = (1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12)
-# I0(x) exp(-x) sqrt(x) = P(8/x) for x >= 8, and I1 likewise: 2^-55.
-_I0 = (0.398942280401432668, 0.00623347313127874987, 0.000438291078910428887,
-       0.0000570691698520608682, 0.0000109234408477475981, 2.74968973399501619e-6,
-       1.28934670994393737e-6, -5.92407369674632693e-6, 0.0000620183637876505695,
-       -0.000436924295237310735, 0.00229466196963712787, -0.00918141090120662911,
-       0.0284220559818175544, -0.0686520968888495477, 0.129813951086004637,
-       -0.19185737971343315, 0.220172311102588072, -0.193728976483263007,
-       0.127993182598704609, -0.0613667729074175064, 0.0201439700741916634,
-       -0.00404791798361560465, 0.000375518165816482584)  # fmt: skip
-_I1 = (0.398942280401432688, -0.0187004193938229935, -0.000730485132063726039,
-       -0.0000798968206317672941, -0.0000140447785978581437, -3.3556916811149292e-6,
-       -1.57529900687862797e-6, 7.22784757896939471e-6, -0.0000725724266526385861,
-       0.000498702029415372212, -0.0025734597848348507, 0.0101626764720910181,
-       -0.0311398107320775163, 0.0746017538177513591, -0.140114370876917734,
-       0.205910592756732448, -0.235161275753640481, 0.206057002638023478,
-       -0.135643645491347121, 0.0648266138996358524, -0.0212191317949058324,
-       0.00425310827261315734, -0.000393647548942440737)  # fmt: skip
 
 _ERROR_FUNCTIONS = [
     function(f"""
@@ -124,20 +127,54 @@ LT_INLINE {ctype} lt_erfinv_{suffix}({ctype} x) {{
     )),
 ]  # fmt: skip
 
+_NORMAL = [
+    # exp(x^2) erfc(x): from 0.47 to 28 the fit of erfc, beyond the asymptotic series (DLMF 7.12.1)
+    function(f"""
+LT_INLINE double lt_erfcx_f64(double x) {{
+    double a = __builtin_fabs(x), b = a > 28.0 ? 28.0 : a, c = a > 28.0 ? a : 28.0;
+    double t = (b - 3.75) / (b + 3.75), w = 1.0 / (c * c);
+    double middle = {polynomial("t", _ERFC, "double")} / (1.0 + 2.0 * b);
+    double far = 0.5641895835477563 / c * {polynomial("w", _ERFCX_FAR, "double")};
+    double square = b * b, error = lt_product_error_f64(b, b, square), e = lt_exp_f64(square);
+    e += e < LT_INF_f64 ? e * error : 0.0;
+    double near = e * (1.0 - (x + x * {polynomial("square", _ERF_F64, "double")}));
+    double y = a < 0.47 ? near : (a < 28.0 ? middle : far);
+    y = (x < 0.0) & (a >= 0.47) ? 2.0 * e - y : y;
+    return x == x ? y : x;
+}}"""),
+    # the quantile of the normal distribution: Wichura's algorithm AS 241 (1988), 1e-16
+    function(f"""
+LT_INLINE double lt_ndtri_f64(double p) {{
+    double q = p - 0.5, r = 0.180625 - q * q, m = p < 0.5 ? p : 1.0 - p;
+    double s = __builtin_sqrt(-lt_log_f64(m)), u = s - 1.6, v = s - 5.0;
+    double middle = q * {polynomial("r", _QUANTILE[0], "double")}
+        / {polynomial("r", _QUANTILE[1], "double")};
+    double near = {polynomial("u", _QUANTILE[2], "double")}
+        / {polynomial("u", _QUANTILE[3], "double")};
+    double far = {polynomial("v", _QUANTILE[4], "double")}
+        / {polynomial("v", _QUANTILE[5], "double")};
+    double tail = m > 0.0 ? (s <= 5.0 ? near : far) : (m == 0.0 ? LT_INF_f64 : LT_NAN_f64);
+    double y = p < 0.5 ? -tail : tail;
+    return __builtin_fabs(q) <= 0.425 ? middle : y;
+}}"""),
+    through_double("erfcx"),
+    through_double("ndtri"),
+]
+
 _GAMMA = [
     # Above 8 Stirling's series; below by recurrence to 2 + z, |z| <= 1/2; below 0 by reflection.
     function(f"""
 LT_INLINE double lt_lgamma_positive_f64(double x) {{
     if (x >= 8.0) {{
         double i = 1.0 / x, w = i * i, l = lt_log_f64(x);
-        double tail = 0.9189385332046727 + i * {polynomial("w", _STIRLING, "double")};
+        double tail = 0.9189385332046727 + i * {polynomial("w", STIRLING, "double")};
         return x > 1e17 ? x * (l - 1.0) : (x - 0.5) * (l - 1.0) - 0.5 + tail;
     }}
     double over = 1.0, under = 1.0, z = x - 2.0;
     if (x < 0.5) {{ z = x; under = x * (1.0 + x); }}
     else if (x < 1.5) {{ z = x - 1.0; under = x; }}
     else for (double y = x - 1.0; z > 0.5; y -= 1.0) {{ over *= y; z -= 1.0; }}
-    return z * {polynomial("z", _LGAMMA, "double")} + lt_log_f64(over / under);
+    return z * {polynomial("z", LGAMMA, "double")} + lt_log_f64(over / under);
 }}"""),
     function("""
 LT_INLINE double lt_lgamma_f64(double x) {
@@ -171,27 +208,7 @@ LT_INLINE double lt_digamma_f64(double x) {{
 ]
 
 
-def _bessel(order: int) -> CFunction:
-    """The power series in x^2/4 below 8, above it the fit; exp(x) as a square lest it overflow."""
-    series = [1 / (factorial(k) * factorial(k + order)) for k in range(26)]
-    fitted = (_I0, _I1)[order]
-    sign = "x < 0.0 ? -y : y" if order else "y"
-    return function(f"""
-LT_INLINE double lt_i{order}_f64(double x) {{
-    double a = __builtin_fabs(x), c = a > 1500.0 ? 1500.0 : a, z = 0.25 * a * a, t = 8.0 / c;
-    double near = {"0.5 * a * " if order else ""}{polynomial("z", series, "double")};
-    double root = lt_exp_f64(0.5 * c);
-    double far = (root * ({polynomial("t", fitted, "double")} / __builtin_sqrt(c))) * root;
-    double y = a < 8.0 ? near : far;
-    return {sign};
-}}""")
-
-
 _OTHERS = [
-    _bessel(0),
-    _bessel(1),
-    through_double("i0"),
-    through_double("i1"),
     # scaled by a power of two where the squares leave the range
     function("""
 LT_INLINE double lt_hypot_f64(double x, double y) {
@@ -216,4 +233,4 @@ LT_INLINE REAL lt_logaddexp_SFX(REAL x, REAL y) {
 }"""),
 ]
 
-SPECIAL: list[CFunction] = [*_ERROR_FUNCTIONS, *_GAMMA, *_OTHERS]
+SPECIAL: list[CFunction] = [*_ERROR_FUNCTIONS, *_NORMAL, *_GAMMA, *_OTHERS]

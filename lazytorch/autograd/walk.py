@@ -192,7 +192,9 @@ FREED = (
 
 
 def check_call(call: Call) -> None:
-    """Raise PyTorch's error where a value that this call's gradient reads is gone."""
+    """Raise PyTorch's error where a call has no gradient, or a value that this reads is gone."""
+    if call.signature.function.refusal is not None:
+        raise NotImplementedError(call.signature.function.refusal)
     overwritten_inputs = [i for i, e in enumerate(call.inputs) if _overwritten(e) is not None]
     outputs = [reference() for reference in call.outputs]
     overwritten_outputs = [

@@ -453,14 +453,14 @@ TRIL = Function("tril", lambda x, diagonal: _triangle(x, diagonal, True))
 TRIU = Function("triu", lambda x, diagonal: _triangle(x, diagonal, False))
 
 
-@operation(inplace=True, out=True)
+@operation(inplace=True, out="same type")
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The elements on and below a diagonal; zero elsewhere."""
     _need_matrix(input, "tril")
     return apply(TRIL, (input, diagonal))  # type: ignore[no-any-return]
 
 
-@operation(inplace=True, out=True)
+@operation(inplace=True, out="same type")
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The elements on and above a diagonal; zero elsewhere."""
     _need_matrix(input, "triu")
@@ -543,7 +543,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     )
 
 
-@operation(out=True)
+@operation(out="same type")
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """A vector as the diagonal of a matrix, or the diagonal of a matrix as a vector."""
     if input.ndim == 1:

@@ -310,7 +310,7 @@ def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
     return apply_one(CROSS, (input, other), (wrap_dim(dim, input.dim()),))
 
 
-@operation(out=True)
+@operation(out="same type")
 def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     """The vector product along ``dim``, by default the first dimension of extent 3."""
     if dim is None:

@@ -536,7 +536,7 @@ _index_copy = _write_along("index_copy", "set")
 _SCALE = Function("index_add_alpha", lambda source, alpha: ew.mul(*promote(source, alpha)))
 
 
-@operation(inplace=True, out=True)
+@operation(inplace=True, out="same type")
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """``alpha * source`` added at the listed places of a dimension."""
     if alpha != 1:
@@ -544,7 +544,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     return _index_add(input, dim, index, source)  # type: ignore[no-any-return]
 
 
-@operation(inplace=True, out=True)
+@operation(inplace=True, out="same type")
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """``source`` written at the listed places of a dimension."""
     return _index_copy(input, dim, index, source)  # type: ignore[no-any-return]

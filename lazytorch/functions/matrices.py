@@ -203,11 +203,12 @@ def derivative_of(composition: Callable[..., Sequence[Node]]) -> Rule:
 
 
 def not_differentiable(name: str) -> Rule:
-    """The rule of what PyTorch has no gradient of."""
+    """The rule of what PyTorch has no gradient of: ``backward`` raises."""
 
     def rule(inputs: Sequence[Node], _outputs: Sequence[Node], _given: Nodes, *_: Any) -> Nodes:
-        raise NotImplementedError(f"the derivative for '{name}' is not implemented.")
+        raise NotImplementedError(rule.refusal)  # type: ignore[attr-defined]
 
+    rule.refusal = f"the derivative for '{name}' is not implemented."  # type: ignore[attr-defined]
     return rule
 
 

@@ -421,5 +421,7 @@ def local_response_norm(
             f"Expected 3D or higher dimensionality                          input (got "
             f"{input.dim()} dimensions)"
         )
+    if not input.numel():
+        return input
     inputs = (input, float(alpha), float(beta), float(k))
     return apply_one(LOCAL_RESPONSE_NORM, inputs, (size,))

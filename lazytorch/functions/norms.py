@@ -139,7 +139,7 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     return apply_one(DIST, (input, other), (float(p),))
 
 
-@operation(inplace=True, out=True)
+@operation(inplace=True, out="same type")
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     """Each part along ``dim`` whose p-norm is above ``maxnorm`` scaled down to it."""
     require_tensor("renorm", input)

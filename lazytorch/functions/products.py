@@ -266,19 +266,19 @@ OUTER = Function("outer", _outer, gradient_name="MulBackward0")
 MATMUL = Function("matmul", matmul_node, gradient_name="UnsafeViewBackward0")
 
 
-@operation(out=True)
+@operation(out="same type")
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices: (n, k) and (k, m) -> (n, m)."""
     return apply_one(MM, (input, mat2))
 
 
-@operation(out=True)
+@operation(out="same type")
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The products of two batches of matrices: (b, n, k) and (b, k, m) -> (b, n, m)."""
     return apply_one(BMM, (input, mat2))
 
 
-@operation(out=True)
+@operation(out="same type")
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """A matrix times a vector."""
     return apply_one(MV, (input, vec))
@@ -431,13 +431,13 @@ def _scaled(function: Function, inputs: tuple[Any, ...], beta: Any, alpha: Any) 
     return apply_one(function, inputs)
 
 
-@operation(out=True, inplace=True)
+@operation(out="same type", inplace=True)
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat1 @ mat2)."""
     return _scaled(ADDMM, (input, mat1, mat2), beta, alpha)
 
 
-@operation(out=True, inplace=True)
+@operation(out="same type", inplace=True)
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat @ vec)."""
     return _scaled(ADDMV, (input, mat, vec), beta, alpha)
@@ -449,7 +449,7 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
     return _scaled(ADDR, (input, vec1, vec2), beta, alpha)
 
 
-@operation(out=True, inplace=True)
+@operation(out="same type", inplace=True)
 def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ from lazytorch.functions.arguments import integers, size_argument
 from lazytorch.functions.creation import make
 from lazytorch.functions.data import of_array
 from lazytorch.functions.promotion import broadcast_shapes
-from lazytorch.functions.registration import operation
+from lazytorch.functions.registration import operation, write_out
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import type_name
 
@@ -230,6 +230,11 @@ def _normal_around(mean: Node, std: Node, seed: Node, stream: Node, dtype: DType
     return ew.add(broadcast_to(ew.cast(mean, dtype), shape), spread)
 
 
+def _no_slope(inputs: Sequence[Node], *_: Any) -> list[Node | None]:
+    """PyTorch's draws have a gradient with respect to their parameters, which is 0."""
+    return [ew.full_like(x, 0) if x.dtype.kind == "float" else None for x in inputs]
+
+
 def _bernoulli(p: Node, seed: Node, stream: Node, shape: Shape, dtype: DType) -> Node:
     compute = p.dtype if p.dtype is dt.float64 else dt.float32
     limit = broadcast_to(ew.cast(p, compute), shape)
@@ -274,7 +279,9 @@ RANDN = Function("randn", normal_numbers)
 RANDINT = Function("randint", integer_numbers)
 UNIFORM = Function("uniform", _uniform_between)
 NORMAL = Function("normal", _normal_scaled)
-NORMAL_AROUND = Function("normal_around", _normal_around, gradient_name="NormalBackward0")
+NORMAL_AROUND = Function(
+    "normal_around", _normal_around, gradient=_no_slope, gradient_name="NormalBackward0"
+)
 BERNOULLI = Function("bernoulli", _bernoulli)
 EXPONENTIAL = Function("exponential", _exponential)
 CAUCHY = Function("cauchy", _cauchy)
@@ -443,7 +450,7 @@ def normal(
         raise TypeError("normal() received an invalid combination of arguments")
     if not isinstance(std, Tensor):
         _check_std(std)
-    made: Tensor = apply(NORMAL_AROUND, (mean, std, *take(generator)), (first.dtype,)).detach()
+    made: Tensor = apply(NORMAL_AROUND, (mean, std, *take(generator)), (first.dtype,))
     return made if out is None else out.copy_(made)
 
 
@@ -472,12 +479,14 @@ def _check_probability(p: Any) -> None:
         raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p:g}")
 
 
-@operation(out=True)
+@operation()
 def multinomial(
     input: Tensor, num_samples: int, replacement: bool = False, *,
-    generator: Generator | None = None,
+    generator: Generator | None = None, out: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """Positions drawn in proportion to the weights in each row, with or without repetition."""
+    if out is not None and out.dtype is not dt.int64:
+        raise RuntimeError(f"multinomial expects Long tensor out, got: {type_name(out.dtype)}")
     if input.ndim not in (1, 2):
         raise RuntimeError("prob_dist must be 1 or 2 dim")
     if input.dtype.kind != "float":
@@ -510,7 +519,8 @@ def multinomial(
         with np.errstate(divide="ignore"):
             waits = np.where(weights > 0, -np.log1p(-drawn) / np.maximum(weights, 1e-300), np.inf)
         result = np.argsort(waits, -1, kind="stable")[:, :num_samples]
-    return of_array(result if input.ndim == 2 else result[0], dt.int64, input._storage.device)
+    made = of_array(result if input.ndim == 2 else result[0], dt.int64, input._storage.device)
+    return made if out is None else write_out(out, made)
 
 
 def _host_uniform(count: int, generator: Generator | None) -> Any:

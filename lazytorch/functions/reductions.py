@@ -477,7 +477,7 @@ def amin(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
     return _reduce_all("amin", AMIN, input, dim, keepdim)  # type: ignore[no-any-return]
 
 
-@operation(out=True)
+@operation(out="same type")
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
     """Smallest and largest over ``dim`` (all by default), in one pass."""
     return return_types.aminmax(_reduce_all("aminmax", AMINMAX, input, dim, keepdim))
@@ -495,13 +495,13 @@ def _argument(name: str, function: Function, input: Tensor, dim: Any, keepdim: b
     return apply_one(function, (input,), (axes, bool(keepdim)))
 
 
-@operation(out=True)
+@operation(out="same type")
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Index of the first largest element, in the flattened tensor or along ``dim``."""
     return _argument("argmax", ARGMAX, input, dim, keepdim)
 
 
-@operation(out=True)
+@operation(out="same type")
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Index of the first smallest element, in the flattened tensor or along ``dim``."""
     return _argument("argmin", ARGMIN, input, dim, keepdim)

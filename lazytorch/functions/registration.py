@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from codegen.dtype import DType
 from lazytorch import core
@@ -13,7 +13,7 @@ from lazytorch.autograd.grad_mode import is_grad_enabled
 from lazytorch.expression import Expression
 from lazytorch.storage import Storage
 from lazytorch.tensor import Tensor, record, wrap
-from lazytorch.type_names import type_name
+from lazytorch.type_names import c_name, type_name
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,17 +24,18 @@ _RANK = {"bool": 0, "int": 1, "float": 2}
 
 
 def operation(
-    *, function: bool = True, method: bool = True, inplace: bool = False, out: bool = False,
-    names: tuple[str, ...] = (),
+    *, function: bool = True, method: bool = True, inplace: bool = False,
+    out: bool | Literal["same type"] = False, names: tuple[str, ...] = (),
 ) -> Callable[[F], F]:  # fmt: skip
     """Register a public operation under its own name and ``names``.
 
     function  as torch.NAME; method  as Tensor.NAME; inplace  as Tensor.NAME_ (and torch.NAME_);
-    out       accepts ``out=`` in the function form.
+    out       accepts ``out=`` in the function form: tensors of any type that the result can be
+              converted to, or, where PyTorch does not convert, of the "same type".
     """
 
     def enter(definition: F) -> F:
-        visible = with_out(definition) if out else definition
+        visible = with_out(definition, out == "same type") if out else definition
         for name in (definition.__name__.rstrip("_"), *names):
             if function:
                 PUBLIC[name] = visible
@@ -61,15 +62,29 @@ def in_place(definition: Callable[..., Any], name: str) -> Callable[..., Any]:
     return written
 
 
-def with_out(definition: F) -> F:
-    """The definition with an ``out=`` argument."""
+def with_out(definition: F, same_type: bool = False) -> F:
+    """The definition with an ``out=`` argument, perhaps of the result's type alone."""
 
     @functools.wraps(definition)
     def accepting(*args: Any, out: Any = None, **kwargs: Any) -> Any:
         result = definition(*args, **kwargs)
-        return result if out is None else write_out(out, result)
+        if out is None:
+            return result
+        if same_type:
+            _check_same_type(out, result)
+        return write_out(out, result)
 
     return accepting  # type: ignore[return-value]
+
+
+def _check_same_type(out: Any, result: Any) -> None:
+    pairs = zip(out, result, strict=True) if isinstance(result, tuple) else [(out, result)]
+    for target, made in pairs:
+        if target.dtype is not made.dtype:
+            raise RuntimeError(
+                f"Expected out tensor to have dtype {c_name(made.dtype)}, but got "
+                f"{c_name(target.dtype)} instead"
+            )
 
 
 def assign(target: Tensor, result: Tensor) -> Tensor:

@@ -120,7 +120,7 @@ def check_index_values(index: Tensor, axis: int, size: int) -> None:
         )
 
 
-@operation(out=True)
+@operation(out="same type")
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
     """Along ``dim`` the places that ``index`` gives, one for each element of ``index``."""
     axis = wrap_dim(dim, input.ndim)
@@ -144,7 +144,7 @@ def _scattered(name: str, x: Tensor, dim: int, index: Tensor, source: Any, mode:
     return apply(SCATTER, (x, index, source), (axis, mode))  # type: ignore[no-any-return]
 
 
-@operation(inplace=True, out=True)
+@operation(inplace=True, out="same type")
 def scatter(
     input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None,
     reduce: str | None = None,
@@ -160,7 +160,7 @@ def scatter(
     return _scattered("scatter", input, dim, index, src, mode)
 
 
-@operation(inplace=True, out=True)
+@operation(inplace=True, out="same type")
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """``src`` added along ``dim`` at the places in ``index``."""
     return _scattered("scatter", input, dim, index, src, "add")
@@ -269,7 +269,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
     return apply(PUT, (input, index, source), ("add" if accumulate else "set",))  # type: ignore[no-any-return]
 
 
-@operation(out=True)
+@operation(out="same type")
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """As ``gather``, with the other dimensions broadcast."""
     if indices.dtype is not dt.int64:

@@ -106,7 +106,7 @@ def _call(function: Function, input: Any, dim: int, dtype: DType | None) -> Tens
     return apply_one(function, (input,), (wrap_dim(dim, input.ndim), dtype))
 
 
-@operation(out=True)
+@operation(out="same type")
 def softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     """exp(input) / sum(exp(input)) along ``dim``.
 
@@ -116,7 +116,7 @@ def softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     return _call(SOFTMAX, input, dim, dtype)
 
 
-@operation(out=True)
+@operation(out="same type")
 def log_softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     """log(softmax(input)) along ``dim``, evaluated stably."""
     return _call(LOG_SOFTMAX, input, dim, dtype)

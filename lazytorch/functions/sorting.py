@@ -49,7 +49,7 @@ def _sorted(name: str, input: Tensor, dim: Any, descending: bool) -> Any:
     return apply(SORT, (input,), (wrap_dim(dim, input.ndim), bool(descending)))
 
 
-@operation(out=True)
+@operation(out="same type")
 def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool | None = None) -> Any:
     """Values in order along ``dim``, and the places that they came from; ties keep their order.
 
@@ -67,7 +67,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     return _sorted("argsort", input, dim, descending)[1]  # type: ignore[no-any-return]
 
 
-@operation(out=True)
+@operation(out="same type")
 def msort(input: Tensor) -> Tensor:
     """Values in order along the first dimension."""
     return _sorted("msort", input, 0, False)[0]  # type: ignore[no-any-return]
@@ -206,7 +206,7 @@ def _integer(name: str, k: Any) -> int:
     return operator.index(k)
 
 
-@operation(out=True)
+@operation(out="same type")
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     """The ``k`` largest (or smallest) values along ``dim``, in order, and their places."""
     require_tensor("topk", input)

@@ -6,10 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from codegen.dtype import DType
 from lazytorch.defaults import defaults
-from lazytorch.functions.creation import empty, linspace, ones
+from lazytorch.functions.creation import empty, full, linspace, ones
 from lazytorch.functions.registration import operation
+from lazytorch.functions.special_functions import i0
 from lazytorch.tensor import Tensor
 
 Options = dict[str, Any]
@@ -145,9 +148,28 @@ def gaussian(
     return (-(_steps(first * step, step, M, options) ** 2)).exp()  # type: ignore[no-any-return]
 
 
+def kaiser(
+    M: int, *, beta: float = 12.0, sym: bool = True, dtype: Any = None, layout: Any = None,
+    device: Any = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """i0(sqrt(beta² - k²)) / i0(beta), k from -beta to beta."""
+    options = _options("kaiser", M, dtype, layout, device, requires_grad)
+    if beta < 0:
+        raise ValueError(f"beta must be non-negative, got: {beta} instead.")
+    if M == 0:
+        return empty((0,), **options)
+    if M == 1:
+        return ones((1,), **options)
+    rounded = float(np.asarray(beta, options["dtype"].numpy))  # lest a root be of less than 0
+    last = min(rounded, -rounded + (M - 1) * 2 * rounded / _span(M, sym))
+    k = linspace(-rounded, last, M, **options)
+    squares = (rounded * rounded - k**2).clamp_min(0)
+    return i0(squares.sqrt()) / i0(full((), rounded, dtype=options["dtype"], device=device))
+
+
 __all__ = [
     "bartlett", "blackman", "cosine", "exponential", "gaussian", "general_cosine",
-    "general_hamming", "hamming", "hann", "nuttall",
+    "general_hamming", "hamming", "hann", "kaiser", "nuttall",
 ]  # fmt: skip
 
 
@@ -181,5 +203,6 @@ def _hamming(
 for _name, _window, _parameters in (
     ("hann_window", hann, ()), ("hamming_window", _hamming, ("alpha", "beta")),
     ("blackman_window", blackman, ()), ("bartlett_window", bartlett, ()),
+    ("kaiser_window", kaiser, ("beta",)),
 ):  # fmt: skip
     _public(_name, _window, _parameters)

@@ -13,6 +13,10 @@ import numpy as np
 import pytest
 from scipy import special  # type: ignore[import-untyped]
 
+from codegen import dtype as dt
+from codegen.ir.node import TensorType
+from codegen.ops.registry import OPERATIONS
+from codegen.ops.special import POLYNOMIALS
 from codegen.render import mathematics as M
 
 COMPILER = shutil.which("gcc") or shutil.which("clang") or shutil.which("cc")
@@ -222,6 +226,14 @@ class TestAccuracy:
         assert error <= bounds[ctype == "double"], message
 
 
+# Those with loops, or of waves: in eps of double, beside the larger of the reference and ``scale``.
+WAVES: dict[str, tuple[float, float]] = {
+    "k0": (16, 0), "k0e": (16, 0), "k1": (16, 0), "k1e": (16, 0), "i0e": (16, 0), "i1e": (16, 0),
+    "erfcx": (300, 0), "ndtri": (8, 0), "bessel_j0": (16, 0.5), "bessel_j1": (16, 0.5),
+    "bessel_y0": (16, 0.5), "bessel_y1": (16, 0.5), "airy_ai": (1000, 0.05),
+}  # fmt: skip
+OF_TWO = {"gammainc": 900, "gammaincc": 900, "zeta": 40}
+
 # operation -> reference in double; error relative to 1 + |reference|, which crosses zero
 CROSSING = {"lgamma": special.gammaln, "digamma": special.psi}
 EXACT = {
@@ -253,6 +265,31 @@ class TestValues:
         if ctype == "double":
             tolerance *= 100  # by reflection near a pole
         np.testing.assert_allclose(got, wanted, tolerance, tolerance)
+
+    @pytest.mark.parametrize("operation", [*WAVES, *OF_TWO, *POLYNOMIALS])
+    def test_special_functions(self, library: ctypes.CDLL, operation: str, ctype: str) -> None:
+        dtype, rng = REALS[ctype], np.random.default_rng(1)
+        odd = [0.0, -0.0, 0.5, 1, -1, 2, -2.5, 8, np.inf, -np.inf, np.nan, 1e5, 40]
+        if operation in WAVES:
+            bound, scale = WAVES[operation]
+            x = np.concatenate([np.linspace(-30, 30, 4001), rng.uniform(0, 1, 1000), odd])
+            x = np.concatenate([x, np.geomspace(1e-30, 100, 999)])
+            arguments = [x[x != 1e5].astype(dtype)]  # where SciPy's phase is rounded
+        elif operation in OF_TWO:
+            bound, scale = OF_TWO[operation], 1e-100
+            a = np.concatenate([rng.uniform(0, 60, 2000), 10 ** rng.uniform(-5, 5, 2000)])
+            b = np.concatenate([rng.uniform(0, 60, 2000), a[2000:] * rng.uniform(0.9, 1.1, 2000)])
+            edges = [e.ravel() for e in np.meshgrid(odd, odd)]
+            arguments = [np.concatenate(p).astype(dtype) for p in zip((a, b), edges, strict=True)]
+        else:
+            bound, scale = 1e4, 1.0
+            x = np.concatenate([rng.uniform(-1.1, 1.1, 4000), odd])
+            arguments = [x.astype(dtype), rng.integers(-1, 25, x.shape).astype(dtype)]
+        type_ = TensorType(arguments[0].shape, dt.float32 if ctype == "float" else dt.float64)
+        wanted = OPERATIONS[operation].reference(type_, arguments)
+        got = call(library, M.spelled(operation, ctype), *arguments)
+        tolerance = bound * np.finfo(np.float64).eps + (2e-7 if ctype == "float" else 0)
+        np.testing.assert_allclose(got, wanted, tolerance, tolerance * scale)
 
     def test_gamma_at_poles_and_edges(self, library: ctypes.CDLL, ctype: str) -> None:
         x = [0.0, -0.0, -1, -2, np.inf, -np.inf, np.nan]

@@ -27,6 +27,8 @@ _UNDEFINED = {
     "empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided",
     "resize_", "resize_as_",
 }  # fmt: skip
+# Which of equal elements these find is not defined; and where their dimension stands.
+_ANY_OF_EQUAL = {"kthvalue": 1, "mode": 0, "topk": 1}
 # Second gradients are taken where all inputs and results together have so few elements.
 _SMALL = 200
 _REASONS = 4
@@ -180,7 +182,7 @@ class Checker:
             defined = defined and _same_twice(expected, again, drawn)
         ours = sample.ours()
         found = _call(self.function, ours)
-        reason = self.compare(found, expected, defined)
+        reason = self.compare(found, expected, defined, sample)
         self.findings.note("values", reason, sample.where)
         if reason is None:
             self.layout(found, expected, ours, theirs, sample.where)
@@ -190,11 +192,15 @@ class Checker:
         if not few and (dtype is not torch.float64 or not self.op.supports_autograd):
             self.forms(sample, expected, defined)
 
-    def compare(self, found: Any, expected: Any, defined: bool) -> str | None:
+    def compare(
+        self, found: Any, expected: Any, defined: bool, sample: Sample | None = None
+    ) -> str | None:
         if isinstance(found, Exception):
             return f"{type(found).__name__}: {found}"
         try:
             reason = comparison.structure(found, expected)
+            if reason is None and sample is not None and self.op.name in _ANY_OF_EQUAL:
+                found, expected = (_chosen(self.op.name, r, sample) for r in (found, expected))
             if reason is None and defined:
                 reason = comparison.values(found, expected, self.tolerance(expected))
         except NotApplicable:
@@ -235,7 +241,7 @@ class Checker:
             self.findings.note(aspect, f"missing: {error}")
             return
         found = _call(function, sample.ours())
-        self.findings.note(aspect, self.compare(found, expected, defined), sample.where)
+        self.findings.note(aspect, self.compare(found, expected, defined, sample), sample.where)
 
     def inplace(self, theirs: Any, sample: Sample, defined: bool) -> None:
         given = sample.theirs()
@@ -271,7 +277,7 @@ class Checker:
             found = _call(self.function, sample.ours(), out=mine)
         if expected is None:  # of the copies of views, which write alone
             expected, found = target, found if isinstance(found, Exception) else mine
-        reason = self.compare(found, expected, defined)
+        reason = self.compare(found, expected, defined, sample)
         if reason is None:
             kept = [a is b for a, b in zip(tensors(found), tensors(mine), strict=True)]
             reason = None if all(kept) else "returns another tensor"
@@ -404,6 +410,17 @@ def _same_twice(first: Any, second: Any, drawn: bool) -> bool:
         if not torch.equal(torch.nan_to_num(a.detach()), torch.nan_to_num(b.detach())):
             return False
     return list(tensors(first)) != [] or first == second
+
+
+def _chosen(name: str, result: Any, sample: Sample) -> Any:
+    """Values, and the elements of the input that the indices beside them name."""
+    input, *args, options = sample.theirs()
+    values, places = (torch.as_tensor(comparison.array_of(t)) for t in tensors(result))
+    place = _ANY_OF_EQUAL[name]
+    dim = options.get("dim", args[place] if len(args) > place else -1)
+    if places.dim() < input.dim():
+        places = places.unsqueeze(dim)
+    return values, input.detach().gather(dim, places)
 
 
 def _empty(expected: Any) -> Any:

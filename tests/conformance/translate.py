@@ -34,6 +34,10 @@ def lookup(module: Any, path: str) -> Any:
     return module
 
 
+# What has an entry in ``_paths``: kept, lest another get its id.
+_named: list[Any] = []
+
+
 @functools.cache
 def _paths() -> dict[int, list[str]]:
     """Where each public callable of PyTorch stands, by identity."""
@@ -44,6 +48,7 @@ def _paths() -> dict[int, list[str]]:
             value = getattr(owner, name, None)
             if callable(value):
                 found.setdefault(id(value), []).append(f"{space}.{name}".lstrip("."))
+                _named.append(value)
     return found
 
 
@@ -86,8 +91,8 @@ def _module(module: torch.nn.Module) -> Any:
     return made
 
 
-# Helpers that were rebound: they may refer to one another.
-_rebinding: dict[int, Any] = {}
+# Helpers that were rebound: they may refer to one another. Each is kept, lest another get its id.
+_rebinding: dict[int, tuple[Any, Any]] = {}
 
 
 def _rebound(function: types.FunctionType) -> Any:
@@ -100,13 +105,13 @@ def _rebound(function: types.FunctionType) -> Any:
             function.__code__, space, function.__name__, function.__defaults__, closed
         )
         made.__kwdefaults__ = function.__kwdefaults__
-        _rebinding[id(function)] = made
+        _rebinding[id(function)] = function, made
         for name in _names(function.__code__):
             if name in space:
                 space[name] = _global(space[name])
         for new, old in zip(closed or (), cells or (), strict=True):
             new.cell_contents = _global(old.cell_contents)
-    return _rebinding[id(function)]
+    return _rebinding[id(function)][1]
 
 
 def unseeded(function: Any) -> Any:

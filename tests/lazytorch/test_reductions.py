@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="needs real PyTorch")
 from support import DTYPES, attempt, compare_call, compare_outcomes, ours, same  # noqa: E402
 from test_pointwise import compare_gradients, sample  # noqa: E402
 
-import lazytorch.functions  # noqa: E402, F401
+import lazytorch  # noqa: E402
 from lazytorch import linalg, return_types  # noqa: E402
 from lazytorch.autograd.backward import grad  # noqa: E402
 from lazytorch.functions.registration import PUBLIC  # noqa: E402
@@ -207,3 +207,30 @@ def test_softmin() -> None:
     same(softmin(mine, 1), expected)
     weight = torch.arange(12.0, dtype=torch.float64).view(3, 4)
     same(grad(softmin(mine, 1), mine, ours(weight))[0], torch.autograd.grad(expected, x, weight)[0])
+
+
+@pytest.mark.parametrize("reduce", ["sum", "mean", "max", "min", "prod"])
+@pytest.mark.parametrize("initial", [None, 0.5])
+def test_segment_reduce(reduce: str, initial: float | None) -> None:
+    for data, axis, lengths in (
+        (torch.tensor([1.0, 2.0, 0.0, 4.0]), 0, [1, 0, 3, 0]),
+        (torch.arange(24.0).reshape(2, 4, 3), 1, [[1, 3], [4, 0]]),
+        (torch.arange(8.0).reshape(4, 2), 0, [2, 2]),
+    ):
+        found, expected = [
+            library.segment_reduce(
+                move(data), reduce, lengths=move(torch.tensor(lengths)), axis=axis, initial=initial
+            )
+            for library, move in ((lazytorch, ours), (torch, lambda x: x))
+        ]
+        same(found, expected)
+    offsets = torch.tensor([0, 1, 4])
+    x = torch.tensor([1.0, 2.0, 0.0, 4.0], dtype=torch.float64, requires_grad=True)
+    mine = ours(x)
+    found = lazytorch.segment_reduce(mine, reduce, offsets=ours(offsets))
+    expected = torch.segment_reduce(x, reduce, offsets=offsets)
+    same(found, expected)
+    same(grad(found.sum(), mine)[0], torch.autograd.grad(expected.sum(), x)[0])
+    for wrong in ([1, 2], [-1, 5]):
+        with pytest.raises(RuntimeError):
+            lazytorch.segment_reduce(mine, reduce, lengths=lazytorch.tensor(wrong))
