@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 
 from codegen.graph.differentiate import cotangents
+from codegen.graph.inline import inline_plain
 from codegen.ir.node import Node, topological
 from codegen.ops.calls import call as call_node
 from codegen.ops.leaves import parameter
@@ -305,12 +306,21 @@ def gradient_reads(
     return found
 
 
+# PyTorch's gradients of these save the input, if only for its shape, and can be differentiated with
+# respect to it: to zeros.
+_SAVING_INPUTS = frozenset(
+    {"adaptive_avg_pool", "avg_pool", "interpolate", "nll_loss", "pad_copies"}
+)
+
+
 def reads_tracked(call: Call) -> bool:
     """Whether the gradient of a call depends on values through which gradients flow."""
     tracked = frozenset([i for i, e in enumerate(call.inputs) if e.tracked])
     function = call.signature.function
     if function is core.CUSTOM or not call.inputs:
         return False
+    if function.name in _SAVING_INPUTS:
+        return True
     if function is TANGENT:
         return True
     if function is GRADIENT:
@@ -332,7 +342,7 @@ def _find_reads(
         parts = template.gradient(inputs, outputs, seeds)
         results = [p for i, p in enumerate(parts) if p is not None and i in tracked]
     else:
-        outputs = template.outputs
+        outputs = inline_plain(template.outputs)
         flows = [(o, s) for o, s in zip(outputs, seeds, strict=True) if o.dtype.kind == "float"]
         results = cotangents(
             [o for o, _ in flows], [s for _, s in flows], {}, [inputs[i] for i in sorted(tracked)]
