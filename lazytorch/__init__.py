@@ -22,6 +22,7 @@ from lazytorch import (
     nn,
     optim,
     signal,
+    sparse,
     special,
     utils,
 )
@@ -135,7 +136,7 @@ __all__ = [
     "printoptions", "promote_types", "realize", "save", "save_safetensors",
     "set_autocast_dtype", "set_default_device",
     "set_default_dtype", "set_float32_matmul_precision", "set_grad_enabled", "set_num_threads",
-    "set_printoptions", "signal", "sparse_coo", "sparse_csc", "sparse_csr", "special", "stats",
-    "strided", "utils", "vmap", *_PUBLIC, *_DTYPES, *_TYPED_CLASSES,
+    "set_printoptions", "signal", "sparse", "sparse_coo", "sparse_csc", "sparse_csr", "special",
+    "stats", "strided", "utils", "vmap", *_PUBLIC, *_DTYPES, *_TYPED_CLASSES,
 ]  # fmt: skip
 __version__ = "0.1.0"

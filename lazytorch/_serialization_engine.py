@@ -23,15 +23,17 @@ from lazytorch.layout import Layout, sparse_coo, sparse_csc, sparse_csr, strided
 from lazytorch.nn.parameter import Parameter, UninitializedTensorMixin
 from lazytorch.realize import realize
 from lazytorch.size import Size
+from lazytorch.sparse.construction import rebuilt
+from lazytorch.sparse.tensors import SparseTensor
 from lazytorch.storage import Storage
 from lazytorch.tensor import Geometry, Tensor
 
 __all__ = [
-    "DType", "Device", "Layout", "Parameter", "Size", "Tensor", "UninitializedTensorMixin",
-    "attributes_of", "device_arguments",
+    "DType", "Device", "Layout", "Parameter", "Size", "SparseTensor", "Tensor",
+    "UninitializedTensorMixin", "attributes_of", "device_arguments",
     "dtype_name", "dtype_of", "geometry", "layout_of", "make_storage", "place", "realize_all",
-    "rebuild", "rebuild_parameter", "set_attributes", "storage_bytes", "storage_dtype",
-    "storage_location", "storage_nbytes", "storage_of",
+    "rebuild", "rebuild_parameter", "rebuild_sparse", "set_attributes", "storage_bytes",
+    "storage_dtype", "storage_location", "storage_nbytes", "storage_of",
 ]  # fmt: skip
 
 # What a tensor's __dict__ holds besides what its user hung on it.
@@ -167,6 +169,11 @@ def _storage_over(memory: LoadedMemory, type_: TensorType, count: int) -> Storag
 
 def rebuild_parameter(data: Tensor, requires_grad: bool) -> Parameter:
     return Parameter(data, requires_grad)
+
+
+def rebuild_sparse(layout: Layout, parts: tuple[Any, ...]) -> SparseTensor:
+    """A sparse tensor of its parts; RuntimeError where they describe none."""
+    return rebuilt(layout, parts)
 
 
 def layout_of(name: str) -> Layout:

@@ -11,7 +11,7 @@ from lazytorch import autocasting
 from lazytorch.autocasting import active as autocast_active
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.device import finish
-from lazytorch.expression import Attributes, Call, Expression, Function, scalar
+from lazytorch.expression import Attributes, Call, Expression, Function, SparseOperand, scalar
 from lazytorch.realize import realize
 from lazytorch.recording import MAXIMUM_DEPTH, outputs_of_call
 from lazytorch.storage import Storage
@@ -19,10 +19,16 @@ from lazytorch.tensor import Tensor, eager, wrap
 
 _new, _reference = object.__new__, weakref.ref
 
+# What ``apply`` does where an input is sparse: sparse/rules.py puts it here.
+apply_to_sparse: list[Any] = []
+
 
 def apply(function: Function, inputs: Sequence[Any], attributes: Attributes = ()) -> Any:
     """Call a function on tensors and Python numbers: a tensor, or a tuple of them."""
-    outputs = apply_expressions(function, inputs, attributes)
+    try:
+        outputs = apply_expressions(function, inputs, attributes)
+    except SparseOperand:
+        return apply_to_sparse[0](function, inputs, attributes)
     if len(outputs) == 1:
         (value,) = outputs
         storage = _new(Storage)

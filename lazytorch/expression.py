@@ -64,6 +64,10 @@ class Signature:
         return (*words, self.conditions) if self.conditions else words
 
 
+class SparseOperand(NotImplementedError):
+    """A sparse tensor reached an operation on dense ones."""
+
+
 _functions: dict[str, Function] = {}
 
 
@@ -165,7 +169,7 @@ class Call:
 
     tracked    a gradient flows through it.
     freed      backward has been through it without retain_graph.
-    readers    the gradient calls of that backward, which need its inputs until they have run.
+    readers    the gradient calls of any backward, which need its inputs until they have run.
     place      the user's code that made it and the instruction in there, where noted (source.py).
     node       what was hung on it as a node of the graph; not set where there is nothing.
     is_linear  of a tracked gradient call: its outputs depend on the cotangents alone.
@@ -188,7 +192,7 @@ class Call:
         self.has_gradient = False
         self.freed = False
         self.place: tuple[CodeType, int] | None = None
-        self.readers: Sequence[weakref.ref[Call]] = ()
+        self.readers: Any = ()  # or a list of weak references, shared with other calls
         self.outputs: tuple[weakref.ref[Expression], ...] = ()
 
 

@@ -133,7 +133,7 @@ def format_tensor(
         suffixes.append(f"grad_fn=<{grad_fn_name}>")
     elif requires_grad:
         suffixes.append("requires_grad=True")
-    return _append_suffixes(prefix + contents, [*suffixes, *extra_suffixes], indent)
+    return append_suffixes(prefix + contents, [*suffixes, *extra_suffixes], indent)
 
 
 def format_values(values: np.ndarray[Any, Any], indent: int = 0) -> str:
@@ -242,12 +242,14 @@ def _float_style(values: np.ndarray[Any, Any]) -> tuple[Callable[[float], str], 
     return lambda value: f"{value:.0f}." if math.isfinite(value) else str(value), sizing.tolist()
 
 
-def _append_suffixes(text: str, suffixes: Sequence[str], indent: int) -> str:
-    """``text`` with each suffix after a comma, on a new line where it would pass the width."""
+def append_suffixes(text: str, suffixes: Sequence[str], indent: int, new_line: bool = False) -> str:
+    """``text`` with each suffix after a comma, on a new line where it would pass the width; the
+    first one on a ``new_line`` in any case."""
     # PyTorch counts two columns more than the last line has; its line breaks depend on it.
     column = len(text) - text.rfind("\n") + 1
     for suffix in suffixes:
-        if column + len(suffix) + 2 > _options.linewidth:
+        if new_line or column + len(suffix) + 2 > _options.linewidth:
+            new_line = False
             text += ",\n" + " " * indent + suffix
             column = indent + len(suffix)
         else:

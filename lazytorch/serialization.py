@@ -85,6 +85,7 @@ _REBUILD_PARAMETER = _Name("torch._utils", "_rebuild_parameter")
 _REBUILD_PARAMETER_WITH_STATE = _Name("torch._utils", "_rebuild_parameter_with_state")
 _REBUILD_SUBCLASS = _Name("torch._tensor", "_rebuild_from_type_v2")
 _UNTYPED_STORAGE = _Name("torch.storage", "UntypedStorage")
+_REBUILD_SPARSE = _Name("torch._utils", "_rebuild_sparse_tensor")
 _GET_LAYOUT = _Name("torch.serialization", "_get_layout")
 _SIZE = _Name("torch", "Size")
 _DEVICE = _Name("torch", "device")
@@ -155,6 +156,9 @@ class _PicklerRules:
         return NotImplemented
 
     def _reduce_tensor(self, tensor: Any) -> tuple[Any, ...]:
+        if isinstance(tensor, engine.SparseTensor):
+            parts = [_Data(p) if isinstance(p, engine.Tensor) else p for p in tensor.parts()]
+            return _REBUILD_SPARSE, (tensor.layout, tuple(parts))
         attributes = engine.attributes_of(tensor)
         if isinstance(tensor, engine.Parameter):
             hooks: OrderedDict[int, Any] = OrderedDict()
@@ -437,6 +441,7 @@ def _known_names() -> dict[tuple[str, str], Any]:
         ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
         ("torch._utils", "_rebuild_parameter_with_state"): _rebuild_parameter_with_state,
         ("torch._tensor", "_rebuild_from_type_v2"): _rebuild_subclass,
+        ("torch._utils", "_rebuild_sparse_tensor"): engine.rebuild_sparse,
         ("torch.storage", "UntypedStorage"): _StorageKind("uint8"),
         ("torch.serialization", "_get_layout"): engine.layout_of,
         ("collections", "OrderedDict"): OrderedDict,

@@ -557,6 +557,14 @@ class Tensor:
         if flag:
             self.requires_grad_()
 
+    def _collecting(self) -> Tensor:
+        """The tensor that collects this one's gradient: a sparse tensor's values do."""
+        return self
+
+    def _as_gradient(self, gradient: Tensor) -> Tensor:
+        """What was collected, as a gradient of this tensor."""
+        return gradient
+
     def _alias(self, cls: type[Tensor], connected: bool) -> Tensor:
         alias = object.__new__(cls)
         alias._storage = self._storage

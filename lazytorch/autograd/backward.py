@@ -9,8 +9,9 @@ from codegen.ops import elementwise as ew
 from lazytorch import capture, core
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.session import ADD, ZEROS_LIKE, Session, add, call_hooks
-from lazytorch.autograd.walk import Walk, gradient_source
+from lazytorch.autograd.walk import Collector, Walk, as_collected, gradient_source, owner_of
 from lazytorch.expression import Expression, Function
+from lazytorch.layout import strided
 from lazytorch.realize import flush
 from lazytorch.size import Size
 from lazytorch.storage import pending_writes
@@ -45,11 +46,13 @@ def backward(
     _flush_parameters()
     values = [t._read() for t in roots]
     seeds = _seeds(roots, values, given)
-    chosen = None if inputs is None else {id(t) for t in _as_tuple(inputs)}
+    if inputs is not None:
+        inputs = tuple([t._collecting() for t in _as_tuple(inputs)])
+    chosen = None if inputs is None else {id(t) for t in inputs}
     walk = Walk(values, None if inputs is None else [gradient_source(t) for t in _as_tuple(inputs)])
     session = Session(values, seeds, walk, create_graph)
     session.run_hooks()
-    leaves = [(t, e) for t, e in walk.leaves() if chosen is None or id(t) in chosen]
+    leaves = [(t, e) for t, e in walk.leaves() if chosen is None or id(owner_of(t)) in chosen]
     if chosen is not None:
         for t in _as_tuple(inputs):
             if not t.is_leaf:
@@ -60,6 +63,9 @@ def backward(
     walk.free(retain, session.readers)
     total: dict[int, tuple[Tensor, Tensor]] = {}
     for (tensor, _), gradient in zip(leaves, gradients, strict=True):
+        if isinstance(tensor, Collector):
+            total[id(tensor)] = (tensor.target, tensor.as_gradient(gradient))
+            continue
         before = total.get(id(tensor))
         # A leaf whose memory NumPy shares is read afresh by each use; its parts add up.
         if gradient._storage.device != tensor._storage.device:
@@ -96,7 +102,8 @@ def grad(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
             "allow_unused=False."
         )
-    roots, wanted = _as_tuple(outputs), _as_tuple(inputs)
+    roots = _as_tuple(outputs)
+    given, wanted = inputs, tuple([t._collecting() for t in _as_tuple(inputs)])
     _flush_parameters()
     retain = create_graph if retain_graph is None else retain_graph
     values = [t._read() for t in roots]
@@ -107,7 +114,7 @@ def grad(
     walk = Walk(values, [gradient_source(t) for t in wanted])
     session = Session(values, seeds, walk, create_graph)
     session.run_hooks()
-    targets = [session.arrived(walk.readings(t)) for t in wanted]
+    targets = [session.arrived([*walk.readings(t), *walk.collected_for(t)]) for t in wanted]
     if not (allow_unused or materialize_grads):
         for number, readings in enumerate(targets):
             if not readings:
@@ -120,17 +127,22 @@ def grad(
     result: list[Tensor | None] = []
     for tensor, readings in zip(wanted, targets, strict=True):
         if readings:
-            gradient = next(computed)
-            for _ in readings[1:]:
-                gradient = add(gradient, next(computed))
-            if gradient._storage.device != tensor._storage.device:
+            gradient = as_collected(readings[0], next(computed))
+            for e in readings[1:]:
+                gradient = add(gradient, as_collected(e, next(computed)))
+            if gradient.layout is strided and gradient._storage.device != tensor._storage.device:
                 gradient = moved(gradient, tensor._storage.device)
             result.append(_after_hooks(tensor, gradient) if tensor.is_leaf else gradient)
         elif materialize_grads:
             result.append(wrap(record(ZEROS_LIKE, (tensor._read(),), (), False)[0]))
         else:
             result.append(None)
-    return tuple(result)
+    return tuple(
+        [
+            None if g is None else t._as_gradient(g)
+            for t, g in zip(_as_tuple(given), result, strict=True)
+        ]
+    )
 
 
 def _batched(
@@ -230,7 +242,9 @@ def _accumulate(tensor: Tensor, gradient: Tensor, create_graph: bool) -> None:
     if tensor._backward_hooks:
         # A hook may keep what it saw, which later gradients are not added to.
         seen = _after_hooks(tensor, gradient)
-        gradient = wrap(record(core.IDENTITY, (seen._read(),), (), create_graph)[0])
+        gradient = seen
+        if seen.layout is strided:
+            gradient = wrap(record(core.IDENTITY, (seen._read(),), (), create_graph)[0])
     before_hooks, after_hooks = tensor.__dict__.get("_node_hooks") or _NO_HOOKS
     for hook in list(before_hooks.values()):
         answer = hook((gradient,))
@@ -242,7 +256,9 @@ def _accumulate(tensor: Tensor, gradient: Tensor, create_graph: bool) -> None:
     before = tensor._grad
     if capture.state.active is not None:
         capture.state.active.note_grad(tensor)
-    if before is None:
+    if gradient.layout is not strided or (before is not None and before.layout is not strided):
+        tensor._grad = gradient if before is None else add(before, gradient)
+    elif before is None:
         if gradient._storage.expression.leaf is not None or gradient._geometry is not None:
             gradient = wrap(record(core.IDENTITY, (gradient._read(),), (), False)[0])
         tensor._grad = gradient

@@ -198,6 +198,15 @@ def accumulator(variable: Tensor | None) -> Node | None:
     return made
 
 
+def gradient_node(e: Expression, operation: str) -> Node:
+    """The node of an operation that made a tensor of other parts than one value."""
+    name = f"{operation}Backward0"
+    cls = _classes.get(name)
+    if cls is None:
+        cls = _classes[name] = type(name, (GradientNode,), {"__module__": "torch.autograd.graph"})
+    return cls(e, name)
+
+
 def node_of_tensor(x: Tensor) -> Node | None:
     """What a tensor that requires grad and is no leaf shows as its ``grad_fn``."""
     value = x._read()

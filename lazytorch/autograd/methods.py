@@ -62,7 +62,7 @@ def _set_grad(self: Tensor, new: Any) -> None:
                 "Diverging the dtypes of a tensor and its gradient may break downstream systems "
                 "that assume they match."
             )
-        if new._storage.device != self._storage.device:
+        if new.device != self.device:
             raise RuntimeError(
                 f"attempting to assign a gradient with device type '{new.device.type}' to a tensor "
                 f"with device type '{self.device.type}'. Please ensure that the gradient and the "

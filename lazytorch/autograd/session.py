@@ -19,6 +19,7 @@ from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.walk import Walk, node_name, reads_tracked
 from lazytorch.expression import Call, Expression, Function, Hooks, NodeState
 from lazytorch.importer import GRADIENT, TANGENT
+from lazytorch.layout import strided
 from lazytorch.realize import realize
 from lazytorch.tensor import Tensor, record, wrap
 
@@ -281,6 +282,10 @@ ZEROS_LIKE = Function("zeros_like", lambda x: ew.full_like(x, 0))
 
 def add(x: Tensor, y: Tensor) -> Tensor:
     """The sum of two gradients."""
+    if y.layout is strided and x.layout is not strided:
+        x, y = y, x  # a dense and a sparse one: dense
+    if y.layout is not strided:
+        return x + y
     a, b = x._read(), y._read()
     return wrap(record(ADD, (a, b), (), a.tracked or b.tracked)[0])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import weakref
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from codegen.graph.differentiate import cotangents
 from codegen.graph.inline import inline_plain
@@ -27,6 +28,34 @@ def gradient_source(x: Tensor) -> Expression:
         if value.tracked and value.leaf is None and x._connected:
             return value  # each read is a copy of it
     return x._read()
+
+
+class Collector:
+    """Stands as the leaf of an expression whose gradient its ``target`` gets in another form."""
+
+    requires_grad = True
+
+    def __init__(self, target: Tensor) -> None:
+        self.target = target
+
+    def __call__(self) -> Any:
+        # In the place of a weak reference: the expression keeps its collector.
+        return self
+
+    def as_gradient(self, gradient: Tensor) -> Tensor:
+        """The collected gradient as one of the target."""
+        raise NotImplementedError
+
+
+def owner_of(leaf: Any) -> Tensor:
+    """The tensor that a leaf's gradient is for."""
+    return leaf.target if isinstance(leaf, Collector) else leaf
+
+
+def as_collected(e: Expression, gradient: Tensor) -> Tensor:
+    """The gradient at a leaf, as one of the tensor that it is for."""
+    leaf: Any = None if e.leaf is None else e.leaf()
+    return leaf.as_gradient(gradient) if isinstance(leaf, Collector) else gradient
 
 
 class Walk:
@@ -111,7 +140,9 @@ class Walk:
         """Forget all but the targets and what is made of them; the latter."""
         tensors = {id(e.leaf()) for e in given if e.leaf is not None}
         targets = {*given}
-        targets.update([e for e in self.order if e.leaf is not None and id(e.leaf()) in tensors])
+        targets.update(
+            [e for e in self.order if e.leaf is not None and id(owner_of(e.leaf())) in tensors]
+        )
         above: set[Expression] = set()
         for e in self.order:
             if any([i in above or i in targets for i in _tracked_inputs(e)]):
@@ -131,6 +162,15 @@ class Walk:
         if value in self.seen and tensor._storage.shared is None:
             return [value]
         return [e for e in self.order if e.leaf is not None and e.leaf() is tensor]
+
+    def collected_for(self, tensor: Tensor) -> list[Expression]:
+        """The leaves whose collectors give a tensor its gradient."""
+        found = []
+        for e in self.order:
+            leaf: Any = None if e.leaf is None else e.leaf()
+            if isinstance(leaf, Collector) and leaf.target is tensor:
+                found.append(e)
+        return found
 
     def leaves(self) -> list[tuple[Tensor, Expression]]:
         found = []

@@ -71,7 +71,7 @@ def embedding_bag(
                 f"{type_name(per_sample_weights.dtype)}"
             )
     flat = views.reshape(input, -1)
-    rows = embedding(flat, weight, None, max_norm, norm_type, scale_grad_by_freq)
+    rows = embedding(flat, weight, None, max_norm, norm_type, scale_grad_by_freq, sparse)
     counts: Tensor | None = None
     if padding_idx is not None:
         counts = ne(flat, padding_idx % weight.shape[0])

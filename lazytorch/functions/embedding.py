@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from codegen import dtype as dt
@@ -68,6 +68,10 @@ EMBEDDING = Function("embedding", _embedding, _embedding_rule)
 RENORMALIZED = Function("embedding_renorm", _renormalized)
 
 
+# What gives ``weight`` a sparse gradient: sparse/gradients.py puts it here.
+with_sparse_gradient: list[Callable[..., Tensor]] = []
+
+
 def _known(index: Tensor) -> Any:
     """The numbers, where they are computed already."""
     value = index._storage.expression.value
@@ -82,6 +86,7 @@ def embedding(
 ) -> Tensor:  # fmt: skip
     """weight[input]: (*) numbers and (rows, columns) -> (*, columns).
 
+    ``sparse`` makes the gradient of ``weight`` a COO tensor of the rows that were read.
     No gradient flows to row ``padding_idx``; rows in use above ``max_norm`` are cut down in place.
     """
     if weight.dim() != 2:
@@ -106,6 +111,9 @@ def embedding(
             assign(weight, apply_one(RENORMALIZED, inputs))
     padding = -1 if padding_idx is None else padding_idx
     attributes = (padding_idx is not None, bool(scale_grad_by_freq))
+    if sparse:
+        read = apply_one(EMBEDDING, (input, weight.detach(), padding), attributes)
+        return with_sparse_gradient[0](read, input, weight, padding_idx, bool(scale_grad_by_freq))
     return apply_one(EMBEDDING, (input, weight, padding), attributes)
 
 

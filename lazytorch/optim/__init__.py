@@ -15,8 +15,10 @@ from lazytorch.optim.radam import RAdam
 from lazytorch.optim.rmsprop import RMSprop
 from lazytorch.optim.rprop import Rprop
 from lazytorch.optim.sgd import SGD
+from lazytorch.optim.sparse_adam import SparseAdam
 
 __all__ = [
     "ASGD", "LBFGS", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Muon",
-    "NAdam", "Optimizer", "RAdam", "RMSprop", "Rprop", "lr_scheduler", "swa_utils",
+    "NAdam", "Optimizer", "RAdam", "RMSprop", "Rprop", "SparseAdam", "lr_scheduler",
+    "swa_utils",
 ]  # fmt: skip

@@ -20,6 +20,7 @@ from lazytorch.application import apply_expressions
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Attributes, Function, scalar
+from lazytorch.layout import strided
 from lazytorch.optim.optimizer import Closure, Optimizer, Recording, run_closure
 from lazytorch.storage import from_array
 from lazytorch.tensor import Tensor, record, wrap
@@ -72,6 +73,10 @@ class RecordedOptimizer(Optimizer):
             gradient = p._grad
             if gradient is None:
                 continue
+            if gradient.layout is not strided:
+                gradient = self.step_sparse(p, gradient, group)
+                if gradient is None:
+                    continue
             names = self.names_of(group, p)
             state = self.state[p] if names else None
             step = self.advance(p, state, names, group) if state is not None else 1.0
@@ -90,6 +95,13 @@ class RecordedOptimizer(Optimizer):
                 noted = capture.OptimizerStep(self, group, params, states, form)
                 numbers = capture.state.active.note_step(noted, numbers)
             self._update(params, gradients, tensors, numbers, (len(params), *form))
+
+    def step_sparse(self, p: Tensor, gradient: Any, group: dict[str, Any]) -> Tensor | None:
+        """Update a parameter by a sparse gradient; or give the dense gradient that does the same,
+        or raise RuntimeError."""
+        name = type(self).__name__
+        instead = ", please consider SparseAdam instead" if name == "Adam" else ""
+        raise RuntimeError(f"{name} does not support sparse gradients{instead}")
 
     def _update(
         self,

@@ -9,6 +9,7 @@ from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from lazytorch.expression import Attributes, Function
 from lazytorch.optim._recorded import Formula, RecordedOptimizer, number, scaled
+from lazytorch.optim._sparse import add_at, coalesced_gradient, entries_at
 from lazytorch.optim.optimizer import check_fused, refuse_negative
 from lazytorch.tensor import Tensor
 
@@ -91,6 +92,21 @@ class Adagrad(RecordedOptimizer):
 
     def attributes(self, group: dict[str, Any]) -> Attributes:
         return (group["weight_decay"] != 0, group["maximize"])
+
+    def step_sparse(self, p: Tensor, gradient: Any, group: dict[str, Any]) -> Tensor | None:
+        """Only what the gradient has entries for moves."""
+        if group["weight_decay"] != 0:
+            raise RuntimeError("weight_decay option is not compatible with sparse gradients")
+        state = self.state[p]
+        step = self.advance(p, state, self.state_names(group), group)
+        rate, eps, _ = self.numbers(group, step)
+        found = coalesced_gradient(gradient, group["maximize"])
+        if found._nnz():
+            square = found._entries * found._entries
+            total = entries_at(state["sum"], found) + square
+            add_at(state["sum"], found, square)
+            add_at(p, found, found._entries / (total.sqrt() + eps), -rate)
+        return None
 
     def numbers(self, group: dict[str, Any], step: float) -> list[float]:
         rate = number(group["lr"]) / (1.0 + (step - 1.0) * float(group["lr_decay"]))

@@ -7,6 +7,7 @@ from typing import Any
 
 from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
+from lazytorch import capture
 from lazytorch.expression import Attributes, Function
 from lazytorch.optim._recorded import Formula, RecordedOptimizer, full_state, number, scaled
 from lazytorch.optim.optimizer import check_fused, refuse_negative
@@ -99,6 +100,19 @@ class SGD(RecordedOptimizer):
             return 2.0
         state["momentum_buffer"] = full_state(p, 0.0)
         return 1.0
+
+    def step_sparse(self, p: Tensor, gradient: Any, group: dict[str, Any]) -> Tensor | None:
+        """Only the rows in use move; a momentum is kept, and moves, for all."""
+        if number(group["weight_decay"]) != 0:
+            raise RuntimeError(
+                "add(sparse, dense) is not supported. Use add(dense, sparse) instead."
+            )
+        if group["momentum"] != 0:
+            return gradient.to_dense()  # type: ignore[no-any-return]
+        capture.refuse("a gradient is sparse")
+        rate = number(group["lr"])
+        p.add_(gradient.detach(), alpha=rate if group["maximize"] else -rate)
+        return None
 
     def numbers(self, group: dict[str, Any], step: float) -> list[float]:
         # The first gradient enters the buffer whole.
