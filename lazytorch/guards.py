@@ -44,22 +44,30 @@ def is_constant_value(value: Any) -> bool:
 
 
 class Observer:
-    """Collects the user's code that runs in watched calls; says what cannot be repeated."""
+    """Collects the user's code that runs in watched calls; says what cannot be repeated.
+
+    Nothing is collected as garbage meanwhile: what libraries do then is no part of the call.
+    """
 
     def __init__(self) -> None:
         self.codes: dict[types.CodeType, dict[str, Any]] = {}
         self.obstacle: str | None = None
         self.has_grown = False
         self._before: Any = None
+        self._collects = False
 
     def __enter__(self) -> None:
         self.obstacle = None
         self.has_grown = False
         self._before = sys.getprofile()
+        self._collects = gc.isenabled()
+        gc.disable()
         sys.setprofile(self._see)
 
     def __exit__(self, *exc: object) -> None:
         sys.setprofile(self._before)
+        if self._collects:
+            gc.enable()
 
     def _see(self, frame: types.FrameType, event: str, argument: Any) -> None:
         if event == "call":
