@@ -100,9 +100,13 @@ class Function:
     body      (*nodes, *attributes) -> node or nodes, in primitive operations.
     gradient  optional: (inputs, outputs, cotangents, *attributes) -> the inputs' cotangents;
               without it the body itself is differentiated.
+    saves_inputs  PyTorch's gradient saves the inputs, if only for their shapes: it requires grad
+              as they do, and is differentiated to zeros.
     """
 
-    __slots__ = ("body", "gradient", "gradient_name", "name", "refusal", "signatures")
+    __slots__ = (
+        "body", "gradient", "gradient_name", "name", "refusal", "saves_inputs", "signatures",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -110,8 +114,10 @@ class Function:
         body: Body,
         gradient: Callable[..., Sequence[Node | None]] | None = None,
         gradient_name: str | None = None,
+        saves_inputs: bool = False,
     ) -> None:
         self.name = name
+        self.saves_inputs = saves_inputs
         self.body = body
         self.gradient = gradient
         # What backward says that finds this on its way, of functions that have no derivative.

@@ -346,20 +346,13 @@ def gradient_reads(
     return found
 
 
-# PyTorch's gradients of these save the input, if only for its shape, and can be differentiated with
-# respect to it: to zeros.
-_SAVING_INPUTS = frozenset(
-    {"adaptive_avg_pool", "avg_pool", "interpolate", "nll_loss", "pad_copies"}
-)
-
-
 def reads_tracked(call: Call) -> bool:
     """Whether the gradient of a call depends on values through which gradients flow."""
     tracked = frozenset([i for i, e in enumerate(call.inputs) if e.tracked])
     function = call.signature.function
     if function is core.CUSTOM or not call.inputs:
         return False
-    if function.name in _SAVING_INPUTS:
+    if function.saves_inputs:
         return True
     if function is TANGENT:
         return True

@@ -164,7 +164,7 @@ def _cross_entropy_probabilities(x: Node, target: Node, *rest: Any) -> Node:
     return ew.div(total, ew.full_like(total, count))
 
 
-NLL = Function("nll_loss", _nll)
+NLL = Function("nll_loss", _nll, saves_inputs=True)
 CROSS_ENTROPY = Function("cross_entropy", _cross_entropy, gradient_name="NllLossBackward0")
 CROSS_ENTROPY_PROBABILITIES = Function(
     "cross_entropy_probabilities", _cross_entropy_probabilities, gradient_name="DivBackward1"

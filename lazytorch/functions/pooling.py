@@ -337,7 +337,9 @@ def _avg_pool_rule(
     return collected_sum(g, window, divided), *rest
 
 
-AVG_POOL = Function("avg_pool", _avg_pool, _avg_pool_rule, gradient_name="AvgPool2DBackward0")
+AVG_POOL = Function(
+    "avg_pool", _avg_pool, _avg_pool_rule, gradient_name="AvgPool2DBackward0", saves_inputs=True
+)
 
 
 def _avg_pooled(
@@ -477,8 +479,9 @@ def _adaptive_max_rule(
 
 
 ADAPTIVE_AVG = Function(
-    "adaptive_avg_pool", _adaptive_avg, gradient_name="AdaptiveAvgPool2DBackward0"
-)
+    "adaptive_avg_pool", _adaptive_avg, gradient_name="AdaptiveAvgPool2DBackward0",
+    saves_inputs=True,
+)  # fmt: skip
 ADAPTIVE_MAX = Function(
     "adaptive_max_pool", _adaptive_max, _adaptive_max_rule,
     gradient_name="AdaptiveMaxPool2DBackward0",
