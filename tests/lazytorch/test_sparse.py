@@ -174,7 +174,7 @@ PROGRAMS: dict[str, Program] = {
     "narrow": lambda t, x: x.narrow_copy(1, 1, 2),
     "joined": lambda t, x: (t.cat([x, x], 1), t.cat([x, x]), t.stack([x, x], 1)),
     "norm": lambda t, x: x.norm(),
-    "like": lambda t, x: (t.zeros_like(x), t.empty_like(x)),
+    "like": lambda t, x: (t.zeros_like(x), t.empty_like(x).zero_()),
     "cleared": lambda t, x: x.clone().zero_(),
     "written": lambda t, x: x.clone().mul_(3).add_(x),
     "copied": lambda t, x: t.zeros_like(x).copy_(x),
