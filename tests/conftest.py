@@ -1,16 +1,37 @@
-"""Switches of the test suite, and a kernel cache of its own."""
+"""Switches of the test suite, a kernel cache of its own, random numbers of a test's own."""
 
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import tempfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
+import numpy as np
 import pytest
+import torch
+
+import lazytorch
 
 CACHE = "LAZYTORCH_CACHE_DIR"
+
+# FUZZ=1 explores: other examples with every run.
+hypothesis.settings.register_profile("suite", derandomize=not os.environ.get("FUZZ"))
+hypothesis.settings.load_profile("suite")
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> Iterator[None]:
+    """A test draws the same numbers alone and among others, whichever worker runs it."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+    lazytorch.manual_seed(0)
+    yield
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

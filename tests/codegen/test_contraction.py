@@ -281,7 +281,6 @@ def outputs(draw: st.DrawFn, contraction: Contraction) -> PlainOutput:
     max_examples=6,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],  # shrinking would compile hundreds of files
-    derandomize=not os.environ.get("FUZZ"),
     suppress_health_check=list(HealthCheck),
 )
 @given(st.lists(specs(), min_size=8, max_size=8))
@@ -476,7 +475,6 @@ needs_units = pytest.mark.skipif(not usable_units(), reason="no units for bfloat
     max_examples=8,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
-    derandomize=not os.environ.get("FUZZ"),
     suppress_health_check=list(HealthCheck),
 )
 @given(st.lists(specs(), min_size=8, max_size=8), st.sampled_from(usable_units() or ("",)))
