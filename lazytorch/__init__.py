@@ -12,19 +12,23 @@ from lazytorch import (
     accelerator,
     amp,
     autograd,
+    backends,
     cuda,
     fft,
     func,
     functions,
     inspect,
+    jit,
     linalg,
     masked,
     nn,
     optim,
+    random,
     signal,
     sparse,
     special,
     utils,
+    version,
 )
 from lazytorch.amp.autocast_mode import (
     autocast,
@@ -117,6 +121,20 @@ def realize(*tensors: Tensor) -> None:
     _realize([t._storage.expression for t in tensors])
 
 
+def typename(obj: object) -> str:
+    """The name of an object's type, of a tensor that of its elements' type too.
+
+    >>> typename(zeros(2)), typename(nn.Identity()), typename(3)
+    ('torch.FloatTensor', 'lazytorch.nn.modules.linear.Identity', 'int')
+    """
+    if isinstance(obj, Tensor):
+        return str(obj.type())
+    kind = obj if hasattr(obj, "__qualname__") else type(obj)
+    module = getattr(kind, "__module__", None)
+    name = kind.__qualname__
+    return name if module in (None, "builtins") else f"{module}.{name}"
+
+
 def stats() -> Statistics:
     """Counters of what the engine did in this process; ``stats().reset()`` sets them to zero."""
     return statistics
@@ -124,19 +142,19 @@ def stats() -> Statistics:
 
 __all__ = [
     "Generator", "OutOfMemoryError", "Size", "Tensor", "accelerator", "amp", "autocast",
-    "autograd", "can_cast",
+    "autograd", "backends", "can_cast",
     "channels_last", "channels_last_3d", "contiguous_format", "cuda", "default_generator", "device",
     "dtype", "dump", "dump_all", "e", "enable_grad", "fft", "finfo", "func", "functions",
     "get_autocast_dtype", "get_default_device", "get_default_dtype",
     "get_float32_matmul_precision", "get_num_threads",
     "get_printoptions", "graph", "iinfo", "inf", "inference_mode", "inspect",
-    "is_autocast_cache_enabled", "is_autocast_enabled", "is_grad_enabled",
+    "jit", "is_autocast_cache_enabled", "is_autocast_enabled", "is_grad_enabled",
     "is_inference_mode_enabled", "kernels", "layout", "linalg", "load", "load_safetensors",
     "masked", "memory_format", "nan", "newaxis", "nn", "no_grad", "optim", "pi", "preserve_format",
-    "printoptions", "promote_types", "realize", "save", "save_safetensors",
+    "printoptions", "promote_types", "random", "realize", "save", "save_safetensors",
     "set_autocast_dtype", "set_default_device",
     "set_default_dtype", "set_float32_matmul_precision", "set_grad_enabled", "set_num_threads",
     "set_printoptions", "signal", "sparse", "sparse_coo", "sparse_csc", "sparse_csr", "special",
-    "stats", "strided", "utils", "vmap", *_PUBLIC, *_DTYPES, *_TYPED_CLASSES,
+    "stats", "strided", "typename", "utils", "version", "vmap", *_PUBLIC, *_DTYPES, *_TYPED_CLASSES,
 ]  # fmt: skip
-__version__ = "0.1.0"
+__version__ = version.__version__

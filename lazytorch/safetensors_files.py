@@ -76,7 +76,9 @@ def load_safetensors(filename: str | os.PathLike[str], device: Any = "cpu") -> d
     """The tensors in a file, by name, on a device. RuntimeError where the file is damaged,
     ImportError without the library.
 
+    >>> torch.save_safetensors(model.state_dict(), "model.safetensors")
     >>> model.load_state_dict(torch.load_safetensors("model.safetensors"))
+    <All keys matched successfully>
     """
     library = _library()
     content = Path(os.fspath(filename)).read_bytes()

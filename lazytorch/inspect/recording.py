@@ -102,8 +102,9 @@ def record_kernels(folder: Folder | None = None) -> Iterator[list[KernelInfo]]:
     """Collect the kernels of every plan that runs inside, in the order of their first run.
 
     >>> with lazytorch.inspect.record_kernels() as kernels:
-    ...     train()
-    >>> print(kernels[0], kernels[0].seconds)
+    ...     y = torch.rand(3).exp().realize()
+    >>> kernels[0].name, kernels[0].runs
+    ('threefry_exp', 1)
 
     A plan that was made before has its kernels' text but not their lines. With ``folder``,
     everything is written there too.

@@ -72,7 +72,7 @@ def _update(*arguments: Any) -> Sequence[Node]:
 class Adafactor(RecordedOptimizer):
     """Adafactor (Shazeer and Stern, https://arxiv.org/abs/1804.04235).
 
-    >>> torch.optim.Adafactor(model.parameters(), lr=1e-2)
+    >>> optimizer = torch.optim.Adafactor(model.parameters(), lr=1e-2)
 
     beta2_decay  the mean squares' weight in step t is 1 - t**beta2_decay.
     eps          the least mean square, squared (None: the type's epsilon), and the least size of

@@ -75,7 +75,7 @@ def _ratio(kind: str | None, shape: tuple[int, ...]) -> float:
 class Muon(RecordedOptimizer):
     """Muon (Jordan, https://kellerjordan.github.io/posts/muon), for matrices inside a network.
 
-    >>> torch.optim.Muon([p for p in model.parameters() if p.ndim == 2], lr=1e-3)
+    >>> optimizer = torch.optim.Muon([p for p in model.parameters() if p.ndim == 2], lr=1e-3)
 
     adjust_lr_fn  "original" scales the rate by sqrt(max(1, rows / columns)), "match_rms_adamw"
                   by 0.2 * sqrt(max(rows, columns)).

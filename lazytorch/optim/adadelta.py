@@ -35,7 +35,7 @@ def _update(*arguments: Any) -> Sequence[Node]:
 class Adadelta(RecordedOptimizer):
     """Adadelta (Zeiler, https://arxiv.org/abs/1212.5701).
 
-    >>> torch.optim.Adadelta(model.parameters())
+    >>> optimizer = torch.optim.Adadelta(model.parameters())
     """
 
     update = Function("adadelta_update", _update)

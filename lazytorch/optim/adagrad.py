@@ -33,7 +33,7 @@ def _update(*arguments: Any) -> Sequence[Node]:
 class Adagrad(RecordedOptimizer):
     """Adagrad (Duchi, Hazan and Singer, https://jmlr.org/papers/v12/duchi11a.html).
 
-    >>> torch.optim.Adagrad(model.parameters(), lr=0.01)
+    >>> optimizer = torch.optim.Adagrad(model.parameters(), lr=0.01)
     """
 
     update = Function("adagrad_update", _update)

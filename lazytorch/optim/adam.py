@@ -44,7 +44,7 @@ def _update(*arguments: Any) -> Sequence[Node]:
 class Adam(RecordedOptimizer):
     """Adam (Kingma and Ba, https://arxiv.org/abs/1412.6980).
 
-    >>> torch.optim.Adam(model.parameters(), lr=1e-3)
+    >>> optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 
     amsgrad                 divide by the largest second moment so far.
     decoupled_weight_decay  shrink the parameters themselves, as AdamW.
@@ -159,7 +159,7 @@ def _check_betas(betas: Sequence[Any], foreach: bool | None, capturable: bool) -
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter, https://arxiv.org/abs/1711.05101).
 
-    >>> torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)
+    >>> optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)
     """
 
     def __init__(

@@ -35,7 +35,7 @@ def _update(*arguments: Any) -> Sequence[Node]:
 class Adamax(RecordedOptimizer):
     """Adamax (Kingma and Ba, https://arxiv.org/abs/1412.6980, section 7).
 
-    >>> torch.optim.Adamax(model.parameters(), lr=2e-3)
+    >>> optimizer = torch.optim.Adamax(model.parameters(), lr=2e-3)
     """
 
     update = Function("adamax_update", _update)

@@ -32,7 +32,7 @@ def _update(*arguments: Any) -> Sequence[Node]:
 class ASGD(RecordedOptimizer):
     """Averaged SGD (Polyak and Juditsky, https://dl.acm.org/citation.cfm?id=131098).
 
-    >>> torch.optim.ASGD(model.parameters(), lr=0.01)
+    >>> optimizer = torch.optim.ASGD(model.parameters(), lr=0.01)
 
     The rate in step t is lr / (1 + lambd * lr * t)**alpha; averaging begins in step t0. The
     average of a parameter p is ``optimizer.state[p]["ax"]``.

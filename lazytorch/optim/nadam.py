@@ -40,7 +40,7 @@ def _update(*arguments: Any) -> Sequence[Node]:
 class NAdam(RecordedOptimizer):
     """NAdam (Dozat, https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ).
 
-    >>> torch.optim.NAdam(model.parameters(), lr=2e-3)
+    >>> optimizer = torch.optim.NAdam(model.parameters(), lr=2e-3)
 
     momentum_decay          how fast the momentum's weight comes to betas[0].
     decoupled_weight_decay  shrink the parameters themselves, as AdamW.

@@ -40,7 +40,7 @@ def _update(*arguments: Any) -> Sequence[Node]:
 class RAdam(RecordedOptimizer):
     """RAdam (Liu et al., https://arxiv.org/abs/1908.03265).
 
-    >>> torch.optim.RAdam(model.parameters(), lr=1e-3)
+    >>> optimizer = torch.optim.RAdam(model.parameters(), lr=1e-3)
     """
 
     update = Function("radam_update", _update)

@@ -42,7 +42,7 @@ def _update(*arguments: Any) -> Sequence[Node]:
 class RMSprop(RecordedOptimizer):
     """RMSprop, centered or with momentum if asked for.
 
-    >>> torch.optim.RMSprop(model.parameters(), lr=0.01)
+    >>> optimizer = torch.optim.RMSprop(model.parameters(), lr=0.01)
     """
 
     update = Function("rmsprop_update", _update)

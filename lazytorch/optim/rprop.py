@@ -37,7 +37,7 @@ def _update(*arguments: Any) -> Sequence[Node]:
 class Rprop(RecordedOptimizer):
     """Resilient backpropagation (Riedmiller and Braun, 1993), for whole batches.
 
-    >>> torch.optim.Rprop(model.parameters(), lr=0.01)
+    >>> optimizer = torch.optim.Rprop(model.parameters(), lr=0.01)
 
     etas        factors of a step's size where the gradient's sign changed, and where it did not.
     step_sizes  the least and the largest size; ``lr`` is the first.

@@ -35,7 +35,7 @@ def _update(*arguments: Any) -> Sequence[Node]:
 class SGD(RecordedOptimizer):
     """Stochastic gradient descent.
 
-    >>> torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
 
     With gradient g, buffer b = momentum * b + (1 - dampening) * g, and param -= lr * b.
     """

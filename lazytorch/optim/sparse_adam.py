@@ -16,7 +16,7 @@ from lazytorch.tensor import Tensor
 class SparseAdam(Optimizer):
     """Adam whose moments decay only where a gradient has entries.
 
-    >>> torch.optim.SparseAdam(embedding.parameters(), lr=0.001)
+    >>> optimizer = torch.optim.SparseAdam(embedding.parameters(), lr=0.001)
 
     Gradients have to be sparse (``nn.Embedding(sparse=True)``): RuntimeError otherwise.
     """

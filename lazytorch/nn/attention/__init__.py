@@ -28,6 +28,7 @@ def sdpa_kernel(
 ) -> Iterator[None]:
     """Accepted for PyTorch's sake: attention is compiled, into one kernel where that is possible.
 
+    >>> q = k = v = torch.ones(1, 2, 3, 4)
     >>> with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
     ...     y = torch.nn.functional.scaled_dot_product_attention(q, k, v)
     """

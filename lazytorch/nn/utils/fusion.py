@@ -24,6 +24,7 @@ def fuse_conv_bn_eval(conv: M, bn: Any, transpose: bool = False) -> M:
     """A new convolution that does what `conv` and then `bn` do in evaluation; `transpose` for a
     transposed one.
 
+    >>> conv, norm = torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8)
     >>> fused = torch.nn.utils.fuse_conv_bn_eval(conv.eval(), norm.eval())
     """
     _check_modes(conv, bn)

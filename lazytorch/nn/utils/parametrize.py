@@ -37,7 +37,7 @@ def cached() -> Iterator[None]:
     """Within it, each parametrized tensor is computed once, at its first use.
 
     >>> with torch.nn.utils.parametrize.cached():
-    ...     output = model(inputs)
+    ...     output = model(torch.ones(3, 2))
     """
     _Cache.depth += 1
     try:

@@ -428,7 +428,9 @@ def global_unstructured(
 ) -> None:
     """Prune elements of several (module, name) together, as if they were one tensor.
 
-    >>> prune.global_unstructured([(model[0], "weight"), (model[2], "weight")],
+    >>> from lazytorch.nn.utils import prune
+    >>> first, second = torch.nn.Linear(4, 3), torch.nn.Linear(3, 2)
+    >>> prune.global_unstructured([(first, "weight"), (second, "weight")],
     ...                           prune.L1Unstructured, amount=0.2)
     """
     if not isinstance(parameters, Iterable):
