@@ -3,9 +3,10 @@
 from lazytorch.inspect.information import KernelArgument, KernelInfo, kernels
 from lazytorch.inspect.network import graph, to_dot
 from lazytorch.inspect.recording import Recorder, dump, dump_all, kernel_folder, record_kernels
+from lazytorch.inspect.roofline import Roofline, machine
 from lazytorch.source import record_lines
 
 __all__ = [
-    "KernelArgument", "KernelInfo", "Recorder", "dump", "dump_all", "graph", "kernel_folder",
-    "kernels", "record_kernels", "record_lines", "to_dot",
+    "KernelArgument", "KernelInfo", "Recorder", "Roofline", "dump", "dump_all", "graph",
+    "kernel_folder", "kernels", "machine", "record_kernels", "record_lines", "to_dot",
 ]  # fmt: skip

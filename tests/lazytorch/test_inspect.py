@@ -303,3 +303,22 @@ def test_a_huge_graph_is_compiled_at_once_where_kernels_are_recorded(
     with torch.inspect.record_kernels() as kernels:
         y.realize()
     assert kernels
+
+
+# ---- the roofline --------------------------------------------------------------------------------
+
+
+@pytest.mark.host
+def test_the_roofline_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from codegen.runtime import roofline
+
+    found = torch.inspect.machine("cpu")
+    assert found.cache_bytes_per_second >= found.bytes_per_second > 0
+    assert found.peak("float32") > 0 and found.peak("int8") == found.peak("float32")
+    assert found.seconds(0, found.bytes_per_second) == 1.0
+    assert found.bound(1, 1e6) == "memory" and found.bound(1e12, 1) == "arithmetic"
+    roofline._measured.cache_clear()
+    monkeypatch.setattr(roofline, "_best", None)  # from now on it is remembered
+    assert torch.inspect.machine("cpu") == found
+    with pytest.raises(RuntimeError, match="runs no kernels"):
+        torch.inspect.machine("interpreter")
