@@ -34,13 +34,13 @@ from codegen.graph.explain import annotate
 from codegen.graph.fuse import Cluster, Fusion, fuse
 from codegen.graph.layout import sink_permutes
 from codegen.graph.memory import MemoryPlan, plan_memory
+from codegen.graph.passes import AppliedPass, Pass, Passes
 from codegen.graph.recompute import repeat_element_wise
 from codegen.graph.simplify import simplify
 from codegen.graph.split import split_reductions, split_rows
-from codegen.graph.verify import verify_fusion, verify_graph
+from codegen.graph.verify import verify_fusion
 from codegen.ir import provenance
 from codegen.ir.node import Node, in_memory_as, make, topological
-from codegen.ir.printer import format_graph
 from codegen.loops.gpu import cut_for_groups, lower_for_groups
 from codegen.loops.gpu_scatter import lower_scatter as lower_group_scatter
 from codegen.loops.grammar import Kernel
@@ -80,8 +80,6 @@ from codegen.runtime.plan import CpuPlan, KernelRecord, PlanRecord
 from codegen.runtime.sizes import Family, family_key
 from codegen.statistics import statistics
 
-Pass = Callable[[Sequence[Node]], list[Node]]
-
 # After simplifying, nothing rewrites what the later passes put into its final form.
 GRAPH_PASSES: tuple[tuple[str, Pass], ...] = (
     ("simplify", simplify),
@@ -104,7 +102,8 @@ class Compiled:
     """A graph after every pass, for inspection: what runs is the record alone."""
 
     graph: Graph
-    outputs: tuple[Node, ...]  # simplified, each in memory of its own
+    passes: tuple[AppliedPass, ...]  # over the graph's nodes, in order
+    outputs: tuple[Node, ...]  # after them, each in memory of its own
     fusion: Fusion
     memory: MemoryPlan
     record: PlanRecord
@@ -384,27 +383,21 @@ def compile_graph(
     graph: Graph, threads: int, dialect: Dialect = C, any_rows: bool = False
 ) -> Compiled:
     """The passes, in order: graph to clusters to loops to text."""
-    outputs: list[Node] = list(graph.outputs)
-    verifying = settings.get("LAZYTORCH_VERIFY") != "0"
-    debug = settings.debug_level()
+    passes = Passes(graph.outputs)
     if dialect.opening_in_loops is None:
-        outputs = unroll_loops(outputs)
-    if debug >= 3:
-        print(f"-- after expand\n{format_graph(outputs)}", file=sys.stderr)
+        passes.apply("unroll loops", unroll_loops)
     by_threads: Pass = partial(split_rows, threads=threads if dialect.device is None else 1)
     for name, apply_pass in (*GRAPH_PASSES, ("split rows", by_threads)):
         if name == "split" and dialect.device is not None:
             apply_pass = partial(split_reductions, cut=cut_for_groups(dialect.device))
-        outputs = apply_pass(outputs)
-        if verifying:
-            verify_graph(outputs)
-        if debug >= 3:
-            print(f"-- after {name}\n{format_graph(outputs)}", file=sys.stderr)
-    outputs = _own_memory(prepare_loops(outputs, threads))
+        passes.apply(name, apply_pass)
+    passes.apply("prepare loops", partial(prepare_loops, threads=threads))
+    outputs = passes.apply("own memory", _own_memory)
+    passes.finish()
     fusion = fuse(outputs, dialect.narrow)
     if dialect.has_chains:
         fusion = find_chains(fusion, outputs)
-    if verifying:
+    if settings.get("LAZYTORCH_VERIFY") != "0":
         verify_fusion(fusion, outputs)
     loops = {
         c: compile_loop(c, dialect.alignment, partial(_build_body, threads, dialect))
@@ -430,7 +423,7 @@ def compile_graph(
         notes = annotate(fusion, origins)
         for cluster, kernel in zip(clusters, record.kernels, strict=True):
             kernel.lines, kernel.nodes, kernel.unfused = notes[cluster.number]
-    return Compiled(graph, tuple(outputs), fusion, memory, record, origins)
+    return Compiled(graph, tuple(passes.applied), tuple(outputs), fusion, memory, record, origins)
 
 
 def _build_body(
