@@ -27,7 +27,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from codegen import dtype as dt
-from codegen import settings
+from codegen import settings, spans
 from codegen.errors import CompileError, UnsupportedTypeError
 from codegen.graph.chains import Chain, find_chains
 from codegen.graph.explain import annotate
@@ -133,6 +133,7 @@ class InterpretedPlan:
 
     def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]:
         statistics.plans_run += 1
+        began = spans.now() if spans.listeners else 0
         arrays = {}
         for node, value in zip(self.graph.parameters, values, strict=True):
             if isinstance(value, Buffer):
@@ -147,6 +148,8 @@ class InterpretedPlan:
             view = buffer.as_numpy(node.dtype.numpy, node.shape)
             view[...] = to_buffer(array, node.type)
             results.append(buffer if self._place is None else self._place(buffer))
+        if began:
+            spans.note("interpret", "interpret", began)
         return results
 
 
@@ -171,13 +174,18 @@ def find_plan(description: str) -> tuple[Plan, tuple[int, ...]] | None:
         return _find_opencl_plan(opencl.find_device(device), description)
     if device != "cpu" or find_compiler() is None:
         return None
+    began = spans.now() if spans.listeners else 0
     record = plans.load(description)
     if record is None:
         return None
     statistics.plans_loaded += 1
     key, leaves = family_key(description)
     _families[key].add(record, leaves)
-    return CpuPlan(record, description), tuple(record.results)
+    _families[key].made[description, get_num_threads()] = record
+    plan = CpuPlan(record, description)
+    if began:
+        spans.note("load plan", "load", began, kernels=len(record.kernels))
+    return plan, tuple(record.results)
 
 
 def make_plan(graph: Graph, device: str, description: str, results: tuple[int, ...]) -> Plan:
@@ -210,6 +218,10 @@ def _compile(graph: Graph, description: str, results: tuple[int, ...]) -> CpuPla
     threads, dialect = get_num_threads(), replace(C, matrix_units=plans.units_for(description))
     key, leaves = family_key(description)
     family = _families[key]
+    known = family.made.get((description, threads))
+    if known is not None:  # it is made again for its lines
+        record = _with_lines(known, build(graph, threads, dialect))
+        return CpuPlan(plans.with_known(record), description)
     resized = family.is_resized(leaves)
     record = build(graph, threads, dialect, any_rows=resized)
     record.results = list(results)
@@ -230,8 +242,20 @@ def _compile(graph: Graph, description: str, results: tuple[int, ...]) -> CpuPla
         record.kernels = literal
         plan = CpuPlan(plans.with_known(record), description)
     family.add(record, leaves)
+    family.made[description, threads] = record
     plans.save(plan.record, description)
     return plan
+
+
+def _with_lines(record: PlanRecord, again: PlanRecord) -> PlanRecord:
+    """The plan with what another making of it says of the user's lines."""
+    if [k.name for k in record.kernels] != [k.name for k in again.kernels]:
+        return record
+    kernels = [
+        replace(k, lines=found.lines, nodes=found.nodes, unfused=found.unfused)
+        for k, found in zip(record.kernels, again.kernels, strict=True)
+    ]
+    return replace(record, kernels=kernels)
 
 
 # By what the descriptions of a program's plans have in common.
@@ -394,11 +418,15 @@ def compile_graph(
     passes.apply("prepare loops", partial(prepare_loops, threads=threads))
     outputs = passes.apply("own memory", _own_memory)
     passes.finish()
+    began = spans.now() if spans.listeners else 0
     fusion = fuse(outputs, dialect.narrow)
     if dialect.has_chains:
         fusion = find_chains(fusion, outputs)
     if settings.get("LAZYTORCH_VERIFY") != "0":
         verify_fusion(fusion, outputs)
+    if began:
+        spans.note("fuse", "pass", began, clusters=len(fusion.clusters))
+    began = spans.now() if spans.listeners else 0
     loops = {
         c: compile_loop(c, dialect.alignment, partial(_build_body, threads, dialect))
         for c in fusion.clusters
@@ -418,6 +446,8 @@ def compile_graph(
         else:
             made += [(c, k) for k in _kernels(c, fusion, memory, threads, dialect, any_rows)]
     record, clusters = _assemble(graph, outputs, memory, made, dialect)
+    if began:
+        spans.note("write kernels", "lower", began, kernels=len(record.kernels))
     origins = provenance.state.active
     if origins is not None:
         notes = annotate(fusion, origins)
