@@ -27,20 +27,20 @@ from typing import Any, Protocol
 import numpy as np
 
 from codegen import dtype as dt
-from codegen import settings
+from codegen import settings, spans
 from codegen.errors import CompileError, UnsupportedTypeError
 from codegen.graph.chains import Chain, find_chains
 from codegen.graph.explain import annotate
 from codegen.graph.fuse import Cluster, Fusion, fuse
 from codegen.graph.layout import sink_permutes
 from codegen.graph.memory import MemoryPlan, plan_memory
+from codegen.graph.passes import AppliedPass, Pass, Passes
 from codegen.graph.recompute import repeat_element_wise
 from codegen.graph.simplify import simplify
 from codegen.graph.split import split_reductions, split_rows
-from codegen.graph.verify import verify_fusion, verify_graph
+from codegen.graph.verify import verify_fusion
 from codegen.ir import provenance
 from codegen.ir.node import Node, in_memory_as, make, topological
-from codegen.ir.printer import format_graph
 from codegen.loops.gpu import cut_for_groups, lower_for_groups
 from codegen.loops.gpu_scatter import lower_scatter as lower_group_scatter
 from codegen.loops.grammar import Kernel
@@ -80,8 +80,6 @@ from codegen.runtime.plan import CpuPlan, KernelRecord, PlanRecord
 from codegen.runtime.sizes import Family, family_key
 from codegen.statistics import statistics
 
-Pass = Callable[[Sequence[Node]], list[Node]]
-
 # After simplifying, nothing rewrites what the later passes put into its final form.
 GRAPH_PASSES: tuple[tuple[str, Pass], ...] = (
     ("simplify", simplify),
@@ -104,7 +102,8 @@ class Compiled:
     """A graph after every pass, for inspection: what runs is the record alone."""
 
     graph: Graph
-    outputs: tuple[Node, ...]  # simplified, each in memory of its own
+    passes: tuple[AppliedPass, ...]  # over the graph's nodes, in order
+    outputs: tuple[Node, ...]  # after them, each in memory of its own
     fusion: Fusion
     memory: MemoryPlan
     record: PlanRecord
@@ -134,6 +133,7 @@ class InterpretedPlan:
 
     def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]:
         statistics.plans_run += 1
+        began = spans.now() if spans.listeners else 0
         arrays = {}
         for node, value in zip(self.graph.parameters, values, strict=True):
             if isinstance(value, Buffer):
@@ -148,6 +148,8 @@ class InterpretedPlan:
             view = buffer.as_numpy(node.dtype.numpy, node.shape)
             view[...] = to_buffer(array, node.type)
             results.append(buffer if self._place is None else self._place(buffer))
+        if began:
+            spans.note("interpret", "interpret", began)
         return results
 
 
@@ -172,13 +174,18 @@ def find_plan(description: str) -> tuple[Plan, tuple[int, ...]] | None:
         return _find_opencl_plan(opencl.find_device(device), description)
     if device != "cpu" or find_compiler() is None:
         return None
+    began = spans.now() if spans.listeners else 0
     record = plans.load(description)
     if record is None:
         return None
     statistics.plans_loaded += 1
     key, leaves = family_key(description)
     _families[key].add(record, leaves)
-    return CpuPlan(record, description), tuple(record.results)
+    _families[key].made[description, get_num_threads()] = record
+    plan = CpuPlan(record, description)
+    if began:
+        spans.note("load plan", "load", began, kernels=len(record.kernels))
+    return plan, tuple(record.results)
 
 
 def make_plan(graph: Graph, device: str, description: str, results: tuple[int, ...]) -> Plan:
@@ -211,6 +218,10 @@ def _compile(graph: Graph, description: str, results: tuple[int, ...]) -> CpuPla
     threads, dialect = get_num_threads(), replace(C, matrix_units=plans.units_for(description))
     key, leaves = family_key(description)
     family = _families[key]
+    known = family.made.get((description, threads))
+    if known is not None:  # it is made again for its lines
+        record = _with_lines(known, build(graph, threads, dialect))
+        return CpuPlan(plans.with_known(record), description)
     resized = family.is_resized(leaves)
     record = build(graph, threads, dialect, any_rows=resized)
     record.results = list(results)
@@ -231,8 +242,20 @@ def _compile(graph: Graph, description: str, results: tuple[int, ...]) -> CpuPla
         record.kernels = literal
         plan = CpuPlan(plans.with_known(record), description)
     family.add(record, leaves)
+    family.made[description, threads] = record
     plans.save(plan.record, description)
     return plan
+
+
+def _with_lines(record: PlanRecord, again: PlanRecord) -> PlanRecord:
+    """The plan with what another making of it says of the user's lines."""
+    if [k.name for k in record.kernels] != [k.name for k in again.kernels]:
+        return record
+    kernels = [
+        replace(k, lines=found.lines, nodes=found.nodes, unfused=found.unfused)
+        for k, found in zip(record.kernels, again.kernels, strict=True)
+    ]
+    return replace(record, kernels=kernels)
 
 
 # By what the descriptions of a program's plans have in common.
@@ -384,28 +407,26 @@ def compile_graph(
     graph: Graph, threads: int, dialect: Dialect = C, any_rows: bool = False
 ) -> Compiled:
     """The passes, in order: graph to clusters to loops to text."""
-    outputs: list[Node] = list(graph.outputs)
-    verifying = settings.get("LAZYTORCH_VERIFY") != "0"
-    debug = settings.debug_level()
+    passes = Passes(graph.outputs)
     if dialect.opening_in_loops is None:
-        outputs = unroll_loops(outputs)
-    if debug >= 3:
-        print(f"-- after expand\n{format_graph(outputs)}", file=sys.stderr)
+        passes.apply("unroll loops", unroll_loops)
     by_threads: Pass = partial(split_rows, threads=threads if dialect.device is None else 1)
     for name, apply_pass in (*GRAPH_PASSES, ("split rows", by_threads)):
         if name == "split" and dialect.device is not None:
             apply_pass = partial(split_reductions, cut=cut_for_groups(dialect.device))
-        outputs = apply_pass(outputs)
-        if verifying:
-            verify_graph(outputs)
-        if debug >= 3:
-            print(f"-- after {name}\n{format_graph(outputs)}", file=sys.stderr)
-    outputs = _own_memory(prepare_loops(outputs, threads))
+        passes.apply(name, apply_pass)
+    passes.apply("prepare loops", partial(prepare_loops, threads=threads))
+    outputs = passes.apply("own memory", _own_memory)
+    passes.finish()
+    began = spans.now() if spans.listeners else 0
     fusion = fuse(outputs, dialect.narrow)
     if dialect.has_chains:
         fusion = find_chains(fusion, outputs)
-    if verifying:
+    if settings.get("LAZYTORCH_VERIFY") != "0":
         verify_fusion(fusion, outputs)
+    if began:
+        spans.note("fuse", "pass", began, clusters=len(fusion.clusters))
+    began = spans.now() if spans.listeners else 0
     loops = {
         c: compile_loop(c, dialect.alignment, partial(_build_body, threads, dialect))
         for c in fusion.clusters
@@ -425,12 +446,14 @@ def compile_graph(
         else:
             made += [(c, k) for k in _kernels(c, fusion, memory, threads, dialect, any_rows)]
     record, clusters = _assemble(graph, outputs, memory, made, dialect)
+    if began:
+        spans.note("write kernels", "lower", began, kernels=len(record.kernels))
     origins = provenance.state.active
     if origins is not None:
         notes = annotate(fusion, origins)
         for cluster, kernel in zip(clusters, record.kernels, strict=True):
             kernel.lines, kernel.nodes, kernel.unfused = notes[cluster.number]
-    return Compiled(graph, tuple(outputs), fusion, memory, record, origins)
+    return Compiled(graph, tuple(passes.applied), tuple(outputs), fusion, memory, record, origins)
 
 
 def _build_body(

@@ -18,7 +18,11 @@ class Setting:
 SETTINGS = (
     Setting("LAZYTORCH_CACHE_DIR", "", "folder of compiled kernels and plans"),
     Setting("LAZYTORCH_NUM_THREADS", "", "threads of the cpu device; default: all cores"),
-    Setting("LAZYTORCH_DEBUG", "0", "1: a line a kernel; 2: its source too; 3: the graph too"),
+    Setting(
+        "LAZYTORCH_DEBUG",
+        "0",
+        "1: a line a kernel; 2: its source too; 3: the graph too; 4: the graph after each pass too",
+    ),
     Setting("LAZYTORCH_DUMP", "", "folder into which every plan made is written, to be read"),
     Setting("LAZYTORCH_DEVICE", "cpu", "device of tensors made without device="),
     Setting("LAZYTORCH_CC", "", "C compiler to use instead of the first one found"),

@@ -23,6 +23,7 @@ from lazytorch import (
     masked,
     nn,
     optim,
+    profiler,
     random,
     signal,
     sparse,
@@ -45,6 +46,8 @@ from lazytorch.autograd import functional as _functional
 from lazytorch.autograd import gradcheck as _gradcheck
 from lazytorch.autograd import graph as _graph
 from lazytorch.autograd import methods as _methods  # noqa: F401  completes Tensor
+from lazytorch.autograd import profiler as _autograd_profiler
+from lazytorch.autograd import profiler_util as _profiler_util
 from lazytorch.autograd.grad_mode import (
     enable_grad,
     inference_mode,
@@ -88,6 +91,7 @@ from lazytorch.layout import (
     strided,
 )
 from lazytorch.printing import get_printoptions, printoptions, set_printoptions
+from lazytorch.profiler import profile_all as profile
 from lazytorch.realize import realize as _realize
 from lazytorch.safetensors_files import load_safetensors, save_safetensors
 from lazytorch.serialization import load, save
@@ -107,6 +111,7 @@ globals().update(_TYPED_CLASSES)
 for _name, _member in (
     ("backward", _backward.backward), ("grad", _backward.grad), ("Variable", Tensor),
     ("graph", _graph), ("functional", _functional), ("function", _function),
+    ("profiler", _autograd_profiler), ("profiler_util", _profiler_util),
     ("Function", _function.Function), ("gradcheck", _gradcheck.gradcheck),
     ("gradgradcheck", _gradcheck.gradgradcheck), ("anomaly_mode", _anomaly),
     ("detect_anomaly", _anomaly.detect_anomaly),
@@ -151,7 +156,8 @@ __all__ = [
     "jit", "is_autocast_cache_enabled", "is_autocast_enabled", "is_grad_enabled",
     "is_inference_mode_enabled", "kernels", "layout", "linalg", "load", "load_safetensors",
     "masked", "memory_format", "nan", "newaxis", "nn", "no_grad", "optim", "pi", "preserve_format",
-    "printoptions", "promote_types", "random", "realize", "save", "save_safetensors",
+    "printoptions", "promote_types", "random", "realize", "save", "save_safetensors", "profile",
+    "profiler",
     "set_autocast_dtype", "set_default_device",
     "set_default_dtype", "set_float32_matmul_precision", "set_grad_enabled", "set_num_threads",
     "set_printoptions", "signal", "sparse", "sparse_coo", "sparse_csc", "sparse_csr", "special",

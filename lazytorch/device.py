@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from codegen import spans
 from codegen.runtime.memory import Buffer
 from codegen.runtime.opencl import Device as QueueDevice
 from codegen.runtime.opencl import discovery, find_device
@@ -136,7 +137,11 @@ def placed(buffer: Buffer, name: str) -> Buffer:
 
 def transferred(buffer: Buffer, name: str) -> Buffer:
     """A copy of a buffer, whosever it is, where a device of this name has its values."""
-    return device_of(name).put(buffer) if is_on_queue(name) else buffer.on_host()
+    began = spans.now() if spans.listeners else 0
+    copy = device_of(name).put(buffer) if is_on_queue(name) else buffer.on_host()
+    if began:
+        spans.note(f"copy to {name}", "transfer", began, bytes=buffer.nbytes)
+    return copy
 
 
 def finish(name: str) -> None:

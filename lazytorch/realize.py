@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from codegen import spans
 from codegen.ir import provenance
 from codegen.pipeline import Plan, find_plan, make_plan
 from lazytorch import capture, levels, references
@@ -28,6 +29,7 @@ class CachedPlan:
     plan: Plan
     outputs: tuple[int, ...]
     saves_more: bool  # than the trace wanted
+    has_lines: bool  # whether it was made while somebody asked for user lines
     uses: dict[int, int] | None = None  # how often calls refer to each leaf that may be donated
 
 
@@ -138,20 +140,30 @@ class Trace:
 def realize(roots: Sequence[Expression]) -> None:
     """Compute these expressions, every pending write, and what tensors show on the way."""
     with _lock:
-        if len(roots) == 1 and not pending_writes and _run_single(roots[0]):
-            return
-        pending = [e for e in roots if e.value is None]
-        if pending_writes:
-            pending.extend(_pending_expressions())
-        if pending:
-            device = pending[0].device
-            if all([e.device == device for e in pending]):
-                _run(pending, device)
-            else:
-                for device in sorted({e.device for e in pending}):
-                    _run([e for e in pending if e.device == device], device)
-        # Only now: after an error every write is still known to be pending.
-        pending_writes.clear()
+        if spans.listeners:
+            if pending_writes or any([e.value is None for e in roots]):
+                began = spans.now()
+                try:
+                    _realize(roots)
+                finally:
+                    spans.note("realize", "realize", began)
+        elif len(roots) != 1 or pending_writes or not _run_single(roots[0]):
+            _realize(roots)
+
+
+def _realize(roots: Sequence[Expression]) -> None:
+    pending = [e for e in roots if e.value is None]
+    if pending_writes:
+        pending.extend(_pending_expressions())
+    if pending:
+        device = pending[0].device
+        if all([e.device == device for e in pending]):
+            _run(pending, device)
+        else:
+            for device in sorted({e.device for e in pending}):
+                _run([e for e in pending if e.device == device], device)
+    # Only now: after an error every write is still known to be pending.
+    pending_writes.clear()
 
 
 def _small_call(e: Expression) -> tuple[tuple[Any, ...], list[Expression]] | None:
@@ -240,14 +252,19 @@ def _pending_expressions() -> list[Expression]:
 
 
 def _run(roots: list[Expression], device: str) -> None:
+    began = spans.now() if spans.listeners else 0
     trace = Trace(roots)
+    if began:
+        spans.note("trace", "trace", began, calls=len(trace.calls))
     plans = _plans.get(device)
     if plans is None:
         plans = _plans[device] = {}
     key = tuple(trace.key)
     cached = plans.get(key)
-    if cached is None:
-        cached = plans[key] = _make(trace, device)
+    # Lines are a plan's own: one that was made while nobody asked for them is made again.
+    if cached is None or (provenance.state.wanted and not cached.has_lines):
+        again = cached is not None
+        cached = plans[key] = _make(trace, device, again)
         small = _small_call(roots[0]) if len(roots) == len(cached.outputs) == 1 else None
         if small is not None and small[1] == trace.leaves:
             _single_plans[small[0]] = cached.plan
@@ -337,17 +354,21 @@ def _is_pending(reference: weakref.ref[Call]) -> bool:
     return call is not None and any(e.value is None for e in _alive(call))
 
 
-def _make(trace: Trace, device: str) -> CachedPlan:
+def _make(trace: Trace, device: str, again: bool = False) -> CachedPlan:
     description = describe(trace, device)
     # A plan on disk knows no user lines: where those are wanted, it is made anew.
     wanted = provenance.state.wanted > 0
     found = None if wanted else find_plan(description)
     if found is None:
+        began = spans.now() if spans.listeners else 0
         with provenance.recording() if wanted else nullcontext():
             graph, outputs = import_graph(trace)
             found = make_plan(graph, device, description, outputs), outputs
+        if began:
+            name = "make plan again, for its lines" if again else "make plan"
+            spans.note(name, "lower", began, calls=len(trace.calls))
     plan, outputs = found
-    return CachedPlan(plan, outputs, len(outputs) > len(trace.wanted))
+    return CachedPlan(plan, outputs, len(outputs) > len(trace.wanted), wanted)
 
 
 def describe(trace: Trace, device: str) -> str:

@@ -8,9 +8,10 @@ from pathlib import Path
 from sys import _getframe
 from types import CodeType, FrameType
 
+import codegen
 from lazytorch.expression import PLACES_NOTED, Call, all_functions
 
-_OURS = str(Path(__file__).parent) + os.sep
+_OURS = (str(Path(__file__).parent) + os.sep, str(Path(codegen.__file__).parent) + os.sep)
 _PYTHON = sysconfig.get_path("stdlib") + os.sep
 _INSTALLED = tuple(
     {sysconfig.get_path(name) + os.sep for name in ("purelib", "platlib")}
@@ -23,13 +24,23 @@ class _Internal(dict[str, bool]):
 
     def __missing__(self, filename: str) -> bool:
         library = filename.startswith(_PYTHON) and not filename.startswith(_INSTALLED)
-        found = library or filename.startswith((_OURS, "<frozen "))
+        found = library or filename.startswith((*_OURS, "<frozen "))
         self[filename] = found
         return found
 
 
 _internal = _Internal()
 _always = False
+
+
+def is_internal(filename: str) -> bool:
+    """Whether a file is ours or Python's own, not the user's or another library's."""
+    return _internal[filename]
+
+
+def every_line_is_noted() -> bool:
+    """Whether ``record_lines`` is on."""
+    return _always
 
 
 def note_place(call: Call) -> None:

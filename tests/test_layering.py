@@ -13,7 +13,7 @@ FILES = sorted([*(ROOT / "codegen").rglob("*.py"), *(ROOT / "lazytorch").rglob("
 # The folders of codegen, each of which imports from those before it only.
 ORDER = ("ir", "ops", "index", "graph", "loops", "render", "runtime")
 # At codegen's top: what every folder may use, and the pipeline, which no folder knows.
-COMMON = {"dtype", "errors", "lazy_import", "settings", "statistics"}
+COMMON = {"dtype", "errors", "lazy_import", "settings", "spans", "statistics"}
 # The doors from lazytorch to the compiler: running what was recorded, and looking inside.
 DOORS = {"realize.py", "importer.py", "inspect"}
 

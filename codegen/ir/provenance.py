@@ -26,6 +26,7 @@ class Origins:
         self._lines: dict[Node, Lines] = {}
         self._context: Lines = ()
         self.outputs: list[Lines] = []  # of each output, for copies that are made of them
+        self.replaced: dict[Node, Node] = {}  # what the current pass put in the place of what
 
     def of(self, node: Node) -> Lines:
         return self._lines.get(node, ())
@@ -48,6 +49,7 @@ class Origins:
     def inherit(self, source: Node, made: Node, inputs: Collection[Node]) -> None:
         """Say that ``made`` over ``inputs`` took the place of ``source``, or came of it."""
         if made is not source:
+            self.replaced[source] = made
             own = self.of(source)
             self.claim(made, (*own, *[x for x in self._context if x not in own]), inputs)
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from codegen import settings
+from codegen import settings, spans
 from codegen.errors import CompileError
 from codegen.runtime import cache
 from codegen.statistics import statistics
@@ -111,6 +111,7 @@ def compile_many(sources: Sequence[str], outputs: Sequence[Path]) -> None:
     compiler refuses.
     """
     compiler = required_compiler()
+    began = spans.now() if spans.listeners else 0
     at_once = settings.num_threads()
     waiting = list(zip(sources, outputs, strict=True))
     running: list[_Run] = []
@@ -124,6 +125,8 @@ def compile_many(sources: Sequence[str], outputs: Sequence[Path]) -> None:
     finally:
         for run in running:
             run.abandon()
+        if began:
+            spans.note("compile", "compile", began, files=len(sources))
 
 
 class _Run:

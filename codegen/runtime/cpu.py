@@ -10,7 +10,8 @@ import functools
 import importlib.resources
 import struct
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,8 +90,29 @@ class _Record(ctypes.Structure):
         ("parallel", ctypes.c_long),
         ("scratch_bytes", ctypes.c_long),
         ("seconds", ctypes.c_void_p),
+        ("shares", ctypes.c_void_p),
+        ("share_count", ctypes.c_long),
         ("table", ctypes.c_void_p),
     )
+
+
+class KernelTimes(list[float]):
+    """The seconds that each kernel of one run of a plan took, in order.
+
+    ``began``: when the first of them began, in nanoseconds of ``time.perf_counter_ns``.
+    ``shares``: for each kernel (thread of the pool, begin, end), in such nanoseconds, for each
+    share of its work; empty where that is not known: in loops, and on other devices.
+    ``on_queue``: whether a device of its own clock ran them.
+    """
+
+    def __init__(self, seconds: Iterable[float], began: int, on_queue: bool = False) -> None:
+        super().__init__(seconds)
+        self.began, self.on_queue = began, on_queue
+        self.shares: list[list[tuple[int, int, int]]] = [[] for _ in self]
+
+
+_SHARE_FACTS = 3  # as in native.c
+_SAME_CLOCK = "CLOCK_MONOTONIC" in time.get_clock_info("perf_counter").implementation
 
 
 class Program:
@@ -153,6 +175,8 @@ class Program:
             any(parallel),
             scratch_bytes,
             None,
+            None,
+            0,
             ctypes.addressof(self._table),
         )
         self._address = ctypes.addressof(self._record)
@@ -172,18 +196,37 @@ class Program:
             self._run_apart(table_addresses, None)
         statistics.kernels_run += self._count
 
-    def run_timed(self, table_addresses: Sequence[int]) -> list[float]:
-        """As ``run``; the seconds that each step took."""
-        seconds = (ctypes.c_double * self._count)()
-        self._run_apart(table_addresses, ctypes.addressof(seconds))
-        statistics.kernels_run += self._count
-        return list(seconds)
+    def run_timed(self, table_addresses: Sequence[int]) -> KernelTimes:
+        """As ``run``; the seconds that each step took, and who ran its shares."""
+        count, threads = self._count, get_num_threads()
+        seconds = (ctypes.c_double * count)()
+        shares = (ctypes.c_long * (_SHARE_FACTS * threads * count))()
+        began = time.perf_counter_ns()
+        self._run_apart(
+            table_addresses, ctypes.addressof(seconds), ctypes.addressof(shares), threads
+        )
+        statistics.kernels_run += count
+        times = KernelTimes(seconds, began)
+        if _SAME_CLOCK:
+            facts = list(shares)
+            rows = [tuple(facts[i : i + _SHARE_FACTS]) for i in range(0, len(facts), _SHARE_FACTS)]
+            times.shares = [
+                [(runner, begin, end) for begin, end, runner in rows[i : i + threads] if end]
+                for i in range(0, len(rows), threads)
+            ]
+        return times
 
-    def _run_apart(self, table_addresses: Sequence[int], seconds: int | None) -> None:
+    def _run_apart(
+        self,
+        table_addresses: Sequence[int],
+        seconds: int | None,
+        shares: int | None = None,
+        share_count: int = 0,
+    ) -> None:
         table = ctypes.create_string_buffer(self._table.raw, len(self._table))
         self._pack(table, 0, *table_addresses)
         record = _Record.from_buffer_copy(self._record)
-        record.seconds = seconds
+        record.seconds, record.shares, record.share_count = seconds, shares, share_count
         record.table = ctypes.addressof(table)
         self._call(ctypes.addressof(record))
 

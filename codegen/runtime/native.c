@@ -42,6 +42,8 @@ struct program {
     long parallel;      /* whether any step is */
     long scratch_bytes; /* a thread */
     double *seconds;    /* of each step, or null */
+    long *shares;       /* or null; for each step and share: begin, end, and which thread ran it */
+    long share_count;   /* a step, in `shares` */
     char **table;
 };
 
@@ -53,6 +55,8 @@ void abort(void);
 enum { MAX_THREADS = 1024, ALIGNMENT = 64, ARENAS = 16 };
 /* Pauses that the caller grants the workers before it runs their shares: a few microseconds. */
 enum { PATIENCE = 60 };
+
+enum { SHARE_FACTS = 3 }; /* of a share: see struct program */
 
 static long thread_count = 1;
 static long spin_nanoseconds = 0;
@@ -74,6 +78,19 @@ static inline void pause_briefly(void) {
 #elif defined(__aarch64__)
     __asm__ volatile("isb");
 #endif
+}
+
+/* Run one share of a step, and note when in `shares`, the step's row, where that is wanted. */
+static inline void run_share(const struct step *step, long share, long threads, char **arguments,
+                             char *scratch, long runner, long *shares) {
+    long begin = shares ? now() : 0;
+    step->kernel(share, threads, arguments, scratch);
+    if (shares) {
+        long *facts = shares + SHARE_FACTS * share;
+        facts[0] = begin;
+        facts[1] = now();
+        facts[2] = runner;
+    }
 }
 
 /* 64-bit little-endian machines only: see struct pool. */
@@ -148,6 +165,7 @@ static struct {
     const struct step *step;
     char **arguments;
     char **scratch;
+    long *shares; /* the step's row, or null */
     /* Apart, because workers spin on the first and write the second. `signal` is a generation
        above THREAD_BITS bits of the number of threads that take part in it, so that a worker
        learns both at once. Futexes compare the lower halves of these words. */
@@ -212,7 +230,8 @@ static void *work(void *argument) {
         seen = wait_for_signal(seen);
         long threads = (long)(seen & ((1 << THREAD_BITS) - 1));
         if (thread >= threads || !claim(thread, seen)) continue;
-        pool.step->kernel(thread, threads, pool.arguments, pool.scratch[thread]);
+        run_share(pool.step, thread, threads, pool.arguments, pool.scratch[thread], thread,
+                  pool.shares);
         if (__atomic_sub_fetch(&pool.pending, 1, __ATOMIC_SEQ_CST) == 0 &&
             __atomic_load_n(&pool.sleeping_caller, __ATOMIC_SEQ_CST))
             futex_wake(&pool.pending, 1);
@@ -257,18 +276,20 @@ static int take_pool(long threads) {
 
 static void give_pool(void) { unlock(&pool.lock); }
 
-static void run_on_pool(const struct step *step, char **arguments, char **scratch, long threads) {
+static void run_on_pool(const struct step *step, char **arguments, char **scratch, long threads,
+                        long *shares) {
     unsigned long generation = (pool.signal >> THREAD_BITS) + 1;
     unsigned long signal = generation << THREAD_BITS | (unsigned long)threads;
     pool.step = step;
     pool.arguments = arguments;
     pool.scratch = scratch;
+    pool.shares = shares;
     __atomic_store_n(&pool.pending, (unsigned long)threads - 1, __ATOMIC_RELAXED);
     __atomic_store_n(&pool.signal, signal, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&pool.sleeping_workers, __ATOMIC_SEQ_CST))
         futex_wake(&pool.signal, MAX_THREADS);
 
-    step->kernel(0, threads, arguments, scratch[0]);
+    run_share(step, 0, threads, arguments, scratch[0], 0, shares);
 
     int patience = __atomic_load_n(&spin_nanoseconds, __ATOMIC_RELAXED) ? PATIENCE : 0;
     for (int i = 0; i < patience; i++) {
@@ -277,7 +298,7 @@ static void run_on_pool(const struct step *step, char **arguments, char **scratc
     }
     for (long t = 1; t < threads; t++)
         if (claim(t, signal)) {
-            step->kernel(t, threads, arguments, scratch[t]);
+            run_share(step, t, threads, arguments, scratch[t], 0, shares);
             __atomic_sub_fetch(&pool.pending, 1, __ATOMIC_SEQ_CST);
         }
 
@@ -295,24 +316,27 @@ static void run_on_pool(const struct step *step, char **arguments, char **scratc
 
 static int take_pool(long threads) { return 0; }
 static void give_pool(void) {}
-static void run_on_pool(const struct step *step, char **arguments, char **scratch, long threads) {}
+static void run_on_pool(const struct step *step, char **arguments, char **scratch, long threads,
+                        long *shares) {}
 
 #endif
 
 /* ---- Running ------------------------------------------------------------------------------- */
 
 static void run_steps(const struct step *steps, long begin, long end, char **table,
-                      char **scratch, long threads, int pooled, double *seconds) {
+                      char **scratch, long threads, int pooled, double *seconds, long *shares,
+                      long share_count) {
     long start = seconds ? now() : 0;
     for (long i = begin; i < end; i++) {
         const struct step *step = &steps[i];
         char *arguments[step->count + 1];
         for (int a = 0; a < step->count; a++) arguments[a] = table[step->slots[a]];
-        if (!step->parallel) step->kernel(0, 1, arguments, scratch[0]);
-        else if (pooled) run_on_pool(step, arguments, scratch, threads);
+        long *row = shares ? shares + SHARE_FACTS * share_count * i : 0;
+        if (!step->parallel) run_share(step, 0, 1, arguments, scratch[0], 0, row);
+        else if (pooled) run_on_pool(step, arguments, scratch, threads, row);
         else
             for (long thread = 0; thread < threads; thread++)
-                step->kernel(thread, threads, arguments, scratch[thread]);
+                run_share(step, thread, threads, arguments, scratch[thread], 0, row);
         if (seconds) {
             long stop = now();
             seconds[i] += (double)(stop - start) * 1e-9;
@@ -323,11 +347,12 @@ static void run_steps(const struct step *steps, long begin, long end, char **tab
 
 static void run_all(const struct program *program, char **scratch, long threads, int pooled) {
     char **table = program->table;
+    long *shares = threads <= program->share_count ? program->shares : 0;
     long done = 0;
     for (long l = 0; l < program->loop_count; l++) {
         const struct loop *loop = &program->loops[l];
         run_steps(program->steps, done, loop->begin, table, scratch, threads, pooled,
-                  program->seconds);
+                  program->seconds, shares, program->share_count);
         for (long turn = 0; turn < loop->turns; turn++) {
             for (long m = 0; m < loop->count; m++) {
                 const struct move *move = &loop->moves[m];
@@ -337,12 +362,12 @@ static void run_all(const struct program *program, char **scratch, long threads,
                         : table[move->base] + move->offset + turn % move->period * move->stride;
             }
             run_steps(program->steps, loop->begin, loop->end, table, scratch, threads, pooled,
-                      program->seconds);
+                      program->seconds, 0, 0);
         }
         done = loop->end;
     }
     run_steps(program->steps, done, program->count, table, scratch, threads, pooled,
-              program->seconds);
+              program->seconds, shares, program->share_count);
 }
 
 /* Run a program with `lt_set_threads` threads and scratch memory of the process. */

@@ -19,7 +19,7 @@ from codegen.ops.host import HostCall
 from codegen.render.source import KernelSource
 from codegen.runtime import cache, tune
 from codegen.runtime.compiler import find_compiler
-from codegen.runtime.cpu import Loop, Move, Program, get_num_threads
+from codegen.runtime.cpu import KernelTimes, Loop, Move, Program, get_num_threads
 from codegen.runtime.host import Callback
 from codegen.runtime.kernels import load_kernels
 from codegen.runtime.matrix_units import matrix_units
@@ -250,7 +250,7 @@ def report(record: PlanRecord, seconds: Sequence[float]) -> None:
 
 
 # Told of every run of a plan, with the seconds that each of its kernels took.
-watchers: list[Callable[[PlanRecord, Sequence[float]], None]] = []
+watchers: list[Callable[[PlanRecord, KernelTimes], None]] = []
 if settings.debug_level() >= 1:
     watchers.append(report)
 

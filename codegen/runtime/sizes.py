@@ -39,11 +39,13 @@ class Family(Generic[First]):
     """Plans of one program at several sizes, each with its leaves' types in words.
 
     ``first``: what the plan at the first size was made from, until there is a second.
+    ``made``: the plans by their descriptions and numbers of threads.
     """
 
     def __init__(self) -> None:
         self.members: list[tuple[PlanRecord, list[str]]] = []
         self.first: tuple[First, list[str]] | None = None
+        self.made: dict[tuple[str, int], PlanRecord] = {}
 
     def add(self, record: PlanRecord, leaves: list[str]) -> None:
         self.members.append((record, leaves))

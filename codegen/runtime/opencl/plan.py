@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from codegen.runtime.cpu import KernelTimes
 from codegen.runtime.memory import Buffer, size_class
 from codegen.runtime.opencl.device import Device
 from codegen.runtime.opencl.discovery import require_own_process
@@ -144,13 +145,14 @@ class OpenClPlan:
             event = launch(*entry)
         return event
 
-    def _launch_timed(self, handles: list[Any]) -> list[float]:
+    def _launch_timed(self, handles: list[Any]) -> KernelTimes:
         """Run now; the events say how long each kernel took."""
         device = self._device
         device.enable_timing()
         enqueue, queue = device.opencl.enqueue_nd_range_kernel, device.queue
         events: list[tuple[Any, Any]] = []
         seconds = dict.fromkeys(map(id, self._kernels), 0.0)
+        began = time.perf_counter_ns()
 
         def launch(kernel: Any, size: tuple[int], group: tuple[int]) -> Any:
             start = time.perf_counter()
@@ -166,7 +168,7 @@ class OpenClPlan:
         for kernel, event in events:
             event.wait()  # PoCL's queue can be done before its events are
             seconds[id(kernel)] += 1e-9 * (event.profile.end - event.profile.start)
-        return [seconds[id(kernel)] for kernel in self._kernels]
+        return KernelTimes([seconds[id(kernel)] for kernel in self._kernels], began, True)
 
 
 def _enqueue(enqueue: Any, queue: Any, kernel: Any, size: tuple[int], group: tuple[int]) -> Any:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from codegen import spans
 from codegen.errors import CompileError
 from codegen.render.source import KernelSource
 from codegen.runtime import cache
@@ -52,7 +53,10 @@ def kernels_of(sources: Sequence[KernelSource], device: Device) -> list[Any]:
     for source in sources:
         symbols.setdefault(source.body, f"kernel_{len(symbols)}")
     functions = {symbols[source.body]: source for source in sources}
+    began = spans.now() if spans.listeners else 0
     program = _build(kernel_file(functions.items()), device, len(functions))
+    if began:
+        spans.note("compile", "compile", began, device=device.name, kernels=len(functions))
     return [device.opencl.Kernel(program, symbols[source.body]) for source in sources]
 
 
