@@ -11,7 +11,22 @@ from codegen.render.c_family import Dialect
 # LT_CPU is defined where the device is a CPU: there clang's builtins become instructions, and
 # OpenCL's functions would stay calls.
 _PROLOGUE = """\
+#ifdef LT_BARE
+/* Built without the driver's declarations of OpenCL's functions: these are the ones we use. */
+typedef unsigned char uchar;
+typedef unsigned short ushort;
+typedef unsigned int uint;
+typedef unsigned long ulong;
+typedef unsigned long size_t;
+#define as_int(x) __builtin_astype((x), int)
+#define as_float(x) __builtin_astype((x), float)
+#define as_long(x) __builtin_astype((x), long)
+#define as_double(x) __builtin_astype((x), double)
+size_t __attribute__((overloadable, const)) get_global_id(uint axis);
+size_t __attribute__((overloadable, const)) get_global_size(uint axis);
+#else
 #pragma OPENCL EXTENSION cl_khr_fp64 : enable
+#endif
 #ifndef LT_CPU
 #define __builtin_inff() INFINITY
 #define __builtin_inf() ((double)INFINITY)

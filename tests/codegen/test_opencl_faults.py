@@ -25,6 +25,9 @@ from tests.codegen.test_opencl import DISCRETE, PROBLEM, ROOT, stand_in
 pytestmark = [pytest.mark.opencl, pytest.mark.skipif(bool(PROBLEM), reason=PROBLEM)]
 
 
+BINARY = KernelSource("one", "__kernel void KERNEL_NAME(__global int *x) { x[0] = 7; }")
+
+
 @pytest.fixture
 def opencl(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """pyopencl, in a process that has not looked for devices yet."""
@@ -103,6 +106,13 @@ def test_a_text_that_is_refused() -> None:
     assert line.strip() == "x[0] = y;"
 
 
+def test_a_driver_that_wants_its_own_declarations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts are built with them from then on."""
+    device = find_device("opencl")
+    monkeypatch.setattr(device, "bare_options", ["-D __kernel=no"])
+    assert len(programs.kernels_of([BINARY], device)) == 1 and device.bare_options == []
+
+
 def test_a_device_without_double_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stand_in(DISCRETE), "has_double", False)
     x = torch.ones(3, dtype=torch.float64, device=DISCRETE)
@@ -135,9 +145,6 @@ def test_a_device_that_computes_wrongly(monkeypatch: pytest.MonkeyPatch, tmp_pat
     self_test._sound.clear()
     self_test.check_device(device, run(1))
     assert len(tests) == 2 and tests[0] >= 15
-
-
-BINARY = KernelSource("one", "__kernel void KERNEL_NAME(__global int *x) { x[0] = 7; }")
 
 
 def test_binaries_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

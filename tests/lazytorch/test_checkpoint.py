@@ -6,10 +6,10 @@ import pytest
 
 pytest.importorskip("torch", reason="needs real PyTorch")
 
+from devices import memory_allocated
 from stories import compare_story
 
 import lazytorch as torch
-from codegen.runtime import memory
 from lazytorch import nn
 from lazytorch.utils.checkpoint import checkpoint
 
@@ -80,13 +80,13 @@ def test_memory(reentrant: bool) -> None:
         torch.realize(x)
         for p in parameters:
             p.grad = None
-        before = memory.memory_allocated()
+        before = memory_allocated()
         h = x
         for b in blocks:
             h = checkpoint(b, h, use_reentrant=reentrant) if on else b(h)
         loss = h.square().mean()
         torch.realize(loss)
-        held = memory.memory_allocated() - before
+        held = memory_allocated() - before
         loss.backward()
         torch.realize(x.grad, *[p.grad for p in parameters])
         results.append((held, loss.item(), [p.grad.tolist() for p in (x, *parameters)]))

@@ -14,6 +14,7 @@ from codegen.runtime.opencl import Device, discovery, find_device
 from lazytorch.device import _names
 
 no_gpu = pytest.mark.skipif(bool(discovery.gpu_numbers()), reason="there is a GPU")
+pytestmark = pytest.mark.host  # they say themselves where things are
 NUMBER = 78
 
 

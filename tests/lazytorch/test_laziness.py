@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from devices import memory_allocated
 
 import lazytorch as torch
 from codegen.runtime.compiler import find_compiler
-from codegen.runtime.memory import memory_allocated
 from codegen.statistics import statistics
 from lazytorch import nn
 from lazytorch.expression import Expression

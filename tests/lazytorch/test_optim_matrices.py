@@ -110,7 +110,7 @@ def test_lbfgs_state_moves_between_libraries(source: int) -> None:
     into_optimizer, taken, _ = descend(taker, options, 0)
     into_optimizer.load_state_dict(convert_all(from_optimizer.state_dict(), taker))
     for p, q in zip(taken, given, strict=True):
-        p.data = taker.from_numpy(q.detach().numpy().copy())
+        p.data = taker.tensor(q.detach().numpy())  # on the device of the test
     np.testing.assert_allclose(
         go_on(taker, into_optimizer, taken, 2), go_on(giver, from_optimizer, given, 2), rtol=1e-5
     )

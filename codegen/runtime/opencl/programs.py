@@ -64,33 +64,48 @@ def _build(text: str, device: Device, count: int) -> Any:
     """The program of a text: the driver's binary from an earlier process, or else built now."""
     # PoCL keeps what it has compiled, and would compile it twice to say what it is.
     path = None if is_pocl(device.handle) else _binary_path(text, device)
-    options = " ".join(_options(device)).encode()
     binary = cache.read_checked(path) if path is not None else None
-    raw = importlib.import_module("pyopencl._cl")
     if binary is not None and path is not None:
         try:
-            program = raw._Program(device.context, [device.handle], [binary])
-            program._build(options, None)
+            program = _program(device, [device.handle], [binary])
+            program._build(" ".join(_options(device)).encode(), None)
             statistics.kernels_loaded += count
             return program
         except device.opencl.Error:  # of another driver, after all
             cache.discard(path)
-    program = raw._Program(device.context, text)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of compilers that have something to say
-        try:
-            program._build(options, None)
-        except device.opencl.Error as error:
-            raise CompileError(_build_problem(program, text, device, error)) from None
+    try:
+        program = _compiled(text, device, _options(device))
+    except CompileError:
+        if device.schedules is not None or not device.bare_options:
+            raise
+        program = _compiled(text, device, device.options)
+        device.bare_options = []  # this version of the driver's takes no program without
     statistics.kernels_compiled += count
     if path is not None:
         _keep(program, path, device)
     return program
 
 
+def _program(device: Device, *given: Any) -> Any:
+    """pyopencl's own Program would look for caches and binaries of its own."""
+    return importlib.import_module("pyopencl._cl")._Program(device.context, *given)
+
+
+def _compiled(text: str, device: Device, options: Sequence[str]) -> Any:
+    program = _program(device, text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of compilers that have something to say
+        try:
+            program._build(" ".join(options).encode(), None)
+        except device.opencl.Error as error:
+            raise CompileError(_build_problem(program, text, device, error)) from None
+    return program
+
+
 def _options(device: Device) -> list[str]:
     """What the compiler is told; schedules for work-groups are written in the strict language."""
-    return [*device.options, *(["-cl-std=CL1.2"] if device.schedules is not None else [])]
+    others = device.bare_options if device.schedules is None else ["-cl-std=CL1.2"]
+    return [*device.options, *others]
 
 
 def _keep(program: Any, path: Any, device: Device) -> None:
