@@ -615,7 +615,8 @@ def _repr(self: Tensor, *, tensor_contents: Any = None) -> str:
 
 for _name, _method in (
     ("__copy__", _copy), ("__deepcopy__", _deepcopy), ("__reduce_ex__", _reduce),
-    ("__iter__", _iterate), ("__contains__", _contains), ("__reversed__", _reversed), ("__format__", _format),
+    ("__iter__", _iterate), ("__contains__", _contains), ("__reversed__", _reversed),
+    ("__format__", _format),
     ("__array_wrap__", _array_wrap), ("__repr__", _repr),
 ):  # fmt: skip
     setattr(Tensor, _name, _method)
