@@ -13,6 +13,7 @@ from lazytorch import (
     amp,
     autograd,
     backends,
+    control_flow,
     cuda,
     fft,
     func,
@@ -28,9 +29,11 @@ from lazytorch import (
     signal,
     sparse,
     special,
+    switches,
     utils,
     version,
 )
+from lazytorch.amp import autocast_mode as _autocast_mode
 from lazytorch.amp.autocast_mode import (
     autocast,
     get_autocast_dtype,
@@ -38,6 +41,7 @@ from lazytorch.amp.autocast_mode import (
     is_autocast_enabled,
     set_autocast_dtype,
 )
+from lazytorch.amp.grad_scaler import GradScaler
 from lazytorch.autograd import anomaly_mode as _anomaly
 from lazytorch.autograd import backward as _backward
 from lazytorch.autograd import forward_ad as _forward_ad
@@ -57,6 +61,7 @@ from lazytorch.autograd.grad_mode import (
     set_grad_enabled,
 )
 from lazytorch.compiled import compile as compile
+from lazytorch.cuda.streams import Event, Stream
 from lazytorch.defaults import (
     get_default_device,
     get_default_dtype,
@@ -73,6 +78,7 @@ from lazytorch.functions.creation import TYPED_CLASSES as _TYPED_CLASSES
 from lazytorch.functions.promotion import promote_types
 from lazytorch.functions.random import Generator, default_generator
 from lazytorch.functions.registration import PUBLIC as _PUBLIC
+from lazytorch.functions.storages import STORAGE_CLASSES as _STORAGE_CLASSES
 from lazytorch.inspect import dump, dump_all, graph, kernels
 from lazytorch.layout import (
     Layout as layout,
@@ -105,6 +111,19 @@ _backward.stacked.append(_PUBLIC["stack"])
 globals().update(_PUBLIC)
 globals().update(_DTYPES)
 globals().update(_TYPED_CLASSES)
+globals().update(_STORAGE_CLASSES)
+has_lapack = has_spectral = has_openmp = True
+has_mkl = False
+legacy_contiguous_format = contiguous_format
+# What torch has at its top of the names of a module.
+_MODULES_NAMES = (
+    (control_flow, control_flow.__all__),
+    (switches, switches.__all__),
+    (_anomaly, ("is_anomaly_check_nan_enabled", "is_anomaly_enabled", "set_anomaly_enabled")),
+    (_autocast_mode, _autocast_mode.NAMES_OF_TORCH),
+)
+for _module, _names in _MODULES_NAMES:
+    globals().update({_name: getattr(_module, _name) for _name in _names})
 
 
 # These need tensor.py, which needs a part of autograd.
@@ -146,14 +165,15 @@ def stats() -> Statistics:
 
 
 __all__ = [
-    "Generator", "OutOfMemoryError", "Size", "Tensor", "accelerator", "amp", "autocast",
-    "autograd", "backends", "can_cast",
+    "Generator", "OutOfMemoryError", "Size", "Tensor", "accelerator", "amp", "autocast", "autograd",
+    "backends", "can_cast", "Event", "GradScaler", "Stream",
     "channels_last", "channels_last_3d", "contiguous_format", "cuda", "default_generator", "device",
     "dtype", "dump", "dump_all", "e", "enable_grad", "fft", "finfo", "func", "functions",
     "get_autocast_dtype", "get_default_device", "get_default_dtype",
     "get_float32_matmul_precision", "get_num_threads",
-    "get_printoptions", "graph", "iinfo", "inf", "inference_mode", "inspect",
-    "jit", "is_autocast_cache_enabled", "is_autocast_enabled", "is_grad_enabled",
+    "get_printoptions", "graph", "iinfo", "inf", "inference_mode", "inspect", "jit",
+    "is_autocast_cache_enabled", "is_autocast_enabled", "is_grad_enabled", "has_lapack", "has_mkl",
+    "has_openmp", "has_spectral",
     "is_inference_mode_enabled", "kernels", "layout", "linalg", "load", "load_safetensors",
     "masked", "memory_format", "nan", "newaxis", "nn", "no_grad", "optim", "pi", "preserve_format",
     "printoptions", "promote_types", "random", "realize", "save", "save_safetensors", "profile",
@@ -162,5 +182,6 @@ __all__ = [
     "set_default_dtype", "set_float32_matmul_precision", "set_grad_enabled", "set_num_threads",
     "set_printoptions", "signal", "sparse", "sparse_coo", "sparse_csc", "sparse_csr", "special",
     "stats", "strided", "typename", "utils", "version", "vmap", *_PUBLIC, *_DTYPES, *_TYPED_CLASSES,
+    *_STORAGE_CLASSES, *(name for _, names in _MODULES_NAMES for name in names),
 ]  # fmt: skip
 __version__ = version.__version__

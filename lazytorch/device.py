@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,23 @@ available = {"cpu", "interpreter"}
 
 class NoGpuError(AssertionError, RuntimeError):
     """A GPU was asked for, and there is none; PyTorch raises either, depending on its build."""
+
+
+class DLDeviceType(enum.IntEnum):
+    """DLPack's numbers of types of devices."""
+
+    kDLCPU = 1
+    kDLCUDA = 2
+    kDLCUDAHost = 3
+    kDLOpenCL = 4
+    kDLVulkan = 7
+    kDLMetal = 8
+    kDLVPI = 9
+    kDLROCM = 10
+    kDLROCMHost = 11
+    kDLExtDev = 12
+    kDLCUDAManaged = 13
+    kDLOneAPI = 14
 
 
 @dataclass(frozen=True, repr=False, init=False)

@@ -21,7 +21,7 @@ from codegen.ops.strided import contiguous_strides
 from codegen.runtime.memory import Buffer
 from lazytorch import capture, core, levels, references
 from lazytorch.autograd.grad_mode import state as grad_state
-from lazytorch.device import Device, device_of, is_on_queue
+from lazytorch.device import Device, DLDeviceType, device_of, is_on_queue
 from lazytorch.expression import Attributes, Expression, Overwritten
 from lazytorch.geometry import Geometry, is_contiguous, within_region, wrap_dim
 from lazytorch.layout import Layout, strided
@@ -757,10 +757,12 @@ class Tensor:
         return id(self)
 
     def __dlpack__(self, **options: Any) -> Any:
+        if self.requires_grad:
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
         return self.numpy().__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return (1, 0)
+        return (DLDeviceType.kDLCPU, 0)
 
 
 def _nobody() -> None:

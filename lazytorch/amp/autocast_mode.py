@@ -40,6 +40,57 @@ def is_autocast_cache_enabled() -> bool:
     return state.cache_enabled
 
 
+def set_autocast_enabled(device_type: Any, enabled: bool | None = None) -> None:
+    """Turn autocast on or off for a type of device; with one argument, for GPUs."""
+    if enabled is None:
+        device_type, enabled = "cuda", device_type
+    if bool(enabled) != state.enabled.get(device_type, False):
+        # Functions look at types of devices only where an autocast is active at all.
+        active.count += 1 if enabled else -1
+    state.enabled[device_type] = bool(enabled)
+
+
+def set_autocast_cache_enabled(enabled: bool) -> None:
+    """Whether casts of weights are kept until autocast ends."""
+    state.cache_enabled = enabled
+
+
+def clear_autocast_cache() -> None:
+    """Nothing is kept: the compiler makes equal casts one."""
+
+
+_nesting = [0]
+
+
+def autocast_increment_nesting() -> int:
+    """Count an autocast that a user enters by hand."""
+    _nesting[0] += 1
+    return _nesting[0]
+
+
+def autocast_decrement_nesting() -> int:
+    """Count an autocast that a user leaves by hand."""
+    _nesting[0] -= 1
+    return _nesting[0]
+
+
+# The names of old, for one type of device each.
+is_autocast_cpu_enabled = functools.partial(is_autocast_enabled, "cpu")
+set_autocast_cpu_enabled = functools.partial(set_autocast_enabled, "cpu")
+get_autocast_cpu_dtype = functools.partial(get_autocast_dtype, "cpu")
+set_autocast_cpu_dtype = functools.partial(set_autocast_dtype, "cpu")
+get_autocast_gpu_dtype = functools.partial(get_autocast_dtype, "cuda")
+set_autocast_gpu_dtype = functools.partial(set_autocast_dtype, "cuda")
+
+
+NAMES_OF_TORCH = (
+    "autocast_decrement_nesting", "autocast_increment_nesting", "clear_autocast_cache",
+    "get_autocast_cpu_dtype", "get_autocast_gpu_dtype", "is_autocast_cpu_enabled",
+    "set_autocast_cache_enabled", "set_autocast_cpu_dtype", "set_autocast_cpu_enabled",
+    "set_autocast_enabled", "set_autocast_gpu_dtype",
+)  # fmt: skip
+
+
 class autocast:
     """Within (or in a function that this decorates), matrix products and convolutions run in
     ``dtype``, losses in float32; everything else in the type of its inputs.

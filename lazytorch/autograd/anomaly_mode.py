@@ -37,6 +37,11 @@ def _set(enabled: bool, check_nan: bool) -> None:
     state.enabled, state.check_nan = enabled, check_nan
 
 
+def set_anomaly_enabled(enabled: bool, check_nan: bool = True) -> None:
+    """Turn anomaly mode on or off."""
+    _set(enabled, check_nan)
+
+
 class set_detect_anomaly:
     """Turn anomaly mode on or off; as a context manager, until its end."""
 

@@ -4,6 +4,7 @@ from lazytorch.functions import (
     activations,
     arithmetic,
     attention,
+    attributes,
     bags,
     class_losses,
     classic_linalg,
@@ -28,6 +29,7 @@ from lazytorch.functions import (
     low_rank,
     margin_losses,
     multi_head,
+    native_forms,
     native_norms,
     networks,
     normalization,
@@ -49,6 +51,7 @@ from lazytorch.functions import (
     sorting,
     special_functions,
     statistics,
+    storages,
     views,
 )
 
@@ -56,6 +59,7 @@ __all__ = [
     "activations",
     "arithmetic",
     "attention",
+    "attributes",
     "bags",
     "class_losses",
     "classic_linalg",
@@ -80,6 +84,7 @@ __all__ = [
     "low_rank",
     "margin_losses",
     "multi_head",
+    "native_forms",
     "native_norms",
     "networks",
     "normalization",
@@ -101,6 +106,7 @@ __all__ = [
     "sorting",
     "special_functions",
     "statistics",
+    "storages",
     "views",
 ]
 

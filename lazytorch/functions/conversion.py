@@ -347,54 +347,7 @@ def is_pinned(self: Tensor, device: Any = None) -> bool:
 _pinned: weakref.WeakSet[Storage] = weakref.WeakSet()
 
 
-class UntypedStorage:
-    """The bytes behind a tensor."""
-
-    def __init__(self, tensor: Tensor) -> None:
-        self._tensor = tensor
-        self.storage = tensor._storage
-
-    def nbytes(self) -> int:
-        return self.storage.expression.type.nbytes
-
-    size = nbytes
-
-    def __len__(self) -> int:
-        return self.nbytes()
-
-    @property
-    def device(self) -> Device:
-        return Device(self.storage.device)
-
-    def data_ptr(self) -> int:
-        whole = self._tensor._whole_array()
-        return int(whole.__array_interface__["data"][0]) if whole.size else 0
-
-    @property
-    def _cdata(self) -> int:
-        return id(self.storage)
-
-    def resize_(self, nbytes: int) -> UntypedStorage:
-        if nbytes > self.nbytes():
-            _grow(self._tensor, -(-nbytes // self._tensor.dtype.itemsize))
-        return self
-
-    def tolist(self) -> Any:
-        return self._tensor._whole_array().reshape(-1).view(np.uint8).tolist()
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, UntypedStorage) and other.storage is self.storage
-
-    def __hash__(self) -> int:
-        return id(self.storage)
-
-
-@operation(function=False)
-def untyped_storage(self: Tensor) -> UntypedStorage:
-    return UntypedStorage(self)
-
-
-def _grow(x: Tensor, count: int) -> None:
+def grow(x: Tensor, count: int) -> None:
     """Give this tensor a storage of at least ``count`` elements that begins with its old one."""
     old = x._whole_array().reshape(-1)
     whole = np.zeros(count, old.dtype)
@@ -415,7 +368,7 @@ def _resize(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
     offset = self.storage_offset()
     needed = offset + int(np.prod(shape, dtype=np.int64))
     if needed > self._storage.expression.type.size:
-        _grow(self, needed)
+        grow(self, needed)
     self._geometry = Geometry(shape, contiguous_strides(shape), offset)
     self._type = TensorType(shape, self.dtype)
     self._view_cache = None
@@ -498,10 +451,8 @@ def _set(
     """Show another tensor's (or storage's) memory, under a geometry of its own if given."""
     if source is None:
         source = of_array(np.empty(0, self.dtype.numpy), self.dtype, self._storage.device)
-    if isinstance(source, UntypedStorage):
-        tensor = source._tensor
-        base = tensor._view((source.storage.expression.type.size,), (1,), 0)
-        source = base if tensor.dtype is self.dtype else views.view(base, self.dtype)
+    if not isinstance(source, Tensor):  # a storage
+        source = source.as_tensor(self.dtype)
         if size is None:
             size = source._type.shape
     if source.dtype is not self.dtype:
@@ -564,6 +515,16 @@ def _deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
     if self.requires_grad:
         made.requires_grad_()
     return made
+
+
+def _copy(self: Tensor) -> Tensor:
+    """A leaf over the same memory."""
+    made = object.__new__(self.__class__)
+    made.__dict__.update(self.detach().__dict__)
+    state = {k: v for k, v in self.__dict__.items() if k not in _INTERNAL}
+    made.__dict__.update(state)
+    made._grad = self._grad
+    return made.requires_grad_() if self.requires_grad else made
 
 
 _INTERNAL = {
@@ -653,8 +614,9 @@ def _repr(self: Tensor, *, tensor_contents: Any = None) -> str:
 
 
 for _name, _method in (
-    ("__deepcopy__", _deepcopy), ("__reduce_ex__", _reduce), ("__iter__", _iterate),
-    ("__contains__", _contains), ("__reversed__", _reversed), ("__format__", _format),
+    ("__copy__", _copy), ("__deepcopy__", _deepcopy), ("__reduce_ex__", _reduce),
+    ("__iter__", _iterate), ("__contains__", _contains), ("__reversed__", _reversed),
+    ("__format__", _format),
     ("__array_wrap__", _array_wrap), ("__repr__", _repr),
 ):  # fmt: skip
     setattr(Tensor, _name, _method)
@@ -669,11 +631,6 @@ def to_dlpack(tensor: Tensor) -> Any:
 @operation(method=False)
 def is_tensor(obj: Any) -> bool:
     return isinstance(obj, Tensor)
-
-
-@operation(method=False)
-def is_storage(obj: Any) -> bool:
-    return isinstance(obj, UntypedStorage)
 
 
 @operation(method=False)
@@ -692,4 +649,4 @@ def is_complex(input: Tensor) -> bool:
     return False
 
 
-__all__ = ["NAMES", "converted", "moved", "rebuild", "text", "write_value"]
+__all__ = ["NAMES", "converted", "grow", "moved", "rebuild", "text", "write_value"]

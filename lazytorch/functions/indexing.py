@@ -374,14 +374,11 @@ def _result_shape(shape: Shape, indices: Sequence[Tensor], dims: Shape) -> Shape
 
 def _set_item(self: Tensor, key: Any, value: Any) -> None:
     """Write into the places that ``self[key]`` shows."""
-    if isinstance(value, np.ndarray):
-        value = of_array(value, dt.from_numpy(value.dtype))
-    elif isinstance(value, np.generic):
+    if isinstance(value, np.generic):
         value = value.item()
     elif not isinstance(value, (Tensor, int, float)):
-        raise TypeError(
-            f"can't assign a {type(value).__name__} to a torch.{type_name(self.dtype)}Tensor"
-        )
+        kind = "numpy.ndarray" if isinstance(value, np.ndarray) else type(value).__name__
+        raise TypeError(f"can't assign a {kind} to a torch.{type_name(self.dtype)}Tensor")
     if (
         isinstance(key, Tensor)
         and key.dtype is dt.bool_

@@ -286,6 +286,10 @@ def _group_norm(x: Node, eps: Node, *rest: Any) -> Node:
 
 
 def _group_shape(x: Node, groups: int) -> Shape:
+    """The shape with an axis of groups before that of a group's channels; as it is where each has
+    one, because a kernel goes through the loops of one shape."""
+    if groups == x.shape[1] and len(x.shape) > 2:
+        return x.shape
     return (x.shape[0], groups, x.shape[1] // groups, *x.shape[2:])
 
 

@@ -71,6 +71,25 @@ def _contains(self: Tensor, element: Any) -> bool:
     return bool(PUBLIC["any"](PUBLIC["eq"](self, element)).item())
 
 
+def _over(self: Tensor, other: Any) -> Any:
+    """other / self; of an array by way of the reciprocal, as in PyTorch."""
+    if isinstance(other, np.ndarray):
+        return self.reciprocal() * other
+    return _divide(self, other)
+
+
+_divide = _reflected("__rtruediv__", lambda other, self: PUBLIC["div"](other, self))
+
+
+def _equal(self: Tensor, other: Any) -> Any:
+    """Where elements are equal; of all comparisons, PyTorch compares with arrays in this alone."""
+    if isinstance(other, np.ndarray):
+        other = PUBLIC["from_numpy"](other)
+    elif not isinstance(other, _OPERANDS):
+        return NotImplemented
+    return self.eq(other)
+
+
 def _invert(self: Tensor) -> Any:
     if self.dtype.kind == "float":
         raise TypeError(
@@ -95,8 +114,11 @@ def install() -> None:
         ("add", ADD), ("sub", SUB), ("mul", MUL), ("truediv", DIV), ("div", DIV),
     ):  # fmt: skip
         setattr(Tensor, f"__{name}__", _direct(direct))
+    for name in ("__rtruediv__", "__rdiv__"):
+        setattr(Tensor, name, _over)
     for name in _COMPARISONS:
         setattr(Tensor, f"__{name}__", _forward(getattr(Tensor, name)))
+    Tensor.__eq__ = _equal  # type: ignore[method-assign,assignment]
     for name, function in _UNARY.items():
         setattr(Tensor, f"__{name}__", getattr(Tensor, function))
     matmul = PUBLIC["matmul"]

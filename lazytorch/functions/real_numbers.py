@@ -10,7 +10,7 @@ from codegen.ops import elementwise as ew
 from codegen.ops.calls import detach
 from lazytorch.functions.arguments import require_tensor
 from lazytorch.functions.families import in_float, unary
-from lazytorch.functions.registration import operation
+from lazytorch.functions.registration import PUBLIC, operation
 from lazytorch.tensor import Tensor
 
 
@@ -43,7 +43,7 @@ def conj_physical_(self: Tensor) -> Tensor:
     return self
 
 
-Tensor.conj_physical_ = conj_physical_  # type: ignore[attr-defined]
+Tensor.conj_physical_ = PUBLIC["conj_physical_"] = conj_physical_  # type: ignore[attr-defined]
 
 
 @operation(method=False)

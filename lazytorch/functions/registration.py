@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import warnings
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
@@ -35,6 +36,7 @@ def operation(
     """
 
     def enter(definition: F) -> F:
+        definition = with_numpy_names(definition)
         visible = with_out(definition, out == "same type") if out else definition
         for name in (definition.__name__.rstrip("_"), *names):
             if function:
@@ -49,6 +51,29 @@ def operation(
         return visible
 
     return enter
+
+
+# Keywords of NumPy's functions that PyTorch takes for its own.
+_NUMPY_NAMES = {"dim": "axis", "keepdim": "keepdims"}
+
+
+def with_numpy_names(definition: F) -> F:
+    """The definition, which also takes ``axis=`` for ``dim=`` and ``keepdims=`` for ``keepdim=``
+    where it has those."""
+    own = inspect.signature(definition).parameters
+    other_names = [(n, k) for k, n in _NUMPY_NAMES.items() if k in own and n not in own]
+    if not other_names:
+        return definition
+
+    @functools.wraps(definition)
+    def accepting(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            for name, known in other_names:
+                if name in kwargs and known not in kwargs:
+                    kwargs[known] = kwargs.pop(name)
+        return definition(*args, **kwargs)
+
+    return accepting  # type: ignore[return-value]
 
 
 def in_place(definition: Callable[..., Any], name: str) -> Callable[..., Any]:

@@ -63,6 +63,7 @@ from lazytorch.functions.dropout import (
     feature_alpha_dropout,
     gumbel_softmax,
     rrelu,
+    rrelu_,
 )
 from lazytorch.functions.embedding import embedding, one_hot
 from lazytorch.functions.fractional_pooling import (
@@ -98,6 +99,7 @@ from lazytorch.functions.margin_losses import (
 from lazytorch.functions.multi_head import canonical_mask as _canonical_mask
 from lazytorch.functions.multi_head import multi_head_attention_forward
 from lazytorch.functions.multi_head import none_or_dtype as _none_or_dtype
+from lazytorch.functions.native_forms import conv_tbc, native_channel_shuffle
 from lazytorch.functions.normalization import (
     batch_norm,
     group_norm,
@@ -245,6 +247,7 @@ __all__ = [
     "conv1d",
     "conv2d",
     "conv3d",
+    "conv_tbc",
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
@@ -310,6 +313,7 @@ __all__ = [
     "multi_margin_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
+    "native_channel_shuffle",
     "nll_loss",
     "normalize",
     "one_hot",
@@ -325,6 +329,7 @@ __all__ = [
     "relu_",
     "rms_norm",
     "rrelu",
+    "rrelu_",
     "scaled_dot_product_attention",
     "selu",
     "selu_",

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from codegen import dtype as dt
+from codegen.dtype import DType
+from lazytorch.dtypes import CLASS_NAMES
 from lazytorch.functions.data import of_array
 from lazytorch.functions.registration import PUBLIC
 from lazytorch.layout import Layout
@@ -121,11 +123,54 @@ def sspaddmm(
 
 
 for _name, _function in (
-    ("smm", smm), ("sspaddmm", sspaddmm), ("hspmm", hspmm), ("spmm", mm), ("dsmm", mm),
+    ("smm", smm), ("sspaddmm", sspaddmm), ("hspmm", hspmm), ("hsmm", hspmm), ("spmm", mm),
+    ("dsmm", mm), ("saddmm", addmm),
 ):  # fmt: skip
     PUBLIC[_name] = _function
+
+
+def _copy_of(part: str) -> Any:
+    def copied(input: Tensor) -> Tensor:
+        made: Tensor = getattr(input, part)().clone()
+        return made
+
+    copied.__name__ = copied.__qualname__ = f"{part}_copy"
+    copied.__doc__ = f"A copy of ``Tensor.{part}()``."
+    return copied
+
+
+for _part in (
+    "indices", "values", "crow_indices", "col_indices", "ccol_indices", "row_indices",
+):  # fmt: skip
+    PUBLIC[f"{_part}_copy"] = _copy_of(_part)
 for _name, _function in (("smm", smm), ("sspaddmm", sspaddmm)):
     setattr(Tensor, _name, _function)
+
+
+class _Legacy(type):
+    """torch.sparse.FloatTensor(indices, values, size) and its kin: the constructors of old."""
+
+    dtype: DType
+
+    def __call__(cls, *parts: Any, **options: Any) -> Tensor:
+        if not parts or not isinstance(parts[0], Tensor):
+            return construction.empty(tuple(parts), cls.dtype, options.get("device"))
+        indices, values, *size = parts
+        made: Tensor = PUBLIC["sparse_coo_tensor"](
+            indices, values.to(cls.dtype), *size, dtype=cls.dtype, **options
+        )
+        return made
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, CooTensor) and instance.dtype is cls.dtype
+
+
+LEGACY_CLASSES = {
+    name: _Legacy(name, (), {"dtype": dtype, "__module__": "torch.sparse"})
+    for dtype, name in CLASS_NAMES.items()
+    if dtype is not dt.bool_
+}
+globals().update(LEGACY_CLASSES)
 
 __all__ = [
     "SparseTensor", "addmm", "check_sparse_tensor_invariants", "gradients", "log_softmax", "mm",

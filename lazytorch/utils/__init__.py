@@ -1,5 +1,5 @@
 """Helpers around training: data loading, hooks, and the like."""
 
-from lazytorch.utils import data, hooks
+from lazytorch.utils import data, dlpack, hooks
 
-__all__ = ["data", "hooks"]
+__all__ = ["data", "dlpack", "hooks"]

@@ -12,7 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs real PyTorch")
 
-from . import database, pool, report  # noqa: E402
+from . import database, names, pool, report  # noqa: E402
 from .check import Findings, Options  # noqa: E402
 from .comparison import structure, values  # noqa: E402
 from .translate import Translation  # noqa: E402
@@ -24,12 +24,12 @@ A_FEW = 2
 @pytest.mark.slow
 def test_operators_conform(request: pytest.FixtureRequest) -> None:
     full = request.config.getoption("--conformance")
-    names = {
+    titles = {
         number: (database.title(op), database.family(op))
         for number, op in enumerate(database.operators())
     }
     options = Options(samples=0 if full else A_FEW, second=Options.second if full else 1)
-    results = list(pool.run(list(names), names, options, jobs=2))
+    results = list(pool.run(list(titles), titles, options, jobs=2))
     listed = report.left_out()
     print(report.table(results, listed))
     print(report.totals(results, listed, options.device))
@@ -62,3 +62,12 @@ def test_list_is_held_both_ways() -> None:
     assert report.surprises([right], listed)
     assert not report.surprises([wrong], listed)
     assert not report.surprises([right], {})
+
+
+def test_missing_names_are_listed() -> None:
+    """What PyTorch has and lazytorch has not is on the list, and nothing else is: run
+    ``python -m tests.conformance.names --update``."""
+    found, listed = names.missing(), names.listed()
+    assert not found - set(listed), "missing, and not on the list"
+    assert not set(listed) - found, "on the list, but there"
+    assert all(listed.values())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
-from pytorch_oracle import assert_same, compare, torch
+from pytorch_oracle import assert_same, compare, outcome, torch
 
 import lazytorch
 
@@ -118,6 +121,85 @@ def test_a_view_of_another_type_shares_memory() -> None:
 )  # fmt: skip
 def test_numpy_functions(code: str) -> None:
     compare(code)
+
+
+# What NumPy's functions make of tensors, and Python's operators of both.
+T, F, A = "torch.arange(3.)", "torch.arange(6.).reshape(2, 3)", "np.arange(1., 4)"
+MIXED = [
+    f"np.asarray({T}, dtype=np.int32)", f"np.array({T}, copy=True)", f"np.asarray({F}.t())",
+    f"np.add({T}, 1)", f"np.add({A}, {T})", f"np.add({T}, {A}, out=np.zeros(3))",
+    f"np.exp({T})", f"np.exp({T}.requires_grad_())", "np.sqrt(torch.arange(3))",
+    f"np.greater({T}, 1)", f"np.isnan({T})", f"np.maximum({T}, torch.tensor(1.))",
+    f"np.power({T}, 2)", f"np.modf({T})", f"np.matmul({F}, {T})", f"np.dot({T}, {T})",
+    f"np.add.outer({T}, {T})", f"np.add.reduce({T})", f"np.clip({T}, 1, 2)",
+    f"np.mean({T})", f"np.sum({F}, axis=1)", f"np.max({T})", f"np.std({T})", f"np.prod({T})",
+    f"np.argmax({T})", f"np.cumsum({T})", f"np.sort({T})", f"np.any({T})", f"np.var({T})",
+    f"np.concatenate([{T}, {T}])", f"np.stack([{T}, {A}])", f"np.where({T} > 1, 1, 0)",
+    f"np.transpose({F})", f"np.reshape({F}, (3, 2))", f"np.expand_dims({T}, 0)",
+    f"np.split({F}, 2)", f"np.unique({T})", f"np.percentile({T}, 50)", f"np.zeros_like({T})",
+    f"np.linalg.norm({T})", "np.linspace(torch.tensor(0.), torch.tensor(1.), 3)",
+    f"np.allclose({T} + 1, {A})", f"np.array([{T}, {T}])", "np.array([torch.tensor(1.)])",
+    f"np.vectorize(lambda v: v + 1)({T})", f"np.shape({F}), np.ndim({F})",
+    f"{A} + {T}", f"{T} + {A}", f"{T} - {A}", f"{A} / {T}", f"{T} ** {A}", f"{A} ** {T}",
+    f"{T} == {A}", f"{A} == {T}", f"{T} != {A}", f"{T} < {A}", f"{A} < {T}",
+    f"{T} @ {A}", f"{A} @ {T}", f"{T} // {A}", f"{T} % {A}", f"{T}.requires_grad_() + {A}",
+    f"np.float64(2) * {T}", f"{T} * np.float64(2)", "np.float32(2) * torch.arange(3)",
+    f"np.int64(2) - {T}", f"{T} * np.int32(2)", f"np.bool_(True) + {T}",
+    f"{A}[torch.tensor([1, 2])]", f"{A}[{T} > 1]", f"{T}[np.array([1, 2])]",
+    f"{T}[np.array([True, False, True])]", f"{T}[np.int64(1)]", "[1, 2, 3][torch.tensor(1)]",
+    f"{A}.__iadd__({T})", f"{A}.__setitem__(0, {T}[1])", f"{T}.__setitem__(0, {A}[1])",
+    f"{T}.__setitem__(slice(2), np.ones(2))", f"{T}.__array_wrap__(np.ones(2))",
+    f"{T}.__array_wrap__(np.ones(2, bool))", f"{T}.__array_priority__",
+    "torch.tensor(1) in np.arange(3)", "np.float32(1) in torch.arange(3.)",
+    "torch.full((2,), np.float32(3))", "torch.zeros(np.int64(2), np.int32(3))",
+    "torch.tensor([np.float32(1), np.int64(2)])", "torch.tensor(np.float16(2))",
+    "torch.from_numpy([1])", "torch.from_numpy(np.array(['a']))",
+    "torch.from_numpy(np.arange(3)[::-1])", f"{T}.requires_grad_().numpy()",
+    "np.from_dlpack(torch.ones(2).requires_grad_())", f"np.from_dlpack({F}.t())",
+    "np.from_dlpack(torch.ones(2, dtype=torch.bool))", f"torch.from_dlpack({A})",
+    f"torch.utils.dlpack.from_dlpack(torch.utils.dlpack.to_dlpack({T}))",
+    f"{T}.__dlpack_device__()", f"memoryview({T})", "bytes(torch.arange(3, dtype=torch.uint8))",
+    "torch.frombuffer(np.arange(4.), dtype=torch.float64, offset=8, count=2)",
+    "torch.frombuffer(b'abcd', dtype=torch.int16)", "float(torch.tensor(2.)), int(torch.tensor(2))",
+    "list(range(torch.tensor(3)))", "f'{torch.tensor(1.5):.2f}'",
+]  # fmt: skip
+
+
+def _plain(result: object) -> object:
+    """Arrays, tensors and numbers with their types, for comparison."""
+    if isinstance(result, (list, tuple)):
+        return type(result).__name__, [_plain(r) for r in result]
+    if isinstance(result, memoryview):
+        result = np.asarray(result)
+    kind, dtype = type(result).__name__, str(getattr(result, "dtype", ""))
+    return kind, dtype, str(np.asarray(result.detach() if kind == "Tensor" else result).tolist())
+
+
+@pytest.mark.parametrize("code", MIXED)
+def test_tensors_among_arrays(code: str) -> None:
+    """The same value and type, or the same exception."""
+    kind, theirs = outcome(code, torch)
+    found, ours = outcome(code, lazytorch)
+    assert found == kind, (ours, theirs)
+    if kind == "value":
+        assert _plain(ours) == _plain(theirs)
+    else:
+        assert ours[0] is theirs[0], (ours, theirs)
+
+
+def test_copies_share_what_their_originals_share() -> None:
+    """copy, deepcopy and pickle of tensors, views of one memory among them."""
+    results = []
+    for library in (lazytorch, torch):
+        base = library.arange(6.0)
+        pair = {"all": base, "part": base[2:].view(2, 2), "leaf": library.ones(1).requires_grad_()}
+        shallow, deep = copy.copy(pair["part"]), copy.deepcopy(pair)
+        shallow.zero_()
+        deep["all"][3] = 50
+        pickled = pickle.loads(pickle.dumps(pair["part"]))
+        results.append((base, deep["part"], deep["all"], deep["leaf"].requires_grad, pickled))
+        assert deep["leaf"] is not pair["leaf"]
+    assert_same(*results)
 
 
 def test_as_tensor_shares_and_tensor_copies() -> None:
