@@ -16,6 +16,7 @@ from lazytorch.realize import realize
 from lazytorch.recording import MAXIMUM_DEPTH, outputs_of_call
 from lazytorch.storage import Storage
 from lazytorch.tensor import Tensor, eager, wrap
+from lazytorch.view_history import RefusedView
 
 _new, _reference = object.__new__, weakref.ref
 
@@ -92,6 +93,19 @@ def apply_expressions(
     function: Function, inputs: Sequence[Any], attributes: Attributes = ()
 ) -> list[Expression]:
     """As ``apply``; the outputs' expressions, owned by nobody yet."""
+    try:
+        return _recorded(function, inputs, attributes)
+    except RefusedView:
+        plain = [x.detach() if isinstance(x, Tensor) else x for x in inputs]
+        outputs = _recorded(function, plain, attributes)
+        if any([e.type.dtype.kind == "float" for e in outputs]):
+            raise
+        return outputs
+
+
+def _recorded(
+    function: Function, inputs: Sequence[Any], attributes: Attributes
+) -> list[Expression]:
     tracked = has_gradient = False
     depth, device = 0, None
     expressions: list[Expression] = []

@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from codegen.runtime.memory import Buffer
-from lazytorch.expression import Expression, Overwritten, Source, SourcedFloat, SourcedInt, sourced
+from lazytorch.expression import (
+    Expression,
+    Overwritten,
+    SharedSince,
+    Source,
+    SourcedFloat,
+    SourcedInt,
+    sourced,
+)
 
 if TYPE_CHECKING:
     from lazytorch.expression import Attributes
@@ -165,7 +173,7 @@ class Capture:
             return storage if same else None
         if owner is None:
             return None
-        storage = owner()  # type: ignore[operator]
+        storage = owner.storage() if type(owner) is SharedSince else owner()  # type: ignore[operator]
         return None if storage is None or id(storage) in self.written else storage
 
 

@@ -39,7 +39,7 @@ class Signature:
 
     __slots__ = (
         "attributes", "conditions", "function", "has_float_output", "input_types", "number",
-        "output_types", "places_left", "plans", "reads", "template",
+        "output_types", "places_left", "plans", "reads", "reads_nothing", "template",
     )  # fmt: skip
 
     def __init__(self, function: Function, input_types: Types, attributes: Attributes) -> None:
@@ -55,6 +55,7 @@ class Signature:
         self.number = next(_signature_numbers)
         self.plans: dict[str, Any] = {}  # of one such call on leaves, by device
         self.places_left = PLACES_NOTED
+        self.reads_nothing: bool | None = None  # the gradient of such a call, once that is known
         # tracked inputs -> (inputs, outputs) whose values the gradient reads
         self.reads: dict[frozenset[int], tuple[frozenset[int], frozenset[int]]] = {}
 
@@ -102,10 +103,12 @@ class Function:
               without it the body itself is differentiated.
     saves_inputs  PyTorch's gradient saves the inputs, if only for their shapes: it requires grad
               as they do, and is differentiated to zeros.
+    keeps_numbers  PyTorch's gradient reads its numbers, which are never freed.
     """
 
     __slots__ = (
-        "body", "gradient", "gradient_name", "name", "refusal", "saves_inputs", "signatures",
+        "body", "gradient", "gradient_name", "keeps_numbers", "name", "refusal", "saves_inputs",
+        "signatures",
     )  # fmt: skip
 
     def __init__(
@@ -115,8 +118,10 @@ class Function:
         gradient: Callable[..., Sequence[Node | None]] | None = None,
         gradient_name: str | None = None,
         saves_inputs: bool = False,
+        keeps_numbers: bool = False,
     ) -> None:
         self.name = name
+        self.keeps_numbers = keeps_numbers
         self.saves_inputs = saves_inputs
         self.body = body
         self.gradient = gradient
@@ -168,6 +173,32 @@ class Overwritten:
         self.storage = storage
         self.version = version
         self.by = by
+
+
+class SharedSince:
+    """Stands where an owner stands, of a value that lies in a storage's memory without being its
+    value: what was written to a part of it, or a reading without history. Any write after this
+    version is one to the value. ``detached``: it was the value, until ``detach_()``."""
+
+    __slots__ = ("detached", "storage", "version")
+
+    def __init__(self, storage: weakref.ref[Storage], version: int) -> None:
+        self.storage = storage
+        self.version = version
+        self.detached = False
+
+    def by(self) -> None:
+        """No value in the place of this one is known."""
+
+
+def shared_owner(value: Expression) -> weakref.ref[Storage] | Overwritten | SharedSince | None:
+    """What owns a reading of a storage's present value."""
+    owner = value.owner
+    if type(owner) is weakref.ref:
+        storage = owner()
+        if storage is not None:
+            return SharedSince(owner, storage.version)
+    return owner
 
 
 class Call:
@@ -262,7 +293,8 @@ class Expression:
     tracked  a gradient may be asked for: a tracked call made it, or it is a leaf that requires
              grad, and then ``leaf`` refers to the tensor that collects it.
     owner    the storage that shows this value now, if any: what is owned is kept when computed.
-             Overwritten once a write replaced it, which backward looks for.
+             Overwritten once a write replaced it, which backward looks for; SharedSince of a
+             value in the memory of another.
     hooks    what backward calls with its gradient, for a value that is no leaf.
     depth    pending calls on the longest path below.
     """
@@ -289,7 +321,7 @@ class Expression:
         self.value = value
         self.tracked = tracked
         self.depth = depth
-        self.owner: weakref.ref[Storage] | Overwritten | None = None
+        self.owner: weakref.ref[Storage] | Overwritten | SharedSince | None = None
         self.leaf: Callable[[], Tensor | None] | None = None
         self.hooks: Hooks | None = None
 

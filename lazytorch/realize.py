@@ -5,16 +5,25 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from codegen import spans
 from codegen.ir import provenance
+from codegen.ops.reduction import full
 from codegen.pipeline import Plan, find_plan, make_plan
+from codegen.runtime.memory import Buffer
 from lazytorch import capture, levels, references
-from lazytorch.expression import Call, Expression, Overwritten, trace_conditions
+from lazytorch.expression import (
+    Call,
+    Expression,
+    Function,
+    Overwritten,
+    Signature,
+    trace_conditions,
+)
 from lazytorch.importer import import_graph
 from lazytorch.storage import is_constant, pending_writes
 
@@ -346,7 +355,48 @@ def _release(wanted: Sequence[Expression], tracked: Sequence[Call]) -> None:
         if any([pending[id(reader)] for reader in call.readers]):
             continue
         if all([e is None or e.value is not None for e in [r() for r in call.outputs]]):
+            if call.signature.reads_nothing is not False and _may_be_walked_again(call):
+                continue
             call.inputs = ()
+
+
+def _may_be_walked_again(call: Call) -> bool:
+    """Whether a freed call that saves nothing keeps its inputs, as it does in PyTorch. They keep
+    no memory alive: values that nobody shows go, and are computed again should anybody ask."""
+    if not saves_nothing[0](call.signature):
+        return False
+    gone: list[Expression] = []
+    for e in call.inputs:
+        owner = e.owner
+        if type(e.value) is not Buffer or e.leaf is not None:
+            continue
+        if type(owner) is weakref.ref and owner() is not None:
+            continue
+        made = e.call
+        if e.tracked and (made is None or not (made.freed and made.inputs)):
+            return False
+        if made is not None and e.tracked and not saves_nothing[0](made.signature):
+            return False
+        gone.append(e)
+    if gone:
+        inputs = list(call.inputs)
+        for i, e in enumerate(inputs):
+            if e in gone and e.tracked:
+                e.value = None
+            elif e in gone:
+                signature = FREED_VALUE.signature((), (e.type.shape, e.type.dtype))
+                zeros = Call(signature, (), False)
+                inputs[i] = Expression(e.type, e.device, zeros, depth=1)
+                zeros.outputs = (weakref.ref(inputs[i]),)
+        call.inputs = tuple(inputs)
+    return True
+
+
+# In the place of an untracked value that a freed call needs no more.
+FREED_VALUE = Function("freed_value", lambda shape, dtype: full(0, shape, dtype))
+
+# What autograd/walk.py knows of a signature; it puts it here.
+saves_nothing: list[Callable[[Signature], bool]] = []
 
 
 def _is_pending(reference: weakref.ref[Call]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 
 from lazytorch import core, levels
-from lazytorch.expression import Attributes, Call, Expression, Function, Signature
+from lazytorch.expression import Attributes, Call, Expression, Function, Signature, shared_owner
 from lazytorch.realize import realize, settle_depth
 from lazytorch.source import note_place
 
@@ -17,7 +17,7 @@ def untracked(value: Expression) -> Expression:
     """The same value, through which no gradient flows."""
     if value.value is not None:
         plain = Expression(value.type, value.device, value=value.value)
-        plain.owner = value.owner
+        plain.owner = shared_owner(value)
         return plain
     return record(core.DETACH, (value,), (), False)[0]
 

@@ -22,7 +22,15 @@ from codegen.runtime.memory import Buffer
 from lazytorch import capture, core, levels, references
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.device import Device, DLDeviceType, device_of, is_on_queue
-from lazytorch.expression import Attributes, Expression, Overwritten
+from lazytorch.expression import (
+    Attributes,
+    Call,
+    Expression,
+    Overwritten,
+    SharedSince,
+    hooks_of,
+    shared_owner,
+)
 from lazytorch.geometry import Geometry, is_contiguous, within_region, wrap_dim
 from lazytorch.layout import Layout, strided
 from lazytorch.memory_views import view_of_memory, write_into_shared
@@ -74,6 +82,8 @@ class Tensor:
     # Why a recorded write is refused, of what a user's Function gave back.
     _refused_write: str | None = None
     _view_cache: tuple[Expression, Expression] | None = None  # (storage value, view of it)
+    # Of a view, that PyTorch has made its node: it does that when a recorded call reads the view.
+    _has_node = False
     _view_name = "View"  # the operation that made this view
     _grad: Tensor | None = None
     _backward_hooks: dict[int, Any] | None = None
@@ -232,6 +242,8 @@ class Tensor:
         assert geometry is not None
         source = value if self._connected or not value.tracked else untracked(value)
         view = None
+        if source.tracked and grad_state.enabled:
+            self._has_node = True
         if not source.tracked and type(source.value) is Buffer:
             view = view_of_memory(self._type, geometry, source)
         if view is None:
@@ -286,10 +298,7 @@ class Tensor:
         before = storage.expression
         recording = grad_state.enabled
         if recording:
-            if before.tracked and self._connected:
-                self._refuse_leaf_write(before)
-            if self._source is not None or self._refused_write is not None:
-                self._refuse_view_write(value)
+            self._refuse_recorded_write(before, value)
         if recording and not self._connected:
             root = self if self._parent is None else self._parent
             if value.tracked or root._marker is not None:
@@ -298,6 +307,7 @@ class Tensor:
             value = untracked(value)
         if storage.is_shared():
             before = storage.expression
+        written: Expression | None = None
         if self._geometry is not None:
             geometry = self._geometry
             if any(s == 0 and n > 1 for n, s in zip(geometry.shape, geometry.strides, strict=True)):
@@ -312,6 +322,13 @@ class Tensor:
             base = before
             if before.tracked and not (recording and self._connected):
                 base = untracked(before)
+            if value.tracked:
+                if value.call is not None:
+                    self._keep_own_reading(value.call)
+                if value.owner is not None or value.leaf is not None:
+                    value = record(core.IDENTITY, (value,), (), True)[0]
+                else:
+                    written = value  # lies in this memory from now on
             value = record(
                 core.WRITE_VIEW,
                 (base, value),
@@ -333,7 +350,27 @@ class Tensor:
             write_into_shared(storage, value)
         else:
             storage.write(value, self._silent)
+            if written is not None:
+                written.owner = SharedSince(weakref.ref(storage), storage.version)
+            if recording and value.tracked:
+                self._has_node = True
+                if self._retains_grad:
+                    self._retain_new_value(before)
         return self
+
+    def _keep_own_reading(self, call: Call) -> None:
+        """Let a call whose result is about to replace its first input read that as its own copy,
+        so that the write is none to what it has saved."""
+        first = call.inputs[0] if call.inputs else None
+        if first is not None and first.value is not None and type(first.owner) is SharedSince:
+            own = Expression(first.type, first.device, value=first.value)
+            call.inputs = (own, *call.inputs[1:])
+
+    def _retain_new_value(self, before: Expression) -> None:
+        """Keep the gradient of what was written in place, in the stead of what was there."""
+        if before.hooks is not None and before.hooks.retained_by is not None:
+            hooks_of(self._read()).retained_by = before.hooks.retained_by
+            before.hooks.retained_by = None
 
     def _write_in_memory(self, value: Expression) -> bool:
         """Put a value into its place in memory at once, if the storage is computed and nothing
@@ -407,8 +444,13 @@ class Tensor:
         root._marker = (self._storage.expression, value)
         return self
 
-    def _refuse_view_write(self, value: Expression) -> None:
-        if not (value.tracked or self.requires_grad):
+    def _refuse_recorded_write(self, before: Expression, value: Expression | None) -> None:
+        """Raise PyTorch's error where ``value`` (None: the tensor itself) may not be written."""
+        if before.tracked and self._connected:
+            self._refuse_leaf_write(before)
+        if self._source is None and self._refused_write is None:
+            return
+        if not (value is not None and value.tracked or self.requires_grad):
             return
         if self._refused_write is not None:
             raise RuntimeError(self._refused_write)
@@ -416,6 +458,11 @@ class Tensor:
             raise refusal(self)
 
     def _refuse_leaf_write(self, before: Expression) -> None:
+        if self._geometry is not None and not self._has_node and not self._without_recording:
+            # Made before its base had a history, which PyTorch has not told it of.
+            raise RuntimeError(
+                "a leaf Variable that requires grad is being used in an in-place operation."
+            )
         if before.leaf is None:
             return
         if self._geometry is not None:
@@ -464,7 +511,8 @@ class Tensor:
                 raise RuntimeError(
                     "you can only change requires_grad flags of leaf variables." + _USE_DETACH
                 )
-            self._forget_leaf()
+            if self._marker is not None or not self._without_recording:
+                self._forget_leaf()  # a view made without recording goes on requiring grad
             return self
         if not self._type.dtype.is_floating_point:
             raise RuntimeError(
@@ -493,7 +541,7 @@ class Tensor:
         if value.value is None:
             realize([value])
         fresh = Expression(value.type, value.device, value=value.value)
-        value.owner = None
+        value.owner = shared_owner(value)  # what has saved it sees writes to come
         fresh.owner = weakref.ref(storage)
         storage.expression = fresh
 
@@ -506,7 +554,10 @@ class Tensor:
             return marker[1] is _NEVER or marker[1].leaf is not None
         if self._without_recording:
             return True
-        return self._geometry is None and self._storage.expression.leaf is not None
+        if self._geometry is not None:
+            self._has_node = True
+            return False
+        return self._storage and self._storage.expression.leaf is not None
 
     @property
     def _version(self) -> int:
@@ -529,7 +580,10 @@ class Tensor:
             self._connected = False  # views made before keep their history
         elif storage.expression.tracked:
             value = untracked(storage.expression)
-            storage.expression.owner = None
+            owner = shared_owner(storage.expression)
+            if type(owner) is SharedSince and storage.expression.leaf is None:
+                owner.detached = True
+            storage.expression.owner = owner
             value.owner = weakref.ref(storage)
             storage.expression = value
         self._marker = None
@@ -600,6 +654,9 @@ class Tensor:
         if self._connected and grad_state.enabled:
             if self._storage.expression.tracked:
                 self._storage.viewed = True
+                view._has_node = True
+                if self._geometry is not None:
+                    self._has_node = True
         else:
             view._connected = False
             if not grad_state.enabled:
@@ -607,9 +664,12 @@ class Tensor:
             else:
                 inner = self._marker is not None or self._parent is None
                 view._parent = self if inner else self._parent
-                if self._without_recording and self.requires_grad:
-                    self._read()  # makes it the leaf that the view is of
-                    view._refused_write = refusal_of_inner(name)
+                if self._without_recording:
+                    if self.requires_grad:
+                        self._read()  # makes it the leaf that the view is of
+                        view._refused_write = refusal_of_inner(name)
+                    else:
+                        view._refused_write = str(refusal(self))
         if self._one_of is not None:
             if self._made_at != self._storage.version and grad_state.enabled and self.requires_grad:
                 raise refusal(self, indirect=True)

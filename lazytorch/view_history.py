@@ -34,16 +34,26 @@ def is_restricted(x: Tensor) -> bool:
     return x._one_of is not None or x._without_recording
 
 
+class RefusedView(RuntimeError):
+    """A view whose history is forbidden; an operation that has no gradient may read it."""
+
+
+# PyTorch's users see a RuntimeError.
+RefusedView.__name__ = RefusedView.__qualname__ = "RuntimeError"
+
+
 def refusal(x: Tensor, indirect: bool = False) -> RuntimeError:
     """The error of a recorded write to such a view or (``indirect``) to what it shows."""
+    return RefusedView(_refusal(x, indirect))
+
+
+def _refusal(x: Tensor, indirect: bool) -> str:
     how = _INDIRECTLY if indirect else _DIRECTLY
     if x._one_of is not None and not x._without_recording and x._storage.expression.tracked:
         name, number = x._one_of
-        return RuntimeError(f"Output {number} of {name} is a view and {how}. {_ONE_OF_SEVERAL}")
+        return f"Output {number} of {name} is a view and {how}. {_ONE_OF_SEVERAL}"
     why = _AMBIGUOUS if x._one_of is None else _ONE_OF_SEVERAL
-    return RuntimeError(
-        f"A view was created in no_grad mode and {how} with grad mode enabled. {why}"
-    )
+    return f"A view was created in no_grad mode and {how} with grad mode enabled. {why}"
 
 
 def refusal_of_inner(name: str) -> str:

@@ -202,6 +202,8 @@ class Session:
             self.replaced.append((e, gradient._read()))
         if tensor is not None:
             before = tensor._grad
+            if before is not None and not self.create_graph:
+                before = before.detach()
             capture.refuse("a computed tensor keeps its gradient")
             tensor._grad = gradient if before is None else add(before, gradient)
 

@@ -14,9 +14,10 @@ from codegen.ops.calls import call as call_node
 from codegen.ops.leaves import parameter
 from lazytorch import core
 from lazytorch.autograd import anomaly_mode
-from lazytorch.expression import Call, Expression, Overwritten, Signature
+from lazytorch.expression import Call, Expression, Overwritten, SharedSince, Signature
 from lazytorch.geometry import within_region
 from lazytorch.importer import GRADIENT, TANGENT
+from lazytorch.realize import saves_nothing as known_to_realize
 from lazytorch.tensor import Tensor
 from lazytorch.view_history import value_of_view, viewed, views
 
@@ -27,13 +28,20 @@ def gradient_source(x: Tensor) -> Expression:
         value = x._storage.expression
         if value.tracked and value.leaf is None and x._connected:
             return value  # each read is a copy of it
-    return x._read()
+    value = x._read()
+    if x._geometry is None and x._marker is None:
+        # Written without recording: the gradient is that of what was there.
+        while value.call is not None and value.call.signature.function is core.REPLACE_VALUE:
+            if not value.call.inputs:
+                break
+            value = value.call.inputs[1]
+    return value
 
 
 class Collector:
     """Stands as the leaf of an expression whose gradient its ``target`` gets in another form."""
 
-    requires_grad = True
+    requires_grad = is_leaf = True
 
     def __init__(self, target: Tensor) -> None:
         self.target = target
@@ -178,6 +186,8 @@ class Walk:
             if e.leaf is not None:
                 tensor = e.leaf()
                 if tensor is not None and tensor.requires_grad:
+                    if not tensor.is_leaf:
+                        raise RuntimeError("leaf variable has been moved into the graph interior")
                     found.append((tensor, e))
         return found
 
@@ -239,7 +249,7 @@ def check_call(call: Call) -> None:
     overwritten_inputs = [i for i, e in enumerate(call.inputs) if _overwritten(e) is not None]
     outputs = [reference() for reference in call.outputs]
     overwritten_outputs = [
-        i for i, e in enumerate(outputs) if e is not None and type(e.owner) is Overwritten
+        i for i, e in enumerate(outputs) if e is not None and _is_overwritten(e)
     ]
     if not (call.freed or overwritten_inputs or overwritten_outputs):
         return
@@ -248,10 +258,11 @@ def check_call(call: Call) -> None:
     reads_inputs, reads_outputs = gradient_reads(
         call.signature, frozenset([i for i, e in enumerate(call.inputs) if e.tracked])
     )
-    if call.freed and (reads_inputs or reads_outputs or not call.inputs):
+    if call.freed and (not call.inputs or reads_outputs or _saves(call.signature, reads_inputs)):
         raise RuntimeError(FREED)
     for i in overwritten_inputs:
-        if i in reads_inputs and not _wrote_itself(call, call.inputs[i]):
+        # PyTorch keeps a copy of what an operation in place writes over, not of its arguments.
+        if i in reads_inputs and not (i == 0 and _wrote_itself(call, call.inputs[i])):
             _raise_overwritten(call.inputs[i])
     for i in overwritten_outputs:
         e = outputs[i]
@@ -259,13 +270,54 @@ def check_call(call: Call) -> None:
             _raise_overwritten(e)
 
 
-def _overwritten(e: Expression) -> Overwritten | None:
-    while type(e.owner) is not Overwritten:
+def _saves(signature: Signature, read: frozenset[int]) -> bool:
+    """Whether what a gradient reads of the inputs is anything that PyTorch frees."""
+    if signature.function is core.WRITE_VIEW:
+        return True  # PyTorch frees the node of what was written
+    if not signature.function.keeps_numbers:
+        return bool(read)
+    return not all([signature.input_types[i].weak for i in read])
+
+
+def saves_nothing(signature: Signature) -> bool:
+    """Whether the gradient of such a call can be taken again after it was freed."""
+    known = signature.reads_nothing
+    if known is None:
+        if signature.function in (GRADIENT, TANGENT, core.CUSTOM):
+            known = False
+        else:
+            types = signature.input_types
+            tracked = frozenset([i for i, t in enumerate(types) if t.dtype.kind == "float"])
+            inputs, outputs = gradient_reads(signature, tracked)
+            known = not outputs and not _saves(signature, inputs)
+        signature.reads_nothing = known
+    return known
+
+
+known_to_realize.append(saves_nothing)
+
+
+def _overwritten(e: Expression) -> Overwritten | SharedSince | None:
+    while True:
+        owner = e.owner
+        if type(owner) is Overwritten:
+            return owner
+        if type(owner) is SharedSince:
+            storage = owner.storage()
+            if owner.detached or storage is not None and storage.version > owner.version:
+                return owner
         call = e.call
         if call is None or not call.inputs or call.signature.function not in _ALIASES:
             return None
         e = call.inputs[0]
-    return e.owner
+
+
+def _is_overwritten(e: Expression) -> bool:
+    owner = e.owner
+    if type(owner) is SharedSince:
+        storage = owner.storage()
+        return storage is not None and storage.version > owner.version
+    return type(owner) is Overwritten
 
 
 _ALIASES = (core.VIEW, core.DETACH)
@@ -289,10 +341,18 @@ def _wrote_itself(call: Call, e: Expression) -> bool:
 _WRITES = (core.WRITE_VIEW, core.CAST)
 
 
+_DETACHED = (
+    "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_().This is "
+    "not supported, please use out-of-place `.detach()` instead"
+)
+
+
 def _raise_overwritten(e: Expression) -> None:
     mark = _overwritten(e)
     assert mark is not None
     storage = mark.storage()
+    if type(mark) is SharedSince and (storage is None or storage.version <= mark.version):
+        raise RuntimeError(_DETACHED)
     now = storage.version if storage is not None else mark.version + 1
     made = ""
     shown = e if storage is None else storage.expression  # PyTorch names what made it last

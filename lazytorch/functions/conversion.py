@@ -244,7 +244,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         return write_value(self, src)
     if src is self:
         if grad_state.enabled:
-            self._refuse_leaf_write(self._storage.expression)
+            self._refuse_recorded_write(self._storage.expression, None)
         return self
     broadcast_shapes(self._type.shape, src._type.shape)
     return write_value(self, src if src._storage.device == self._storage.device else
