@@ -263,6 +263,7 @@ class Checker:
                 found = lazytorch.vmap(lambda *x: tuple(tensors(mine(*x))), in_dims)(*ours)
                 return self.compare(found, expected)
             except Exception as error:
+
                 def run(*x: Any) -> Any:
                     return tuple(tensors(real(*x)))
 
