@@ -45,15 +45,17 @@ class Level:
     bit     tells this level from those around it.
     draws   the numbers of the examples, where random numbers are to differ.
     writes  the storages that were given values of this level, and what they held before.
+    outer   what derivatives around this level are taken by.
     """
 
-    def __init__(self, size: int, randomness: str, bit: int) -> None:
+    def __init__(self, size: int, randomness: str, bit: int, outer: frozenset[Expression]) -> None:
         self.size = size
         self.randomness = randomness
         self.bit = bit
         self.placeholders: list[Placeholder] = []
         self.draws: Tensor | None = None
         self.writes: list[tuple[weakref.ref[Storage], Expression]] = []
+        self.outer = outer
 
     def depends(self, value: Expression) -> bool:
         """Whether a value differs between the examples, as far as calls tell."""
@@ -65,12 +67,16 @@ class Levels(threading.local):
 
     active   vmaps, outermost first.
     sources  inputs of derivatives under way: a gradient or a tangent may still be asked for.
+    vmaps    how many vmaps were entered and not left, those that are not active now included.
+    inside   how many of torch.func's transforms are under way.
     """
 
     def __init__(self) -> None:
         self.active: list[Level] = []
         self.sources: dict[Expression, int] = {}
         self.known: dict[Expression, int] = {}
+        self.vmaps = 0
+        self.inside = 0
 
 
 state = Levels()
@@ -78,15 +84,19 @@ state = Levels()
 
 def enter(size: int, randomness: str) -> Level:
     """Begin a vmap."""
-    level = Level(size, randomness, 1 << len(state.active))
+    level = Level(size, randomness, 1 << state.vmaps, frozenset(state.sources))
     state.active.append(level)
+    state.vmaps += 1
+    state.inside += 1
     return level
 
 
 def leave(level: Level) -> None:
     """End it."""
     assert state.active.pop() is level
-    if not state.active:
+    state.vmaps -= 1
+    state.inside -= 1
+    if not state.vmaps:
         state.known.clear()
 
 

@@ -108,7 +108,7 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
     for e in given:
         state.sources.pop(e, None)
     try:
-        return UnpackedDualTensor(settled(tensor), wrap(found))
+        return UnpackedDualTensor(settled(tensor), settled(wrap(found)))
     finally:
         state.sources.update(open_before)
 

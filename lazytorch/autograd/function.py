@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lazytorch import core
+from lazytorch import core, levels
 from lazytorch.autograd.grad_mode import is_grad_enabled, no_grad
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.graph import CallNode
@@ -119,6 +119,7 @@ class BackwardCFunction(FunctionCtx, CallNode):
     _call_reference: weakref.ref[Call] | None = None
     _slots: tuple[int | None, ...] = ()
     _output_types: tuple[Any, ...] = ()
+    _argument_types: Sequence[tuple[Any, str] | None] = ()
     _zeros: Sequence[tuple[Any, str]] = ()
 
     def _call(self) -> Call | None:
@@ -189,6 +190,44 @@ class BackwardCFunction(FunctionCtx, CallNode):
         answer = rule(self, *gradients)
         return self._checked(answer if isinstance(answer, tuple) else (answer,), call)
 
+    def _use_saved_for_forward(self) -> None:
+        """``saved_tensors`` are those saved for ``jvp``, if there are any."""
+        kept = self.__dict__.get("saved_for_forward")
+        if kept is not None:
+            self._to_save, self._saved, self._freed = tuple(kept), None, False
+
+    def _push_forward(
+        self, call: Call, parts: Sequence[Expression | None]
+    ) -> list[tuple[Expression, Expression]]:
+        """Run the user's jvp: those outputs that have tangents, and these."""
+        first = len(call.outputs)
+        arrived = parts[first:]
+        given: list[Tensor | None] = []
+        for slot, known in zip(self._slots, self._argument_types, strict=True):
+            part = None if slot is None or slot < 0 else arrived[slot]
+            if part is not None:
+                given.append(wrap(part))
+            else:
+                given.append(_zeros(*known) if known is not None and self._materialize else None)
+        before = self._to_save, self._saved, self._freed
+        self._use_saved_for_forward()
+        try:
+            answer = self._forward_cls.jvp(self, *given)
+        finally:
+            self._to_save, self._saved, self._freed = before
+        results = answer if isinstance(answer, (tuple, list)) else (answer,)
+        if len(results) != len(self._output_types):
+            raise RuntimeError(
+                f"function {self.name()} returned an incorrect number of forward gradients "
+                f"(expected {len(self._output_types)} got {len(results)})"
+            )
+        found = []
+        for (kind, number), tangent in zip(self._output_types, results, strict=True):
+            output = call.outputs[number]() if kind == "output" else None
+            if output is not None and tangent is not None:
+                found.append((output, tangent._read()))
+        return found
+
     def _checked(self, parts: tuple[Any, ...], call: Call) -> list[Tensor | None]:
         wanted = len(self._slots)
         if len(parts) > wanted and all([p is None for p in parts[wanted:]]):
@@ -243,8 +282,10 @@ def _zeros(type_: Any, device: str) -> Tensor:
     return from_function
 
 
-# torch.zeros, which functions/creation.py makes after this.
+# torch.zeros, which functions/creation.py makes after this; what lazytorch/func/custom.py gives
+# for an example of a vmap.
 creation: list[Any] = []
+batched_forward: list[Any] = []
 
 
 class _FunctionMeta(type):
@@ -350,16 +391,23 @@ def _apply(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         bound = cls.forward.__code__
         names = bound.co_varnames[: bound.co_argcount]
         args = (*args, *[kwargs[n] for n in names[len(args) :] if n in kwargs])
+    if levels.state.inside and not splits:
+        raise RuntimeError(
+            "In order to use an autograd.Function with functorch transforms (vmap, grad, jvp, "
+            "jacrev, ...), it must override the setup_context staticmethod. For more details, "
+            "please see https://pytorch.org/docs/main/notes/extending.func.html"
+        )
     ctx = cls._backward_cls()
     ctx.needs_input_grad = tuple([isinstance(a, Tensor) and a.requires_grad for a in args])
     recorded = is_grad_enabled() and any(ctx.needs_input_grad)
     # What the arguments are before forward, which may write to them.
     sources = [a._read() if isinstance(a, Tensor) and a.requires_grad else None for a in args]
+    batched = batched_forward[0](cls, args) if levels.state.active else NotImplemented
     before = grad_state.enabled
     grad_state.enabled = False
     try:
         if splits:
-            result = cls.forward(*args)
+            result = cls.forward(*args) if batched is NotImplemented else batched
             cls.setup_context(ctx, args, result)
         else:
             result = cls.forward(ctx, *args)
@@ -369,7 +417,7 @@ def _apply(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         ctx._saved = _save(ctx, [])
         return result
     results = result if isinstance(result, (tuple, list)) else (result,)
-    made = _record(ctx, args, sources, results)
+    made = _record(ctx, args, sources, results, batched is not NotImplemented)
     if isinstance(result, tuple):
         return tuple(made)
     return made if isinstance(result, list) else made[0]
@@ -384,8 +432,10 @@ def _record(
     args: tuple[Any, ...],
     sources: Sequence[Expression | None],
     results: Sequence[Any],
+    batched: bool,
 ) -> list[Any]:
-    """Make the results outputs of a call whose node is ``ctx``."""
+    """Make the results outputs of a call whose node is ``ctx``. Those of a vmap rule keep their
+    history, which derivatives outside the vmap go through."""
     tracked = [e for e in sources if e is not None]
     count = iter(range(len(tracked)))
     ctx._slots = tuple(
@@ -419,11 +469,14 @@ def _record(
     ctx._zeros = [
         (x._type, x._storage.device) if isinstance(x, Tensor) else (None, "") for x in results
     ]
+    ctx._argument_types = [
+        (a._type, a._storage.device) if isinstance(a, Tensor) else None for a in args
+    ]
     ctx._saved = _save(ctx, outputs)
     ctx._to_save = None
     if not outputs:
         return list(results)
-    raw = [_value_of(x) for x in outputs]
+    raw = [x._read() if batched else _value_of(x) for x in outputs]
     values = record(core.CUSTOM, (*raw, *tracked), (len(raw),), True)
     call = values[0].call
     assert call is not None
@@ -499,10 +552,15 @@ def _save(ctx: Any, outputs: Sequence[Tensor]) -> list[Any]:
 class _DelayedError(Function):
     """The identity, whose gradient is an error."""
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, text: str, *tensors: Tensor) -> Any:
-        ctx.text = text
+    def forward(text: str, *tensors: Tensor) -> Any:
         return tuple([t.detach() for t in tensors])
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.text = inputs[0]
 
     @staticmethod
     def backward(ctx: Any, *_: Any) -> Any:

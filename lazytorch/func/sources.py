@@ -6,12 +6,12 @@ inside one another cannot be confused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 
 from lazytorch import core
 from lazytorch.autograd.grad_mode import state as grad_state
-from lazytorch.expression import Expression
+from lazytorch.expression import Call, Expression
 from lazytorch.importer import TANGENT
 from lazytorch.levels import PLACEHOLDER, state
 from lazytorch.recording import record, untracked
@@ -28,18 +28,21 @@ def open_sources(sources: Sequence[Expression]) -> Iterator[None]:
     """Derivatives by these are under way."""
     for e in sources:
         state.sources[e] = state.sources.get(e, 0) + 1
+    state.inside += 1
     try:
         yield
     finally:
+        state.inside -= 1
         for e in sources:
             state.sources[e] -= 1
             if not state.sources[e]:
                 del state.sources[e]
 
 
-def is_live(value: Expression) -> bool:
+def is_live(value: Expression, sources: Container[Expression] | None = None) -> bool:
     """Whether a derivative may still be asked for: the value is made of a leaf that requires grad,
-    or of what an enclosing derivative is taken by."""
+    or of what an enclosing derivative is taken by; of all of these, or those in ``sources``."""
+    sources = state.sources if sources is None else sources
     seen: set[Expression] = set()
     stack = [value]
     while stack:
@@ -48,7 +51,7 @@ def is_live(value: Expression) -> bool:
             continue
         seen.add(e)
         call = e.call
-        if e.leaf is not None or e in state.sources or call is None:
+        if e.leaf is not None or e in sources or call is None:
             return True
         if call.signature.function is PLACEHOLDER:
             return True
@@ -68,7 +71,16 @@ def pushed_forward(
     roots: Sequence[Expression], sources: Sequence[Expression], tangents: Sequence[Expression]
 ) -> list[Expression | None]:
     """The tangents of the roots; None for a root that is not made of the sources."""
-    found = _made_of(roots, set(sources))
+    sources, tangents = list(sources), list(tangents)
+    found, customs = _made_of(roots, set(sources))
+    for call in customs:
+        node = None if call.node is None else call.node.custom
+        if not hasattr(node, "_push_forward"):
+            raise NotImplementedError("Forward mode through checkpoint() is not implemented.")
+        parts = pushed_forward(call.inputs, sources, tangents)
+        for output, part in node._push_forward(call, parts):
+            sources.append(output)
+            tangents.append(part)
     chosen = [r for r, made in zip(roots, found, strict=True) if made]
     if not chosen:
         return [None] * len(roots)
@@ -81,9 +93,13 @@ def pushed_forward(
     return [next(rest) if made else None for made in found]
 
 
-def _made_of(roots: Sequence[Expression], sources: set[Expression]) -> list[bool]:
-    """Which of the roots are floating-point values computed from some source."""
+def _made_of(
+    roots: Sequence[Expression], sources: set[Expression]
+) -> tuple[list[bool], list[Call]]:
+    """Which of the roots are floating-point values computed from some source; and the users'
+    Functions on the way, inputs first."""
     known: dict[Expression, bool] = dict.fromkeys(sources, True)
+    customs: dict[Call, None] = {}
     for root in roots:
         stack = [root]
         while stack:
@@ -100,4 +116,6 @@ def _made_of(roots: Sequence[Expression], sources: set[Expression]) -> list[bool
                 continue
             stack.pop()
             known[e] = e.type.dtype.is_floating_point and any([known[i] for i in inputs])
-    return [known[root] for root in roots]
+            if known[e] and call is not None and call.signature.function is core.CUSTOM:
+                customs[call] = None
+    return [known[root] for root in roots], list(customs)

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from codegen.graph.batch import batch, lifted
 from codegen.graph.expand import take_derivatives
 from codegen.graph.inline import inline_plain
-from codegen.ir.node import Node, TensorType
-from codegen.ops.calls import Template, mark
+from codegen.ir.node import Node, TensorType, rebuild, same
+from codegen.ops.calls import CALL, Template, mark
 from codegen.ops.leaves import parameter
 from codegen.ops.movement import inverse_order, permute
 from lazytorch.autograd.grad_mode import state as grad_state
+from lazytorch.core import CUSTOM
 from lazytorch.expression import Call, Expression, Function
 from lazytorch.importer import derivative_ends, import_calls
 from lazytorch.levels import Level
@@ -163,12 +165,25 @@ class Region:
                 given[slot] = permute(p, [dim, *rest]), True
         import_calls(self.calls, nodes, self.numbers)
         one = inline_plain(take_derivatives([nodes[e] for e in self.roots]))
+        customs = {c.signature.template for c in self.calls if c.signature.function is CUSTOM}
+        if customs:
+            one = rebuild(one, partial(_opened, customs))
         outputs = []
         for (image, flag), dim in zip(batch(one, given, self.size), self.out_dims, strict=True):
             whole = image if flag else lifted(image, self.size)
             rest = [a for a in range(len(whole.shape)) if a != dim]
             outputs.append(permute(whole, inverse_order([dim, *rest])))
         return Template("vmap", parameters, tuple(outputs))
+
+
+def _opened(customs: set[Template], node: Node, inputs: tuple[Node, ...]) -> Node:
+    """A user's Function lets no gradient taken inside the level through; what it gave is made of
+    what its rule gave for all examples, which is differentiable outside."""
+    if node.operation is CALL and node.attributes[0] in customs:
+        number = node.attributes[1]
+        assert isinstance(number, int)
+        return inputs[number]
+    return same(node, inputs)
 
 
 def _outputs(call: Call) -> list[Expression]:

@@ -95,7 +95,9 @@ class Sample:
     def _describe(self) -> str:
         def short(value: Any) -> str:
             if isinstance(value, torch.Tensor):
-                layout = "" if value.is_contiguous() else f" strides {value.stride()}"
+                dense = value.layout is torch.strided
+                layout = f" strides {value.stride()}" if dense else f" {value.layout}"
+                layout = "" if dense and value.is_contiguous() else layout
                 return f"{str(value.dtype)[6:]}{list(value.shape)}{layout}"
             if isinstance(value, (list, tuple)):
                 return "(" + ", ".join([short(v) for v in value]) + ")"

@@ -24,20 +24,21 @@ def _work(connection: Connection, options: Options) -> None:
 
     import lazytorch
 
-    from . import database
-    from .check import check
+    from . import check, database, transforms
 
     torch.set_num_threads(1)
     lazytorch.set_num_threads(1)
     lazytorch.set_default_device(options.device)
     found = database.operators()
+    chosen = isinstance(options, transforms.TransformOptions)
+    judge: Any = transforms.check if chosen else check.check
     connection.send("ready")
     while True:
         try:
             number = connection.recv()
         except EOFError:
             return
-        connection.send(check(found[number], options))
+        connection.send(judge(found[number], options))
 
 
 class _Worker:
