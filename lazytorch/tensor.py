@@ -450,7 +450,7 @@ class Tensor:
             self._refuse_leaf_write(before)
         if self._source is None and self._refused_write is None:
             return
-        if not (value is not None and value.tracked or self.requires_grad):
+        if not ((value is not None and value.tracked) or self.requires_grad):
             return
         if self._refused_write is not None:
             raise RuntimeError(self._refused_write)
@@ -557,7 +557,7 @@ class Tensor:
         if self._geometry is not None:
             self._has_node = True
             return False
-        return self._storage and self._storage.expression.leaf is not None
+        return self._storage.expression.leaf is not None
 
     @property
     def _version(self) -> int:

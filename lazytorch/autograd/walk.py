@@ -248,9 +248,7 @@ def check_call(call: Call) -> None:
         raise NotImplementedError(call.signature.function.refusal)
     overwritten_inputs = [i for i, e in enumerate(call.inputs) if _overwritten(e) is not None]
     outputs = [reference() for reference in call.outputs]
-    overwritten_outputs = [
-        i for i, e in enumerate(outputs) if e is not None and _is_overwritten(e)
-    ]
+    overwritten_outputs = [i for i, e in enumerate(outputs) if e is not None and _is_overwritten(e)]
     if not (call.freed or overwritten_inputs or overwritten_outputs):
         return
     if call.signature.function in (GRADIENT, TANGENT, core.CUSTOM):
@@ -304,7 +302,7 @@ def _overwritten(e: Expression) -> Overwritten | SharedSince | None:
             return owner
         if type(owner) is SharedSince:
             storage = owner.storage()
-            if owner.detached or storage is not None and storage.version > owner.version:
+            if owner.detached or (storage is not None and storage.version > owner.version):
                 return owner
         call = e.call
         if call is None or not call.inputs or call.signature.function not in _ALIASES:
