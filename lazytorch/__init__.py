@@ -9,6 +9,7 @@ from codegen.errors import OutOfMemoryError
 from codegen.runtime.cpu import get_num_threads, set_num_threads
 from codegen.statistics import Statistics, statistics
 from lazytorch import (
+    _C,  # noqa: F401  found as torch._C
     accelerator,
     amp,
     autograd,
@@ -24,6 +25,7 @@ from lazytorch import (
     masked,
     nn,
     optim,
+    overrides,
     profiler,
     random,
     signal,
@@ -165,23 +167,20 @@ def stats() -> Statistics:
 
 
 __all__ = [
-    "Generator", "OutOfMemoryError", "Size", "Tensor", "accelerator", "amp", "autocast", "autograd",
-    "backends", "can_cast", "Event", "GradScaler", "Stream",
-    "channels_last", "channels_last_3d", "contiguous_format", "cuda", "default_generator", "device",
-    "dtype", "dump", "dump_all", "e", "enable_grad", "fft", "finfo", "func", "functions",
-    "get_autocast_dtype", "get_default_device", "get_default_dtype",
-    "get_float32_matmul_precision", "get_num_threads",
-    "get_printoptions", "graph", "iinfo", "inf", "inference_mode", "inspect", "jit",
-    "is_autocast_cache_enabled", "is_autocast_enabled", "is_grad_enabled", "has_lapack", "has_mkl",
-    "has_openmp", "has_spectral",
-    "is_inference_mode_enabled", "kernels", "layout", "linalg", "load", "load_safetensors",
-    "masked", "memory_format", "nan", "newaxis", "nn", "no_grad", "optim", "pi", "preserve_format",
-    "printoptions", "promote_types", "random", "realize", "save", "save_safetensors", "profile",
-    "profiler",
-    "set_autocast_dtype", "set_default_device",
+    "accelerator", "amp", "autocast", "autograd", "backends", "can_cast", "channels_last",
+    "channels_last_3d", "contiguous_format", "cuda", "default_generator", "device", "dtype", "dump",
+    "dump_all", "e", "enable_grad", "Event", "fft", "finfo", "func", "functions", "Generator",
+    "get_autocast_dtype", "get_default_device", "get_default_dtype", "get_float32_matmul_precision",
+    "get_num_threads", "get_printoptions", "GradScaler", "graph", "has_lapack", "has_mkl",
+    "has_openmp", "has_spectral", "iinfo", "inf", "inference_mode", "inspect",
+    "is_autocast_cache_enabled", "is_autocast_enabled", "is_grad_enabled",
+    "is_inference_mode_enabled", "jit", "kernels", "layout", "linalg", "load", "load_safetensors",
+    "masked", "memory_format", "nan", "newaxis", "nn", "no_grad", "optim", "OutOfMemoryError",
+    "overrides", "pi", "preserve_format", "printoptions", "profile", "profiler", "promote_types",
+    "random", "realize", "save", "save_safetensors", "set_autocast_dtype", "set_default_device",
     "set_default_dtype", "set_float32_matmul_precision", "set_grad_enabled", "set_num_threads",
-    "set_printoptions", "signal", "sparse", "sparse_coo", "sparse_csc", "sparse_csr", "special",
-    "stats", "strided", "typename", "utils", "version", "vmap", *_PUBLIC, *_DTYPES, *_TYPED_CLASSES,
-    *_STORAGE_CLASSES, *(name for _, names in _MODULES_NAMES for name in names),
+    "set_printoptions", "signal", "Size", "sparse", "sparse_coo", "sparse_csc", "sparse_csr",
+    "special", "stats", "Stream", "strided", "Tensor", "typename", "utils", "version", "vmap",
+    *_PUBLIC, *_DTYPES, *_TYPED_CLASSES, *_STORAGE_CLASSES,
 ]  # fmt: skip
 __version__ = version.__version__

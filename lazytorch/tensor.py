@@ -93,9 +93,14 @@ class Tensor:
     _type: TensorType
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        if cls is Tensor:
-            return legacy_constructor[0](*args, **kwargs)
-        return object.__new__(cls)
+        made = legacy_constructor[0](*args, **kwargs)
+        return made if cls is Tensor else made.as_subclass(cls)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not cls.__module__.startswith("lazytorch."):
+            for react in subclassed:
+                react()
 
     if TYPE_CHECKING:
         # What functions/ adds: the type checker cannot see it.
@@ -852,9 +857,11 @@ def wrap(expression: Expression) -> Tensor:
 
 # What Tensor(...) calls: functions/creation.py puts it here.
 legacy_constructor: list[Any] = []
+# Called when a program makes a class of tensors of its own: overrides.py puts one here.
+subclassed: list[Any] = []
 
 
 __all__ = [
     "Device", "ExportedMemory", "Geometry", "Overwritten", "Tensor", "eager", "record",
-    "wrap", "wrap_dim",
+    "subclassed", "wrap", "wrap_dim",
 ]  # fmt: skip

@@ -23,6 +23,7 @@ def as_subclass(self: Tensor, cls: type[Tensor]) -> Tensor:
     """The same tensor, gradient and all, as an instance of a class of tensors."""
     made: Tensor = object.__new__(cls)
     made.__dict__.update(views.view(self, self._type.shape).__dict__)
+    made._view_name = "Alias"
     return made
 
 

@@ -610,7 +610,9 @@ def text(x: Tensor, prefix: str = "tensor(") -> str:
 
 
 def _repr(self: Tensor, *, tensor_contents: Any = None) -> str:
-    return text(self)
+    kind = self.__class__
+    ours = kind is Tensor or kind.__module__.startswith("lazytorch.")
+    return text(self, "tensor(" if ours else f"{kind.__name__}(")
 
 
 for _name, _method in (

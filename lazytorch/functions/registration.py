@@ -21,6 +21,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 # Every public function of the torch namespace, by name.
 PUBLIC: dict[str, Callable[..., Any]] = {}
 
+# What overrides.py puts here, once a program has overrides, answers a call in a function's place;
+# it gives UNANSWERED where there is none for these arguments.
+overriding: list[Callable[..., Any]] = []
+UNANSWERED = object()
+# What it puts here is asked when a call fails: an argument may be no tensor, but know what to do.
+refused: list[Callable[..., Any]] = []
+
 _RANK = {"bool": 0, "int": 1, "float": 2}
 
 
@@ -92,13 +99,22 @@ def with_out(definition: F, same_type: bool = False) -> F:
 
     @functools.wraps(definition)
     def accepting(*args: Any, out: Any = None, **kwargs: Any) -> Any:
-        result = definition(*args, **kwargs)
+        if overriding:
+            given = kwargs if out is None else {**kwargs, "out": out}
+            answer = overriding[0](accepting, args, given)
+            if answer is not UNANSWERED:
+                return answer
+        try:
+            result = definition(*args, **kwargs)
+        except TypeError:
+            return refused[0](accepting, args, kwargs)
         if out is None:
             return result
         if same_type:
             _check_same_type(out, result)
         return write_out(out, result)
 
+    accepting.asks_for_overrides = True  # type: ignore[attr-defined]
     return accepting  # type: ignore[return-value]
 
 
