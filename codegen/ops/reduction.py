@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,8 +11,14 @@ import numpy as np
 from codegen import dtype as dt
 from codegen.ir.node import Node, Shape, TensorType, make
 from codegen.ops import elementwise as ew
-from codegen.ops.leaves import constant, iota
+from codegen.ops.calls import Template, call
+from codegen.ops.leaves import constant, iota, parameter
 from codegen.ops.movement import flip
+from codegen.ops.products import (
+    change_of_others,
+    change_of_running,
+    change_of_running_gradient,
+)
 from codegen.ops.registry import Array, Operation, Sample, interpreted_dtype, register
 
 # ---- broadcast and sum --------------------------------------------------------------------
@@ -117,20 +124,42 @@ def sum_(x: Node, axes: Sequence[int]) -> Node:
 
 
 def _product_gradient(node: Node, g: Node) -> tuple[Node]:
-    # Of several zeros in a group each gradient is 0; of one, that element's is the others' product.
     (x,) = node.inputs
     (axes,) = node.attributes
     assert isinstance(axes, tuple)
+    others = call(_others(x.type, axes), (x, node), 0)
+    return (ew.mul(expand_back(g, x.shape, axes), others),)
+
+
+@functools.cache
+def _others(type_: TensorType, axes: tuple[int, ...]) -> Template:
+    """For each element the product of the others, given that of all; whose derivative divides by
+    none."""
+    x = parameter(0, type_)
+    whole = parameter(1, _infer_reduce((x,), axes))
+
+    def gradient(
+        inputs: Sequence[Node], _outputs: Sequence[Node], cotangents: Sequence[Node | None]
+    ) -> list[Node | None]:
+        (direction,) = cotangents
+        assert direction is not None
+        return [change_of_others(inputs[0], direction, axes), None]
+
+    made = _products_of_others(x, whole, axes)
+    return Template("product_of_others", (x, whole), (made,), gradient)
+
+
+def _products_of_others(x: Node, product: Node, axes: tuple[int, ...]) -> Node:
+    # Of several zeros in a group each is 0; of one, that element's is the others' product.
     zero = ew.full_like(x, 0)
     is_zero = ew.eq(x, zero)
     others = prod_(ew.where(is_zero, ew.full_like(x, 1), x), axes)
     zeros = sum_(ew.cast(is_zero, x.dtype), axes)
-    back = [expand_back(n, x.shape, axes) for n in (g, node, others, zeros)]
-    g, product, others, zeros = back
+    product, others, zeros = (expand_back(n, x.shape, axes) for n in (product, others, zeros))
     at_zero = ew.where(ew.eq(zeros, ew.full_like(x, 1)), others, zero)
     one = ew.full_like(x, 1)
     elsewhere = ew.where(ew.eq(zeros, zero), ew.div(product, ew.where(is_zero, one, x)), zero)
-    return (ew.mul(g, ew.where(is_zero, at_zero, elsewhere)),)
+    return ew.where(is_zero, at_zero, elsewhere)
 
 
 PROD = register(
@@ -300,10 +329,31 @@ def reverse_cumsum(x: Node, axis: int) -> Node:
 
 
 def _cumprod_gradient(node: Node, g: Node) -> Node:
-    """Reverse sum of g * out / x up to the first 0; there, of g times the other factors; then 0."""
     (x,) = node.inputs
     (axis,) = node.attributes
     assert isinstance(axis, int)
+    return call(_running_gradient(x.type, axis), (x, g, node), 0)
+
+
+@functools.cache
+def _running_gradient(type_: TensorType, axis: int) -> Template:
+    """The gradient of a running product, given that; whose derivatives divide by no factor."""
+    parameters = tuple([parameter(i, TensorType(type_.shape, type_.dtype)) for i in range(3)])
+
+    def gradient(
+        inputs: Sequence[Node], _outputs: Sequence[Node], cotangents: Sequence[Node | None]
+    ) -> list[Node | None]:
+        (x, g, _), (direction,) = inputs, cotangents
+        assert direction is not None
+        by_factors = change_of_running_gradient(x, g, direction, axis)
+        return [by_factors, change_of_running(x, direction, axis), None]
+
+    made = _through_running_product(*parameters, axis)
+    return Template("cumprod_gradient", parameters, (made,), gradient)
+
+
+def _through_running_product(x: Node, g: Node, node: Node, axis: int) -> Node:
+    """Reverse sum of g * out / x up to the first 0; there, of g times the other factors; then 0."""
     zero, one = ew.full_like(x, 0), ew.full_like(x, 1)
     is_zero = ew.eq(x, zero)
     zeros = cumsum(ew.cast(is_zero, x.dtype), axis)

@@ -319,3 +319,19 @@ def test_what_a_refused_function_wrote_is_undone() -> None:
     with pytest.raises(ZeroDivisionError):
         lazytorch.vmap(lambda v: shared.add_(v) / 0 * (1 // 0))(x)
     assert shared.tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize("function", ["prod", "cumprod"])
+def test_products_with_zeros_are_differentiated_twice(function: str) -> None:
+    """Where several factors are zero, the gradient vanishes and its own gradient does not."""
+
+    def scenario(t: Any, x: Any) -> Any:
+        def of(v: Any) -> Any:
+            return getattr(t, function)(v, 0).sum()
+
+        total = t.func.grad(lambda v: (t.func.grad(of)(v) ** 2).sum())
+        return t.func.hessian(of)(x), t.vmap(t.func.hessian(of))(t.stack([x, x + 1])), total(x)
+
+    factors = torch.tensor([2.0, 0, 3, 0, 5, 0.5, 0], dtype=torch.float64)
+    for zeros in (factors, factors[2:], factors[:1], factors[4:6]):
+        both(scenario, zeros)
