@@ -29,7 +29,7 @@ class LoopLaunch:
         for kernel, record in zip(
             kernels[loop.begin : loop.end], records[loop.begin : loop.end], strict=True
         ):
-            first = kernel.num_args - len(record.slots)
+            first = kernel.num_args - len(record.sizes) - len(record.slots)
             # ``set_arg`` asks of everything whether it is memory before it takes a number: 6 µs.
             set_number = getattr(kernel, "_set_arg_buf", kernel.set_arg)
             for number, slot in enumerate(record.slots):
@@ -86,5 +86,5 @@ def _offset(move: Move, turn: int) -> int:
 def scratch_argument(kernel: Any, record: KernelRecord, in_loop: bool) -> int:
     """The number of the argument that is scratch memory; -1 where there is none."""
     slots = len(record.slots)
-    others = kernel.num_args - slots - (slots if in_loop else 0)
+    others = kernel.num_args - len(record.sizes) - slots - (slots if in_loop else 0)
     return slots if others else -1
