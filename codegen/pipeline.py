@@ -22,7 +22,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -179,13 +179,17 @@ def find_plan(description: str) -> tuple[Plan, tuple[int, ...]] | None:
     if record is None:
         return None
     statistics.plans_loaded += 1
-    key, leaves = family_key(description)
-    _families[key].add(record, leaves)
-    _families[key].made[description, get_num_threads()] = record
+    _note_in_family(record, description, get_num_threads())
     plan = CpuPlan(record, description)
     if began:
         spans.note("load plan", "load", began, kernels=len(record.kernels))
     return plan, tuple(record.results)
+
+
+def _note_in_family(record: PlanRecord, description: str, threads: int) -> None:
+    key, leaves = family_key(description)
+    _families[key].add(record, leaves)
+    _families[key].made[description, threads] = record
 
 
 def make_plan(graph: Graph, device: str, description: str, results: tuple[int, ...]) -> Plan:
@@ -214,14 +218,31 @@ def make_plan(graph: Graph, device: str, description: str, results: tuple[int, .
 
 
 def _compile(graph: Graph, description: str, results: tuple[int, ...]) -> CpuPlan:
+    dialect = replace(C, matrix_units=plans.units_for(description))
+
+    def plan_of(record: PlanRecord) -> CpuPlan:
+        return CpuPlan(plans.with_known(record), description)
+
+    return _compile_in_family(
+        graph, description, results, get_num_threads(), dialect, plan_of, description
+    )
+
+
+AnyPlan = TypeVar("AnyPlan", CpuPlan, OpenClPlan)
+
+
+def _compile_in_family(
+    graph: Graph, description: str, results: tuple[int, ...], threads: int, dialect: Dialect,
+    plan_of: Callable[[PlanRecord], AnyPlan], kept_as: str,
+) -> AnyPlan:  # fmt: skip
+    """A plan whose kernels are those of the same program at other sizes, where they can be; kept on
+    disk under ``kept_as``."""
     statistics.plans_lowered += 1
-    threads, dialect = get_num_threads(), replace(C, matrix_units=plans.units_for(description))
     key, leaves = family_key(description)
     family = _families[key]
     known = family.made.get((description, threads))
     if known is not None:  # it is made again for its lines
-        record = _with_lines(known, build(graph, threads, dialect))
-        return CpuPlan(plans.with_known(record), description)
+        return plan_of(_with_lines(known, build(graph, threads, dialect)))
     resized = family.is_resized(leaves)
     record = build(graph, threads, dialect, any_rows=resized)
     record.results = list(results)
@@ -235,15 +256,15 @@ def _compile(graph: Graph, description: str, results: tuple[int, ...]) -> CpuPla
     literal = record.kernels
     record.kernels = family.generalized(record, leaves)
     try:
-        plan = CpuPlan(plans.with_known(record), description)
+        plan = plan_of(record)
     except CompileError:  # a number that has to be known where it stands
         if record.kernels is literal:
             raise
         record.kernels = literal
-        plan = CpuPlan(plans.with_known(record), description)
+        plan = plan_of(record)
     family.add(record, leaves)
     family.made[description, threads] = record
-    plans.save(plan.record, description)
+    plans.save(plan.record, kept_as)
     return plan
 
 
@@ -266,11 +287,17 @@ def compile_opencl(
     graph: Graph, device: opencl.Device, description: str = "", results: tuple[int, ...] = ()
 ) -> OpenClPlan:
     """A plan for the device, kept on disk if it has a description."""
+    kept_as = f"{device.fingerprint}\n{description}"
+    if description and device.schedules is None:
+        return _compile_in_family(
+            graph, description, results, device.threads, OPENCL,
+            partial(OpenClPlan, device=device), kept_as,
+        )  # fmt: skip
     statistics.plans_lowered += 1
     plan = _lower_for_device(graph, device)
     plan.record.results = list(results)
     if description:
-        plans.save(plan.record, f"{device.fingerprint}\n{description}")
+        plans.save(plan.record, kept_as)
     return plan
 
 
@@ -299,6 +326,8 @@ def _find_opencl_plan(
     except CompileError:  # of other options, after all
         return None
     statistics.plans_loaded += 1
+    if device.schedules is None:
+        _note_in_family(record, description, device.threads)
     return plan, tuple(record.results)
 
 

@@ -135,7 +135,8 @@ _AIRY_Q = (0.0691113391989842498, -0.0003247868744479707, 7.85400244682603556e-6
 
 
 def _i(order: int) -> list[CFunction]:
-    """The power series in x^2/4 below 8, above it the fit; exp(x) as a square lest it overflow."""
+    """The power series in x^2/4 below 8, above it the fit; exp(x) as a square lest it overflow.
+    At infinity NaN, the quotient of two infinities, as PyTorch's."""
     series = [1 / (factorial(k) * factorial(k + order)) for k in range(26)]
     fitted = (_I0_FAR, _I1_FAR)[order]
     sign = "x < 0.0 ? -y : y" if order else "y"
@@ -144,7 +145,8 @@ def _i(order: int) -> list[CFunction]:
     return [
         function(f"""
 LT_INLINE double lt_i{order}_f64(double x) {{
-    double a = __builtin_fabs(x), c = a > 1500.0 ? 1500.0 : a, z = 0.25 * a * a, t = 8.0 / c;
+    double a = __builtin_fabs(x), c = (a > 1500.0) & (a < LT_INF_f64) ? 1500.0 : a;
+    double z = 0.25 * a * a, t = 8.0 / c;
     double near = {near};
     double root = lt_exp_f64(0.5 * c);
     double far = (root * {far}) * root;

@@ -35,8 +35,8 @@ class KernelRecord:
     """One kernel of a plan: its text and what it does, for running and for reading.
 
     ``sizes``: the literals that its text reads from memory instead (sizes.py), which comes after
-    the slots. ``groups`` and ``items``: work-groups and the work-items of each, on devices that
-    have them; without, it is cut into shares.
+    the slots; in OpenCL its last arguments. ``groups`` and ``items``: work-groups and the
+    work-items of each, on devices that have them; without, it is cut into shares.
     """
 
     name: str

@@ -2,10 +2,10 @@
 
 Sizes are literals in a kernel's text. Where a program comes again with other sizes (the last batch
 of an epoch, a longer sentence), its kernels mostly read the same but for some numbers. Those are
-then read from memory that the plan passes, so that the text is the same for every further size,
-and nothing is compiled for them. Which numbers those are is found by comparing texts: each size is
-lowered as if it were the only one, so a number that is not a multiple of a size, or a kernel that
-has to be another, is nothing special.
+then read from memory that the plan passes (in OpenCL they are arguments of the kernel), so that the
+text is the same for every further size, and nothing is compiled for them. Which numbers those are
+is found by comparing texts: each size is lowered as if it were the only one, so a number that is
+not a multiple of a size, or a kernel that has to be another, is nothing special.
 """
 
 from __future__ import annotations
@@ -15,16 +15,23 @@ import struct
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import numpy as np
 
 if TYPE_CHECKING:
     from codegen.runtime.plan import KernelRecord, PlanRecord
 
-# Numbers that are no part of a name, with their suffixes.
-_NUMBER = re.compile(r"(?<![\w.])(?:\d+\.\d*(?:e[+-]?\d+)?|\d+(?:e[+-]?\d+)?)[uLf]*(?![\w.])")
+# Numbers that are no part of a name, with their suffixes; those that advise a compiler on vectors
+# need not be a kernel's own.
+_ADVICE = re.compile(r"(?<=vectorize_width\()\d+|(?<=interleave_count\()\d+")
+_NUMBER = re.compile(
+    r"(?<!vectorize_width\()(?<!interleave_count\()(?<![\w.])(?:\d+\.\d*(?:e[+-]?\d+)?|\d+(?:e[+-]?\d+)?)[uLf]*(?![\w.])"
+)
 _COMMENT = re.compile(r"//.*")
 _OPENING = re.compile(r"void KERNEL_NAME\(.*\) \{\n")
-_SIZES = re.compile(r"    const long \*sizes_ = .*\n")
+_SIZES = re.compile(r"    const long \*sizes_ = .*\n|,\n    const [\w ]+ size0_.*(?=\n\) \{\n)")
+_OPENING_OF_OPENCL = re.compile(r"__kernel (?:\w+ )?void KERNEL_NAME\([^{]*(?=\n\) \{\n)")
 _OF_TASKS = (" * thread / threads", " * (thread + 1) / threads")
 _SIZE_NAME = re.compile(r"\bsize(\d+)_")
 # Kernels whose speed depends on what the compiler knows of their sizes.
@@ -115,14 +122,23 @@ def _generalized(kernel: KernelRecord, alike: Sequence[KernelRecord]) -> KernelR
 
     body = _NUMBER.sub(name, text)
     sizes = [key[0] for key in names]
-    opening = _OPENING.search(body)
-    assert opening is not None
-    declared = "".join(
-        [f" const {_c_type(t)} size{i}_ = {_loaded(t, i)};" for i, t in enumerate(sizes)]
-    )
-    line = f"    const long *sizes_ = (const long *)arguments[{len(kernel.slots)}];{declared}\n"
-    body = body[: opening.end()] + line + body[opening.end() :]
-    return replace(kernel, body=body, sizes=sizes)
+    return replace(kernel, body=_taking_sizes(body, sizes, len(kernel.slots)), sizes=sizes)
+
+
+def _taking_sizes(body: str, sizes: Sequence[str], slots: int) -> str:
+    """The text with its sizes declared: in C read from memory that stands behind the slots."""
+    opening = _OPENING_OF_OPENCL.search(body)
+    if opening is not None:
+        parameters = [f"const {_c_type(t)} size{i}_" for i, t in enumerate(sizes)]
+        line = ",\n    " + ", ".join(parameters)
+    else:
+        opening = _OPENING.search(body)
+        assert opening is not None
+        declared = "".join(
+            [f" const {_c_type(t)} size{i}_ = {_loaded(t, i)};" for i, t in enumerate(sizes)]
+        )
+        line = f"    const long *sizes_ = (const long *)arguments[{slots}];{declared}\n"
+    return body[: opening.end()] + line + body[opening.end() :]
 
 
 def literal_text(kernel: KernelRecord) -> str:
@@ -171,7 +187,7 @@ def _skeleton(kernel: KernelRecord) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def _skeleton_of(text: str) -> str:
-    return _NUMBER.sub("#", _COMMENT.sub("", text))
+    return _ADVICE.sub("#", _NUMBER.sub("#", _COMMENT.sub("", text)))
 
 
 def _without_numbers(comment: re.Match[str]) -> str:
@@ -195,6 +211,17 @@ def _loaded(token: str, i: int) -> str:
     if kind in ("float", "double"):
         return f"({kind})((const double *)sizes_)[{i}]"
     return f"({kind})sizes_[{i}]"
+
+
+_NUMPY_TYPES = {
+    "int": np.int32, "unsigned int": np.uint32, "long": np.int64, "unsigned long": np.uint64,
+    "float": np.float32, "double": np.float64,
+}  # fmt: skip
+
+
+def size_arguments(sizes: Sequence[str]) -> list[Any]:
+    """The sizes as arguments of an OpenCL kernel: NumPy's numbers, of the types declared."""
+    return [_NUMPY_TYPES[_c_type(token)](token.rstrip("fuL")) for token in sizes]
 
 
 def packed_sizes(sizes: Sequence[str]) -> bytes:

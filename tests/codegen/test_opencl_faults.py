@@ -109,6 +109,7 @@ def test_a_text_that_is_refused() -> None:
 def test_a_driver_that_wants_its_own_declarations(monkeypatch: pytest.MonkeyPatch) -> None:
     """Texts are built with them from then on."""
     device = find_device("opencl")
+    monkeypatch.setattr(device, "programs", {})
     monkeypatch.setattr(device, "bare_options", ["-D __kernel=no"])
     assert len(programs.kernels_of([BINARY], device)) == 1 and device.bare_options == []
 
@@ -155,6 +156,7 @@ def test_binaries_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
 
     def built() -> tuple[int, int]:
         torch.stats().reset()
+        monkeypatch.setattr(device, "programs", {})  # as in another process
         (kernel,) = programs.kernels_of([BINARY], device)
         result = device.allocate(4)
         memory: Any = result.memory

@@ -61,7 +61,7 @@ def main() -> int:
     if given.update_left_out:
         report.updated(results, listed, path)
         return 0
-    surprises = report.surprises(results, listed, partial=bool(given.check))
+    surprises = report.surprises(results, listed, partial=bool(given.check or given.samples))
     print("\n".join(surprises) or "as the list of the left out says")
     return bool(surprises)
 

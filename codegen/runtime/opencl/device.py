@@ -76,6 +76,8 @@ class Device:
         self.lock = threading.RLock()
         self.context = opencl.Context([handle])
         self.queue = opencl.CommandQueue(self.context)
+        # What was built: by options and text the program, and the kernel's name in it.
+        self.programs: dict[tuple[Any, ...], tuple[Any, str]] = {}
         self._transfers: Any = None  # a queue, once something has to be copied to the device
         self.enqueued = self.finished = 0
         self._runs: deque[tuple[int, Any]] = deque()  # with the last event of each

@@ -19,6 +19,7 @@ from codegen.runtime.opencl.loops import LoopLaunch, scratch_argument
 from codegen.runtime.opencl.memory import Part
 from codegen.runtime.opencl.programs import build_kernels
 from codegen.runtime.plan import SCALAR_FORMATS, KernelRecord, PlanRecord, watchers
+from codegen.runtime.sizes import size_arguments
 from codegen.statistics import statistics
 
 
@@ -35,6 +36,10 @@ class OpenClPlan:
         self._device = device
         with device.lock:
             self._kernels = build_kernels(record.kernels, device)
+        for kernel, entry in zip(self._kernels, record.kernels, strict=True):
+            sizes = size_arguments(entry.sizes)
+            for number, value in enumerate(sizes, kernel.num_args - len(sizes)):
+                kernel.set_arg(number, value)
         self._launches = [
             (kernel, *_ranges(k, device.threads))
             for kernel, k in zip(self._kernels, record.kernels, strict=True)

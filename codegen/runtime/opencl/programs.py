@@ -1,4 +1,5 @@
-"""Generated text to kernels: one program a plan, built once a driver where it keeps no programs."""
+"""Generated text to kernels: a program of what is new in a plan, built once a driver where it keeps
+no programs."""
 
 from __future__ import annotations
 
@@ -48,16 +49,19 @@ def build_kernels(records: Sequence[KernelRecord], device: Device) -> list[Any]:
 
 
 def kernels_of(sources: Sequence[KernelSource], device: Device) -> list[Any]:
-    """A kernel object for each text."""
-    symbols: dict[str, str] = {}
-    for source in sources:
-        symbols.setdefault(source.body, f"kernel_{len(symbols)}")
-    functions = {symbols[source.body]: source for source in sources}
-    began = spans.now() if spans.listeners else 0
-    program = _build(kernel_file(functions.items()), device, len(functions))
-    if began:
-        spans.note("compile", "compile", began, device=device.name, kernels=len(functions))
-    return [device.opencl.Kernel(program, symbols[source.body]) for source in sources]
+    """A kernel object for each text; a text that an earlier plan had is not built again."""
+    options = tuple(_options(device))
+    keys = [(options, source.body, *source.prologue) for source in sources]
+    new = {k: s for k, s in zip(keys, sources, strict=True) if k not in device.programs}
+    if new:
+        symbols = {key: f"kernel_{number}" for number, key in enumerate(new)}
+        functions = [(symbols[key], source) for key, source in new.items()]
+        began = spans.now() if spans.listeners else 0
+        program = _build(kernel_file(functions), device, len(functions))
+        if began:
+            spans.note("compile", "compile", began, device=device.name, kernels=len(functions))
+        device.programs |= {key: (program, symbol) for key, symbol in symbols.items()}
+    return [device.opencl.Kernel(*device.programs[key]) for key in keys]
 
 
 def _build(text: str, device: Device, count: int) -> Any:
