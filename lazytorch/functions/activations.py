@@ -90,6 +90,8 @@ def _prelu(x: Node, weight: Node) -> Node:
         if slope.shape != x.shape:
             slope = number(sum_(weight, range(len(weight.shape))), x)
     else:
+        if not x.shape:
+            raise RuntimeError("Not allow zero-dim input tensor.")
         channels = x.shape[1] if len(x.shape) > 1 else 1
         if weight.type.size != channels:
             raise RuntimeError(

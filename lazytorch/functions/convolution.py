@@ -245,6 +245,8 @@ def _check(
     transposed: bool,
 ) -> tuple[Shape, Shape]:  # fmt: skip
     """Refuse shapes that do not fit, and give those of input, with a batch, and weight."""
+    if len(weight) < 3:
+        raise RuntimeError("weight should have at least three dimensions")
     if len(weight) != rank + 2:
         raise RuntimeError(
             f"expected stride to be a single integer value or a list of {len(weight) - 2} values "
@@ -258,6 +260,11 @@ def _check(
     if groups <= 0:
         raise RuntimeError("non-positive groups is not supported")
     batched = input if len(input) == rank + 2 else (1, *input)
+    if 0 < weight[0] < groups:
+        raise RuntimeError(
+            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, but "
+            f"got weight of size {list(weight)} instead"
+        )
     if weight[0] % groups:
         raise RuntimeError(
             f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, "
@@ -297,12 +304,17 @@ def _check_types(x: Tensor, w: Tensor, bias: Tensor | None) -> None:
         )
 
 
+def _check_signs(strides: Sizes, padding: Any, rank: int) -> None:
+    if any(s <= 0 for s in strides):
+        raise RuntimeError("non-positive stride is not supported")
+    if not isinstance(padding, str) and any(p < 0 for p in _numbers(padding, rank, "padding")):
+        raise RuntimeError("negative padding is not supported")
+
+
 def _padding(padding: Any, rank: int, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Any:
     """Amounts before and after, from numbers, "valid" or "same"."""
     if not isinstance(padding, str):
         amounts = _numbers(padding, rank, "padding")
-        if any(p < 0 for p in amounts):
-            raise RuntimeError("negative padding is not supported")
         return amounts, amounts
     if padding == "valid":
         return (0,) * rank, (0,) * rank
@@ -337,11 +349,16 @@ def _window(
     rank: int,
 ) -> Window:  # fmt: skip
     """The window of a convolution whose arguments fit."""
+    if len(w) == rank + 2 and len(x) in (rank + 1, rank + 2):
+        _check_signs(_numbers(stride, rank, "stride"), padding, rank)
+    elif isinstance(padding, str) and len(w) > 2 and len(x) != len(w):
+        raise RuntimeError(
+            f"Expected {len(w)}-dimensional input for {len(w)}-dimensional weight{list(w)}, but "
+            f"got {len(x)}-dimensional input of size {list(x)} instead"
+        )
     input, weight = _check(x, w, bias, rank, groups, f"conv{rank}d", False)
     strides = _numbers(stride, rank, "stride")
     dilations = _numbers(dilation, rank, "dilation")
-    if any(s <= 0 for s in strides):
-        raise RuntimeError("non-positive stride is not supported")
     if any(d <= 0 for d in dilations):
         raise RuntimeError(f"dilation should be greater than zero, but got {list(dilations)}")
     low, high = _padding(padding, rank, weight[2:], strides, dilations)
@@ -384,10 +401,7 @@ def _window_transposed(
     strides, amounts = _numbers(stride, rank, "stride"), _numbers(padding, rank, "padding")
     dilations = _numbers(dilation, rank, "dilation")
     extra = _numbers(output_padding, rank, "output_padding")
-    if any(s <= 0 for s in strides):
-        raise RuntimeError("non-positive stride is not supported")
-    if any(p < 0 for p in amounts):
-        raise RuntimeError("negative padding is not supported")
+    _check_signs(strides, amounts, rank)
     if any(e >= s and e >= d for e, s, d in zip(extra, strides, dilations, strict=True)):
         names = ("depth", "height", "width")[-rank:] if rank > 1 else ("width",)
         shown = " ".join(

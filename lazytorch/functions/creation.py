@@ -381,11 +381,18 @@ LINSPACE = Function("linspace", _linspace)
 LOGSPACE = Function("logspace", _logspace)
 
 
-def _steps(steps: int, name: str) -> int:
+def _steps(start: Any, end: Any, steps: int, name: str) -> int:
     if not isinstance(steps, int):
+        kinds = ", ".join([type(x).__name__ for x in (start, end, steps)])
         raise TypeError(
-            f"{name}() received an invalid combination of arguments - steps must be int, not "
-            f"{type(steps).__name__}"
+            f"{name}() received an invalid combination of arguments - got ({kinds}), but expected "
+            "steps to be an int"
+        )
+    ranks = [x.ndim if isinstance(x, Tensor) else 0 for x in (start, end)]
+    if any(ranks):
+        raise RuntimeError(
+            f"{name} only supports 0-dimensional start and end tensors, but got start with "
+            f"{ranks[0]} dimension(s) and end with {ranks[1]} dimension(s)."
         )
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
@@ -399,8 +406,8 @@ def linspace(
 ) -> Tensor:  # fmt: skip
     """``steps`` numbers evenly from start to end, both included."""
     _ignore("linspace", options)
-    numbers = (_number(start), _number(end))
-    attributes = (_steps(steps, "linspace"), _type(dtype, out))
+    count = _steps(start, end, steps, "linspace")
+    numbers, attributes = (_number(start), _number(end)), (count, _type(dtype, out))
     return make(LINSPACE, numbers, attributes, device, requires_grad, out)
 
 
@@ -411,8 +418,8 @@ def logspace(
 ) -> Tensor:  # fmt: skip
     """base to the powers of ``linspace(start, end, steps)``."""
     _ignore("logspace", options)
-    numbers = (_number(start), _number(end), base)
-    attributes = (_steps(steps, "logspace"), _type(dtype, out))
+    count = _steps(start, end, steps, "logspace")
+    numbers, attributes = (_number(start), _number(end), base), (count, _type(dtype, out))
     return make(LOGSPACE, numbers, attributes, device, requires_grad, out)
 
 

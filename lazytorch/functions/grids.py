@@ -20,9 +20,9 @@ from lazytorch.functions import views
 from lazytorch.functions.bodies import apply_one
 from lazytorch.functions.creation import arange, ones
 from lazytorch.functions.joining import stack
-from lazytorch.functions.padding import cubic_far, cubic_near
 from lazytorch.functions.products import matmul
 from lazytorch.functions.registration import operation
+from lazytorch.functions.resizing import cubic_far, cubic_near
 from lazytorch.tensor import Tensor
 
 _MODES = ("bilinear", "nearest", "bicubic")

@@ -202,6 +202,7 @@ def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], boo
     old_strides = x._strides()
     offset = x.storage_offset()
     advanced: list[tuple[int, Tensor]] = []
+    unchecked: list[tuple[Tensor, int, int]] = []
     axis = 0
     name = "Alias"
     ellipsis_seen = False
@@ -244,7 +245,7 @@ def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], boo
                     sizes.append(shape[axis])
                     strides.append(old_strides[axis])
                     axis += 1
-            elif item.dtype.kind == "float":
+            elif item.dtype.kind == "float" or (item.ndim and item.dtype not in _INDEX_TYPES):
                 raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
             elif not item.ndim and item._storage.expression.value is not None:
                 place = _place(item.item(), shape, axis)
@@ -252,7 +253,7 @@ def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], boo
                 axis += 1
                 name = "Select"
             else:
-                _check_index(item, shape, axis, len(advanced))
+                unchecked.append((item, axis, len(advanced)))
                 advanced.append((len(sizes), item))
                 sizes.append(shape[axis])
                 strides.append(old_strides[axis])
@@ -264,6 +265,10 @@ def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], boo
             name = "Select"
     sizes.extend(shape[axis:])
     strides.extend(old_strides[axis:])
+    # Indices of which nothing comes read nothing.
+    if unchecked and (len(advanced) == 1 or 0 not in _check_broadcast([i for _, i in advanced])):
+        for index, place, number in unchecked:
+            _check_index(index, shape, place, number)
     if x._storage.device != "cpu":
         # An index may be the cpu's, whatever it is an index of.
         advanced = [
@@ -318,8 +323,14 @@ def _place(place: int, shape: Shape, axis: int) -> int:
     return place + size if place < 0 else place
 
 
+# Of tensors used as indices; a 0-d one of any integer type is a number.
+_INDEX_TYPES = (dt.int64, dt.int32, dt.uint8, dt.bool_)
+
+
 def _check_index(index: Tensor, shape: Shape, axis: int, number: int) -> None:
     size = shape[axis]
+    if not size and index._type.size:
+        raise IndexError("index is out of bounds for dimension with size 0")
     check_range(
         index, size,
         lambda bad: f"index {bad} is out of bounds for dimension {number} with size {size}", -size,
@@ -403,11 +414,28 @@ def _set_item(self: Tensor, key: Any, value: Any) -> None:
         while value.ndim > len(wanted) and value._type.shape[0] == 1:
             value = views.select(value, 0, 0)
         _check_values(value._type.shape, wanted)
-        if not value.dtype.is_floating_point or target.dtype is value.dtype:
-            pass
-        elif value.dtype is not target.dtype:
+        if value.dtype is not target.dtype:
+            if not (value.numel() == 1 and _is_one_mask(key)):
+                raise _wrong_source(target, value)
             value = converted(value, target.dtype)
     target._write(apply_expressions(INDEX_PUT, (target, value, *indices), (dims, "set"))[0])
+
+
+def _is_one_mask(key: Any) -> bool:
+    """Whether one mask, and no other array, chooses the places: one value is filled in there."""
+    arrays = [
+        i for i in (key if isinstance(key, tuple) else (key,))
+        if isinstance(i, (list, np.ndarray)) or (isinstance(i, Tensor) and i.ndim)
+    ]  # fmt: skip
+    return len(arrays) == 1 and np.asarray(arrays[0]).dtype == np.bool_
+
+
+def _wrong_source(target: Tensor, value: Tensor) -> RuntimeError:
+    return RuntimeError(
+        "Index put requires the source and destination dtypes match, got "
+        f"{type_name(target.dtype)} for the destination and {type_name(value.dtype)} "
+        "for the source."
+    )
 
 
 def _without_leading_units(value: Tensor, rank: int | None) -> Tensor:
@@ -437,11 +465,7 @@ def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = Fa
     """``input`` with ``values`` written (or added) at the places that index tensors choose."""
     source, advanced, _ = _resolve(input, tuple([slice(None) if i is None else i for i in indices]))
     if values.dtype is not input.dtype:
-        raise RuntimeError(
-            "Index put requires the source and destination dtypes match, got "
-            f"{type_name(input.dtype)} for the destination and {type_name(values.dtype)} "
-            "for the source."
-        )
+        raise _wrong_source(input, values)
     if source is not input and source._type.shape != input._type.shape:
         raise IndexError("index_put takes index tensors alone")
     found = [i for _, i in advanced]

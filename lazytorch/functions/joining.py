@@ -341,6 +341,8 @@ ROLL = Function("roll", _roll)
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     """The elements shifted along dimensions, those that fall off coming back in front."""
     moves = integers((shifts,), "roll", "shifts")
+    if not moves:
+        raise RuntimeError("`shifts` required")
     if dims is None or dims == ():
         if len(moves) != 1:
             raise RuntimeError(f"shifts and dimensions must align. shifts: {len(moves)}, dims:0")
@@ -351,5 +353,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
         raise RuntimeError(
             f"shifts and dimensions must align. shifts: {len(moves)}, dims:{len(axes)}"
         )
+    if not input.ndim and axes:
+        raise IndexError(f"Dimension specified as {axes[0]} but tensor has no dimensions")
     wrapped = tuple([wrap_dim(d, input.ndim) for d in axes])
     return apply(ROLL, (input,), (moves, wrapped))  # type: ignore[no-any-return]

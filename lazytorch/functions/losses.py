@@ -251,7 +251,7 @@ def _kl_div(x: Node, target: Node, log_target: bool, reduction: str) -> Node:
 def _poisson_nll(
     x: Node, target: Node, eps: Node, log_input: bool, full: bool, reduction: str
 ) -> Node:
-    x, target = promote_float(x, target)
+    target, x = promote_float(target, x)
     if log_input:
         loss = ew.sub(ew.exp(x), ew.mul(target, x))
     else:
@@ -382,7 +382,8 @@ def gaussian_nll_loss(
     known = _known(var)
     if known is not None and (known < 0).any():
         raise ValueError("var has negative entry/entries")
-    reduction = chosen_reduction(reduction)
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not valid")
     return apply_one(GAUSSIAN_NLL, (input, target, var, float(eps)), (bool(full), reduction))
 
 

@@ -107,12 +107,12 @@ def _multi_margin(x: Node, target: Node, margin: Node, *rest: Any) -> Node:
             f"samples (batch size). Expected target size [{x.shape[0]}], but got "
             f"{list(target.shape)}. Input has shape {list(x.shape)}."
         )
-    if target.dtype is not dt.int64:
-        raise RuntimeError(f"expected scalar type Long but found {type_name(target.dtype)}")
     if weight and weight[0].shape != x.shape[-1:]:
         raise RuntimeError(
             f"inconsistent weight size, expected {x.shape[-1]} but got {list(weight[0].shape)}"
         )
+    if target.dtype is not dt.int64:
+        raise RuntimeError(f"expected scalar type Long but found {type_name(target.dtype)}")
     axis, classes = len(x.shape) - 1, x.shape[-1]
     index = broadcast_to(target, x.shape[:-1]) if len(x.shape) > 1 else _without_axes(target)
     mask = one_hot_mask(ew.cast(index, dt.int64), x.shape, axis)

@@ -73,7 +73,7 @@ def _contains(self: Tensor, element: Any) -> bool:
 
 def _over(self: Tensor, other: Any) -> Any:
     """other / self; of an array by way of the reciprocal, as in PyTorch."""
-    if isinstance(other, np.ndarray):
+    if isinstance(other, np.ndarray) or not isinstance(self, Tensor):
         return self.reciprocal() * other
     return _divide(self, other)
 

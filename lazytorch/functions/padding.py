@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import floor
 from typing import Any
 
 from codegen import dtype as dt
@@ -12,12 +11,10 @@ from codegen.ops import elementwise as ew
 from codegen.ops.indexing import concatenate, gather
 from codegen.ops.leaves import iota
 from codegen.ops.movement import flip, permute, reshape, slice_
-from codegen.ops.reduction import broadcast, full, one_hot_mask
+from codegen.ops.reduction import broadcast, full
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Function
-from lazytorch.functions.bodies import apply_one, need_float, number, pad_axes
-from lazytorch.functions.contraction import contract
-from lazytorch.functions.pooling import ADAPTIVE_AVG
+from lazytorch.functions.bodies import apply_one, number, pad_axes
 from lazytorch.functions.registration import operation
 from lazytorch.tensor import Tensor
 
@@ -225,161 +222,3 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
             f"{groups} groups."
         )
     return apply_one(CHANNEL_SHUFFLE, (input,), (groups,))
-
-
-# ---- resizing ---------------------------------------------------------------------------------
-# Along each axis in turn: nearest picks, the others multiply by a matrix of weights.
-
-
-def _nearest(x: Node, axis: int, size: int, scale: float, exact: bool) -> Node:
-    n = x.shape[axis]
-    if not exact and size % n == 0 and scale == n / size:
-        shape = (*x.shape[: axis + 1], size // n, *x.shape[axis + 1 :])
-        axes = [i if i <= axis else i + 1 for i in range(len(x.shape))]
-        return reshape(broadcast(x, shape, axes), (*x.shape[:axis], size, *x.shape[axis + 1 :]))
-    places = ew.cast(iota(size), dt.float32)
-    if exact:
-        places = ew.add(places, ew.full_like(places, 0.5))
-    source = ew.floor(ew.mul(places, ew.full_like(places, scale)))
-    index = ew.minimum(ew.cast(source, dt.int64), full(n - 1, (size,), dt.int64))
-    shape = (*x.shape[:axis], size, *x.shape[axis + 1 :])
-    return gather(x, broadcast(index, shape, (axis,)), axis)
-
-
-def _positions(size: int, n: int, scale: float, align: bool, clamp: bool, dtype: dt.DType) -> Node:
-    """Where each output lies between the inputs."""
-    places = ew.cast(iota(size), dtype)
-    if align:
-        return ew.mul(places, ew.full_like(places, (n - 1) / (size - 1) if size > 1 else 0.0))
-    half = ew.full_like(places, 0.5)
-    source = ew.sub(ew.mul(ew.add(places, half), ew.full_like(places, scale)), half)
-    return ew.maximum(source, ew.full_like(source, 0)) if clamp else source
-
-
-def _weights(size: int, n: int, scale: float, align: bool, cubic: bool, dtype: dt.DType) -> Node:
-    """[output, input]: how much of each input each output holds."""
-    at = _positions(size, n, scale, align, not cubic, dtype)
-    base = ew.floor(at)
-    t = ew.sub(at, base)
-    start = ew.cast(base, dt.int64)
-    one = ew.full_like(t, 1)
-    if cubic:
-        shares = [
-            (-1, cubic_far(ew.add(t, one))), (0, cubic_near(t)),
-            (1, cubic_near(ew.sub(one, t))), (2, cubic_far(ew.sub(ew.full_like(t, 2), t))),
-        ]  # fmt: skip
-    else:
-        shares = [(0, ew.sub(one, t)), (1, t)]
-    total = full(0, (size, n), dtype)
-    for offset, share in shares:
-        place = ew.add(start, ew.full_like(start, offset))
-        place = ew.minimum(ew.maximum(place, ew.full_like(place, 0)), ew.full_like(place, n - 1))
-        mask = one_hot_mask(place, (size, n), 1)
-        spread = broadcast(share, (size, n), (0,))
-        total = ew.add(total, ew.where(mask, spread, ew.full_like(spread, 0)))
-    return total
-
-
-_A = -0.75  # the cubic kernel's free parameter, as PyTorch's
-
-
-def _polynomial(t: Node, coefficients: Sequence[float]) -> Node:
-    value = ew.full_like(t, coefficients[0])
-    for c in coefficients[1:]:
-        value = ew.add(ew.mul(value, t), ew.full_like(t, c))
-    return value
-
-
-def cubic_near(t: Node) -> Node:
-    return _polynomial(t, (_A + 2, -(_A + 3), 0.0, 1.0))
-
-
-def cubic_far(t: Node) -> Node:
-    return _polynomial(t, (_A, -5 * _A, 8 * _A, -4 * _A))
-
-
-def _interpolate(
-    x: Node, sizes: Sequence[int], scales: Sequence[float], mode: str, align: bool
-) -> Node:
-    first = len(x.shape) - len(sizes)
-    if not mode.startswith("nearest"):
-        need_float(x, f"upsample_{mode}2d")
-    for i, (size, scale) in enumerate(zip(sizes, scales, strict=True)):
-        axis = first + i
-        if mode.startswith("nearest"):
-            x = _nearest(x, axis, size, scale, mode == "nearest-exact")
-            continue
-        weights = _weights(size, x.shape[axis], scale, align, mode == "bicubic", x.dtype)
-        labels: list[Any] = list(range(len(x.shape)))
-        out = ["o" if j == axis else j for j in labels]
-        x = contract(x, weights, labels, ("o", axis), out)
-    return x
-
-
-INTERPOLATE = Function("interpolate", _interpolate, gradient_name="UpsampleBackward0")
-_RANKS = {"linear": 3, "bilinear": 4, "bicubic": 4, "trilinear": 5}
-
-
-def interpolate(
-    input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
-    align_corners: bool | None = None, recompute_scale_factor: bool | None = None,
-    antialias: bool = False,
-) -> Tensor:  # fmt: skip
-    """Resize the spatial dimensions of (N, C, …) to ``size``, or by ``scale_factor``.
-
-    ``mode``: nearest, nearest-exact, linear, bilinear, trilinear, bicubic or area.
-    """
-    shape = input._type.shape
-    rank = len(shape) - 2
-    if align_corners is not None and mode in ("nearest", "area", "nearest-exact"):
-        raise ValueError(
-            "align_corners option can only be set with the interpolating modes: linear | bilinear "
-            "| bicubic | trilinear"
-        )
-    if size is not None and scale_factor is not None:
-        raise ValueError("only one of size or scale_factor should be defined")
-    if size is None and scale_factor is None:
-        raise ValueError("either size or scale_factor should be defined")
-    if antialias:
-        raise NotImplementedError("interpolate with antialias=True is not supported yet")
-    sizes, factors = _wanted_sizes(shape, rank, size, scale_factor)
-    if len(shape) not in (3, 4, 5) or mode not in ("nearest", "nearest-exact", "area", *_RANKS):
-        raise NotImplementedError(
-            "Input Error: Only 3D, 4D and 5D input Tensors supported (got "
-            f"{len(shape)}D) for the modes: nearest | linear | bilinear | bicubic | trilinear | "
-            f"lanczos | area | nearest-exact (got {mode})"
-        )
-    if mode in _RANKS and len(shape) != _RANKS[mode]:
-        raise NotImplementedError(
-            f"Got {len(shape)}D input, but {mode} mode needs {_RANKS[mode]}D input"
-        )
-    if mode == "area":
-        return apply_one(ADAPTIVE_AVG, (input,), (sizes,))
-    if recompute_scale_factor or factors is None:
-        scales = tuple([n / o for n, o in zip(shape[2:], sizes, strict=True)])
-    else:
-        scales = tuple([1.0 / f for f in factors])
-    return apply_one(INTERPOLATE, (input,), (sizes, scales, mode, bool(align_corners)))
-
-
-def _wanted_sizes(shape: Sequence[int], rank: int, size: Any, factor: Any) -> Any:
-    if size is not None:
-        if isinstance(size, (tuple, list)) and len(size) != rank:
-            raise ValueError(
-                "Input and output must have the same number of spatial dimensions, but got input "
-                f"with spatial dimensions of {list(shape[2:])} and output size of {size}. Please "
-                "provide input tensor in (N, C, d1, d2, ...,dK) format and output size in (o1, o2, "
-                "...,oK) format."
-            )
-        given = size if isinstance(size, (tuple, list)) else [size] * rank
-        return tuple([int(n) for n in given]), None
-    if isinstance(factor, (tuple, list)) and len(factor) != rank:
-        raise ValueError(
-            "Input and scale_factor must have the same number of spatial dimensions, but got input "
-            f"with spatial dimensions of {list(shape[2:])} and scale_factor of shape {factor}. "
-            "Please provide input tensor in (N, C, d1, d2, ...,dK) format and scale_factor in (s1, "
-            "s2, ...,sK) format."
-        )
-    given = factor if isinstance(factor, (tuple, list)) else [factor] * rank
-    factors = [float(f) for f in given]
-    return tuple([floor(n * f) for n, f in zip(shape[2:], factors, strict=True)]), factors

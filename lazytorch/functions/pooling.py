@@ -141,14 +141,21 @@ def _window(
     rank: int, function: str,
 ) -> Window:  # fmt: skip
     """The padding after reaches as far as the last window, and no further."""
-    _check_rank(shape, rank, function)
     kernels = _numbers(kernel, rank, "kernel_size", function)
+    if not function.endswith("pool1d"):  # these look at their settings first
+        dilated = _numbers(dilation, rank, "dilation", function)
+        _check_padding(kernels, _numbers(padding, rank, "padding", function), dilated, function)
+    _check_rank(shape, rank, function)
     empty = stride is None or (isinstance(stride, (tuple, list)) and not stride)
     strides = kernels if empty else _numbers(stride, rank, "stride", function)
     pads = _numbers(padding, rank, "padding", function)
     dilations = _numbers(dilation, rank, "dilation", function)
     if any(p < 0 for p in pads):
         raise RuntimeError(f"pad must be non-negative, but got pad: {min(pads)}")
+    if function == "max_pool1d" and kernels[0] <= 0:
+        raise RuntimeError(
+            f"max_pool1d() kernel_size must be greater than zero, but got {kernels[0]}"
+        )
     if function == "max_pool1d" and dilations[0] <= 0:
         raise RuntimeError(
             f"max_pool1d() dilation must be greater than zero, but got {dilations[0]}"
@@ -158,17 +165,7 @@ def _window(
     if any(s == 0 for s in strides):
         raise RuntimeError("stride should not be zero")
     sizes = shape[len(shape) - rank :]
-    for k, p, d in zip(kernels, pads, dilations, strict=True):
-        if p > (d * (k - 1) + 1) // 2:
-            if function == "max_pool1d":
-                raise RuntimeError(
-                    "max_pool1d() padding should be at most half of kernel size, but got "
-                    f"padding={p} and kernel_size={k}"
-                )
-            raise RuntimeError(
-                "pad should be at most half of effective kernel size, but got "
-                f"pad={p}, kernel_size={k} and dilation={d}"
-            )
+    _check_padding(kernels, pads, dilations, function)
     outputs = [
         _extent(n, k, s, p, d, ceil_mode)
         for n, k, s, p, d in zip(sizes, kernels, strides, pads, dilations, strict=True)
@@ -190,10 +187,27 @@ def _window(
     return window
 
 
+def _check_padding(kernels: Sizes, pads: Sizes, dilations: Sizes, function: str) -> None:
+    if any(p < 0 for p in pads):
+        raise RuntimeError(f"pad must be non-negative, but got pad: {min(pads)}")
+    for k, p, d in zip(kernels, pads, dilations, strict=True):
+        if p <= (d * (k - 1) + 1) // 2:
+            continue
+        if function == "max_pool1d":
+            raise RuntimeError(
+                "max_pool1d() padding should be at most half of kernel size, but got "
+                f"padding={p} and kernel_size={k}"
+            )
+        raise RuntimeError(
+            "pad should be at most half of effective kernel size, but got "
+            f"pad={p}, kernel_size={k} and dilation={d}"
+        )
+
+
 def _check_rank(shape: Shape, rank: int, function: str) -> None:
     batched = len(shape) == rank + 2
     empty = 0 in shape[1:] if batched else 0 in shape
-    if len(shape) in (rank + 1, rank + 2) and not (empty and function == "max_pool1d"):
+    if len(shape) in (rank + 1, rank + 2) and not (empty and function.startswith("max_pool1d")):
         if empty and function == "max_pool3d":
             axis = next(i for i, n in enumerate(shape[batched:]) if not n)
             raise RuntimeError(
@@ -201,7 +215,12 @@ def _check_rank(shape: Shape, rank: int, function: str) -> None:
                 f"to have positive length, but input has a shape of {list(shape)} and non-batch "
                 f"dimension {axis} has length zero!"
             )
-        return
+        if not (empty and function in ("max_pool2d", "avg_pool2d")):
+            return
+        raise RuntimeError(
+            "Expected 3D or 4D (batch mode) tensor with optional 0 dim batch size for input, but "
+            f"got:{list(shape)}"
+        )
     if function == "max_pool1d":
         raise RuntimeError(
             "max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for "
@@ -222,7 +241,7 @@ def _refuse_small(
 ) -> None:
     if function == "max_pool1d":
         raise RuntimeError(f"max_pool1d() Invalid computed output size: {outputs[0]}")
-    if len(sizes) == 3:
+    if len(sizes) == 3 and function.startswith("avg"):
         t, h, w = sizes
         kt, kh, kw = kernels
         raise RuntimeError(
@@ -241,9 +260,8 @@ def _max_pooled(
     input: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool,
     return_indices: bool, rank: int,
 ) -> Any:  # fmt: skip
-    window = _pool_window(
-        input, kernel_size, stride, padding, dilation, ceil_mode, rank, f"max_pool{rank}d"
-    )
+    function = "max_pool1d_with_indices" if rank == 1 and return_indices else f"max_pool{rank}d"
+    window = _pool_window(input, kernel_size, stride, padding, dilation, ceil_mode, rank, function)
     values, indices = apply(MAX_POOL, (input,), (window,))
     return (values, indices) if return_indices else values
 
@@ -498,6 +516,8 @@ def _adaptive_sizes(x: Tensor, output_size: Any, rank: int, function: str) -> Si
             raise RuntimeError(f"{function}() argument 'output_size' should contain one int (got "
                                f"{len(given)})")  # fmt: skip
         inner = "internal error: " if "max" in function else ""
+        if not inner:
+            raise RuntimeError(f"{function}: output_size must be {rank}")
         raise RuntimeError(f"{function}(): {inner}output_size.size() must be {rank}")
     if len(shape) not in (rank + 1, rank + 2):
         raise RuntimeError(

@@ -502,7 +502,15 @@ def multinomial(
         raise RuntimeError(
             "cannot sample n_sample > prob_dist.size(-1) samples without replacement"
         )
-    if not np.isfinite(weights).all() or (weights < 0).any():
+    if count > 1 << 24:
+        raise RuntimeError("number of categories cannot exceed 2^24")
+    infinite, negative = not np.isfinite(weights).all(), (weights < 0).any()
+    if (infinite or negative) and replacement and num_samples > 1:
+        entry = "< 0" if negative else "= infinity or NaN"
+        raise RuntimeError(
+            f"invalid multinomial distribution (encountering probability entry {entry})"
+        )
+    if infinite or negative:
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
     if (weights.sum(-1) == 0).any():
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")

@@ -455,6 +455,11 @@ def _reduce_all(name: str, function: Function, input: Tensor, dim: Dims, keepdim
     require_tensor(name, input)
     axes = reduced_axes(dim, input.ndim)
     if dim is None or (not isinstance(dim, int) and not len(dim)):
+        if not input.numel() and name == "aminmax":
+            raise RuntimeError(
+                "aminmax(): cannot compute aminmax over an empty dimension as the operation has no "
+                "identity."
+            )
         if not input.numel():
             raise RuntimeError(
                 f"{name}(): Expected reduction dim to be specified for input.numel() == 0. "
@@ -465,13 +470,13 @@ def _reduce_all(name: str, function: Function, input: Tensor, dim: Dims, keepdim
     return apply(function, (input,), (axes, bool(keepdim)))
 
 
-@operation(out=True)
+@operation(out="input type")
 def amax(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
     """Largest over ``dim``; ties share the gradient."""
     return _reduce_all("amax", AMAX, input, dim, keepdim)  # type: ignore[no-any-return]
 
 
-@operation(out=True)
+@operation(out="input type")
 def amin(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
     """Smallest over ``dim``; ties share the gradient."""
     return _reduce_all("amin", AMIN, input, dim, keepdim)  # type: ignore[no-any-return]

@@ -33,18 +33,19 @@ _RANK = {"bool": 0, "int": 1, "float": 2}
 
 def operation(
     *, function: bool = True, method: bool = True, inplace: bool = False,
-    out: bool | Literal["same type"] = False, names: tuple[str, ...] = (),
+    out: bool | Literal["same type", "input type"] = False, names: tuple[str, ...] = (),
 ) -> Callable[[F], F]:  # fmt: skip
     """Register a public operation under its own name and ``names``.
 
     function  as torch.NAME; method  as Tensor.NAME; inplace  as Tensor.NAME_ (and torch.NAME_);
     out       accepts ``out=`` in the function form: tensors of any type that the result can be
-              converted to, or, where PyTorch does not convert, of the "same type".
+              converted to, or, where PyTorch does not convert, of the "same type" ("input type":
+              which is the input's, as the error says).
     """
 
     def enter(definition: F) -> F:
         definition = with_numpy_names(definition)
-        visible = with_out(definition, out == "same type") if out else definition
+        visible = with_out(definition, out) if out else definition
         for name in (definition.__name__.rstrip("_"), *names):
             if function:
                 PUBLIC[name] = visible
@@ -94,7 +95,7 @@ def in_place(definition: Callable[..., Any], name: str) -> Callable[..., Any]:
     return written
 
 
-def with_out(definition: F, same_type: bool = False) -> F:
+def with_out(definition: F, kind: bool | str = True) -> F:
     """The definition with an ``out=`` argument, perhaps of the result's type alone."""
 
     @functools.wraps(definition)
@@ -110,17 +111,22 @@ def with_out(definition: F, same_type: bool = False) -> F:
             return refused[0](accepting, args, kwargs)
         if out is None:
             return result
-        if same_type:
-            _check_same_type(out, result)
+        if kind is not True:
+            _check_same_type(out, result, str(kind))
         return write_out(out, result)
 
     accepting.asks_for_overrides = True  # type: ignore[attr-defined]
     return accepting  # type: ignore[return-value]
 
 
-def _check_same_type(out: Any, result: Any) -> None:
+def _check_same_type(out: Any, result: Any, kind: str) -> None:
     pairs = zip(out, result, strict=True) if isinstance(result, tuple) else [(out, result)]
     for target, made in pairs:
+        if target.dtype is not made.dtype and kind == "input type":
+            raise RuntimeError(
+                f"Expected the dtype for input and out to match, but got {type_name(made.dtype)} "
+                f"for input's dtype and {type_name(target.dtype)} for out's dtype."
+            )
         if target.dtype is not made.dtype:
             raise RuntimeError(
                 f"Expected out tensor to have dtype {c_name(made.dtype)}, but got "

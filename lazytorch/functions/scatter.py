@@ -83,6 +83,8 @@ def _check_index_shape(name: str, x: Tensor, axis: int, index: Tensor, source: A
             "Index tensor must have the same number of dimensions as "
             f"{'input' if name == 'gather' else 'self'} tensor"
         )
+    if isinstance(source, Tensor) and max(source.ndim, 1) != max(index.ndim, 1):
+        raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
     for i, n in enumerate(index._type.shape):
         if i != axis and x.ndim and n > x._type.shape[i]:
             if name == "gather":

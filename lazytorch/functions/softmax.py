@@ -24,21 +24,32 @@ def _shifted(name: str, x: Node, axis: int, dtype: DType | None) -> tuple[Node, 
     if result.kind != "float":
         raise not_implemented(name, result)
     wide = ew.cast(ew.cast(x, result), accumulation_type(result))
-    largest = rd.max_(wide, (axis,))
-    return ew.sub(wide, rd.expand_back(largest, wide.shape, (axis,))), result
+    axes = _axes(x, axis)
+    largest = rd.max_(wide, axes) if axes else wide
+    return ew.sub(wide, rd.expand_back(largest, wide.shape, axes)), result
+
+
+def _axes(x: Node, axis: int) -> tuple[int, ...]:
+    """The axis; none of a 0-d node, which is a row of one."""
+    return (axis,) if x.shape else ()
+
+
+def _sum(x: Node, axis: int) -> Node:
+    axes = _axes(x, axis)
+    return rd.sum_(x, axes) if axes else x
 
 
 def _total(x: Node, axis: int) -> Node:
-    return rd.expand_back(rd.sum_(x, (axis,)), x.shape, (axis,))
+    return rd.expand_back(_sum(x, axis), x.shape, _axes(x, axis))
 
 
 def softmax_node(x: Node, axis: int, dtype: DType | None = None) -> Node:
     """exp(x) over its sum along an axis; the axis of a 0-d node is ignored."""
-    if not x.shape or not x.type.size:
-        return ew.full_like(ew.cast(x, dtype or x.dtype), 1)
+    if not x.type.size:
+        return ew.cast(x, dtype or x.dtype)
     shifted, result = _shifted("softmax_lastdim_kernel_impl", x, axis, dtype)
     powers = ew.exp(shifted)
-    return ew.cast(divided_by_row(powers, rd.sum_(powers, (axis,)), (axis,)), result)
+    return ew.cast(divided_by_row(powers, _sum(powers, axis), _axes(x, axis)), result)
 
 
 def divided_by_row(x: Node, total: Node, axes: tuple[int, ...]) -> Node:
@@ -50,11 +61,11 @@ def divided_by_row(x: Node, total: Node, axes: tuple[int, ...]) -> Node:
 
 def log_softmax_node(x: Node, axis: int, dtype: DType | None = None) -> Node:
     """x - log(sum(exp(x))) along an axis."""
-    if not x.shape or not x.type.size:
-        return ew.full_like(ew.cast(x, dtype or x.dtype), 0)
+    if not x.type.size:
+        return ew.cast(x, dtype or x.dtype)
     shifted, result = _shifted("log_softmax_lastdim_kernel_impl", x, axis, dtype)
-    total = rd.sum_(ew.exp(shifted), (axis,))
-    return ew.cast(ew.sub(shifted, rd.expand_back(ew.log(total), x.shape, (axis,))), result)
+    total = _sum(ew.exp(shifted), axis)
+    return ew.cast(ew.sub(shifted, rd.expand_back(ew.log(total), x.shape, _axes(x, axis))), result)
 
 
 def _in_accumulation_type(g: Node, out: Node) -> tuple[Node, Node]:
@@ -67,7 +78,7 @@ def softmax_gradient(
 ) -> Nodes:
     """The gradient of a softmax y along an axis: (g - sum(g y)) y."""
     x, given = inputs[0], cotangents[0]
-    if x is None or given is None or not x.shape:
+    if x is None or given is None:
         return [None]
     g, y = _in_accumulation_type(given, outputs[0])
     return [ew.cast(ew.mul(ew.sub(g, _total(ew.mul(g, y), axis)), y), x.dtype)]
@@ -78,7 +89,7 @@ def _log_softmax_gradient(
 ) -> Nodes:
     """g - exp(y) sum(g)."""
     x, given = inputs[0], cotangents[0]
-    if x is None or given is None or not x.shape:
+    if x is None or given is None:
         return [None]
     g, y = _in_accumulation_type(given, outputs[0])
     return [ew.cast(ew.sub(g, ew.mul(ew.exp(y), _total(g, axis))), x.dtype)]

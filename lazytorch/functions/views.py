@@ -293,11 +293,13 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
             f"movedim: Invalid source or destination dims: source ({list(first)} dims) should "
             f"contain the same number of dims as destination ({list(second)} dims)"
         )
-    first = tuple([wrap_dim(d, rank) for d in first])
-    second = tuple([wrap_dim(d, rank) for d in second])
-    for dims, name in ((first, "source"), (second, "destination")):
+    wrapped = []
+    for given, name in ((first, "source"), (second, "destination")):
+        dims = tuple([wrap_dim(d, rank) for d in given])
         if len(set(dims)) != len(dims):
-            raise RuntimeError(f"movedim: repeated dim in `{name}` ({list(dims)})")
+            raise RuntimeError(f"movedim: repeated dim in `{name}` ({list(given)})")
+        wrapped.append(dims)
+    first, second = wrapped
     order = [-1] * rank
     for s, d in zip(first, second, strict=True):
         order[d] = s
@@ -706,6 +708,12 @@ def _split_at(name: str, axis_of: Any, least: int) -> Any:
                     f"dimension {extent} is not divisible by the split_size "
                     f"{indices_or_sections}!"
                 )
+        elif not isinstance(indices_or_sections, (tuple, list, Tensor)):
+            kind = type(indices_or_sections).__name__
+            raise TypeError(
+                f"{name}() received an invalid combination of arguments - got (Tensor, {kind}), "
+                "but expected sections or indices"
+            )
         return tensor_split(input, indices_or_sections, axis)
 
     split_along.__name__ = split_along.__qualname__ = name

@@ -110,7 +110,6 @@ from lazytorch.functions.normalization import (
 )
 from lazytorch.functions.padding import (
     channel_shuffle,
-    interpolate,
     pad,
     pixel_shuffle,
     pixel_unshuffle,
@@ -139,6 +138,7 @@ from lazytorch.functions.pooling import (
 )
 from lazytorch.functions.products import bilinear, linear
 from lazytorch.functions.registration import PUBLIC
+from lazytorch.functions.resizing import interpolate
 from lazytorch.tensor import Tensor
 
 

@@ -10,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs real PyTorch")
 import torch.nn.functional as real  # noqa: E402
 from comparison import check_gradients, same_error  # noqa: E402
+from pytorch_oracle import compare  # noqa: E402
 from support import ours, same, theirs  # noqa: E402
 
 import lazytorch.functions  # noqa: E402, F401
@@ -318,3 +319,17 @@ def test_ctc_loss_of_one_sequence() -> None:
     found = mine.ctc_loss(mine_x, ours(target), (6,), (2,))
     same(found, expected)
     same(grad(found, mine_x)[0], torch.autograd.grad(expected, x)[0])
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("sizes", [(3, 3), (5, 20), (12, 7)])
+@pytest.mark.parametrize("antialias", [False, True])
+@pytest.mark.parametrize("align", [False, True])
+def test_images_of_bytes_are_resized_as_pytorchs(
+    mode: str, sizes: tuple[int, int], antialias: bool, align: bool
+) -> None:
+    """Bytes to the last bit; numbers up to rounding."""
+    options = f"{sizes}, mode='{mode}', align_corners={align}, antialias={antialias}"
+    image = "(torch.arange(210).reshape(1, 2, 7, 15) * 37 % 256)"
+    compare(f"torch.nn.functional.interpolate({image}.to(torch.uint8), {options})")
+    compare(f"torch.nn.functional.interpolate({image}.float(), {options})", tolerance=1e-4)
