@@ -191,6 +191,12 @@ class Tensor:
     def is_complex(self) -> bool:
         return False
 
+    def _is_at(self, other: Tensor) -> bool:
+        """Whether a tensor of the same shape lies at the same elements of the storage."""
+        return (
+            self.storage_offset() == other.storage_offset() and self._strides() == other._strides()
+        )
+
     def _strides(self) -> tuple[int, ...]:
         geometry = self._geometry
         return contiguous_strides(self._type.shape) if geometry is None else geometry.strides
@@ -298,7 +304,7 @@ class Tensor:
         before = storage.expression
         recording = grad_state.enabled
         if recording:
-            self._refuse_recorded_write(before, value)
+            self._refuse_recorded_write(before, value.tracked)
         if recording and not self._connected:
             root = self if self._parent is None else self._parent
             if value.tracked or root._marker is not None:
@@ -444,18 +450,17 @@ class Tensor:
         root._marker = (self._storage.expression, value)
         return self
 
-    def _refuse_recorded_write(self, before: Expression, value: Expression | None) -> None:
-        """Raise PyTorch's error where ``value`` (None: the tensor itself) may not be written."""
+    def _refuse_recorded_write(self, before: Expression, tracked: bool = False) -> None:
+        """Raise PyTorch's error where a recorded write (of a ``tracked`` value) is forbidden."""
+        if (self._source is not None or self._refused_write is not None) and (
+            tracked or self.requires_grad
+        ):
+            if self._refused_write is not None:
+                raise RuntimeError(self._refused_write)
+            if is_restricted(self):
+                raise refusal(self)
         if before.tracked and self._connected:
             self._refuse_leaf_write(before)
-        if self._source is None and self._refused_write is None:
-            return
-        if not (value is not None and value.tracked or self.requires_grad):
-            return
-        if self._refused_write is not None:
-            raise RuntimeError(self._refused_write)
-        if is_restricted(self):
-            raise refusal(self)
 
     def _refuse_leaf_write(self, before: Expression) -> None:
         if self._geometry is not None and not self._has_node and not self._without_recording:

@@ -423,6 +423,9 @@ def _record(
     ctx._to_save = None
     if not outputs:
         return list(results)
+    for x in ctx._dirty:
+        if not (x.is_leaf and x.requires_grad):
+            x._refuse_recorded_write(x._storage.expression, True)
     raw = [_value_of(x) for x in outputs]
     values = record(core.CUSTOM, (*raw, *tracked), (len(raw),), True)
     call = values[0].call

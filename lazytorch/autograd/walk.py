@@ -267,7 +267,7 @@ def check_call(call: Call) -> None:
     for i in overwritten_outputs:
         e = outputs[i]
         if i in reads_outputs and e is not None:
-            _raise_overwritten(e)
+            _raise_overwritten(e, call)
 
 
 def _saves(signature: Signature, read: frozenset[int]) -> bool:
@@ -347,7 +347,8 @@ _DETACHED = (
 )
 
 
-def _raise_overwritten(e: Expression) -> None:
+def _raise_overwritten(e: Expression, saved_by: Call | None = None) -> None:
+    """Raise PyTorch's error; ``saved_by``: the call that made it and saved it as its output."""
     mark = _overwritten(e)
     assert mark is not None
     storage = mark.storage()
@@ -356,7 +357,13 @@ def _raise_overwritten(e: Expression) -> None:
     now = storage.version if storage is not None else mark.version + 1
     made = ""
     shown = e if storage is None else storage.expression  # PyTorch names what made it last
-    if shown.call is not None and shown.call.tracked:
+    while shown.call is not None and shown.call.signature.function is core.REPLACE_VALUE:
+        if not shown.call.inputs:
+            break
+        shown = shown.call.inputs[1]
+    if saved_by is not None:
+        made = output_text(e.number, node_name(saved_by))
+    elif shown.call is not None and shown.call.tracked:
         made = output_text(shown.number, node_name(shown.call))
     raise RuntimeError(modified_text(e, made, now, mark.version))
 

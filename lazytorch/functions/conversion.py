@@ -244,9 +244,14 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         return write_value(self, src)
     if src is self:
         if grad_state.enabled:
-            self._refuse_recorded_write(self._storage.expression, None)
+            self._refuse_recorded_write(self._storage.expression)
         return self
-    broadcast_shapes(self._type.shape, src._type.shape)
+    try:
+        broadcast_shapes(self._type.shape, src._type.shape)
+    except RuntimeError:
+        if grad_state.enabled:
+            self._refuse_recorded_write(self._storage.expression, src.requires_grad)
+        raise
     return write_value(self, src if src._storage.device == self._storage.device else
                        moved(src, self._storage.device))  # fmt: skip
 

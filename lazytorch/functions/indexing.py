@@ -394,6 +394,8 @@ def _set_item(self: Tensor, key: Any, value: Any) -> None:
         self._write(apply_expressions(MASKED_FILL, (self, key, value))[0])
         return
     target, advanced, _ = _resolve(self, key)
+    if target._type.shape == self._type.shape and target._is_at(self):
+        target = self  # x[:] and x[...] are the tensor, not a view of it
     if isinstance(value, Tensor):
         value = _without_leading_units(value, target.ndim if not advanced else None)
     if not advanced:
@@ -499,6 +501,18 @@ def _check_source(name: str, x: Tensor, axis: int, index: Tensor, source: Tensor
         )
     wanted = _moved_shape(x._type.shape, axis, index.numel()) if x.ndim else ()
     given = source._type.shape
+    if name == "index_copy":
+        if given and x.ndim and len(given) != x.ndim:
+            raise IndexError(
+                "index_copy_(): When source and destination are not scalars, their dimensionality "
+                f"must match. Source dimensionality ({len(given)}), destination dimensionality "
+                f"({x.ndim})"
+            )
+        if given and x.ndim and given[axis] != index.numel():
+            raise IndexError(
+                f"index_copy_(): Number of indices ({index.numel()}) should be equal to "
+                f"source.size(dim) ({given[axis]})"
+            )
     if x.ndim and given != wanted and not (not given and prod(wanted) == 1):
         raise RuntimeError(
             f"{name}_(): Number of indices ({index.numel()}) should be equal to "

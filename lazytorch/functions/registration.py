@@ -55,7 +55,14 @@ def in_place(definition: Callable[..., Any], name: str) -> Callable[..., Any]:
     """The form that writes its result into ``self``."""
 
     def written(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return assign(self, definition(self, *args, **kwargs))
+        try:
+            return assign(self, definition(self, *args, **kwargs))
+        except (RuntimeError, IndexError):
+            # PyTorch asks first whether the tensor may be written at all.
+            if is_grad_enabled():
+                tracked = any([isinstance(a, Tensor) and a.requires_grad for a in args])
+                self._refuse_recorded_write(self._storage.expression, tracked)
+            raise
 
     written.__name__ = written.__qualname__ = name
     written.__doc__ = f"In-place form of ``{name[:-1]}``."

@@ -583,6 +583,8 @@ def _several(views: Sequence[Tensor], name: str) -> tuple[Tensor, ...]:
 @operation()
 def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Consecutive pieces of the given sizes, as views."""
+    if not input.ndim:
+        raise RuntimeError("split_with_sizes expects at least a 1-dimensional tensor")
     axis, size = wrap_dim(dim, input.ndim), input._type.shape
     sizes = integers((split_sizes,), "split_with_sizes", "split_sizes")
     if any(n < 0 for n in sizes):
