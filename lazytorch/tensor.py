@@ -353,7 +353,7 @@ class Tensor:
         ):
             value = record(core.IDENTITY, (value,), (), value.tracked)[0]
         if storage.is_shared():
-            write_into_shared(storage, value)
+            write_into_shared(storage, value, self._silent)
         else:
             storage.write(value, self._silent)
             if written is not None:
@@ -449,6 +449,11 @@ class Tensor:
             grad_state.enabled = True
         root._marker = (self._storage.expression, value)
         return self
+
+    def _refuse_before(self, tracked: bool) -> None:
+        """Before another error of a write: PyTorch asks first whether it is allowed at all."""
+        if grad_state.enabled:
+            self._refuse_recorded_write(self._storage.expression, tracked)
 
     def _refuse_recorded_write(self, before: Expression, tracked: bool = False) -> None:
         """Raise PyTorch's error where a recorded write (of a ``tracked`` value) is forbidden."""

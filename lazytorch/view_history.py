@@ -52,7 +52,7 @@ def _refusal(x: Tensor, indirect: bool) -> str:
     if x._one_of is not None and not x._without_recording and x._storage.expression.tracked:
         name, number = x._one_of
         return f"Output {number} of {name} is a view and {how}. {_ONE_OF_SEVERAL}"
-    why = _AMBIGUOUS if x._one_of is None else _ONE_OF_SEVERAL
+    why = _AMBIGUOUS if x._one_of is None or x._without_recording else _ONE_OF_SEVERAL
     return f"A view was created in no_grad mode and {how} with grad mode enabled. {why}"
 
 

@@ -108,10 +108,12 @@ def grad(
     retain = create_graph if retain_graph is None else retain_graph
     values = [t._read() for t in roots]
     seeds = _seeds(roots, values, grad_outputs)
+    sources = []
     for t in wanted:
         if not t.requires_grad:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
-    walk = Walk(values, [gradient_source(t) for t in wanted])
+        sources.append(gradient_source(t))
+    walk = Walk(values, sources)
     session = Session(values, seeds, walk, create_graph)
     session.run_hooks()
     targets = [session.arrived([*walk.readings(t), *walk.collected_for(t)]) for t in wanted]

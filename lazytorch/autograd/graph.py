@@ -116,7 +116,7 @@ class GradientNode(CallNode):
         return super().next_functions
 
     def __repr__(self) -> str:
-        return f"<{self._name} object at {id(self):#x}>"
+        return f"<{type(self).__name__} object at {id(self):#x}>"
 
 
 class AccumulateGrad(Node):
@@ -161,6 +161,10 @@ def leaf_hooks(variable: Tensor) -> LeafHooks:
 _classes: dict[str, type[GradientNode]] = {}
 
 
+def _class(name: str) -> type[GradientNode]:
+    return type(name.split(":")[-1], (GradientNode,), {"__module__": "torch.autograd.graph"})
+
+
 def node_of(e: Expression, name: str | None = None) -> Node | None:
     """The node that made a tracked value; a leaf's is where its gradient is collected."""
     if not e.tracked:
@@ -179,7 +183,7 @@ def node_of(e: Expression, name: str | None = None) -> Node | None:
         name = "Backward0" if call is None else node_name(call)
     cls = _classes.get(name)
     if cls is None:
-        cls = _classes[name] = type(name, (GradientNode,), {"__module__": "torch.autograd.graph"})
+        cls = _classes[name] = _class(name)
     made = cls(e, name)
     if call is not None:
         node_state(call).shown = weakref.ref(made)
@@ -203,7 +207,7 @@ def gradient_node(e: Expression, operation: str) -> Node:
     name = f"{operation}Backward0"
     cls = _classes.get(name)
     if cls is None:
-        cls = _classes[name] = type(name, (GradientNode,), {"__module__": "torch.autograd.graph"})
+        cls = _classes[name] = _class(name)
     return cls(e, name)
 
 

@@ -243,17 +243,15 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
             )
         return write_value(self, src)
     if src is self:
-        if grad_state.enabled:
-            self._refuse_recorded_write(self._storage.expression)
+        self._refuse_before(self.requires_grad)
         return self
     try:
         broadcast_shapes(self._type.shape, src._type.shape)
+        return write_value(self, src if src._storage.device == self._storage.device else
+                           moved(src, self._storage.device))  # fmt: skip
     except RuntimeError:
-        if grad_state.enabled:
-            self._refuse_recorded_write(self._storage.expression, src.requires_grad)
+        self._refuse_before(src.requires_grad)
         raise
-    return write_value(self, src if src._storage.device == self._storage.device else
-                       moved(src, self._storage.device))  # fmt: skip
 
 
 Tensor.copy_ = copy_  # type: ignore[attr-defined]

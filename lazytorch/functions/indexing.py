@@ -407,7 +407,11 @@ def _set_item(self: Tensor, key: Any, value: Any) -> None:
     if isinstance(value, Tensor):
         while value.ndim > len(wanted) and value._type.shape[0] == 1:
             value = views.select(value, 0, 0)
-        _check_values(value._type.shape, wanted)
+        try:
+            _check_values(value._type.shape, wanted)
+        except RuntimeError:
+            target._refuse_before(value.requires_grad)
+            raise
         if not value.dtype.is_floating_point or target.dtype is value.dtype:
             pass
         elif value.dtype is not target.dtype:

@@ -58,10 +58,7 @@ def in_place(definition: Callable[..., Any], name: str) -> Callable[..., Any]:
         try:
             return assign(self, definition(self, *args, **kwargs))
         except (RuntimeError, IndexError):
-            # PyTorch asks first whether the tensor may be written at all.
-            if is_grad_enabled():
-                tracked = any([isinstance(a, Tensor) and a.requires_grad for a in args])
-                self._refuse_recorded_write(self._storage.expression, tracked)
+            self._refuse_before(any([isinstance(a, Tensor) and a.requires_grad for a in args]))
             raise
 
     written.__name__ = written.__qualname__ = name

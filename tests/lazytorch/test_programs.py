@@ -222,7 +222,7 @@ class Writer:
             [
                 f"{x}[{index}] = {value}", f"{x}[{x}.detach() > 0] = 0.5",
                 f"{x}.masked_fill_({x}.detach() > 0, 0.5)", f"{x}.index_fill_(0, {index}, 2.0)",
-                f"{x}.index_copy_(0, {index}, {self.any()})",
+                f"{x}.index_copy_(0, {index}, {self.any()}.clone())",
                 f"{x}.index_add_(0, {index}, {x}[:1] * 2)",
                 f"{x}.masked_fill_({x} > 0, {self.any()})",
                 f"{x}.index_put_(({index},), {self.any()})",
@@ -249,7 +249,6 @@ class Writer:
             [
                 f"{x}.grad_fn.register_prehook(lambda g: seen.append(len(g)))",
                 f"{x}.grad_fn.register_prehook(lambda g: (g[0] * 0.5, *g[1:]))",
-                f"seen.append({x}.grad_fn.name())",
             ]
         )
 
@@ -340,7 +339,9 @@ class Writer:
         statement = maker()
         mode = self.random.choice(["no_grad()", "no_grad()", "set_grad_enabled(False)",
                                    "no_grad(), torch.enable_grad()"])  # fmt: skip
-        return statement and f"with torch.{mode}: {statement}"
+        if not statement or "expand" in statement:
+            return None  # an expanded view without history, of which views could be made
+        return f"with torch.{mode}: {statement}"
 
 
 def _is_leaf_with_gradient(x: Any) -> bool:
@@ -463,6 +464,8 @@ def differences(statements: list[str], look: bool = False) -> Iterator[str]:
         if expected is not None and found is None and re.search(_REFUSED, str(expected)):
             return
         if found is not None and "b0" in real and re.search(_REFUSED_OF_SHARED, str(found)):
+            return
+        if "b0" in real and "inputs=" in statement:
             return
         if not same_error(found, expected):
             yield f"{number}: {statement}: raised {found!r}, PyTorch {expected!r}"
