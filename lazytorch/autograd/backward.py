@@ -247,7 +247,7 @@ def _accumulate(tensor: Tensor, gradient: Tensor, create_graph: bool) -> None:
         seen = _after_hooks(tensor, gradient)
         gradient = seen
         if seen.layout is strided:
-            gradient = wrap(record(core.IDENTITY, (seen._read(),), (), create_graph)[0])
+            gradient = wrap(record(core.IDENTITY, (seen._read(),), (), seen.requires_grad)[0])
     before_hooks, after_hooks = tensor.__dict__.get("_node_hooks") or _NO_HOOKS
     for hook in list(before_hooks.values()):
         answer = hook((gradient,))

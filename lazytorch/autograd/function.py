@@ -424,6 +424,8 @@ def _record(
     if not outputs:
         return list(results)
     for x in ctx._dirty:
+        if x.requires_grad and x.is_leaf:
+            x._storage.version += 1  # that of the write that is refused below
         if not (x.is_leaf and x.requires_grad):
             x._refuse_recorded_write(x._storage.expression, True)
     raw = [_value_of(x) for x in outputs]

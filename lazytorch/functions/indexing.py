@@ -512,6 +512,14 @@ def _check_source(name: str, x: Tensor, axis: int, index: Tensor, source: Tensor
                 f"must match. Source dimensionality ({len(given)}), destination dimensionality "
                 f"({x.ndim})"
             )
+        slices = [_moved_shape(s, axis, 1) for s in (x._type.shape, given) if s]
+        if len(slices) == 2 and slices[0] != slices[1]:
+            mine, other = [" ".join(map(str, s[:axis] + s[axis + 1 :])) for s in slices]
+            raise RuntimeError(
+                "index_copy_(): Source/destination tensor must have same slice shapes. Destination "
+                f"slice shape: {mine} at dimension {axis} and source slice shape: {other} at "
+                "dimension 0."
+            )
         if given and x.ndim and given[axis] != index.numel():
             raise IndexError(
                 f"index_copy_(): Number of indices ({index.numel()}) should be equal to "
