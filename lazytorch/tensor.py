@@ -79,6 +79,7 @@ class Tensor:
     _one_of: tuple[str, int] | None = None  # of several views: what made them, and which it is
     _collects = True  # as a leaf with a marker
     _without_recording = False  # a view made under no_grad
+    _of_unrecorded = False  # a view made of such a view
     # Why a recorded write is refused, of what a user's Function gave back.
     _refused_write: str | None = None
     _view_cache: tuple[Expression, Expression] | None = None  # (storage value, view of it)
@@ -674,7 +675,8 @@ class Tensor:
             else:
                 inner = self._marker is not None or self._parent is None
                 view._parent = self if inner else self._parent
-                if self._without_recording:
+                if self._without_recording or self._of_unrecorded:
+                    view._of_unrecorded = True
                     if self.requires_grad:
                         self._read()  # makes it the leaf that the view is of
                         view._refused_write = refusal_of_inner(name)

@@ -366,6 +366,8 @@ def _apply(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     finally:
         grad_state.enabled = before
     if not recorded:
+        for x in ctx._dirty:
+            x._storage.version += 1  # as the recorded write would
         ctx._saved = _save(ctx, [])
         return result
     results = result if isinstance(result, (tuple, list)) else (result,)
@@ -426,7 +428,7 @@ def _record(
     for x in ctx._dirty:
         if x.requires_grad and x.is_leaf:
             x._storage.version += 1  # that of the write that is refused below
-        if not (x.is_leaf and x.requires_grad):
+        if x._source is not None or not (x.is_leaf and x.requires_grad):
             x._refuse_recorded_write(x._storage.expression, True)
     raw = [_value_of(x) for x in outputs]
     values = record(core.CUSTOM, (*raw, *tracked), (len(raw),), True)

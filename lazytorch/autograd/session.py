@@ -143,6 +143,7 @@ class Session:
         if not self.create_graph and any([_settles(e) for e in order]):
             # The values of the forward, and what its backward reads, before any gradient.
             realize(self.roots)
+        passed = self.walk.passed
         waiting: dict[int, int] = {}  # calls that do something -> outputs that are still to come
         for e in order:
             if e.hooks is not None and e.hooks.node is not None and e.hooks.node.acts():
@@ -156,10 +157,12 @@ class Session:
                 continue
             if id(call) in waiting:
                 waiting[id(call)] -= 1
+                if passed is not None and passed.isdisjoint([r() for r in call.outputs]):
+                    continue  # what made a target is not asked
                 if waiting[id(call)] == 0 and hooks is not None and hooks.node is not None:
                     if not self.create_graph and _settles(e):
-                        passed = set(order[order.index(e) + 1 :])
-                        self._settle(order, {o for o in passed if o.call is not call})
+                        before = set(order[order.index(e) + 1 :])
+                        self._settle(order, {o for o in before if o.call is not call})
                     self._run_node(call, hooks.node)
             elif e in reached:
                 reached.update([i for i in call.inputs if i.tracked])

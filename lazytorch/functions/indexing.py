@@ -393,7 +393,10 @@ def _set_item(self: Tensor, key: Any, value: Any) -> None:
             key = views.unsqueeze(key, -1)
         self._write(apply_expressions(MASKED_FILL, (self, key, value))[0])
         return
-    target, advanced, _ = _resolve(self, key)
+    if key is Ellipsis or isinstance(key, slice) and key == slice(None) and self.ndim:
+        target, advanced = self, []
+    else:
+        target, advanced, _ = _resolve(self, key)
     if target._type.shape == self._type.shape and target._is_at(self):
         target = self  # x[:] and x[...] are the tensor, not a view of it
     if isinstance(value, Tensor):
@@ -512,12 +515,12 @@ def _check_source(name: str, x: Tensor, axis: int, index: Tensor, source: Tensor
                 f"must match. Source dimensionality ({len(given)}), destination dimensionality "
                 f"({x.ndim})"
             )
-        slices = [_moved_shape(s, axis, 1) for s in (x._type.shape, given) if s]
-        if len(slices) == 2 and slices[0] != slices[1]:
-            mine, other = [" ".join(map(str, s[:axis] + s[axis + 1 :])) for s in slices]
+        mine, other = [s[:axis] + s[axis + 1 :] for s in (x._type.shape, given)]
+        if mine != other:
+            words = [" ".join(map(str, s)) for s in (mine, other)]
             raise RuntimeError(
                 "index_copy_(): Source/destination tensor must have same slice shapes. Destination "
-                f"slice shape: {mine} at dimension {axis} and source slice shape: {other} at "
+                f"slice shape: {words[0]} at dimension {axis} and source slice shape: {words[1]} at "
                 "dimension 0."
             )
         if given and x.ndim and given[axis] != index.numel():

@@ -40,6 +40,7 @@ _REFUSED = "single memory location|view size is not compatible"
 _REFUSED_OF_SHARED = "appears to not have been used in the graph|'NoneType' and 'int'"
 # Errors whose text is compared.
 _DOCUMENTED = "modified by an inplace|in-place operation|modified inplace|second time|not have been"
+_OF_PARTS = r"inputs=|materialize|, \["
 _UNARY = ["sin", "tanh", "sigmoid", "neg", "relu", "abs", "square", "cos"]
 _BINARY = ["+", "-", "*"]
 
@@ -61,7 +62,7 @@ class Writer:
             (self.flags, 3), (self.grad_attribute, 2), (self.numpy, 3), (self.read, 2),
             (self.under_no_grad, 3), (self.detached, 2), (self.several_views, 2),
             (self.indexed_write, 3), (self.gradients_of_several, 2), (self.function, 2),
-            (self.node_hook, 1), (self.data, 1),
+            (self.node_hook, 1),
         ]  # fmt: skip
         weights = [w for _, w in makers]
         while len(self.statements) < length:
@@ -206,7 +207,7 @@ class Writer:
 
     def several_views(self) -> str:
         x = self.any()
-        form = self.random.choice(["unbind(0)", "split(1)", "chunk(2)", "split([1, 1])",
+        form = self.random.choice(["unbind(0)", "split(1)", "chunk(2)",
                                    "tensor_split(2)", "unbind(-1)"])  # fmt: skip
         first = self.fresh()
         number = int(first[1:]) + 1
@@ -252,13 +253,6 @@ class Writer:
                 f"{x}.grad_fn.register_prehook(lambda g: (g[0] * 0.5, *g[1:]))",
             ]
         )
-
-    def data(self) -> str:
-        x = self.any()
-        return self.random.choice(
-            [f"{x}.data.mul_(0.5)", f"{x}.data.copy_({self.partner(x)})", f"{x}.data.zero_()",
-             f"{self.fresh()} = {x}.data"]
-        )  # fmt: skip
 
     def grad(self) -> str:
         x = self.any()
@@ -466,7 +460,9 @@ def differences(statements: list[str], look: bool = False) -> Iterator[str]:
             return
         if found is not None and "b0" in real and re.search(_REFUSED_OF_SHARED, str(found)):
             return
-        if "b0" in real and "inputs=" in statement:
+        if "b0" in real and re.search(_OF_PARTS, statement):
+            return
+        if expected is not None and "INTERNAL ASSERT" in str(expected):
             return
         if expected is None and found is not None and re.search(_OVERLAPPING, str(found)):
             return
