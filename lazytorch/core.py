@@ -14,7 +14,9 @@ from codegen.ops.reduction import broadcast
 from lazytorch.expression import Function
 
 VIEW = Function("view", strided.view, gradient_name="ViewBackward0")
-WRITE_VIEW = Function("copy_slices", strided.write_view, gradient_name="torch::autograd::CopySlices")
+WRITE_VIEW = Function(
+    "copy_slices", strided.write_view, gradient_name="torch::autograd::CopySlices"
+)
 DETACH = Function("detach", detach)
 IDENTITY = Function("clone", lambda x: ew.cast(x, x.dtype), gradient_name="CloneBackward0")
 

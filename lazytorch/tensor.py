@@ -568,7 +568,7 @@ class Tensor:
         if self._geometry is not None:
             self._has_node = True
             return False
-        return self._storage and self._storage.expression.leaf is not None
+        return self._storage.expression.leaf is not None
 
     @property
     def _version(self) -> int:

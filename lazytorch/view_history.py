@@ -56,11 +56,11 @@ def _refusal(x: Tensor, indirect: bool) -> str:
     return f"A view was created in no_grad mode and {how} with grad mode enabled. {why}"
 
 
-def refusal_of_inner(name: str) -> str:
+def refusal_of_inner(name: str, number: int = 0) -> str:
     """Why a recorded write is refused of a view, made by ``name``, of a view made under no_grad."""
     return (
-        f"Output 0 of {name} is a view of a view which was created in no_grad mode and {_DIRECTLY} "
-        f"with grad mode enabled. {_AMBIGUOUS}"
+        f"Output {number} of {name} is a view of a view which was created in no_grad mode and "
+        f"{_DIRECTLY} with grad mode enabled. {_AMBIGUOUS}"
     )
 
 

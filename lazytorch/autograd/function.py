@@ -17,6 +17,7 @@ from lazytorch import core
 from lazytorch.autograd.grad_mode import is_grad_enabled, no_grad
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.graph import CallNode
+from lazytorch.autograd.saved import Packed
 from lazytorch.autograd.walk import FREED, modified_text, output_text
 from lazytorch.expression import Call, Expression, NodeState, hooks_of
 from lazytorch.recording import untracked
@@ -46,8 +47,20 @@ class _Saved:
         self.storage: weakref.ref[Storage] = weakref.ref(tensor._storage)
         self.version = tensor._storage.version
         self.value = tensor._read() if output is not None else None
+        # Where hooks pack what is saved: (the tensor's value, what they have made of it).
+        self.packed: tuple[Expression, Packed] | None = None
+        if grad_state.saved_hooks:
+            value = tensor._read()
+            self.packed = (value, Packed(value))
 
     def unpack(self, node: BackwardCFunction) -> Tensor:
+        if self.packed is not None:
+            value, packed = self.packed
+            found = packed.unpack()
+            if not (is_grad_enabled() and value.tracked):
+                return found
+            again = (untracked(found._read()), value)
+            return wrap(record(core.REPLACE_VALUE, again, (), True)[0])
         storage = self.storage()
         if storage is not None and storage.version != self.version:
             made, e = "", self.value

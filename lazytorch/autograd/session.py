@@ -16,6 +16,7 @@ from codegen.ops import elementwise as ew
 from lazytorch import capture, core
 from lazytorch.autograd import anomaly_mode
 from lazytorch.autograd.grad_mode import state as grad_state
+from lazytorch.autograd.saved import gradients_of_saved
 from lazytorch.autograd.walk import Walk, node_name, reads_tracked
 from lazytorch.expression import Call, Expression, Function, Hooks, NodeState
 from lazytorch.importer import GRADIENT, TANGENT
@@ -88,7 +89,9 @@ class Session:
             if call is None or e.leaf is not None or not call.tracked:
                 continue
             if e in depends or reads_tracked(call):
-                depends.update([i for i in call.inputs if i.tracked])
+                overwrites = call.signature.function is core.OVERWRITE
+                inputs = call.inputs[:1] if overwrites else call.inputs
+                depends.update([i for i in inputs if i.tracked])
         return depends.intersection(targets)
 
     def arrived(self, values: Sequence[Expression]) -> list[Expression]:
@@ -224,7 +227,11 @@ class Session:
         for hook in list(state.before.values()):
             given = _replaced(hook(_shown(state, given)), given)
         if state.custom is None:
-            inputs = self._one_step(call, outputs, given) if state.after else None
+            inputs: list[Tensor | None] | None
+            if state.packed:
+                inputs = gradients_of_saved(call, state.packed, given)
+            else:
+                inputs = self._one_step(call, outputs, given) if state.after else None
         else:
             try:
                 inputs = state.custom._backward(call, _shown(state, given))

@@ -14,6 +14,7 @@ from codegen.ops.calls import call as call_node
 from codegen.ops.leaves import parameter
 from lazytorch import core
 from lazytorch.autograd import anomaly_mode
+from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.expression import Call, Expression, Overwritten, SharedSince, Signature
 from lazytorch.geometry import within_region
 from lazytorch.importer import GRADIENT, TANGENT
@@ -248,9 +249,7 @@ def check_call(call: Call) -> None:
         raise NotImplementedError(call.signature.function.refusal)
     overwritten_inputs = [i for i, e in enumerate(call.inputs) if _overwritten(e) is not None]
     outputs = [reference() for reference in call.outputs]
-    overwritten_outputs = [
-        i for i, e in enumerate(outputs) if e is not None and _is_overwritten(e)
-    ]
+    overwritten_outputs = [i for i, e in enumerate(outputs) if e is not None and _is_overwritten(e)]
     if not (call.freed or overwritten_inputs or overwritten_outputs):
         return
     if call.signature.function in (GRADIENT, TANGENT, core.CUSTOM):
@@ -260,6 +259,8 @@ def check_call(call: Call) -> None:
     )
     if call.freed and (not call.inputs or reads_outputs or _saves(call.signature, reads_inputs)):
         raise RuntimeError(FREED)
+    if grad_state.mutation_allowed or (getattr(call, "node", None) and call.node.packed):
+        return  # read as they were, or as they are unpacked
     for i in overwritten_inputs:
         # PyTorch keeps a copy of what an operation in place writes over, not of its arguments.
         if i in reads_inputs and not (i == 0 and _wrote_itself(call, call.inputs[i])):
@@ -304,7 +305,7 @@ def _overwritten(e: Expression) -> Overwritten | SharedSince | None:
             return owner
         if type(owner) is SharedSince:
             storage = owner.storage()
-            if owner.detached or storage is not None and storage.version > owner.version:
+            if owner.detached or (storage is not None and storage.version > owner.version):
                 return owner
         call = e.call
         if call is None or not call.inputs or call.signature.function not in _ALIASES:
@@ -370,6 +371,8 @@ def _raise_overwritten(e: Expression, saved_by: Call | None = None) -> None:
 
 def node_name(call: Call) -> str:
     """What PyTorch calls the node of a call."""
+    if call.signature.function is core.CUSTOM and call.node.custom is not None:
+        return str(call.node.custom.name())
     via = getattr(call, "via", None)
     return call.signature.function.gradient_name if via is None else f"{via[1]}Backward0"
 

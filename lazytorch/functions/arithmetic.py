@@ -71,16 +71,18 @@ def _sub_scaled(x: Node, y: Node, alpha: Node) -> Node:
 
 ADD = Function("add", lambda x, y: ew.add(*promote(x, y)))
 ADD_SCALED = Function(
-    "add_scaled", lambda x, y, a: ew.add(*_scaled(x, y, a)), gradient_name="AddBackward0",
+    "add_scaled",
+    lambda x, y, a: ew.add(*_scaled(x, y, a)),
+    gradient_name="AddBackward0",
     keeps_numbers=True,
 )
 SUB = Function("sub", _sub)
-SUB_SCALED = Function(
-    "sub_scaled", _sub_scaled, gradient_name="SubBackward0", keeps_numbers=True
-)
+SUB_SCALED = Function("sub_scaled", _sub_scaled, gradient_name="SubBackward0", keeps_numbers=True)
 RSUB = Function("rsub", lambda x, y: _sub(y, x))
 RSUB_SCALED = Function(
-    "rsub_scaled", lambda x, y, a: _sub_scaled(y, x, a), gradient_name="RsubBackward0",
+    "rsub_scaled",
+    lambda x, y, a: _sub_scaled(y, x, a),
+    gradient_name="RsubBackward0",
     keeps_numbers=True,
 )
 

@@ -28,6 +28,7 @@ from lazytorch.functions.registration import operation
 from lazytorch.levels import PLACEHOLDER
 from lazytorch.tensor import Tensor, wrap_dim
 from lazytorch.type_names import c_name, type_name
+from lazytorch.view_history import RefusedView
 
 # ---- index tensors -----------------------------------------------------------------
 
@@ -393,8 +394,9 @@ def _set_item(self: Tensor, key: Any, value: Any) -> None:
             key = views.unsqueeze(key, -1)
         self._write(apply_expressions(MASKED_FILL, (self, key, value))[0])
         return
-    if key is Ellipsis or isinstance(key, slice) and key == slice(None) and self.ndim:
-        target, advanced = self, []
+    if key is Ellipsis or (isinstance(key, slice) and key == slice(None) and self.ndim):
+        target = self
+        advanced: list[tuple[int, Tensor]] = []
     else:
         target, advanced, _ = _resolve(self, key)
     if target._type.shape == self._type.shape and target._is_at(self):
@@ -419,7 +421,11 @@ def _set_item(self: Tensor, key: Any, value: Any) -> None:
             pass
         elif value.dtype is not target.dtype:
             value = converted(value, target.dtype)
-    target._write(apply_expressions(INDEX_PUT, (target, value, *indices), (dims, "set"))[0])
+    try:
+        target._write(apply_expressions(INDEX_PUT, (target, value, *indices), (dims, "set"))[0])
+    except RefusedView:
+        target._refuse_before(False)
+        raise
 
 
 def _without_leading_units(value: Tensor, rank: int | None) -> Tensor:
@@ -519,9 +525,9 @@ def _check_source(name: str, x: Tensor, axis: int, index: Tensor, source: Tensor
         if mine != other:
             words = [" ".join(map(str, s)) for s in (mine, other)]
             raise RuntimeError(
-                "index_copy_(): Source/destination tensor must have same slice shapes. Destination "
-                f"slice shape: {words[0]} at dimension {axis} and source slice shape: {words[1]} at "
-                "dimension 0."
+                "index_copy_(): Source/destination tensor must have same slice shapes. "
+                f"Destination slice shape: {words[0]} at dimension {axis} and source slice "
+                f"shape: {words[1]} at dimension 0."
             )
         if given and x.ndim and given[axis] != index.numel():
             raise IndexError(

@@ -18,6 +18,7 @@ from lazytorch.functions.registration import PUBLIC, operation
 from lazytorch.storage import share_array
 from lazytorch.tensor import Geometry, Tensor, wrap_dim
 from lazytorch.type_names import type_name
+from lazytorch.view_history import refusal_of_inner
 
 Shape = Sequence[int]
 
@@ -577,6 +578,8 @@ def _several(views: Sequence[Tensor], name: str) -> tuple[Tensor, ...]:
     """Views that one function gives, which autograd lets nobody write to."""
     for number, view in enumerate(views):
         view._view_name, view._one_of = name, (name, number)
+        if view._of_unrecorded and view.requires_grad:
+            view._refused_write = refusal_of_inner(name, number)
     return tuple(views)
 
 
