@@ -20,6 +20,8 @@ from lazytorch.view_history import RefusedView
 
 _new, _reference = object.__new__, weakref.ref
 
+# What hooks on saved values do with a recorded call: autograd/saved.py puts it here.
+pack_reads: list[Any] = []
 # What ``apply`` does where an input is sparse: sparse/rules.py puts it here.
 apply_to_sparse: list[Any] = []
 
@@ -148,6 +150,8 @@ def _recorded(
         signature, tuple(expressions), tracked and grad_state.enabled, depth + 1, has_gradient,
         device or "cpu",
     )  # fmt: skip
+    if tracked and grad_state.saved_hooks:
+        pack_reads[0](outputs)
     if eager.wanted:
         eager.wanted = False
         realize(outputs)

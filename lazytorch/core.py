@@ -14,7 +14,9 @@ from codegen.ops.reduction import broadcast
 from lazytorch.expression import Function
 
 VIEW = Function("view", strided.view, gradient_name="ViewBackward0")
-WRITE_VIEW = Function("copy_slices", strided.write_view, gradient_name="CopySlices")
+WRITE_VIEW = Function(
+    "copy_slices", strided.write_view, gradient_name="torch::autograd::CopySlices"
+)
 DETACH = Function("detach", detach)
 IDENTITY = Function("clone", lambda x: ew.cast(x, x.dtype), gradient_name="CloneBackward0")
 
@@ -47,7 +49,12 @@ def _to_new_value(
 
 
 # A recorded write over everything: what was there gets a gradient of zero.
-OVERWRITE = Function("overwrite", _new_value, gradient=_to_new_value, gradient_name="CopyBackwards")
+OVERWRITE = Function(
+    "overwrite",
+    _new_value,
+    gradient=_to_new_value,
+    gradient_name="torch::autograd::CopyBackwards",
+)
 
 
 def broadcast_to(x: Node, shape: Shape) -> Node:

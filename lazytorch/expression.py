@@ -239,9 +239,10 @@ class NodeState:
     before, after  hooks: on the outputs' gradients, and on those of the inputs.
     shown          the object that ``grad_fn`` shows, while somebody holds it.
     custom         the user's Function that made the values, and gives their gradient.
+    packed         what hooks have packed: (whether of an input, its number, what was packed).
     """
 
-    __slots__ = ("after", "before", "custom", "metadata", "shown")
+    __slots__ = ("after", "before", "custom", "metadata", "packed", "shown")
 
     def __init__(self) -> None:
         self.before: OrderedDict[int, Any] = OrderedDict()
@@ -249,10 +250,11 @@ class NodeState:
         self.metadata: dict[Any, Any] = {}
         self.shown: weakref.ref[Any] | None = None
         self.custom: Any = None
+        self.packed: Any = None
 
     def acts(self) -> bool:
         """Whether backward has something to do here."""
-        return bool(self.custom is not None or self.before or self.after)
+        return bool(self.custom is not None or self.before or self.after or self.packed)
 
 
 class Hooks:

@@ -38,7 +38,7 @@ def view_of_memory(type_: TensorType, geometry: Geometry, source: Expression) ->
     return record(core.VIEW, (part,), (geometry.shape, geometry.strides, within), False)[0]
 
 
-def write_into_shared(storage: Storage, value: Expression) -> None:
+def write_into_shared(storage: Storage, value: Expression, silent: bool) -> None:
     """Write to memory that NumPy sees, at the call."""
     capture.refuse("memory that NumPy shares was written")
     realize([value])
@@ -46,4 +46,4 @@ def write_into_shared(storage: Storage, value: Expression) -> None:
     assert isinstance(value.value, Buffer) and isinstance(target.value, Buffer)
     buffer_array(target.value, target.type)[...] = buffer_array(value.value, value.type)
     value.value = target.value
-    storage.write(value)
+    storage.write(value, silent)

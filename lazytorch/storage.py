@@ -13,7 +13,7 @@ from codegen.runtime.memory import Buffer, allocate
 from lazytorch import capture, levels, references
 from lazytorch.core import REPLACE_VALUE
 from lazytorch.device import placed
-from lazytorch.expression import Call, Expression, Overwritten
+from lazytorch.expression import Call, Expression, Overwritten, shared_owner
 
 # Storages written in place since they were last realized: the next realize writes them too.
 pending_writes: dict[int, weakref.ref[Storage]] = {}
@@ -161,9 +161,11 @@ class Storage:
             call = Call(REPLACE_VALUE.signature((live.type, live.type), ()), (live, live), True)
             taken = Expression(live.type, live.device, call, 0, copy, True)
             call.outputs = (weakref.ref(taken),)
+            taken.owner = shared_owner(live)
             return taken
         taken = Expression(live.type, live.device, value=copy, tracked=live.tracked)
         taken.leaf = live.leaf
+        taken.owner = shared_owner(live)
         return taken
 
 

@@ -79,6 +79,7 @@ class Tensor:
     _one_of: tuple[str, int] | None = None  # of several views: what made them, and which it is
     _collects = True  # as a leaf with a marker
     _without_recording = False  # a view made under no_grad
+    _of_unrecorded = False  # a view made of such a view
     # Why a recorded write is refused, of what a user's Function gave back.
     _refused_write: str | None = None
     _view_cache: tuple[Expression, Expression] | None = None  # (storage value, view of it)
@@ -196,6 +197,12 @@ class Tensor:
     def is_complex(self) -> bool:
         return False
 
+    def _is_at(self, other: Tensor) -> bool:
+        """Whether a tensor of the same shape lies at the same elements of the storage."""
+        return (
+            self.storage_offset() == other.storage_offset() and self._strides() == other._strides()
+        )
+
     def _strides(self) -> tuple[int, ...]:
         geometry = self._geometry
         return contiguous_strides(self._type.shape) if geometry is None else geometry.strides
@@ -303,7 +310,7 @@ class Tensor:
         before = storage.expression
         recording = grad_state.enabled
         if recording:
-            self._refuse_recorded_write(before, value)
+            self._refuse_recorded_write(before, value.tracked)
         if recording and not self._connected:
             root = self if self._parent is None else self._parent
             if value.tracked or root._marker is not None:
@@ -352,7 +359,7 @@ class Tensor:
         ):
             value = record(core.IDENTITY, (value,), (), value.tracked)[0]
         if storage.is_shared():
-            write_into_shared(storage, value)
+            write_into_shared(storage, value, self._silent)
         else:
             storage.write(value, self._silent)
             if written is not None:
@@ -449,18 +456,22 @@ class Tensor:
         root._marker = (self._storage.expression, value)
         return self
 
-    def _refuse_recorded_write(self, before: Expression, value: Expression | None) -> None:
-        """Raise PyTorch's error where ``value`` (None: the tensor itself) may not be written."""
+    def _refuse_before(self, tracked: bool) -> None:
+        """Before another error of a write: PyTorch asks first whether it is allowed at all."""
+        if grad_state.enabled:
+            self._refuse_recorded_write(self._storage.expression, tracked)
+
+    def _refuse_recorded_write(self, before: Expression, tracked: bool = False) -> None:
+        """Raise PyTorch's error where a recorded write (of a ``tracked`` value) is forbidden."""
+        if (self._source is not None or self._refused_write is not None) and (
+            tracked or self.requires_grad
+        ):
+            if self._refused_write is not None:
+                raise RuntimeError(self._refused_write)
+            if is_restricted(self):
+                raise refusal(self)
         if before.tracked and self._connected:
             self._refuse_leaf_write(before)
-        if self._source is None and self._refused_write is None:
-            return
-        if not ((value is not None and value.tracked) or self.requires_grad):
-            return
-        if self._refused_write is not None:
-            raise RuntimeError(self._refused_write)
-        if is_restricted(self):
-            raise refusal(self)
 
     def _refuse_leaf_write(self, before: Expression) -> None:
         if self._geometry is not None and not self._has_node and not self._without_recording:
@@ -669,7 +680,8 @@ class Tensor:
             else:
                 inner = self._marker is not None or self._parent is None
                 view._parent = self if inner else self._parent
-                if self._without_recording:
+                if self._without_recording or self._of_unrecorded:
+                    view._of_unrecorded = True
                     if self.requires_grad:
                         self._read()  # makes it the leaf that the view is of
                         view._refused_write = refusal_of_inner(name)

@@ -49,18 +49,18 @@ def refusal(x: Tensor, indirect: bool = False) -> RuntimeError:
 
 def _refusal(x: Tensor, indirect: bool) -> str:
     how = _INDIRECTLY if indirect else _DIRECTLY
-    if x._one_of is not None and not x._without_recording and x._storage.expression.tracked:
+    if x._one_of is not None and not x._without_recording and x.requires_grad:
         name, number = x._one_of
         return f"Output {number} of {name} is a view and {how}. {_ONE_OF_SEVERAL}"
-    why = _AMBIGUOUS if x._one_of is None else _ONE_OF_SEVERAL
+    why = _AMBIGUOUS if x._one_of is None or x._without_recording else _ONE_OF_SEVERAL
     return f"A view was created in no_grad mode and {how} with grad mode enabled. {why}"
 
 
-def refusal_of_inner(name: str) -> str:
+def refusal_of_inner(name: str, number: int = 0) -> str:
     """Why a recorded write is refused of a view, made by ``name``, of a view made under no_grad."""
     return (
-        f"Output 0 of {name} is a view of a view which was created in no_grad mode and {_DIRECTLY} "
-        f"with grad mode enabled. {_AMBIGUOUS}"
+        f"Output {number} of {name} is a view of a view which was created in no_grad mode and "
+        f"{_DIRECTLY} with grad mode enabled. {_AMBIGUOUS}"
     )
 
 

@@ -48,15 +48,15 @@ def backward(
     seeds = _seeds(roots, values, given)
     if inputs is not None:
         inputs = tuple([t._collecting() for t in _as_tuple(inputs)])
+        if not all([t.requires_grad for t in inputs]):
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        for t in inputs:
+            t.retain_grad()  # leaves do not
     chosen = None if inputs is None else {id(t) for t in inputs}
     walk = Walk(values, None if inputs is None else [gradient_source(t) for t in _as_tuple(inputs)])
     session = Session(values, seeds, walk, create_graph)
     session.run_hooks()
     leaves = [(t, e) for t, e in walk.leaves() if chosen is None or id(owner_of(t)) in chosen]
-    if chosen is not None:
-        for t in _as_tuple(inputs):
-            if not t.is_leaf:
-                leaves.extend([(t, e) for e in walk.readings(t)])
     if session.reached is not None:
         leaves = [(t, e) for t, e in leaves if e in session.reached]
     gradients = session.cotangents([e for _, e in leaves])
@@ -108,10 +108,12 @@ def grad(
     retain = create_graph if retain_graph is None else retain_graph
     values = [t._read() for t in roots]
     seeds = _seeds(roots, values, grad_outputs)
+    sources = []
     for t in wanted:
         if not t.requires_grad:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
-    walk = Walk(values, [gradient_source(t) for t in wanted])
+        sources.append(gradient_source(t))
+    walk = Walk(values, sources)
     session = Session(values, seeds, walk, create_graph)
     session.run_hooks()
     targets = [session.arrived([*walk.readings(t), *walk.collected_for(t)]) for t in wanted]
@@ -134,7 +136,8 @@ def grad(
                 gradient = moved(gradient, tensor._storage.device)
             result.append(_after_hooks(tensor, gradient) if tensor.is_leaf else gradient)
         elif materialize_grads:
-            result.append(wrap(record(ZEROS_LIKE, (tensor._read(),), (), False)[0]))
+            zeros = wrap(record(ZEROS_LIKE, (tensor._read(),), (), False)[0])
+            result.append(zeros.requires_grad_(create_graph))
         else:
             result.append(None)
     return tuple(
@@ -244,15 +247,13 @@ def _accumulate(tensor: Tensor, gradient: Tensor, create_graph: bool) -> None:
         seen = _after_hooks(tensor, gradient)
         gradient = seen
         if seen.layout is strided:
-            gradient = wrap(record(core.IDENTITY, (seen._read(),), (), create_graph)[0])
+            gradient = wrap(record(core.IDENTITY, (seen._read(),), (), seen.requires_grad)[0])
     before_hooks, after_hooks = tensor.__dict__.get("_node_hooks") or _NO_HOOKS
     for hook in list(before_hooks.values()):
         answer = hook((gradient,))
         if answer is not None:
             gradient = answer if isinstance(answer, Tensor) else answer[0]
     arrived = gradient
-    if tensor.is_leaf is False and not tensor._retains_grad:
-        tensor._retains_grad = True
     before = tensor._grad
     if capture.state.active is not None:
         capture.state.active.note_grad(tensor)

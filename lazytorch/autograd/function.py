@@ -17,6 +17,7 @@ from lazytorch import core, levels
 from lazytorch.autograd.grad_mode import is_grad_enabled, no_grad
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.graph import CallNode
+from lazytorch.autograd.saved import Packed
 from lazytorch.autograd.walk import FREED, modified_text, output_text
 from lazytorch.expression import Call, Expression, NodeState, hooks_of
 from lazytorch.recording import untracked
@@ -46,8 +47,20 @@ class _Saved:
         self.storage: weakref.ref[Storage] = weakref.ref(tensor._storage)
         self.version = tensor._storage.version
         self.value = tensor._read() if output is not None else None
+        # Where hooks pack what is saved: (the tensor's value, what they have made of it).
+        self.packed: tuple[Expression, Packed] | None = None
+        if grad_state.saved_hooks:
+            value = tensor._read()
+            self.packed = (value, Packed(value))
 
     def unpack(self, node: BackwardCFunction) -> Tensor:
+        if self.packed is not None:
+            value, packed = self.packed
+            found = packed.unpack()
+            if not (is_grad_enabled() and value.tracked):
+                return found
+            again = (untracked(found._read()), value)
+            return wrap(record(core.REPLACE_VALUE, again, (), True)[0])
         storage = self.storage()
         if storage is not None and storage.version != self.version:
             made, e = "", self.value
@@ -414,6 +427,8 @@ def _apply(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     finally:
         grad_state.enabled = before
     if not recorded:
+        for x in ctx._dirty:
+            x._storage.version += 1  # as the recorded write would
         ctx._saved = _save(ctx, [])
         return result
     results = result if isinstance(result, (tuple, list)) else (result,)
@@ -476,6 +491,11 @@ def _record(
     ctx._to_save = None
     if not outputs:
         return list(results)
+    for x in ctx._dirty:
+        if x.requires_grad and x.is_leaf:
+            x._storage.version += 1  # that of the write that is refused below
+        if x._source is not None or not (x.is_leaf and x.requires_grad):
+            x._refuse_recorded_write(x._storage.expression, True)
     raw = [x._read() if batched else _value_of(x) for x in outputs]
     values = record(core.CUSTOM, (*raw, *tracked), (len(raw),), True)
     call = values[0].call

@@ -17,6 +17,10 @@ class GradState(threading.local):
 
     enabled = True
     inference = False
+    # Hooks on what backward saves (saved.py): pairs that pack and unpack, the innermost last.
+    saved_hooks: tuple[tuple[Callable[..., Any], Callable[..., Any]], ...] = ()
+    hooks_refused: str | None = None  # why there may be none
+    mutation_allowed = False  # whether saved values may have been written to since
 
 
 state = GradState()

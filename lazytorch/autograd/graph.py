@@ -8,9 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lazytorch.autograd.walk import node_name
+from lazytorch import core
+from lazytorch.autograd.walk import FREED, gradient_reads, node_name
 from lazytorch.expression import Call, Expression, NodeState, hooks_of, node_state
-from lazytorch.tensor import Tensor
+from lazytorch.recording import record
+from lazytorch.tensor import Tensor, wrap
 from lazytorch.utils.hooks import RemovableHandle
 from lazytorch.view_history import viewed, watch
 
@@ -90,6 +92,10 @@ class CallNode(Node):
         return _register(self._state().before, fn)
 
 
+# What PyTorch calls the values that a node has saved, by their number among the inputs.
+_SAVED_NAMES = {"self": 0, "input": 0, "other": 1, "exponent": 1, "mat2": 1, "weight": 1}
+
+
 class GradientNode(CallNode):
     """The node of an operation."""
 
@@ -115,8 +121,31 @@ class GradientNode(CallNode):
             return ((node_of_tensor(source), 0),)
         return super().next_functions
 
+    def __getattr__(self, name: str) -> Any:
+        """``_saved_self``, ``_saved_other``, ``_saved_result``: values that the gradient reads."""
+        call = self._call() if name.startswith("_saved_") else None
+        if call is not None:
+            if call.freed:
+                raise RuntimeError(FREED)
+            tracked = frozenset([i for i, e in enumerate(call.inputs) if e.tracked])
+            inputs, outputs = gradient_reads(call.signature, tracked)
+            number = _SAVED_NAMES.get(name[len("_saved_") :])
+            if name == "_saved_result" and self._expression.number in outputs:
+                return _shown(self._expression)
+            if number in inputs and not call.inputs[number].type.weak:
+                return _shown(call.inputs[number])
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def __repr__(self) -> str:
-        return f"<{self._name} object at {id(self):#x}>"
+        return f"<{type(self).__name__} object at {id(self):#x}>"
+
+
+def _shown(e: Expression) -> Tensor:
+    """A saved value as a tensor: a leaf is itself."""
+    leaf = None if e.leaf is None else e.leaf()
+    if leaf is not None:
+        return leaf
+    return wrap(record(core.IDENTITY, (e,), (), e.tracked)[0])
 
 
 class AccumulateGrad(Node):
@@ -161,6 +190,10 @@ def leaf_hooks(variable: Tensor) -> LeafHooks:
 _classes: dict[str, type[GradientNode]] = {}
 
 
+def _class(name: str) -> type[GradientNode]:
+    return type(name.split(":")[-1], (GradientNode,), {"__module__": "torch.autograd.graph"})
+
+
 def node_of(e: Expression, name: str | None = None) -> Node | None:
     """The node that made a tracked value; a leaf's is where its gradient is collected."""
     if not e.tracked:
@@ -179,7 +212,7 @@ def node_of(e: Expression, name: str | None = None) -> Node | None:
         name = "Backward0" if call is None else node_name(call)
     cls = _classes.get(name)
     if cls is None:
-        cls = _classes[name] = type(name, (GradientNode,), {"__module__": "torch.autograd.graph"})
+        cls = _classes[name] = _class(name)
     made = cls(e, name)
     if call is not None:
         node_state(call).shown = weakref.ref(made)
@@ -203,7 +236,7 @@ def gradient_node(e: Expression, operation: str) -> Node:
     name = f"{operation}Backward0"
     cls = _classes.get(name)
     if cls is None:
-        cls = _classes[name] = type(name, (GradientNode,), {"__module__": "torch.autograd.graph"})
+        cls = _classes[name] = _class(name)
     return cls(e, name)
 
 

@@ -16,6 +16,7 @@ from codegen.ops import elementwise as ew
 from lazytorch import capture, core
 from lazytorch.autograd import anomaly_mode
 from lazytorch.autograd.grad_mode import state as grad_state
+from lazytorch.autograd.saved import gradients_of_saved
 from lazytorch.autograd.walk import Walk, node_name, reads_tracked
 from lazytorch.expression import Call, Expression, Function, Hooks, NodeState
 from lazytorch.importer import GRADIENT, TANGENT
@@ -88,7 +89,9 @@ class Session:
             if call is None or e.leaf is not None or not call.tracked:
                 continue
             if e in depends or reads_tracked(call):
-                depends.update([i for i in call.inputs if i.tracked])
+                overwrites = call.signature.function is core.OVERWRITE
+                inputs = call.inputs[:1] if overwrites else call.inputs
+                depends.update([i for i in inputs if i.tracked])
         return depends.intersection(targets)
 
     def arrived(self, values: Sequence[Expression]) -> list[Expression]:
@@ -143,6 +146,7 @@ class Session:
         if not self.create_graph and any([_settles(e) for e in order]):
             # The values of the forward, and what its backward reads, before any gradient.
             realize(self.roots)
+        passed = self.walk.passed
         waiting: dict[int, int] = {}  # calls that do something -> outputs that are still to come
         for e in order:
             if e.hooks is not None and e.hooks.node is not None and e.hooks.node.acts():
@@ -156,10 +160,12 @@ class Session:
                 continue
             if id(call) in waiting:
                 waiting[id(call)] -= 1
+                if passed is not None and passed.isdisjoint([r() for r in call.outputs]):
+                    continue  # what made a target is not asked
                 if waiting[id(call)] == 0 and hooks is not None and hooks.node is not None:
                     if not self.create_graph and _settles(e):
-                        passed = set(order[order.index(e) + 1 :])
-                        self._settle(order, {o for o in passed if o.call is not call})
+                        before = set(order[order.index(e) + 1 :])
+                        self._settle(order, {o for o in before if o.call is not call})
                     self._run_node(call, hooks.node)
             elif e in reached:
                 reached.update([i for i in call.inputs if i.tracked])
@@ -221,7 +227,11 @@ class Session:
         for hook in list(state.before.values()):
             given = _replaced(hook(_shown(state, given)), given)
         if state.custom is None:
-            inputs = self._one_step(call, outputs, given) if state.after else None
+            inputs: list[Tensor | None] | None
+            if state.packed:
+                inputs = gradients_of_saved(call, state.packed, given)
+            else:
+                inputs = self._one_step(call, outputs, given) if state.after else None
         else:
             try:
                 inputs = state.custom._backward(call, _shown(state, given))

@@ -14,6 +14,7 @@ from codegen.ops.calls import call as call_node
 from codegen.ops.leaves import parameter
 from lazytorch import core
 from lazytorch.autograd import anomaly_mode
+from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.expression import Call, Expression, Overwritten, SharedSince, Signature
 from lazytorch.geometry import within_region
 from lazytorch.importer import GRADIENT, TANGENT
@@ -258,6 +259,8 @@ def check_call(call: Call) -> None:
     )
     if call.freed and (not call.inputs or reads_outputs or _saves(call.signature, reads_inputs)):
         raise RuntimeError(FREED)
+    if grad_state.mutation_allowed or (getattr(call, "node", None) and call.node.packed):
+        return  # read as they were, or as they are unpacked
     for i in overwritten_inputs:
         # PyTorch keeps a copy of what an operation in place writes over, not of its arguments.
         if i in reads_inputs and not (i == 0 and _wrote_itself(call, call.inputs[i])):
@@ -265,7 +268,7 @@ def check_call(call: Call) -> None:
     for i in overwritten_outputs:
         e = outputs[i]
         if i in reads_outputs and e is not None:
-            _raise_overwritten(e)
+            _raise_overwritten(e, call)
 
 
 def _saves(signature: Signature, read: frozenset[int]) -> bool:
@@ -345,7 +348,8 @@ _DETACHED = (
 )
 
 
-def _raise_overwritten(e: Expression) -> None:
+def _raise_overwritten(e: Expression, saved_by: Call | None = None) -> None:
+    """Raise PyTorch's error; ``saved_by``: the call that made it and saved it as its output."""
     mark = _overwritten(e)
     assert mark is not None
     storage = mark.storage()
@@ -354,13 +358,21 @@ def _raise_overwritten(e: Expression) -> None:
     now = storage.version if storage is not None else mark.version + 1
     made = ""
     shown = e if storage is None else storage.expression  # PyTorch names what made it last
-    if shown.call is not None and shown.call.tracked:
+    while shown.call is not None and shown.call.signature.function is core.REPLACE_VALUE:
+        if not shown.call.inputs:
+            break
+        shown = shown.call.inputs[1]
+    if saved_by is not None:
+        made = output_text(e.number, node_name(saved_by))
+    elif shown.call is not None and shown.call.tracked:
         made = output_text(shown.number, node_name(shown.call))
     raise RuntimeError(modified_text(e, made, now, mark.version))
 
 
 def node_name(call: Call) -> str:
     """What PyTorch calls the node of a call."""
+    if call.signature.function is core.CUSTOM and call.node.custom is not None:
+        return str(call.node.custom.name())
     via = getattr(call, "via", None)
     return call.signature.function.gradient_name if via is None else f"{via[1]}Backward0"
 

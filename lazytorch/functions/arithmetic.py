@@ -288,12 +288,16 @@ LERP = Function("lerp", _lerp, keeps_numbers=True)
 @operation(inplace=True, out=True)
 def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
     """input + value * tensor1 * tensor2."""
+    require_tensor("addcmul", tensor1, "tensor1", 2)
+    require_tensor("addcmul", tensor2, "tensor2", 3)
     return apply_one(ADDCMUL, (input, tensor1, tensor2, value))
 
 
 @operation(inplace=True, out=True)
 def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
     """input + value * tensor1 / tensor2."""
+    require_tensor("addcdiv", tensor1, "tensor1", 2)
+    require_tensor("addcdiv", tensor2, "tensor2", 3)
     return apply_one(ADDCDIV, (input, tensor1, tensor2, value))
 
 

@@ -242,13 +242,13 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
                 f"{src.__class__.__name__}"
             )
         return write_value(self, src)
-    if src is self:
-        if grad_state.enabled:
-            self._refuse_recorded_write(self._storage.expression, None)
-        return self
-    broadcast_shapes(self._type.shape, src._type.shape)
-    return write_value(self, src if src._storage.device == self._storage.device else
-                       moved(src, self._storage.device))  # fmt: skip
+    try:
+        broadcast_shapes(self._type.shape, src._type.shape)
+        return write_value(self, src if src._storage.device == self._storage.device else
+                           moved(src, self._storage.device))  # fmt: skip
+    except RuntimeError:
+        self._refuse_before(src.requires_grad)
+        raise
 
 
 Tensor.copy_ = copy_  # type: ignore[attr-defined]

@@ -28,6 +28,7 @@ from lazytorch.functions.registration import operation
 from lazytorch.levels import PLACEHOLDER
 from lazytorch.tensor import Tensor, wrap_dim
 from lazytorch.type_names import c_name, type_name
+from lazytorch.view_history import RefusedView
 
 # ---- index tensors -----------------------------------------------------------------
 
@@ -401,7 +402,13 @@ def _set_item(self: Tensor, key: Any, value: Any) -> None:
             key = views.unsqueeze(key, -1)
         self._write(apply_expressions(MASKED_FILL, (self, key, value))[0])
         return
-    target, advanced, _ = _resolve(self, key)
+    if key is Ellipsis or (isinstance(key, slice) and key == slice(None) and self.ndim):
+        target = self
+        advanced: list[tuple[int, Tensor]] = []
+    else:
+        target, advanced, _ = _resolve(self, key)
+    if target._type.shape == self._type.shape and target._is_at(self):
+        target = self  # x[:] and x[...] are the tensor, not a view of it
     if isinstance(value, Tensor):
         value = _without_leading_units(value, target.ndim if not advanced else None)
     if not advanced:
@@ -413,12 +420,20 @@ def _set_item(self: Tensor, key: Any, value: Any) -> None:
     if isinstance(value, Tensor):
         while value.ndim > len(wanted) and value._type.shape[0] == 1:
             value = views.select(value, 0, 0)
-        _check_values(value._type.shape, wanted)
-        if value.dtype is not target.dtype:
-            if not (value.numel() == 1 and _is_one_mask(key)):
+        try:
+            _check_values(value._type.shape, wanted)
+            if value.dtype is not target.dtype and not (value.numel() == 1 and _is_one_mask(key)):
                 raise _wrong_source(target, value)
+        except RuntimeError:
+            target._refuse_before(value.requires_grad)
+            raise
+        if value.dtype is not target.dtype:
             value = converted(value, target.dtype)
-    target._write(apply_expressions(INDEX_PUT, (target, value, *indices), (dims, "set"))[0])
+    try:
+        target._write(apply_expressions(INDEX_PUT, (target, value, *indices), (dims, "set"))[0])
+    except RefusedView:
+        target._refuse_before(False)
+        raise
 
 
 def _is_one_mask(key: Any) -> bool:
@@ -520,6 +535,26 @@ def _check_source(name: str, x: Tensor, axis: int, index: Tensor, source: Tensor
         )
     wanted = _moved_shape(x._type.shape, axis, index.numel()) if x.ndim else ()
     given = source._type.shape
+    if name == "index_copy":
+        if given and x.ndim and len(given) != x.ndim:
+            raise IndexError(
+                "index_copy_(): When source and destination are not scalars, their dimensionality "
+                f"must match. Source dimensionality ({len(given)}), destination dimensionality "
+                f"({x.ndim})"
+            )
+        mine, other = [s[:axis] + s[axis + 1 :] for s in (x._type.shape, given)]
+        if mine != other:
+            words = [" ".join(map(str, s)) for s in (mine, other)]
+            raise RuntimeError(
+                "index_copy_(): Source/destination tensor must have same slice shapes. "
+                f"Destination slice shape: {words[0]} at dimension {axis} and source slice "
+                f"shape: {words[1]} at dimension 0."
+            )
+        if given and x.ndim and given[axis] != index.numel():
+            raise IndexError(
+                f"index_copy_(): Number of indices ({index.numel()}) should be equal to "
+                f"source.size(dim) ({given[axis]})"
+            )
     if x.ndim and given != wanted and not (not given and prod(wanted) == 1):
         raise RuntimeError(
             f"{name}_(): Number of indices ({index.numel()}) should be equal to "

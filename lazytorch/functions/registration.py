@@ -88,7 +88,11 @@ def in_place(definition: Callable[..., Any], name: str) -> Callable[..., Any]:
     """The form that writes its result into ``self``."""
 
     def written(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return assign(self, definition(self, *args, **kwargs))
+        try:
+            return assign(self, definition(self, *args, **kwargs))
+        except (RuntimeError, IndexError):
+            self._refuse_before(any([isinstance(a, Tensor) and a.requires_grad for a in args]))
+            raise
 
     written.__name__ = written.__qualname__ = name
     written.__doc__ = f"In-place form of ``{name[:-1]}``."

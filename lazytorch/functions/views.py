@@ -18,6 +18,7 @@ from lazytorch.functions.registration import PUBLIC, operation
 from lazytorch.storage import share_array
 from lazytorch.tensor import Geometry, Tensor, wrap_dim
 from lazytorch.type_names import type_name
+from lazytorch.view_history import refusal_of_inner
 
 Shape = Sequence[int]
 
@@ -579,12 +580,16 @@ def _several(views: Sequence[Tensor], name: str) -> tuple[Tensor, ...]:
     """Views that one function gives, which autograd lets nobody write to."""
     for number, view in enumerate(views):
         view._view_name, view._one_of = name, (name, number)
+        if view._of_unrecorded and view.requires_grad:
+            view._refused_write = refusal_of_inner(name, number)
     return tuple(views)
 
 
 @operation()
 def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Consecutive pieces of the given sizes, as views."""
+    if not input.ndim:
+        raise RuntimeError("split_with_sizes expects at least a 1-dimensional tensor")
     axis, size = wrap_dim(dim, input.ndim), input._type.shape
     sizes = integers((split_sizes,), "split_with_sizes", "split_sizes")
     if any(n < 0 for n in sizes):
