@@ -21,3 +21,8 @@ class UnsupportedTypeError(CodegenError):
 
 class OutOfMemoryError(CodegenError):
     """A device has no room for what a plan needs; nothing was changed by the attempt."""
+
+
+class CheckError(CodegenError):
+    """Check mode found a kernel that is wrong, or the first NaN or infinity; the message names the
+    user's line, the kernel, and the inputs' ranges."""

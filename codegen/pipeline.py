@@ -73,10 +73,12 @@ from codegen.runtime import plan as plans
 from codegen.runtime.compiler import find_compiler
 from codegen.runtime.cpu import Loop, get_num_threads
 from codegen.runtime.interpreter import from_buffer, interpret, to_buffer
+from codegen.runtime.kernels import is_kept
 from codegen.runtime.memory import Buffer, allocate
 from codegen.runtime.opencl import OpenClPlan
 from codegen.runtime.opencl.self_test import check_device
-from codegen.runtime.plan import CpuPlan, KernelRecord, PlanRecord
+from codegen.runtime.plan import CpuPlan, KernelRecord, PlanRecord, watchers
+from codegen.runtime.report import report
 from codegen.runtime.sizes import Family, family_key
 from codegen.statistics import statistics
 
@@ -108,7 +110,11 @@ class Compiled:
     memory: MemoryPlan
     record: PlanRecord
     origins: provenance.Origins | None  # the user lines, where they were recorded
+    owners: tuple[Cluster, ...]  # the cluster that each of the record's kernels is of
 
+
+if settings.debug_level() >= 1:
+    watchers.append(report)
 
 # Told of every graph that is compiled: inspection puts its functions here.
 listeners: list[Callable[[Compiled], None]] = []
@@ -301,6 +307,48 @@ def compile_opencl(
     return plan
 
 
+def compile_for(graph: Graph, device: str, description: str) -> Compiled:
+    """The graph after every pass for a device, to be looked at; the interpreter's as for the cpu.
+
+    Nothing is compiled to machine code or kept.
+    """
+    if _has_queue(device):
+        found = opencl.find_device(device)
+        schedules = found.schedules
+        threads = found.threads if schedules is None else schedules.threads
+        dialect = OPENCL if schedules is None else gpu_dialect(schedules)
+    else:
+        threads = get_num_threads()
+        dialect = replace(C, matrix_units=plans.units_for(description))
+    compiled = compile_graph(graph, threads, dialect)
+    compiled.record.device = device
+    return compiled
+
+
+def is_plan_kept(description: str) -> bool:
+    """Whether a plan is kept on disk for a graph so described."""
+    device = description.split("\n", 1)[0]
+    if _has_queue(device):
+        description = f"{opencl.find_device(device).fingerprint}\n{description}"
+    return plans.is_kept(description)
+
+
+def is_kernel_kept(record: KernelRecord, device: str) -> bool:
+    """Whether a kernel's machine code is kept; PoCL keeps its own, of which nothing is known."""
+    if record.host is not None:
+        return True
+    if _has_queue(device) or find_compiler() is None:
+        return False
+    return is_kept(KernelSource(record.name, record.body, tuple(record.prologue)))
+
+
+def plan_of(record: PlanRecord) -> CpuPlan | OpenClPlan:
+    """What runs a plan's kernels on the device that they were written for."""
+    if _has_queue(record.device):
+        return OpenClPlan(record, opencl.find_device(record.device))
+    return CpuPlan(record)
+
+
 def _lower_for_device(graph: Graph, device: opencl.Device) -> OpenClPlan:
     schedules = device.schedules
     if schedules is None:
@@ -482,7 +530,10 @@ def compile_graph(
         notes = annotate(fusion, origins)
         for cluster, kernel in zip(clusters, record.kernels, strict=True):
             kernel.lines, kernel.nodes, kernel.unfused = notes[cluster.number]
-    return Compiled(graph, tuple(passes.applied), tuple(outputs), fusion, memory, record, origins)
+    owners = tuple(clusters)
+    return Compiled(
+        graph, tuple(passes.applied), tuple(outputs), fusion, memory, record, origins, owners
+    )
 
 
 def _build_body(

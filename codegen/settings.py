@@ -23,6 +23,7 @@ SETTINGS = (
         "0",
         "1: a line a kernel; 2: its source too; 3: the graph too; 4: the graph after each pass too",
     ),
+    Setting("LAZYTORCH_CHECK", "0", "1: compare every kernel with the interpreter as it runs"),
     Setting("LAZYTORCH_DUMP", "", "folder into which every plan made is written, to be read"),
     Setting("LAZYTORCH_DEVICE", "cpu", "device of tensors made without device="),
     Setting("LAZYTORCH_CC", "", "C compiler to use instead of the first one found"),

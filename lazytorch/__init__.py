@@ -81,7 +81,7 @@ from lazytorch.functions.promotion import promote_types
 from lazytorch.functions.random import Generator, default_generator
 from lazytorch.functions.registration import PUBLIC as _PUBLIC
 from lazytorch.functions.storages import STORAGE_CLASSES as _STORAGE_CLASSES
-from lazytorch.inspect import dump, dump_all, graph, kernels
+from lazytorch.inspect import check, dump, dump_all, explain, graph, kernels
 from lazytorch.layout import (
     Layout as layout,
 )
@@ -168,12 +168,12 @@ def stats() -> Statistics:
 
 __all__ = [
     "accelerator", "amp", "autocast", "autograd", "backends", "can_cast", "channels_last",
-    "channels_last_3d", "contiguous_format", "cuda", "default_generator", "device", "dtype", "dump",
-    "dump_all", "e", "enable_grad", "Event", "fft", "finfo", "func", "functions", "Generator",
-    "get_autocast_dtype", "get_default_device", "get_default_dtype", "get_float32_matmul_precision",
-    "get_num_threads", "get_printoptions", "GradScaler", "graph", "has_lapack", "has_mkl",
-    "has_openmp", "has_spectral", "iinfo", "inf", "inference_mode", "inspect",
-    "is_autocast_cache_enabled", "is_autocast_enabled", "is_grad_enabled",
+    "channels_last_3d", "check", "contiguous_format", "cuda", "default_generator", "device",
+    "dtype", "dump", "dump_all", "e", "enable_grad", "Event", "explain", "fft", "finfo", "func",
+    "functions", "Generator", "get_autocast_dtype", "get_default_device", "get_default_dtype",
+    "get_float32_matmul_precision", "get_num_threads", "get_printoptions", "GradScaler", "graph",
+    "has_lapack", "has_mkl", "has_openmp", "has_spectral", "iinfo", "inf", "inference_mode",
+    "inspect", "is_autocast_cache_enabled", "is_autocast_enabled", "is_grad_enabled",
     "is_inference_mode_enabled", "jit", "kernels", "layout", "linalg", "load", "load_safetensors",
     "masked", "memory_format", "nan", "newaxis", "nn", "no_grad", "optim", "OutOfMemoryError",
     "overrides", "pi", "preserve_format", "printoptions", "profile", "profiler", "promote_types",

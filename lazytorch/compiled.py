@@ -25,7 +25,7 @@ from lazytorch.defaults import defaults
 from lazytorch.expression import Call, Expression, Overwritten, scalar
 from lazytorch.guards import Guards, Observer, is_constant_value
 from lazytorch.nn.modules.module import Module
-from lazytorch.realize import realize
+from lazytorch.realize import checking, realize
 from lazytorch.recording import record
 from lazytorch.storage import Storage, is_constant, pending_writes
 from lazytorch.tensor import Tensor
@@ -98,7 +98,7 @@ class CompiledFunction:
         return functools.partial(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if capture.state.active is not None:
+        if capture.state.active is not None or checking.active:
             return self._function(*args, **kwargs)  # a part of another compiled function
         try:
             tensors: list[Tensor] = []

@@ -10,7 +10,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from codegen import spans
+from codegen import settings, spans
+from codegen.check import CheckedPlan
 from codegen.ir import provenance
 from codegen.ops.reduction import full
 from codegen.pipeline import Plan, find_plan, make_plan
@@ -45,7 +46,17 @@ class CachedPlan:
 _plans: dict[str, dict[tuple[int, ...], CachedPlan]] = {}  # device -> key -> plan
 # Plans of single calls, by _small_call's key.
 _single_plans: dict[tuple[Any, ...], Plan] = {}
+_checked_plans: dict[tuple[str, tuple[int, ...]], CachedPlan] = {}
 _lock = threading.RLock()
+
+
+class _Checking:
+    """``active``: whether every kernel is compared with the interpreter."""
+
+    active: bool = settings.get("LAZYTORCH_CHECK") not in ("", "0")
+
+
+checking = _Checking()
 
 
 def _forget_lock() -> None:
@@ -208,6 +219,8 @@ def _run_single(e: Expression) -> bool:
     call = e.call
     if call is None or call.tracked or capture.state.active is not None or levels.state.sources:
         return False
+    if checking.active:
+        return False
     plan = call.signature.plans.get(e.device)
     if plan is not None:
         inputs = call.inputs
@@ -265,6 +278,9 @@ def _run(roots: list[Expression], device: str) -> None:
     trace = Trace(roots)
     if began:
         spans.note("trace", "trace", began, calls=len(trace.calls))
+    if checking.active and not device.startswith("interpreter"):
+        _run_checked(trace, device)
+        return
     plans = _plans.get(device)
     if plans is None:
         plans = _plans[device] = {}
@@ -293,6 +309,21 @@ def _run(roots: list[Expression], device: str) -> None:
     # What the trace alone still refers to is not waiting for anything.
     del trace
     _release(computed, tracked)
+
+
+def _run_checked(trace: Trace, device: str) -> None:
+    """Compute a trace kernel by kernel, each compared with the interpreter."""
+    key = (device, tuple(trace.key))
+    cached = _checked_plans.get(key)
+    if cached is None:
+        with provenance.recording():
+            graph, outputs = import_graph(trace)
+            plan = CheckedPlan(graph, device, describe(trace, device))
+        more = len(outputs) > len(trace.wanted)
+        cached = _checked_plans[key] = CachedPlan(plan, outputs, more)
+    values = cached.plan.run([e.value for e in [*trace.leaves, *trace.bound]])
+    _store(trace, cached, values)
+    _release(trace.wanted, trace.tracked)
 
 
 def _store(trace: Trace, cached: CachedPlan, values: Sequence[Any]) -> None:
@@ -439,6 +470,11 @@ def describe(trace: Trace, device: str) -> str:
 
 def _alive(call: Call) -> list[Expression]:
     return [e for e in [reference() for reference in call.outputs] if e is not None]
+
+
+def is_known(trace: Trace, device: str) -> bool:
+    """Whether this process has the plan of a trace."""
+    return tuple(trace.key) in _plans.get(device, ())
 
 
 def plan_count() -> int:

@@ -68,6 +68,11 @@ def record_lines(always: bool = True) -> None:
             signature.places_left = PLACES_NOTED
 
 
+def records_all() -> bool:
+    """Whether every call's line is noted."""
+    return _always
+
+
 def line_number(code: CodeType, instruction: int) -> int:
     """The line of the instruction at this offset in the code."""
     for start, end, line in code.co_lines():

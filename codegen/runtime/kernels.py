@@ -58,6 +58,12 @@ def load_kernels(kernels: Sequence[KernelSource]) -> list[int]:
         return [_addresses[key] for key in keys]
 
 
+def is_kept(kernel: KernelSource) -> bool:
+    """Whether a kernel's machine code is in memory or on disk; nothing is loaded."""
+    key = _kernel_key(kernel, required_compiler())
+    return key in _addresses or _entry_path(key).exists()
+
+
 def load_library(source: str) -> ctypes.CDLL:
     """A whole C file compiled and loaded, through the same cache."""
     key = _digest(["library", source, required_compiler().fingerprint])

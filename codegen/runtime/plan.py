@@ -6,7 +6,6 @@ import ctypes
 import hashlib
 import json
 import struct
-import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import codegen
-from codegen import settings
 from codegen.ops.host import HostCall
 from codegen.render.source import KernelSource
 from codegen.runtime import cache, tune
@@ -77,6 +75,7 @@ class PlanRecord:
     donations: list[tuple[int, int]]
     loops: list[Loop] = field(default_factory=list)
     results: list[int] = field(default_factory=list)
+    device: str = "cpu"
 
 
 class CpuPlan:
@@ -234,25 +233,8 @@ def with_known(record: PlanRecord) -> PlanRecord:
     return with_kernels(record, {i: w for i, w in found.items() if w is not None})
 
 
-def report(record: PlanRecord, seconds: Sequence[float]) -> None:
-    """LAZYTORCH_DEBUG: a line a kernel with its time and rates; from 2 on its source too."""
-    for kernel, duration in zip(record.kernels, seconds, strict=True):
-        rate = duration or 1e-9
-        print(
-            f"lazytorch: {kernel.name:<28} {duration * 1e6:9.1f} µs "
-            f"{kernel.operations / rate / 1e9:8.2f} GFLOP/s {kernel.traffic / rate / 1e9:8.2f} GB/s"
-            f"  {'parallel' if kernel.parallel else 'serial  '}"
-            f"  {' '.join(kernel.shapes):<40}  {' '.join(kernel.lines)}",
-            file=sys.stderr,
-        )
-        if settings.debug_level() >= 2:
-            print(kernel.body, file=sys.stderr)
-
-
 # Told of every run of a plan, with the seconds that each of its kernels took.
 watchers: list[Callable[[PlanRecord, KernelTimes], None]] = []
-if settings.debug_level() >= 1:
-    watchers.append(report)
 
 
 def save(record: PlanRecord, description: str) -> None:
@@ -285,6 +267,11 @@ def load(description: str) -> PlanRecord | None:
         return PlanRecord(**fields)
     except (ValueError, TypeError, KeyError):
         return None
+
+
+def is_kept(description: str) -> bool:
+    """Whether a plan is kept on disk for this description."""
+    return _path(description).exists()
 
 
 def units_for(description: str) -> str:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from codegen.errors import CompileError
+from codegen.loops.contraction import second_level_cache_bytes
 from codegen.render.source import KernelSource
 from codegen.runtime import cache, opencl
 from codegen.runtime.compiler import find_compiler, processor
@@ -46,6 +47,7 @@ class Roofline:
     flops_per_second        by the name of the element type; a multiplication and an addition in
                             one instruction count as two. Types that are not named are computed
                             as ``float32``.
+    cache_bytes             what a kernel may move and still be taken to work within the caches.
     """
 
     device: str
@@ -53,6 +55,7 @@ class Roofline:
     bytes_per_second: float
     cache_bytes_per_second: float
     flops_per_second: Mapping[str, float]
+    cache_bytes: int = 0
 
     def peak(self, dtype: str) -> float:
         """The most operations a second on elements of a type."""
@@ -61,12 +64,16 @@ class Roofline:
 
     def seconds(self, operations: float, nbytes: float, dtype: str = "float32") -> float:
         """The least time for so many operations over so many bytes of memory."""
-        return max(operations / self.peak(dtype), nbytes / self.bytes_per_second)
+        return max(operations / self.peak(dtype), nbytes / self._bandwidth(nbytes))
 
     def bound(self, operations: float, nbytes: float, dtype: str = "float32") -> str:
         """``"memory"`` or ``"arithmetic"``: which of the two the least time comes from."""
-        memory = nbytes / self.bytes_per_second >= operations / self.peak(dtype)
+        memory = nbytes / self._bandwidth(nbytes) >= operations / self.peak(dtype)
         return "memory" if memory else "arithmetic"
+
+    def _bandwidth(self, nbytes: float) -> float:
+        fits = nbytes <= self.cache_bytes
+        return self.cache_bytes_per_second if fits else self.bytes_per_second
 
 
 def measured(device: str) -> Roofline:
@@ -226,7 +233,8 @@ def _measure_cpu(threads: int) -> Roofline:
 def _roofline(device: str, threads: int, rates: dict[str, float]) -> Roofline:
     moved = max(rates.pop("copy"), rates.pop("read"))
     cached = max(rates.pop("cached"), moved)
-    return Roofline(device, threads, moved, cached, rates)
+    cache_bytes = threads * second_level_cache_bytes() if cached > moved else 0
+    return Roofline(device, threads, moved, cached, rates, cache_bytes)
 
 
 # ---- OpenCL -------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """The door to look inside: the kernels and graphs behind tensors, as objects and as files."""
 
+from lazytorch.inspect.checking import CheckError, check
+from lazytorch.inspect.explanation import Explanation, KernelEstimate, explain
 from lazytorch.inspect.information import KernelArgument, KernelInfo, kernels
 from lazytorch.inspect.network import graph, to_dot
 from lazytorch.inspect.recording import Recorder, dump, dump_all, kernel_folder, record_kernels
@@ -7,6 +9,7 @@ from lazytorch.inspect.roofline import Roofline, machine
 from lazytorch.source import record_lines
 
 __all__ = [
-    "KernelArgument", "KernelInfo", "Recorder", "Roofline", "dump", "dump_all", "graph",
-    "kernel_folder", "kernels", "machine", "record_kernels", "record_lines", "to_dot",
+    "CheckError", "Explanation", "KernelArgument", "KernelEstimate", "KernelInfo", "Recorder",
+    "Roofline", "check", "dump", "dump_all", "explain", "graph", "kernel_folder", "kernels",
+    "machine", "record_kernels", "record_lines", "to_dot",
 ]  # fmt: skip

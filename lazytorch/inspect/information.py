@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from codegen.ir import provenance
-from codegen.pipeline import Compiled, compile_graph
+from codegen.pipeline import Compiled, compile_for
 from codegen.render.source import KernelSource
-from codegen.runtime.cpu import get_num_threads
 from codegen.runtime.kernels import kernel_file
 from codegen.runtime.plan import KernelRecord, PlanRecord
 from lazytorch.expression import Expression
 from lazytorch.importer import import_graph
-from lazytorch.realize import Trace
+from lazytorch.realize import Trace, describe
 from lazytorch.storage import pending_writes
 from lazytorch.tensor import Tensor
 
@@ -84,6 +83,13 @@ def compile_pending(tensors: Iterable[Tensor], interpreted: bool = True) -> list
 
     ``interpreted``: with those of the interpreter, as they would be on the cpu.
     """
+    return [compile_trace(Trace(r), d)[0] for d, r in pending_roots(tensors, interpreted).items()]
+
+
+def pending_roots(
+    tensors: Iterable[Tensor], interpreted: bool = True
+) -> dict[str, list[Expression]]:
+    """By device, the expressions that realizing these tensors now would compute."""
     roots = dict.fromkeys([t._storage.expression for t in tensors])
     for reference in list(pending_writes.values()):
         storage = reference()
@@ -93,13 +99,15 @@ def compile_pending(tensors: Iterable[Tensor], interpreted: bool = True) -> list
     for e in roots:
         if e.value is None and (interpreted or not e.device.startswith("interpreter")):
             by_device.setdefault(e.device, []).append(e)
-    return [_compile(pending) for pending in by_device.values()]
+    return by_device
 
 
-def _compile(roots: Sequence[Expression]) -> Compiled:
+def compile_trace(trace: Trace, device: str) -> tuple[Compiled, str]:
+    """What realizing a trace would run, as if it were new, and its description."""
+    description = describe(trace, device)
     with provenance.recording():
-        graph, _ = import_graph(Trace(roots))
-        return compile_graph(graph, get_num_threads())
+        graph, _ = import_graph(trace)
+        return compile_for(graph, device, description), description
 
 
 def kernels_of(record: PlanRecord) -> list[KernelInfo]:

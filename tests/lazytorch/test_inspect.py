@@ -261,15 +261,15 @@ def test_dot_has_a_box_a_kernel() -> None:
 
 
 def test_debug_prints_a_line_a_kernel(capsys: pytest.CaptureFixture[str]) -> None:
-    from codegen.runtime import plan
+    from codegen.runtime import plan, report
 
     x = values(30, 44)
-    plan.watchers.append(plan.report)
+    plan.watchers.append(report.report)
     try:
         with torch.inspect.record_kernels():
             (x * 2).exp().realize()
     finally:
-        plan.watchers.remove(plan.report)
+        plan.watchers.remove(report.report)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("lazytorch: exp ") and line.endswith(line_here(-4))
     assert "GB/s" in line and "float32[30×44]" in line
@@ -322,3 +322,25 @@ def test_the_roofline_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.inspect.machine("cpu") == found
     with pytest.raises(RuntimeError, match="runs no kernels"):
         torch.inspect.machine("interpreter")
+
+
+# ---- before anything runs ------------------------------------------------------------------------
+
+
+def test_an_explanation_says_what_would_run() -> None:
+    x = values(30, 46)
+    y = softmax(product(x, values(46, 8)))
+    torch.stats().reset()
+    found = torch.explain(y)
+    assert torch.stats().plans_run == 0 and y._storage.expression.value is None
+    assert [k.name for k in found.kernels] == [k.name for k in torch.kernels(y)]
+    assert found.operations == sum([k.operations for k in torch.kernels(y)])
+    assert all([k.lines for k in found.kernels])
+    assert found.output_bytes == 30 * 8 * 4 and found.input_bytes == (30 * 46 + 46 * 8) * 4
+    assert found.peak_bytes >= found.input_bytes + found.output_bytes
+    assert "contraction" in str(found) and "peak memory" in str(found)
+    assert "<table>" in found._repr_html_()
+    y.realize()
+    again = softmax(product(x, values(46, 8)))
+    assert list(torch.explain(again).plan.values()) == ["memory"]
+    assert str(torch.explain(y)) == "nothing to compute"

@@ -32,6 +32,7 @@ class OpenClPlan:
 
     def __init__(self, record: PlanRecord, device: Device) -> None:
         self.record = record
+        record.device = f"opencl:{device.number}"
         self.donated = tuple([p for _, p in record.donations])
         self._device = device
         with device.lock:
