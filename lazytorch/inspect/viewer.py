@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lazytorch.inspect.collection import Collector
+from lazytorch.inspect.roofline import machine
 
 _SCRIPTS = ("data.js", "details.js", "graph.js", "charts.js", "timeline.js", "table.js", "main.js")
 
@@ -109,5 +110,14 @@ def server_of(text: str, port: int = 0) -> ThreadingHTTPServer:
 
 
 def machine_roofline() -> dict[str, Any] | None:
-    """What this machine reaches: bytes, and operations by dtype, a second."""
-    return None
+    """What this machine reaches: bytes, and operations by dtype, a second; None where no kernel
+    can be compiled to measure it."""
+    try:
+        found = machine("cpu")
+    except RuntimeError:
+        return None
+    return {
+        "bytes_per_second": found.bytes_per_second,
+        "cache_bytes_per_second": found.cache_bytes_per_second,
+        "flops_per_second": dict(found.flops_per_second),
+    }

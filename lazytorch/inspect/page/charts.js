@@ -34,7 +34,9 @@ function drawRoofline() {
     made += svg("path", { class: "roof", d: `M${px(from)} ${py(from * slope)} L${px(bend)} ${py(flops)} L${px(x1)} ${py(flops)}` });
     made += svg("text", { x: right - 4, y: py(flops) - 6, "text-anchor": "end" }, `${type}: ${count(flops)}FLOP/s`);
   }
-  if (slope) made += svg("text", { x: px(Math.max(x0, y0 / slope)) + 8, y: py(Math.max(x0, y0 / slope) * slope) - 8 }, `memory: ${bytes(slope)}/s`);
+  const cache = data.roofline ? data.roofline.cache_bytes_per_second : 0, highest = Math.max(0, ...roofs.map(([, f]) => f));
+  if (cache) made += svg("path", { class: "roof", "stroke-dasharray": "4 4", d: `M${px(Math.max(x0, y0 / cache))} ${py(Math.max(x0, y0 / cache) * cache)} L${px(highest / cache)} ${py(highest)}` });
+  if (slope) made += svg("text", { x: px(Math.max(x0, y0 / slope)) + 8, y: py(Math.max(x0, y0 / slope) * slope) - 8 }, `memory ${bytes(slope)}/s; dashed: a core's cache ${bytes(cache)}/s`);
   const most = Math.max(...timed.map((k) => k.seconds));
   points.sort((a, b) => b.k.seconds - a.k.seconds);
   for (const { k, x, y } of points) {

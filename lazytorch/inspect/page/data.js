@@ -55,8 +55,11 @@ function roofOf(kernel) {
   const known = data.roofline.flops_per_second;
   const type = ["float64", "float32", "bfloat16", "float16"].find((t) => kernel.types.includes(t) && known[t]);
   const flops = known[type] || known.float32 || Object.values(known)[0];
-  return { flops, bytes: data.roofline.bytes_per_second };
+  return { type: known[type] ? type : "float32", flops, bytes: data.roofline.bytes_per_second };
 }
+
+// More than all of it: what was read lay in a cache.
+const shareText = (share) => (share === null ? "–" : share > 1 ? "in cache" : `${Math.round(100 * share)}%`);
 
 const tip = $("tip");
 function showTip(event, text) {

@@ -42,7 +42,7 @@ function kernelDetails(k) {
     ["on", k.parallel ? "all threads" : "one thread"],
   ];
   if (k.seconds) rows.push(["reached", `${(flops / 1e9).toFixed(2)} GFLOP/s, ${(moved / 1e9).toFixed(2)} GB/s`]);
-  if (share !== null) rows.push(["roofline", `${Math.round(100 * share)}% of what this machine reaches`]);
+  if (share !== null) rows.push(["roofline", share > 1 ? "faster than memory: its values lay in a cache" : `${Math.round(100 * share)}% of what this machine reaches`]);
   if (k.nodes.length) rows.push(["computes", links(k.nodes)]);
   const why = k.unfused.length ? `<h3>Why it ends here</h3><ul>${k.unfused.map((u) => `<li>${escaped(u)}</li>`).join("")}</ul>` : "";
   return `<h2>${escaped(k.name)}</h2><div class="kind"><span class="dot" style="background:${colour(k.number)}"></span>kernel ${k.number} of plan ${k.plan.number}</div>

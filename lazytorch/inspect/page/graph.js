@@ -15,6 +15,11 @@ function layoutWorker() {
 }
 function laidOut(nodes, edges) {
   return new Promise((resolve) => {
+    if (graph.waiting.size) { // nobody wants what is being laid out any more
+      graph.worker.terminate();
+      graph.worker = null;
+      graph.waiting.clear();
+    }
     const id = ++graph.version;
     graph.waiting.set(id, resolve);
     layoutWorker().postMessage({ id, edges, gap: nodes.length > MANY ? 14 : 26,

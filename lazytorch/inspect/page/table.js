@@ -8,7 +8,7 @@ const COLUMNS = [
   ["each", (k) => k.seconds / (k.runs || 1), (k) => (k.runs ? seconds(k.seconds / k.runs) : "–")],
   ["GFLOP/s", (k) => rates(k).flops, (k) => (k.seconds ? (rates(k).flops / 1e9).toFixed(2) : "–")],
   ["GB/s", (k) => rates(k).bytes, (k) => (k.seconds ? (rates(k).bytes / 1e9).toFixed(2) : "–")],
-  ["of roofline", (k) => rates(k).share ?? -1, (k) => (rates(k).share === null ? "–" : `${Math.round(100 * rates(k).share)}%`)],
+  ["of roofline", (k) => rates(k).share ?? -1, (k) => shareText(rates(k).share)],
   ["operations", (k) => k.operations, (k) => count(k.operations)],
   ["bytes", (k) => k.bytes, (k) => bytes(k.bytes)],
   ["threads", (k) => Number(k.parallel), (k) => (k.parallel ? "all" : "1")],
