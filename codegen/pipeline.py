@@ -97,6 +97,7 @@ class Graph:
 
     parameters: tuple[Node, ...]
     outputs: tuple[Node, ...]
+    called: tuple[Node, ...] = ()  # the outputs before gradients were expanded, for inspection
 
 
 @dataclass(frozen=True)
@@ -484,7 +485,7 @@ def compile_graph(
     graph: Graph, threads: int, dialect: Dialect = C, any_rows: bool = False
 ) -> Compiled:
     """The passes, in order: graph to clusters to loops to text."""
-    passes = Passes(graph.outputs)
+    passes = Passes(graph.outputs, graph.called)
     if dialect.opening_in_loops is None:
         passes.apply("unroll loops", unroll_loops)
     by_threads: Pass = partial(split_rows, threads=threads if dialect.device is None else 1)

@@ -17,7 +17,7 @@ from codegen import settings
 from codegen.runtime import cache
 from codegen.runtime.compiler import find_compiler
 from codegen.runtime.opencl.report import device_lines
-from lazytorch.inspect import Recorder, record_lines
+from lazytorch.inspect import Recorder, record_lines, viewer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,23 +35,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command("cache", show_cache).add_argument(
         "--clear", action="store_true", help="delete every cached file"
     )
-    for name, run in (("kernels", dump_script), ("run", run_unchanged)):
+    scripts = (("kernels", dump_script), ("run", run_unchanged), ("view", view_script))
+    for name, run in scripts:
         with_script = command(name, run)
+        if name == "view":
+            viewer.add_arguments(with_script)
         if name == "kernels":
             with_script.add_argument("-o", "--output", default="kernels", help="folder to write")
         with_script.add_argument("script")
         with_script.add_argument("arguments", nargs=argparse.REMAINDER)
-    chosen = parser.parse_args(_output_first(sys.argv[1:] if arguments is None else arguments))
+    chosen = parser.parse_args(_options_first(sys.argv[1:] if arguments is None else arguments))
     result: int = chosen.run(chosen)
     return result
 
 
-def _output_first(arguments: Sequence[str]) -> list[str]:
+# The options of commands that run a script, and how many words each has with its value.
+_OPTIONS = {
+    "kernels": {"-o": 2, "--output": 2},
+    "view": {"--save": 2, "--port": 2, "--no-serve": 1},
+}
+
+
+def _options_first(arguments: Sequence[str]) -> list[str]:
     """``kernels script.py -o folder …`` as ``kernels -o folder script.py …``: what follows a
-    script is the script's, except this one option directly behind it."""
+    script is the script's, except this command's own options directly behind it."""
     found = list(arguments)
-    if found[:1] == ["kernels"] and found[2:3] in (["-o"], ["--output"]):
-        found[1:4] = [*found[2:4], found[1]]
+    words = _OPTIONS.get(found[0], {}) if found else {}
+    end = 2
+    while len(found) > end and found[end] in words:
+        end += words[found[end]]
+    if end > 2 and not found[1].startswith("-"):
+        found[1:end] = [*found[2:end], found[1]]
     return found
 
 
@@ -99,6 +113,12 @@ def dump_script(chosen: argparse.Namespace) -> int:
             plans, kernels = recorder.plan_count, len(recorder.kernels)
             print(f"{plans} plans of {kernels} kernels in {chosen.output}", file=sys.stderr)
     return 0
+
+
+def view_script(chosen: argparse.Namespace) -> int:
+    """Run a script (also a PyTorch script as it stands) and show all that it did on a page."""
+    stand_in_for_torch()
+    return viewer.view(chosen.script, lambda: run_script(chosen.script, chosen.arguments), chosen)
 
 
 def run_unchanged(chosen: argparse.Namespace) -> int:

@@ -88,13 +88,15 @@ def import_graph(trace: Trace) -> tuple[Graph, tuple[int, ...]]:
     wanted = list(trace.wanted)
     if not trace.has_gradient and any(e.tracked for e in wanted):
         wanted = _with_saved(wanted, nodes, trace)
-    images = expand([nodes[e] for e in [*wanted, *bound]])
+    called = [nodes[e] for e in [*wanted, *bound]]
+    images = expand(called)
     values = dict(zip(images[len(wanted) :], bound.values(), strict=True))
     known = {image: slot for image, slot in values.items() if image.operation.kind != "leaf"}
     outputs = substitute(images[: len(wanted)], known)
     if origins is not None:
         origins.outputs = [lines_of(e.call) for e in wanted if e.call is not None]
-    return Graph(tuple(parameters), tuple(outputs)), tuple([trace.numbers[e] for e in wanted])
+    kept = tuple(called[: len(wanted)]) if origins is not None else ()
+    return Graph(tuple(parameters), tuple(outputs), kept), tuple([trace.numbers[e] for e in wanted])
 
 
 def import_calls(

@@ -47,11 +47,16 @@ class AppliedPass:
 
 
 class Passes:
-    """A graph on its way through the passes, and the record of those that it has been through."""
+    """A graph on its way through the passes, and the record of those that it has been through.
 
-    def __init__(self, outputs: Sequence[Node]) -> None:
+    ``called``: what the outputs were before gradients were expanded, if that was kept.
+    """
+
+    def __init__(self, outputs: Sequence[Node], called: Sequence[Node] = ()) -> None:
         self.outputs = list(outputs)
         self.applied: list[AppliedPass] = []
+        if called:
+            self.applied.append(AppliedPass("expand", tuple(called), tuple(outputs)))
         self._verifying = settings.get("LAZYTORCH_VERIFY") != "0"
         self._debug = settings.debug_level()
         if self._debug >= 3:

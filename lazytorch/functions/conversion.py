@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy as copying
+import html
 import warnings
 import weakref
 from collections.abc import Iterator
@@ -615,11 +616,19 @@ def _repr(self: Tensor, *, tensor_contents: Any = None) -> str:
     return text(self, "tensor(" if ours else f"{kind.__name__}(")
 
 
+def _repr_html(self: Tensor) -> str:
+    """What a notebook shows: the type and the device, and the values as they are printed."""
+    shape = "×".join(map(str, self.shape)) or "scalar"
+    facts = f"{repr(self.dtype).removeprefix('torch.')}[{shape}] on {self.device}"
+    return f"<div>{html.escape(facts)}</div><pre>{html.escape(repr(self))}</pre>"
+
+
 for _name, _method in (
     ("__copy__", _copy), ("__deepcopy__", _deepcopy), ("__reduce_ex__", _reduce),
     ("__iter__", _iterate), ("__contains__", _contains), ("__reversed__", _reversed),
     ("__format__", _format),
     ("__array_wrap__", _array_wrap), ("__repr__", _repr),
+    ("_repr_html_", _repr_html),
 ):  # fmt: skip
     setattr(Tensor, _name, _method)
 

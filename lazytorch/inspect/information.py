@@ -13,6 +13,7 @@ from codegen.runtime.kernels import kernel_file
 from codegen.runtime.plan import KernelRecord, PlanRecord
 from lazytorch.expression import Expression
 from lazytorch.importer import import_graph
+from lazytorch.inspect.notebook import kernel_html
 from lazytorch.realize import Trace, describe
 from lazytorch.storage import pending_writes
 from lazytorch.tensor import Tensor
@@ -61,6 +62,9 @@ class KernelInfo:
 
     def __str__(self) -> str:
         return self.source
+
+    def _repr_html_(self) -> str:
+        return kernel_html(self)
 
     def __repr__(self) -> str:
         shown = ", ".join([f"{a.dtype}[{'×'.join(map(str, a.shape))}]" for a in self.arguments])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Hashable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from codegen.graph.explain import node_names
 from codegen.ir.node import Node, topological
 from codegen.lazy_import import lazy_import
 from codegen.pipeline import Compiled
 from lazytorch.inspect.information import compile_pending
+from lazytorch.inspect.notebook import graph_html
 from lazytorch.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ def graph(*tensors: Tensor) -> nx.DiGraph:
     itself. The graph's attribute ``clusters`` is the graph of the kernels.
     """
     plans = compile_pending(tensors)
-    result = nx.DiGraph(clusters=nx.DiGraph())
+    result = _graph_class()(clusters=nx.DiGraph())
     for i, compiled in enumerate(plans):
         _add(result, compiled, "" if len(plans) == 1 else f"{i}.")
     return result
@@ -37,9 +39,27 @@ def graph(*tensors: Tensor) -> nx.DiGraph:
 
 def graph_of(compiled: Compiled) -> nx.DiGraph:
     """As ``graph``, of one compiled graph."""
-    result = nx.DiGraph(clusters=nx.DiGraph())
+    result = _graph_class()(clusters=nx.DiGraph())
     _add(result, compiled, "")
     return result
+
+
+@functools.cache
+def _graph_class() -> type[nx.DiGraph]:
+    """A DiGraph that notebooks show as a table; made late, because networkx is slow to import."""
+
+    class Graph(nx.DiGraph):  # type: ignore[misc]
+        def _repr_html_(self) -> str:
+            return graph_html(self) if "clusters" in self.graph else f"<pre>{self}</pre>"
+
+    Graph.__qualname__ = "Graph"  # as pickle looks for it: see __getattr__
+    return Graph
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Graph":
+        return _graph_class()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _add(result: nx.DiGraph, compiled: Compiled, prefix: str) -> None:

@@ -45,6 +45,8 @@ class Recording:
         self.spans: list[Span] = []
         self.memory: list[tuple[int, int]] = []  # (time, bytes in use)
         self.threads: dict[int, str] = {}
+        self.plans: list[PlanRecord] = []  # in the order of their first runs
+        self._numbers: dict[int, int] = {}  # of the plans, by identity
         self.began = self.ended = 0
         self._with_stack, self._with_memory = with_stack, with_memory
         self._follows_lines = self._noted_before = False
@@ -101,14 +103,19 @@ class Recording:
     def _note_run(self, record: PlanRecord, seconds: KernelTimes) -> None:
         self._note_memory()  # with the plan's own working memory
         end = spans.now()
+        number = self._numbers.setdefault(id(record), len(self.plans))
+        if number == len(self.plans):
+            self.plans.append(record)
         plan = self.add(
-            f"plan of {len(record.kernels)} kernels", "plan", seconds.began, end,
+            f"plan of {len(record.kernels)} kernels", "plan", seconds.began, end, plan=number,
             memory=sum(record.output_bytes), arena=record.arena_bytes,
         )  # fmt: skip
         at = seconds.began
-        for kernel, duration, shares in zip(record.kernels, seconds, seconds.shares, strict=True):
+        steps = zip(record.kernels, seconds, seconds.shares, strict=True)
+        for i, (kernel, duration, shares) in enumerate(steps):
             stop = min(at + round(duration * 1e9), end)
             facts = {
+                "plan": number, "kernel": i,
                 "shapes": kernel.shapes, "flops": kernel.operations, "bytes": kernel.traffic,
                 "parallel": kernel.parallel, "lines": kernel.lines,
             }  # fmt: skip
@@ -118,7 +125,8 @@ class Recording:
             )
             for runner, begin, share_end in shares:
                 if runner:
-                    self.spans.append(Span(kernel.name, "share", begin, share_end, POOL - runner))
+                    self.spans.append(Span(kernel.name, "share", begin, share_end, POOL - runner,
+                                           {"plan": number, "kernel": i}))  # fmt: skip
             at = stop
 
     def thread_names(self) -> dict[int, str]:
