@@ -38,6 +38,7 @@ SETTINGS = (
         "",
         "gpu or cpu: schedules of OpenCL kernels; default: as the device is",
     ),
+    Setting("TORCH_HOME", "", "folder of fetched weights; default: PyTorch's own"),
     Setting("LAZYTORCH_VERIFY", "0", "1: check the graph and the loops after every pass"),
 )
 _DEFAULTS = {s.name: s.default for s in SETTINGS}
@@ -53,8 +54,18 @@ def cache_dir() -> Path:
     chosen = get("LAZYTORCH_CACHE_DIR")
     if chosen:
         return Path(chosen).expanduser()
+    return _user_cache() / "lazytorch"
+
+
+def _user_cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "lazytorch"
+    return Path(base) if base else Path.home() / ".cache"
+
+
+def torch_home() -> Path:
+    """Where fetched weights are kept: TORCH_HOME, or ``torch`` in the user's cache folder."""
+    chosen = get("TORCH_HOME")
+    return Path(chosen).expanduser() if chosen else _user_cache() / "torch"
 
 
 def num_threads() -> int:
