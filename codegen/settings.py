@@ -84,6 +84,12 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def launched_with(*names: str) -> str | None:
+    """The first of these variables that is set: what starts several processes tells each its place
+    in them (RANK, WORLD_SIZE, MASTER_ADDR …). They are the launcher's and no settings."""
+    return next((os.environ[name] for name in names if name in os.environ), None)
+
+
 def debug_level() -> int:
     return int(get("LAZYTORCH_DEBUG"))
 

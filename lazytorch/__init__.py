@@ -83,6 +83,7 @@ from lazytorch.layout import (
     sparse_csr,
     strided,
 )
+from lazytorch.nn.parallel.data_parallel import functional_call as _functional_call
 from lazytorch.printing import get_printoptions, printoptions, set_printoptions
 from lazytorch.realize import realize as _realize
 from lazytorch.safetensors_files import load_safetensors, save_safetensors
@@ -92,6 +93,7 @@ from lazytorch.tensor import Tensor
 from lazytorch.utils import checkpoint as _checkpoint  # noqa: F401  utils itself stands below this
 
 newaxis = None
+_functional_call.append(func.functional_call)
 _function.creation.append(_PUBLIC["zeros"])
 _backward.stacked.append(_PUBLIC["stack"])
 globals().update(_PUBLIC)
