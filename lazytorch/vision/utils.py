@@ -49,7 +49,7 @@ def make_grid(
             )
         tensor = _stretched(tensor, value_range, scale_each)
     if tensor.shape[0] == 1:
-        return tensor.squeeze(0)  # type: ignore[no-any-return]
+        return tensor.squeeze(0)
     count, channels, height, width = tensor.shape
     columns = min(nrow, count)
     rows = math.ceil(count / columns)
@@ -69,7 +69,7 @@ def _stretched(images: Tensor, limits: tuple[float, float] | None, each: bool) -
         return (images.clamp(low, high) - low) / max(high - low, 1e-5)  # type: ignore
     axes = (1, 2, 3) if each else (0, 1, 2, 3)
     low, high = images.amin(axes, keepdim=True), images.amax(axes, keepdim=True)
-    return (images - low) / (high - low).clamp(min=1e-5)  # type: ignore[no-any-return]
+    return (images - low) / (high - low).clamp(min=1e-5)
 
 
 def save_image(tensor: Any, fp: Any, format: str | None = None, **kwargs: Any) -> None:

@@ -101,7 +101,8 @@ def weights_enum(name: str) -> Any:
         if row.endswith("*"):
             members.append(("DEFAULT", made))
     module = sys._getframe(1).f_globals["__name__"]
-    found: Any = WeightsEnum(name, members, module=module)  # type: ignore[call-overload]
+    make: Any = WeightsEnum
+    found: Any = make(name, members, module=module)  # type: ignore[call-overload]
     _WEIGHTS[name] = found
     return found
 

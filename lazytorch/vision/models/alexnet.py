@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lazytorch import nn
+from lazytorch.nn import modules as nn
 from lazytorch.tensor import Tensor
 from lazytorch.vision.models._registry import builder, weights_enum
 
@@ -33,7 +33,7 @@ class AlexNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.avgpool(self.features(x))
-        return self.classifier(x.flatten(1))  # type: ignore[no-any-return]
+        return self.classifier(x.flatten(1))
 
 
 AlexNet_Weights = weights_enum("AlexNet_Weights")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from lazytorch import nn
 from lazytorch.functions.creation import full
 from lazytorch.nn import functional as F
 from lazytorch.nn import init
+from lazytorch.nn import modules as nn
+from lazytorch.nn.parameter import Parameter
 from lazytorch.tensor import Tensor
 from lazytorch.vision.models._registry import builder, weights_enum
 from lazytorch.vision.ops.misc import Conv2dNormActivation, Permute, StochasticDepth
@@ -33,7 +34,7 @@ class CNBlock(nn.Module):
             nn.LayerNorm(dim, eps=1e-6), nn.Linear(dim, 4 * dim), nn.GELU(),
             nn.Linear(4 * dim, dim), Permute([0, 3, 1, 2]),
         )  # fmt: skip
-        self.layer_scale = nn.Parameter(full((dim, 1, 1), layer_scale))
+        self.layer_scale = Parameter(full((dim, 1, 1), layer_scale))
         self.stochastic_depth = StochasticDepth(stochastic_depth_prob, "row")
 
     def forward(self, input: Tensor) -> Tensor:
@@ -83,7 +84,7 @@ class ConvNeXt(nn.Module):
                     init.zeros_(m.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.avgpool(self.features(x)))  # type: ignore[no-any-return]
+        return self.classifier(self.avgpool(self.features(x)))
 
 
 ConvNeXt_Tiny_Weights = weights_enum("ConvNeXt_Tiny_Weights")

@@ -7,10 +7,10 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
-from lazytorch import nn
 from lazytorch.functions.joining import cat
 from lazytorch.nn import functional as F
 from lazytorch.nn import init
+from lazytorch.nn import modules as nn
 from lazytorch.tensor import Tensor
 from lazytorch.utils.checkpoint import checkpoint
 from lazytorch.vision.models._registry import builder, weights_enum
@@ -33,7 +33,7 @@ class _DenseLayer(nn.Module):
         self.memory_efficient = memory_efficient
 
     def _narrow(self, *inputs: Tensor) -> Tensor:
-        return self.conv1(self.relu1(self.norm1(cat(inputs, 1))))  # type: ignore[no-any-return]
+        return self.conv1(self.relu1(self.norm1(cat(inputs, 1))))
 
     def forward(self, inputs: Tensor | list[Tensor]) -> Tensor:
         several = [inputs] if isinstance(inputs, Tensor) else inputs
@@ -44,7 +44,7 @@ class _DenseLayer(nn.Module):
         x = self.conv2(self.relu2(self.norm2(x)))
         if self.drop_rate > 0:
             x = F.dropout(x, p=self.drop_rate, training=self.training)
-        return x  # type: ignore[no-any-return]
+        return x
 
 
 class _DenseBlock(nn.ModuleDict):
@@ -129,7 +129,7 @@ class DenseNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.features(x), inplace=True)
         x = F.adaptive_avg_pool2d(x, (1, 1))
-        return self.classifier(x.flatten(1))  # type: ignore[no-any-return]
+        return self.classifier(x.flatten(1))
 
 
 # The published files say "norm.1" where a module is called norm1: dots no longer are allowed.

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from lazytorch import nn
 from lazytorch.nn import init
+from lazytorch.nn import modules as nn
 from lazytorch.tensor import Tensor
 from lazytorch.vision.models._registry import builder, weights_enum
 from lazytorch.vision.models.mobilenetv2 import make_divisible
@@ -55,7 +55,7 @@ class _Block(nn.Module):
         result = self.block(input)
         if self.use_res_connect:
             result = self.stochastic_depth(result) + input
-        return result  # type: ignore[no-any-return]
+        return result
 
 
 class MBConv(_Block):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import warnings
 from typing import Any, NamedTuple
 
-from lazytorch import nn
 from lazytorch.functions.joining import cat
 from lazytorch.nn import functional as F
 from lazytorch.nn import init
+from lazytorch.nn import modules as nn
 from lazytorch.tensor import Tensor
 from lazytorch.vision.models._registry import builder, load_weights, weights_enum
 
@@ -79,7 +79,7 @@ class InceptionAux(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(F.adaptive_avg_pool2d(x, (4, 4)))
         x = F.relu(self.fc1(x.flatten(1)), inplace=True)
-        return self.fc2(self.dropout(x))  # type: ignore[no-any-return]
+        return self.fc2(self.dropout(x))
 
 
 # Inputs, then what Inception takes; None is a pooling.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lazytorch import nn
+from lazytorch.nn import modules as nn
 from lazytorch.tensor import Tensor
 
 
@@ -23,7 +23,7 @@ class LeNet(nn.Module):
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.features(x).flatten(1))  # type: ignore[no-any-return]
+        return self.classifier(self.features(x).flatten(1))
 
 
 def lenet(num_classes: int = 10, in_channels: int = 1, image_size: int = 28) -> LeNet:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lazytorch import nn
 from lazytorch.nn import init
+from lazytorch.nn import modules as nn
 from lazytorch.tensor import Tensor
 from lazytorch.vision.models._registry import builder, weights_enum
 
@@ -31,7 +31,7 @@ class _InvertedResidual(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         result = self.layers(input)
-        return result + input if self.apply_residual else result  # type: ignore[no-any-return]
+        return result + input if self.apply_residual else result
 
 
 def _rounded(value: float) -> int:
@@ -74,7 +74,7 @@ class MNASNet(nn.Module):
                 init.zeros_(m.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.layers(x).mean([2, 3]))  # type: ignore[no-any-return]
+        return self.classifier(self.layers(x).mean([2, 3]))
 
 
 MNASNet0_5_Weights = weights_enum("MNASNet0_5_Weights")

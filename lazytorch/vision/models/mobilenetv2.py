@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from lazytorch import nn
 from lazytorch.nn import functional as F
 from lazytorch.nn import init
+from lazytorch.nn import modules as nn
 from lazytorch.tensor import Tensor
 from lazytorch.vision.models._registry import builder, weights_enum
 from lazytorch.vision.ops.misc import Conv2dNormActivation
@@ -115,7 +115,7 @@ class MobileNetV2(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.adaptive_avg_pool2d(self.features(x), (1, 1))
-        return self.classifier(x.flatten(1))  # type: ignore[no-any-return]
+        return self.classifier(x.flatten(1))
 
 
 MobileNet_V2_Weights = weights_enum("MobileNet_V2_Weights")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from lazytorch import nn
+from lazytorch.nn import modules as nn
 from lazytorch.tensor import Tensor
 from lazytorch.vision.models._registry import builder, weights_enum
 from lazytorch.vision.models.mobilenetv2 import initialize, make_divisible
@@ -79,7 +79,7 @@ class InvertedResidual(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         result = self.block(input)
-        return result + input if self.use_res_connect else result  # type: ignore[no-any-return]
+        return result + input if self.use_res_connect else result
 
 
 class MobileNetV3(nn.Module):
@@ -148,7 +148,7 @@ def _mobilenet_v3(
     **options: Any,
 ) -> MobileNetV3:
     halved, dilation = 2 if reduced_tail else 1, 2 if dilated else 1
-    make = partial(InvertedResidualConfig, width_mult=width_mult)
+    make: Any = partial(InvertedResidualConfig, width_mult=width_mult)
     inputs, first, outputs, wide = tail[0], tail[1], tail[2] // halved, tail[3] // halved
     settings = [make(*row, 1) for row in blocks]
     settings.append(make(inputs, 5, first, outputs, True, "HS", 2, dilation))

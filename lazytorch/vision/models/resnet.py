@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lazytorch import nn
 from lazytorch.nn import init
+from lazytorch.nn import modules as nn
 from lazytorch.tensor import Tensor
 from lazytorch.vision.models._registry import builder, weights_enum
 
@@ -60,7 +60,7 @@ class BasicBlock(nn.Module):
         identity = x if self.downsample is None else self.downsample(x)
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        return self.relu(out + identity)  # type: ignore[no-any-return]
+        return self.relu(out + identity)
 
 
 class Bottleneck(nn.Module):
@@ -97,7 +97,7 @@ class Bottleneck(nn.Module):
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.relu(self.bn2(self.conv2(out)))
         out = self.bn3(self.conv3(out))
-        return self.relu(out + identity)  # type: ignore[no-any-return]
+        return self.relu(out + identity)
 
 
 class ResNet(nn.Module):
@@ -172,7 +172,7 @@ class ResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(self.avgpool(x).flatten(1))  # type: ignore[no-any-return]
+        return self.fc(self.avgpool(x).flatten(1))
 
 
 ResNet18_Weights = weights_enum("ResNet18_Weights")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lazytorch import nn
 from lazytorch.functions.joining import cat
+from lazytorch.nn import modules as nn
 from lazytorch.tensor import Tensor
 from lazytorch.vision.models._registry import builder, weights_enum
 
@@ -86,7 +86,7 @@ class ShuffleNetV2(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.maxpool(self.conv1(x))
         x = self.stage4(self.stage3(self.stage2(x)))
-        return self.fc(self.conv5(x).mean([2, 3]))  # type: ignore[no-any-return]
+        return self.fc(self.conv5(x).mean([2, 3]))
 
 
 ShuffleNet_V2_X0_5_Weights = weights_enum("ShuffleNet_V2_X0_5_Weights")

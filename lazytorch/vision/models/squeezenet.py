@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lazytorch import nn
 from lazytorch.functions.joining import cat
 from lazytorch.nn import init
+from lazytorch.nn import modules as nn
 from lazytorch.tensor import Tensor
 from lazytorch.vision.models._registry import builder, weights_enum
 
@@ -72,7 +72,7 @@ class SqueezeNet(nn.Module):
                     init.zeros_(m.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.features(x)).flatten(1)  # type: ignore[no-any-return]
+        return self.classifier(self.features(x)).flatten(1)
 
 
 SqueezeNet1_0_Weights = weights_enum("SqueezeNet1_0_Weights")

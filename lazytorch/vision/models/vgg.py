@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lazytorch import nn
 from lazytorch.nn import init
+from lazytorch.nn import modules as nn
 from lazytorch.tensor import Tensor
 from lazytorch.vision.models._registry import builder, weights_enum
 
@@ -43,7 +43,7 @@ class VGG(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.avgpool(self.features(x))
-        return self.classifier(x.flatten(1))  # type: ignore[no-any-return]
+        return self.classifier(x.flatten(1))
 
 
 def make_layers(depths: Sequence[int], batch_norm: bool = False) -> nn.Sequential:

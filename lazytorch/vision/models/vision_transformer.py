@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from lazytorch import nn
 from lazytorch.functions.creation import empty, zeros
 from lazytorch.functions.joining import cat
 from lazytorch.nn import init
+from lazytorch.nn import modules as nn
+from lazytorch.nn.parameter import Parameter
 from lazytorch.tensor import Tensor
 from lazytorch.vision.models._registry import builder, weights_enum
 from lazytorch.vision.ops.misc import MLP, Conv2dNormActivation
@@ -82,7 +83,7 @@ class EncoderBlock(nn.Module):
         x = self.ln_1(input)
         x, _ = self.self_attention(x, x, x, need_weights=False)
         x = self.dropout(x) + input
-        return x + self.mlp(self.ln_2(x))  # type: ignore[no-any-return]
+        return x + self.mlp(self.ln_2(x))
 
 
 class Encoder(nn.Module):
@@ -100,7 +101,7 @@ class Encoder(nn.Module):
         norm_layer: Norm = _NORM,
     ) -> None:
         super().__init__()
-        self.pos_embedding = nn.Parameter(empty((1, seq_length, hidden_dim)).normal_(std=0.02))
+        self.pos_embedding = Parameter(empty((1, seq_length, hidden_dim)).normal_(std=0.02))
         self.dropout = nn.Dropout(dropout)
         options = num_heads, hidden_dim, mlp_dim, dropout, attention_dropout, norm_layer
         blocks: list[tuple[str, nn.Module]] = [
@@ -149,7 +150,7 @@ class VisionTransformer(nn.Module):
             self.conv_proj, last = _stem(conv_stem_configs, hidden_dim)
         init.zeros_(last.bias)
         self.seq_length = (image_size // patch_size) ** 2 + 1
-        self.class_token = nn.Parameter(zeros((1, 1, hidden_dim)))
+        self.class_token = Parameter(zeros((1, 1, hidden_dim)))
         self.encoder = Encoder(
             self.seq_length, num_layers, num_heads, hidden_dim, mlp_dim, dropout,
             attention_dropout, norm_layer,
@@ -181,7 +182,7 @@ class VisionTransformer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         token = self.class_token.expand(x.shape[0], -1, -1)
         x = self.encoder(cat([token, self._patches(x)], 1))
-        return self.heads(x[:, 0])  # type: ignore[no-any-return]
+        return self.heads(x[:, 0])
 
 
 def _stem(configs: Sequence[ConvStemConfig], hidden_dim: int) -> tuple[nn.Sequential, nn.Conv2d]:
@@ -199,7 +200,7 @@ def _stem(configs: Sequence[ConvStemConfig], hidden_dim: int) -> tuple[nn.Sequen
     return stem, last
 
 
-def _vit(*sizes: int, **options: Any) -> VisionTransformer:
+def _vit(*sizes: Any, **options: Any) -> VisionTransformer:
     return VisionTransformer(options.pop("image_size", 224), *sizes, **options)
 
 

@@ -52,7 +52,7 @@ def box_area(boxes: Tensor, fmt: str = "xyxy") -> Tensor:
     if fmt not in _FORMATS:
         raise ValueError(f"Unsupported Bounding Box area for given format {fmt}")
     if fmt != "xyxy":
-        return boxes[..., 2] * boxes[..., 3]  # type: ignore[no-any-return]
+        return boxes[..., 2] * boxes[..., 3]
     return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])  # type: ignore
 
 
@@ -72,14 +72,14 @@ def _overlap(boxes1: Tensor, boxes2: Tensor, fmt: str) -> tuple[Tensor, Tensor]:
 def box_iou(boxes1: Tensor, boxes2: Tensor, fmt: str = "xyxy") -> Tensor:
     """(N, 4) and (M, 4) to (N, M): the shared area over that of both."""
     shared, both = _overlap(boxes1, boxes2, fmt)
-    return shared / both  # type: ignore[no-any-return]
+    return shared / both
 
 
 def _hull(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     """The sides (N, M, 2) of the smallest box around both."""
     low = _minimum(boxes1[:, None, :2], boxes2[None, :, :2])
     high = _maximum(boxes1[:, None, 2:], boxes2[None, :, 2:])
-    return (high - low).clamp(min=0)  # type: ignore[no-any-return]
+    return (high - low).clamp(min=0)
 
 
 def generalized_box_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ def generalized_box_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     shared, both = _overlap(boxes1, boxes2, "xyxy")
     sides = _hull(boxes1, boxes2)
     around = sides[..., 0] * sides[..., 1]
-    return shared / both - (around - both) / around  # type: ignore[no-any-return]
+    return shared / both - (around - both) / around
 
 
 def distance_box_iou(boxes1: Tensor, boxes2: Tensor, eps: float = 1e-7) -> Tensor:
@@ -96,7 +96,7 @@ def distance_box_iou(boxes1: Tensor, boxes2: Tensor, eps: float = 1e-7) -> Tenso
     diagonal = sides[..., 0] ** 2 + sides[..., 1] ** 2 + eps
     middles = [(boxes[:, :2] + boxes[:, 2:]) / 2 for boxes in (boxes1, boxes2)]
     apart = ((middles[0][:, None] - middles[1][None]) ** 2).sum(-1)
-    return box_iou(boxes1, boxes2) - apart / diagonal  # type: ignore[no-any-return]
+    return box_iou(boxes1, boxes2) - apart / diagonal
 
 
 def complete_box_iou(boxes1: Tensor, boxes2: Tensor, eps: float = 1e-7) -> Tensor:
@@ -121,7 +121,7 @@ def clip_boxes_to_image(boxes: Tensor, size: tuple[int, int]) -> Tensor:
 def remove_small_boxes(boxes: Tensor, min_size: float) -> Tensor:
     """The places of the boxes with both sides at least ``min_size``."""
     sides = boxes[:, 2:] - boxes[:, :2]
-    return _where((sides >= min_size).all(-1))[0]  # type: ignore[no-any-return]
+    return _where((sides >= min_size).all(-1))[0]
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:

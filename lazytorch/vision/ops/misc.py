@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lazytorch import nn
 from lazytorch.functions.creation import empty
+from lazytorch.nn import modules as nn
 from lazytorch.tensor import Tensor
 
 Layer = Callable[..., nn.Module]
@@ -84,7 +84,7 @@ class SqueezeExcitation(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         scale = self.activation(self.fc1(self.avgpool(input)))
-        return self.scale_activation(self.fc2(scale)) * input  # type: ignore[no-any-return]
+        return self.scale_activation(self.fc2(scale)) * input
 
 
 class MLP(nn.Sequential):
@@ -136,7 +136,7 @@ def stochastic_depth(input: Tensor, p: float, mode: str, training: bool = True) 
         return input
     size = (input.shape[0] if mode == "row" else 1, *[1] * (input.dim() - 1))
     noise = empty(size, dtype=input.dtype, device=input.device).bernoulli_(1.0 - p)
-    return input * (noise / (1.0 - p) if p < 1.0 else noise)  # type: ignore[no-any-return]
+    return input * (noise / (1.0 - p) if p < 1.0 else noise)
 
 
 class StochasticDepth(nn.Module):

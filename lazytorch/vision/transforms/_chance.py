@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lazytorch import nn
+from lazytorch.nn import modules as nn
 from lazytorch.tensor import Tensor
 from lazytorch.vision.transforms import _random as draw
 from lazytorch.vision.transforms import functional as F
@@ -506,7 +506,7 @@ class RandomErasing(nn.Module):
                     f"{img.shape[-3]} (number of input channels)"
                 )
         found = self.get_params(img, self.scale, self.ratio, value)
-        return F.erase(img, *found, self.inplace)  # type: ignore[no-any-return]
+        return F.erase(img, *found, self.inplace)
 
     def __repr__(self) -> str:
         return (
@@ -533,7 +533,7 @@ class GaussianBlur(nn.Module):
                 raise ValueError("sigma values should be positive and of the form (min, max).")
         else:
             raise ValueError("sigma should be a single number or a list/tuple with length 2.")
-        self.sigma = sigma
+        self.sigma: Any = sigma
 
     @staticmethod
     def get_params(sigma_min: float, sigma_max: float) -> float:

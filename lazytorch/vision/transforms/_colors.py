@@ -158,7 +158,7 @@ def posterized(image: Array, bits: int) -> Array:
     if image.dtype != np.uint8:
         raise _not_bytes(image)
     need_channels(image, 1, 3)
-    return image & np.uint8(256 - (1 << (8 - bits)) & 255)  # type: ignore[no-any-return]
+    return image & np.uint8(256 - (1 << (8 - bits)) & 255)
 
 
 def solarized(image: Array, threshold: float) -> Array:

@@ -207,19 +207,10 @@ def normalize(
             f"{tensor.size()}"
         )
     if tensor.requires_grad or inplace or tensor.dtype not in (dt.float32, dt.float64):
-        means, deviations = [
-            make_tensor(list(_numbers(x)), dtype=tensor.dtype, device=tensor.device)
-            for x in (mean, std)
-        ]
-        if (deviations == 0).any():
-            raise _zero_deviation(tensor.dtype)
-        means, deviations = [x.view(-1, 1, 1) if x.dim() == 1 else x for x in (means, deviations)]
-        if inplace:
-            return tensor.sub_(means).div_(deviations)
-        return (tensor - means) / deviations  # type: ignore[no-any-return]
+        return _normalize_recorded(tensor, mean, std, inplace)
     kind = tensor.dtype.numpy
     means, deviations = [np.asarray(_numbers(x), kind).reshape(-1, 1, 1) for x in (mean, std)]
-    if (deviations == 0).any():
+    if not deviations.all():
         raise _zero_deviation(tensor.dtype)
 
     def scaled(image: Any) -> Any:
@@ -228,6 +219,18 @@ def normalize(
         return made
 
     return mapped(tensor, scaled)
+
+
+def _normalize_recorded(tensor: Tensor, mean: Any, std: Any, inplace: bool) -> Tensor:
+    means, deviations = [
+        make_tensor(_numbers(x), dtype=tensor.dtype, device=tensor.device).view(-1, 1, 1)
+        for x in (mean, std)
+    ]
+    if not deviations.all():
+        raise _zero_deviation(tensor.dtype)
+    if inplace:
+        return tensor.sub_(means).div_(deviations)
+    return (tensor - means) / deviations
 
 
 def _numbers(values: Any) -> list[float]:
@@ -626,7 +629,7 @@ def affine(
         raise ValueError("Argument scale should be positive")
     if not isinstance(shear, (numbers.Number, list, tuple)):
         raise TypeError("Shear should be either a single value or a sequence of two values")
-    shears = [shear, 0.0] if isinstance(shear, numbers.Number) else list(shear)  # type: ignore
+    shears: Any = [shear, 0.0] if isinstance(shear, numbers.Number) else list(shear)  # type: ignore
     if len(shears) == 1:
         shears *= 2
     if len(shears) != 2:

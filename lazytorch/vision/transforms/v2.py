@@ -175,7 +175,7 @@ class _GaussianNoise(Module):
             raise ValueError(f"Input tensor is expected to be in float dtype, got {image.dtype}")
         noise = draw.source().standard_normal(tuple(image.shape), np.float32)
         made = image + as_tensor(noise * self.sigma + self.mean).to(image.dtype)
-        return made.clamp(0, 1) if self.clip else made  # type: ignore[no-any-return]
+        return made.clamp(0, 1) if self.clip else made
 
 
 ToImage, ToDtype, RGB = [_of_samples(base) for base in (_ToImage, _ToDtype, _RGB)]
