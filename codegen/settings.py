@@ -43,6 +43,7 @@ SETTINGS = (
         "",
         "gpu or cpu: schedules of OpenCL kernels; default: as the device is",
     ),
+    Setting("TORCH_HOME", "", "folder of fetched weights; default: PyTorch's own"),
     Setting("LAZYTORCH_VERIFY", "0", "1: check the graph and the loops after every pass"),
 )
 _DEFAULTS = {s.name: s.default for s in SETTINGS}
@@ -58,8 +59,18 @@ def cache_dir() -> Path:
     chosen = get("LAZYTORCH_CACHE_DIR")
     if chosen:
         return Path(chosen).expanduser()
+    return _user_cache() / "lazytorch"
+
+
+def _user_cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "lazytorch"
+    return Path(base) if base else Path.home() / ".cache"
+
+
+def torch_home() -> Path:
+    """Where fetched weights are kept: TORCH_HOME, or ``torch`` in the user's cache folder."""
+    chosen = get("TORCH_HOME")
+    return Path(chosen).expanduser() if chosen else _user_cache() / "torch"
 
 
 def num_threads() -> int:
@@ -76,6 +87,12 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def launched_with(*names: str) -> str | None:
+    """The first of these variables that is set: what starts several processes tells each its place
+    in them (RANK, WORLD_SIZE, MASTER_ADDR …). They are the launcher's and no settings."""
+    return next((os.environ[name] for name in names if name in os.environ), None)
 
 
 def debug_level() -> int:

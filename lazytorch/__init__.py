@@ -98,6 +98,7 @@ from lazytorch.layout import (
     sparse_csr,
     strided,
 )
+from lazytorch.nn.parallel.data_parallel import functional_call as _functional_call
 from lazytorch.printing import get_printoptions, printoptions, set_printoptions
 from lazytorch.profiler import profile_all as profile
 from lazytorch.realize import realize as _realize
@@ -108,6 +109,7 @@ from lazytorch.tensor import Tensor
 from lazytorch.utils import checkpoint as _checkpoint  # noqa: F401  utils itself stands below this
 
 newaxis = None
+_functional_call.append(func.functional_call)
 _function.creation.append(_PUBLIC["zeros"])
 _backward.stacked.append(_PUBLIC["stack"])
 globals().update(_PUBLIC)

@@ -155,8 +155,13 @@ def stand_in_for_torch() -> None:
             print(f"lazytorch: torch.{name} is missing: {error}", file=sys.stderr)
 
 
+# What stands in for which package, and for the modules in it.
+_STAND_INS = {"torch": "lazytorch", "torchvision": "lazytorch.vision"}
+
+
 class TorchFinder(MetaPathFinder, Loader):
-    """Finds ``torch.x`` as the module ``lazytorch.x``, one module under two names."""
+    """Finds ``torch.x`` as the module ``lazytorch.x``, one module under two names, and
+    ``torchvision`` as ``lazytorch.vision``."""
 
     def __init__(self) -> None:
         self._own_specs: dict[int, ModuleSpec | None] = {}
@@ -164,11 +169,12 @@ class TorchFinder(MetaPathFinder, Loader):
     def find_spec(
         self, fullname: str, path: object = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        root, _, rest = fullname.partition(".")
-        return ModuleSpec(fullname, self) if root == "torch" and rest else None
+        root = fullname.partition(".")[0]
+        return ModuleSpec(fullname, self) if root in _STAND_INS else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        name = spec.name.replace("torch.", "lazytorch.", 1)
+        root, dot, rest = spec.name.partition(".")
+        name = _STAND_INS[root] + dot + rest
         try:
             module = importlib.import_module(name)
         except ModuleNotFoundError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from codegen.ops import elementwise as ew
@@ -73,6 +73,8 @@ def backward(
         total[id(tensor)] = (tensor, gradient if before is None else add(before[1], gradient))
     for tensor, gradient in total.values():
         _accumulate(tensor, gradient, create_graph)
+    while at_the_end:
+        at_the_end.pop(0)()
 
 
 def grad(
@@ -233,6 +235,8 @@ def _seeds(roots: Sequence[Tensor], values: Sequence[Expression], given: Any) ->
     return seeds
 
 
+# What hooks want called once the present backward() has accumulated everything.
+at_the_end: list[Callable[[], None]] = []
 _NO_HOOKS: tuple[dict[int, Any], dict[int, Any]] = ({}, {})
 
 

@@ -253,7 +253,7 @@ def main() -> None:
     for engine in engines:
         mine, theirs = context.Pipe()
         context.Process(
-            target=_serve, args=(engine, arguments.threads, theirs), daemon=True
+            target=_serve, args=(engine, arguments.threads, theirs), daemon=False
         ).start()
         workers[engine] = mine
     print(f"{arguments.threads} threads, medians of {arguments.rounds} rounds, in turn")

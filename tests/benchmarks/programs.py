@@ -68,6 +68,33 @@ x, y = rand(BATCH, 3, 32, 32), torch.arange(BATCH) % 10
 criterion = nn.CrossEntropyLoss()
 optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9, **fused)
 """
+# An epoch of 2048 images, a batch of 64, fetched by two worker processes that start anew.
+LOADER = (
+    LENET.replace("BATCH", "64")
+    + """
+class Samples(torch.utils.data.Dataset):
+    def __init__(self):
+        self.x, self.y = rand(2048, 3, 32, 32), torch.arange(2048) % 10
+    def __len__(self):
+        return 2048
+    def __getitem__(self, i):
+        return self.x[i], self.y[i]
+whole = Samples()
+if ROWS:
+    whole = torch.utils.data.TensorDataset(whole.x, whole.y)
+# The class is no module's, so only a fork has it; a spawned process would spawn others.
+loader = torch.utils.data.DataLoader(
+    whole, batch_size=64, num_workers=2, multiprocessing_context="fork")
+"""
+)
+EPOCH = """
+for x, y in loader:
+    loss = criterion(model(x), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+done(loss)
+"""
 
 
 def cases() -> list[Case]:
@@ -78,6 +105,8 @@ def cases() -> list[Case]:
         Case("two layers by hand", BY_HAND, BY_HAND_STEP, "loss"),
         Case("LeNet, batch 4", LENET.replace("BATCH", "4"), TRAIN, "loss"),
         Case("LeNet, batch 64", LENET.replace("BATCH", "64"), TRAIN, "loss"),
+        Case("LeNet epoch, 2 workers", LOADER.replace("ROWS", "False"), EPOCH, "loss"),
+        Case("LeNet epoch, 2 workers, rows", LOADER.replace("ROWS", "True"), EPOCH, "loss"),
     ]  # fmt: skip
     for n in (64, 128, 256, 512):
         for kind, left, right in (("", "a", "b"), (" Aᵀ", "a.t()", "b"), (" Bᵀ", "a", "b.t()")):

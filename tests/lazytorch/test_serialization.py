@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import pickle
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 import lazytorch
-from lazytorch import serialization
+from lazytorch import _archive, serialization
 
 torch = pytest.importorskip("torch", reason="needs real PyTorch")
 pytestmark = [pytest.mark.pytorch, pytest.mark.host]
@@ -201,6 +202,60 @@ def test_saving_to_a_path_is_atomic(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["weights.pt"]
     with pytest.raises(RuntimeError, match=r"Parent directory .* does not exist"):
         serialization.save([1], tmp_path / "missing" / "weights.pt")
+
+
+class FullDisk:
+    """A file that takes so many bytes and no more, or fails as it is flushed or closed."""
+
+    def __init__(self, file: Any, space: int) -> None:
+        self.file, self.space = file, space
+
+    @classmethod
+    def opened(cls, space: int, path: Path, mode: str) -> FullDisk:
+        return cls(open(path, mode), space)
+
+    def write(self, data: Any) -> int:
+        taken = memoryview(data).cast("B")[: self.space]
+        self.space -= self.file.write(taken)
+        if len(taken) < memoryview(data).nbytes:
+            self.file.flush()
+            raise OSError(28, "No space left on device")
+        return len(taken)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+    def __enter__(self) -> FullDisk:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.file.close()
+
+
+def test_a_save_that_fails_at_any_byte_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "weights.pt"
+    old, new = {"w": lazytorch.arange(40.0)}, {"w": lazytorch.ones(40), "n": 3}
+    serialization.save(new, path)
+    size = path.stat().st_size
+    serialization.save(old, path)
+    before = path.read_bytes()
+    for space in range(size):
+        with monkeypatch.context() as patch:
+            full = functools.partial(FullDisk.opened, space)
+            patch.setattr(_archive, "open", full, raising=False)
+            with pytest.raises(OSError, match="No space left"):
+                serialization.save(new, path)
+        assert path.read_bytes() == before
+    for function in ("fsync", "replace"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, function, lambda *_: (_ for _ in ()).throw(OSError("broken")))
+            with pytest.raises(OSError, match="broken"):
+                serialization.save(new, path)
+        assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["weights.pt"]
+    assert torch.load(path)["w"].equal(torch.arange(40.0))
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
