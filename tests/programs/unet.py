@@ -81,7 +81,7 @@ def train(device="cpu", start=lambda *models: None):
     start(model)
     images, masks = images.to(device), masks.to(device)
     optimizer = torch.optim.RMSprop(
-        model.parameters(), lr=1e-3, weight_decay=1e-8, momentum=0.9, foreach=True
+        model.parameters(), lr=1e-4, weight_decay=1e-8, momentum=0.9, foreach=True
     )
     criterion = nn.CrossEntropyLoss()
     for _ in range(20):
