@@ -7,12 +7,10 @@ The files are those of cifar-10-python.tar.gz from https://www.cs.toronto.edu/~k
 
 from __future__ import annotations
 
-import argparse
-import pickle
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
+from common import load_cifar, make_parser, parse, progress, report, save_curves
 
 import lazytorch as torch
 import lazytorch.nn.functional as F
@@ -50,26 +48,16 @@ def load_images(folder: Path | None, part: str, limit: int) -> TensorDataset:
         # Something to learn: each class is brighter in a row of its own.
         images[np.arange(limit), :, 3 * labels + 1] += 2
     else:
-        names = ["test_batch"] if part == "test" else [f"data_batch_{i}" for i in range(1, 6)]
-        # These pickles come from the data set's authors; load no other files here.
-        batches = [pickle.loads((folder / n).read_bytes(), encoding="bytes") for n in names]
-        images = np.concatenate([b[b"data"] for b in batches])[:limit].reshape(-1, 3, 32, 32)
-        images = images.astype(np.float32) / 127.5 - 1
-        labels = np.concatenate([b[b"labels"] for b in batches])[:limit]
+        images, labels = load_cifar(folder, part)
+        images, labels = images[:limit].astype(np.float32) / 127.5 - 1, labels[:limit]
     return TensorDataset(torch.tensor(images), torch.tensor(labels.astype(np.int64)))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__, epochs=2, images=2000, batch_size=32)
     parser.add_argument("--data", type=Path, help="the folder cifar-10-batches-py")
-    parser.add_argument("--device", default="cpu", help="cpu, opencl, cuda or interpreter")
-    parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--images", type=int, default=2000, help="how many of them to train on")
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    options = parse(parser)
 
-    torch.manual_seed(options.seed)
     train = DataLoader(
         load_images(options.data, "train", options.images),
         options.batch_size, shuffle=True, drop_last=True,
@@ -79,15 +67,17 @@ def main() -> None:
     criterion = nn.CrossEntropyLoss()
     optimizer = optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
 
+    losses = []
     for epoch in range(options.epochs):
         running = 0.0
-        for inputs, labels in tqdm(train, f"epoch {epoch + 1}", leave=False):
+        for inputs, labels in progress(train, f"epoch {epoch + 1}"):
             optimizer.zero_grad()
             loss = criterion(net(inputs.to(options.device)), labels.to(options.device))
             loss.backward()
             optimizer.step()
             running += loss.item()
-        print(f"epoch {epoch + 1}: loss {running / len(train):.3f}")
+        losses.append(running / len(train))
+        print(f"epoch {epoch + 1}: loss {losses[-1]:.3f}")
 
     correct = total = 0
     with torch.no_grad():
@@ -95,7 +85,8 @@ def main() -> None:
             guesses = net(inputs.to(options.device)).argmax(1)
             correct += int((guesses == labels.to(options.device)).sum().item())
             total += len(labels)
-    print(f"accuracy on {total} test images: {correct / total:.1%}")
+    report(f"accuracy on {total} test images", correct / total, 0.1, "a guess", ".1%")
+    save_curves(options.picture, "loss", training=losses)
 
 
 if __name__ == "__main__":

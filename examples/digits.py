@@ -1,103 +1,90 @@
-"""Trains a small convolutional network on 1,797 handwritten digits, and shows its kernels.
+"""Trains a small network on 1,797 handwritten digits, and shows its kernels.
 
-python examples/digits.py --epochs 12 --device cpu
+python examples/digits.py --model cnn --epochs 12 --device cpu
 """
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import load_digits
-from tqdm import tqdm
+from common import load_digits, make_parser, parse, progress, report, save_images
 
 import lazytorch as torch
 from lazytorch import nn
 from lazytorch.utils.data import DataLoader, TensorDataset
 
-
-class Digits(nn.Module):
-    """Two convolutions and two linear layers: images (N, 1, 8, 8) to scores (N, 10)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        )  # fmt: skip
-        self.classifier = nn.Sequential(
-            nn.Flatten(), nn.Linear(32 * 2 * 2, 64), nn.ReLU(), nn.Dropout(0.2), nn.Linear(64, 10)
-        )
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.classifier(self.features(images))
-
-
-def load_data() -> tuple[TensorDataset, TensorDataset]:
-    """Four fifths of the digits to train on, and the rest to test."""
-    digits = load_digits()
-    images = torch.from_numpy(digits.images.astype(np.float32) / 16).unsqueeze(1)
-    labels = torch.from_numpy(digits.target.astype(np.int64))
-    order = torch.from_numpy(np.random.default_rng(0).permutation(len(labels)))
-    train, test = order[: len(order) * 4 // 5], order[len(order) * 4 // 5 :]
-    return (
-        TensorDataset(images[train], labels[train]),
-        TensorDataset(images[test], labels[test]),
-    )
+MODELS = {
+    # Images (N, 1, 8, 8) to scores (N, 10).
+    "cnn": lambda: nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(32 * 2 * 2, 64), nn.ReLU(), nn.Dropout(0.2), nn.Linear(64, 10),
+    ),
+    "mlp": lambda: nn.Sequential(
+        nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Dropout(0.2),
+        nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 10),
+    ),
+}  # fmt: skip
 
 
 def train_epoch(
     model: nn.Module, loader: DataLoader, optimizer: torch.optim.Optimizer, device: str, title: str
 ) -> None:
     model.train()
-    progress = tqdm(loader, title, leave=False)
-    for number, (images, labels) in enumerate(progress):
+    bar = progress(loader, title)
+    for number, (images, labels) in enumerate(bar):
         images, labels = images.to(device), labels.to(device)
         loss = nn.functional.cross_entropy(model(images), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         if number % 5 == 0:
-            progress.set_postfix(loss=f"{loss.item():.4f}")
+            bar.set_postfix(loss=f"{loss.item():.4f}")
 
 
-def accuracy(model: nn.Module, loader: DataLoader, device: str) -> float:
-    """The part of the labels that the model's best score agrees with."""
+def guess(model: nn.Module, images: torch.Tensor, device: str) -> np.ndarray:
+    """The class of the best score of each image, (N,)."""
     model.eval()
-    correct = total = 0
     with torch.no_grad():
-        for images, labels in loader:
-            guesses = model(images.to(device)).argmax(1)
-            correct += int((guesses == labels.to(device)).sum().item())
-            total += len(labels)
-    return correct / total
+        return model(images.to(device)).argmax(1).cpu().numpy()
+
+
+def nearest_means(train: TensorDataset, test: TensorDataset) -> float:
+    """The accuracy where each image is taken for the class whose mean image is nearest."""
+    images, labels = [x.numpy() for x in train.tensors]
+    means = np.stack([images[labels == i].mean(0) for i in range(10)])
+    images, labels = [x.numpy() for x in test.tensors]
+    distances = ((images[:, None] - means) ** 2).sum((2, 3, 4))
+    return float((distances.argmin(1) == labels).mean())
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cpu", help="cpu, opencl, cuda or interpreter")
-    parser.add_argument("--epochs", type=int, default=15)
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--seed", type=int, default=0)
+    parser = make_parser(__doc__, epochs=15, batch_size=32)
+    parser.add_argument("--model", choices=sorted(MODELS), default="cnn")
     parser.add_argument("--kernels", type=Path, default=Path("digits_kernels"))
-    options = parser.parse_args()
+    options = parse(parser)
 
-    torch.manual_seed(options.seed)
-    train, test = load_data()
-    train_loader = DataLoader(train, options.batch_size, shuffle=True, drop_last=True)
-    test_loader = DataLoader(test, len(test))
-    model = Digits().to(options.device)
+    train, test = load_digits()
+    loader = DataLoader(train, options.batch_size, shuffle=True, drop_last=True)
+    model = MODELS[options.model]().to(options.device)
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
 
     started = time.perf_counter()
     for epoch in range(1, options.epochs + 1):
         title = f"epoch {epoch}/{options.epochs}"
-        train_epoch(model, train_loader, optimizer, options.device, title)
+        train_epoch(model, loader, optimizer, options.device, title)
     seconds = time.perf_counter() - started
     print(f"trained {options.epochs} epochs on {options.device} in {seconds:.1f} s")
-    print(f"test accuracy: {accuracy(model, test_loader, options.device):.2%}")
+    images, labels = test.tensors
+    right = guess(model, images, options.device) == labels.numpy()
+    report("test accuracy", right.mean(), nearest_means(train, test), "the nearest mean", ".2%")
+    images = images[:, 0].numpy()
+    chosen = [images[right][:12], images[~right][:12]]
+    # A row is full: where nothing was taken for another digit, it is empty images.
+    rows = [[*row, *np.zeros((12 - len(row), 8, 8))] for row in chosen]
+    save_images(options.picture, rows, ("recognised", "taken for another"))
     write_kernels(model, train, options.device, options.kernels)
 
 
