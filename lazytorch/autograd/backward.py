@@ -12,6 +12,7 @@ from lazytorch.autograd.session import ADD, ZEROS_LIKE, Session, add, call_hooks
 from lazytorch.autograd.walk import Collector, Walk, as_collected, gradient_source, owner_of
 from lazytorch.expression import Expression, Function
 from lazytorch.layout import strided
+from lazytorch.levels import UnknownValue
 from lazytorch.realize import flush
 from lazytorch.size import Size
 from lazytorch.storage import pending_writes
@@ -174,6 +175,10 @@ def _batched(
             )
     count = next(c.shape[0] for c in given if c is not None)
     retain = create_graph if retain_graph is None else retain_graph
+    try:
+        return _at_once(roots, inputs, given, retain, create_graph, allow_unused, materialize_grads)
+    except UnknownValue:  # what computes values on the way back, as a checkpoint does
+        pass
     rows = [
         grad(
             roots, inputs, [None if c is None else c[i] for c in given],
@@ -185,8 +190,34 @@ def _batched(
     return tuple([None if c[0] is None else stacked[0](list(c)) for c in columns])
 
 
-# torch.stack, which functions/joining.py makes after this.
+def _at_once(
+    roots: Tensors,
+    inputs: Tensors,
+    given: Sequence[Any],
+    retain: bool,
+    create_graph: bool,
+    allow_unused: bool | None,
+    materialize_grads: bool,
+) -> tuple[Tensor | None, ...]:
+    """All rows by one vmap."""
+    unused: list[bool] = []
+
+    def one(rows: Sequence[Any]) -> tuple[Tensor, ...]:
+        found = grad(
+            roots, inputs, rows, retain, create_graph, True, allow_unused, False,
+            materialize_grads,
+        )  # fmt: skip
+        unused[:] = [g is None for g in found]
+        return tuple([g for g in found if g is not None])
+
+    dims = [None if c is None else 0 for c in given]
+    rest = iter(vmapped[0](one, (dims,))(list(given)))
+    return tuple([None if missing else next(rest) for missing in unused])
+
+
+# torch.stack, which functions/joining.py makes after this, and func/vmap.py's vmap.
 stacked: list[Any] = []
+vmapped: list[Any] = []
 
 
 def _as_tuple(tensors: Any) -> tuple[Tensor, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from lazytorch.autograd.backward import grad
 from lazytorch.autograd.grad_mode import enable_grad, is_grad_enabled, set_grad_enabled
+from lazytorch.func.jacobians import basis, jacfwd
 from lazytorch.functions.creation import zeros, zeros_like
 from lazytorch.functions.joining import stack
 from lazytorch.tensor import Tensor
@@ -293,9 +294,41 @@ def jacobian(
                 "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not "
                 "supported together. Please either set `strict=False` or `vectorize=False`."
             )
-        rows = [_jacobian_of(o, i, given, create_graph, strict) for i, o in enumerate(outputs)]
+        if vectorize:
+            rows = _jacobians_at_once(func, outputs, given, create_graph, strategy)
+        else:
+            rows = [_jacobian_of(o, i, given, create_graph, strict) for i, o in enumerate(outputs)]
     nested = [_unpacked(_finished(row, create_graph), many_inputs) for row in rows]
     return _unpacked(nested, many_outputs)
+
+
+def _jacobians_at_once(
+    func: Callable[..., Any], outputs: Tensors, inputs: Tensors, create_graph: bool, strategy: str
+) -> list[list[Tensor]]:
+    """The derivatives of all outputs by all inputs, as one batch of gradients or tangents."""
+    if strategy == "forward-mode":
+        by_all = jacfwd(
+            lambda *x: _as_tuple(func(*x), "", "jacobian")[1], tuple(range(len(inputs)))
+        )
+        return [list(row) for row in by_all(*inputs)]
+    sizes = [y.nelement() for y in outputs]
+    kept = [y for y in outputs if y.requires_grad]
+    found: Sequence[Tensor | None] = [None] * len(inputs)
+    if kept and sum(sizes):
+        seeds = [c for c, y in zip(basis(outputs, 0, sum(sizes)), outputs, strict=True)
+                 if y.requires_grad]  # fmt: skip
+        found = grad(
+            kept, inputs, seeds, create_graph=create_graph, allow_unused=True, is_grads_batched=True
+        )
+    rows, first = [], 0
+    for y, size in zip(outputs, sizes, strict=True):
+        rows.append([
+            zeros((*y.shape, *x.shape), dtype=x.dtype, device=x.device) if g is None
+            else g.narrow(0, first, size).reshape(*y.shape, *x.shape)
+            for g, x in zip(found, inputs, strict=True)
+        ])  # fmt: skip
+        first += size
+    return rows
 
 
 def _jacobian_of(

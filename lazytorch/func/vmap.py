@@ -9,6 +9,7 @@ from typing import Any
 
 from codegen.ir.node import TensorType
 from lazytorch import levels
+from lazytorch.autograd import backward
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.func.structure import batched_call
 from lazytorch.functions.registration import PUBLIC
@@ -318,3 +319,6 @@ def _forget_writes() -> None:
 
 def _shows(storage: Any, level: Level) -> bool:
     return storage is not None and level.depends(storage.expression)
+
+
+backward.vmapped.append(vmap)

@@ -149,7 +149,8 @@ class Checker:
         matrices, and up to signs of vectors."""
         process, wrapper = sample.sample.output_process_fn_grad, self.op.gradcheck_wrapper
         process = callable_of(process) if ours else process
-        if not any(kind in wrapper.__name__ for kind in ("hermitian", "triangular")):
+        known = " ".join([wrapper.__name__, *wrapper.__code__.co_names])
+        if "hermitian" not in known and "triangular" not in known:
             return lambda *args, **kwargs: process(function(*args, **kwargs))
         wrapper = callable_of(wrapper) if ours else wrapper
         return lambda *args, **kwargs: process(wrapper(function, *args, **kwargs))

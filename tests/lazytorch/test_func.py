@@ -335,3 +335,57 @@ def test_products_with_zeros_are_differentiated_twice(function: str) -> None:
     factors = torch.tensor([2.0, 0, 3, 0, 5, 0.5, 0], dtype=torch.float64)
     for zeros in (factors, factors[2:], factors[:1], factors[4:6]):
         both(scenario, zeros)
+
+
+def _physics(t: Any, x: Any, w: Any, b: Any, v: Any) -> Any:
+    """Steps of a network that learns u'' = -u, with u(0) = 0: second derivatives in its loss."""
+    p = {k: a.clone().requires_grad_() for k, a in {"w": w, "b": b, "v": v}.items()}
+    optimizer = t.optim.SGD(list(p.values()), lr=0.05, momentum=0.9)
+    losses = []
+
+    def solution(at: Any) -> Any:
+        return at * (t.tanh(at * p["w"] + p["b"]) @ p["v"])
+
+    for step in range(6):
+        if step % 2:
+            second = t.vmap(t.func.grad(t.func.grad(solution)))(x)
+            value = t.vmap(solution)(x)
+        else:
+            at = x.clone().requires_grad_()
+            value = t.tanh(at[:, None] * p["w"] + p["b"]) @ p["v"] * at
+            (first,) = t.autograd.grad(value.sum(), at, create_graph=True)
+            (second,) = t.autograd.grad(first.sum(), at, create_graph=True)
+        loss = ((second + value) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+    return losses, [a.detach() for a in p.values()]
+
+
+def test_a_physics_informed_network_trains_as_in_pytorch() -> None:
+    points = torch.linspace(0, 3, 12, dtype=torch.float64)
+    both(_physics, points, drawn(8), drawn(8), drawn(8) / 4)
+
+
+def test_jacobians_and_hessians_of_a_perceptron() -> None:
+    def scenario(t: Any, x: Any, a: Any, b: Any) -> Any:
+        f, old = t.func, t.autograd.functional
+
+        def network(v: Any) -> Any:
+            return t.tanh(v @ a) @ b
+
+        def energy(v: Any) -> Any:
+            return (network(v) ** 2).sum()
+
+        return (
+            f.jacrev(network)(x), f.jacfwd(network)(x), f.hessian(energy)(x),
+            f.jacrev(f.jacfwd(energy))(x), f.jacfwd(f.jacfwd(network))(x[0]),
+            t.vmap(f.hessian(energy))(x), f.jacrev(network, chunk_size=2)(x),
+            old.jacobian(network, x, vectorize=True),
+            old.jacobian(network, x, vectorize=True, strategy="forward-mode"),
+            old.hessian(energy, x, vectorize=True),
+            old.hessian(energy, x, vectorize=True, outer_jacobian_strategy="forward-mode").detach(),
+        )  # fmt: skip
+
+    both(scenario, drawn(2, 4), drawn(4, 5), drawn(5, 3))
