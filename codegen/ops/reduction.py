@@ -338,7 +338,7 @@ def _cumprod_gradient(node: Node, g: Node) -> Node:
 @functools.cache
 def _running_gradient(type_: TensorType, axis: int) -> Template:
     """The gradient of a running product, given that; whose derivatives divide by no factor."""
-    parameters = tuple([parameter(i, TensorType(type_.shape, type_.dtype)) for i in range(3)])
+    x, g, node = (parameter(i, TensorType(type_.shape, type_.dtype)) for i in range(3))
 
     def gradient(
         inputs: Sequence[Node], _outputs: Sequence[Node], cotangents: Sequence[Node | None]
@@ -348,8 +348,8 @@ def _running_gradient(type_: TensorType, axis: int) -> Template:
         by_factors = change_of_running_gradient(x, g, direction, axis)
         return [by_factors, change_of_running(x, direction, axis), None]
 
-    made = _through_running_product(*parameters, axis)
-    return Template("cumprod_gradient", parameters, (made,), gradient)
+    made = _through_running_product(x, g, node, axis)
+    return Template("cumprod_gradient", (x, g, node), (made,), gradient)
 
 
 def _through_running_product(x: Node, g: Node, node: Node, axis: int) -> Node:
