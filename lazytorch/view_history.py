@@ -49,7 +49,7 @@ def refusal(x: Tensor, indirect: bool = False) -> RuntimeError:
 
 def _refusal(x: Tensor, indirect: bool) -> str:
     how = _INDIRECTLY if indirect else _DIRECTLY
-    if x._one_of is not None and not x._without_recording and x.requires_grad:
+    if x._one_of is not None and not x._without_recording and x._has_node:
         name, number = x._one_of
         return f"Output {number} of {name} is a view and {how}. {_ONE_OF_SEVERAL}"
     why = _AMBIGUOUS if x._one_of is None or x._without_recording else _ONE_OF_SEVERAL

@@ -9,6 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from lazytorch import core
+from lazytorch.autograd.saved import (  # noqa: F401  they are named here
+    allow_mutation_on_saved_tensors,
+    disable_saved_tensors_hooks,
+    save_on_cpu,
+    saved_tensors_hooks,
+)
 from lazytorch.autograd.walk import FREED, gradient_reads, node_name
 from lazytorch.expression import Call, Expression, NodeState, hooks_of, node_state
 from lazytorch.recording import record

@@ -252,6 +252,8 @@ class Session:
         if state.custom is None:
             # What the compiler would send on arrives from here instead.
             for e in known:
+                if e in self.walk.targets and e not in self.early:
+                    self.early[e] = arrived[e]  # asked for, and gone on from
                 zero = record(ZEROS_LIKE, (e,), (), False)[0]
                 self.replaced.append((e, zero))
         edges = call.inputs if state.custom is None else state.custom._edges(call)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from lazytorch import capture, core
@@ -26,7 +26,35 @@ from lazytorch.realize import realize
 from lazytorch.recording import untracked
 from lazytorch.tensor import Tensor, record, wrap
 
-__all__ = ["checkpoint", "checkpoint_sequential"]
+__all__ = [
+    "CheckpointError",
+    "checkpoint",
+    "checkpoint_sequential",
+    "set_checkpoint_debug_enabled",
+    "set_checkpoint_early_stop",
+]
+
+_DETERMINISM_CHECKS = ["default", "none"]
+
+
+@contextlib.contextmanager
+def set_checkpoint_early_stop(enable: bool) -> Iterator[None]:
+    """Does nothing: what backward does not read of the second run is never computed."""
+    yield
+
+
+@contextlib.contextmanager
+def set_checkpoint_debug_enabled(enabled: bool | None) -> Iterator[None]:
+    """Within, ``debug`` of every checkpoint is this (None: as it says itself)."""
+    before = _debug[0]
+    _debug[0] = enabled
+    try:
+        yield
+    finally:
+        _debug[0] = before
+
+
+_debug: list[bool | None] = [None]
 
 
 def noop_context_fn() -> tuple[Any, Any]:
@@ -47,7 +75,8 @@ def checkpoint(
     """``function(*args)``, whose inner values backward computes again.
 
     With ``preserve_rng_state`` (the default) both runs draw the same random numbers. The function
-    must compute the same both times. ``determinism_check`` and ``early_stop`` are accepted.
+    must compute the same both times: ``determinism_check="default"`` compares the results' shapes,
+    types and devices. ``early_stop`` is accepted: the second run computes only what is read.
 
     >>> x = torch.ones(2, requires_grad=True)
     >>> torch.utils.checkpoint.checkpoint(torch.sin, x, use_reentrant=False).sum().backward()
@@ -66,7 +95,15 @@ def checkpoint(
         use_reentrant = True
     preserve = kwargs.pop("preserve_rng_state", True)
     if not use_reentrant:
-        return _checkpoint(function, args, kwargs, preserve, context_fn)
+        if determinism_check not in _DETERMINISM_CHECKS:
+            raise ValueError(
+                f"determinism_check should be one of {_DETERMINISM_CHECKS}, but got "
+                f"{determinism_check}"
+            )
+        if (debug if _debug[0] is None else _debug[0]) and context_fn is not noop_context_fn:
+            raise ValueError("debug=True is incompatible with non-default context_fn")
+        checks = determinism_check == "default"
+        return _checkpoint(function, args, kwargs, preserve, context_fn, checks)
     if kwargs:
         raise ValueError("Unexpected keyword arguments: " + ",".join(kwargs))
     if context_fn is not noop_context_fn or debug:
@@ -216,6 +253,7 @@ class CheckpointNode(CallNode):
         self.function, self.args, self.kwargs, self.context = function, args, kwargs, context
         self.random: _RandomState | None = None
         self.reference: weakref.ref[Call] | None = None
+        self.kinds: list[Any] | None = None  # what the results were, where that is compared
 
     def _call(self) -> Call | None:
         return None if self.reference is None else self.reference()
@@ -254,6 +292,8 @@ class CheckpointNode(CallNode):
                 f"original forward and recomputation.\nNumber of tensors saved during forward: "
                 f"{len(gradients)}\nNumber of tensors saved during recomputation: {len(outputs)}."
             )
+        if self.kinds is not None:
+            _compare(self.kinds, [_kind(o) for o in outputs])
         pairs = [(o, g) for o, g in zip(outputs, gradients, strict=True) if g is not None]
         values = [o._read() for o, _ in pairs]
         edges = [e for e in self._edges(call) if e is not None]
@@ -275,8 +315,30 @@ class CheckpointError(RuntimeError):
     """The two runs of a checkpointed part differ."""
 
 
+def _kind(x: Tensor) -> dict[str, Any]:
+    return {"shape": x.shape, "dtype": x.dtype, "device": x.device}
+
+
+def _compare(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> None:
+    differing = [
+        f"tensor at position {i}:\nsaved metadata: {a}\nrecomputed metadata: {b}"
+        for i, (a, b) in enumerate(zip(before, now, strict=True))
+        if a != b
+    ]
+    if differing:
+        raise CheckpointError(
+            "torch.utils.checkpoint: Recomputed values for the following tensors have different "
+            "metadata than during the forward pass.\n" + "\n".join(differing)
+        )
+
+
 def _checkpoint(
-    function: Any, args: Any, kwargs: Any, preserve: bool, context_fn: Callable[[], Any]
+    function: Any,
+    args: Any,
+    kwargs: Any,
+    preserve: bool,
+    context_fn: Callable[[], Any],
+    checks: bool,
 ) -> Any:
     first, second = context_fn()
     if not is_grad_enabled():
@@ -289,6 +351,8 @@ def _checkpoint(
     outputs = [t for t in _tensors(result) if t.requires_grad]
     if not outputs:
         return result
+    if checks:
+        node.kinds = [_kind(t) for t in outputs]
     boundary = [a._read() for a in alone]
     leaves = [
         e for e in Walk([t._read() for t in outputs], stop=boundary).order if e.leaf is not None

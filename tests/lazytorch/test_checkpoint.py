@@ -43,6 +43,24 @@ log(torch.autograd.grad(y.sum(), w))
 g, = torch.autograd.grad(c.checkpoint(part, x, 2, use_reentrant=False).sum(), x, create_graph=True)
 log(g, torch.autograd.grad(g.sum(), [x, w]))
 fails(lambda: c.checkpoint(part, x, 2, use_reentrant=True, other=3))
+fails(lambda: c.checkpoint(part, x, 2, use_reentrant=False, determinism_check="all"))
+once = []
+def other_shape(x):
+    once.append(1)
+    return x.sin() if len(once) % 2 else x[:1].sin()
+def differs(**options):
+    try:
+        c.checkpoint(other_shape, x, use_reentrant=False, **options).sum().backward()
+    except c.CheckpointError as error:
+        log("differs")
+differs()
+contexts = lambda: (torch.no_grad(), torch.enable_grad())
+fails(lambda: c.checkpoint(part, x, 2, use_reentrant=False, context_fn=contexts, debug=True))
+fails(lambda: c.checkpoint(part, x, 2, use_reentrant=True, context_fn=contexts))
+x.grad = None
+with c.set_checkpoint_early_stop(False):
+    c.checkpoint(part, x, 2, use_reentrant=False, early_stop=True).sum().backward()
+log(x.grad)
 layers = [torch.sin, torch.exp, torch.tanh, torch.cos, torch.sigmoid]
 for reentrant in (True, False):
     y = c.checkpoint_sequential(layers, 2, x, use_reentrant=reentrant)
