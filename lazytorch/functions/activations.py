@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from math import pi, sqrt
 from typing import Any
 
@@ -20,7 +21,14 @@ from lazytorch.functions.bodies import (
     over_channels,
 )
 from lazytorch.functions.promotion import promote_float
-from lazytorch.functions.registration import PUBLIC, assign, in_place, operation, with_out
+from lazytorch.functions.registration import (
+    FOUND_DTYPE,
+    PUBLIC,
+    assign,
+    in_place,
+    operation,
+    with_out,
+)
 from lazytorch.tensor import Tensor, wrap_dim
 from lazytorch.type_names import type_name
 
@@ -181,7 +189,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     return _finish(input, apply_one(HARDSWISH, (input,)), inplace)
 
 
-@with_out
+@functools.partial(with_out, kind=FOUND_DTYPE)
 def softshrink(input: Tensor, lambd: Any = 0.5) -> Tensor:
     """The input moved towards 0 by ``lambd``, and 0 within it."""
     if lambd < 0:
@@ -192,7 +200,7 @@ def softshrink(input: Tensor, lambd: Any = 0.5) -> Tensor:
     return apply_one(SOFTSHRINK, (input, float(lambd)))
 
 
-@operation(out=True)
+@operation(out=FOUND_DTYPE)
 def hardshrink(input: Tensor, lambd: Any = 0.5) -> Tensor:
     """The input, and 0 within ``lambd`` of 0."""
     return apply_one(HARDSHRINK, (input, float(lambd)))
@@ -300,13 +308,13 @@ def celu(input: Tensor, alpha: Any = 1.0, inplace: bool = False) -> Tensor:
     return _finish(input, apply_one(ELU, (input, float(alpha), 1.0, 1.0 / alpha)), inplace)
 
 
-@with_out
+@functools.partial(with_out, kind=FOUND_DTYPE)
 def softplus(input: Tensor, beta: Any = 1, threshold: Any = 20) -> Tensor:
     """log(1 + exp(beta * input)) / beta; the input itself where that is beyond ``threshold``."""
     return apply_one(SOFTPLUS, (input, float(beta), float(threshold)))
 
 
-@with_out
+@functools.partial(with_out, kind="expected scalar type {made} but found {out}")
 def logsigmoid(input: Tensor) -> Tensor:
     """log(1 / (1 + exp(-input)))."""
     return apply_one(LOGSIGMOID, (input,))
@@ -322,7 +330,7 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
     return _finish(input, apply_one(MISH, (input,)), inplace)
 
 
-@with_out
+@functools.partial(with_out, kind=FOUND_DTYPE)
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """The input times the normal distribution's cumulative function, or its tanh approximation."""
     if approximate not in ("none", "tanh"):

@@ -19,7 +19,7 @@ from lazytorch.functions.promotion import (
     promote_float,
     result_dtype,
 )
-from lazytorch.functions.registration import assign, operation
+from lazytorch.functions.registration import FOUND_DTYPE, assign, operation
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import type_name
 
@@ -217,7 +217,7 @@ def reciprocal_node(x: Node) -> Node:
     return ew.div(ew.full_like(x, 1), x)
 
 
-neg = unary("neg", _neg, "-input.", ("negative",))
+neg = unary("neg", _neg, "-input.", ("negative",), out=FOUND_DTYPE)
 
 
 @operation()
@@ -231,7 +231,7 @@ def positive(input: Tensor) -> Tensor:
 
 abs = unary(
     "abs", _abs, "|input|, element by element.",
-    ("absolute",),
+    ("absolute",), out=FOUND_DTYPE,
 )  # fmt: skip
 reciprocal = unary("reciprocal", in_float(reciprocal_node), "1 / input.")
 square = unary("square", _square, "input * input.")

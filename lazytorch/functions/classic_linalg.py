@@ -14,7 +14,7 @@ from lazytorch.functions.factoring import check_factors, factor_cholesky, factor
 from lazytorch.functions.matrices import need_float, need_square
 from lazytorch.functions.matrix_functions import SLOGDET, matrix_norm_of
 from lazytorch.functions.norms import vector_norm
-from lazytorch.functions.registration import operation
+from lazytorch.functions.registration import SAME, operation
 from lazytorch.functions.solving import solve_factors
 from lazytorch.functions.spectra import decompose
 from lazytorch.tensor import Tensor
@@ -50,19 +50,19 @@ def lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
     return factors[:2]
 
 
-@operation(out=True)
+@operation(out=SAME)
 def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
     """As ``torch.linalg.lu_solve``, with the right side first."""
     return solve_factors(LU_data, LU_pivots, b)
 
 
-@operation(out=True)
+@operation(out=SAME)
 def qr(input: Tensor, some: bool = True) -> Any:
     """As ``torch.linalg.qr``: reduced if ``some``, else complete."""
     return return_types.qr(factor_qr(input, "reduced" if some else "complete"))
 
 
-@operation(out=True)
+@operation(out=SAME)
 def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
     """U, S and V (not transposed), reduced if ``some``; zeros for U and V without
     ``compute_uv``."""
@@ -87,7 +87,7 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
     return functions.raise_to(input, n)
 
 
-@operation(out=True)
+@operation(out=SAME)
 def norm(
     input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, *,
     dtype: DType | None = None,

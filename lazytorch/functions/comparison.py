@@ -18,7 +18,7 @@ from lazytorch.functions.arguments import require_tensor
 from lazytorch.functions.bodies import apply_one
 from lazytorch.functions.families import Binary, binary
 from lazytorch.functions.promotion import as_float, broadcast_together, promote, result_dtype
-from lazytorch.functions.registration import operation
+from lazytorch.functions.registration import SAME, operation
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import type_name
 
@@ -135,7 +135,7 @@ def _isin(elements: Node, tests: Node, invert: bool) -> Node:
 ISIN = Function("isin", _isin)
 
 
-@operation(method=False, out=True)
+@operation(method=False, out=SAME)
 def isin(
     elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
 ) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 from lazytorch import core
 from lazytorch.application import apply
 from lazytorch.functions import creation, views
-from lazytorch.functions.registration import operation, write_out
+from lazytorch.functions.registration import SAME, check_same_type, operation, write_out
 from lazytorch.tensor import Tensor, wrap_dim
 
 _View = Callable[..., Any]
@@ -34,6 +34,7 @@ def _copying(name: str, view: _View, method: bool) -> None:
         made = _copied(view(input, *args, **kwargs), input)
         if out is None:
             return made
+        check_same_type(out, made, SAME)
         write_out(out, made)
         return out
 

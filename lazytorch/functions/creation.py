@@ -29,6 +29,7 @@ from lazytorch.functions.arguments import check_number, integers, size_argument
 from lazytorch.functions.data import leaf, of_array, tensor
 from lazytorch.functions.registration import operation, write_out
 from lazytorch.tensor import Tensor, legacy_constructor, record, wrap, wrap_dim
+from lazytorch.type_names import type_name
 
 EMPTY = Function("empty", empty_node)
 CONSTANT = Function("constant", lambda value, shape, dtype: full_node(value, shape, dtype))
@@ -65,7 +66,13 @@ def make(
 def _type(dtype: Any, out: Tensor | None = None) -> DType:
     if dtype is None:
         return defaults.dtype if out is None else out.dtype
-    return as_dtype(dtype)
+    found = as_dtype(dtype)
+    if out is not None and out.dtype is not found:
+        raise RuntimeError(
+            f"dtype {type_name(found)} does not match dtype of out parameter "
+            f"({type_name(out.dtype)})"
+        )
+    return found
 
 
 # ---- constants ----------------------------------------------------------------------------
@@ -131,7 +138,7 @@ def full(size: Any, fill_value: Any, **options: Any) -> Tensor:
     kind = dt.bool_ if isinstance(fill_value, bool) else (
         dt.int64 if isinstance(fill_value, (int, np.integer)) else defaults.dtype
     )  # fmt: skip
-    chosen = as_dtype(dtype) if dtype is not None else kind if out is None else out.dtype
+    chosen = kind if dtype is None and out is None else _type(dtype, out)
     check_number(fill_value, chosen)
     return make(FULL, (_number(fill_value),), (shape, chosen), device, requires_grad, out)
 
@@ -312,9 +319,8 @@ def arange(
         start, end = 0, start
     start, end, step = _number(start), _number(end), _number(step)
     whole = isinstance(start, int) and isinstance(end, int) and isinstance(step, int)
-    chosen = as_dtype(dtype) if dtype is not None else (
-        out.dtype if out is not None else dt.int64 if whole else defaults.dtype
-    )  # fmt: skip
+    natural = dt.int64 if whole else defaults.dtype
+    chosen = natural if dtype is None and out is None else _type(dtype, out)
     if chosen is dt.bool_:
         raise RuntimeError("\"arange_cpu_out\" not implemented for 'Bool'")
     if step == 0:

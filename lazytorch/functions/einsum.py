@@ -55,7 +55,13 @@ def _squeeze_repeated(
 TENSORDOT = Function("tensordot", _tensordot, gradient_name="ViewBackward0")
 
 
-@operation(method=False, out=True)
+@operation(
+    method=False,
+    out=(
+        "tensordot: Expected the output tensor to have dtype {made}, but got an output tensor "
+        "with dtype {out}"
+    ),
+)
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """The sum of products over the last ``dims`` dimensions of a and the first of b, or over
     the dimensions that the two lists name."""

@@ -29,6 +29,7 @@ from lazytorch.functions.matrices import (
     Nodes,
     check_info,
     columns,
+    converting_linalg,
     derivative_of,
     factored_order,
     identity,
@@ -48,7 +49,7 @@ from lazytorch.functions.matrices import (
     take_rows,
     upper,
 )
-from lazytorch.functions.registration import operation
+from lazytorch.functions.registration import SAME, operation
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import type_name
 
@@ -264,7 +265,7 @@ def lu(A: Tensor, *, pivot: bool = True) -> Any:
     return return_types.linalg_lu((P.detach(), L, U))
 
 
-@operation(method=False, out=True)
+@operation(method=False, out=SAME)
 def lu_unpack(
     LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True
 ) -> Any:
@@ -445,7 +446,7 @@ def form_product(A: Tensor, tau: Tensor) -> Tensor:
     return apply(HOUSEHOLDER, (A, tau))  # type: ignore[no-any-return]
 
 
-@linalg
+@converting_linalg
 def householder_product(A: Tensor, tau: Tensor) -> Tensor:
     """The first n columns of the product of Householder reflectors: (*, m, n) and (*, k)."""
     return form_product(A, tau)
@@ -457,7 +458,12 @@ def orgqr(input: Tensor, input2: Tensor) -> Tensor:
     return form_product(input, input2)
 
 
-@operation(out=True)
+@operation(
+    out=(
+        "torch.ormqr: Expected input and result to have the same dtype, but input has dtype{made} "
+        "and result has dtype {out}"
+    )
+)
 def ormqr(
     input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpose: bool = False
 ) -> Tensor:

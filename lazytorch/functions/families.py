@@ -25,9 +25,9 @@ def in_float(body: Callable[[Node], Node]) -> Callable[[Node], Node]:
 
 def unary(
     name: str, body: Callable[[Node], Node], documentation: str, names: tuple[str, ...] = (),
-    inplace: bool = True,
+    inplace: bool = True, out: bool | str = True,
 ) -> Unary:  # fmt: skip
-    """torch.NAME(input), Tensor.NAME() and Tensor.NAME_()."""
+    """torch.NAME(input), Tensor.NAME() and Tensor.NAME_(); ``out``: see ``operation``."""
     function = Function(name, body)
 
     def public(input: Any) -> Tensor:
@@ -37,7 +37,7 @@ def unary(
 
     public.__name__ = public.__qualname__ = name
     public.__doc__ = documentation
-    return operation(inplace=inplace, out=True, names=names)(public)
+    return operation(inplace=inplace, out=out, names=names)(public)
 
 
 def binary(

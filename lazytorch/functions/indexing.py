@@ -24,7 +24,7 @@ from lazytorch.functions import views
 from lazytorch.functions.conversion import clone, converted, moved, write_value
 from lazytorch.functions.data import of_array
 from lazytorch.functions.promotion import broadcast_shapes, promote
-from lazytorch.functions.registration import operation
+from lazytorch.functions.registration import SAME, operation
 from lazytorch.levels import PLACEHOLDER
 from lazytorch.tensor import Tensor, wrap_dim
 from lazytorch.type_names import c_name, type_name
@@ -504,7 +504,7 @@ def _flat_index(index: Tensor) -> Tensor:
     return index if index.ndim else views.reshape(index, 1)
 
 
-@operation(out=True)
+@operation(out="index_select(): self and result must have the same scalar type")
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The places of one dimension that ``index`` lists."""
     if index.dtype not in (dt.int64, dt.int32):
@@ -674,7 +674,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     return apply(MASKED_FILL, (input, mask, value))  # type: ignore[no-any-return]
 
 
-@operation(out=True)
+@operation(out="masked_select(): self and result must have the same scalar type")
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where the mask holds, in one dimension; computes the mask."""
     if mask.dtype is not dt.bool_:
@@ -694,7 +694,7 @@ def _nonzero_array(input: Tensor) -> Any:
     return input.detach()._float_array()
 
 
-@operation(out=True)
+@operation(out="nonzero: Expected out tensor to have scalar type {made} but got scalar type{out}")
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The places that are not zero, as rows of a matrix or as one tensor a dimension."""
     array, device = _nonzero_array(input), input._storage.device
@@ -730,7 +730,7 @@ def _where(condition: Node, x: Node, y: Node) -> Node:
 WHERE = Function("where", _where)
 
 
-@operation(method=False, out=True)
+@operation(method=False, out="Expected out type to be {made} but got {out}")
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """``input`` where the condition holds, else ``other``; alone: ``nonzero(as_tuple=True)``."""
     if input is None and other is None:
@@ -770,7 +770,7 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     return _replaced(input, src, lambda x: views.select(x, dim, index))
 
 
-@operation(out=True)
+@operation(out=SAME)
 def slice_scatter(
     input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None,
     step: int = 1,

@@ -24,7 +24,7 @@ from lazytorch.functions.conversion import clone
 from lazytorch.functions.data import of_array
 from lazytorch.functions.indexing import index_select
 from lazytorch.functions.promotion import promote_types, result_dtype
-from lazytorch.functions.registration import operation
+from lazytorch.functions.registration import OF_CAT, operation
 from lazytorch.tensor import Tensor, wrap_dim
 
 
@@ -69,7 +69,7 @@ def _check_tensors(tensors: Any, name: str) -> list[Tensor]:
     return parts
 
 
-@operation(method=False, out=True, names=("concat", "concatenate"))
+@operation(method=False, out=OF_CAT, names=("concat", "concatenate"))
 def cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Tensor:
     """The tensors one after another along a dimension.
 
@@ -101,7 +101,7 @@ def cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Tensor:
     return apply(CAT, real, (where,))  # type: ignore[no-any-return]
 
 
-@operation(method=False, out=True)
+@operation(method=False, out=OF_CAT)
 def stack(tensors: Any, dim: int = 0) -> Tensor:
     """The tensors side by side along a new dimension."""
     parts = _check_tensors(tensors, "stack")
@@ -117,7 +117,7 @@ def stack(tensors: Any, dim: int = 0) -> Tensor:
     return apply(STACK, parts, (wrap_dim(dim, len(first) + 1),))  # type: ignore[no-any-return]
 
 
-@operation(method=False, out=True)
+@operation(method=False, out=OF_CAT)
 def hstack(tensors: Any) -> Tensor:
     """Joined along the second dimension (the first of vectors)."""
     parts = [views.atleast_1d(p) for p in _check_tensors(tensors, "hstack")]
@@ -126,7 +126,7 @@ def hstack(tensors: Any) -> Tensor:
     return cat(parts, 0 if parts[0].ndim == 1 else 1)
 
 
-@operation(method=False, out=True, names=("row_stack",))
+@operation(method=False, out=OF_CAT, names=("row_stack",))
 def vstack(tensors: Any) -> Tensor:
     """Joined along the first dimension, vectors as rows."""
     parts = [views.atleast_2d(p) for p in _check_tensors(tensors, "vstack")]
@@ -135,7 +135,7 @@ def vstack(tensors: Any) -> Tensor:
     return cat(parts, 0)
 
 
-@operation(method=False, out=True)
+@operation(method=False, out=OF_CAT)
 def dstack(tensors: Any) -> Tensor:
     """Joined along the third dimension."""
     parts = [views.atleast_3d(p) for p in _check_tensors(tensors, "dstack")]
@@ -144,7 +144,7 @@ def dstack(tensors: Any) -> Tensor:
     return cat(parts, 2)
 
 
-@operation(method=False, out=True)
+@operation(method=False, out=OF_CAT)
 def column_stack(tensors: Any) -> Tensor:
     """Joined along the second dimension, vectors as columns."""
     parts = _check_tensors(tensors, "column_stack")

@@ -26,7 +26,7 @@ from lazytorch.functions.arguments import not_implemented, require_tensor
 from lazytorch.functions.contraction import contract
 from lazytorch.functions.creation import diag_embed_node
 from lazytorch.functions.promotion import broadcast_shapes
-from lazytorch.functions.registration import operation
+from lazytorch.functions.registration import SAME, operation
 from lazytorch.levels import is_unknown
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import type_name
@@ -214,7 +214,9 @@ def not_differentiable(name: str) -> Rule:
 
 # ---- checks -----------------------------------------------------------------------------------
 
-linalg = operation(function=False, method=False, out=True)  # torch.linalg.NAME, with out=
+# torch.linalg.NAME, with out= of the result's type, or of any that it can be converted to.
+linalg = operation(function=False, method=False, out=SAME)
+converting_linalg = operation(function=False, method=False, out=True)
 
 
 def need_matrix(name: str, x: Any, argument: str = "A", call_name: str | None = None) -> None:

@@ -27,6 +27,7 @@ from lazytorch.functions.bodies import apply_one, call_function
 from lazytorch.functions.matrices import (
     Nodes,
     columns,
+    converting_linalg,
     diagonal,
     each_matrix,
     identity,
@@ -173,7 +174,7 @@ def raise_to(A: Any, n: Any) -> Tensor:
     return apply_one(MATRIX_POWER, (A,), (operator.index(n),))
 
 
-@linalg
+@converting_linalg
 def matrix_power(A: Tensor, n: int) -> Tensor:
     """The n-th power of square matrices, of the inverse where n is negative."""
     return raise_to(A, n)
@@ -317,7 +318,7 @@ def norm(
     return vector_norm(A, 2 if ord is None else ord, dims, keepdim, dtype=dtype)
 
 
-@linalg
+@converting_linalg
 def cond(A: Tensor, p: Any = None) -> Tensor:
     """The norm of matrices times that of their inverses; by default the largest singular value
     over the smallest. Infinite for a singular matrix."""

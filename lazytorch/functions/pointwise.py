@@ -26,7 +26,7 @@ from lazytorch.functions.promotion import (
     result_dtype,
 )
 from lazytorch.functions.reductions import truth
-from lazytorch.functions.registration import operation
+from lazytorch.functions.registration import FOUND_DTYPE, operation
 from lazytorch.tensor import Tensor
 
 Body1 = Callable[[Node], Node]
@@ -262,6 +262,9 @@ def _sign(x: Node) -> Node:
     return x if x.dtype is dt.bool_ else ew.sign(x)
 
 
+_NOT_BOOL = "{} does not support non-boolean outputs."
+
+
 def _signbit(x: Node) -> Node:
     if x.dtype is dt.bool_:
         return ew.full_like(x, False)
@@ -270,13 +273,23 @@ def _signbit(x: Node) -> Node:
     return ew.lt(x, ew.full_like(x, 0))
 
 
-floor = unary("floor", _rounding("floor", ew.floor), "Rounded towards minus infinity.")
-ceil = unary("ceil", _rounding("ceil", ew.ceil), "Rounded towards infinity.")
-trunc = unary("trunc", _rounding("trunc", ew.trunc), "Rounded towards zero.", ("fix",))
-frac = unary("frac", _frac, "input - trunc(input).")
-sign = unary("sign", _sign, "-1, 0 or 1; 0 at NaN.")
-sgn = unary("sgn", _sign, "-1, 0 or 1; 0 at NaN.")
-signbit = unary("signbit", _signbit, "Whether the sign bit is set; -0.0 has it.", inplace=False)
+floor = unary(
+    "floor", _rounding("floor", ew.floor), "Rounded towards minus infinity.", out=FOUND_DTYPE
+)
+ceil = unary("ceil", _rounding("ceil", ew.ceil), "Rounded towards infinity.", out=FOUND_DTYPE)
+trunc = unary(
+    "trunc", _rounding("trunc", ew.trunc), "Rounded towards zero.", ("fix",), out=FOUND_DTYPE
+)
+frac = unary("frac", _frac, "input - trunc(input).", out=FOUND_DTYPE)
+sign = unary("sign", _sign, "-1, 0 or 1; 0 at NaN.", out=FOUND_DTYPE)
+sgn = unary("sgn", _sign, "-1, 0 or 1; 0 at NaN.", out=FOUND_DTYPE)
+signbit = unary(
+    "signbit",
+    _signbit,
+    "Whether the sign bit is set; -0.0 has it.",
+    inplace=False,
+    out=_NOT_BOOL.format("signbit"),
+)
 
 
 def _round(x: Node, decimals: int) -> Node:
@@ -295,7 +308,7 @@ def _round(x: Node, decimals: int) -> Node:
 ROUND = Function("round", _round)
 
 
-@operation(inplace=True, out=True)
+@operation(inplace=True, out=FOUND_DTYPE)
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """Rounded to ``decimals`` places, ties to even."""
     require_tensor("round", input)
@@ -463,7 +476,7 @@ def _nan_to_num(x: Node, *given: Node) -> Node:
 NAN_TO_NUM = Function("nan_to_num", _nan_to_num)
 
 
-@operation(inplace=True, out=True)
+@operation(inplace=True, out="nan_to_num: dtype of out: {out} should be same as input: {made}")
 def nan_to_num(
     input: Tensor, nan: float | None = None, posinf: float | None = None,
     neginf: float | None = None,
@@ -521,7 +534,7 @@ def _bitwise_not(x: Node) -> Node:
     return ew.not_(x)
 
 
-bitwise_not = unary("bitwise_not", _bitwise_not, "~input.")
+bitwise_not = unary("bitwise_not", _bitwise_not, "~input.", out=FOUND_DTYPE)
 logical_not = unary("logical_not", lambda x: ew.not_(truth(x)), "Whether input is 0.")
 
 
@@ -558,6 +571,12 @@ _TESTS: dict[str, tuple[Body1, bool, str]] = {
     "isreal": (lambda x: ew.full_like(ew.eq(x, x), True), True, "Whether real: always."),
 }
 TESTS = {
-    name: unary(name, _test(body, otherwise), text, inplace=False)
+    name: unary(
+        name,
+        _test(body, otherwise),
+        text,
+        inplace=False,
+        out=_NOT_BOOL.format(name) if name in ("isposinf", "isneginf") else True,
+    )
     for name, (body, otherwise, text) in _TESTS.items()
 }

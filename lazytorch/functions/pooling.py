@@ -29,7 +29,7 @@ from lazytorch.functions.bodies import (
 )
 from lazytorch.functions.contraction import contract
 from lazytorch.functions.convolution import Window
-from lazytorch.functions.registration import operation, with_out
+from lazytorch.functions.registration import SAME, operation, with_out
 from lazytorch.functions.window_gradients import (
     are_apart,
     collected,
@@ -383,7 +383,7 @@ def avg_pool1d(
     return _avg_pooled(input, kernel_size, stride, padding, ceil_mode, count_include_pad, None, 1)
 
 
-@with_out
+@functools.partial(with_out, kind=SAME)
 def avg_pool2d(
     input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
     ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
@@ -394,7 +394,7 @@ def avg_pool2d(
     )
 
 
-@with_out
+@functools.partial(with_out, kind=SAME)
 def avg_pool3d(
     input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
     ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,

@@ -17,7 +17,13 @@ from lazytorch.functions.arguments import require_tensor
 from lazytorch.functions.bodies import apply_one, number
 from lazytorch.functions.contraction import contract
 from lazytorch.functions.promotion import broadcast_shapes, promote
-from lazytorch.functions.registration import operation, write_out
+from lazytorch.functions.registration import (
+    RESULT_DTYPE,
+    SAME,
+    check_same_type,
+    operation,
+    write_out,
+)
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import c_name, type_name
 
@@ -109,7 +115,11 @@ def linear(
     require_tensor("linear", input)
     inputs = (input, weight) if bias is None else (input, weight, bias)
     result = apply_one(LINEAR, inputs)
-    return result if out is None else write_out(out, result)
+    if out is None:
+        return result
+    check_same_type(out, result, SAME)
+    made: Tensor = write_out(out, result)
+    return made
 
 
 def _bilinear(x: Node, y: Node, weight: Node, *bias: Node) -> Node:
@@ -284,19 +294,24 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     return apply_one(MV, (input, vec))
 
 
-@operation(out=True)
+@operation(out=RESULT_DTYPE)
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The sum of two vectors' products."""
     return apply_one(DOT, (input, tensor))
 
 
-@operation(out=True)
+@operation(out=RESULT_DTYPE)
 def vdot(input: Tensor, other: Tensor) -> Tensor:
     """``dot``; it conjugates complex input."""
     return apply_one(DOT, (input, other))
 
 
-@operation(out=True)
+@operation(
+    out=(
+        "tensordot: Expected the output tensor to have dtype {made}, but got an output tensor "
+        "with dtype {out}"
+    )
+)
 def inner(input: Tensor, other: Tensor) -> Tensor:
     """The sum of products over both operands' last dimensions."""
     return apply_one(INNER, (input, other))
@@ -325,7 +340,7 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     return apply_one(OUTER, (input, vec2))
 
 
-@operation(out=True)
+@operation(out=RESULT_DTYPE)
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The product of vectors, matrices, or batches of them, as their ranks say."""
     require_tensor("matmul", input)

@@ -10,7 +10,7 @@ from codegen.ops import elementwise as ew
 from codegen.ops.calls import detach
 from lazytorch.functions.arguments import require_tensor
 from lazytorch.functions.families import in_float, unary
-from lazytorch.functions.registration import PUBLIC, operation
+from lazytorch.functions.registration import FOUND_DTYPE, PUBLIC, operation
 from lazytorch.tensor import Tensor
 
 
@@ -30,7 +30,7 @@ resolve_neg = _itself("resolve_neg", "The input, which is never stored negated."
 real = _itself("real", "The real part, which is the input itself.", method=False)
 
 
-@operation(out=True)
+@operation(out=FOUND_DTYPE)
 def conj_physical(input: Tensor) -> Tensor:
     """The conjugate, which is the input itself."""
     require_tensor("conj_physical", input)

@@ -19,7 +19,7 @@ from lazytorch.expression import Function
 from lazytorch.functions.arguments import require_tensor
 from lazytorch.functions.bodies import accumulation_type, apply_one
 from lazytorch.functions.promotion import as_float
-from lazytorch.functions.registration import PUBLIC, operation
+from lazytorch.functions.registration import INPUT_TYPE, PUBLIC, SAME_OF_SEVERAL, operation
 from lazytorch.tensor import Tensor, wrap_dim
 from lazytorch.type_names import type_name
 
@@ -431,7 +431,7 @@ def _extreme(
     return pair(apply(along, (input,), (axes, bool(keepdim))))
 
 
-@operation(out=True)
+@operation(out=SAME_OF_SEVERAL)
 def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """The largest element; along ``dim`` also its index; of two tensors the larger elements.
 
@@ -444,7 +444,7 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
     return _extreme("max", MAX, MAX_DIM, return_types.max, input, dim, keepdim)
 
 
-@operation(out=True)
+@operation(out=SAME_OF_SEVERAL)
 def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """The smallest element; along ``dim`` also its index; of two tensors the smaller elements."""
     dim = other if other is not None else dim
@@ -470,13 +470,13 @@ def _reduce_all(name: str, function: Function, input: Tensor, dim: Dims, keepdim
     return apply(function, (input,), (axes, bool(keepdim)))
 
 
-@operation(out="input type")
+@operation(out=INPUT_TYPE)
 def amax(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
     """Largest over ``dim``; ties share the gradient."""
     return _reduce_all("amax", AMAX, input, dim, keepdim)  # type: ignore[no-any-return]
 
 
-@operation(out="input type")
+@operation(out=INPUT_TYPE)
 def amin(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
     """Smallest over ``dim``; ties share the gradient."""
     return _reduce_all("amin", AMIN, input, dim, keepdim)  # type: ignore[no-any-return]
@@ -540,7 +540,7 @@ COUNT_NONZERO = Function(
 )
 
 
-@operation(out=True)
+@operation(out="any only supports bool tensor for result, got: {out}")
 def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether any element along ``dim`` (all by default) is not 0."""
     require_tensor("any", input)
@@ -548,7 +548,7 @@ def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     return apply_one(ANY, (input,), (axes, bool(keepdim)))
 
 
-@operation(out=True)
+@operation(out="all only supports bool tensor for result, got: {out}")
 def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether every element along ``dim`` (all by default) is not 0."""
     require_tensor("all", input)

@@ -6,7 +6,7 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from codegen.dtype import DType
 from lazytorch import core
@@ -27,20 +27,31 @@ overriding: list[Callable[..., Any]] = []
 UNANSWERED = object()
 # What it puts here is asked when a call fails: an argument may be no tensor, but know what to do.
 refused: list[Callable[..., Any]] = []
+# Refusals of an out= tensor of another type than the result's, with both types' names.
+SAME = "same type"  # PyTorch's most common one, which has names as in C++
+SAME_OF_SEVERAL = "same type of several"  # of one result, any that it can be converted to
+OF_CAT = "torch.cat(): input types can't be cast to the desired output type {out}"
+INPUT_TYPE = (
+    "Expected the dtype for input and out to match, but got {made} for input's dtype and {out} for "
+    "out's dtype."
+)
+FOUND_DTYPE = "Found dtype {out} but expected {made}"
+RESULT_DTYPE = "result dtype {out} does not match input dtype {made}"
+SCALAR_TYPE = "expected scalar_type {made} but found {out}"
 
 _RANK = {"bool": 0, "int": 1, "float": 2}
 
 
 def operation(
     *, function: bool = True, method: bool = True, inplace: bool = False,
-    out: bool | Literal["same type", "input type"] = False, names: tuple[str, ...] = (),
+    out: bool | str = False, names: tuple[str, ...] = (),
 ) -> Callable[[F], F]:  # fmt: skip
     """Register a public operation under its own name and ``names``.
 
     function  as torch.NAME; method  as Tensor.NAME; inplace  as Tensor.NAME_ (and torch.NAME_);
     out       accepts ``out=`` in the function form: tensors of any type that the result can be
-              converted to, or, where PyTorch does not convert, of the "same type" ("input type":
-              which is the input's, as the error says).
+              converted to, or, where PyTorch does not convert, of the "same type"; any other
+              text is how PyTorch refuses them.
     """
 
     def enter(definition: F) -> F:
@@ -116,26 +127,34 @@ def with_out(definition: F, kind: bool | str = True) -> F:
         if out is None:
             return result
         if kind is not True:
-            _check_same_type(out, result, str(kind))
+            check_same_type(out, result, str(kind))
         return write_out(out, result)
 
     accepting.asks_for_overrides = True  # type: ignore[attr-defined]
     return accepting  # type: ignore[return-value]
 
 
-def _check_same_type(out: Any, result: Any, kind: str) -> None:
-    pairs = zip(out, result, strict=True) if isinstance(result, tuple) else [(out, result)]
+def check_same_type(out: Any, result: Any, kind: str) -> None:
+    """Refuse an out= tensor, or one of several, of another type: ``kind`` says in what words."""
+    if kind == OF_CAT:  # converts as others do, but refuses by another exception
+        if _RANK[result.dtype.kind] > _RANK[out.dtype.kind]:
+            raise TypeError(kind.format(out=type_name(out.dtype)))
+        return
+    if kind == SAME_OF_SEVERAL:
+        if not isinstance(result, tuple):
+            return
+        kind = SAME
+    pairs = zip(out, result, strict=True) if isinstance(result, (tuple, list)) else [(out, result)]
     for target, made in pairs:
-        if target.dtype is not made.dtype and kind == "input type":
-            raise RuntimeError(
-                f"Expected the dtype for input and out to match, but got {type_name(made.dtype)} "
-                f"for input's dtype and {type_name(target.dtype)} for out's dtype."
-            )
-        if target.dtype is not made.dtype:
+        if target.dtype is made.dtype:
+            continue
+        if kind == SAME:
             raise RuntimeError(
                 f"Expected out tensor to have dtype {c_name(made.dtype)}, but got "
                 f"{c_name(target.dtype)} instead"
             )
+        names = {"made": type_name(made.dtype), "out": type_name(target.dtype)}
+        raise RuntimeError(kind.format(**names))
 
 
 def assign(target: Tensor, result: Tensor) -> Tensor:

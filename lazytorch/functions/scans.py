@@ -20,7 +20,7 @@ from lazytorch.functions.arguments import not_implemented, require_tensor
 from lazytorch.functions.bodies import accumulation_type, apply_one
 from lazytorch.functions.promotion import as_float, promote, result_dtype
 from lazytorch.functions.reductions import keep
-from lazytorch.functions.registration import operation
+from lazytorch.functions.registration import SCALAR_TYPE, operation
 from lazytorch.tensor import Tensor, wrap_dim
 
 Nodes = Sequence["Node | None"]
@@ -70,7 +70,7 @@ def cumprod(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
     return apply_one(CUMPROD, (input,), (wrap_dim(dim, input.ndim), dtype))
 
 
-@operation(out=True)
+@operation(out=SCALAR_TYPE)
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """Running log(sum(exp(input))) along ``dim``, evaluated stably."""
     require_tensor("logcumsumexp", input)
@@ -108,14 +108,14 @@ CUMMAX = Function("cummax", _running(rd.cummax), gradient=_running_gradient)
 CUMMIN = Function("cummin", _running(rd.cummin), gradient=_running_gradient)
 
 
-@operation(out=True)
+@operation(out=SCALAR_TYPE)
 def cummax(input: Tensor, dim: int) -> Any:
     """Running maximum along ``dim``, and where it (last) stands."""
     require_tensor("cummax", input)
     return return_types.cummax(apply(CUMMAX, (input,), (wrap_dim(dim, input.ndim),)))
 
 
-@operation(out=True)
+@operation(out=SCALAR_TYPE)
 def cummin(input: Tensor, dim: int) -> Any:
     """Running minimum along ``dim``, and where it (last) stands."""
     require_tensor("cummin", input)
@@ -150,7 +150,7 @@ def _diff(*nodes_and_attributes: Any) -> Node:
 DIFF = Function("diff", _diff)
 
 
-@operation(out=True)
+@operation(out=SCALAR_TYPE)
 def diff(
     input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None,
     append: Tensor | None = None,

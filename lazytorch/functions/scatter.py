@@ -21,7 +21,7 @@ from lazytorch.functions import views
 from lazytorch.functions.data import of_array
 from lazytorch.functions.indexing import check_range, flatten, needs_gradient_work, wrapped
 from lazytorch.functions.promotion import broadcast_shapes
-from lazytorch.functions.registration import operation
+from lazytorch.functions.registration import SAME, operation
 from lazytorch.tensor import Tensor, wrap_dim
 from lazytorch.type_names import type_name
 
@@ -168,7 +168,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     return _scattered("scatter", input, dim, index, src, "add")
 
 
-@operation(inplace=True, out=True)
+@operation(inplace=True, out=SAME)
 def scatter_reduce(
     input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
@@ -241,7 +241,12 @@ TAKE = Function("take", _take)
 PUT = Function("put", _put)
 
 
-@operation(out=True)
+@operation(
+    out=(
+        "take(): self and out expected to have the same dtype, but got self.dtype = {made} and "
+        "out.dtype = {out}"
+    )
+)
 def take(input: Tensor, index: Tensor) -> Tensor:
     """The elements at places of the flattened tensor."""
     if index.dtype is not dt.int64:
@@ -303,7 +308,7 @@ def _from_front(indices: Tensor, input: Tensor, axis: int | None = None) -> Tens
 WRAPPED = Function("wrapped", wrapped)
 
 
-@operation(inplace=True, out=True)
+@operation(inplace=True, out=SAME)
 def index_reduce(
     input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *,
     include_self: bool = True,

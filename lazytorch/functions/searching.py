@@ -62,7 +62,16 @@ def _with_sorter(sequence: Tensor, sorter: Tensor) -> Tensor:
     return gather_along(sequence, -1, sorter)
 
 
-@operation(method=False, out=True)
+_WRONG_OUT = (
+    "torch.searchsorted(): output tensor's dtype is wrong, it can only be Int(int32) or Long(int64)"
+    " depending on whether out_int32 flag is True"
+)
+
+
+@operation(
+    method=False,
+    out=_WRONG_OUT,
+)
 def searchsorted(
     sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False,
     side: str | None = None, sorter: Tensor | None = None,
@@ -103,7 +112,10 @@ def searchsorted(
     return apply_one(SEARCHSORTED, (sorted_sequence, input), (bool(right), dtype))
 
 
-@operation(method=False, out=True)
+@operation(
+    method=False,
+    out=_WRONG_OUT,
+)
 def bucketize(
     input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False
 ) -> Tensor:

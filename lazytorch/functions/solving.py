@@ -27,6 +27,7 @@ from lazytorch.functions.matrices import (
     Nodes,
     call_all,
     check_info,
+    converting_linalg,
     derivative_of,
     factored_order,
     identity,
@@ -44,7 +45,7 @@ from lazytorch.functions.matrices import (
     t,
     take_rows,
 )
-from lazytorch.functions.registration import operation
+from lazytorch.functions.registration import SAME, operation
 from lazytorch.functions.spectra import PINV, epsilon
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import type_name
@@ -82,7 +83,7 @@ def solve_triangular(
     return apply_one(SOLVE_TRIANGULAR, (A, B), (bool(upper), bool(left), bool(unitriangular)))
 
 
-@operation(out=True)
+@operation(out=SAME)
 def triangular_solve(
     input: Tensor, A: Tensor, upper: bool = True, transpose: bool = False,
     unitriangular: bool = False,
@@ -401,7 +402,7 @@ def inverse(input: Tensor) -> Tensor:
     return invert(input)[0]
 
 
-@linalg
+@converting_linalg
 def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     """The inverse of A as a map from its last dimensions to its first ``ind``."""
     require_tensor("linalg_tensorinv", A)
@@ -418,7 +419,7 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     return found.reshape(*shape[ind:], *shape[:ind])  # type: ignore[no-any-return]
 
 
-@linalg
+@converting_linalg
 def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tensor:
     """X with tensordot(A, X, X.ndim) = B; ``dims`` of A are moved behind the others first."""
     require_tensor("linalg_tensorsolve", A)
@@ -496,7 +497,7 @@ LSTSQ = Function(
 )
 
 
-@linalg
+@converting_linalg
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
     """X of the least |A X - B|. A: (*, m, n); B: (*, m, k) or (*, m).
 

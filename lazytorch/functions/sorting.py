@@ -218,7 +218,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     return return_types.topk(apply(TOPK, (input,), (axis, bool(largest), k)))
 
 
-@operation(out=True)
+@operation(out="output values must be of same type as input")
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     """The ``k``-th smallest value along ``dim``, counted from 1, and its place."""
     axes = _axes("kthvalue", input, dim)
@@ -258,7 +258,7 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
     return _middle("nanmedian", NANMEDIAN, NANMEDIAN_DIM, pair, input, dim, keepdim)
 
 
-@operation(out=True)
+@operation(out="expected scalar type '{made}' but got '{out}' for values output")
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
     """The most frequent value along ``dim``, the smallest of such, and its last place."""
     axes = _axes("mode", input, dim)
@@ -342,7 +342,7 @@ def _call_quantile(
     return apply_one(QUANTILE, (input, q), attributes)
 
 
-@operation(out=True)
+@operation(out="quantile() out tensor must be same dtype as the input tensor")
 def quantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *,
     interpolation: str = "linear",
@@ -351,7 +351,7 @@ def quantile(
     return _call_quantile("quantile", input, q, dim, keepdim, interpolation, False)
 
 
-@operation(out=True)
+@operation(out="quantile() out tensor must be same dtype as the input tensor")
 def nanquantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *,
     interpolation: str = "linear",

@@ -27,6 +27,7 @@ from lazytorch.functions.matrices import (
     Nodes,
     check_info,
     columns,
+    converting_linalg,
     diagonal_matrix,
     each_column,
     each_row,
@@ -331,7 +332,7 @@ def _pseudo_inverse(
     return found  # type: ignore[no-any-return]
 
 
-@linalg
+@converting_linalg
 def pinv(
     A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None,
     **older: Any,
@@ -347,7 +348,7 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     return _pseudo_inverse(input, None, rcond, False)
 
 
-@linalg
+@converting_linalg
 def matrix_rank(
     A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None,
 ) -> Tensor:  # fmt: skip

@@ -20,8 +20,9 @@ from .translate import Missing, NotApplicable, Translation, callable_of, unseede
 
 # An operator passes if it does in all of these.
 ASPECTS = ("values", "method", "inplace", "out", "gradients", "second", "views", "errors")
-# These are counted, and fail nothing: layout of fresh results, and texts of errors.
-COUNTED = ("strides", "messages")
+# These are counted, and fail nothing: layout of fresh results, texts of errors, and whether out=
+# of other types is refused.
+COUNTED = ("strides", "messages", "outtypes")
 # Results of these are whatever was in memory.
 UNDEFINED = {
     "empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided",
@@ -238,6 +239,10 @@ class Checker:
             self.inplace(inplace, sample, defined)
         if self.op.supports_out:
             self.out(sample, expected, defined)
+            if not self.findings.passed.get("outtypes") and not self.findings.failed.get(
+                "outtypes"
+            ):
+                self.out_types(sample, expected)
 
     def form(self, aspect: str, theirs: Any, sample: Sample, expected: Any, defined: bool) -> None:
         if theirs is self.op.op:
@@ -289,6 +294,20 @@ class Checker:
             kept = [a is b for a, b in zip(tensors(found), tensors(mine), strict=True)]
             reason = None if all(kept) else "returns another tensor"
         self.findings.note("out", reason, sample.where)
+
+    def out_types(self, sample: Sample, expected: Any) -> None:
+        """out= tensors of other types are taken or refused."""
+        for dtype in (torch.float64, torch.int32, torch.bool):
+            target, fresh = _empty(expected, dtype), _empty(expected, dtype)
+            mine = Translation(self.options.device)(fresh)
+            with torch.no_grad(), lazytorch.no_grad():
+                theirs = _call(self.theirs, sample.theirs(), out=target)
+                ours = _call(self.function, sample.ours(), out=mine)
+            if isinstance(theirs, Exception):
+                reason = _same_error(ours, theirs)
+            else:
+                reason = f"{ours!r}"[:250] if isinstance(ours, Exception) else None
+            self.findings.note("outtypes", reason, sample.where)
 
     # ---- gradients --------------------------------------------------------------------------
 
@@ -430,12 +449,13 @@ def _chosen(name: str, result: Any, sample: Sample) -> Any:
     return values, input.detach().gather(dim, places)
 
 
-def _empty(expected: Any) -> Any:
+def _empty(expected: Any, dtype: torch.dtype | None = None) -> Any:
+    """Tensors like the results (or of another type), full of sevens."""
     if isinstance(expected, torch.Tensor):
-        made = torch.empty_like(expected, requires_grad=False)
+        made = torch.empty_like(expected, dtype=dtype, requires_grad=False)
         return made.fill_(7) if made.layout is torch.strided and not made.is_complex() else made
     if isinstance(expected, (list, tuple)):
-        return tuple([_empty(e) for e in expected])
+        return tuple([_empty(e, dtype) for e in expected])
     return expected
 
 
