@@ -18,6 +18,7 @@ from codegen.runtime import cache
 from codegen.runtime.compiler import find_compiler
 from codegen.runtime.opencl.report import device_lines
 from lazytorch.inspect import Recorder, record_lines, viewer
+from lazytorch.profiler.events import memory_text
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,11 +36,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command("cache", show_cache).add_argument(
         "--clear", action="store_true", help="delete every cached file"
     )
-    scripts = (("kernels", dump_script), ("run", run_unchanged), ("view", view_script))
-    for name, run in scripts:
+    scripts = {
+        "kernels": dump_script, "profile": profile_script, "run": run_unchanged,
+        "view": view_script,
+    }  # fmt: skip
+    for name, run in scripts.items():
         with_script = command(name, run)
         if name == "view":
             viewer.add_arguments(with_script)
+        if name == "profile":
+            with_script.add_argument("--trace", metavar="FILE", help="write a trace for Perfetto")
+            with_script.add_argument(
+                "--sort", default="self_cpu_time_total", help="field to sort by"
+            )
+            with_script.add_argument("--rows", type=int, default=20, help="rows of the table")
         if name == "kernels":
             with_script.add_argument("-o", "--output", default="kernels", help="folder to write")
         with_script.add_argument("script")
@@ -52,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 # The options of commands that run a script, and how many words each has with its value.
 _OPTIONS = {
     "kernels": {"-o": 2, "--output": 2},
+    "profile": {"--trace": 2, "--sort": 2, "--rows": 2},
     "view": {"--save": 2, "--port": 2, "--no-serve": 1},
 }
 
@@ -112,6 +123,22 @@ def dump_script(chosen: argparse.Namespace) -> int:
         finally:
             plans, kernels = recorder.plan_count, len(recorder.kernels)
             print(f"{plans} plans of {kernels} kernels in {chosen.output}", file=sys.stderr)
+    return 0
+
+
+def profile_script(chosen: argparse.Namespace) -> int:
+    """Run a script (also a PyTorch script as it stands) and show where its time went."""
+    stand_in_for_torch()
+    with lazytorch.profile(record_shapes=False) as made:
+        try:
+            run_script(chosen.script, chosen.arguments)
+        except SystemExit as error:
+            print(f"the script ended with status {error.code}", file=sys.stderr)
+    print(made.key_averages().table(sort_by=chosen.sort, row_limit=chosen.rows))
+    print(f"Most memory in use: {memory_text(made.max_memory)}")
+    if chosen.trace:
+        made.export_chrome_trace(chosen.trace)
+        print(f"{chosen.trace}: open it in https://ui.perfetto.dev")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -60,6 +61,16 @@ def test_commands_of_inspection_run(tmp_path: Path) -> None:
     run(["bash", "-euo", "pipefail", "-c", commands], tmp_path)
     for folder in ("kernels_of_step", "kernels_again"):
         assert list((tmp_path / folder).rglob("*.c"))
+
+
+def test_questions_are_answered_as_the_page_shows(tmp_path: Path) -> None:
+    specification = importlib.util.spec_from_file_location("questions", DOCS / "questions.py")
+    assert specification is not None and specification.loader is not None
+    questions = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(questions)
+    page = (DOCS / "questions.md").read_text(encoding="utf-8")
+    found = questions.differences(page, tmp_path)
+    assert not found, "run python docs/questions.py --update\n" + "\n".join(found)
 
 
 def test_files_that_the_pages_name_exist() -> None:

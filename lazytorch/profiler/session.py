@@ -323,6 +323,11 @@ class profile:
 
     preset_metadata_json = add_metadata_json
 
+    @property
+    def max_memory(self) -> int:
+        """The most bytes of the engine's memory that were seen in use; needs ``profile_memory``."""
+        return max([nbytes for _, nbytes in self._complete().memory], default=0)
+
     def get_trace_id(self) -> str:
         return self._trace_id
 
