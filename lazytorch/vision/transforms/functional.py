@@ -401,7 +401,7 @@ def center_crop(img: Any, output_size: Any) -> Any:
 
 def _two(size: Any) -> tuple[int, int]:
     if isinstance(size, (int, float, np.number)):
-        return int(size), int(size)  # type: ignore[call-overload]
+        return int(size), int(size)
     return (size[0], size[0]) if len(size) == 1 else (size[0], size[1])
 
 
