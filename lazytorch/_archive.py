@@ -47,11 +47,20 @@ class ArchiveWriter:
         start += len(_PADDING_ID) + 2 + (_ZIP64_EXTRA if large else 0)
         padding = -start % ALIGNMENT
         info.extra = _PADDING_ID + struct.pack("<H", padding) + b"Z" * padding
-        with self._zip.open(info, "w", force_zip64=large) as entry:
-            entry.write(content)
+        try:
+            with self._zip.open(info, "w", force_zip64=large) as entry:
+                entry.write(content)
+        except BaseException:
+            # The file is given up: closing the archive, when it is collected, would write to it.
+            self._zip.fp = None
+            raise
 
     def close(self) -> None:
-        self._zip.close()
+        try:
+            self._zip.close()
+        except BaseException:
+            self._zip.fp = None
+            raise
 
 
 class ArchiveReader:

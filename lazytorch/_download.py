@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,10 +26,12 @@ def fetch(
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.new(algorithm, usedforsecurity=False)
-    request = urllib.request.Request(url, headers=_HEADERS)
+    # It takes as long to import as all of this package's small modules together.
+    web = importlib.import_module("urllib.request")
+    request = web.Request(url, headers=_HEADERS)
     try:
         with (
-            urllib.request.urlopen(request, timeout=_SECONDS_WITHOUT_DATA) as answer,
+            web.urlopen(request, timeout=_SECONDS_WITHOUT_DATA) as answer,
             replaced_when_complete(target) as file,
             progress_bar(int(answer.headers.get("Content-Length") or 0), progress) as advance,
         ):
@@ -48,7 +48,7 @@ def fetch(
                 raise RuntimeError(
                     f'invalid hash value (expected "{checksum}", got "{digest.hexdigest()}")'
                 )
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except OSError as error:
         reason = getattr(error, "reason", None) or error
         raise RuntimeError(
             f"{url} could not be fetched: {reason}. Where there is no network, put the file at "

@@ -68,7 +68,7 @@ class ProcessContext:
         ready = multiprocessing.connection.wait(list(self.sentinels), timeout)
         failed = None
         for sentinel in ready:
-            which = self.sentinels.pop(sentinel)  # type: ignore[arg-type]
+            which = self.sentinels.pop(sentinel)
             self.processes[which].join()
             if self.processes[which].exitcode != 0:
                 failed = which

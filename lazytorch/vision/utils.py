@@ -66,7 +66,7 @@ def make_grid(
 def _stretched(images: Tensor, limits: tuple[float, float] | None, each: bool) -> Tensor:
     if limits is not None:
         low, high = limits
-        return (images.clamp(low, high) - low) / max(high - low, 1e-5)  # type: ignore
+        return (images.clamp(low, high) - low) / max(high - low, 1e-5)
     axes = (1, 2, 3) if each else (0, 1, 2, 3)
     low, high = images.amin(axes, keepdim=True), images.amax(axes, keepdim=True)
     return (images - low) / (high - low).clamp(min=1e-5)

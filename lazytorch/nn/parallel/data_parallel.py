@@ -104,11 +104,11 @@ def _parallel(
 ) -> Any:
     parts = _scattered((inputs, kwargs), len(devices), dim)
     results = []
-    for device, (positional, named) in zip(devices, parts, strict=False):
+    for place, (device, (positional, named)) in enumerate(zip(devices, parts, strict=False)):
         positional, named = _moved(positional, device), _moved(named, device)
         # Copies that gradients flow through to the parameters themselves.
         copies = {name: p.to(device) for name, p in module.named_parameters()}
-        if device != devices[0]:
+        if place > 0:
             # As PyTorch's, what a copy does to its buffers is lost, but for the first's.
             copies |= {name: b.to(device).clone() for name, b in module.named_buffers()}
         results.append(functional_call[0](module, copies, positional, named))

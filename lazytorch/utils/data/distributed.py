@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sized
 from itertools import cycle, islice
 
+from lazytorch.distributed.groups import get_rank, get_world_size
 from lazytorch.utils.data import _engine as engine
 from lazytorch.utils.data.sampler import Sampler
 
@@ -13,7 +14,8 @@ class DistributedSampler(Sampler[int]):
     """Every ``num_replicas``-th index, beginning with the ``rank``-th, of all in random order.
 
     All ranks get equally many: the first indices come again at the end, or with ``drop_last`` the
-    last are left out. Call ``set_epoch`` before each epoch for another order.
+    last are left out. The number of processes and the rank are the process group's unless given.
+    Call ``set_epoch`` before each epoch for another order.
 
     >>> sampler = torch.utils.data.DistributedSampler(range(10), num_replicas=3, rank=0)
     >>> len(sampler)
@@ -29,8 +31,8 @@ class DistributedSampler(Sampler[int]):
         seed: int = 0,
         drop_last: bool = False,
     ) -> None:
-        if num_replicas is None or rank is None:
-            raise RuntimeError("Requires distributed package to be available")
+        num_replicas = get_world_size() if num_replicas is None else num_replicas
+        rank = get_rank() if rank is None else rank
         if not 0 <= rank < num_replicas:
             raise ValueError(
                 f"Invalid rank {rank}, rank should be in the interval [0, {num_replicas - 1}]"

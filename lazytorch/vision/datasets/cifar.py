@@ -19,7 +19,7 @@ _ALLOWED: dict[tuple[str, str], Any] = {
     ("numpy", "dtype"): np.dtype,
     ("_codecs", "encode"): lambda text, encoding: text.encode("latin1"),
 } | {
-    (module, "_reconstruct"): np.empty(0).__reduce__()[0]  # type: ignore[index]
+    (module, "_reconstruct"): np.empty(0).__reduce__()[0]
     for module in ("numpy.core.multiarray", "numpy._core.multiarray")
 }
 

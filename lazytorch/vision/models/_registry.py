@@ -102,7 +102,7 @@ def weights_enum(name: str) -> Any:
             members.append(("DEFAULT", made))
     module = sys._getframe(1).f_globals["__name__"]
     make: Any = WeightsEnum
-    found: Any = make(name, members, module=module)  # type: ignore[call-overload]
+    found: Any = make(name, members, module=module)
     _WEIGHTS[name] = found
     return found
 

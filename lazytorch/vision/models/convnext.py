@@ -11,6 +11,7 @@ from lazytorch.nn import init
 from lazytorch.nn import modules as nn
 from lazytorch.nn.parameter import Parameter
 from lazytorch.tensor import Tensor
+from lazytorch.vision.models._initial import initialize_bias
 from lazytorch.vision.models._registry import builder, weights_enum
 from lazytorch.vision.ops.misc import Conv2dNormActivation, Permute, StochasticDepth
 
@@ -38,7 +39,7 @@ class CNBlock(nn.Module):
         self.stochastic_depth = StochasticDepth(stochastic_depth_prob, "row")
 
     def forward(self, input: Tensor) -> Tensor:
-        return self.stochastic_depth(self.layer_scale * self.block(input)) + input  # type: ignore
+        return self.stochastic_depth(self.layer_scale * self.block(input)) + input
 
 
 class ConvNeXt(nn.Module):
@@ -80,8 +81,7 @@ class ConvNeXt(nn.Module):
         for m in self.modules():
             if isinstance(m, (nn.Conv2d, nn.Linear)):
                 init.trunc_normal_(m.weight, std=0.02)
-                if m.bias is not None:
-                    init.zeros_(m.bias)
+                initialize_bias(m)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.avgpool(self.features(x)))

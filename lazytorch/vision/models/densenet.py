@@ -13,6 +13,7 @@ from lazytorch.nn import init
 from lazytorch.nn import modules as nn
 from lazytorch.tensor import Tensor
 from lazytorch.utils.checkpoint import checkpoint
+from lazytorch.vision.models._initial import initialize_bias
 from lazytorch.vision.models._registry import builder, weights_enum
 
 
@@ -124,7 +125,7 @@ class DenseNet(nn.Module):
             if isinstance(m, nn.Conv2d):
                 init.kaiming_normal_(m.weight)
             elif isinstance(m, nn.Linear):
-                init.zeros_(m.bias)
+                initialize_bias(m)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.features(x), inplace=True)

@@ -11,6 +11,7 @@ from typing import Any
 from lazytorch.nn import init
 from lazytorch.nn import modules as nn
 from lazytorch.tensor import Tensor
+from lazytorch.vision.models._initial import initialize_bias
 from lazytorch.vision.models._registry import builder, weights_enum
 from lazytorch.vision.models.mobilenetv2 import make_divisible
 from lazytorch.vision.ops.misc import Conv2dNormActivation, SqueezeExcitation, StochasticDepth
@@ -135,11 +136,11 @@ class EfficientNet(nn.Module):
             elif isinstance(m, nn.Linear):
                 reach = 1.0 / math.sqrt(m.out_features)
                 init.uniform_(m.weight, -reach, reach)
-            if isinstance(m, (nn.Conv2d, nn.Linear)) and m.bias is not None:
-                init.zeros_(m.bias)
+            if isinstance(m, (nn.Conv2d, nn.Linear)):
+                initialize_bias(m)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.avgpool(self.features(x)).flatten(1))  # type: ignore
+        return self.classifier(self.avgpool(self.features(x)).flatten(1))
 
 
 # Fused, expansion, kernel, stride, inputs, outputs, layers.
@@ -192,7 +193,8 @@ EfficientNet_V2_S_Weights = weights_enum("EfficientNet_V2_S_Weights")
 EfficientNet_V2_M_Weights = weights_enum("EfficientNet_V2_M_Weights")
 EfficientNet_V2_L_Weights = weights_enum("EfficientNet_V2_L_Weights")
 
-_make, _EPS = _efficientnet_b, {"norm_layer": partial(nn.BatchNorm2d, eps=0.001, momentum=0.01)}
+_make = _efficientnet_b
+_EPS: dict[str, Any] = {"norm_layer": partial(nn.BatchNorm2d, eps=0.001, momentum=0.01)}
 efficientnet_b0 = builder("efficientnet_b0", _make, EfficientNet_B0_Weights, 1.0, 1.0, 0.2)
 efficientnet_b1 = builder("efficientnet_b1", _make, EfficientNet_B1_Weights, 1.0, 1.1, 0.2)
 efficientnet_b2 = builder("efficientnet_b2", _make, EfficientNet_B2_Weights, 1.1, 1.2, 0.3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lazytorch.nn import init
 from lazytorch.nn import modules as nn
 from lazytorch.tensor import Tensor
+from lazytorch.vision.models._initial import initialize_bias
 from lazytorch.vision.models._registry import builder, weights_enum
 
 # The paper's 0.9997 is how much of the old statistics stays.
@@ -71,7 +72,7 @@ class MNASNet(nn.Module):
                 init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
             elif isinstance(m, nn.Linear):
                 init.kaiming_uniform_(m.weight, mode="fan_out", nonlinearity="sigmoid")
-                init.zeros_(m.bias)
+                initialize_bias(m)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.layers(x).mean([2, 3]))

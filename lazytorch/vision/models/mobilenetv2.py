@@ -9,6 +9,7 @@ from lazytorch.nn import functional as F
 from lazytorch.nn import init
 from lazytorch.nn import modules as nn
 from lazytorch.tensor import Tensor
+from lazytorch.vision.models._initial import initialize_bias
 from lazytorch.vision.models._registry import builder, weights_enum
 from lazytorch.vision.ops.misc import Conv2dNormActivation
 
@@ -26,8 +27,8 @@ def initialize(module: nn.Module) -> None:
             init.kaiming_normal_(m.weight, mode="fan_out")
         elif isinstance(m, nn.Linear):
             init.normal_(m.weight, 0, 0.01)
-        if isinstance(m, (nn.Conv2d, nn.Linear)) and m.bias is not None:
-            init.zeros_(m.bias)
+        if isinstance(m, (nn.Conv2d, nn.Linear)):
+            initialize_bias(m)
 
 
 class InvertedResidual(nn.Module):
@@ -61,7 +62,7 @@ class InvertedResidual(nn.Module):
         self.out_channels = oup
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv(x) if self.use_res_connect else self.conv(x)  # type: ignore
+        return x + self.conv(x) if self.use_res_connect else self.conv(x)
 
 
 # Of each stage: expansion, channels, blocks, stride of the first.

@@ -115,7 +115,7 @@ class MobileNetV3(nn.Module):
         initialize(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.avgpool(self.features(x)).flatten(1))  # type: ignore
+        return self.classifier(self.avgpool(self.features(x)).flatten(1))
 
 
 # Of each block: inputs, kernel, expanded, outputs, squeeze and excitation, activation, stride. The

@@ -6,6 +6,7 @@ from lazytorch.functions.joining import cat
 from lazytorch.nn import init
 from lazytorch.nn import modules as nn
 from lazytorch.tensor import Tensor
+from lazytorch.vision.models._initial import initialize_bias
 from lazytorch.vision.models._registry import builder, weights_enum
 
 
@@ -68,8 +69,7 @@ class SqueezeNet(nn.Module):
                     init.normal_(m.weight, mean=0.0, std=0.01)
                 else:
                     init.kaiming_uniform_(m.weight)
-                if m.bias is not None:
-                    init.zeros_(m.bias)
+                initialize_bias(m)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.features(x)).flatten(1)

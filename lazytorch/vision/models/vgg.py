@@ -8,6 +8,7 @@ from typing import Any
 from lazytorch.nn import init
 from lazytorch.nn import modules as nn
 from lazytorch.tensor import Tensor
+from lazytorch.vision.models._initial import initialize_bias
 from lazytorch.vision.models._registry import builder, weights_enum
 
 # How many convolutions of 64, 128, 256, 512 and 512 outputs there are before each pooling.
@@ -38,8 +39,8 @@ class VGG(nn.Module):
                     init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
                 elif isinstance(m, nn.Linear):
                     init.normal_(m.weight, 0, 0.01)
-                if isinstance(m, (nn.Conv2d, nn.Linear)) and m.bias is not None:
-                    init.zeros_(m.bias)
+                if isinstance(m, (nn.Conv2d, nn.Linear)):
+                    initialize_bias(m)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.avgpool(self.features(x))

@@ -14,6 +14,7 @@ from lazytorch.nn import init
 from lazytorch.nn import modules as nn
 from lazytorch.nn.parameter import Parameter
 from lazytorch.tensor import Tensor
+from lazytorch.vision.models._initial import initialize_bias
 from lazytorch.vision.models._registry import builder, weights_enum
 from lazytorch.vision.ops.misc import MLP, Conv2dNormActivation
 
@@ -113,7 +114,7 @@ class Encoder(nn.Module):
     def forward(self, input: Tensor) -> Tensor:
         if input.dim() != 3:
             raise AssertionError(f"Expected (batch_size, seq_length, hidden_dim) got {input.shape}")
-        return self.ln(self.layers(self.dropout(input + self.pos_embedding)))  # type: ignore
+        return self.ln(self.layers(self.dropout(input + self.pos_embedding)))
 
 
 class VisionTransformer(nn.Module):
@@ -148,7 +149,7 @@ class VisionTransformer(nn.Module):
             last = self.conv_proj = patches
         else:
             self.conv_proj, last = _stem(conv_stem_configs, hidden_dim)
-        init.zeros_(last.bias)
+        initialize_bias(last)
         self.seq_length = (image_size // patch_size) ** 2 + 1
         self.class_token = Parameter(zeros((1, 1, hidden_dim)))
         self.encoder = Encoder(
@@ -160,13 +161,13 @@ class VisionTransformer(nn.Module):
         if representation_size is not None:
             before = nn.Linear(hidden_dim, representation_size)
             init.trunc_normal_(before.weight, std=math.sqrt(1 / hidden_dim))
-            init.zeros_(before.bias)
+            initialize_bias(before)
             self.heads.add_module("pre_logits", before)
             self.heads.add_module("act", nn.Tanh())
             width = representation_size
         head = nn.Linear(width, num_classes)
         init.zeros_(head.weight)
-        init.zeros_(head.bias)
+        initialize_bias(head)
         self.heads.add_module("head", head)
 
     def _patches(self, x: Tensor) -> Tensor:
@@ -177,7 +178,7 @@ class VisionTransformer(nn.Module):
                     f"Wrong image {name}! Expected {self.image_size} but got {side}!"
                 )
         count = (self.image_size // self.patch_size) ** 2
-        return self.conv_proj(x).reshape(batch, self.hidden_dim, count).permute(0, 2, 1)  # type: ignore
+        return self.conv_proj(x).reshape(batch, self.hidden_dim, count).permute(0, 2, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         token = self.class_token.expand(x.shape[0], -1, -1)

@@ -53,7 +53,7 @@ def box_area(boxes: Tensor, fmt: str = "xyxy") -> Tensor:
         raise ValueError(f"Unsupported Bounding Box area for given format {fmt}")
     if fmt != "xyxy":
         return boxes[..., 2] * boxes[..., 3]
-    return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])  # type: ignore
+    return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
 
 
 def _overlap(boxes1: Tensor, boxes2: Tensor, fmt: str) -> tuple[Tensor, Tensor]:
@@ -108,7 +108,7 @@ def complete_box_iou(boxes1: Tensor, boxes2: Tensor, eps: float = 1e-7) -> Tenso
     difference = (4 / math.pi**2) * (shapes[0][:, None] - shapes[1][None]) ** 2
     with no_grad():
         weight = difference / (1 - box_iou(boxes1, boxes2) + difference + eps)
-    return distance_box_iou(boxes1, boxes2, eps) - weight * difference  # type: ignore
+    return distance_box_iou(boxes1, boxes2, eps) - weight * difference
 
 
 def clip_boxes_to_image(boxes: Tensor, size: tuple[int, int]) -> Tensor:

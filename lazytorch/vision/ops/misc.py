@@ -46,7 +46,7 @@ class Conv2dNormActivation(nn.Sequential):
             kernel_size,
             stride,
             padding,
-            **options,  # type: ignore
+            **options,
         )
         layers: list[nn.Module] = [convolution]
         if norm_layer is not None:

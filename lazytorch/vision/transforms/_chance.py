@@ -498,7 +498,7 @@ class RandomErasing(nn.Module):
             return img
         value: list[float] | None = None
         if not isinstance(self.value, str):
-            several = self.value if isinstance(self.value, (list, tuple)) else [self.value]
+            several: Any = self.value if isinstance(self.value, (list, tuple)) else [self.value]
             value = [float(x) for x in several]
             if len(value) not in (1, img.shape[-3]):
                 raise ValueError(

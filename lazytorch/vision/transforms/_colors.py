@@ -147,7 +147,7 @@ def gamma(image: Array, exponent: float, gain: float) -> Array:
 
 def inverted(image: Array) -> Array:
     need_channels(image, 1, 3)
-    return (dtype_of(image.dtype)(maximum(image.dtype)) - image).astype(image.dtype)  # type: ignore
+    return (dtype_of(image.dtype)(maximum(image.dtype)) - image).astype(image.dtype)
 
 
 def _not_bytes(image: Array) -> TypeError:

@@ -290,7 +290,7 @@ class LinearTransformation(nn.Module):
                 f"{self.transformation_matrix.shape[0]}"
             )
         flat = tensor.reshape(-1, count) - self.mean_vector
-        return (flat @ self.transformation_matrix.to(flat.dtype)).view(shape)  # type: ignore
+        return (flat @ self.transformation_matrix.to(flat.dtype)).view(shape)
 
     def __repr__(self) -> str:
         return (

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
-def pad(image: Array, sides: Sequence[int], fill: Any, mode: str) -> Array:
+def pad(image: Array, sides: Sequence[int], fill: Any, mode: Any) -> Array:
     """With ``sides`` (left, top, right, bottom) more pixels, or fewer where negative."""
     left, top, right, bottom = sides
     height, width = image.shape[-2:]
@@ -26,7 +26,7 @@ def pad(image: Array, sides: Sequence[int], fill: Any, mode: str) -> Array:
         (max(0, top), max(0, bottom)), (max(0, left), max(0, right)),
     ]  # fmt: skip
     if mode != "constant":
-        return np.pad(image, widths, mode=mode)  # type: ignore[call-overload, no-any-return]
+        return np.pad(image, widths, mode=mode)
     fills = np.asarray(fill).reshape(-1)
     if fills.size == 1:
         return np.pad(image, widths, constant_values=fills[0])

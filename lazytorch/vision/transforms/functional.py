@@ -309,8 +309,8 @@ def _resized(image: tuple[int, int], size: Sequence[int] | None, longest: int | 
 
 def _sides(padding: Any) -> list[int]:
     """[left, top, right, bottom] of one, two or four numbers."""
-    if isinstance(padding, numbers.Number):
-        return [int(padding)] * 4  # type: ignore[call-overload, no-any-return]
+    if isinstance(padding, (int, float, np.number)):
+        return [int(padding)] * 4
     if not isinstance(padding, (tuple, list)):
         raise TypeError("Got inappropriate padding arg")
     if len(padding) not in (1, 2, 4):
@@ -400,8 +400,8 @@ def center_crop(img: Any, output_size: Any) -> Any:
 
 
 def _two(size: Any) -> tuple[int, int]:
-    if isinstance(size, numbers.Number):
-        return int(size), int(size)  # type: ignore[call-overload]
+    if isinstance(size, (int, float, np.number)):
+        return int(size), int(size)
     return (size[0], size[0]) if len(size) == 1 else (size[0], size[1])
 
 
@@ -446,7 +446,7 @@ def five_crop(img: Any, size: Any) -> tuple[Any, Any, Any, Any, Any]:
         for top in (0, rows - height)
         for left in (0, columns - width)
     ]
-    return (*corners, center_crop(img, (height, width)))  # type: ignore[return-value]
+    return (*corners, center_crop(img, (height, width)))
 
 
 def ten_crop(img: Any, size: Any, vertical_flip: bool = False) -> tuple[Any, ...]:
@@ -629,7 +629,7 @@ def affine(
         raise ValueError("Argument scale should be positive")
     if not isinstance(shear, (numbers.Number, list, tuple)):
         raise TypeError("Shear should be either a single value or a sequence of two values")
-    shears: Any = [shear, 0.0] if isinstance(shear, numbers.Number) else list(shear)  # type: ignore
+    shears: Any = [shear, 0.0] if isinstance(shear, numbers.Number) else list(shear)
     if len(shears) == 1:
         shears *= 2
     if len(shears) != 2:
