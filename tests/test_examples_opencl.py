@@ -1,4 +1,7 @@
-"""Every example trains on OpenCL as on the CPU: the same losses, to float32's rounding."""
+"""Every example trains on OpenCL as on the CPU: the same losses, to float32's rounding.
+
+All of them, which takes two minutes, with ``--examples``; else the smallest alone.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ pytestmark = [
 EXAMPLES = sorted(
     p.name for p in (ROOT / "examples").glob("*.py") if "__main__" in p.read_text("utf-8")
 )
+SMALLEST = ("digits.py", "two_layer_net.py")
 STEPS = 3
 
 
@@ -54,7 +58,9 @@ def write_cifar(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_the_same_losses(name: str, tmp_path: Path) -> None:
+def test_the_same_losses(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    if name not in SMALLEST and not request.config.getoption("--examples"):
+        pytest.skip("only with --examples")
     write_cifar(tmp_path / "cifar-10-batches-py")
     on_cpu = losses(name, "cpu", tmp_path)
     assert len(on_cpu) == STEPS
