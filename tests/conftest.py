@@ -46,6 +46,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="take every sample of PyTorch's operator database, not a few",
     )
     parser.addoption(
+        "--examples",
+        action="store_true",
+        help="train every example on OpenCL too, not the smallest alone",
+    )
+    parser.addoption(
         "--share",
         metavar="I/N",
         help="run the I-th of N shares of the tests, which are dealt out by their names",

@@ -101,15 +101,17 @@ class Event:
             self._event.wait()
 
     def elapsed_time(self, end_event: Event) -> float:
-        """Milliseconds from this event to another."""
+        """Milliseconds from this event to a later one, by the device's clock; never below 0."""
         if not (self.enable_timing and end_event.enable_timing):
             raise ValueError("Both events must be created with argument 'enable_timing=True'.")
         if self._event is None or end_event._event is None:
             raise ValueError("Both events must be recorded before calculating elapsed time.")
         if not (self.query() and end_event.query()):
             raise RuntimeError("Both events must be completed before calculating elapsed time.")
+        for event in (self._event, end_event._event):
+            event.wait()  # PoCL calls an event complete before it has its times
         nanoseconds: int = end_event._event.profile.end - self._event.profile.end
-        return nanoseconds * 1e-6
+        return max(nanoseconds, 0) * 1e-6
 
 
 class StreamContext:

@@ -110,7 +110,7 @@ def test_events_take_times(gpu: Device) -> None:
     torch.realize(y)
     end.record(torch.cuda.current_stream())
     end.synchronize()
-    assert begin.query() and end.query() and begin.elapsed_time(end) > 0
+    assert begin.query() and end.query() and begin.elapsed_time(end) >= 0
     torch.cuda.current_stream().synchronize()
     assert torch.cuda.current_stream().query()
 
