@@ -9,8 +9,10 @@ from importlib.util import find_spec
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
+import numpy as np
+
 from codegen import settings
-from lazytorch.distributed.algorithms import Ranks
+from lazytorch.distributed.algorithms import Ranks, ReduceOp, all_reduce
 from lazytorch.distributed.stores import (
     DEFAULT_TIMEOUT,
     FileStore,
@@ -129,7 +131,10 @@ def init_process_group(
             transport = SocketTransport(_Addressed(inner, store), rank, world_size, patience)
         else:
             transport = SocketTransport(inner, rank, world_size, patience)
-    _World.group = ProcessGroup(transport, range(transport.size), name)
+    made = ProcessGroup(transport, range(transport.size), name)
+    # Once all are here, none reads the store's addresses any more, and it may go.
+    all_reduce(made, np.zeros(made.size, np.uint8), ReduceOp.MAX)
+    _World.group = made
 
 
 class _Addressed(TCPStore):
@@ -222,7 +227,8 @@ def destroy_process_group(group: ProcessGroup | None = None) -> None:
     world = default_group()
     if group is None or group is world:
         world.transport.close()
-        if isinstance(_World.store, TCPStore):
+        # A folder is for all processes, and one deletes it; a connection is each one's own.
+        if _World.store is not None and (world.rank == 0 or isinstance(_World.store, TCPStore)):
             _World.store.close()
         _World.group = _World.store = None
 

@@ -161,6 +161,7 @@ def check_data_parallel(rank: int, folder: str) -> None:
 
 def test_data_parallel_is_one_process_with_the_whole_batch(tmp_path: Path) -> None:
     mp.spawn(check_data_parallel, (str(tmp_path),), nprocs=2)
+    assert not list(tmp_path.iterdir())  # Others can meet there now.
 
 
 def test_a_batch_in_parts_on_several_devices() -> None:

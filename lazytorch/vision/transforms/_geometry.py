@@ -78,11 +78,17 @@ def _taps(old: int, new: int, mode: str, antialias: bool) -> tuple[Array, Array]
     return np.clip(places, 0, old - 1).astype(np.int64), weights
 
 
-def _matrix(old: int, new: int, mode: str, antialias: bool) -> Array:
-    places, weights = _taps(old, new, mode, antialias)
-    matrix = np.zeros((new, old))
-    np.add.at(matrix, (np.arange(new)[:, None], places), weights)
-    return matrix
+def _mixed(image: Array, axis: int, new: int, mode: str, antialias: bool) -> Array:
+    """``new`` places along an axis, each the weighted sum of a few of the old."""
+    places, weights = _taps(image.shape[axis], new, mode, antialias)
+    weights = weights.astype(image.dtype)
+    total: Any = 0.0
+    for tap in range(places.shape[1]):
+        weight = weights[:, tap]
+        part = np.take(image, places[:, tap], axis=axis)
+        part *= weight if axis == -1 else weight[:, None]
+        total = part if tap == 0 else np.add(total, part, out=total)
+    return total
 
 
 def resize(image: Array, size: Sequence[int], mode: str, antialias: bool) -> Array:
@@ -103,10 +109,11 @@ def resize(image: Array, size: Sequence[int], mode: str, antialias: bool) -> Arr
     antialias = antialias and mode in ("bilinear", "bicubic")
     dtype = image.dtype if image.dtype == np.float64 else np.float32
     result = image.astype(dtype)
-    if width != new_width:
-        result = result @ _matrix(width, new_width, mode, antialias).T.astype(dtype)
+    # Rows first: they are taken whole, and fewer are left for the columns.
     if height != new_height:
-        result = _matrix(height, new_height, mode, antialias).astype(dtype) @ result
+        result = _mixed(result, -2, new_height, mode, antialias)
+    if width != new_width:
+        result = _mixed(result, -1, new_width, mode, antialias)
     if mode == "bicubic" and image.dtype == np.uint8:
         result = np.clip(result, 0, 255)
     return restored(result, image.dtype)
