@@ -101,7 +101,8 @@ from lazytorch.layout import (
     sparse_csr,
     strided,
 )
-from lazytorch.nn.parallel.data_parallel import functional_call as _functional_call
+    from lazytorch.nn.parallel.data_parallel import functional_call as _functional_call,
+    from lazytorch.nn.utils import stateless as _stateless  # noqa: F401  needs func,
 from lazytorch.printing import get_printoptions, printoptions, set_printoptions
 from lazytorch.profiler import profile_all as profile
 from lazytorch.realize import realize as _realize
@@ -174,21 +175,18 @@ def stats() -> Statistics:
 __all__ = [
     "accelerator", "amp", "autocast", "autograd", "backends", "can_cast", "channels_last",
     "channels_last_3d", "check", "contiguous_format", "cuda", "default_generator", "device",
-    "distributed",
-    "dtype", "dump", "dump_all", "e", "enable_grad", "Event", "explain", "fft", "finfo", "func",
-    "functions", "Generator", "get_autocast_dtype", "get_default_device", "get_default_dtype",
-    "get_float32_matmul_precision", "get_num_threads", "get_printoptions", "GradScaler", "graph",
-    "hub",
-    "has_lapack", "has_mkl", "has_openmp", "has_spectral", "iinfo", "inf", "inference_mode",
-    "inspect", "is_autocast_cache_enabled", "is_autocast_enabled", "is_grad_enabled",
-    "is_inference_mode_enabled", "jit", "kernels", "layout", "linalg", "load", "load_safetensors",
-    "masked", "memory_format", "multiprocessing",
-    "nan", "newaxis", "nn", "no_grad", "optim", "OutOfMemoryError",
-    "overrides", "pi", "preserve_format", "printoptions", "profile", "profiler", "promote_types",
-    "random", "realize", "save", "save_safetensors", "set_autocast_dtype", "set_default_device",
-    "set_default_dtype", "set_float32_matmul_precision", "set_grad_enabled", "set_num_threads",
-    "set_printoptions", "signal", "Size", "sparse", "sparse_coo", "sparse_csc", "sparse_csr",
-    "special", "stats", "Stream", "strided", "Tensor", "typename", "utils", "version", "vmap",
-    *_PUBLIC, *_DTYPES, *_TYPED_CLASSES, *_STORAGE_CLASSES,
+    "distributed", "dtype", "dump", "dump_all", "e", "enable_grad", "Event", "explain", "fft",
+    "finfo", "func", "functions", "Generator", "get_autocast_dtype", "get_default_device",
+    "get_default_dtype", "get_float32_matmul_precision", "get_num_threads", "get_printoptions",
+    "GradScaler", "graph", "has_lapack", "has_mkl", "has_openmp", "has_spectral", "hub", "iinfo",
+    "inf", "inference_mode", "inspect", "is_autocast_cache_enabled", "is_autocast_enabled",
+    "is_grad_enabled", "is_inference_mode_enabled", "jit", "kernels", "layout", "linalg", "load",
+    "load_safetensors", "masked", "memory_format", "multiprocessing", "nan", "newaxis", "nn",
+    "no_grad", "optim", "OutOfMemoryError", "overrides", "pi", "preserve_format", "printoptions",
+    "profile", "profiler", "promote_types", "random", "realize", "save", "save_safetensors",
+    "set_autocast_dtype", "set_default_device", "set_default_dtype", "set_float32_matmul_precision",
+    "set_grad_enabled", "set_num_threads", "set_printoptions", "signal", "Size", "sparse",
+    "sparse_coo", "sparse_csc", "sparse_csr", "special", "stats", "Stream", "strided", "Tensor",
+    "typename", "utils", "version", "vmap", *_PUBLIC, *_DTYPES, *_TYPED_CLASSES, *_STORAGE_CLASSES,
 ]  # fmt: skip
 __version__ = version.__version__

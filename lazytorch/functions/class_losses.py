@@ -76,14 +76,14 @@ def _weighted_reduction(loss: Node, weights: Node, reduction: str) -> Node:
 
 def _check_classes(x: Node, target: Node, weight: Node | None) -> None:
     axis = _class_axis(x)
-    if target.dtype not in (dt.int64, dt.uint8):
-        raise RuntimeError(
-            f"expected target dtype to be Long or Byte, but got {type_name(target.dtype)}"
-        )
     if len(x.shape) > 1 and target.shape and x.shape[0] != target.shape[0]:
         raise ValueError(
             f"Expected input batch_size ({x.shape[0]}) to match target batch_size "
             f"({target.shape[0]})."
+        )
+    if target.dtype not in (dt.int64, dt.uint8):
+        raise RuntimeError(
+            f"expected target dtype to be Long or Byte, but got {type_name(target.dtype)}"
         )
     wanted = (*x.shape[:axis], *x.shape[axis + 1 :])
     if target.shape != wanted:
@@ -100,6 +100,10 @@ def _check_classes(x: Node, target: Node, weight: Node | None) -> None:
         raise RuntimeError(
             f"weight tensor should be defined either for all {classes} classes or no classes but "
             f"got weight tensor of shape: {list(weight.shape)}"
+        )
+    if weight is not None and weight.dtype is not x.dtype:
+        raise RuntimeError(
+            f"expected scalar type {type_name(x.dtype)} but found {type_name(weight.dtype)}"
         )
 
 
@@ -176,6 +180,8 @@ def _check_targets(target: Tensor, classes: int, ignore: int) -> None:
     value = target._storage.expression.value
     if not isinstance(value, Buffer) or not value.is_reachable or not target._type.size:
         return
+    if target._type.dtype.kind == "float":  # which the function itself refuses
+        return
     array = target._within(buffer_array(value, target._storage.expression.type))
     if array.min() >= 0 and array.max() < classes:
         return
@@ -221,6 +227,8 @@ def cross_entropy(
     attributes = (reduction, weight is not None, smooth)
     classes = _classes(input)
     if input._type.shape == target._type.shape and target._type.dtype.kind == "float":
+        if ignore_index >= 0:
+            raise RuntimeError("ignore_index is not supported for floating point target")
         return apply_one(CROSS_ENTROPY_PROBABILITIES, (input, target, *extra), attributes)
     if input._type.shape == target._type.shape and target._type.dtype.kind != "float":
         raise RuntimeError(

@@ -377,8 +377,11 @@ def gaussian_nll_loss(
             raise ValueError("var has negative entry/entries")
         var = apply_one(_FILLED, (input, float(var)))
     shape, own = input._type.shape, var._type.shape
-    if own not in (shape, shape[:-1]) and not (own[:-1] == shape[:-1] and own[-1:] == (1,)):
-        raise ValueError("var is of incorrect size")
+    if own not in (shape, shape[:-1]):
+        # One axis alone may be broadcast.
+        differing = [b for a, b in zip(shape, own, strict=False) if a != b]
+        if len(own) != len(shape) or sum(differing) != 1:
+            raise ValueError("var is of incorrect size")
     known = _known(var)
     if known is not None and (known < 0).any():
         raise ValueError("var has negative entry/entries")

@@ -244,6 +244,10 @@ def batch_norm(
                 "Expected more than 1 value per channel when training, got input size "
                 f"{input.size()}"
             )
+    if training and eps <= 0:
+        raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
+    if eps < 0:
+        raise ValueError(f"batch_norm eps must be non-negative, but got {eps}")
     channels = shape[1] if len(shape) > 1 else shape[0]
     for name, value in (
         ("running_mean", running_mean), ("running_var", running_var), ("weight", weight),
@@ -260,7 +264,8 @@ def batch_norm(
         inputs: Any = (input, float(eps), running_mean, running_var, *parameters)
         return apply_one(BATCH_NORM_FIXED, inputs, flags)
     numbers = (float(eps), float(momentum))
-    if running_mean is None or running_var is None:
+    # A batch of nothing has no statistics.
+    if running_mean is None or running_var is None or not prod(shape):
         return apply_one(BATCH_NORM, (input, *numbers, *parameters), (*flags, False))
     inputs = (input, *numbers, *parameters, running_mean.detach(), running_var.detach())
     result: Tensor

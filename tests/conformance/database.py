@@ -23,7 +23,7 @@ _FAMILIES = ("nn.functional", "linalg", "special", "fft", "masked", "sparse", "s
 def _stand_in(name: str, **attributes: Any) -> None:
     """A module that the database's file imports and its operators do not use, where it is missing:
     PyTorch's test tools need it, and no user should."""
-    if importlib.util.find_spec(name) is None and name not in sys.modules:
+    if name not in sys.modules and importlib.util.find_spec(name) is None:
         module = types.ModuleType(name)
         vars(module).update(attributes)
         sys.modules[name] = module
