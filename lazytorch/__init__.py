@@ -99,6 +99,7 @@ from lazytorch.layout import (
 from lazytorch.printing import get_printoptions, printoptions, set_printoptions
 from lazytorch.profiler import profile_all as profile
 from lazytorch.realize import realize as _realize
+from lazytorch.recompiles import RecompileError, assert_no_recompile, recompiles
 from lazytorch.safetensors_files import load_safetensors, save_safetensors
 from lazytorch.serialization import load, save
 from lazytorch.size import Size
@@ -165,6 +166,7 @@ def stats() -> Statistics:
 
 
 __all__ = [
+    "RecompileError", "assert_no_recompile", "recompiles",
     "Generator", "OutOfMemoryError", "Size", "Tensor", "accelerator", "amp", "autocast", "autograd",
     "backends", "can_cast", "Event", "GradScaler", "Stream",
     "channels_last", "channels_last_3d", "check", "contiguous_format", "cuda",
