@@ -79,7 +79,7 @@ from lazytorch.functions.promotion import promote_types
 from lazytorch.functions.random import Generator, default_generator
 from lazytorch.functions.registration import PUBLIC as _PUBLIC
 from lazytorch.functions.storages import STORAGE_CLASSES as _STORAGE_CLASSES
-from lazytorch.inspect import check, dump, dump_all, explain, graph, kernels
+from lazytorch.inspect import check, dump, dump_all, explain, export, graph, kernels
 from lazytorch.layout import (
     Layout as layout,
 )
@@ -170,7 +170,7 @@ __all__ = [
     "Generator", "OutOfMemoryError", "Size", "Tensor", "accelerator", "amp", "autocast", "autograd",
     "backends", "can_cast", "Event", "GradScaler", "Stream",
     "channels_last", "channels_last_3d", "check", "contiguous_format", "cuda",
-    "default_generator", "device", "explain",
+    "default_generator", "device", "explain", "export",
     "dtype", "dump", "dump_all", "e", "enable_grad", "fft", "finfo", "func", "functions",
     "get_autocast_dtype", "get_default_device", "get_default_dtype",
     "get_float32_matmul_precision", "get_num_threads",
