@@ -326,6 +326,11 @@ def compile_for(graph: Graph, device: str, description: str) -> Compiled:
     return compiled
 
 
+def compile_for_c(graph: Graph) -> PlanRecord:
+    """The graph as kernels of C for one thread, without instructions that must be asked for."""
+    return compile_graph(graph, 1, C).record
+
+
 def is_plan_kept(description: str) -> bool:
     """Whether a plan is kept on disk for a graph so described."""
     device = description.split("\n", 1)[0]

@@ -84,7 +84,7 @@ from lazytorch.functions.promotion import promote_types
 from lazytorch.functions.random import Generator, default_generator
 from lazytorch.functions.registration import PUBLIC as _PUBLIC
 from lazytorch.functions.storages import STORAGE_CLASSES as _STORAGE_CLASSES
-from lazytorch.inspect import check, dump, dump_all, explain, graph, kernels
+from lazytorch.inspect import check, dump, dump_all, explain, export, graph, kernels
 from lazytorch.layout import (
     Layout as layout,
 )
@@ -106,6 +106,7 @@ from lazytorch.layout import (
 from lazytorch.printing import get_printoptions, printoptions, set_printoptions
 from lazytorch.profiler import profile_all as profile
 from lazytorch.realize import realize as _realize
+from lazytorch.recompiles import RecompileError, assert_no_recompile, recompiles
 from lazytorch.safetensors_files import load_safetensors, save_safetensors
 from lazytorch.serialization import load, save
 from lazytorch.size import Size
@@ -173,20 +174,21 @@ def stats() -> Statistics:
 
 
 __all__ = [
-    "accelerator", "amp", "autocast", "autograd", "backends", "can_cast", "channels_last",
-    "channels_last_3d", "check", "contiguous_format", "cuda", "default_generator", "device",
-    "distributed", "dtype", "dump", "dump_all", "e", "enable_grad", "Event", "explain", "fft",
-    "finfo", "func", "functions", "Generator", "get_autocast_dtype", "get_default_device",
-    "get_default_dtype", "get_float32_matmul_precision", "get_num_threads", "get_printoptions",
-    "GradScaler", "graph", "has_lapack", "has_mkl", "has_openmp", "has_spectral", "hub", "iinfo",
-    "inf", "inference_mode", "inspect", "is_autocast_cache_enabled", "is_autocast_enabled",
-    "is_grad_enabled", "is_inference_mode_enabled", "jit", "kernels", "layout", "linalg", "load",
-    "load_safetensors", "masked", "memory_format", "multiprocessing", "nan", "newaxis", "nn",
-    "no_grad", "optim", "OutOfMemoryError", "overrides", "pi", "preserve_format", "printoptions",
-    "profile", "profiler", "promote_types", "random", "realize", "save", "save_safetensors",
-    "set_autocast_dtype", "set_default_device", "set_default_dtype", "set_float32_matmul_precision",
-    "set_grad_enabled", "set_num_threads", "set_printoptions", "signal", "Size", "sparse",
-    "sparse_coo", "sparse_csc", "sparse_csr", "special", "stats", "Stream", "strided", "Tensor",
-    "typename", "utils", "version", "vmap", *_PUBLIC, *_DTYPES, *_TYPED_CLASSES, *_STORAGE_CLASSES,
+    "accelerator", "amp", "assert_no_recompile", "autocast", "autograd", "backends", "can_cast",
+    "channels_last", "channels_last_3d", "check", "contiguous_format", "cuda", "default_generator",
+    "device", "distributed", "dtype", "dump", "dump_all", "e", "enable_grad", "Event", "explain",
+    "export", "fft", "finfo", "func", "functions", "Generator", "get_autocast_dtype",
+    "get_default_device", "get_default_dtype", "get_float32_matmul_precision", "get_num_threads",
+    "get_printoptions", "GradScaler", "graph", "has_lapack", "has_mkl", "has_openmp",
+    "has_spectral", "hub", "iinfo", "inf", "inference_mode", "inspect", "is_autocast_cache_enabled",
+    "is_autocast_enabled", "is_grad_enabled", "is_inference_mode_enabled", "jit", "kernels",
+    "layout", "linalg", "load", "load_safetensors", "masked", "memory_format", "multiprocessing",
+    "nan", "newaxis", "nn", "no_grad", "optim", "OutOfMemoryError", "overrides", "pi",
+    "preserve_format", "printoptions", "profile", "profiler", "promote_types", "random", "realize",
+    "RecompileError", "recompiles", "save", "save_safetensors", "set_autocast_dtype",
+    "set_default_device", "set_default_dtype", "set_float32_matmul_precision", "set_grad_enabled",
+    "set_num_threads", "set_printoptions", "signal", "Size", "sparse", "sparse_coo", "sparse_csc",
+    "sparse_csr", "special", "stats", "Stream", "strided", "Tensor", "typename", "utils", "version",
+    "vmap", *_PUBLIC, *_DTYPES, *_TYPED_CLASSES, *_STORAGE_CLASSES,
 ]  # fmt: skip
 __version__ = version.__version__

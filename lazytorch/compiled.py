@@ -26,6 +26,7 @@ from lazytorch.expression import Call, Expression, Overwritten, scalar
 from lazytorch.guards import Guards, Observer, is_constant_value
 from lazytorch.nn.modules.module import Module
 from lazytorch.realize import checking, realize
+from lazytorch.recompiles import note_obstacle
 from lazytorch.recording import record
 from lazytorch.storage import Storage, is_constant, pending_writes
 from lazytorch.tensor import Tensor
@@ -136,6 +137,7 @@ class CompiledFunction:
 
     def _plainly(self, obstacle: str, args: Any, kwargs: Any) -> Any:
         self.obstacle = obstacle
+        note_obstacle(self._function, obstacle)
         if self._fullgraph:
             raise RuntimeError(f"cannot replay {self._function!r}: {obstacle}")
         return self._function(*args, **kwargs)
@@ -176,6 +178,7 @@ class CompiledFunction:
                 raise _Obstacle("the Python objects that it reads change too often")
         except _Obstacle as obstacle:
             self.obstacle = case.obstacle = str(obstacle)
+            note_obstacle(self._function, self.obstacle)
         return result
 
 

@@ -26,6 +26,7 @@ from lazytorch.expression import (
     trace_conditions,
 )
 from lazytorch.importer import import_graph
+from lazytorch.recompiles import note_miss
 from lazytorch.storage import is_constant, pending_writes
 
 # Marks in a key; signatures and numbers are not negative, and leaves' types far below.
@@ -289,6 +290,8 @@ def _run(roots: list[Expression], device: str) -> None:
     # Lines are a plan's own: one that was made while nobody asked for them is made again.
     if cached is None or (provenance.state.wanted and not cached.has_lines):
         again = cached is not None
+        if not again:
+            note_miss(trace, device)
         cached = plans[key] = _make(trace, device, again)
         small = _small_call(roots[0]) if len(roots) == len(cached.outputs) == 1 else None
         if small is not None and small[1] == trace.leaves:
@@ -320,7 +323,7 @@ def _run_checked(trace: Trace, device: str) -> None:
             graph, outputs = import_graph(trace)
             plan = CheckedPlan(graph, device, describe(trace, device))
         more = len(outputs) > len(trace.wanted)
-        cached = _checked_plans[key] = CachedPlan(plan, outputs, more)
+        cached = _checked_plans[key] = CachedPlan(plan, outputs, more, True)
     values = cached.plan.run([e.value for e in [*trace.leaves, *trace.bound]])
     _store(trace, cached, values)
     _release(trace.wanted, trace.tracked)

@@ -2,6 +2,7 @@
 
 from lazytorch.inspect.checking import CheckError, check
 from lazytorch.inspect.explanation import Explanation, KernelEstimate, explain
+from lazytorch.inspect.export import export
 from lazytorch.inspect.information import KernelArgument, KernelInfo, kernels
 from lazytorch.inspect.network import graph, to_dot
 from lazytorch.inspect.recording import Recorder, dump, dump_all, kernel_folder, record_kernels
@@ -10,6 +11,6 @@ from lazytorch.source import record_lines
 
 __all__ = [
     "CheckError", "Explanation", "KernelArgument", "KernelEstimate", "KernelInfo", "Recorder",
-    "Roofline", "check", "dump", "dump_all", "explain", "graph", "kernel_folder", "kernels",
-    "machine", "record_kernels", "record_lines", "to_dot",
+    "Roofline", "check", "dump", "dump_all", "explain", "export", "graph", "kernel_folder",
+    "kernels", "machine", "record_kernels", "record_lines", "to_dot",
 ]  # fmt: skip
