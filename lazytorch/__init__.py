@@ -101,8 +101,8 @@ from lazytorch.layout import (
     sparse_csr,
     strided,
 )
-    from lazytorch.nn.parallel.data_parallel import functional_call as _functional_call,
-    from lazytorch.nn.utils import stateless as _stateless  # noqa: F401  needs func,
+from lazytorch.nn.parallel.data_parallel import functional_call as _functional_call
+from lazytorch.nn.utils import stateless as _stateless  # noqa: F401  needs func
 from lazytorch.printing import get_printoptions, printoptions, set_printoptions
 from lazytorch.profiler import profile_all as profile
 from lazytorch.realize import realize as _realize

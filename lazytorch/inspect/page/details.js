@@ -10,16 +10,25 @@ function coloured(text) {
   return made + escaped(text.slice(at));
 }
 
-function sourceAround(line) {
-  const cut = line.lastIndexOf(":");
-  const [file, number] = [line.slice(0, cut), Number(line.slice(cut + 1))];
-  const text = data.files[file];
-  if (!text || number > text.length) return `<p class="file">${escaped(line)}</p>`;
-  const first = Math.max(1, number - 3), last = Math.min(text.length, number + 3);
-  let rows = "";
-  for (let i = first; i <= last; i++)
-    rows += `<div${i === number ? ' class="here"' : ""}><span class="n">${i}</span>${escaped(text[i - 1])}</div>`;
-  return `<p class="file">${escaped(line)}</p><div class="code">${rows}</div>`;
+// Lines of one file that stand near each other are shown in one piece.
+function sourceAround(lines) {
+  const pieces = [];
+  for (const line of lines) {
+    const cut = line.lastIndexOf(":");
+    const [file, number] = [line.slice(0, cut), Number(line.slice(cut + 1))];
+    const near = pieces.find((p) => p.file === file && number >= p.first - 4 && number <= p.last + 4);
+    if (near) Object.assign(near, { first: Math.min(near.first, number), last: Math.max(near.last, number), numbers: near.numbers.add(number) });
+    else pieces.push({ file, first: number, last: number, numbers: new Set([number]) });
+  }
+  return pieces.map(({ file, first, last, numbers }, i) => {
+    const title = `<p class="file">${escaped(file)}:${[...numbers].sort((a, b) => a - b).join(", ")}</p>`;
+    const text = data.files[file];
+    if (!text || last > text.length || i > 5) return title;
+    let rows = "";
+    for (let n = Math.max(1, first - 3); n <= Math.min(text.length, last + 3); n++)
+      rows += `<div${numbers.has(n) ? ' class="here"' : ""}><span class="n">${n}</span>${escaped(text[n - 1])}</div>`;
+    return `${title}<div class="code">${rows}</div>`;
+  }).join("");
 }
 
 const facts = (rows) => `<dl>${rows.map(([k, v]) => `<dt>${k}</dt><dd>${v}</dd>`).join("")}</dl>`;
@@ -29,9 +38,7 @@ const links = (items) => items.slice(0, 12).map(nodeLink).join(", ") + (items.le
 
 function linesOf(lines) {
   if (!lines.length) return "<h3>Your line</h3><p class='kind'>not known: it came of no call of yours</p>";
-  const shown = lines.slice(0, 6).map(sourceAround).join("");
-  const rest = lines.slice(6).map((l) => `<p class="file">${escaped(l)}</p>`).join("");
-  return `<h3>Your ${lines.length > 1 ? "lines" : "line"}</h3>${shown}${rest}`;
+  return `<h3>Your ${lines.length > 1 ? "lines" : "line"}</h3>${sourceAround(lines)}`;
 }
 
 function kernelDetails(k) {

@@ -88,7 +88,7 @@ function passGraph(stage) {
   return { nodes, edges, turned: turned.map(([a, b]) => [`n${a}`, `n${b}`]) };
 }
 
-function styleOf(isLarge) {
+function styleOf(isLarge, edgeCount) {
   const text = shade("text"), muted = shade("muted"), line = shade("line"), surface = shade("surface");
   return [
     { selector: "node", style: {
@@ -103,8 +103,9 @@ function styleOf(isLarge) {
     { selector: "node[change = 'same']", style: { color: muted } },
     { selector: "node[change = 'added']", style: { "border-color": shade("added"), "border-width": 2, "background-color": shade("added"), "background-opacity": 0.14 } },
     { selector: "node[change = 'removed']", style: { "border-color": shade("removed"), "border-width": 1.5, "border-style": "dashed", "background-color": shade("removed"), "background-opacity": 0.1, color: muted } },
-    { selector: "edge", style: { width: 1.1, "line-color": muted, opacity: 0.55, "curve-style": isLarge ? "straight" : "bezier", "target-arrow-shape": "triangle", "target-arrow-color": muted, "arrow-scale": 0.7 } },
+    { selector: "edge", style: { width: 1.1, "line-color": muted, opacity: Math.min(0.55, Math.max(0.12, 150 / edgeCount)), "curve-style": isLarge ? "straight" : "bezier", "target-arrow-shape": "triangle", "target-arrow-color": muted, "arrow-scale": 0.7 } },
     { selector: "edge.turned", style: { "line-color": shade("replaced"), "target-arrow-color": shade("replaced"), "line-style": "dotted", width: 1.6, opacity: 0.9, "curve-style": "unbundled-bezier" } },
+    { selector: "edge.near", style: { "line-color": shade("accent"), "target-arrow-color": shade("accent"), opacity: 1, width: 2, "z-index": 9 } },
     { selector: ".chosen", style: { "border-color": shade("accent"), "border-width": 3 } },
     { selector: ".dim", style: { opacity: 0.18 } },
   ];
@@ -128,7 +129,7 @@ async function drawGraph(keep = false) {
   const view = keep && graph.cy ? { zoom: graph.cy.zoom(), pan: { ...graph.cy.pan() } } : null;
   if (graph.cy) graph.cy.destroy();
   graph.cy = cytoscape({
-    container: $("canvas"), style: styleOf(isLarge), minZoom: 0.02, maxZoom: 3,
+    container: $("canvas"), style: styleOf(isLarge, edges.length), minZoom: 0.02, maxZoom: 3,
     textureOnViewport: isLarge, hideEdgesOnViewport: isLarge, boxSelectionEnabled: false, autounselectify: true,
     elements: [
       ...nodes.map((n) => ({ data: n, position: places[n.id], grabbable: !isLarge })),
@@ -170,9 +171,9 @@ function toggleKernel(number) {
 
 function markChosen() {
   if (!graph.cy) return;
-  graph.cy.nodes().removeClass("chosen");
-  if (state.node >= 0) graph.cy.nodes(`[node = ${state.node}]`).addClass("chosen");
-  else if (state.kernel >= 0) graph.cy.$id(`k${state.kernel}`).addClass("chosen");
+  graph.cy.elements().removeClass("chosen near");
+  const chosen = state.node >= 0 ? graph.cy.nodes(`[node = ${state.node}]`) : graph.cy.$id(`k${state.kernel}`);
+  chosen.addClass("chosen").connectedEdges().addClass("near");
 }
 
 function showEmpty(text) {

@@ -105,13 +105,20 @@ function drawTimeline() {
     paint.stroke();
     paint.fillStyle = muted;
     paint.textAlign = "center";
-    paint.fillText(t === 0 ? "0" : seconds(t / 1e6), Math.min(x(t), box.width - 30), 11);
+    paint.fillText(axisText(t, tick), Math.min(x(t), box.width - 30), 11);
   }
   paint.textAlign = "left";
   for (const [row, name] of timeline.labels) {
     paint.fillStyle = muted;
     paint.fillText(name.slice(0, 17), 10, y(row) + ROW / 2);
   }
+}
+
+// A time on the axis, with as many digits as its neighbours differ in.
+function axisText(us, tick) {
+  if (us === 0) return "0";
+  const [unit, size] = us >= 1e6 && tick >= 1e3 ? ["s", 1e6] : us >= 1e3 ? ["ms", 1e3] : ["µs", 1];
+  return `${(us / size).toFixed(Math.max(0, Math.ceil(Math.log10(size / tick) - 1e-9)))} ${unit}`;
 }
 
 function spanAt(event) {
