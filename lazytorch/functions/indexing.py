@@ -24,7 +24,7 @@ from lazytorch.functions import views
 from lazytorch.functions.conversion import clone, converted, moved, write_value
 from lazytorch.functions.data import of_array
 from lazytorch.functions.promotion import broadcast_shapes, promote
-from lazytorch.functions.registration import SAME, operation
+from lazytorch.functions.registration import operation
 from lazytorch.levels import PLACEHOLDER
 from lazytorch.tensor import Tensor, wrap_dim
 from lazytorch.type_names import c_name, type_name
@@ -748,77 +748,5 @@ def _where_method(self: Tensor, condition: Tensor, other: Any) -> Any:
 
 
 setattr(Tensor, "where", _where_method)  # noqa: B010
-
-# ---- copies with a part replaced ---------------------------------------------------
-
-
-def _replaced(input: Tensor, src: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
-    made: Tensor = clone(input)
-    target = part(made)
-    if target._type.shape != src._type.shape:
-        raise RuntimeError(
-            "expected src to have a size equal to the slice of self. src size = "
-            f"{list(src.shape)}, slice size = {list(target.shape)}"
-        )
-    write_value(target, src)
-    return made
-
-
-@operation()
-def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
-    """A copy with ``src`` at one place of a dimension."""
-    return _replaced(input, src, lambda x: views.select(x, dim, index))
-
-
-@operation(out=SAME)
-def slice_scatter(
-    input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None,
-    step: int = 1,
-) -> Tensor:  # fmt: skip
-    """A copy with ``src`` in a slice of a dimension."""
-    axis = wrap_dim(dim, input.ndim)
-    key = (*[slice(None)] * axis, slice(start, end, step))
-    return _replaced(input, src, lambda x: _get(x, key))
-
-
-@operation()
-def diagonal_scatter(
-    input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
-) -> Tensor:
-    """A copy with ``src`` along a diagonal."""
-    return _replaced(input, src, lambda x: x.diagonal(offset, dim1, dim2))
-
-
-@operation()
-def as_strided_scatter(
-    input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: int | None = None
-) -> Tensor:
-    """A copy with ``src`` in the places of a strided view."""
-    made = input.contiguous() if input._geometry is not None else input
-    return _replaced(made, src, lambda x: views.as_strided(x, size, stride, storage_offset))
-
-
-def _fill_diagonal(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
-    """Write one number along the main diagonal."""
-    shape = self._type.shape
-    if len(shape) < 2:
-        raise RuntimeError("dimensions must larger than 1")
-    if len(shape) > 2 and len(set(shape)) != 1:
-        raise RuntimeError("all dimensions of input must be of equal length")
-    step = sum(self._strides())
-    length = min(shape)
-    write_value(self._view((length,), (step,), self.storage_offset()), fill_value)
-    if wrap and len(shape) == 2 and shape[0] > shape[1] + 1:
-        n, m = shape
-        rows = self._strides()[0]
-        start = self.storage_offset() + rows * (m + 1)
-        while start < self.storage_offset() + rows * n:
-            left = (self.storage_offset() + rows * n - start + rows - 1) // rows
-            write_value(self._view((min(m, left),), (step,), start), fill_value)
-            start += rows * (m + 1)
-    return self
-
-
-setattr(Tensor, "fill_diagonal_", _fill_diagonal)  # noqa: B010
 
 __all__ = ["check_range"]
