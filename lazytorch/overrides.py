@@ -216,7 +216,10 @@ def install() -> None:
                 if id(value) not in replaced:
                     replaced[id(value)] = _dispatching(value, path)
                 setattr(module, key, replaced[id(value)])
-    for key, value in list(vars(Tensor).items()):
+    members = {
+        key: value for base in reversed(Tensor.__mro__[:-1]) for key, value in vars(base).items()
+    }
+    for key, value in members.items():
         if key in _PLAIN or (key.startswith("_") and not key.endswith("__")):
             continue
         if key in _OPERATORS and isinstance(value, FunctionType):
