@@ -131,6 +131,19 @@ def _theirs(value: Any) -> Any:
     return value
 
 
+class OneForOne(Translation):
+    """Translates a tensor that occurs twice to one that occurs twice."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__(device)
+        self.known: dict[int, Any] = {}
+
+    def tensor(self, x: torch.Tensor) -> Any:
+        if id(x) not in self.known:
+            self.known[id(x)] = super().tensor(x)
+        return self.known[id(x)]
+
+
 def errors(info: Any) -> list[Any]:
     """What its constructor or its step must refuse."""
     with warnings.catch_warnings():
@@ -142,10 +155,10 @@ def refusal(error: Any, cls: Any, translate: Any, library: Any) -> tuple[type, s
     """What an optimizer raises on a sample that it must refuse; None where it takes it."""
     sample = error.optimizer_error_input
     given = parameters(cls.__name__, library, "cpu") if sample.params is None else sample.params
-    given = given if sample.params is None else translate(given)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
+            given = given if sample.params is None else translate(given)
             optimizer = cls(given, **{k: translate(v) for k, v in sample.kwargs.items()})
         if error.error_on.name == "STEP_ERROR":
             optimizer.step()
