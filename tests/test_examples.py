@@ -76,10 +76,10 @@ RUNS = {
     "cifar_resnet.py": (["--epochs", "1", "--batch-size", "8", "--width", "4"], 0),
     "digits.py": (["--epochs", "5"], 1),
     "fine_tuning.py": (["--epochs", "20"], 1),
-    "gan.py": (["--epochs", "6", "--width", "16"], -1),
+    "gan.py": (["--epochs", "2", "--width", "16"], 0),
     "karate_gcn.py": ([], 1),
     "time_sequence.py": (["--epochs", "2", "--count", "16", "--width", "12"], -1),
-    "vae.py": (["--epochs", "20", "--width", "128"], -1),
+    "vae.py": (["--epochs", "15", "--width", "128"], -1),
     "word2vec.py": (["--epochs", "1", "--batches", "6", "--batch-size", "64"], 0),
 }
 

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="needs real PyTorch")
 import lazytorch  # noqa: E402
 
 from . import optimizers  # noqa: E402
-from .translate import NotApplicable, Translation  # noqa: E402
+from .translate import NotApplicable  # noqa: E402
 
 pytestmark = pytest.mark.pytorch
 DEVICE = os.environ.get("LAZYTORCH_TEST_DEVICE") or "interpreter"
@@ -35,7 +35,7 @@ def test_optimizer_refuses(name: str) -> None:
     for error in optimizers.errors(info):
         expected = optimizers.refusal(error, info.optim_cls, optimizers.same, torch)
         found = optimizers.refusal(
-            error, optimizers.counterpart(info), Translation("cpu"), lazytorch
+            error, optimizers.counterpart(info), optimizers.OneForOne("cpu"), lazytorch
         )
         assert expected is not None
         if found is not None and found[0] is NotApplicable:
