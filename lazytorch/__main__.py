@@ -18,6 +18,7 @@ from codegen.runtime import cache
 from codegen.runtime.compiler import find_compiler
 from codegen.runtime.opencl.report import device_lines
 from lazytorch.inspect import Recorder, record_lines, viewer
+from lazytorch.inspect.savings import RunReport
 from lazytorch.profiler.events import memory_text
 
 
@@ -52,6 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with_script.add_argument("--rows", type=int, default=20, help="rows of the table")
         if name == "kernels":
             with_script.add_argument("-o", "--output", default="kernels", help="folder to write")
+        if name == "run":
+            with_script.add_argument(
+                "--report", action="store_true", help="say at the end what was run and saved"
+            )
+            with_script.add_argument(
+                "-m", dest="module", action="store_true", help="the script is a module's name"
+            )
         with_script.add_argument("script")
         with_script.add_argument("arguments", nargs=argparse.REMAINDER)
     chosen = parser.parse_args(_options_first(sys.argv[1:] if arguments is None else arguments))
@@ -151,17 +159,32 @@ def view_script(chosen: argparse.Namespace) -> int:
 def run_unchanged(chosen: argparse.Namespace) -> int:
     """Run a PyTorch script as it stands: its `import torch` finds lazytorch."""
     stand_in_for_torch()
-    run_script(chosen.script, chosen.arguments)
+    report = RunReport() if chosen.report else None
+    if report is not None:
+        report.start()
+    try:
+        run_script(chosen.script, chosen.arguments, chosen.module)
+    finally:
+        if report is not None:
+            report.stop()
+            print(report, file=sys.stderr)
     return 0
 
 
-def run_script(script: str, arguments: Sequence[str]) -> None:
-    """As ``python script arguments…`` would, in this process."""
+def run_script(script: str, arguments: Sequence[str], is_module: bool = False) -> None:
+    """As ``python script arguments…`` would, in this process; of a module, as ``python -m``."""
     before = sys.argv, list(sys.path)
     sys.argv = [script, *arguments]
-    sys.path[0:1] = [str(Path(script).resolve().parent)]
+    # Processes that the script starts anew find the engine where they import torch.
+    places = ["" if is_module else str(Path(script).resolve().parent)]
+    if isinstance(sys.modules.get("torch"), ModuleType) and sys.modules["torch"] is lazytorch:
+        places.append(str(Path(lazytorch.__file__).parent / "stand_in"))
+    sys.path[0:1] = places
     try:
-        runpy.run_path(script, run_name="__main__")
+        if is_module:
+            runpy.run_module(script, run_name="__main__", alter_sys=True)
+        else:
+            runpy.run_path(script, run_name="__main__")
     finally:
         sys.argv, sys.path[:] = before
 

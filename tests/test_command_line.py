@@ -104,3 +104,38 @@ def test_plans_are_dumped_where_the_setting_says(tmp_path: Path) -> None:
     script.write_text("import torch\ntorch.ones(4).exp().sum().item()\n")
     run("run", str(script), LAZYTORCH_DUMP=str(tmp_path / "out"))
     assert (tmp_path / "out" / "plan_000" / "plan.txt").exists()
+
+
+WORKERS = """
+import multiprocessing
+import torch
+
+
+def work(number):
+    return torch.__name__, float(torch.full((3,), number).sum())
+
+
+if __name__ == "__main__":
+    for method in ("fork", "spawn"):
+        with multiprocessing.get_context(method).Pool(1) as pool:
+            print(pool.map(work, [1.0, 2.0]))
+"""
+
+
+def test_run_a_module_with_workers_and_a_report(tmp_path: Path) -> None:
+    package = tmp_path / "program"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "train.py").write_text(WORKERS)
+    finished = subprocess.run(
+        [sys.executable, "-m", "lazytorch", "run", "--report", "-m", "program.train"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout == "[('lazytorch', 3.0), ('lazytorch', 6.0)]\n" * 2
+    for word in ("kernels", "plans", "compile", "memory"):
+        assert f"  {word}" in finished.stderr

@@ -17,6 +17,7 @@ from codegen.runtime.kernels import kernel_file
 from codegen.runtime.memory import Buffer
 from codegen.runtime.plan import SCALAR_FORMATS, PlanRecord
 from lazytorch.importer import import_graph
+from lazytorch.layout import contiguous_format
 from lazytorch.realize import Trace
 from lazytorch.tensor import Tensor
 
@@ -64,15 +65,12 @@ def export(
     if not re.fullmatch(r"[A-Za-z_]\w*", name):
         raise ValueError(f"{name!r} is no name of a C function")
     # Copies of their own: what the function reads besides is a constant of the file.
-    given = [x.detach().clone().realize() for x in example_inputs]
-    for x in given:
-        if not x.is_contiguous():
-            raise ValueError("example inputs must be contiguous: pass x.contiguous()")
+    given = [_copied(x).realize() for x in example_inputs]
     result = function(*given)
     found = [result] if isinstance(result, Tensor) else list(result)
     if not all([isinstance(t, Tensor) for t in found]):
         raise TypeError("the function to export must return a tensor or a sequence of tensors")
-    outputs = [t.detach().clone() for t in found]
+    outputs = [_copied(t) for t in found]
     expressions = [t._storage.expression for t in outputs]
     trace = Trace([e for e in expressions if e.value is None])
     if any([e.value is not None for e in expressions]):
@@ -105,6 +103,12 @@ def export(
     target = Path(path)
     target.write_text(text, encoding="utf-8")
     return target
+
+
+def _copied(x: Tensor) -> Tensor:
+    """A copy whose elements lie in order, without history."""
+    made: Tensor = x.detach().clone(memory_format=contiguous_format)
+    return made
 
 
 def _file(

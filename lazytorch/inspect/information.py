@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from codegen.ir import provenance
@@ -114,12 +114,13 @@ def compile_trace(trace: Trace, device: str) -> tuple[Compiled, str]:
         return compile_for(graph, device, description), description
 
 
-def kernels_of(record: PlanRecord) -> list[KernelInfo]:
-    """A plan's kernels, to be read."""
-    return [_information(kernel, record) for kernel in record.kernels]
+def kernels_of(record: PlanRecord, symbols: Sequence[str] | None = None) -> list[KernelInfo]:
+    """A plan's kernels, to be read; as functions of these names, or of their own."""
+    named = symbols or [re.sub(r"\W", "_", k.name) for k in record.kernels]
+    return [_information(k, record, s) for k, s in zip(record.kernels, named, strict=True)]
 
 
-def _information(kernel: KernelRecord, plan: PlanRecord) -> KernelInfo:
+def _information(kernel: KernelRecord, plan: PlanRecord, symbol: str) -> KernelInfo:
     arguments = [
         _argument(shape, slot, plan)
         for shape, slot in zip(kernel.shapes, kernel.slots, strict=True)
@@ -128,7 +129,6 @@ def _information(kernel: KernelRecord, plan: PlanRecord) -> KernelInfo:
         kernel.name, "", arguments, kernel.operations, kernel.traffic, kernel.parallel,
         list(kernel.lines), list(kernel.nodes), list(kernel.unfused),
     )  # fmt: skip
-    symbol = re.sub(r"\W", "_", kernel.name)
     text = kernel_file([(symbol, KernelSource(kernel.name, kernel.body, tuple(kernel.prologue)))])
     made.source = f"{_header(made)}\n\n{text}"
     return made

@@ -15,25 +15,36 @@ from codegen.ir.printer import format_graph
 from codegen.pipeline import Compiled
 from codegen.runtime import plan as plans
 from codegen.runtime.plan import PlanRecord
-from lazytorch.inspect.information import KernelInfo, compile_pending, kernels_of
+from lazytorch.inspect.alone import symbols_of, write_alone
+from lazytorch.inspect.information import KernelInfo, compile_trace, kernels_of, pending_roots
 from lazytorch.inspect.network import graph_of, to_dot
+from lazytorch.realize import Trace
 from lazytorch.tensor import Tensor
 
 Folder = str | os.PathLike[str]
 
 
 def dump(tensors: Tensor | Sequence[Tensor], folder: Folder) -> Path:
-    """Write what realizing these tensors now would run; nothing is run. Returns the folder.
+    """Write what realizing these tensors now would run; they stay pending. Returns the folder.
 
-    A .c file a kernel; plan.txt (the order, what each slot of memory is); graph.txt and
-    graph.dot (the simplified graph). Tensors of several devices get a folder each inside.
+    A .c file a kernel (.cl on OpenCL); plan.txt (the order, what each slot of memory is);
+    graph.txt and graph.dot (the simplified graph). For the cpu also main.c, inputs.bin and
+    outputs.bin: ``cc -O2 -march=native *.c -lm && ./a.out`` there runs the plan without Python,
+    and says whether its results are these. Tensors of several devices get a folder each inside.
     """
     chosen = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    compiled = compile_pending(chosen)
-    for i, item in enumerate(compiled):
-        _write_plan(target if len(compiled) == 1 else target / f"device_{i}", item.record, item)
+    pending = pending_roots(chosen)
+    for i, (device, roots) in enumerate(pending.items()):
+        trace = Trace(roots)
+        compiled, _ = compile_trace(trace, device)
+        folder = target if len(pending) == 1 else target / f"device_{i}"
+        names = _write_plan(folder, compiled.record, compiled)
+        values = [e.value for e in [*trace.leaves, *trace.bound]]
+        said = write_alone(folder, compiled, values, names)
+        with (folder / "plan.txt").open("a", encoding="utf-8") as file:
+            file.write(f"\nalone\n  {said}\n")
     return target
 
 
@@ -139,16 +150,22 @@ def kernel_folder() -> Path | None:
     return _everything.folder
 
 
-def _write_plan(folder: Path, record: PlanRecord, compiled: Compiled | None) -> None:
+def _write_plan(folder: Path, record: PlanRecord, compiled: Compiled | None) -> list[str]:
+    """The plan's files; the names of its kernels'."""
     folder.mkdir(parents=True, exist_ok=True)
-    kernels = kernels_of(record)
-    names = [f"{i:03d}_{re.sub('[^0-9A-Za-z_]', '_', k.name)}.c" for i, k in enumerate(kernels)]
+    suffix = "cl" if record.device.startswith(("opencl", "cuda")) else "c"
+    names = [
+        f"{i:03d}_{re.sub('[^0-9A-Za-z_]', '_', k.name)}.{suffix}"
+        for i, k in enumerate(record.kernels)
+    ]
+    kernels = kernels_of(record, symbols_of(record, names))
     for name, kernel in zip(names, kernels, strict=True):
         _write(folder / name, kernel.source)
     _write(folder / "plan.txt", _plan_text(record, kernels, names))
     if compiled is not None:
         _write(folder / "graph.txt", format_graph(compiled.outputs) + "\n")
         _write(folder / "graph.dot", to_dot(graph_of(compiled)))
+    return names
 
 
 def _write(path: Path, text: str) -> None:

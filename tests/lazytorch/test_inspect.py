@@ -16,6 +16,7 @@ from codegen.pipeline import compile_graph
 from codegen.runtime.compiler import find_compiler
 from lazytorch.source import lines_of
 from tests.codegen.graphs import RandomGraph
+from tests.lazytorch.test_check import SmallGpt
 
 pytestmark = [
     pytest.mark.compiler,
@@ -213,7 +214,8 @@ def test_dump_writes_files_to_read(tmp_path: Path) -> None:
     y = softmax(product(values(30, 40), values(40, 8)))
     folder = torch.dump(y, tmp_path / "dumped")
     assert {p.name for p in folder.iterdir()} == {
-        "000_contraction.c", "001_exp_sum_div.c", "graph.dot", "graph.txt", "plan.txt",
+        "000_contraction.c", "001_exp_sum_div.c", "graph.dot", "graph.txt", "inputs.bin",
+        "main.c", "outputs.bin", "plan.txt",
     }  # fmt: skip
     text = (folder / "001_exp_sum_div.c").read_text()
     for part in (
@@ -225,6 +227,34 @@ def test_dump_writes_files_to_read(tmp_path: Path) -> None:
     assert "2 kernels" in plan and "arena" in plan and "parameter 0" in plan
     assert (folder / "graph.txt").read_text().splitlines()[-1].startswith("return %")
     assert (folder / "graph.dot").read_text().startswith("digraph")
+
+
+@pytest.mark.host
+@pytest.mark.parametrize("kind", ["digits", "gpt", "recurrent"])
+def test_a_dumped_plan_runs_alone(kind: str, tmp_path: Path) -> None:
+    nn, F = torch.nn, torch.nn.functional
+    torch.manual_seed(0)
+    if kind == "recurrent":
+        loss = nn.LSTM(4, 6)(torch.randn(5, 2, 4))[0]
+        pending = [loss]
+    else:
+        model = SmallGpt() if kind == "gpt" else nn.Sequential(
+            nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))  # fmt: skip
+        x = torch.randint(0, 17, (2, 8)) if kind == "gpt" else torch.rand(30, 64)
+        torch.realize(x, *model.parameters())
+        y = model(x)
+        loss = F.cross_entropy(y.flatten(0, -2), torch.arange(y[..., 0].numel()) % 10)
+        loss.backward()
+        pending = [loss, *[p.grad for p in model.parameters() if p.grad is not None]]
+    folder = torch.dump(pending, tmp_path / "plan")
+    assert pending[0]._storage.expression.value is None
+    compiler = find_compiler()
+    assert compiler is not None
+    sources = [str(p) for p in sorted(folder.glob("*.c"))]
+    command = [*compiler.command, "-O1", "-march=native", "-w", *sources, "-o", "alone", "-lm"]
+    subprocess.run(command, cwd=folder, check=True)
+    ran = subprocess.run(["./alone"], cwd=folder, capture_output=True, text=True, check=False)
+    assert ran.stdout == "ok\n", (ran.stdout, ran.stderr)
 
 
 def test_dump_all_writes_each_plan_once(tmp_path: Path) -> None:
