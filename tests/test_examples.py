@@ -12,8 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.codegen.test_opencl import PROBLEM
-
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.compiler
 
@@ -38,28 +36,6 @@ def run(tmp_path: Path, name: str, *arguments: str) -> str:
 
 LETTERS = ["--epochs", "1", "--batches", "6", "--batch-size", "4", "--length", "12", "--width",
            "16", "--letters", "4"]  # fmt: skip
-# A few steps of each, and which of the lines it prints have numbers that follow from them.
-SHORT = {
-    "digits.py": (["--epochs", "1", "--batch-size", "128"], "test accuracy"),
-    "two_layer_net.py": (["--steps", "20"], "loss"),
-    "cifar_lenet.py": (["--images", "160", "--epochs", "1"], "loss"),
-    "char_lstm.py": (LETTERS, "loss"),
-}
-
-
-@pytest.mark.opencl
-@pytest.mark.skipif(bool(PROBLEM), reason=PROBLEM)
-@pytest.mark.parametrize("name", SHORT)
-def test_opencl_trains_to_the_same_numbers(tmp_path: Path, name: str) -> None:
-    pytest.importorskip("sklearn")
-    pytest.importorskip("tqdm")
-    options, marked = SHORT[name]
-    found = []
-    for device in ("cpu", "opencl"):
-        lines = run(tmp_path, name, *options, "--device", device).splitlines()
-        text = "\n".join([line for line in lines if marked in line])
-        found.append([float(x) for x in re.findall(r"\d+\.\d+|\d+", text)])
-    assert found[0] and found[1] == pytest.approx(found[0], rel=2e-3)
 
 
 def percentage(text: str) -> float:

@@ -14,6 +14,7 @@ import lazytorch as torch
 from codegen.statistics import statistics
 from lazytorch import Tensor
 from lazytorch.nn import functional as F
+from tests.codegen.test_opencl import PROBLEM
 
 PROGRAMS: dict[str, Callable[[Tensor], Tensor]] = {
     "elementwise": lambda x: torch.exp(x) * 2 + x.flip(0),
@@ -36,21 +37,14 @@ def fresh_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAZYTORCH_CACHE_DIR", str(tmp_path))
 
 
-def is_no_more(counts: list[int]) -> bool:
-    """Whether nothing was compiled for later sizes."""
-    return not any(counts)
-
-
 def compiled_by(program: Callable[[], object]) -> int:
     before = statistics.kernels_compiled
     program()
     return statistics.kernels_compiled - before
 
 
-@pytest.mark.usefixtures("fresh_cache")
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_later_sizes_compile_nothing(name: str) -> None:
-    """Ten rows of sizes alike but in number: after two, no kernel is compiled."""
+def check_later_sizes(name: str, device: str) -> None:
+    """Five numbers of rows: after two, no kernel is compiled."""
     rng = np.random.default_rng(0)
     counts = []
     for rows in (150, 147, 161, 170, 211):
@@ -58,12 +52,26 @@ def test_later_sizes_compile_nothing(name: str) -> None:
         results = []
 
         def run(x: np.ndarray = x, results: list[np.ndarray] = results) -> None:
-            results.append(PROGRAMS[name](torch.tensor(x, device=COMPILED)).numpy())
+            results.append(PROGRAMS[name](torch.tensor(x, device=device)).numpy())
 
         counts.append(compiled_by(run))
         expected = PROGRAMS[name](torch.tensor(x, device="interpreter")).numpy()
         np.testing.assert_allclose(results[0], expected, rtol=1e-5, atol=1e-6)
-    assert is_no_more(counts[2:]), counts
+    assert not any(counts[2:]), counts
+
+
+@pytest.mark.usefixtures("fresh_cache")
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_later_sizes_compile_nothing(name: str) -> None:
+    check_later_sizes(name, COMPILED)
+
+
+@pytest.mark.opencl
+@pytest.mark.skipif(bool(PROBLEM), reason=PROBLEM)
+@pytest.mark.usefixtures("fresh_cache")
+@pytest.mark.parametrize("name", ["softmax", "mean"])
+def test_later_sizes_compile_nothing_on_opencl(name: str) -> None:
+    check_later_sizes(name, "opencl")
 
 
 @pytest.mark.usefixtures("fresh_cache")
@@ -106,7 +114,7 @@ def test_a_model_at_other_batch_sizes(name: str) -> None:
         for found, expected in zip(*results, strict=True):
             np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     # Of attention, the length is a number of columns too: products of those stay as they are.
-    assert name == "attention" or is_no_more(counts[3:6]), counts
+    assert name == "attention" or not any(counts[3:6]), counts
 
 
 @pytest.mark.usefixtures("fresh_cache")
