@@ -17,6 +17,7 @@ from lazytorch import (
     control_flow,
     cuda,
     distributed,
+    distributions,
     fft,
     func,
     functions,
@@ -174,7 +175,7 @@ def stats() -> Statistics:
 __all__ = [
     "accelerator", "amp", "autocast", "autograd", "backends", "can_cast", "channels_last",
     "channels_last_3d", "check", "contiguous_format", "cuda", "default_generator", "device",
-    "distributed",
+    "distributed", "distributions",
     "dtype", "dump", "dump_all", "e", "enable_grad", "Event", "explain", "fft", "finfo", "func",
     "functions", "Generator", "get_autocast_dtype", "get_default_device", "get_default_dtype",
     "get_float32_matmul_precision", "get_num_threads", "get_printoptions", "GradScaler", "graph",
