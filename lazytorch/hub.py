@@ -59,7 +59,7 @@ def load_state_dict_from_url(
     With ``check_hash`` the file's SHA-256 begins as its name says (``name-0123abcd.pth``).
     ``weights_only`` changes nothing: only tensors and plain containers are ever read.
 
-    >>> torch.hub.load_state_dict_from_url("https://…/resnet18-f37072fd.pth", check_hash=True)
+    ``torch.hub.load_state_dict_from_url("https://…/resnet18-f37072fd.pth", check_hash=True)``
     """
     folder = Path(os.fspath(model_dir)) if model_dir else Path(get_dir()) / "checkpoints"
     name = file_name or os.path.basename(urlparse(url).path)

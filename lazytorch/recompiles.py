@@ -97,7 +97,7 @@ def recompiles() -> list[str]:
 def assert_no_recompile() -> Iterator[None]:
     """RecompileError, which says why, where a plan has to be made inside.
 
-    >>> x = lazytorch.ones(3)
+    >>> x = lazytorch.ones(3).realize()
     >>> print((x + 1).sum().item())
     6.0
     >>> with lazytorch.assert_no_recompile():

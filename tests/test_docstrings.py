@@ -18,6 +18,8 @@ NAMES = [
     for package in (lazytorch, codegen)
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + ".")
     if not module.name.endswith("__main__")
+    # Every model has the same example, and takes seconds to compile: test_vision.py has some.
+    and not module.name.startswith("lazytorch.vision.models")
 ]
 # What an example may use without saying where it comes from.
 GIVEN = """

@@ -109,7 +109,7 @@ def init_process_group(
     under mpirun. ValueError where something is missing, RuntimeError where the others do not come
     within ``timeout``.
 
-    >>> torch.distributed.init_process_group("gloo")
+    ``torch.distributed.init_process_group("gloo")`` in every process that a launcher started.
     """
     if _World.group is not None:
         raise ValueError("trying to initialize the default process group twice!")

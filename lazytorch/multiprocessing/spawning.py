@@ -145,7 +145,7 @@ def spawn(
 ) -> ProcessContext | None:
     """As ``start_processes``; ``fn`` is to be at the top of a module.
 
-    >>> torch.multiprocessing.spawn(train, args=(world_size,), nprocs=world_size)
+    ``torch.multiprocessing.spawn(train, args=(world_size,), nprocs=world_size)``
     """
     return start_processes(fn, args, nprocs, join, daemon, start_method)
 

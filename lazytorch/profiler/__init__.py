@@ -31,9 +31,9 @@ def profile_all(**options: Any) -> profile:
     """``profile`` with user lines, shapes, memory and operation counts: ``lazytorch.profile()``.
 
     >>> with lazytorch.profile() as made:
-    ...     train_step()
-    >>> print(made)                               # the twenty names that took most time
-    >>> made.export_chrome_trace("trace.json")    # for ui.perfetto.dev
+    ...     y = torch.rand(3).exp().realize()
+    >>> text = str(made)  # the twenty names that took most time
+    >>> made.export_chrome_trace("trace.json")  # for ui.perfetto.dev
     """
     return profile(**{"with_stack": True, "record_shapes": True, "profile_memory": True,
                       "with_flops": True, **options})  # fmt: skip

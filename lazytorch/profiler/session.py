@@ -122,7 +122,7 @@ class record_function(ContextDecorator):
     compute, and a ``loss.item()`` inside keeps them inside.
 
     >>> with torch.profiler.record_function("forward"):
-    ...     loss = model(x).sum()
+    ...     loss = model(torch.ones(3, 2)).sum()
     """
 
     def __init__(self, name: str, args: str | None = None) -> None:
@@ -151,8 +151,8 @@ class profile:
     ``activities`` and the rest are taken for PyTorch's sake.
 
     >>> with torch.profiler.profile(with_stack=True) as made:
-    ...     train_step()
-    >>> print(made.key_averages().table(sort_by="self_cpu_time_total", row_limit=10))
+    ...     y = torch.rand(3).exp().realize()
+    >>> table = made.key_averages().table(sort_by="self_cpu_time_total", row_limit=10)
     >>> made.export_chrome_trace("trace.json")  # for ui.perfetto.dev
     """
 

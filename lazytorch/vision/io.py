@@ -53,8 +53,8 @@ def read_image(
 ) -> Tensor:
     """The picture in a file, (C, H, W). RuntimeError where it is none.
 
-    >>> vision.io.read_image("cat.png").shape
-    torch.Size([3, 480, 640])
+    ``vision.io.read_image("cat.png").shape`` is ``torch.Size([3, 480, 640])`` of a colour image of
+    640 by 480.
     """
     return _decoded(os.fspath(path), mode, apply_exif_orientation)
 

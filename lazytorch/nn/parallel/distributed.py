@@ -32,8 +32,7 @@ class DistributedDataParallel(Module):
     training (``broadcast_buffers``). A parameter that no process used has no gradient; one that
     some did not use counts as zero there.
 
-    >>> torch.distributed.init_process_group("gloo")
-    >>> model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 3))
+    ``torch.nn.parallel.DistributedDataParallel(model)``, after ``init_process_group``.
     """
 
     module: Module

@@ -52,7 +52,7 @@ class CIFAR10(VisionDataset):
     (N, 32, 32, 3) and ``targets`` a list. An item is a picture of Pillow and an int, both
     transformed. RuntimeError where a file is missing or is not the published one.
 
-    >>> vision.datasets.CIFAR10("data", train=False, download=True)
+    ``vision.datasets.CIFAR10("data", train=False, download=True)``
     """
 
     base_folder = "cifar-10-batches-py"

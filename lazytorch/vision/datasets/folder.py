@@ -132,8 +132,8 @@ default_loader = pil_loader
 class ImageFolder(DatasetFolder):
     """Pictures in ``root/CLASS/…``.
 
-    >>> vision.datasets.ImageFolder("pets", transform=vision.transforms.ToTensor()).classes
-    ['cat', 'dog']
+    ``vision.datasets.ImageFolder("pets").classes`` is ``["cat", "dog"]`` where "pets" has these
+    two folders.
     """
 
     def __init__(

@@ -78,7 +78,7 @@ class MNIST(VisionDataset):
     The files lie in ``root/MNIST/raw``, compressed or not; ``download`` fetches them. An item is a
     picture of Pillow (mode L) and an int, both transformed. RuntimeError where files are missing.
 
-    >>> vision.datasets.MNIST("data", download=True, transform=vision.transforms.ToTensor())
+    ``vision.datasets.MNIST("data", download=True, transform=vision.transforms.ToTensor())``
     """
 
     mirrors: ClassVar[Sequence[str]] = (

@@ -16,7 +16,9 @@ from lazytorch.vision.transforms._arguments import shown, two_sizes
 class Compose:
     """One transform after the other.
 
-    >>> transforms.Compose([transforms.CenterCrop(10), transforms.ToTensor()])(image).shape
+    >>> from lazytorch.vision import transforms
+    >>> image = torch.zeros(3, 32, 32)
+    >>> transforms.Compose([transforms.CenterCrop(10), transforms.Grayscale(3)])(image).shape
     torch.Size([3, 10, 10])
     """
 
