@@ -6,37 +6,18 @@ python examples/per_sample_gradients.py --epochs 12 --device cpu
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
 
-import matplotlib
-import numpy as np
-from sklearn.datasets import load_digits
-from tqdm import tqdm
+import common
+from matplotlib import pyplot as plt
 
 import lazytorch as torch
 from lazytorch import nn
 from lazytorch.func import functional_call, grad, vmap
 from lazytorch.utils.data import DataLoader, TensorDataset
 
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
-
 TO_BEAT = 0.903  # the nearest mean image of the training set, which is not private
-
-
-def load_data() -> tuple[TensorDataset, TensorDataset]:
-    """Four fifths of the digits to train on, and the rest to test."""
-    digits = load_digits()
-    images = torch.from_numpy(digits.images.astype(np.float32) / 16).unsqueeze(1)
-    labels = torch.from_numpy(digits.target.astype(np.int64))
-    order = torch.from_numpy(np.random.default_rng(0).permutation(len(labels)))
-    train, test = order[: len(order) * 4 // 5], order[len(order) * 4 // 5 :]
-    return (
-        TensorDataset(images[train], labels[train]),
-        TensorDataset(images[test], labels[test]),
-    )
 
 
 def make_model() -> nn.Module:
@@ -86,7 +67,7 @@ def accuracy(model: nn.Module, data: TensorDataset, device: str) -> float:
     return (guesses == labels.to(device)).float().mean().item()
 
 
-def save_picture(model: nn.Module, data: TensorDataset, device: str, path: Path) -> None:
+def show_lengths(model: nn.Module, data: TensorDataset, device: str, path: Path) -> None:
     """How long the gradients of the training images are, and the images of the longest."""
     images, labels = data[:]
     lengths = norms_of(gradients_of_each(model, images.to(device), labels.to(device))).cpu()
@@ -99,38 +80,29 @@ def save_picture(model: nn.Module, data: TensorDataset, device: str, path: Path)
         axes.imshow(images[number, 0].numpy(), cmap="gray_r")
         axes.set_title(labels[number].item(), fontsize=8)
         axes.axis("off")
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    print(f"picture: {path.resolve()}")
+    common.save_picture(figure, path)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cpu", help="cpu, opencl, cuda or interpreter")
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--batch-size", type=int, default=64)
+    parser = common.make_parser(__doc__, epochs=20, batch_size=64)
     parser.add_argument("--clip", type=float, default=1.0, help="the longest gradient of an image")
     parser.add_argument("--noise", type=float, default=1.0, help="in lengths of a clipped gradient")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--picture", type=Path, default=Path("per_sample_gradients.png"))
-    options = parser.parse_args()
-
-    torch.manual_seed(options.seed)
-    train, test = load_data()
+    options = common.parse(parser)
+    train, test = common.load_digits()
     loader = DataLoader(train, options.batch_size, shuffle=True, drop_last=True)
     model = make_model().to(options.device)
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     started = time.perf_counter()
     for epoch in range(1, options.epochs + 1):
-        for images, labels in tqdm(loader, f"epoch {epoch}/{options.epochs}", leave=False):
+        for images, labels in common.progress(loader, f"epoch {epoch}/{options.epochs}"):
             images, labels = images.to(options.device), labels.to(options.device)
             private_step(model, images, labels, optimizer, options.clip, options.noise)
     torch.realize(*model.parameters())
     seconds = time.perf_counter() - started
     print(f"trained {options.epochs} epochs on {options.device} in {seconds:.1f} s")
     found = accuracy(model, test, options.device)
-    print(f"test accuracy: {found:.3f} (to beat: {TO_BEAT:.3f}, the nearest mean image)")
-    save_picture(model, train, options.device, options.picture)
+    common.report("test accuracy", found, TO_BEAT, "the nearest mean image")
+    show_lengths(model, train, options.device, options.picture)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ RUNS = {
     "fine_tuning.py": (["--epochs", "20"], 1),
     "gan.py": (["--epochs", "2", "--width", "16"], 0),
     "karate_gcn.py": ([], 1),
+    "per_sample_gradients.py": (["--epochs", "2"], 0),
     "time_sequence.py": (["--epochs", "2", "--count", "16", "--width", "12"], -1),
     "vae.py": (["--epochs", "15", "--width", "128"], -1),
     "word2vec.py": (["--epochs", "1", "--batches", "6", "--batch-size", "64"], 0),
