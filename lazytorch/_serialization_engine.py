@@ -26,7 +26,7 @@ from lazytorch.size import Size
 from lazytorch.sparse.construction import rebuilt
 from lazytorch.sparse.tensors import SparseTensor
 from lazytorch.storage import Storage
-from lazytorch.tensor import Geometry, Tensor
+from lazytorch.tensor import OWN_ATTRIBUTES, Geometry, Tensor
 
 __all__ = [
     "DType", "Device", "Layout", "Parameter", "Size", "SparseTensor", "Tensor",
@@ -35,9 +35,6 @@ __all__ = [
     "rebuild", "rebuild_parameter", "rebuild_sparse", "set_attributes", "storage_bytes",
     "storage_dtype", "storage_location", "storage_nbytes", "storage_of",
 ]  # fmt: skip
-
-# What a tensor's __dict__ holds besides what its user hung on it.
-_OWN_ATTRIBUTES = frozenset([*Tensor.__annotations__, *vars(Tensor), "_post_accumulate_hooks"])
 
 
 @dataclasses.dataclass
@@ -98,7 +95,7 @@ def geometry(tensor: Tensor) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
 
 def attributes_of(tensor: Tensor) -> dict[str, Any]:
     """What the user hung on the tensor (``p.note = 1``): saved with it."""
-    return {k: v for k, v in tensor.__dict__.items() if k not in _OWN_ATTRIBUTES}
+    return {k: v for k, v in tensor.__dict__.items() if k not in OWN_ATTRIBUTES}
 
 
 def set_attributes(tensor: Tensor, attributes: dict[str, Any]) -> None:

@@ -729,6 +729,11 @@ def wrap(expression: Expression) -> Tensor:
     return made
 
 
+# What an instance's __dict__ holds besides what its user hung on it.
+OWN_ATTRIBUTES = frozenset(
+    [*HostValues.__annotations__, *Tensor.__annotations__, *vars(Tensor), "_post_accumulate_hooks"]
+)
+
 # What Tensor(...) calls: functions/creation.py puts it here.
 legacy_constructor: list[Any] = []
 # Called when a program makes a class of tensors of its own: overrides.py puts one here.
@@ -736,6 +741,6 @@ subclassed: list[Any] = []
 
 
 __all__ = [
-    "Device", "ExportedMemory", "Geometry", "Overwritten", "Tensor", "eager", "record",
-    "subclassed", "wrap", "wrap_dim",
+    "OWN_ATTRIBUTES", "Device", "ExportedMemory", "Geometry", "Overwritten", "Tensor", "eager",
+    "record", "subclassed", "wrap", "wrap_dim",
 ]  # fmt: skip

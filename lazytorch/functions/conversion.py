@@ -34,7 +34,7 @@ from lazytorch.functions.registration import PUBLIC, operation
 from lazytorch.layout import MemoryFormat, channels_last, channels_last_3d
 from lazytorch.printing import format_tensor
 from lazytorch.storage import Storage, from_array, share_array
-from lazytorch.tensor import Geometry, Tensor, record, wrap
+from lazytorch.tensor import OWN_ATTRIBUTES, Geometry, Tensor, record, wrap
 from lazytorch.transfer import moved
 from lazytorch.type_names import c_name
 
@@ -509,7 +509,7 @@ def _deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
         made._geometry = self._geometry
     memo[id(self)] = made
     for name, value in self.__dict__.items():
-        if name not in _INTERNAL:
+        if name not in OWN_ATTRIBUTES:
             made.__dict__[name] = copying.deepcopy(value, memo)
     if self._grad is not None:
         made._grad = _deepcopy(self._grad, memo)
@@ -522,16 +522,10 @@ def _copy(self: Tensor) -> Tensor:
     """A leaf over the same memory."""
     made = object.__new__(self.__class__)
     made.__dict__.update(self.detach().__dict__)
-    state = {k: v for k, v in self.__dict__.items() if k not in _INTERNAL}
+    state = {k: v for k, v in self.__dict__.items() if k not in OWN_ATTRIBUTES}
     made.__dict__.update(state)
     made._grad = self._grad
     return made.requires_grad_() if self.requires_grad else made
-
-
-_INTERNAL = {
-    "_storage", "_type", "_geometry", "_connected", "_silent", "_marker", "_parent", "_view_cache",
-    "_view_name", "_grad", "_backward_hooks", "_retains_grad", "_post_accumulate_hooks",
-}  # fmt: skip
 
 
 def rebuild(
@@ -554,7 +548,7 @@ def _reduce(self: Tensor, protocol: Any) -> Any:
     if not self.is_leaf:
         warnings.warn("pickling a non-leaf tensor keeps its values alone", stacklevel=2)
     array = np.array(self.detach()._array(), order="C")
-    state = {k: v for k, v in self.__dict__.items() if k not in _INTERNAL}
+    state = {k: v for k, v in self.__dict__.items() if k not in OWN_ATTRIBUTES}
     device = self._storage.device
     place = () if device == "cpu" else (device,)
     return rebuild, (self.__class__, array, self.dtype, self.requires_grad, state, *place)
