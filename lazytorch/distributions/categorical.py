@@ -12,9 +12,9 @@ from lazytorch.distributions.odds import ProbsOrLogits
 from lazytorch.distributions.utils import lazy_property, probs_to_logits
 from lazytorch.dtypes import finfo
 from lazytorch.functions.creation import arange
-from lazytorch.functions.views import broadcast_tensors
 from lazytorch.functions.random import rand
 from lazytorch.functions.reductions import logsumexp
+from lazytorch.functions.views import broadcast_tensors
 from lazytorch.size import Size
 
 __all__ = ["Categorical"]

@@ -17,7 +17,7 @@ __all__ = ["ConstraintRegistry", "biject_to", "transform_to"]
 class ConstraintRegistry:
     """Which transform leads to the regions of a class.
 
-    >>> from torch.distributions import constraints, transform_to
+    >>> from lazytorch.distributions import constraints, transform_to
     >>> transform_to(constraints.positive)(torch.zeros(2))
     tensor([1., 1.])
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lazytorch.autograd.grad_mode import no_grad
 from lazytorch.distributions import constraints
@@ -35,6 +35,10 @@ class Distribution:
     _validate_args: bool = __debug__
     _parameters: ClassVar[tuple[str, ...]] = ()
     _family: ClassVar[type]
+
+    if TYPE_CHECKING:
+        # Parameters, which ``_set`` and ``expand`` give an object.
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

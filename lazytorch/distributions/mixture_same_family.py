@@ -18,7 +18,7 @@ __all__ = ["MixtureSameFamily"]
 class MixtureSameFamily(Distribution):
     """A batch of K distributions (the last batch dimension), one of which is drawn each time.
 
-    >>> from torch.distributions import Categorical, MixtureSameFamily, Normal
+    >>> from lazytorch.distributions import Categorical, MixtureSameFamily, Normal
     >>> mixture = Categorical(torch.tensor([0.5, 0.5]))
     >>> m = MixtureSameFamily(mixture, Normal(torch.tensor([-1.0, 1.0]), 1.0))
     >>> m.mean, m.variance

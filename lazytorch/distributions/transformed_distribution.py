@@ -18,14 +18,15 @@ __all__ = ["TransformedDistribution"]
 class TransformedDistribution(Distribution):
     """The distribution of t_n(… t_1(x)) for samples x of ``base_distribution``.
 
-    >>> from torch.distributions import Normal, TransformedDistribution
-    >>> from torch.distributions.transforms import ExpTransform
+    >>> from lazytorch.distributions import Normal, TransformedDistribution
+    >>> from lazytorch.distributions.transforms import ExpTransform
     >>> m = TransformedDistribution(Normal(0.0, torch.ones(2)), [ExpTransform()])
     >>> m.log_prob(torch.tensor([1.0, 2.0]))
     tensor([-0.9189, -1.8523])
     """
 
     arg_constraints: Any = {}
+    _shows_base = True  # what is wrong with parameters is said of the base
 
     def __init__(
         self, base_distribution: Any, transforms: Any, validate_args: bool | None = None
@@ -59,6 +60,15 @@ class TransformedDistribution(Distribution):
         event_dim = max(transform.codomain.event_dim, base_event_dim + transform_change)
         cut = len(forward_shape) - event_dim
         super().__init__(forward_shape[:cut], forward_shape[cut:], validate_args=validate_args)
+
+    def _check_arguments(self) -> None:
+        """Bases of families are made unchecked, of the same parameters: one check is enough."""
+        try:
+            super()._check_arguments()
+        except ValueError:
+            if self._shows_base:
+                self.base_dist._check_arguments()
+            raise
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
         new = self._get_checked_instance(TransformedDistribution, _instance)

@@ -12,8 +12,8 @@ from lazytorch.defaults import defaults
 from lazytorch.dtypes import finfo
 from lazytorch.functions.creation import arange, zeros
 from lazytorch.functions.data import tensor
-from lazytorch.functions.views import broadcast_tensors
 from lazytorch.functions.random import randn
+from lazytorch.functions.views import broadcast_tensors
 from lazytorch.overrides import is_tensor_like
 from lazytorch.tensor import Tensor
 

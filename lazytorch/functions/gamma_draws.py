@@ -57,9 +57,7 @@ def _above_zero(*arguments: Any) -> Node:
     return ew.sub(ew.full_like(drawn, 1), drawn)
 
 
-def _gamma(
-    a: Node, seed: Node, stream: Node, seed2: Node, stream2: Node, logarithm: bool
-) -> Node:
+def _gamma(a: Node, seed: Node, stream: Node, seed2: Node, stream2: Node, logarithm: bool) -> Node:
     """A draw for each element of ``a``, or its logarithm, which does not underflow."""
     need_float(a, "gamma_cpu")
     dtype, a = a.dtype, widen(a)
