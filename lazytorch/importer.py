@@ -164,7 +164,10 @@ def _with_saved(
         gradient([nodes[e] for e in roots], seeds, [], [], [nodes[e] for e in leaves], i)
         for i in range(len(leaves))
     ]
-    images = expand([*[nodes[e] for e in computed], *backward])
+    try:
+        images = expand([*[nodes[e] for e in computed], *backward])
+    except NotImplementedError:  # of what has no derivative: backward will say so
+        return wanted
     forward = images[: len(computed)]
     found = _read_by_backward(forward, images[len(computed) :], computed)
     chosen = set(wanted) | found

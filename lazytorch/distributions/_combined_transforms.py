@@ -61,11 +61,11 @@ class ComposeTransform(Transform):
         return _widened(self.parts[-1].codomain, event_dim, "codomain")
 
     @lazy_property
-    def bijective(self) -> bool:  # type: ignore[override]
+    def bijective(self) -> bool:
         return all([part.bijective for part in self.parts])
 
     @lazy_property
-    def sign(self) -> Any:  # type: ignore[override]
+    def sign(self) -> Any:
         return math.prod([part.sign for part in self.parts])
 
     @property
@@ -146,7 +146,7 @@ class IndependentTransform(Transform):
         return constraints.independent(self.base_transform.codomain, self.reinterpreted_batch_ndims)
 
     @property
-    def bijective(self) -> Any:  # type: ignore[override]
+    def bijective(self) -> Any:
         return self.base_transform.bijective
 
     @property
@@ -275,7 +275,7 @@ class _Several(Transform):
         return self._joined([t.inv(part) for t, part in pairs])
 
     @property
-    def bijective(self) -> Any:  # type: ignore[override]
+    def bijective(self) -> Any:
         return all([t.bijective for t in self.transforms])
 
 
@@ -320,7 +320,7 @@ class CatTransform(_Several):
             )
 
     @lazy_property
-    def event_dim(self) -> int:  # type: ignore[override]
+    def event_dim(self) -> int:
         return max([t.event_dim for t in self.transforms])
 
     @lazy_property

@@ -110,7 +110,7 @@ class LowRankMultivariateNormal(Distribution):
         return self.loc
 
     @lazy_property
-    def variance(self) -> Any:  # type: ignore[override]
+    def variance(self) -> Any:
         spread = self._unbroadcasted_cov_factor.square().sum(-1) + self._unbroadcasted_cov_diag
         return spread.expand(self._batch_shape + self._event_shape)
 

@@ -69,5 +69,5 @@ class VonMises(Distribution):
         return self.loc
 
     @lazy_property
-    def variance(self) -> Any:  # type: ignore[override]
+    def variance(self) -> Any:
         return 1 - i1e(self.concentration) / i0e(self.concentration)

@@ -27,6 +27,7 @@ from lazytorch.functions.matrices import not_differentiable
 from lazytorch.functions.promotion import promote
 from lazytorch.functions.random import Generator, normal_numbers, take, uniform
 from lazytorch.functions.registration import operation
+from lazytorch.functions.softmax import softmax
 from lazytorch.tensor import Tensor
 
 _PROPOSALS = 10
@@ -220,7 +221,7 @@ def _sample_dirichlet(input: Tensor, generator: Generator | None = None) -> Tens
     torch.Size([2, 3])
     """
     require_tensor("_sample_dirichlet", input)
-    return log_gamma_draw(input, generator).softmax(-1)
+    return softmax(log_gamma_draw(input, generator), -1)
 
 
 __all__ = ["log_gamma_draw"]
