@@ -26,8 +26,8 @@ def _widened(region: Any, event_dim: int, name: str) -> Any:
 class ComposeTransform(Transform):
     """Transforms one after another. The parts keep caches, not the whole.
 
-    >>> from lazytorch.distributions.transforms import AffineTransform, ComposeTransform, ExpTransform
-    >>> ComposeTransform([ExpTransform(), AffineTransform(1.0, 2.0)])(torch.zeros(1))
+    >>> t = torch.distributions.transforms
+    >>> t.ComposeTransform([t.ExpTransform(), t.AffineTransform(1.0, 2.0)])(torch.zeros(1))
     tensor([3.])
     """
 

@@ -21,9 +21,9 @@ def _positive_part(x: Any) -> Any:
 class Binomial(ProbsOrLogits):
     """How many of ``total_count`` trials succeed, each with probability ``probs``.
 
-    >>> m = torch.distributions.Binomial(4, probs=torch.tensor([0.5, 1.0]))
-    >>> m.mean, m.log_prob(torch.tensor([2.0, 4.0]))
-    (tensor([2., 4.]), tensor([-9.8083e-01, -4.7684e-07]))
+    >>> m = torch.distributions.Binomial(4, probs=torch.tensor([0.5, 0.25]))
+    >>> m.mean, m.log_prob(torch.tensor([2.0, 1.0]))
+    (tensor([2., 1.]), tensor([-0.9808, -0.8630]))
     """
 
     arg_constraints = {

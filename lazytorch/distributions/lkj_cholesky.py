@@ -26,7 +26,7 @@ class LKJCholesky(Distribution):
     Draws are by the onion method of Lewandowski, Kurowicka and Joe (2009).
 
     >>> torch.distributions.LKJCholesky(3, 0.5).log_prob(torch.eye(3))
-    tensor(-2.3562)
+    tensor(-2.5310)
     """
 
     arg_constraints = {"concentration": constraints.positive}

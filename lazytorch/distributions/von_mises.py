@@ -26,7 +26,7 @@ class VonMises(Distribution):
 
     >>> m = torch.distributions.VonMises(torch.tensor([0.0]), torch.tensor([4.0]))
     >>> m.log_prob(torch.tensor([0.0]))
-    tensor([-0.2646])
+    tensor([-0.2628])
     """
 
     arg_constraints = {"loc": constraints.real, "concentration": constraints.positive}
