@@ -97,7 +97,9 @@ class _DependentProperty(property, _Dependent):
         property.__init__(self, fn)
         _Dependent.__init__(self, is_discrete=is_discrete, event_dim=event_dim)
 
-    def __call__(self, fn: Callable[[Any], Any]) -> _DependentProperty:
+    def __call__(  # type: ignore[override]
+        self, fn: Callable[[Any], Any]
+    ) -> _DependentProperty:
         return _DependentProperty(fn, is_discrete=self._is_discrete, event_dim=self._event_dim)
 
 
