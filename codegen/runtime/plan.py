@@ -112,7 +112,7 @@ class CpuPlan:
             output = allocate(nbytes)
             self._program.run([*[v.address for v in values], output.address])
             if self._errors:
-                raise self._errors.pop()
+                self._raise()
             statistics.plans_run += 1
             return [output]
         scalars = self._scalars
@@ -144,10 +144,16 @@ class CpuPlan:
             else:
                 (self._search or self._program).run(table)
             if self._errors:
-                raise self._errors.pop()
+                self._raise()
         statistics.plans_run += 1
         del arena
         return outputs
+
+    def _raise(self) -> None:
+        """Raise the first error of a run: those after it may only follow from it."""
+        error = self._errors[0]
+        self._errors.clear()
+        raise error
 
     def _build(self, replaced: Mapping[int, tune.Written]) -> Program:
         """The program, with some of its kernels replaced."""
@@ -166,7 +172,10 @@ class CpuPlan:
         addresses = iter(
             load_kernels([KernelSource(k.name, k.body, tuple(k.prologue)) for k in compiled])
         )
-        calls = [None if k.host is None else Callback(k.host, self._errors) for k in record.kernels]
+        calls = [
+            None if k.host is None else Callback(k.host, k.name, self._errors)
+            for k in record.kernels
+        ]
         self._callbacks += [c for c in calls if c is not None]
         return Program(
             [next(addresses) if c is None else c.address for c in calls],
