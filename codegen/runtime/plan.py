@@ -50,9 +50,10 @@ class KernelRecord:
     items: int = 0
     recipe: dict[str, Any] | None = None  # a contraction's, while other schedules may be tried
     host: HostCall | None = None  # called where there is no text to compile
-    lines: list[str] = field(default_factory=list)  # these three only where inspection asks
+    lines: list[str] = field(default_factory=list)  # these four only where inspection asks
     nodes: list[str] = field(default_factory=list)
     unfused: list[str] = field(default_factory=list)
+    schedule: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -228,7 +229,12 @@ def with_kernels(record: PlanRecord, replaced: Mapping[int, tune.Written]) -> Pl
     for i, written in replaced.items():
         source = written.source
         kernels[i] = replace(
-            kernels[i], body=source.body, prologue=list(source.prologue), sizes=[], recipe=None
+            kernels[i],
+            body=source.body,
+            prologue=list(source.prologue),
+            sizes=[],
+            recipe=None,
+            schedule=[],
         )
         scratch_bytes = max(scratch_bytes, written.scratch_bytes)
     return replace(record, kernels=kernels, scratch_bytes=scratch_bytes)
@@ -250,7 +256,7 @@ def save(record: PlanRecord, description: str) -> None:
     """Keep a plan on disk, so that another process need not lower it again."""
     fields = asdict(record)
     for kernel in fields["kernels"]:  # another program that finds this plan has other lines
-        kernel.update(lines=[], nodes=[], unfused=[])
+        kernel.update(lines=[], nodes=[], unfused=[], schedule=[])
     try:
         cache.write_checked(_path(description), json.dumps(fields).encode())
     except OSError:
