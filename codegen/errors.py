@@ -4,7 +4,12 @@ from __future__ import annotations
 
 
 class CodegenError(RuntimeError):
-    """Something in ``codegen`` cannot go on; the message says what, where and how to mend it."""
+    """Something in ``codegen`` cannot go on; the message says what, where and how to mend it.
+
+    ``kernels``: the names of those that it is about, where it is about some of a plan's.
+    """
+
+    kernels: tuple[str, ...] = ()
 
 
 class CompileError(CodegenError):
@@ -21,6 +26,10 @@ class UnsupportedTypeError(CodegenError):
 
 class OutOfMemoryError(CodegenError):
     """A device has no room for what a plan needs; nothing was changed by the attempt."""
+
+
+class HostCallError(CodegenError):
+    """A routine of the host, such as one of LAPACK's, raised something while a plan ran."""
 
 
 class CheckError(CodegenError):

@@ -47,6 +47,7 @@ from codegen.loops.grammar import Kernel
 from codegen.loops.in_place import in_place_pairs
 from codegen.loops.lower import lower, lower_copy, lower_scan, lower_write
 from codegen.loops.scatter import lower_scatter
+from codegen.loops.schedule_text import schedule_lines
 from codegen.loops.verify import verify_kernel
 from codegen.ops.elementwise import CAST
 from codegen.ops.host import HostCall
@@ -280,7 +281,9 @@ def _with_lines(record: PlanRecord, again: PlanRecord) -> PlanRecord:
     if [k.name for k in record.kernels] != [k.name for k in again.kernels]:
         return record
     kernels = [
-        replace(k, lines=found.lines, nodes=found.nodes, unfused=found.unfused)
+        replace(
+            k, lines=found.lines, nodes=found.nodes, unfused=found.unfused, schedule=found.schedule
+        )
         for k, found in zip(record.kernels, again.kernels, strict=True)
     ]
     return replace(record, kernels=kernels)
@@ -654,6 +657,7 @@ def _rendered(kernel: Kernel, comments: list[str], dialect: Dialect) -> Rendered
         tuple(in_place_pairs(kernel)),
         groups=kernel.groups,
         items=kernel.items,
+        schedule=kernel,
     )
 
 
@@ -715,6 +719,7 @@ def _kernel_record(
         groups=k.groups,
         items=k.items,
         host=k.host,
+        schedule=schedule_lines(k.schedule) if k.schedule and provenance.state.active else [],
     )
 
 

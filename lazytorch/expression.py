@@ -39,7 +39,7 @@ class Signature:
 
     __slots__ = (
         "attributes", "conditions", "function", "has_float_output", "input_types", "number",
-        "output_types", "places_left", "plans", "reads", "reads_nothing", "template",
+        "output_types", "place", "places_left", "plans", "reads", "reads_nothing", "template",
     )  # fmt: skip
 
     def __init__(self, function: Function, input_types: Types, attributes: Attributes) -> None:
@@ -55,6 +55,7 @@ class Signature:
         self.number = next(_signature_numbers)
         self.plans: dict[str, Any] = {}  # of one such call on leaves, by device
         self.places_left = PLACES_NOTED
+        self.place: tuple[CodeType, int] | None = None  # the last one that was noted
         self.reads_nothing: bool | None = None  # the gradient of such a call, once that is known
         # tracked inputs -> (inputs, outputs) whose values the gradient reads
         self.reads: dict[frozenset[int], tuple[frozenset[int], frozenset[int]]] = {}

@@ -161,21 +161,36 @@ class Trace:
 def realize(roots: Sequence[Expression]) -> None:
     """Compute these expressions, every pending write, and what tensors show on the way."""
     with _lock:
-        if spans.listeners:
-            if pending_writes or any([e.value is None for e in roots]):
-                began = spans.now()
-                try:
-                    _realize(roots)
-                finally:
-                    spans.note("realize", "realize", began)
-        elif len(roots) != 1 or pending_writes or not _run_single(roots[0]):
-            _realize(roots)
+        try:
+            if spans.listeners:
+                if pending_writes or any([e.value is None for e in roots]):
+                    began = spans.now()
+                    try:
+                        _realize(roots)
+                    finally:
+                        spans.note("realize", "realize", began)
+            elif len(roots) != 1 or pending_writes or not _run_single(roots[0]):
+                _realize(roots)
+        except Exception as error:
+            for explain in explain_failure:
+                explain(error, roots)
+            raise
 
 
-def _realize(roots: Sequence[Expression]) -> None:
+# Adds to an error the user's lines that it belongs to; inspect/failures.py puts it here.
+explain_failure: list[Callable[[Exception, Sequence[Expression]], None]] = []
+
+
+def pending_with(roots: Sequence[Expression]) -> list[Expression]:
+    """What there is to compute where these are asked for."""
     pending = [e for e in roots if e.value is None]
     if pending_writes:
         pending.extend(_pending_expressions())
+    return pending
+
+
+def _realize(roots: Sequence[Expression]) -> None:
+    pending = pending_with(roots)
     if pending:
         device = pending[0].device
         if all([e.device == device for e in pending]):

@@ -49,7 +49,7 @@ def note_place(call: Call) -> None:
     while frame is not None and _internal[frame.f_code.co_filename]:
         frame = frame.f_back
     if frame is not None:
-        call.place = (frame.f_code, frame.f_lasti)
+        call.place = call.signature.place = (frame.f_code, frame.f_lasti)
     if not _always:
         call.signature.places_left -= 1
 
@@ -83,8 +83,15 @@ def line_number(code: CodeType, instruction: int) -> int:
 
 def lines_of(call: Call) -> tuple[str, ...]:
     """``file:line``, with the file as seen from the current folder; nothing where unknown."""
-    if call.place is None:
-        return ()
-    code, instruction = call.place
+    return () if call.place is None else (_words(*call.place),)
+
+
+def likely_lines_of(call: Call) -> tuple[str, ...]:
+    """As ``lines_of``; where that is unknown, the line of the last such call that was noted."""
+    place = call.place or call.signature.place
+    return () if place is None else (_words(*place),)
+
+
+def _words(code: CodeType, instruction: int) -> str:
     name = code.co_filename.removeprefix(os.getcwd() + os.sep)
-    return (f"{name}:{line_number(code, instruction)}",)
+    return f"{name}:{line_number(code, instruction)}"

@@ -8,6 +8,7 @@ The body's own variables end in an underscore, so that they hide none of the cal
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from codegen.index.contraction import (
     Axis,
@@ -76,7 +77,8 @@ def render_contraction(
             return original(b, n, m, value)
 
     renderer = FORMS[schedule.kind]
-    return renderer(normalized, schedule, a, b, consume, output if stored else None, task).render()
+    form = renderer(normalized, schedule, a, b, consume, output if stored else None, task)
+    return replace(form.render(), schedule=schedule)
 
 
 def _storing(output: PlainOutput) -> Epilogue:

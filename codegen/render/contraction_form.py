@@ -18,6 +18,7 @@ class RenderedContraction:
     body: str  # of the C function
     scratch_bytes: int  # a thread
     helpers: str = ""  # file-scope text; every piece is guarded, so pieces may recur in a file
+    schedule: Schedule | None = None  # by which it was written
 
 
 @dataclass

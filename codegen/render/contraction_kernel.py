@@ -46,6 +46,7 @@ class RenderedKernel:
     groups: int = 0  # work-groups, and the items of each: none where it is cut into shares
     items: int = 0
     host: HostCall | None = None  # what runs in the kernel's place
+    schedule: Kernel | Schedule | None = None  # what it was written from
 
 
 def render_contraction_kernel(
@@ -83,6 +84,7 @@ def render_contraction_kernel(
         2 * work,
         sum([a.type.nbytes for a in operand_list]),
         recipe=recipe and replace(recipe, head=tuple(head)),
+        schedule=rendered.schedule,
     )
 
 

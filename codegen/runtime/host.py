@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from codegen.errors import HostCallError, OutOfMemoryError
 from codegen.ops.host import HostCall, result_types, run
 
 _KERNEL = ctypes.CFUNCTYPE(
@@ -34,7 +35,7 @@ class Callback:
     An exception cannot pass through C: it stands in ``errors`` until the plan has run.
     """
 
-    def __init__(self, call: HostCall, errors: list[BaseException]) -> None:
+    def __init__(self, call: HostCall, name: str, errors: list[BaseException]) -> None:
         given, wanted = call.types()
         compute = bound(call)
         layouts = [(t.nbytes, t.shape, t.dtype.numpy) for t in (*given, *wanted)]
@@ -48,11 +49,21 @@ class Callback:
                 ]
                 for target, result in zip(arrays[count:], compute(arrays[:count]), strict=True):
                     target[...] = result
+            except Exception as error:
+                errors.append(_as_ours(error, call, name))
             except BaseException as error:
                 errors.append(error)
 
         self._function = _KERNEL(kernel)  # kept alive: C knows its address alone
         self.address = ctypes.cast(self._function, ctypes.c_void_p).value or 0
+
+
+def _as_ours(error: Exception, call: HostCall, name: str) -> Exception:
+    """What a routine raised, as an error that says which."""
+    kind = OutOfMemoryError if isinstance(error, MemoryError) else HostCallError
+    made = kind(f"the routine {call.routine[0]!r} failed: {type(error).__name__}: {error}")
+    made.kernels, made.__cause__ = (name,), error
+    return made
 
 
 def _array(address: int | None, nbytes: int, shape: tuple[int, ...], dtype: Any) -> Any:

@@ -51,7 +51,14 @@ def load_kernels(kernels: Sequence[KernelSource]) -> list[int]:
             if key in _addresses or _load_cached_kernel(key):
                 del missing[key]
         if missing:
-            for file, library in _build(_distribute(missing)):
+            try:
+                built = _build(_distribute(missing))
+            except CompileError as error:
+                said = str(error)
+                named = [k.name for key, k in missing.items() if _symbol(key) in said]
+                error.kernels = tuple(named or [k.name for k in missing.values()])
+                raise
+            for file, library in built:
                 for key in file.keys:
                     _addresses[key] = _address(library, _symbol(key))
             statistics.kernels_compiled += len(missing)

@@ -16,6 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from codegen.errors import OutOfMemoryError
+
 _ALIGNMENT = 64
 _SMALL = 4096  # up to here, size classes are multiples of 64 and blocks are cut from slabs
 _SLAB = 1 << 18
@@ -267,10 +269,16 @@ def _fresh(capacity: int) -> _Block:
 
 
 def fresh_block(capacity: int) -> _Block:
-    """Memory of the host that is counted nowhere."""
-    if capacity >= _HUGE_PAGE and hasattr(mmap, "MAP_PRIVATE"):
-        return _mapped(capacity)
-    return _aligned_array(capacity)
+    """Memory of the host that is counted nowhere; OutOfMemoryError where there is no room."""
+    try:
+        if capacity >= _HUGE_PAGE and hasattr(mmap, "MAP_PRIVATE"):
+            return _mapped(capacity)
+        return _aligned_array(capacity)
+    except (OSError, MemoryError, OverflowError, ValueError) as error:
+        raise OutOfMemoryError(
+            f"the host has no room for {capacity} bytes: {_live} are in use by tensors, {_waiting} "
+            f"wait for reuse ({error})"
+        ) from error
 
 
 def _aligned_array(nbytes: int) -> _Block:

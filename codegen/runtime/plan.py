@@ -50,9 +50,10 @@ class KernelRecord:
     items: int = 0
     recipe: dict[str, Any] | None = None  # a contraction's, while other schedules may be tried
     host: HostCall | None = None  # called where there is no text to compile
-    lines: list[str] = field(default_factory=list)  # these three only where inspection asks
+    lines: list[str] = field(default_factory=list)  # these four only where inspection asks
     nodes: list[str] = field(default_factory=list)
     unfused: list[str] = field(default_factory=list)
+    schedule: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -112,7 +113,7 @@ class CpuPlan:
             output = allocate(nbytes)
             self._program.run([*[v.address for v in values], output.address])
             if self._errors:
-                raise self._errors.pop()
+                self._raise()
             statistics.plans_run += 1
             return [output]
         scalars = self._scalars
@@ -144,10 +145,16 @@ class CpuPlan:
             else:
                 (self._search or self._program).run(table)
             if self._errors:
-                raise self._errors.pop()
+                self._raise()
         statistics.plans_run += 1
         del arena
         return outputs
+
+    def _raise(self) -> None:
+        """Raise the first error of a run: those after it may only follow from it."""
+        error = self._errors[0]
+        self._errors.clear()
+        raise error
 
     def _build(self, replaced: Mapping[int, tune.Written]) -> Program:
         """The program, with some of its kernels replaced."""
@@ -166,7 +173,10 @@ class CpuPlan:
         addresses = iter(
             load_kernels([KernelSource(k.name, k.body, tuple(k.prologue)) for k in compiled])
         )
-        calls = [None if k.host is None else Callback(k.host, self._errors) for k in record.kernels]
+        calls = [
+            None if k.host is None else Callback(k.host, k.name, self._errors)
+            for k in record.kernels
+        ]
         self._callbacks += [c for c in calls if c is not None]
         return Program(
             [next(addresses) if c is None else c.address for c in calls],
@@ -219,7 +229,12 @@ def with_kernels(record: PlanRecord, replaced: Mapping[int, tune.Written]) -> Pl
     for i, written in replaced.items():
         source = written.source
         kernels[i] = replace(
-            kernels[i], body=source.body, prologue=list(source.prologue), sizes=[], recipe=None
+            kernels[i],
+            body=source.body,
+            prologue=list(source.prologue),
+            sizes=[],
+            recipe=None,
+            schedule=[],
         )
         scratch_bytes = max(scratch_bytes, written.scratch_bytes)
     return replace(record, kernels=kernels, scratch_bytes=scratch_bytes)
@@ -241,7 +256,7 @@ def save(record: PlanRecord, description: str) -> None:
     """Keep a plan on disk, so that another process need not lower it again."""
     fields = asdict(record)
     for kernel in fields["kernels"]:  # another program that finds this plan has other lines
-        kernel.update(lines=[], nodes=[], unfused=[])
+        kernel.update(lines=[], nodes=[], unfused=[], schedule=[])
     try:
         cache.write_checked(_path(description), json.dumps(fields).encode())
     except OSError:

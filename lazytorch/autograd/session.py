@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from codegen.ops import elementwise as ew
-from lazytorch import capture, core
+from lazytorch import capture, core, late_errors
 from lazytorch.autograd import anomaly_mode
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.saved import gradients_of_saved
@@ -155,7 +155,11 @@ class Session:
             call = e.call
             hooks = e.hooks
             if hooks is not None and e in reached:
-                self._run_value_hooks(e, hooks)
+                try:
+                    self._run_value_hooks(e, hooks)
+                except Exception as error:
+                    _add_forward_line(error, call)
+                    raise
             if call is None or e.leaf is not None or not call.tracked:
                 continue
             if id(call) in waiting:
@@ -166,7 +170,11 @@ class Session:
                     if not self.create_graph and _settles(e):
                         before = set(order[order.index(e) + 1 :])
                         self._settle(order, {o for o in before if o.call is not call})
-                    self._run_node(call, hooks.node)
+                    try:
+                        self._run_node(call, hooks.node)
+                    except Exception as error:
+                        _add_forward_line(error, call)
+                        raise
             elif e in reached:
                 reached.update([i for i in call.inputs if i.tracked])
 
@@ -283,6 +291,11 @@ class Session:
         found = iter(step.gradients([i for i in inputs if i.tracked]))
         self.readers.extend(step.readers)
         return [next(found) if i.tracked else None for i in inputs]
+
+
+def _add_forward_line(error: Exception, call: Call | None) -> None:
+    if call is not None:
+        late_errors.add_forward_line(error, call, node_name(call))
 
 
 def _settles(e: Expression) -> bool:

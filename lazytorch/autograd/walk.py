@@ -12,7 +12,7 @@ from codegen.graph.inline import inline_plain
 from codegen.ir.node import Node, topological
 from codegen.ops.calls import call as call_node
 from codegen.ops.leaves import parameter
-from lazytorch import core
+from lazytorch import core, late_errors
 from lazytorch.autograd import anomaly_mode
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.expression import Call, Expression, Overwritten, SharedSince, Signature
@@ -366,7 +366,10 @@ def _raise_overwritten(e: Expression, saved_by: Call | None = None) -> None:
         made = output_text(e.number, node_name(saved_by))
     elif shown.call is not None and shown.call.tracked:
         made = output_text(shown.number, node_name(shown.call))
-    raise RuntimeError(modified_text(e, made, now, mark.version))
+    error = RuntimeError(modified_text(e, made, now, mark.version))
+    written = mark.by()
+    late_errors.add_overwritten_lines(error, e.call, None if written is None else written.call)
+    raise error
 
 
 def node_name(call: Call) -> str:

@@ -1,5 +1,6 @@
 """The door to look inside: the kernels and graphs behind tensors, as objects and as files."""
 
+from lazytorch.inspect import failures as failures
 from lazytorch.inspect.checking import CheckError, check
 from lazytorch.inspect.explanation import Explanation, KernelEstimate, explain
 from lazytorch.inspect.export import export

@@ -45,6 +45,7 @@ class KernelInfo:
     lines       the user's lines that it computes for, as ``file:line``.
     nodes       what it computes, in order.
     unfused     for each neighbouring kernel, why the two are not one.
+    schedule    how it goes about it: loop order, tiles, vectors; inner loops are indented.
     runs        how often it ran while it was recorded, and ``seconds`` how long that took in all.
     """
 
@@ -57,6 +58,7 @@ class KernelInfo:
     lines: list[str] = field(default_factory=list)
     nodes: list[str] = field(default_factory=list)
     unfused: list[str] = field(default_factory=list)
+    schedule: list[str] = field(default_factory=list)
     runs: int = 0
     seconds: float = 0.0
 
@@ -127,7 +129,7 @@ def _information(kernel: KernelRecord, plan: PlanRecord, symbol: str) -> KernelI
     ]
     made = KernelInfo(
         kernel.name, "", arguments, kernel.operations, kernel.traffic, kernel.parallel,
-        list(kernel.lines), list(kernel.nodes), list(kernel.unfused),
+        list(kernel.lines), list(kernel.nodes), list(kernel.unfused), list(kernel.schedule),
     )  # fmt: skip
     text = kernel_file([(symbol, KernelSource(kernel.name, kernel.body, tuple(kernel.prologue)))])
     made.source = f"{_header(made)}\n\n{text}"
@@ -157,5 +159,6 @@ def _header(kernel: KernelInfo) -> str:
     rows += [f"argument {i} {argument}" for i, argument in enumerate(kernel.arguments)]
     share = "shared among threads" if kernel.parallel else "on one thread"
     rows.append(f"work       {kernel.operations} operations, {kernel.bytes} bytes, {share}")
+    rows += [f"schedule   {line}" for line in kernel.schedule]
     rows += [f"not fused  {reason}" for reason in kernel.unfused]
     return "/*\n" + "\n".join([f" * {row}".replace("*/", "* /") for row in rows]) + "\n */"

@@ -27,10 +27,11 @@ Folder = str | os.PathLike[str]
 def dump(tensors: Tensor | Sequence[Tensor], folder: Folder) -> Path:
     """Write what realizing these tensors now would run; they stay pending. Returns the folder.
 
-    A .c file a kernel (.cl on OpenCL); plan.txt (the order, what each slot of memory is);
-    graph.txt and graph.dot (the simplified graph). For the cpu also main.c, inputs.bin and
-    outputs.bin: ``cc -O2 -march=native *.c -lm && ./a.out`` there runs the plan without Python,
-    and says whether its results are these. Tensors of several devices get a folder each inside.
+    index.md to begin with; a .c file a kernel (.cl on OpenCL); plan.txt (the order, what each slot
+    of memory is); graph.txt and graph.dot (the simplified graph). For the cpu also main.c,
+    inputs.bin and outputs.bin: ``cc -O2 -march=native *.c -lm && ./a.out`` there runs the plan
+    without Python, and says whether its results are these. Tensors of several devices get a folder
+    each inside.
     """
     chosen = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     target = Path(folder)
@@ -161,11 +162,31 @@ def _write_plan(folder: Path, record: PlanRecord, compiled: Compiled | None) -> 
     kernels = kernels_of(record, symbols_of(record, names))
     for name, kernel in zip(names, kernels, strict=True):
         _write(folder / name, kernel.source)
-    _write(folder / "plan.txt", _plan_text(record, kernels, names))
+    plan = _plan_text(record, kernels, names)
+    _write(folder / "plan.txt", plan)
+    _write(folder / "index.md", _index_page(kernels, names, plan))
     if compiled is not None:
         _write(folder / "graph.txt", format_graph(compiled.outputs) + "\n")
         _write(folder / "graph.dot", to_dot(graph_of(compiled)))
     return names
+
+
+def _index_page(kernels: Sequence[KernelInfo], names: Sequence[str], plan: str) -> str:
+    """A page that leads to the files: each kernel with its facts, in order, and the memory."""
+    head, _, memory = plan.partition("\n\n")
+    memory = memory.partition("\nmemory\n")[2].rstrip()
+    rows = ["# Kernels", "", *head.splitlines(), ""]
+    rows += ["| kernel | computes for | operations | bytes | work |", "|---|---|---:|---:|---|"]
+    for name, k in zip(names, kernels, strict=True):
+        share = "all threads" if k.parallel else "one thread"
+        lines = "<br>".join(k.lines)
+        rows.append(f"| [{name}]({name}) | {lines} | {k.operations} | {k.bytes} | {share} |")
+    for name, k in zip(names, kernels, strict=True):
+        rows += ["", f"## {name}", "", f"Computes {', '.join(k.nodes) or k.name}."]
+        rows += ["", *[f"- not fused {reason}" for reason in k.unfused]] if k.unfused else []
+        rows += ["", "Schedule:", "", *[f"    {line}" for line in k.schedule]] if k.schedule else []
+    rows += ["", "## Memory", "", *[f"  {line}" for line in memory.splitlines()]]
+    return "\n".join([*rows, ""])
 
 
 def _write(path: Path, text: str) -> None:

@@ -214,10 +214,14 @@ def test_dump_writes_files_to_read(tmp_path: Path) -> None:
     y = softmax(product(values(30, 40), values(40, 8)))
     folder = torch.dump(y, tmp_path / "dumped")
     assert {p.name for p in folder.iterdir()} == {
-        "000_contraction.c", "001_exp_sum_div.c", "graph.dot", "graph.txt", "inputs.bin",
-        "main.c", "outputs.bin", "plan.txt",
+        "000_contraction.c", "001_exp_sum_div.c", "graph.dot", "graph.txt", "index.md",
+        "inputs.bin", "main.c", "outputs.bin", "plan.txt",
     }  # fmt: skip
     text = (folder / "001_exp_sum_div.c").read_text()
+    assert " * schedule   vectors of " in (folder / "000_contraction.c").read_text()
+    index = (folder / "index.md").read_text()
+    assert "| [001_exp_sum_div.c](001_exp_sum_div.c) | " in index and "slot 0" in index
+    assert " * schedule     i1 of 8 in " in text
     for part in (
         "computes   max_1", "test_inspect.py:", "float32[30×8] output", "operations",
         "not fused  with sum_1: a contraction's result goes into a reduction",
