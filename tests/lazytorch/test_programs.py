@@ -634,6 +634,12 @@ v2.retain_grad()
 v2.register_hook(lambda g: g * 3)
 v3 = v2[1:]
 v3.square().sum().backward()""",
+    "a Function's refused write to a view of a leaf counts": """
+v1 = torch.tensor([[-2.0, 2.0], [0.0, -0.5], [2.0, 1.0]], requires_grad=True)
+v2 = v1 * v1
+v3 = v1.t()
+v4 = Double.apply(v3)
+v2.sum().backward()""",
     "the flag of what is computed": """
 v0 = torch.tensor([1.0, 2.0], requires_grad=True)
 v1 = v0 * 2
