@@ -131,8 +131,8 @@ log(x.grad)
 import threading
 def work(number):
     start.wait(60)
-    x = torch.tensor([1.0 + number, 2.0], requires_grad=True)
-    for step in range(5):
+    x = torch.tensor([0.5 + number / 4, 0.75], dtype=torch.float64, requires_grad=True)
+    for step in range(4):
         y = (x * x * (step + 1)).sin() if step % 2 else (x * x * x)
         (g,) = torch.autograd.grad(y.sum(), x, create_graph=True)
         x.register_hook(lambda g: g * 0.5)
