@@ -366,7 +366,7 @@ class Tensor(HostValues):
                 written.owner = SharedSince(weakref.ref(storage), storage.version)
             if recording and value.tracked:
                 self._has_node = True
-                if self._retains_grad:
+                if before.hooks is not None:
                     self._retain_new_value(before)
         return self
 
@@ -379,9 +379,10 @@ class Tensor(HostValues):
             call.inputs = (own, *call.inputs[1:])
 
     def _retain_new_value(self, before: Expression) -> None:
-        """Keep the gradient of what was written in place, in the stead of what was there."""
+        """Keep the gradient of what was written in place, also through a view, in the stead of
+        what was there."""
         if before.hooks is not None and before.hooks.retained_by is not None:
-            hooks_of(self._read()).retained_by = before.hooks.retained_by
+            hooks_of(self._storage.expression).retained_by = before.hooks.retained_by
             before.hooks.retained_by = None
 
     def _write_in_memory(self, value: Expression) -> bool:
@@ -436,7 +437,8 @@ class Tensor(HostValues):
         """A recorded write through an unconnected alias: it has a history from now on, and the
         memory's other aliases see the value alone."""
         if root._marker is not None and root.is_leaf:
-            kind = "a leaf" if root is self else "a view of a leaf"
+            is_viewing = root is not self or (self._source is not None and self._root().is_leaf)
+            kind = "a view of a leaf" if is_viewing else "a leaf"
             raise RuntimeError(
                 f"{kind} Variable that requires grad is being used in an in-place operation."
             )
