@@ -9,6 +9,7 @@ from typing import Any
 from codegen.ir.node import TensorType
 from lazytorch import autocasting
 from lazytorch.autocasting import active as autocast_active
+from lazytorch.autograd.grad_mode import inference
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.device import finish
 from lazytorch.expression import Attributes, Call, Expression, Function, SparseOperand, scalar
@@ -22,6 +23,8 @@ _new, _reference = object.__new__, weakref.ref
 
 # What hooks on saved values do with a recorded call: autograd/saved.py puts it here.
 pack_reads: list[Any] = []
+# What refuses calls that would save inference tensors: from there too.
+refuse_saving: list[Any] = []
 # What ``apply`` does where an input is sparse: sparse/rules.py puts it here.
 apply_to_sparse: list[Any] = []
 
@@ -37,6 +40,8 @@ def apply(function: Function, inputs: Sequence[Any], attributes: Attributes = ()
         storage = _new(Storage)
         storage.expression, storage.version, storage.regions, storage.shared = value, 0, 0, None
         value.owner = _reference(storage)
+        if inference.used and grad_state.inference:
+            storage.inference = True
         made = _new(Tensor)  # as ``wrap``
         made._storage, made._type = storage, value.type
         return made
@@ -86,6 +91,8 @@ def apply_to_two(function: Function, a: Any, b: Any) -> Any:
     storage = _new(Storage)
     storage.expression, storage.version, storage.regions, storage.shared = value, 0, 0, None
     value.owner = _reference(storage)
+    if inference.used and grad_state.inference:
+        storage.inference = True
     made = _new(Tensor)
     made._storage, made._type = storage, value.type
     return made
@@ -146,6 +153,8 @@ def _recorded(
             expressions, types = fitted, [e.type for e in fitted]
     key = (tuple(types), attributes)
     signature = function.signatures.get(key) or function.signature(*key)
+    if tracked and inference.used and grad_state.enabled:
+        refuse_saving[0](signature, inputs, expressions)
     outputs = outputs_of_call(
         signature, tuple(expressions), tracked and grad_state.enabled, depth + 1, has_gradient,
         device or "cpu",

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from codegen.ir.node import TensorType
 from codegen.runtime.memory import Buffer, allocate
 from lazytorch import capture, levels, references
+from lazytorch.autograd.grad_mode import inference
+from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.core import REPLACE_VALUE
 from lazytorch.device import placed
 from lazytorch.expression import Call, Expression, Overwritten, shared_owner
@@ -57,10 +59,14 @@ class Storage:
                 writes happen at the call.
     regions     pending writes to parts of it.
     viewed      that it was viewed while a gradient flowed through it; not set otherwise.
+    inference   that it was made in inference mode; not set otherwise.
     """
 
-    __slots__ = ("__weakref__", "expression", "regions", "shared", "version", "viewed")
+    __slots__ = (
+        "__weakref__", "expression", "inference", "regions", "shared", "version", "viewed"
+    )  # fmt: skip
     viewed: bool
+    inference: bool
 
     def __init__(self, expression: Expression) -> None:
         self.expression = expression
@@ -68,6 +74,8 @@ class Storage:
         self.regions = 0
         self.shared: ForeignMemory | ExportedMemory | None = None
         expression.owner = weakref.ref(self)
+        if inference.used and grad_state.inference:
+            self.inference = True
 
     @property
     def device(self) -> str:
@@ -76,6 +84,10 @@ class Storage:
     def is_viewed(self) -> bool:
         """Whether there were views that a gradient flows through."""
         return getattr(self, "viewed", False)
+
+    def is_inference(self) -> bool:
+        """Whether it was made in inference mode."""
+        return inference.used and getattr(self, "inference", False)
 
     def is_shared(self) -> bool:
         """Whether anybody outside the engine can see or change the memory now."""

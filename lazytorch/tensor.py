@@ -37,6 +37,8 @@ from lazytorch.size import Size
 from lazytorch.storage import ExportedMemory, Storage, buffer_array
 from lazytorch.view_history import (
     CANNOT_DETACH,
+    CANNOT_REQUIRE,
+    CANNOT_WRITE,
     is_restricted,
     refusal,
     refusal_of_inner,
@@ -76,6 +78,7 @@ class Tensor(HostValues):
     _one_of: tuple[str, int] | None = None  # of several views: what made them, and which it is
     _collects = True  # as a leaf with a marker
     _without_recording = False  # a view made under no_grad
+    _in_inference = False  # or in inference mode
     _of_unrecorded = False  # a view made of such a view
     # Why a recorded write is refused, of what a user's Function gave back.
     _refused_write: str | None = None
@@ -304,6 +307,8 @@ class Tensor(HostValues):
         storage = self._storage
         before = storage.expression
         recording = grad_state.enabled
+        if storage.is_inference():
+            self._refuse_inference_write(recording)
         if recording:
             self._refuse_recorded_write(before, value.tracked)
         if recording and not self._connected:
@@ -361,7 +366,7 @@ class Tensor(HostValues):
                 written.owner = SharedSince(weakref.ref(storage), storage.version)
             if recording and value.tracked:
                 self._has_node = True
-                if self._retains_grad:
+                if before.hooks is not None:
                     self._retain_new_value(before)
         return self
 
@@ -374,9 +379,10 @@ class Tensor(HostValues):
             call.inputs = (own, *call.inputs[1:])
 
     def _retain_new_value(self, before: Expression) -> None:
-        """Keep the gradient of what was written in place, in the stead of what was there."""
+        """Keep the gradient of what was written in place, also through a view, in the stead of
+        what was there."""
         if before.hooks is not None and before.hooks.retained_by is not None:
-            hooks_of(self._read()).retained_by = before.hooks.retained_by
+            hooks_of(self._storage.expression).retained_by = before.hooks.retained_by
             before.hooks.retained_by = None
 
     def _write_in_memory(self, value: Expression) -> bool:
@@ -431,7 +437,8 @@ class Tensor(HostValues):
         """A recorded write through an unconnected alias: it has a history from now on, and the
         memory's other aliases see the value alone."""
         if root._marker is not None and root.is_leaf:
-            kind = "a leaf" if root is self else "a view of a leaf"
+            is_viewing = root is not self or (self._source is not None and self._root().is_leaf)
+            kind = "a view of a leaf" if is_viewing else "a leaf"
             raise RuntimeError(
                 f"{kind} Variable that requires grad is being used in an in-place operation."
             )
@@ -451,8 +458,16 @@ class Tensor(HostValues):
         root._marker = (self._storage.expression, value)
         return self
 
+    def _refuse_inference_write(self, recording: bool) -> None:
+        """Raise where an inference tensor is written to outside inference mode."""
+        recorded_leaf = recording and self._geometry is None and self.requires_grad
+        if not grad_state.inference and not recorded_leaf:  # that has an error of its own
+            raise RuntimeError(CANNOT_WRITE)
+
     def _refuse_before(self, tracked: bool) -> None:
         """Before another error of a write: PyTorch asks first whether it is allowed at all."""
+        if self._storage.is_inference():
+            self._refuse_inference_write(grad_state.enabled)
         if grad_state.enabled:
             self._refuse_recorded_write(self._storage.expression, tracked)
 
@@ -515,6 +530,8 @@ class Tensor(HostValues):
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Collect a gradient in ``.grad`` from now on (or no longer)."""
+        if requires_grad and self._storage.is_inference() and not grad_state.inference:
+            raise RuntimeError(CANNOT_REQUIRE)
         if requires_grad == self.requires_grad:
             return self
         if not requires_grad:
@@ -572,6 +589,8 @@ class Tensor(HostValues):
 
     @property
     def _version(self) -> int:
+        if self._storage.is_inference():
+            raise RuntimeError("Inference tensors do not track version counter.")
         return self._storage.version
 
     def detach(self) -> Tensor:
@@ -672,6 +691,8 @@ class Tensor(HostValues):
             view._connected = False
             if not grad_state.enabled:
                 view._without_recording = True
+                if grad_state.inference:
+                    view._in_inference = True
             else:
                 inner = self._marker is not None or self._parent is None
                 view._parent = self if inner else self._parent

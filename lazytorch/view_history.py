@@ -20,6 +20,21 @@ _AMBIGUOUS = (
     "code by moving both the view and the inplace either both inside the no_grad block (if you "
     "don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked)."
 )
+_AMBIGUOUS_IN_INFERENCE = _AMBIGUOUS.replace("no_grad", "inference_mode")
+CANNOT_SAVE = (
+    "Inference tensors cannot be saved for backward. Please do not use Tensors created in "
+    "inference mode in computation tracked by autograd. To work around this, you can make a clone "
+    "to get a normal tensor and use it in autograd, or use `torch.no_grad()` instead of "
+    "`torch.inference_mode()`."
+)
+CANNOT_WRITE = (
+    "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone "
+    "to get a normal tensor before doing inplace update.See "
+    "https://github.com/pytorch/rfcs/pull/17 for more details."
+)
+CANNOT_REQUIRE = (
+    "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
+)
 CANNOT_DETACH = (
     "Can't detach views in-place. Use detach() instead. If you are using "
     "DistributedDataParallel (DDP) for training, and gradient_as_bucket_view is set "
@@ -52,6 +67,11 @@ def _refusal(x: Tensor, indirect: bool) -> str:
     if x._one_of is not None and not x._without_recording and x._has_node:
         name, number = x._one_of
         return f"Output {number} of {name} is a view and {how}. {_ONE_OF_SEVERAL}"
+    if x._in_inference:
+        return (
+            f"A view was created in inference mode and {how} in normal mode. "
+            f"{_AMBIGUOUS_IN_INFERENCE}"
+        )
     why = _AMBIGUOUS if x._one_of is None or x._without_recording else _ONE_OF_SEVERAL
     return f"A view was created in no_grad mode and {how} with grad mode enabled. {why}"
 

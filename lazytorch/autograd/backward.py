@@ -9,7 +9,14 @@ from codegen.ops import elementwise as ew
 from lazytorch import capture, core
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.session import ADD, ZEROS_LIKE, Session, add, call_hooks
-from lazytorch.autograd.walk import Collector, Walk, as_collected, gradient_source, owner_of
+from lazytorch.autograd.walk import (
+    FREED,
+    Collector,
+    Walk,
+    as_collected,
+    gradient_source,
+    owner_of,
+)
 from lazytorch.expression import Expression, Function
 from lazytorch.layout import strided
 from lazytorch.levels import UnknownValue
@@ -123,6 +130,8 @@ def grad(
     if not (allow_unused or materialize_grads):
         for number, readings in enumerate(targets):
             if not readings:
+                if walk.is_cut():
+                    raise RuntimeError(FREED)
                 raise RuntimeError(
                     f"The differentiated Tensor at index {number} appears to not have been used in "
                     "the graph. Set allow_unused=True if this is the desired behavior."

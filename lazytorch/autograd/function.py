@@ -23,6 +23,7 @@ from lazytorch.expression import Call, Expression, NodeState, hooks_of
 from lazytorch.recording import untracked
 from lazytorch.storage import Storage
 from lazytorch.tensor import Tensor, record, wrap
+from lazytorch.view_history import CANNOT_SAVE
 
 IS_ONE_OF_SEVERAL = (
     "This view is the output of a function that returns multiple views. Such functions do not "
@@ -429,7 +430,7 @@ def _apply(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if not recorded:
         for x in ctx._dirty:
             x._storage.version += 1  # as the recorded write would
-        ctx._saved = _save(ctx, [])
+        ctx._saved = _save(ctx, [], recorded=False)
         return result
     results = result if isinstance(result, (tuple, list)) else (result,)
     made = _record(ctx, args, sources, results, batched is not NotImplemented)
@@ -487,15 +488,20 @@ def _record(
     ctx._argument_types = [
         (a._type, a._storage.device) if isinstance(a, Tensor) else None for a in args
     ]
-    ctx._saved = _save(ctx, outputs)
+    ctx._saved = _save(ctx, outputs, recorded=True)
     ctx._to_save = None
     if not outputs:
         return list(results)
     for x in ctx._dirty:
-        if x.requires_grad and x.is_leaf:
+        is_leaf = x.requires_grad and x.is_leaf
+        try:
+            if x._source is not None or not is_leaf:
+                x._refuse_recorded_write(x._storage.expression, True)
+        except RuntimeError:
+            x._storage.version += 1  # as in PyTorch, the refused write counts
+            raise
+        if is_leaf:
             x._storage.version += 1  # that of the write that is refused below
-        if x._source is not None or not (x.is_leaf and x.requires_grad):
-            x._refuse_recorded_write(x._storage.expression, True)
     raw = [x._read() if batched else _value_of(x) for x in outputs]
     values = record(core.CUSTOM, (*raw, *tracked), (len(raw),), True)
     call = values[0].call
@@ -550,7 +556,7 @@ def _with_history(
     return alias
 
 
-def _save(ctx: Any, outputs: Sequence[Tensor]) -> list[Any]:
+def _save(ctx: Any, outputs: Sequence[Tensor], recorded: bool) -> list[Any]:
     saved: list[Any] = []
     for number, x in enumerate(ctx._to_save or ()):
         if x is None:
@@ -561,6 +567,8 @@ def _save(ctx: Any, outputs: Sequence[Tensor]) -> list[Any]:
                 "save_for_backward can only save variables, but argument "
                 f"{number} is of type {type(x).__name__}"
             )
+        if recorded and x._storage.is_inference():
+            raise RuntimeError(CANNOT_SAVE)
         places = [x is o for o in outputs]
         saved.append(_Saved(x, places.index(True) if True in places else None))
     return saved

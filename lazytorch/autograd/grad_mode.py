@@ -15,8 +15,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 class GradState(threading.local):
     """Each thread's own switches."""
 
-    enabled = True
+    enabled = True  # whether operations are recorded
     inference = False
+    wanted = True  # what the program has set: inference mode records nothing all the same
     # Hooks on what backward saves (saved.py): pairs that pack and unpack, the innermost last.
     saved_hooks: tuple[tuple[Callable[..., Any], Callable[..., Any]], ...] = ()
     hooks_refused: str | None = None  # why there may be none
@@ -26,12 +27,25 @@ class GradState(threading.local):
 state = GradState()
 
 
+class _InferenceMode:
+    """``used``: whether any thread ever entered it; until then nobody looks for its tensors."""
+
+    used = False
+
+
+inference = _InferenceMode()
+
+
 def is_grad_enabled() -> bool:
-    return state.enabled
+    return state.enabled or (state.inference and state.wanted)
 
 
 def is_inference_mode_enabled() -> bool:
     return state.inference
+
+
+def _set(mode: bool) -> None:
+    state.wanted, state.enabled = mode, mode and not state.inference
 
 
 class _GradContext:
@@ -41,13 +55,15 @@ class _GradContext:
     _inference: bool | None = None
 
     def __init__(self) -> None:
-        self._before: list[tuple[bool, bool]] = []
+        self._before: list[tuple[bool, bool, bool]] = []
 
     def __enter__(self) -> None:
-        self._before.append((state.enabled, state.inference))
-        state.enabled = self._mode
+        self._before.append((state.enabled, state.inference, state.wanted))
         if self._inference is not None:
             state.inference = self._inference
+            if self._inference:
+                inference.used = True
+        _set(self._mode)
 
     def __exit__(
         self,
@@ -55,7 +71,7 @@ class _GradContext:
         _value: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        state.enabled, state.inference = self._before.pop()
+        state.enabled, state.inference, state.wanted = self._before.pop()
 
     def clone(self) -> _GradContext:
         return type(self)()
@@ -106,7 +122,14 @@ class enable_grad(no_grad):
 
 
 class inference_mode(_GradContext):
-    """no_grad under another name: results here are ordinary tensors that require no grad."""
+    """no_grad, whose new tensors are inference tensors: outside, they are neither written to nor
+    saved for backward.
+
+    >>> with torch.inference_mode():
+    ...     x = torch.ones(2)
+    >>> x.is_inference(), x.clone().is_inference()
+    (True, False)
+    """
 
     def __new__(cls, mode: Any = True) -> Any:
         return super().__new__(cls) if isinstance(mode, bool) else cls(True)(mode)
@@ -126,16 +149,16 @@ class set_grad_enabled(_GradContext):
     def __init__(self, mode: bool) -> None:
         super().__init__()
         self._mode = bool(mode)
-        self._earlier = state.enabled
-        state.enabled = self._mode
+        self._earlier = (state.enabled, state.inference, state.wanted)
+        _set(self._mode)
 
     def __enter__(self) -> None:
-        self._before.append((self._earlier, state.inference))
-        state.enabled = self._mode
+        self._before.append(self._earlier)
+        _set(self._mode)
 
     def clone(self) -> _GradContext:
         return type(self)(self._mode)
 
     def __call__(self, function: F) -> F:
-        state.enabled = self._earlier
+        state.enabled, _, state.wanted = self._earlier
         return super().__call__(function)

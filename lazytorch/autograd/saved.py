@@ -19,12 +19,22 @@ from codegen.ops.leaves import parameter
 from codegen.ops.reduction import full
 from lazytorch import core
 from lazytorch.application import pack_reads as packs_reads
+from lazytorch.application import refuse_saving as refuses_saving
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.walk import gradient_reads
-from lazytorch.expression import Call, Expression, Function, all_functions, hooks_of, node_state
+from lazytorch.expression import (
+    Call,
+    Expression,
+    Function,
+    Signature,
+    all_functions,
+    hooks_of,
+    node_state,
+)
 from lazytorch.importer import GRADIENT, TANGENT
 from lazytorch.recording import record, untracked
 from lazytorch.tensor import Tensor, wrap
+from lazytorch.view_history import CANNOT_SAVE
 
 Pack = Callable[[Tensor], Any]
 Unpack = Callable[[Any], Tensor]
@@ -147,6 +157,20 @@ def pack_reads(outputs: Sequence[Expression]) -> None:
 
 
 packs_reads.append(pack_reads)
+
+
+def refuse_saving(
+    signature: Signature, inputs: Sequence[Any], expressions: Sequence[Expression]
+) -> None:
+    """Raise where the gradient of a call would read an inference tensor among its inputs."""
+    made = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x._storage.is_inference()]
+    if made and signature.function not in _NEVER_PACKED:
+        tracked = frozenset([i for i, e in enumerate(expressions) if e.tracked])
+        if not gradient_reads(signature, tracked)[0].isdisjoint(made):
+            raise RuntimeError(CANNOT_SAVE)
+
+
+refuses_saving.append(refuse_saving)
 _NEVER_PACKED = (GRADIENT, TANGENT, core.CUSTOM, core.VIEW, core.REPLACE_VALUE)
 
 

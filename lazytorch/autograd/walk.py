@@ -91,7 +91,10 @@ class Walk:
             for value in values:
                 self._visit(value)
         # What a gradient passes on its way to a target, where those are known.
+        self._walked = self.order
         self.passed = passed = None if targets is None else self._keep_above(targets)
+        if not self.order and self.is_cut():
+            raise RuntimeError(FREED)
         checked: set[int] = set()
         for e in reversed(self.order):
             if passed is not None and e not in passed:
@@ -105,6 +108,11 @@ class Walk:
                     if anomaly_mode.state.enabled:
                         anomaly_mode.warn_of(e.call, node_name(e.call))
                     raise
+
+    def is_cut(self) -> bool:
+        """Whether a part of the graph was freed and forgotten: what it led to is not known."""
+        calls = [e.call for e in self._walked if e.leaf is None and e.call is not None]
+        return any([c.freed and c.tracked and not c.inputs for c in calls])
 
     def _lead_through_views(self, targets: Sequence[Expression]) -> bool:
         """Let each view of a view be read from that one, where its gradient matters.

@@ -429,7 +429,8 @@ def is_same_size(input: Tensor, other: Tensor) -> bool:
 
 @operation()
 def is_inference(input: Tensor) -> bool:
-    return False
+    """Whether it was made in inference mode."""
+    return input._storage.is_inference()
 
 
 @operation()

@@ -634,6 +634,28 @@ v2.retain_grad()
 v2.register_hook(lambda g: g * 3)
 v3 = v2[1:]
 v3.square().sum().backward()""",
+    "a Function's refused write to a view of a leaf counts": """
+v1 = torch.tensor([[-2.0, 2.0], [0.0, -0.5], [2.0, 1.0]], requires_grad=True)
+v2 = v1 * v1
+v3 = v1.t()
+v4 = Double.apply(v3)
+v2.sum().backward()""",
+    "the gradient of a value is kept, a part of which was written": """
+v1 = torch.tensor([[1.0, 1.0], [-2.0, -1.0]], requires_grad=True)
+v2 = v1 - v1
+v2.retain_grad()
+v2[..., ::2] = 0.25
+v2.square().mean().backward(retain_graph=True)""",
+    "a view that is a leaf of its own": """
+v1 = torch.tensor(2.0)
+v3 = v1.view(-1)
+v3.requires_grad_()
+v3.clamp_(-1, 1)""",
+    "a freed graph that was computed since": """
+v0 = torch.tensor(-0.5, requires_grad=True)
+v2 = v0.sin()
+seen.append(torch.autograd.grad(v2.sum(), v0)[0].tolist())
+v3 = torch.autograd.grad(v2, v0)[0]""",
     "the flag of what is computed": """
 v0 = torch.tensor([1.0, 2.0], requires_grad=True)
 v1 = v0 * 2

@@ -119,7 +119,9 @@ class Module(StateDict):
         called: set[int] = set()
         result: Any = None
         try:
-            args, kwargs = self._run_forward_pre_hooks(args, kwargs)
+            # One by one: always_call hooks see how far the arguments came.
+            for replaced in self._run_forward_pre_hooks(args, kwargs):
+                args, kwargs = replaced
             backward = self._backward_hooks_of_call()
             if backward is not None:
                 args = backward.watch_inputs(args)
@@ -139,12 +141,14 @@ class Module(StateDict):
 
     def _run_forward_pre_hooks(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    ) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+        """The arguments as each hook that replaces them leaves them."""
         for number, hook in (*_global_forward_pre_hooks.items(), *self._forward_pre_hooks.items()):
             if number not in self._forward_pre_hooks_with_kwargs:
                 answer = hook(self, args)
                 if answer is not None:
                     args = answer if isinstance(answer, tuple) else (answer,)
+                    yield args, kwargs
                 continue
             answer = hook(self, args, kwargs)
             if answer is None:
@@ -155,7 +159,7 @@ class Module(StateDict):
                     f"of (new_args, new_kwargs), but got {answer}."
                 )
             args, kwargs = answer
-        return args, kwargs
+            yield args, kwargs
 
     def _forward_hooks_in_order(self) -> list[tuple[int, Hook, bool, bool]]:
         """The forward hooks as (number, hook, with_kwargs, always_call), global ones first."""
