@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from math import e, inf, nan, pi
+from typing import TYPE_CHECKING, Any
 
 from codegen.dtype import DType as dtype
 from codegen.errors import OutOfMemoryError
@@ -17,11 +19,9 @@ from lazytorch import (
     control_flow,
     cuda,
     distributed,
-    distributions,
     fft,
     func,
     functions,
-    hub,
     inspect,
     jit,
     linalg,
@@ -113,6 +113,17 @@ from lazytorch.serialization import load, save
 from lazytorch.size import Size
 from lazytorch.tensor import Tensor
 from lazytorch.utils import checkpoint as _checkpoint  # noqa: F401  utils itself stands below this
+
+if TYPE_CHECKING:
+    from lazytorch import distributions, hub
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Parts that most programs do without are imported when they are asked for."""
+        if name in ("distributions", "hub"):
+            return importlib.import_module(f"lazytorch.{name}")
+        raise AttributeError(f"module 'lazytorch' has no attribute {name!r}")
+
 
 newaxis = None
 _functional_call.append(func.functional_call)
