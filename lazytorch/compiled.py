@@ -18,7 +18,7 @@ from typing import Any
 
 from codegen.runtime.cpu import get_num_threads
 from codegen.runtime.memory import Buffer
-from lazytorch import capture, references
+from lazytorch import capture, late_errors, references
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.capture import Capture
 from lazytorch.defaults import defaults
@@ -126,7 +126,11 @@ class CompiledFunction:
                 self.replays += 1
                 case.misses = 0
                 self.obstacle = None
-                return replay.run(arguments, tensors)
+                try:
+                    return replay.run(arguments, tensors)
+                except Exception as error:
+                    late_errors.add_replayed(error, self._function)
+                    raise
             case.misses += 1
             if reads_the_same and case.misses < _MOST_MISSES:
                 return self._plainly("a tensor is not in its usual state", args, kwargs)

@@ -44,3 +44,14 @@ def add_overwritten_lines(error: BaseException, made: Call | None, written: Call
             f"The value was {' and '.join(parts)}: write into a clone() of it, or make the "
             "operation not an in-place one.",
         )
+
+
+def add_replayed(error: BaseException, function: object) -> None:
+    """Name the compiled function in whose replay something failed: no line of it was run."""
+    code = getattr(function, "__code__", None)
+    if code is not None and not is_explained(error):
+        add(
+            error,
+            f"It ran in a replay of {code.co_name} ({code.co_filename}:{code.co_firstlineno}): "
+            "called without compile, the error names the line inside.",
+        )

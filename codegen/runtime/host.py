@@ -16,14 +16,21 @@ _KERNEL = ctypes.CFUNCTYPE(
 )
 
 
-def bound(call: HostCall) -> Callable[[Sequence[Any]], list[Any]]:
-    """The call as a function of its inputs' arrays: the results that are wanted."""
+def bound(call: HostCall, kernel: str) -> Callable[[Sequence[Any]], list[Any]]:
+    """The call as a function of its inputs' arrays: the results that are wanted. HostCallError,
+    which names the ``kernel``, of whatever the routine raises."""
     given, _ = call.types()
     routine = tuple(call.routine)
     everything = result_types(given, routine)
 
     def compute(arrays: Sequence[Any]) -> list[Any]:
-        found = run(everything, routine, arrays)
+        try:
+            found = run(everything, routine, arrays)
+        except Exception as error:
+            kind = OutOfMemoryError if isinstance(error, MemoryError) else HostCallError
+            made = kind(f"the routine {routine[0]!r} failed: {type(error).__name__}: {error}")
+            made.kernels = (kernel,)
+            raise made from error
         return [found[i] for i in call.numbers]
 
     return compute
@@ -37,7 +44,7 @@ class Callback:
 
     def __init__(self, call: HostCall, name: str, errors: list[BaseException]) -> None:
         given, wanted = call.types()
-        compute = bound(call)
+        compute = bound(call, name)
         layouts = [(t.nbytes, t.shape, t.dtype.numpy) for t in (*given, *wanted)]
         count = len(given)
 
@@ -49,21 +56,11 @@ class Callback:
                 ]
                 for target, result in zip(arrays[count:], compute(arrays[:count]), strict=True):
                     target[...] = result
-            except Exception as error:
-                errors.append(_as_ours(error, call, name))
             except BaseException as error:
                 errors.append(error)
 
         self._function = _KERNEL(kernel)  # kept alive: C knows its address alone
         self.address = ctypes.cast(self._function, ctypes.c_void_p).value or 0
-
-
-def _as_ours(error: Exception, call: HostCall, name: str) -> Exception:
-    """What a routine raised, as an error that says which."""
-    kind = OutOfMemoryError if isinstance(error, MemoryError) else HostCallError
-    made = kind(f"the routine {call.routine[0]!r} failed: {type(error).__name__}: {error}")
-    made.kernels, made.__cause__ = (name,), error
-    return made
 
 
 def _array(address: int | None, nbytes: int, shape: tuple[int, ...], dtype: Any) -> Any:

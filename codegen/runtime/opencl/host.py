@@ -13,10 +13,10 @@ from codegen.runtime.host import bound
 class HostStep:
     """Stands where a kernel object would: its arguments are set in the same way."""
 
-    def __init__(self, call: HostCall, opencl: Any) -> None:
+    def __init__(self, call: HostCall, name: str, opencl: Any) -> None:
         self._opencl = opencl
         self._given, self._wanted = call.types()
-        self._compute = bound(call)
+        self._compute = bound(call, name)
         self.num_args = len(self._given) + len(self._wanted)
         self._memories: list[Any] = [None] * self.num_args
 

@@ -45,7 +45,9 @@ def build_kernels(records: Sequence[KernelRecord], device: Device) -> list[Any]:
         if limit < max([record.items for record in compiled]):
             raise GroupsTooLargeError(limit)
     made = iter(kernels)
-    return [next(made) if k.host is None else HostStep(k.host, device.opencl) for k in records]
+    return [
+        next(made) if k.host is None else HostStep(k.host, k.name, device.opencl) for k in records
+    ]
 
 
 def kernels_of(sources: Sequence[KernelSource], device: Device) -> list[Any]:
