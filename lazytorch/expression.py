@@ -207,6 +207,7 @@ class Call:
 
     tracked    a gradient flows through it.
     freed      backward has been through it without retain_graph.
+    led_to     of a freed one: the leaves of the graph that backward was called on.
     readers    the gradient calls of any backward, which need its inputs until they have run.
     place      the user's code that made it and the instruction in there, where noted (source.py).
     node       what was hung on it as a node of the graph; not set where there is nothing.
@@ -216,10 +217,11 @@ class Call:
     """
 
     __slots__ = (
-        "__weakref__", "freed", "has_gradient", "inputs", "is_linear", "node", "outputs", "place",
-        "readers", "signature", "tracked", "via",
+        "__weakref__", "freed", "has_gradient", "inputs", "is_linear", "led_to", "node", "outputs",
+        "place", "readers", "signature", "tracked", "via",
     )  # fmt: skip
     is_linear: bool
+    led_to: list[weakref.ref[Tensor]]
     node: NodeState
     via: tuple[Tensor, str, Geometry]
 

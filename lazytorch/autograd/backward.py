@@ -130,7 +130,7 @@ def grad(
     if not (allow_unused or materialize_grads):
         for number, readings in enumerate(targets):
             if not readings:
-                if walk.is_cut():
+                if walk.has_lost(sources[number]):
                     raise RuntimeError(FREED)
                 raise RuntimeError(
                     f"The differentiated Tensor at index {number} appears to not have been used in "

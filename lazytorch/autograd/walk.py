@@ -93,7 +93,7 @@ class Walk:
         # What a gradient passes on its way to a target, where those are known.
         self._walked = self.order
         self.passed = passed = None if targets is None else self._keep_above(targets)
-        if not self.order and self.is_cut():
+        if not self.order and any([self.has_lost(e) for e in self.targets]):
             raise RuntimeError(FREED)
         checked: set[int] = set()
         for e in reversed(self.order):
@@ -109,10 +109,14 @@ class Walk:
                         anomaly_mode.warn_of(e.call, node_name(e.call))
                     raise
 
-    def is_cut(self) -> bool:
-        """Whether a part of the graph was freed and forgotten: what it led to is not known."""
+    def has_lost(self, target: Expression) -> bool:
+        """Whether a part of the graph that led to this leaf was freed and forgotten."""
+        tensor = None if target.leaf is None else target.leaf()
+        if tensor is None:
+            return False
         calls = [e.call for e in self._walked if e.leaf is None and e.call is not None]
-        return any([c.freed and c.tracked and not c.inputs for c in calls])
+        lost = [c.led_to for c in calls if c.freed and c.tracked and not c.inputs]
+        return any([leaf() is tensor for leaves in lost for leaf in leaves])
 
     def _lead_through_views(self, targets: Sequence[Expression]) -> bool:
         """Let each view of a view be read from that one, where its gradient matters.
@@ -201,13 +205,15 @@ class Walk:
         return found
 
     def free(self, retain: bool, readers: list[weakref.ref[Call]]) -> None:
+        led_to = [e.leaf for e in self._walked if type(e.leaf) is weakref.ref]
         for call in self.calls:
             # Gradients of earlier passes may still be pending, and read this call too.
             earlier = [r for r in call.readers if r() is not None]
             call.readers = [*earlier, *readers] if earlier else readers
             if retain:
                 continue
-            call.freed = True
+            if not call.freed:
+                call.freed, call.led_to = True, led_to
             if call.signature.function is core.CUSTOM:
                 custom = call.node.custom
                 if custom is not None:
