@@ -115,12 +115,12 @@ from lazytorch.tensor import Tensor
 from lazytorch.utils import checkpoint as _checkpoint  # noqa: F401  utils itself stands below this
 
 if TYPE_CHECKING:
-    from lazytorch import distributions, hub
+    from lazytorch import distributions, hub, testing, types
 else:
 
     def __getattr__(name: str) -> Any:
         """Parts that most programs do without are imported when they are asked for."""
-        if name in ("distributions", "hub"):
+        if name in ("distributions", "hub", "testing", "types"):
             return importlib.import_module(f"lazytorch.{name}")
         raise AttributeError(f"module 'lazytorch' has no attribute {name!r}")
 
@@ -201,7 +201,7 @@ __all__ = [
     "save_safetensors", "set_autocast_dtype", "set_default_device", "set_default_dtype",
     "set_float32_matmul_precision", "set_grad_enabled", "set_num_threads", "set_printoptions",
     "signal", "Size", "sparse", "sparse_coo", "sparse_csc", "sparse_csr", "special", "stats",
-    "Stream", "strided", "Tensor", "typename", "utils", "version", "vmap", *_PUBLIC, *_DTYPES,
-    *_TYPED_CLASSES, *_STORAGE_CLASSES,
+    "Stream", "strided", "Tensor", "testing", "typename", "types", "utils", "version", "vmap",
+    *_PUBLIC, *_DTYPES, *_TYPED_CLASSES, *_STORAGE_CLASSES,
 ]  # fmt: skip
 __version__ = version.__version__

@@ -84,3 +84,40 @@ def test_scripts_and_traces_compute_the_same(t: Any) -> None:
 def test_there_are_no_script_files() -> None:
     with pytest.raises(NotImplementedError, match="state_dict"):
         lazytorch.jit.save(lazytorch.nn.Linear(1, 1), "x.pt")
+
+
+COMPARED = [
+    ("t([1.0, 2.0])", "t([1.0, 2.5])", {}), ("t([1, 2])", "t([1, 3])", {}), ("t(1.0)", "t(2.0)", {}),
+    ("t([1.0])", "t([1.0, 2.0])", {}), ("t([1.0])", "t([1])", {}), ("1", "2", {}),
+    ("1.0", "1.1", {}), ("1", "1.0", {}), ("[t(1.0), t(2.0)]", "[t(1.0), t(3.0)]", {}),
+    ("{'a': t(1.0)}", "{'b': t(1.0)}", {}), ("[1]", "[1, 2]", {}),
+    ("t([float('nan')])", "t([float('nan')])", {}),
+    ("t([float('nan')])", "t([float('nan')])", {"equal_nan": True}), ("None", "1", {}),
+    ("t([1.0])", "t([1.1])", {"rtol": 0.0, "atol": 0.5}),
+    ("t([1.0])", "t([2.0])", {"rtol": 0.0, "atol": 0.5, "msg": "mine"}),
+    ("t([1.0])", "t([1.0]).double()", {"check_dtype": False}), ("t([True])", "t([False])", {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("actual", "expected", "options"), COMPARED)
+def test_close(actual: str, expected: str, options: dict[str, Any]) -> None:
+    found = []
+    for engine in (torch, lazytorch):
+        given = {"t": engine.tensor}
+        try:
+            engine.testing.assert_close(eval(actual, given), eval(expected, given), **options)
+            found.append("close")
+        except Exception as error:
+            found.append(f"{type(error).__name__} {error}")
+    assert found[0] == found[1]
+
+
+@BOTH
+def test_made_tensors(t: Any) -> None:
+    options = {"low": 0, "high": 2, "noncontiguous": True, "requires_grad": True}
+    made = t.testing.make_tensor((3, 4), dtype=t.float32, device="cpu", **options)
+    assert made.shape == (3, 4) and not made.is_contiguous() and made.requires_grad
+    assert made.min() >= 0 and made.max() <= 2
+    for dtype in (t.bool, t.uint8, t.int64, t.float16):
+        made = t.testing.make_tensor(100, dtype=dtype, device="cpu")
+        assert made.dtype is dtype and len(set(made.tolist())) > 1
