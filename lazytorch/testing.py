@@ -150,7 +150,8 @@ def _tensor_fault(actual: Any, expected: Any, options: tuple[Any, ...]) -> str:
     wrong = ~close
     with np.errstate(all="ignore"):
         absolute = np.where(wrong, abs(a - e), 0)
-        relative = np.where(wrong, abs(a - e) / abs(e), 0)
+        quotient = abs(a - e) / abs(e)
+        relative = np.where(wrong, quotient.astype(np.float32) if exact else quotient, 0)
     lines = [f"Tensor-likes are not {'close' if rtol or atol else 'equal'}!", ""]
     lines.append(
         f"Mismatched elements: {wrong.sum()} / {wrong.size} ({wrong.sum() / wrong.size:.1%})"
