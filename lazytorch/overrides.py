@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from types import FunctionType, ModuleType
+from types import FunctionType
 from typing import Any
 
 from lazytorch.functions.registration import UNANSWERED, overriding, refused
@@ -161,15 +161,10 @@ def _operator(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     if name.startswith("__r") and called not in ("add", "mul"):
         called = name
 
-    @functools.wraps(function)
-    def operate(self: Any, other: Any) -> Any:
-        answer = _answer(operate, (self, other), {})
-        return function(self, other) if answer is UNANSWERED else answer
-
-    operate.__name__ = called
-    _names[operate] = f"torch.Tensor.{called}"
-    _binary.add(operate)
-    return operate
+    made = _dispatching(function, f"torch.Tensor.{called}")
+    made.__name__ = called
+    _binary.add(made)
+    return made
 
 
 def _dispatch(
@@ -208,7 +203,7 @@ def install() -> None:
     for name in _NAMESPACES:
         module = sys.modules[f"lazytorch.{name}".rstrip(".")]
         for key, value in list(vars(module).items()):
-            if _is_public_function(module, key, value):
+            if _is_public_function(key, value):
                 path = f"torch.{name}.{key}".replace("..", ".")
                 if hasattr(value, "asks_for_overrides"):
                     _names.setdefault(value, path)
@@ -232,10 +227,10 @@ def install() -> None:
             setattr(Tensor, key, _dispatching_property(value, key))
 
 
-def _is_public_function(module: ModuleType, name: str, value: object) -> bool:
+def _is_public_function(name: str, value: object) -> bool:
     if name.startswith("_") or not isinstance(value, FunctionType) or name in _PLAIN_FUNCTIONS:
         return False
-    return value.__module__.startswith("lazytorch.") or module.__name__ == "lazytorch.nn.init"
+    return value.__module__.startswith("lazytorch.")
 
 
 def _dispatching_property(value: property, name: str) -> property:
