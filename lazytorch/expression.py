@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lazytorch.geometry import Geometry
     from lazytorch.storage import Storage
     from lazytorch.tensor import Tensor
+    from lazytorch.view_history import ViewOrigin
 
 Attributes = tuple[Hashable, ...]
 Types = tuple[TensorType, ...]
@@ -223,7 +224,7 @@ class Call:
     is_linear: bool
     led_to: list[weakref.ref[Tensor]]
     node: NodeState
-    via: tuple[Tensor, str, Geometry]
+    via: tuple[ViewOrigin | None, str, Geometry]
 
     def __init__(self, signature: Signature, inputs: tuple[Expression, ...], tracked: bool) -> None:
         self.signature = signature

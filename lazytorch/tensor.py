@@ -39,7 +39,9 @@ from lazytorch.view_history import (
     CANNOT_DETACH,
     CANNOT_REQUIRE,
     CANNOT_WRITE,
+    ViewOrigin,
     is_restricted,
+    origin_of,
     refusal,
     refusal_of_inner,
 )
@@ -75,6 +77,7 @@ class Tensor(HostValues):
     _made_at = 0
     # Values of this view that backward is to find, where they are older than the view's cache.
     _watched: list[Expression] | None = None
+    _origin: ViewOrigin | None = None  # what the graph remembers of this view
     _one_of: tuple[str, int] | None = None  # of several views: what made them, and which it is
     _collects = True  # as a leaf with a marker
     _without_recording = False  # a view made under no_grad
@@ -262,11 +265,11 @@ class Tensor(HostValues):
             made_of = self._source
             if source.tracked and made_of is not None and view.call is not None:
                 if self._made_at == self._storage.version:
-                    view.call.via = (made_of, self._view_name, geometry)
+                    view.call.via = (origin_of(made_of), self._view_name, geometry)
                 else:
                     if self._one_of is not None and grad_state.enabled:
                         raise refusal(self, indirect=True)
-                    view.call.via = (made_of._root(), "AsStrided", geometry)
+                    view.call.via = (None, "AsStrided", geometry)
         self._view_cache = (value, view)
         return view
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lazytorch.expression import Expression
+    from lazytorch.geometry import Geometry
     from lazytorch.tensor import Tensor
 
 _DIRECTLY = "is being modified inplace"
@@ -100,13 +102,50 @@ def viewed(e: Expression) -> Expression:
     return e
 
 
-def value_of_view(x: Tensor, value: Expression) -> Expression | None:
-    """This view's own value where the storage's was ``value``; None where none is known."""
-    for e in x._watched or ():
-        if viewed(e) is value:
-            return e
-    cached = x._view_cache
-    return cached[1] if cached is not None and cached[0] is value else None
+class ViewOrigin:
+    """A view that others were made from, as the graph remembers it: that keeps no storage alive,
+    whose value would have to be stored for nobody.
+
+    view     the view itself, while somebody holds it.
+    source   what it was made from, where that is a view; None of a storage as a whole.
+    watched  the view's values that backward is to find.
+    """
+
+    __slots__ = ("geometry", "name", "source", "view", "watched")
+
+    def __init__(self, x: Tensor, geometry: Geometry, source: ViewOrigin | None) -> None:
+        if x._watched is None:
+            x._watched = []
+        self.view = weakref.ref(x)
+        self.geometry = geometry
+        self.name = x._view_name
+        self.source = source
+        self.watched = x._watched
+
+    def value(self, value: Expression) -> Expression | None:
+        """The view's own value where the storage's was ``value``; None where none is known."""
+        for e in self.watched:
+            if viewed(e) is value:
+                return e
+        x = self.view()
+        cached = None if x is None else x._view_cache
+        return cached[1] if cached is not None and cached[0] is value else None
+
+
+def origin_of(x: Tensor | None) -> ViewOrigin | None:
+    """How the graph remembers a view; None of what shows a storage as a whole."""
+    chain = []
+    found = None
+    while x is not None and (geometry := x._geometry) is not None:
+        found = x._origin
+        if found is not None and found.geometry is geometry:
+            break
+        found = None
+        chain.append((x, geometry))
+        x = x._source
+    for x, geometry in reversed(chain):
+        found = x._origin = ViewOrigin(x, geometry, found)
+    return found
 
 
 def watch(x: Tensor, e: Expression) -> None:

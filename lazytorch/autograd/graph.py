@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from codegen.ir.node import TensorType
 from lazytorch import core
 from lazytorch.autograd.saved import (  # noqa: F401  they are named here
     allow_mutation_on_saved_tensors,
@@ -18,9 +19,10 @@ from lazytorch.autograd.saved import (  # noqa: F401  they are named here
 from lazytorch.autograd.walk import FREED, gradient_reads, node_name
 from lazytorch.expression import Call, Expression, NodeState, hooks_of, node_state
 from lazytorch.recording import record
+from lazytorch.storage import Storage
 from lazytorch.tensor import Tensor, wrap
 from lazytorch.utils.hooks import RemovableHandle
-from lazytorch.view_history import viewed, watch
+from lazytorch.view_history import ViewOrigin, viewed, watch
 
 Hook = Callable[..., Any]
 
@@ -258,9 +260,40 @@ def node_of_tensor(x: Tensor) -> Node | None:
 def _source_of_view(e: Expression) -> Tensor | None:
     """The view that a view was made from, if that is still what it was then."""
     via = None if e.call is None else getattr(e.call, "via", None)
-    if via is None or via[0]._geometry is None or via[0]._storage.expression is not viewed(e):
+    if via is None or via[0] is None:
         return None
-    return via[0]  # type: ignore[no-any-return]
+    source, value = via[0].view(), viewed(e)
+    if source is None:
+        return _remade(via[0], value)
+    return source if source._storage.expression is value else None
+
+
+def _remade(origin: ViewOrigin, value: Expression) -> Tensor:
+    """A view that nobody holds any more, over the storage's value at that time."""
+    storage = object.__new__(Storage)  # which does not own the value
+    storage.expression, storage.version, storage.regions, storage.shared = value, 0, 0, None
+    made = object.__new__(Tensor)
+    made._storage, made._type = storage, value.type
+    chain: list[ViewOrigin] = []
+    step: ViewOrigin | None = origin
+    while step is not None:
+        chain.append(step)
+        step = step.source
+    for step in reversed(chain):
+        held = step.view()
+        if held is not None and held._storage.expression is value:
+            made = held
+            continue
+        source, made = made, object.__new__(Tensor)
+        made._storage, made._source = storage, source
+        made._geometry, made._view_name, made._has_node = step.geometry, step.name, True
+        made._type = TensorType(step.geometry.shape, value.type.dtype)
+        made._origin, made._watched = step, step.watched
+        known = step.value(value)
+        if known is not None:
+            made._view_cache = (value, known)
+        step.view = weakref.ref(made)
+    return made
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from lazytorch.geometry import within_region
 from lazytorch.importer import GRADIENT, TANGENT
 from lazytorch.realize import saves_nothing as known_to_realize
 from lazytorch.tensor import Tensor
-from lazytorch.view_history import value_of_view, viewed, views
+from lazytorch.view_history import ViewOrigin, viewed, views
 
 
 def gradient_source(x: Tensor) -> Expression:
@@ -86,10 +86,11 @@ class Walk:
         self.seen.update(stop)
         for value in values:
             self._visit(value)
-        if (views.watched or _has_view(targets)) and self._lead_through_views(targets or ()):
-            self.order, self.seen = [], set()
-            for value in values:
-                self._visit(value)
+        if views.watched or _has_view(targets):
+            while self._lead_through_views(targets or ()):  # to views that are led on themselves
+                self.order, self.seen = [], {*stop}
+                for value in values:
+                    self._visit(value)
         # What a gradient passes on its way to a target, where those are known.
         self._walked = self.order
         self.passed = passed = None if targets is None else self._keep_above(targets)
@@ -130,14 +131,14 @@ class Walk:
                 continue
             via = getattr(call, "via", None)
             source = via[0] if via is not None else None
-            while source is not None and source._geometry is not None:
-                value = value_of_view(source, viewed(e))
+            while source is not None:
+                value = source.value(viewed(e))
                 if value is call.inputs[0]:
                     break
                 if value is not None and value is not e and (value.hooks or value in targets):
                     changed = _read_from(e, source, value) or changed
                     break
-                source = source._source
+                source = source.source
         return changed
 
     def _visit(self, root: Expression) -> None:
@@ -225,13 +226,12 @@ def _has_view(targets: Sequence[Expression] | None) -> bool:
     return any([c is not None and c.signature.function is core.VIEW for c in calls])
 
 
-def _read_from(e: Expression, source: Tensor, value: Expression) -> bool:
+def _read_from(e: Expression, source: ViewOrigin, value: Expression) -> bool:
     """Define a view's value by that of a view it was made from; False where that cannot be."""
     call = e.call
     assert call is not None
-    assert source._geometry is not None
     try:
-        place = within_region(call.via[2], source._geometry)
+        place = within_region(call.via[2], source.geometry)
     except RuntimeError:
         return False
     call.signature = core.VIEW.signature((value.type,), (place.shape, place.strides, place.offset))

@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 import pytest
+from devices import memory_allocated
 from pytorch_oracle import assert_same, compare, compare_error, evaluate, torch
 
 import lazytorch
@@ -273,3 +274,31 @@ def test_indexing_a_view_that_is_a_leaf() -> None:
             y.backward(library.arange(float(y.numel())).reshape(y.shape))
             results.append((y, x.grad))
         assert_same(*results)
+
+
+def test_graphs_keep_no_storage_of_views() -> None:
+    """What only the graph remembers of views of views is not computed to be kept."""
+    x = lazytorch.ones(256, 1024, requires_grad=True).realize()
+    before = memory_allocated()
+    a, b = (x * 2).split(512, dim=1)
+    loss = (a.view(256, 2, 256).transpose(0, 1) * b.t().reshape(2, 256, 256).sin()).sum()
+    loss.backward()
+    del a, b
+    lazytorch.realize(loss, x.grad)
+    assert memory_allocated() - before < 1.1 * x.nbytes  # x.grad
+
+
+def test_nodes_of_views_that_nobody_holds() -> None:
+    """They are named, and hooks on them called, as if somebody held the views."""
+    results = []
+    for library in (lazytorch, torch):
+        x = library.arange(12.0, requires_grad=True)
+        y = (x * 2).view(3, 4).t().unsqueeze(0).exp()
+        names, seen, node = [], [], y.grad_fn
+        while node.next_functions:
+            names.append(node.name())
+            node.register_hook(lambda to, of, seen=seen: seen.append((to[0].shape, of[0].shape)))
+            node = node.next_functions[0][0]
+        y.sum().backward()
+        results.append((names, sorted(seen), x.grad))
+    assert_same(*results, tolerance=1e-6)
