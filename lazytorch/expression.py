@@ -20,6 +20,7 @@ from codegen import dtype as dt
 from codegen.ir.node import Node, TensorType
 from codegen.ops.calls import CustomGradient, Template
 from codegen.ops.leaves import parameter
+from lazytorch.limited_types import check_types
 
 if TYPE_CHECKING:
     from codegen.ops.moved_views import Region
@@ -65,6 +66,7 @@ class Signature:
             # A number that came out of a call is a tensor like any other.
             types = [o.type for o in self.template.outputs]
             output_types = tuple([TensorType(t.shape, t.dtype) for t in types])
+            check_types(function.name, input_types, output_types)
         self.output_types = output_types
         self.has_float_output = any([t.dtype.kind == "float" for t in output_types])
         self.number = next(_signature_numbers)
