@@ -10,13 +10,19 @@ from codegen.ir.node import TensorType
 from lazytorch.type_names import type_name
 
 # The functions that give such elements; those of floating-point results may read them.
-_GIVING = frozenset(
-    ["bitwise_and", "bitwise_or", "bitwise_xor", "cat", "ceil", "clone", "constant", "constant_pad_nd", "copy", "copy_slices", "copy_slices_at", "detach", "diag_embed", "empty", "floor", "full", "index", "mul", "overwrite", "place_at", "randint", "repeat", "repeat_interleave", "replace_value", "roll", "round", "sort", "stack", "tile", "to_copy", "trunc", "view", "view_as", "view_at", "view_dtype", "where"]
-)
+_GIVING = frozenset([
+    "bitwise_and", "bitwise_or", "bitwise_xor", "cat", "ceil", "clone", "constant",
+    "constant_pad_nd", "copy", "copy_slices", "copy_slices_at", "detach", "diag_embed", "empty",
+    "floor", "full", "index", "mul", "overwrite", "place_at", "randint", "repeat",
+    "repeat_interleave", "replace_value", "roll", "round", "sort", "stack", "tile", "to_copy",
+    "trunc", "view", "view_as", "view_at", "view_dtype", "where",
+])  # fmt: skip
 # Those that read them, and give integers or booleans.
-_READING = frozenset(
-    ["all", "allclose", "any", "cumprod", "cumsum", "eq", "equal", "index", "isclose", "isfinite", "isinf", "isnan", "ne", "prod", "prod_dim", "sort", "sum", "sum_dim", "to_copy", "view_as", "view_dtype"]
-)
+_READING = frozenset([
+    "all", "allclose", "any", "cumprod", "cumsum", "eq", "equal", "index", "isclose",
+    "isfinite", "isinf", "isnan", "ne", "prod", "prod_dim", "sort", "sum", "sum_dim", "to_copy",
+    "view_as", "view_dtype",
+])  # fmt: skip
 # What PyTorch calls the kernel that it lacks, where that is not the function with "_cpu".
 _KERNELS = {
     "add": "add_stub", "sub": "add_stub", "rsub": "add_stub", "amax": "max_values_cpu",
