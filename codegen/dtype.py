@@ -41,11 +41,14 @@ class DType:
 
     @property
     def is_signed(self) -> bool:
-        return self.kind != "bool" and self is not uint8
+        return self.kind != "bool" and not self.name.startswith("uint")
 
 
 bool_ = DType("bool_", "bool", 1, np.dtype(np.bool_), "unsigned char", "_Bool")
 uint8 = DType("uint8", "int", 1, np.dtype(np.uint8), "unsigned char", "unsigned char")
+uint16 = DType("uint16", "int", 2, np.dtype(np.uint16), "unsigned short", "unsigned short")
+uint32 = DType("uint32", "int", 4, np.dtype(np.uint32), "unsigned int", "unsigned int")
+uint64 = DType("uint64", "int", 8, np.dtype(np.uint64), "unsigned long", "unsigned long")
 int8 = DType("int8", "int", 1, np.dtype(np.int8), "signed char", "signed char")
 int16 = DType("int16", "int", 2, np.dtype(np.int16), "short", "short")
 int32 = DType("int32", "int", 4, np.dtype(np.int32), "int", "int")
@@ -55,7 +58,11 @@ bfloat16 = DType("bfloat16", "float", 2, np.dtype(np.uint16), "unsigned short", 
 float32 = DType("float32", "float", 4, np.dtype(np.float32), "float", "float")
 float64 = DType("float64", "float", 8, np.dtype(np.float64), "double", "double")
 
-ALL = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64)
+# Types that the front end stores, converts and little else, as PyTorch does.
+WIDE_UNSIGNED = (uint16, uint32, uint64)
+ALL = (
+    bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64, *WIDE_UNSIGNED
+)  # fmt: skip
 BY_NAME = {d.name: d for d in ALL}
 _FROM_NUMPY = {d.numpy: d for d in ALL if d is not bfloat16}
 

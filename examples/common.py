@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import pickle
 import re
 import sys
 from collections.abc import Iterable
@@ -17,6 +16,7 @@ from tqdm import tqdm
 
 import lazytorch as torch
 from lazytorch.utils.data import TensorDataset
+from lazytorch.vision.datasets import CIFAR10
 
 matplotlib.use("Agg")  # pictures go to files
 from matplotlib import pyplot as plt
@@ -118,8 +118,5 @@ def load_words() -> list[str]:
 
 def load_cifar(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
     """Images (N, 3, 32, 32) uint8 and labels (N,) of a part (train, test) of CIFAR-10's files."""
-    names = ["test_batch"] if part == "test" else [f"data_batch_{i}" for i in range(1, 6)]
-    # These pickles come from the data set's authors; load no other files here.
-    batches = [pickle.loads((folder / n).read_bytes(), encoding="bytes") for n in names]
-    images = np.concatenate([b[b"data"] for b in batches]).reshape(-1, 3, 32, 32)
-    return images, np.concatenate([b[b"labels"] for b in batches]).astype(np.int64)
+    found = CIFAR10(folder.parent, train=part == "train")
+    return found.data.transpose(0, 3, 1, 2), np.array(found.targets)

@@ -125,12 +125,13 @@ class Capture:
         self.steps.append(step)
         return [sourced(x, ("step", number, i)) for i, x in enumerate(numbers)]
 
-    def start_run(self, trace: Trace, cached: CachedPlan) -> Run:
+    def start_run(self, trace: Trace, cached: CachedPlan, places: Sequence[int]) -> Run:
         if threading.get_ident() != self.thread:
             self.refuse("another thread computed something at the same time")
         if cached.saves_more or trace.bound:
             self.refuse("a gradient may still flow through what was computed")
         sources = [self._source(e) for e in trace.leaves]
+        sources += [("number", int, place) for place in places]
         run = Run(cached, sources)
         self.runs.append(run)
         return run

@@ -2,20 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from codegen.dtype import DType
 from codegen.ir.node import Node, Shape
 from codegen.ops import elementwise as ew
-from codegen.ops import strided
-from codegen.ops.calls import detach
+from codegen.ops import moved_views, strided
+from codegen.ops.calls import call, detach
+from codegen.ops.moved_views import Region, region
 from codegen.ops.movement import reshape
 from codegen.ops.reduction import broadcast
-from lazytorch.expression import Function
+from lazytorch.expression import Attributes, Body, Function, Signature, Types, trace_conditions
 
-VIEW = Function("view", strided.view, gradient_name="ViewBackward0")
-WRITE_VIEW = Function(
-    "copy_slices", strided.write_view, gradient_name="torch::autograd::CopySlices"
+
+class ViewFunction(Function):
+    """A view, or a write through one: its attributes are a shape, strides and an offset.
+
+    ``moved`` does the same at a place that arguments say: its inputs are this one's and the starts
+    that its region, the only attribute, leaves open.
+    """
+
+    __slots__ = ("moved",)
+
+    def __init__(self, name: str, body: Body, moved: Function, gradient_name: str) -> None:
+        super().__init__(name, body, gradient_name=gradient_name)
+        self.moved = moved
+
+    def signature(self, input_types: Types, attributes: Attributes) -> Signature:
+        found = self.signatures.get((input_types, attributes))
+        if found is not None:
+            return found
+        shape, strides, offset = attributes
+        part = region(input_types[0].shape, shape, strides, offset)
+        if part is None:
+            return super().signature(input_types, attributes)
+        form = (self, input_types, part.at([None] * len(part.starts)), trace_conditions())
+        known = _forms.get(form)
+        if known is None:
+            found = Signature(self, input_types, attributes)
+            known = _forms[form] = (len(_forms), found.output_types)
+        else:
+            # At another place: that it can be traced is known, and mostly nobody asks for it.
+            found = Signature(self, input_types, attributes, known[1])
+        if len(self.signatures) >= _MOST_PLACES:  # a program that reads everywhere
+            self.signatures.clear()
+        self.signatures[input_types, attributes] = found
+        found.region, found.form = part, known[0]
+        return found
+
+
+# The forms that views have, but for where they begin: a number, and the types of outputs.
+_forms: dict[Hashable, tuple[int, Types]] = {}
+_MOST_PLACES = 10_000
+
+
+def _call_of(function: Function, inputs: Sequence[Node], part: Region) -> Node:
+    return call(function.signature(tuple([i.type for i in inputs]), (part,)).template, inputs, 0)
+
+
+def _to_region(
+    inputs: Sequence[Node],
+    _outputs: Sequence[Node],
+    cotangents: Sequence[Node | None],
+    part: Region,
+) -> Sequence[Node | None]:
+    (g,) = cotangents
+    starts = inputs[1:]
+    return None if g is None else _call_of(PLACE_AT, (g, *starts), part), *[None for _ in starts]
+
+
+def _from_region(
+    inputs: Sequence[Node],
+    _outputs: Sequence[Node],
+    cotangents: Sequence[Node | None],
+    part: Region,
+) -> Sequence[Node | None]:
+    (g,) = cotangents
+    starts = inputs[1:]
+    return None if g is None else _call_of(VIEW_AT, (g, *starts), part), *[None for _ in starts]
+
+
+VIEW_AT = Function("view_at", moved_views.view_at, gradient=_to_region)
+PLACE_AT = Function("place_at", moved_views.place_at, gradient=_from_region)
+WRITE_VIEW_AT = Function("copy_slices_at", moved_views.write_view_at)
+VIEW = ViewFunction("view", strided.view, VIEW_AT, "ViewBackward0")
+WRITE_VIEW = ViewFunction(
+    "copy_slices", strided.write_view, WRITE_VIEW_AT, "torch::autograd::CopySlices"
 )
 DETACH = Function("detach", detach)
 IDENTITY = Function("clone", lambda x: ew.cast(x, x.dtype), gradient_name="CloneBackward0")

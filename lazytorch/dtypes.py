@@ -14,6 +14,7 @@ from lazytorch.functions.promotion import promote_types
 NAMES: dict[str, DType] = {
     "float32": dt.float32, "float": dt.float32, "float64": dt.float64, "double": dt.float64,
     "float16": dt.float16, "half": dt.float16, "bfloat16": dt.bfloat16,
+    "uint16": dt.uint16, "uint32": dt.uint32, "uint64": dt.uint64,
     "uint8": dt.uint8, "int8": dt.int8, "int16": dt.int16, "short": dt.int16,
     "int32": dt.int32, "int": dt.int32, "int64": dt.int64, "long": dt.int64, "bool": dt.bool_,
 }  # fmt: skip

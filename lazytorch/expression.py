@@ -20,8 +20,10 @@ from codegen import dtype as dt
 from codegen.ir.node import Node, TensorType
 from codegen.ops.calls import CustomGradient, Template
 from codegen.ops.leaves import parameter
+from lazytorch.limited_types import check_types
 
 if TYPE_CHECKING:
+    from codegen.ops.moved_views import Region
     from lazytorch.geometry import Geometry
     from lazytorch.storage import Storage
     from lazytorch.tensor import Tensor
@@ -36,30 +38,54 @@ PLACES_NOTED = 64
 
 
 class Signature:
-    """A function at given argument types and attributes: its types of output and its template."""
+    """A function at given argument types and attributes: its types of output and its template.
+
+    region  of a view and of a write through one: where it lies; None elsewhere.
+    form    then, the number of what it has in common with those that start elsewhere.
+    """
 
     __slots__ = (
-        "attributes", "conditions", "function", "has_float_output", "input_types", "number",
-        "output_types", "place", "places_left", "plans", "reads", "reads_nothing", "template",
+        "_template", "attributes", "conditions", "form", "function", "has_float_output",
+        "input_types", "number", "output_types", "place", "places_left", "plans", "reads",
+        "reads_nothing", "region",
     )  # fmt: skip
 
-    def __init__(self, function: Function, input_types: Types, attributes: Attributes) -> None:
+    def __init__(
+        self,
+        function: Function,
+        input_types: Types,
+        attributes: Attributes,
+        output_types: Types | None = None,
+    ) -> None:
+        """``output_types``, where they are known: the template is traced when it is asked for."""
         self.function = function
         self.input_types = input_types
         self.attributes = attributes
         self.conditions = trace_conditions()
-        self.template = function.trace(input_types, attributes)
-        # A number that came out of a call is a tensor like any other.
-        types = [o.type for o in self.template.outputs]
-        self.output_types = tuple([TensorType(t.shape, t.dtype) for t in types])
-        self.has_float_output = any(t.dtype.kind == "float" for t in self.output_types)
+        self._template: Template | None = None
+        if output_types is None:
+            # A number that came out of a call is a tensor like any other.
+            types = [o.type for o in self.template.outputs]
+            output_types = tuple([TensorType(t.shape, t.dtype) for t in types])
+            check_types(function.name, input_types, output_types)
+        self.output_types = output_types
+        self.has_float_output = any([t.dtype.kind == "float" for t in output_types])
         self.number = next(_signature_numbers)
         self.plans: dict[str, Any] = {}  # of one such call on leaves, by device
         self.places_left = PLACES_NOTED
         self.place: tuple[CodeType, int] | None = None  # the last one that was noted
         self.reads_nothing: bool | None = None  # the gradient of such a call, once that is known
+        self.region: Region | None = None
+        self.form = -1
         # tracked inputs -> (inputs, outputs) whose values the gradient reads
         self.reads: dict[frozenset[int], tuple[frozenset[int], frozenset[int]]] = {}
+
+    @property
+    def template(self) -> Template:
+        """The body's graph."""
+        if self._template is None:
+            self._template = self.function.trace(self.input_types, self.attributes)
+        return self._template
 
     def describe(self) -> tuple[Hashable, ...]:
         """What identifies it in another process."""

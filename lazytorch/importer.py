@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from codegen.graph.expand import expand
@@ -15,6 +16,7 @@ from codegen.pipeline import Graph
 from lazytorch.core import CUSTOM
 from lazytorch.expression import Call, Expression, Function
 from lazytorch.levels import refuse_reading
+from lazytorch.places import MovedCall
 from lazytorch.source import lines_of
 
 if TYPE_CHECKING:
@@ -68,8 +70,11 @@ def derivative_ends(item: Call) -> tuple[tuple[Expression, ...], tuple[Expressio
     return None
 
 
-def import_graph(trace: Trace) -> tuple[Graph, tuple[int, ...]]:
+def import_graph(trace: Trace, moved: Sequence[MovedCall] = ()) -> tuple[Graph, tuple[int, ...]]:
     """The trace as primitive operations, and the number of the expression behind each output.
+
+    ``moved``: calls of views that begin where further parameters say, which stand behind those of
+    the trace's leaves and bound values.
 
     Besides what the trace wants, values that a backward may read are made outputs where a
     tracked value is computed, so that backward need not run the forward again.
@@ -81,9 +86,14 @@ def import_graph(trace: Trace) -> tuple[Graph, tuple[int, ...]]:
         parameters.append(slot)
         nodes[e] = mark(slot, trace.numbers[e]) if e.tracked else slot
     origins = provenance.state.active
-    import_calls(trace.calls, nodes, trace.numbers)
     bound = {e: parameter(len(trace.leaves) + i, e.type) for i, e in enumerate(trace.bound)}
     parameters.extend(bound.values())
+    first = len(parameters)
+    arguments = 1 + max([n for m in moved for n in m.arguments], default=-1)
+    parameters += [parameter(first + i, MovedCall.ARGUMENT) for i in range(arguments)]
+    templates = {m.call: (m.signature.template, [parameters[first + n] for n in m.arguments])
+                 for m in moved}  # fmt: skip
+    import_calls(trace.calls, nodes, trace.numbers, templates)
 
     wanted = list(trace.wanted)
     if not trace.has_gradient and any(e.tracked for e in wanted):
@@ -99,14 +109,21 @@ def import_graph(trace: Trace) -> tuple[Graph, tuple[int, ...]]:
     return Graph(tuple(parameters), tuple(outputs), kept), tuple([trace.numbers[e] for e in wanted])
 
 
+# What stands in the place of a call's template, and its inputs besides the call's.
+_Replaced = Mapping[Call, tuple[Template, Sequence[Node]]]
+
+
 def import_calls(
-    calls: Sequence[Call], nodes: dict[Expression, Node], numbers: Mapping[Expression, int]
+    calls: Sequence[Call],
+    nodes: dict[Expression, Node],
+    numbers: Mapping[Expression, int],
+    replaced: _Replaced = MappingProxyType({}),
 ) -> None:
     """Add what the calls compute, inputs before users, to the nodes of expressions."""
     targets = _derivative_targets(calls)
     origins = provenance.state.active
     for item in calls:
-        for e, node in zip(*_import_call(item, nodes), strict=True):
+        for e, node in zip(*_import_call(item, nodes, replaced), strict=True):
             tag = _INTERMEDIATE_TAG + numbers[e]
             nodes[e] = mark(node, tag) if e in targets or e.leaf is not None else node
             if origins is not None:
@@ -122,7 +139,9 @@ def _derivative_targets(calls: Sequence[Call]) -> set[Expression]:
     return {e for e in found if e.call is not None}
 
 
-def _import_call(item: Call, nodes: dict[Expression, Node]) -> tuple[list[Expression], list[Node]]:
+def _import_call(
+    item: Call, nodes: dict[Expression, Node], templates: _Replaced
+) -> tuple[list[Expression], list[Node]]:
     inputs = [nodes[i] for i in item.inputs]
     outputs = [e for e in [reference() for reference in item.outputs] if e is not None]
     signature = item.signature
@@ -140,7 +159,8 @@ def _import_call(item: Call, nodes: dict[Expression, Node]) -> tuple[list[Expres
         made = [tangent(*parts, e.number) for e in outputs]
     else:
         refuse_reading(item)
-        made = [call(signature.template, inputs, e.number) for e in outputs]
+        template, more = templates.get(item) or (signature.template, ())
+        made = [call(template, (*inputs, *more), e.number) for e in outputs]
     if not item.tracked and any(i.tracked for i in item.inputs):
         made = [detach(node, reverse=True) for node in made]
     return outputs, made

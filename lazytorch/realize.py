@@ -26,11 +26,14 @@ from lazytorch.expression import (
     trace_conditions,
 )
 from lazytorch.importer import import_graph
+from lazytorch.places import Family, MovedCall, starts_of
 from lazytorch.recompiles import note_miss
 from lazytorch.storage import is_constant, pending_writes
 
 # Marks in a key; signatures and numbers are not negative, and leaves' types far below.
 _LEAF, _BOUND, _WANTED = -1, -2, -3
+# Forms of views in a family's key, further below.
+_FIRST_FORM = -(1 << 60)
 
 
 @dataclass
@@ -45,6 +48,7 @@ class CachedPlan:
 
 
 _plans: dict[str, dict[tuple[int, ...], CachedPlan]] = {}  # device -> key -> plan
+_families: dict[str, dict[tuple[int, ...], Family]] = {}  # device -> key but for places -> plans
 # Plans of single calls, by _small_call's key.
 _single_plans: dict[tuple[Any, ...], Plan] = {}
 _checked_plans: dict[tuple[str, tuple[int, ...]], CachedPlan] = {}
@@ -80,9 +84,12 @@ class Trace:
     numbers    each expression's number; a call's outputs are numbered together.
     bound      realized expressions that a gradient goes through: definition and value are known.
     wanted     the expressions to compute: the roots, and whatever else some tensor still shows.
+    views      the calls of views that may lie elsewhere the next time, and their places in the key.
     """
 
-    __slots__ = ("bound", "calls", "has_gradient", "key", "leaves", "numbers", "tracked", "wanted")
+    __slots__ = (
+        "bound", "calls", "has_gradient", "key", "leaves", "numbers", "tracked", "views", "wanted",
+    )  # fmt: skip
 
     def __init__(self, roots: Sequence[Expression]) -> None:
         key: list[int] = []
@@ -92,6 +99,7 @@ class Trace:
         numbers: dict[Expression, int] = {}
         bound: list[Expression] = []
         wanted: list[Expression] = []
+        views: list[tuple[Call, int]] = []
         count = 0
         has_gradient = False
         for e in roots:
@@ -121,7 +129,10 @@ class Trace:
             calls.append(call)
             if call.tracked:
                 tracked.append(call)
-            key.append(call.signature.number * 2 + call.tracked)
+            signature = call.signature
+            if signature.region is not None:
+                views.append((call, len(key)))
+            key.append(signature.number * 2 + call.tracked)
             for i in call.inputs:
                 known = numbers.get(i)
                 if known is None:
@@ -155,7 +166,14 @@ class Trace:
             count += len(call.outputs)
         self.key, self.leaves, self.calls, self.numbers = key, leaves, calls, numbers
         self.bound, self.wanted, self.has_gradient = bound, wanted, has_gradient
-        self.tracked = tracked
+        self.tracked, self.views = tracked, views
+
+    def family_key(self) -> tuple[int, ...]:
+        """The key but for where views begin."""
+        key = self.key.copy()
+        for call, place in self.views:
+            key[place] = _FIRST_FORM - 2 * call.signature.form - call.tracked
+        return tuple(key)
 
 
 def realize(roots: Sequence[Expression]) -> None:
@@ -302,8 +320,11 @@ def _run(roots: list[Expression], device: str) -> None:
         plans = _plans[device] = {}
     key = tuple(trace.key)
     cached = plans.get(key)
+    places: list[int] = []
+    if cached is None and trace.views:
+        cached, places = _plan_for_places(trace, device)
     # Lines are a plan's own: one that was made while nobody asked for them is made again.
-    if cached is None or (provenance.state.wanted and not cached.has_lines):
+    if cached is None or (provenance.state.wanted and not cached.has_lines and not places):
         again = cached is not None
         if not again:
             note_miss(trace, device)
@@ -315,9 +336,9 @@ def _run(roots: list[Expression], device: str) -> None:
             if call.inputs == tuple(trace.leaves):
                 call.signature.plans[device] = cached.plan
     active = capture.state.active
-    run = active.start_run(trace, cached) if active is not None else None
+    run = active.start_run(trace, cached, places) if active is not None else None
     free = _free_leaves(trace, cached) if cached.plan.donated else ()
-    values = cached.plan.run([e.value for e in [*trace.leaves, *trace.bound]], free)
+    values = cached.plan.run([e.value for e in [*trace.leaves, *trace.bound]] + places, free)
     for i in free:
         trace.leaves[i].value = None
     _store(trace, cached, values)
@@ -327,6 +348,27 @@ def _run(roots: list[Expression], device: str) -> None:
     # What the trace alone still refers to is not waiting for anything.
     del trace
     _release(computed, tracked)
+
+
+def _plan_for_places(trace: Trace, device: str) -> tuple[CachedPlan | None, list[int]]:
+    """A plan that takes where views begin as arguments, and these; none where it is to be one for
+    the places of this trace alone."""
+    families = _families.setdefault(device, {})
+    key = trace.family_key()
+    family = families.get(key)
+    if family is None:
+        family = families[key] = Family()
+    calls = [call for call, _ in trace.views]
+    found = family.find(starts_of(calls))
+    if found is None:
+        return None, []
+    pattern, places = found
+    cached = pattern.cached
+    if cached is None or (provenance.state.wanted and not cached.has_lines):
+        if cached is None:
+            note_miss(trace, device)
+        cached = pattern.cached = _make(trace, device, cached is not None, pattern.moved(calls))
+    return cached, places
 
 
 def _run_checked(trace: Trace, device: str) -> None:
@@ -453,15 +495,17 @@ def _is_pending(reference: weakref.ref[Call]) -> bool:
     return call is not None and any(e.value is None for e in _alive(call))
 
 
-def _make(trace: Trace, device: str, again: bool = False) -> CachedPlan:
-    description = describe(trace, device)
+def _make(
+    trace: Trace, device: str, again: bool = False, moved: Sequence[MovedCall] = ()
+) -> CachedPlan:
+    description = describe(trace, device, moved)
     # A plan on disk knows no user lines: where those are wanted, it is made anew.
     wanted = provenance.state.wanted > 0
     found = None if wanted else find_plan(description)
     if found is None:
         began = spans.now() if spans.listeners else 0
         with provenance.recording() if wanted else nullcontext():
-            graph, outputs = import_graph(trace)
+            graph, outputs = import_graph(trace, moved)
             found = make_plan(graph, device, description, outputs), outputs
         if began:
             name = "make plan again, for its lines" if again else "make plan"
@@ -470,8 +514,9 @@ def _make(trace: Trace, device: str, again: bool = False) -> CachedPlan:
     return CachedPlan(plan, outputs, len(outputs) > len(trace.wanted), wanted)
 
 
-def describe(trace: Trace, device: str) -> str:
+def describe(trace: Trace, device: str, moved: Sequence[MovedCall] = ()) -> str:
     """The trace's structure in words that mean the same in every process."""
+    words = {m.call: m.describe() for m in moved}
     lines = [device, trace_conditions() or "by default"]
     numbers = trace.numbers
     for e in trace.leaves:
@@ -480,7 +525,8 @@ def describe(trace: Trace, device: str) -> str:
         signature = call.signature
         inputs = [numbers[i] for i in call.inputs]
         leaves = [o.leaf is not None for o in _alive(call)]
-        lines.append(f"call {signature.describe()} {inputs} {call.tracked} {leaves}")
+        what = words.get(call) or signature.describe()
+        lines.append(f"call {what} {inputs} {call.tracked} {leaves}")
     lines.append(f"bound {[numbers[e] for e in trace.bound]}")
     lines.append(f"wanted {[numbers[e] for e in trace.wanted]}")
     return "\n".join(lines)
@@ -492,9 +538,13 @@ def _alive(call: Call) -> list[Expression]:
 
 def is_known(trace: Trace, device: str) -> bool:
     """Whether this process has the plan of a trace."""
-    return tuple(trace.key) in _plans.get(device, ())
+    if tuple(trace.key) in _plans.get(device, ()):
+        return True
+    family = _families.get(device, {}).get(trace.family_key()) if trace.views else None
+    return family is not None and family.has(starts_of([call for call, _ in trace.views]))
 
 
 def plan_count() -> int:
     """How many plans this process holds."""
-    return sum([len(plans) for plans in _plans.values()])
+    families = [f for families in _families.values() for f in families.values()]
+    return sum([len(plans) for plans in _plans.values()]) + sum([len(f.patterns) for f in families])

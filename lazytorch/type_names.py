@@ -7,12 +7,13 @@ from codegen.dtype import DType
 _TYPE_NAMES = {
     "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16",
     "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
-    "bool_": "Bool",
+    "bool_": "Bool", "uint16": "UInt16", "uint32": "UInt32", "uint64": "UInt64",
 }  # fmt: skip
 _C_NAMES = {
     "float32": "float", "float64": "double", "float16": "c10::Half", "bfloat16": "c10::BFloat16",
     "uint8": "unsigned char", "int8": "signed char", "int16": "short", "int32": "int",
-    "int64": "long int", "bool_": "bool",
+    "int64": "long int", "bool_": "bool", "uint16": "unsigned short", "uint32": "unsigned int",
+    "uint64": "unsigned long",
 }  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def numbers(name: str, device: str, folder: Path) -> list[float]:
     done = subprocess.run(
         [*program, str(ROOT / "examples" / name), *options, "--device", device],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}"},
         capture_output=True,
         text=True,
         timeout=300,

@@ -231,7 +231,7 @@ def literal(value: Any, dtype: DType) -> str:
         number = int(value)
         if dtype is dt.int64:
             return f"(-{(1 << 63) - 1}L - 1)" if number == -(1 << 63) else f"{number}L"
-        return str(number)
+        return str(number) + {"uint32": "u", "uint64": "uL"}.get(dtype.name, "")
     number_text = repr(float(value))
     if number_text == "nan":
         return '__builtin_nanf("")' if dtype is not dt.float64 else '__builtin_nan("")'

@@ -29,6 +29,9 @@ _UNSIGNED = {
     "signed char": "unsigned char",
     "unsigned char": "unsigned char",
     "short": "unsigned short",
+    "unsigned short": "unsigned int",  # as signed numbers, products of two would overflow
+    "unsigned int": "unsigned int",
+    "unsigned long": "unsigned long",
     "int": "unsigned int",
     "long": "unsigned long",
 }
@@ -528,7 +531,10 @@ def _shift(symbol: str, beyond: str) -> Callable[[str], str]:
     return spelling
 
 
-_BITS = {"signed char": 8, "unsigned char": 8, "short": 16, "int": 32, "long": 64}
+_BITS = {
+    "signed char": 8, "unsigned char": 8, "short": 16, "int": 32, "long": 64,
+    "unsigned short": 16, "unsigned int": 32, "unsigned long": 64,
+}  # fmt: skip
 SHIFT_LEFT = elementwise(
     "shift_left", 2, np.left_shift, None, _shift("<<", "0"), kinds="i", low=0, high=5
 )

@@ -157,12 +157,24 @@ def cast(x: Array, type_: TensorType) -> Array:
         if target.name == "bfloat16":
             return round_to_bfloat16(x.astype(np.float32))
         if x.dtype.kind == "f" and target.kind == "int":
+            if target.name == "uint64":
+                high = x >= 2.0**63
+                rest = _least_where_too_large(np.where(high, x - np.asarray(2.0**63, x.dtype), x))
+                return rest.astype(np.uint64) + (high.astype(np.uint64) << np.uint64(63))
+            if target.name == "uint32":
+                return _least_where_too_large(x).astype(np.uint32)
             wide = np.int32 if target.itemsize < 4 else target.numpy
             limit = 2.0 ** (np.dtype(wide).itemsize * 8 - 1)
             fits = (x >= -limit) & (x < limit)
             safe = np.where(fits, x, 0).astype(wide)
             return np.where(fits, safe, np.iinfo(wide).min).astype(target.numpy)
         return x.astype(target.numpy)
+
+
+def _least_where_too_large(x: Array) -> Array:
+    """Floats as int64; the least integer for NaN and what does not fit."""
+    fits = (x >= -(2.0**63)) & (x < 2.0**63)
+    return np.where(fits, np.where(fits, x, 0).astype(np.int64), np.iinfo(np.int64).min)
 
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))

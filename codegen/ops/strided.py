@@ -94,10 +94,10 @@ def view(base: Node, shape: Shape, strides: Shape, offset: int) -> Node:
         return gather(reshape(base, (base.type.size,)), _flat_index(shape, strides, offset))
     cut = slice_(reshape(base, parts.blocks), parts.starts, parts.sizes, parts.steps)
     core = permute(reshape(cut, parts.sizes[:-1]), parts.order)
-    return _with_unit_axes(core, shape, parts.kept)
+    return with_unit_axes(core, shape, parts.kept)
 
 
-def _with_unit_axes(core: Node, shape: Shape, kept: Shape) -> Node:
+def with_unit_axes(core: Node, shape: Shape, kept: Shape) -> Node:
     """Put the axes of extent 1 back by a reshape, which needs no reduction when transposed."""
     units = tuple([n if i in kept else 1 for i, n in enumerate(shape)])
     full_rank = reshape(core, units)

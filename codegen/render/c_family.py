@@ -156,7 +156,10 @@ def _are_neighbours(x: str, y: str) -> bool:
 
 
 _INTEGER = re.compile(r"(-?\d+)L?")
-_SUFFIX = {"uint8": "u8", "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64"}
+_SUFFIX = {
+    "uint8": "u8", "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64",
+    "uint16": "u16", "uint32": "u32", "uint64": "u64",
+}  # fmt: skip
 
 
 def condition_text(guard: Iterable[Condition]) -> str:
@@ -178,7 +181,8 @@ def neutral(operation: Operation, dtype: DType) -> str:
         return "0" if low else "1"
     bits = dtype.itemsize * 8
     if not dtype.is_signed:
-        return "0" if low else str((1 << bits) - 1)
+        suffix = {32: "u", 64: "uL"}.get(bits, "")
+        return "0" if low else f"{(1 << bits) - 1}{suffix}"
     most = f"{(1 << (bits - 1)) - 1}{'L' if bits == 64 else ''}"
     return f"(-{most} - 1)" if low else most
 

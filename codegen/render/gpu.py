@@ -59,7 +59,10 @@ _PROLOGUE = """\
 """
 _FP64 = "#pragma OPENCL EXTENSION cl_khr_fp64 : enable\n"
 _BARRIER = "barrier(CLK_LOCAL_MEM_FENCE);"
-_VECTORS = {"unsigned char": "uchar4", "signed char": "char4", "unsigned short": "ushort4"}
+_VECTORS = {
+    "unsigned char": "uchar4", "signed char": "char4", "unsigned short": "ushort4",
+    "unsigned int": "uint4", "unsigned long": "ulong4",
+}  # fmt: skip
 # Loops of a constant number of turns up to this are unrolled: what they keep stays in registers.
 _UNROLLED = 16
 

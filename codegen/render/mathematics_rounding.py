@@ -137,7 +137,7 @@ LT_INLINE unsigned short lt_f32_to_f16(float x) {
 def _integer(ctype: str) -> list[CFunction]:
     """Arithmetic that neither traps nor overflows: x/0 is 0, and what does not fit wraps."""
     suffix = SUFFIXES[ctype]
-    wide = "unsigned long" if ctype == "long" else "unsigned"
+    wide = "unsigned long" if ctype.endswith("long") else "unsigned"
     signed = not ctype.startswith("unsigned")
     head = f"LT_INLINE {ctype} lt_%s_{suffix}({ctype} x, {ctype} y) {{"
     negated = f"({ctype})(0 - ({wide})x)"
@@ -213,6 +213,16 @@ LT_INLINE long lt_to_i64_SFX(REAL x) {
     *both("LT_INLINE signed char lt_to_i8_SFX(REAL x) { return (signed char)lt_to_i32_SFX(x); }"),
     *both("""
 LT_INLINE unsigned char lt_to_u8_SFX(REAL x) { return (unsigned char)lt_to_i64_SFX(x); }"""),
+    *both("""
+LT_INLINE unsigned short lt_to_u16_SFX(REAL x) { return (unsigned short)lt_to_i32_SFX(x); }"""),
+    *both("""
+LT_INLINE unsigned int lt_to_u32_SFX(REAL x) { return (unsigned int)lt_to_i64_SFX(x); }"""),
+    *both("""
+LT_INLINE unsigned long lt_to_u64_SFX(REAL x) {
+    int high = x >= 9223372036854775808.0;
+    unsigned long rest = (unsigned long)lt_to_i64_SFX(high ? x - 9223372036854775808.0 : x);
+    return rest + ((unsigned long)high << 63);
+}"""),
 ]
 
 ROUNDING = [

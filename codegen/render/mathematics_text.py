@@ -66,6 +66,9 @@ SUFFIXES = {
     "short": "i16",
     "int": "i32",
     "long": "i64",
+    "unsigned short": "u16",
+    "unsigned int": "u32",
+    "unsigned long": "u64",
 }
 
 

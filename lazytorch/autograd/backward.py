@@ -277,6 +277,8 @@ def _seeds(roots: Sequence[Tensor], values: Sequence[Expression], given: Any) ->
 
 # What hooks want called once the present backward() has accumulated everything.
 at_the_end: list[Callable[[], None]] = []
+# Told of each leaf that gets a gradient; benchmarks put one here, to have it computed.
+accumulated: list[Callable[[Tensor], None]] = []
 _NO_HOOKS: tuple[dict[int, Any], dict[int, Any]] = ({}, {})
 
 
@@ -301,6 +303,8 @@ def _accumulate(tensor: Tensor, gradient: Tensor, create_graph: bool) -> None:
     before = tensor._grad
     if capture.state.active is not None:
         capture.state.active.note_grad(tensor)
+    for tell in accumulated:
+        tell(tensor)
     if gradient.layout is not strided or (before is not None and before.layout is not strided):
         tensor._grad = gradient if before is None else add(before, gradient)
     elif before is None:

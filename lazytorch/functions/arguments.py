@@ -82,7 +82,8 @@ def wrap_dims(dims: Sequence[int], rank: int, message: str | None = None) -> tup
 
 
 _C_NAMES = {
-    "uint8": "uint8_t", "int8": "int8_t", "int16": "int16_t", "int32": "int", "int64": "int64_t",
+    "uint16": "uint16_t", "uint32": "uint32_t", "uint64": "uint64_t", "uint8": "uint8_t",
+    "int8": "int8_t", "int16": "int16_t", "int32": "int", "int64": "int64_t",
     "float16": "at::Half", "bfloat16": "at::BFloat16", "float32": "float", "float64": "double",
     "bool_": "bool",
 }  # fmt: skip

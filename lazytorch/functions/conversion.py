@@ -36,7 +36,7 @@ from lazytorch.printing import format_tensor
 from lazytorch.storage import Storage, from_array, share_array
 from lazytorch.tensor import OWN_ATTRIBUTES, Geometry, Tensor, record, wrap
 from lazytorch.transfer import moved
-from lazytorch.type_names import c_name
+from lazytorch.type_names import c_name, type_name
 
 
 def _fit(source: Node, shape: Shape, dtype: DType) -> Node:
@@ -148,7 +148,7 @@ for _name, _dtype in (
 def type(self: Tensor, dtype: Any = None, non_blocking: bool = False, **_: Any) -> Any:
     """The name of the tensor's class, or the numbers in another type."""
     if dtype is None:
-        return f"torch.{CLASS_NAMES[self.dtype]}"
+        return f"torch.{type_name(self.dtype)}Tensor"
     if isinstance(dtype, str):
         name = dtype.removeprefix("torch.")
         if name not in TYPED_CLASSES:

@@ -162,7 +162,8 @@ def data_array(data: Any, dtype: DType | None) -> tuple[NDArray[Any], DType]:
             dtype = dtype or _infer(data)
             data = _plain(data)
         try:
-            array = np.array(data)
+            # Of small and large numbers together NumPy would make float64.
+            array = np.array(data, np.uint64 if dtype is dt.uint64 else None)
         except ValueError:
             _check_nesting(data)
             raise
@@ -173,7 +174,7 @@ def data_array(data: Any, dtype: DType | None) -> tuple[NDArray[Any], DType]:
             if array.dtype.kind == "O":
                 raise ValueError("Overflow when unpacking long long")
             raise TypeError(f"new(): invalid data type '{array.dtype.type.__name__}'")
-        if array.dtype == np.uint64:
+        if array.dtype == np.uint64 and dtype is not dt.uint64:
             raise ValueError("Overflow when unpacking long long")
         if dtype is None:
             dtype = _list_dtype(data, array)
@@ -183,7 +184,8 @@ def data_array(data: Any, dtype: DType | None) -> tuple[NDArray[Any], DType]:
         found = array_dtype(array)
         return array, found if dtype is None else dtype
     if isinstance(data, (float, int)):
-        if isinstance(data, int) and not -(1 << 63) <= data < 1 << 63:
+        high = 1 << (64 if dtype is dt.uint64 else 63)
+        if isinstance(data, int) and not -(1 << 63) <= data < high:
             raise ValueError("Overflow when unpacking long long")
         return np.array(data), dtype if dtype is not None else _infer(data)
     if isinstance(data, str):

@@ -14,6 +14,7 @@ from codegen.ir.node import Node, Shape
 from codegen.ops import elementwise as ew
 from lazytorch.core import broadcast_to
 from lazytorch.defaults import defaults
+from lazytorch.type_names import type_name
 
 _RANK = {"bool": 0, "int": 1, "float": 2}
 
@@ -22,7 +23,14 @@ def promote_types(x: DType, y: DType) -> DType:
     """The smallest type that both convert to, as torch.promote_types."""
     if x is y:
         return x
-    if _RANK[x.kind] != _RANK[y.kind]:
+    kinds = {x.kind, y.kind}
+    limited = "float" not in kinds and (x in dt.WIDE_UNSIGNED or y in dt.WIDE_UNSIGNED)
+    if limited:
+        raise RuntimeError(
+            "Promotion for uint16, uint32, uint64 types is not supported, attempted to promote "
+            f"{type_name(x)} and {type_name(y)}"
+        )
+    if len(kinds) > 1:
         return x if _RANK[x.kind] > _RANK[y.kind] else y
     if x.kind == "float":
         if x.itemsize == y.itemsize:

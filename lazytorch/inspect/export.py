@@ -24,6 +24,7 @@ from lazytorch.tensor import Tensor
 _C_TYPES = {
     "float32": "float", "float64": "double", "int64": "long", "int32": "int", "int16": "short",
     "int8": "signed char", "uint8": "unsigned char", "bool_": "unsigned char",
+    "uint16": "unsigned short", "uint32": "unsigned int", "uint64": "unsigned long",
     "float16": "unsigned short", "bfloat16": "unsigned short",
 }  # fmt: skip
 _PREAMBLE = """\

@@ -21,8 +21,10 @@ from lazytorch.tensor import Tensor  # noqa: E402
 
 # Results computed together. The first run of a very large plan is interpreted, whatever the device.
 PLAN = 24
-DTYPES = {getattr(torch, d.name.rstrip("_")): d for d in dt.ALL}
-_THEIRS = {d: t for t, d in DTYPES.items()}
+_OURS = {getattr(torch, d.name.rstrip("_")): d for d in dt.ALL}
+_THEIRS = {d: t for t, d in _OURS.items()}
+# Those that functions are asked to compute with.
+DTYPES = {t: d for t, d in _OURS.items() if d not in dt.WIDE_UNSIGNED}
 TOLERANCE = {
     torch.float16: (2e-3, 1e-3), torch.bfloat16: (2e-2, 1e-2), torch.float32: (2e-5, 1e-6),
     torch.float64: (1e-9, 1e-11),
@@ -40,10 +42,10 @@ def ours(x: Any) -> Any:
     if isinstance(x, (tuple, list)):
         return type(x)(ours(e) for e in x)
     if isinstance(x, torch.dtype):
-        return DTYPES[x]
+        return _OURS[x]
     if not isinstance(x, torch.Tensor):
         return x
-    dtype, value = DTYPES[x.dtype], x.detach().clone()
+    dtype, value = _OURS[x.dtype], x.detach().clone()
     if value.dtype is torch.bfloat16:
         array = value.contiguous().view(torch.int16).numpy().view(np.uint16)
     else:
