@@ -31,7 +31,7 @@ def _grad_fn(self: Tensor) -> Node | None:
 
 def _get_grad(self: Tensor) -> Tensor | None:
     found = self._grad
-    if found is None and not self._retains_grad and self.requires_grad and not self.is_leaf:
+    if found is None and not self._retains_grad and self.requires_grad and not self._is_leaf():
         warnings.warn(
             "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its "
             ".grad attribute won't be populated during autograd.backward(). If you indeed want the "

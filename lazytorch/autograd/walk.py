@@ -277,7 +277,7 @@ def check_call(call: Call) -> None:
         return  # read as they were, or as they are unpacked
     for i in overwritten_inputs:
         # PyTorch keeps a copy of what an operation in place writes over, not of its arguments.
-        if i in reads_inputs and not (i == 0 and _wrote_itself(call, call.inputs[i])):
+        if i in reads_inputs and not (i == 0 and getattr(call, "in_place", False)):
             _raise_overwritten(call.inputs[i])
     for i in overwritten_outputs:
         e = outputs[i]
@@ -336,24 +336,6 @@ def _is_overwritten(e: Expression) -> bool:
 
 
 _ALIASES = (core.VIEW, core.DETACH)
-
-
-def _wrote_itself(call: Call, e: Expression) -> bool:
-    """Whether the call's own result replaced its input, as x.sin_() does: the input is kept."""
-    mark = _overwritten(e)
-    written = None if mark is None else mark.by()
-    while written is not None and written.call is not None:
-        made = written.call
-        if made is call:
-            return True
-        if made.signature.function not in _WRITES or not made.inputs:
-            return False
-        written = made.inputs[-1]
-    return False
-
-
-# What a written value passes through on its way into the storage: the last input is the value.
-_WRITES = (core.WRITE_VIEW, core.CAST)
 
 
 _DETACHED = (

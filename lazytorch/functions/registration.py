@@ -99,6 +99,8 @@ def in_place(definition: Callable[..., Any], name: str) -> Callable[..., Any]:
     """The form that writes its result into ``self``."""
 
     def written(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if self._geometry is not None:
+            self._refuse_unknown_history()
         try:
             return assign(self, definition(self, *args, **kwargs))
         except (RuntimeError, IndexError):

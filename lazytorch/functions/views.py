@@ -772,9 +772,7 @@ atleast_3d = _at_least("atleast_3d", 3, _to_3d)
 def become(x: Tensor, view: Tensor) -> Tensor:
     """Give a tensor the geometry of a view of it."""
     if is_grad_enabled() and x.requires_grad and x.is_leaf:
-        raise RuntimeError(
-            "a leaf Variable that requires grad is being used in an in-place operation."
-        )
+        raise x._leaf_error()
     geometry = view._geometry
     assert isinstance(geometry, Geometry)
     x._geometry, x._type, x._view_cache = geometry, view._type, None
@@ -784,6 +782,7 @@ def become(x: Tensor, view: Tensor) -> Tensor:
 
 def _in_place_view(name: str, definition: Any) -> None:
     def written(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        self._refuse_before(False)
         return become(self, definition(self, *args, **kwargs))
 
     written.__name__ = written.__qualname__ = name
