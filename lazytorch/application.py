@@ -160,7 +160,7 @@ def _recorded(
         device or "cpu",
     )  # fmt: skip
     if tracked and grad_state.saved_hooks:
-        pack_reads[0](outputs)
+        pack_reads[0](outputs, inputs)
     if eager.wanted:
         eager.wanted = False
         realize(outputs)

@@ -214,18 +214,21 @@ class Call:
     is_linear  of a tracked gradient call: its outputs depend on the cotangents alone.
     via        of a view: what it was made from, how that is called, and where it lies in the
                storage; not set elsewhere.
+    siblings   of one of several views: an object that all of them have, the outputs of one node;
+               not set elsewhere.
     in_place   its result replaced its first input, as x.sin_() does, of which PyTorch saves a copy;
                not set elsewhere.
     """
 
     __slots__ = (
         "__weakref__", "freed", "has_gradient", "in_place", "inputs", "is_linear", "led_to", "node",
-        "outputs", "place", "readers", "signature", "tracked", "via",
+        "outputs", "place", "readers", "siblings", "signature", "tracked", "via",
     )  # fmt: skip
     in_place: bool
     is_linear: bool
     led_to: list[weakref.ref[Tensor]]
     node: NodeState
+    siblings: object
     via: tuple[Tensor, str, Geometry]
 
     def __init__(self, signature: Signature, inputs: tuple[Expression, ...], tracked: bool) -> None:

@@ -20,7 +20,6 @@ from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.device import Device
 from lazytorch.expression import (
     Attributes,
-    Call,
     Expression,
     Overwritten,
     SharedSince,
@@ -75,7 +74,8 @@ class Tensor(HostValues):
     _made_at = 0
     # Values of this view that backward is to find, where they are older than the view's cache.
     _watched: list[Expression] | None = None
-    _one_of: tuple[str, int] | None = None  # of several views: what made them, and which it is
+    # Of several views: what made them, which it is, and what they share as outputs of one node.
+    _one_of: tuple[str, int, object] | None = None
     _collects = True  # as a leaf with a marker
     _without_recording = False  # a view made under no_grad
     _in_inference = False  # or in inference mode
@@ -263,6 +263,8 @@ class Tensor(HostValues):
             if source.tracked and made_of is not None and view.call is not None:
                 if self._made_at == self._storage.version:
                     view.call.via = (made_of, self._view_name, geometry)
+                    if self._one_of is not None:
+                        view.call.siblings = self._one_of[2]
                 elif self._one_of is None:
                     view.call.via = (made_of._root(), "AsStrided", geometry)
                 else:  # refused where it is recorded, so it is not kept for later
@@ -721,7 +723,7 @@ class Tensor(HostValues):
         if self._one_of is not None:
             if self._made_at != self._storage.version and grad_state.enabled and self.requires_grad:
                 raise refusal(self, indirect=True)
-            view._one_of = (name, 0)
+            view._one_of = (name, 0, None)
         return view
 
     def _place_in(self, root: Tensor) -> Attributes:

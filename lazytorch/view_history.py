@@ -65,7 +65,7 @@ def refusal(x: Tensor, indirect: bool = False) -> RuntimeError:
 def _refusal(x: Tensor, indirect: bool) -> str:
     how = _INDIRECTLY if indirect else _DIRECTLY
     if x._one_of is not None and not x._without_recording and x._has_node:
-        name, number = x._one_of
+        name, number, _ = x._one_of
         return f"Output {number} of {name} is a view and {how}. {_ONE_OF_SEVERAL}"
     if x._in_inference:
         return (

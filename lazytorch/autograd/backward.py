@@ -132,6 +132,7 @@ def grad(
             if not readings:
                 if walk.has_lost(sources[number]):
                     raise RuntimeError(FREED)
+                walk.free(retain, session.readers)
                 raise RuntimeError(
                     f"The differentiated Tensor at index {number} appears to not have been used in "
                     "the graph. Set allow_unused=True if this is the desired behavior."

@@ -52,7 +52,7 @@ class _Saved:
         self.packed: tuple[Expression, Packed] | None = None
         if grad_state.saved_hooks:
             value = tensor._read()
-            self.packed = (value, Packed(value))
+            self.packed = (value, Packed(value, self.tensor))
 
     def unpack(self, node: BackwardCFunction) -> Tensor:
         if self.packed is not None:

@@ -20,6 +20,7 @@ class GradState(threading.local):
     wanted = True  # what the program has set: inference mode records nothing all the same
     # Hooks on what backward saves (saved.py): pairs that pack and unpack, the innermost last.
     saved_hooks: tuple[tuple[Callable[..., Any], Callable[..., Any]], ...] = ()
+    written: Any = None  # under such hooks: what an operation in place is about to write to
     hooks_refused: str | None = None  # why there may be none
     mutation_allowed = False  # whether saved values may have been written to since
 
@@ -34,6 +35,15 @@ class _InferenceMode:
 
 
 inference = _InferenceMode()
+
+
+class _SavedHooks:
+    """``used``: whether there ever were hooks on what backward saves."""
+
+    used = False
+
+
+saved_hooks = _SavedHooks()
 
 
 def is_grad_enabled() -> bool:

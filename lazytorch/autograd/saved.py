@@ -8,6 +8,7 @@ what was unpacked.
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -20,12 +21,15 @@ from codegen.ops.reduction import full
 from lazytorch import core
 from lazytorch.application import pack_reads as packs_reads
 from lazytorch.application import refuse_saving as refuses_saving
+from lazytorch.autograd.grad_mode import saved_hooks
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.walk import gradient_reads
 from lazytorch.expression import (
     Call,
     Expression,
     Function,
+    Overwritten,
+    SharedSince,
     Signature,
     all_functions,
     hooks_of,
@@ -61,6 +65,7 @@ class saved_tensors_hooks:
     def __enter__(self) -> None:
         if grad_state.hooks_refused is not None:
             raise RuntimeError(grad_state.hooks_refused)
+        saved_hooks.used = True
         grad_state.saved_hooks = (*grad_state.saved_hooks, (self.pack_hook, self.unpack_hook))
 
     def __exit__(self, *_: object) -> None:
@@ -107,16 +112,33 @@ def allow_mutation_on_saved_tensors() -> Iterator[_AllowMutationOnSavedContext]:
 
 
 class Packed:
-    """A value that was packed, and how it is unpacked."""
+    """A value that was packed, and how it is unpacked.
 
-    __slots__ = ("packed", "type", "unpack_hook")
+    The hook is given the tensor that the value was ``read_from``, so what is written there later is
+    read by backward: versions are not checked through hooks. Of what an operation in place writes
+    over, and of an output, it is given a copy.
+    """
 
-    def __init__(self, value: Expression) -> None:
+    __slots__ = ("packed", "shown", "unpack_hook")
+
+    def __init__(self, value: Expression, read_from: Any = None) -> None:
         pack_hook, self.unpack_hook = grad_state.saved_hooks[-1]
-        self.type = value.type
-        shown = wrap(record(core.IDENTITY, (value,), (), value.tracked)[0])
         with quietly():
+            if isinstance(read_from, Tensor) and read_from._type == value.type:
+                shown = read_from
+            else:
+                shown = wrap(record(core.IDENTITY, (value,), (), value.tracked)[0])
+            self.shown = weakref.ref(shown)
             self.packed = pack_hook(shown)
+
+    def follow(self, output: Expression) -> None:
+        """Let what was packed of an output, before that had any, show the output's memory."""
+        shown, owner = self.shown(), output.owner
+        if shown is None or type(owner) is SharedSince or owner is None:
+            return
+        storage = owner.storage() if type(owner) is Overwritten else owner()  # type: ignore[operator]
+        if storage is not None and storage.expression.type == output.type:
+            shown._storage = storage
 
     def unpack(self) -> Tensor:
         found = self.unpack_hook(self.packed)
@@ -139,14 +161,16 @@ def quietly() -> Iterator[None]:
         grad_state.saved_hooks, grad_state.enabled = hooks, enabled
 
 
-def pack_reads(outputs: Sequence[Expression]) -> None:
-    """Pack what the gradient of a call reads; ``outputs`` are all that it has made."""
+def pack_reads(outputs: Sequence[Expression], read_from: Sequence[Any]) -> None:
+    """Pack what the gradient of a call on ``read_from`` reads; ``outputs`` are all that it made."""
     call = outputs[0].call
     if call is None or not call.tracked or call.signature.function in _NEVER_PACKED:
         return
     tracked = frozenset([i for i, e in enumerate(call.inputs) if e.tracked])
     inputs, results = gradient_reads(call.signature, tracked)
-    packed = [(True, i, Packed(call.inputs[i])) for i in sorted(inputs)
+    if read_from[0] is grad_state.written:
+        read_from = (None, *read_from[1:])
+    packed = [(True, i, Packed(call.inputs[i], read_from[i])) for i in sorted(inputs)
               if not call.inputs[i].type.weak]  # fmt: skip
     packed += [(False, i, Packed(outputs[i])) for i in sorted(results)]
     if packed:
@@ -222,8 +246,10 @@ def gradients_of_saved(
     outputs = [reference() for reference in call.outputs]
     values: list[Expression] = []
     for of_input, i, item in packed:
-        value = item.unpack()._read()
         original = call.inputs[i] if of_input else outputs[i]
+        if not of_input and original is not None:
+            item.follow(original)
+        value = item.unpack()._read()
         if create_graph and original is not None and original.tracked:
             # Further derivatives go on to what was packed.
             value = record(core.REPLACE_VALUE, (untracked(value), original), (), True)[0]

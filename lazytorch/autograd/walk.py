@@ -164,9 +164,15 @@ class Walk:
         targets.update(
             [e for e in self.order if e.leaf is not None and id(owner_of(e.leaf())) in tensors]
         )
+        nodes = {_node_of_several(e) for e in given} - {None}
+        if nodes:
+            # A gradient goes as far as the node, of which another output may be the target.
+            targets.update([e for e in self.order if _node_of_several(e) in nodes])
         above: set[Expression] = set()
         for e in self.order:
-            if any([i in above or i in targets for i in _tracked_inputs(e)]):
+            if any([i in above or i in targets for i in _tracked_inputs(e)]) or (
+                nodes and _is_made_through(e, nodes)
+            ):
                 above.add(e)
         self.order = [e for e in self.order if e in above or e in targets]
         self.seen = set(self.order)
@@ -223,6 +229,25 @@ class Walk:
 def _has_view(targets: Sequence[Expression] | None) -> bool:
     calls = [e.call for e in targets or ()]
     return any([c is not None and c.signature.function is core.VIEW for c in calls])
+
+
+def _node_of_several(e: Expression) -> object:
+    """What stands for the node of a value, if that has several outputs in PyTorch too."""
+    call = e.call
+    if call is None or e.leaf is not None or call.signature.function in (GRADIENT, TANGENT):
+        return None
+    return call if len(call.outputs) > 1 else getattr(call, "siblings", None)
+
+
+def _is_made_through(e: Expression, nodes: set[object]) -> bool:
+    """Whether a view was made of an output of one of these nodes, which it is not read from."""
+    via = None if e.call is None else getattr(e.call, "via", None)
+    source = None if via is None else via[0]
+    while source is not None and source._geometry is not None:
+        if source._one_of is not None and source._one_of[2] in nodes:
+            return True
+        source = source._source
+    return False
 
 
 def _read_from(e: Expression, source: Tensor, value: Expression) -> bool:

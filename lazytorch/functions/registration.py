@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from codegen.dtype import DType
 from lazytorch import core
-from lazytorch.autograd.grad_mode import is_grad_enabled
+from lazytorch.autograd.grad_mode import is_grad_enabled, saved_hooks
+from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.expression import Expression
 from lazytorch.storage import Storage
 from lazytorch.tensor import Tensor, record, wrap
@@ -101,11 +102,16 @@ def in_place(definition: Callable[..., Any], name: str) -> Callable[..., Any]:
     def written(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if self._geometry is not None:
             self._refuse_unknown_history()
+        if saved_hooks.used and grad_state.saved_hooks:
+            grad_state.written = self
         try:
             return assign(self, definition(self, *args, **kwargs))
         except (RuntimeError, IndexError):
             self._refuse_before(any([isinstance(a, Tensor) and a.requires_grad for a in args]))
             raise
+        finally:
+            if saved_hooks.used:
+                grad_state.written = None
 
     written.__name__ = written.__qualname__ = name
     written.__doc__ = f"In-place form of ``{name[:-1]}``."

@@ -578,8 +578,9 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 
 def _several(views: Sequence[Tensor], name: str) -> tuple[Tensor, ...]:
     """Views that one function gives, which autograd lets nobody write to."""
+    node = object()
     for number, view in enumerate(views):
-        view._view_name, view._one_of = name, (name, number)
+        view._view_name, view._one_of = name, (name, number, node)
         if view._of_unrecorded and view.requires_grad:
             view._refused_write = refusal_of_inner(name, number)
     return tuple(views)
