@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs real PyTorch")
 
+from devices import COMPILED
 from devices import FUNCTIONS as DEVICE
 from test_programs import differences
 
@@ -150,3 +151,15 @@ v2 = v0.cos() + v1.sin() + v1.sigmoid() + v1.detach().square()""",
 @pytest.mark.parametrize("name", RULES)
 def test_rules(name: str) -> None:
     agree(RULES[name].replace("\n\n", "\n"))
+
+
+def test_memory_is_kept_for_a_pending_gradient() -> None:
+    """The write's memory is not given away while a gradient has yet to read what was there."""
+    for _ in range(2):  # the second time by known plans
+        with lazytorch.device(COMPILED):
+            x = lazytorch.tensor([-2.0, 1.0])
+            w = lazytorch.tensor(0.25, requires_grad=True)
+            x *= w
+            x.sum().backward()
+            assert x.tolist() == [-0.5, 0.25]
+            assert w.grad.item() == -1.0
