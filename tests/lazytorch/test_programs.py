@@ -91,9 +91,11 @@ class Writer:
 
     def is_aliased(self, name: str) -> bool:
         """Whether another variable shows the same memory."""
-        memory = self.names[name].untyped_storage().data_ptr()
-        others = [self.names[n] for n in self.tensors() if n != name]
-        return any(x.untyped_storage().data_ptr() == memory for x in others)
+        return any(self.share_memory(name, n) for n in self.tensors() if n != name)
+
+    def share_memory(self, name: str, other: str) -> bool:
+        first, second = (self.names[n].untyped_storage() for n in (name, other))
+        return first.data_ptr() == second.data_ptr()
 
     def shape(self, name: str) -> tuple[int, ...]:
         return tuple(self.names[name].shape)
@@ -168,7 +170,7 @@ class Writer:
         x = self.any()
         return self.random.choice([x, x, x, x + ".detach()", self.view_of(x)])
 
-    def inplace(self) -> str:
+    def inplace(self) -> str | None:
         target = self.target()
         name = target.split(".")[0].split("[")[0]
         value = self.partner(name)
@@ -181,6 +183,9 @@ class Writer:
                 f"lerp_({self.any()}, 0.5)",
             ]
         )  # fmt: skip
+        copied = re.fullmatch(r"copy_\((\w+)\)", form)
+        if copied and copied[1] != target and self.share_memory(name, copied[1]):
+            return None  # PyTorch reads as it goes
         if self.random.random() < 0.2 and target == name:
             return f"{name} {self.random.choice(_BINARY)}= {value}"
         return f"{target}.{form}"
@@ -192,6 +197,8 @@ class Writer:
             return None
         key = self.random.choice(["[0]", "[-1]", "[..., 0]", "[1:]", "[:]", "[...]", "[..., ::2]"])
         value = self.random.choice(["0.25", "-1", self.any(), f"{x}{key} * 2"])
+        if value in self.names and value != x and self.share_memory(x, value):
+            return None
         return f"{x}{key} = {value}"
 
     def loss(self) -> str:
