@@ -41,6 +41,7 @@ from lazytorch.view_history import (
     is_restricted,
     refusal,
     refusal_of_inner,
+    retain_by,
 )
 
 # Memory that NumPy shares is copied when read, up to this size; above it, the reader runs at once.
@@ -270,6 +271,10 @@ class Tensor(HostValues):
                 else:  # refused where it is recorded, so it is not kept for later
                     self._refuse_changed()
                     return view
+        if self._retains_grad and view.tracked:
+            if not grad_state.enabled:
+                return view  # no node is made of it, and none may be found by later uses
+            retain_by(self, view)
         self._view_cache = (value, view)
         return view
 

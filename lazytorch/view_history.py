@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING
+
+from lazytorch.expression import hooks_of
 
 if TYPE_CHECKING:
     from lazytorch.expression import Expression
@@ -118,3 +121,13 @@ def watch(x: Tensor, e: Expression) -> None:
         if e not in watched:
             watched.append(e)
         views.watched = True
+
+
+def retain_by(x: Tensor, e: Expression) -> None:
+    """Let a tensor keep the gradient of its present value. A view has kept that of its value
+    before what it shows was written to: the gradient kept is the view's, as its hooks are not."""
+    for old in x._watched or ():
+        if old.hooks is not None and old.hooks.retained_by is not None:
+            old.hooks.retained_by = None
+    hooks_of(e).retained_by = weakref.ref(x)
+    watch(x, e)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +15,7 @@ from lazytorch.expression import Hooks, hooks_of
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import c_name, type_name
 from lazytorch.utils.hooks import RemovableHandle
-from lazytorch.view_history import watch
+from lazytorch.view_history import retain_by, watch
 
 
 def _grad_fn(self: Tensor) -> Node | None:
@@ -140,7 +139,7 @@ def _retain_grad(self: Tensor) -> None:
     if not self.requires_grad:
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
     if not self.is_leaf:
-        _hooks_of(self).retained_by = weakref.ref(self)
+        retain_by(self, gradient_source(self))
         self._retains_grad = True
 
 

@@ -106,14 +106,29 @@ class Session:
         order = self.walk.order
         if anomaly_mode.state.enabled and anomaly_mode.state.check_nan:
             self._check_numbers(order)
-        if not any([e.hooks is not None for e in order]):
+        root = self.roots[0] if len(self.roots) == 1 and self.walk.passed is not None else None
+        if root is not None and root in self.walk.seen:
+            root = None
+        if root is None and not any([e.hooks is not None for e in order]):
             return
         before = grad_state.enabled
         grad_state.enabled = self.create_graph
         try:
+            if root is not None:
+                self._run_hooks_of_root(root)
             self._run_hooks(order)
         finally:
             grad_state.enabled = before
+
+    def _run_hooks_of_root(self, root: Expression) -> None:
+        """PyTorch begins with a single root, and runs its hooks, also where no target is below."""
+        if root.leaf is not None:
+            leaf = root.leaf()
+            if isinstance(leaf, Tensor) and leaf._backward_hooks:
+                call_hooks(leaf._backward_hooks, wrap(self.seeds[0]))
+        elif root.hooks is not None:
+            self._run_value_hooks(root, root.hooks)
+            self.replaced.clear()
 
     def _check_numbers(self, order: Sequence[Expression]) -> None:
         """In anomaly mode: compute each call's gradients on their own, and refuse NaN."""
@@ -240,6 +255,12 @@ class Session:
                 inputs = gradients_of_saved(call, state.packed, given)
             else:
                 inputs = self._one_step(call, outputs, given) if state.after else None
+            if inputs is not None and self.walk.passed is not None:
+                # Gradients that are sent nowhere are not computed.
+                seen_here = self.walk.seen
+                inputs = [
+                    g if e in seen_here else None for e, g in zip(call.inputs, inputs, strict=True)
+                ]
         else:
             try:
                 inputs = state.custom._backward(call, _shown(state, given))
@@ -266,7 +287,9 @@ class Session:
                 self.replaced.append((e, zero))
         edges = call.inputs if state.custom is None else state.custom._edges(call)
         for edge, gradient in zip(edges, seen, strict=True):
-            if edge is not None and edge.tracked and gradient is not None:
+            if edge is None or not edge.tracked or gradient is None:
+                continue
+            if self.walk.passed is None or edge in self.walk.seen:
                 self.send(edge, gradient)
 
     def send(self, e: Expression, gradient: Tensor) -> None:

@@ -70,7 +70,8 @@ def as_collected(e: Expression, gradient: Tensor) -> Tensor:
 class Walk:
     """The tracked graph under some roots: its expressions, inputs first, checked for backward.
 
-    Given ``targets``, only what lies between the roots and them; nothing below ``stop``.
+    Given ``targets``, only what lies between the roots and them; nothing below ``stop``. With
+    ``runs_targets``, what made the targets is run too, though nothing is sent on from there.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Walk:
         values: Sequence[Expression],
         targets: Sequence[Expression] | None = None,
         stop: Sequence[Expression] = (),
+        runs_targets: bool = False,
     ) -> None:
         self.order: list[Expression] = []
         self.seen: set[Expression] = set()
@@ -90,9 +92,11 @@ class Walk:
             self.order, self.seen = [], set()
             for value in values:
                 self._visit(value)
-        # What a gradient passes on its way to a target, where those are known.
+        # Where targets are known: the values that a gradient arrives at, and whose calls are run.
         self._walked = self.order
         self.passed = passed = None if targets is None else self._keep_above(targets)
+        if passed is not None and runs_targets:
+            passed.update([e for e in self.targets if e.leaf is None and e in self.seen])
         if not self.order and any([self.has_lost(e) for e in self.targets]):
             raise RuntimeError(FREED)
         checked: set[int] = set()

@@ -209,10 +209,7 @@ class Writer:
         loss, x = self.loss(), self.any()
         keep = self.random.choice(["", "", "retain_graph=True", "create_graph=True"])
         if self.random.random() < 0.2:
-            y = self.any()
-            # PyTorch frees what wrote into a part, though it was not asked for.
-            if all(self.names[n]._version == 0 for n in (x, y)):
-                keep += f"{', ' if keep else ''}inputs=[{x}, {y}]"
+            keep += f"{', ' if keep else ''}inputs=[{x}, {self.any()}]"
         if self.random.random() < 0.1:
             return f"{x}.backward({x}.detach() * 0.5{', ' if keep else ''}{keep})"
         return f"{loss}.backward({keep})"
@@ -556,6 +553,66 @@ v1 = v0.clone() * 3
 v2 = torch.autograd.grad((v1 * v1).sum(), v0, retain_graph=True)[0] + 0
 (v1 * v1).sum().backward()
 seen.append(v0.grad.tolist())""",
+    "backward(inputs=) runs and frees what made its targets": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = Square.apply(v0)
+v2 = v1.cos()
+v1.grad_fn.register_hook(lambda gs, g: seen.append([len(gs), g[0].tolist()]))
+v2.grad_fn.register_hook(lambda gs, g: seen.append([len(gs), g[0].tolist()]))
+(v2 * v2).sum().backward(inputs=[v2], retain_graph=True)
+torch.autograd.grad((v2 * v2).sum(), [v2], retain_graph=True)
+v1.sum().backward(inputs=[v1], retain_graph=True)
+(v2 * v2).sum().backward(inputs=[v2])
+v2.sum().backward()""",
+    "backward(inputs=) checks what made its targets": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0.clone()
+v2 = v1.cos()
+v1.mul_(3)
+(v2 * 1).sum().backward(inputs=[v2])""",
+    "a hook of a node sees the gradients that are sent on": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([3.0, 4.0], requires_grad=True)
+v2 = v0 * v1
+v2.grad_fn.register_hook(lambda gs, g: seen.append([x is None for x in gs]))
+v3 = torch.autograd.grad(v2.sum(), v0, retain_graph=True)[0]
+v2.sum().backward(inputs=[v1], retain_graph=True)
+v2.sum().backward()""",
+    "hooks of a single root run though no target is below it": """
+v0 = torch.tensor(1.0, requires_grad=True)
+v1 = torch.tensor(2.0, requires_grad=True)
+v2 = v0.cos()
+v2.retain_grad()
+v2.grad_fn.register_prehook(lambda g: seen.append(len(g)))
+v0.register_hook(lambda g: seen.append(g.tolist()))
+v2.register_hook(lambda g: seen.append(g.tolist()))
+v0.backward(inputs=[v1])
+v2.backward(inputs=[v1])
+seen.append(torch.autograd.grad(v0, v1, allow_unused=True))
+torch.autograd.backward([v2, v1], inputs=[v1])""",
+    "a leaf's hook is called once for all that ask for its gradient": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([3.0, 4.0], requires_grad=True)
+v0.register_hook(lambda g: seen.append(g.tolist()))
+v2, v3, v4 = torch.autograd.grad((v0 * v0 * v1).sum(), [v0, v0, v1])
+v2.mul_(2)""",
+    "a view keeps its gradient after what it shows was written to": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True) * 2
+v1 = v0[:1]
+v1.retain_grad()
+v1.register_hook(lambda g: seen.append(g.tolist()))
+v2 = v1 * 1
+v0.detach().mul_(2)
+with torch.no_grad(): v3 = v1 * 3
+v2.sum().backward(retain_graph=True)
+seen.append(v1.grad.tolist())
+v4 = v1 * v1
+v5 = v1.view(1, 1)
+v5.retain_grad()
+(v2 + v4 + v5).sum().backward(retain_graph=True)
+seen.append(v1.grad.tolist())
+v0.mul_(3)
+(v1 * v1).sum().backward()""",
     "a recorded write through detach() leaves the leaf a leaf": """
 v0 = torch.tensor([1.0, 2.0], requires_grad=True)
 v1 = torch.tensor([3.0, 4.0], requires_grad=True)
