@@ -20,9 +20,12 @@ class GradState(threading.local):
     wanted = True  # what the program has set: inference mode records nothing all the same
     # Hooks on what backward saves (saved.py): pairs that pack and unpack, the innermost last.
     saved_hooks: tuple[tuple[Callable[..., Any], Callable[..., Any]], ...] = ()
-    written: Any = None  # under such hooks: what an operation in place is about to write to
     hooks_refused: str | None = None  # why there may be none
     mutation_allowed = False  # whether saved values may have been written to since
+    # The call whose results hooks wait for, until there are tensors of them; and the tensor that is
+    # about to be written in place.
+    waiting: Any = None
+    written: Any = None
 
 
 state = GradState()
@@ -37,13 +40,13 @@ class _InferenceMode:
 inference = _InferenceMode()
 
 
-class _SavedHooks:
-    """``used``: whether there ever were hooks on what backward saves."""
+class _Unusual:
+    """``used``: whether any thread ever entered inference mode, or hooks on what backward saves."""
 
     used = False
 
 
-saved_hooks = _SavedHooks()
+unusual = _Unusual()
 
 
 def is_grad_enabled() -> bool:
@@ -72,7 +75,7 @@ class _GradContext:
         if self._inference is not None:
             state.inference = self._inference
             if self._inference:
-                inference.used = True
+                inference.used = unusual.used = True
         _set(self._mode)
 
     def __exit__(

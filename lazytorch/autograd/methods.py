@@ -10,7 +10,7 @@ from typing import Any
 from lazytorch import capture
 from lazytorch.autograd.backward import backward
 from lazytorch.autograd.graph import Node, node_of_tensor
-from lazytorch.autograd.walk import gradient_source
+from lazytorch.autograd.walk import gradient_source, last_recorded
 from lazytorch.expression import Hooks, hooks_of
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import c_name, type_name
@@ -144,7 +144,7 @@ def _retain_grad(self: Tensor) -> None:
 
 
 def _output_nr(self: Tensor) -> int:
-    return 0 if self.is_leaf else self._read().number
+    return 0 if self.is_leaf else last_recorded(self._read()).number
 
 
 def _is_view(self: Tensor) -> bool:

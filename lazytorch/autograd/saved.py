@@ -1,14 +1,14 @@
 """Hooks on what backward saves: torch.autograd.graph.saved_tensors_hooks and its relatives.
 
 Nothing is saved here, the recorded graph has it all. With hooks, each recorded call packs the
-values that its gradient reads, and where backward comes to the call, its gradient is computed from
-what was unpacked.
+tensors that its gradient reads, and where backward comes to the call, its gradient is computed from
+what was unpacked. As in PyTorch, a hook is given the very tensor, where there is one: a hook that
+keeps it sees what is written to it later. What an operation in place writes over is copied first.
 """
 
 from __future__ import annotations
 
 import contextlib
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -20,16 +20,15 @@ from codegen.ops.leaves import parameter
 from codegen.ops.reduction import full
 from lazytorch import core
 from lazytorch.application import pack_reads as packs_reads
+from lazytorch.application import pack_results as packs_results
 from lazytorch.application import refuse_saving as refuses_saving
-from lazytorch.autograd.grad_mode import saved_hooks
 from lazytorch.autograd.grad_mode import state as grad_state
+from lazytorch.autograd.grad_mode import unusual
 from lazytorch.autograd.walk import gradient_reads
 from lazytorch.expression import (
     Call,
     Expression,
     Function,
-    Overwritten,
-    SharedSince,
     Signature,
     all_functions,
     hooks_of,
@@ -65,7 +64,7 @@ class saved_tensors_hooks:
     def __enter__(self) -> None:
         if grad_state.hooks_refused is not None:
             raise RuntimeError(grad_state.hooks_refused)
-        saved_hooks.used = True
+        unusual.used = True
         grad_state.saved_hooks = (*grad_state.saved_hooks, (self.pack_hook, self.unpack_hook))
 
     def __exit__(self, *_: object) -> None:
@@ -111,34 +110,27 @@ def allow_mutation_on_saved_tensors() -> Iterator[_AllowMutationOnSavedContext]:
         grad_state.mutation_allowed = False
 
 
+_WRITTEN_BY_HOOK = (
+    "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack "
+    "hook cannot be modified by in-place operations as this can lead to unexpected side-effects. "
+    "Please open an issue if you need to perform in-place operations on the input to a pack hook."
+)
+
+
 class Packed:
-    """A value that was packed, and how it is unpacked.
+    """A value that was packed, and how it is unpacked."""
 
-    The hook is given the tensor that the value was ``read_from``, so what is written there later is
-    read by backward: versions are not checked through hooks. Of what an operation in place writes
-    over, and of an output, it is given a copy.
-    """
+    __slots__ = ("packed", "type", "unpack_hook")
 
-    __slots__ = ("packed", "shown", "unpack_hook")
-
-    def __init__(self, value: Expression, read_from: Any = None) -> None:
+    def __init__(self, value: Tensor) -> None:
         pack_hook, self.unpack_hook = grad_state.saved_hooks[-1]
+        self.type = value._type
+        storage = value._storage
+        version = storage.version
         with quietly():
-            if isinstance(read_from, Tensor) and read_from._type == value.type:
-                shown = read_from
-            else:
-                shown = wrap(record(core.IDENTITY, (value,), (), value.tracked)[0])
-            self.shown = weakref.ref(shown)
-            self.packed = pack_hook(shown)
-
-    def follow(self, output: Expression) -> None:
-        """Let what was packed of an output, before that had any, show the output's memory."""
-        shown, owner = self.shown(), output.owner
-        if shown is None or type(owner) is SharedSince or owner is None:
-            return
-        storage = owner.storage() if type(owner) is Overwritten else owner()  # type: ignore[operator]
-        if storage is not None and storage.expression.type == output.type:
-            shown._storage = storage
+            self.packed = pack_hook(value)
+        if storage.version != version:
+            raise RuntimeError(_WRITTEN_BY_HOOK)
 
     def unpack(self) -> Tensor:
         found = self.unpack_hook(self.packed)
@@ -161,26 +153,46 @@ def quietly() -> Iterator[None]:
         grad_state.saved_hooks, grad_state.enabled = hooks, enabled
 
 
-def pack_reads(outputs: Sequence[Expression], read_from: Sequence[Any]) -> None:
-    """Pack what the gradient of a call on ``read_from`` reads; ``outputs`` are all that it made."""
+def pack_reads(outputs: Sequence[Expression], inputs: Sequence[Any]) -> None:
+    """Pack what the gradient of a call reads of its ``inputs``, tensors and numbers; its results
+    wait until there are tensors of them. ``outputs`` are all that it has made."""
     call = outputs[0].call
     if call is None or not call.tracked or call.signature.function in _NEVER_PACKED:
         return
     tracked = frozenset([i for i, e in enumerate(call.inputs) if e.tracked])
-    inputs, results = gradient_reads(call.signature, tracked)
-    if read_from[0] is grad_state.written:
-        read_from = (None, *read_from[1:])
-    packed = [(True, i, Packed(call.inputs[i], read_from[i])) for i in sorted(inputs)
-              if not call.inputs[i].type.weak]  # fmt: skip
-    packed += [(False, i, Packed(outputs[i])) for i in sorted(results)]
-    if packed:
+    of_inputs, of_results = gradient_reads(call.signature, tracked)
+    written = [i for i, x in enumerate(inputs) if x is grad_state.written][:1]
+    packed: list[tuple[bool, int, Packed]] = []
+    for i in sorted(of_inputs):
+        e = call.inputs[i]
+        if not e.type.weak:
+            x = inputs[i]
+            is_itself = isinstance(x, Tensor) and x._type == e.type and i not in written
+            packed.append((True, i, Packed(x if is_itself else _copy(e))))
+    if packed or of_results:
         state = node_state(call)
         state.packed = packed
         for e in outputs:
             hooks_of(e).node = state
+        if of_results:
+            grad_state.waiting = (outputs, sorted(of_results), packed)
+
+
+def pack_results(results: Sequence[Tensor] | None) -> None:
+    """Pack those results of the call that waits which its gradient reads; copies of them, where
+    what is made of them is not known."""
+    outputs, numbers, packed = grad_state.waiting
+    grad_state.waiting = None
+    for i in numbers:
+        packed.append((False, i, Packed(_copy(outputs[i]) if results is None else results[i])))
+
+
+def _copy(e: Expression) -> Tensor:
+    return wrap(record(core.IDENTITY, (e,), (), e.tracked)[0])
 
 
 packs_reads.append(pack_reads)
+packs_results.append(pack_results)
 
 
 def refuse_saving(
@@ -246,10 +258,8 @@ def gradients_of_saved(
     outputs = [reference() for reference in call.outputs]
     values: list[Expression] = []
     for of_input, i, item in packed:
-        original = call.inputs[i] if of_input else outputs[i]
-        if not of_input and original is not None:
-            item.follow(original)
         value = item.unpack()._read()
+        original = call.inputs[i] if of_input else outputs[i]
         if create_graph and original is not None and original.tracked:
             # Further derivatives go on to what was packed.
             value = record(core.REPLACE_VALUE, (untracked(value), original), (), True)[0]

@@ -31,12 +31,17 @@ def gradient_source(x: Tensor) -> Expression:
             return value  # each read is a copy of it
     value = x._read()
     if x._geometry is None and x._marker is None:
-        # Written without recording: the gradient is that of what was there.
-        while value.call is not None and value.call.signature.function is core.REPLACE_VALUE:
-            if not value.call.inputs:
-                break
-            value = value.call.inputs[1]
+        return last_recorded(value)
     return value
+
+
+def last_recorded(e: Expression) -> Expression:
+    """The value whose gradient is that of ``e``: what was there before writes without recording."""
+    while e.call is not None and e.call.signature.function is core.REPLACE_VALUE:
+        if not e.call.inputs:
+            break
+        e = e.call.inputs[1]
+    return e
 
 
 class Collector:
@@ -383,10 +388,7 @@ def _raise_overwritten(e: Expression, saved_by: Call | None = None) -> None:
     now = storage.version if storage is not None else mark.version + 1
     made = ""
     shown = e if storage is None else storage.expression  # PyTorch names what made it last
-    while shown.call is not None and shown.call.signature.function is core.REPLACE_VALUE:
-        if not shown.call.inputs:
-            break
-        shown = shown.call.inputs[1]
+    shown = last_recorded(shown)
     if saved_by is not None:
         made = output_text(e.number, node_name(saved_by))
     elif shown.call is not None and shown.call.tracked:

@@ -19,7 +19,7 @@ from lazytorch.functions.promotion import (
     promote_float,
     result_dtype,
 )
-from lazytorch.functions.registration import FOUND_DTYPE, assign, operation
+from lazytorch.functions.registration import FOUND_DTYPE, assign_made, operation
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import type_name
 
@@ -380,7 +380,7 @@ def _float_power_in_place(self: Tensor, exponent: Any) -> Tensor:
             f"the base given to float_power_ has dtype {type_name(self.dtype)} but the operation's "
             "result requires dtype Double"
         )
-    return assign(self, float_power(self, exponent))
+    return assign_made(self, float_power, self, exponent)
 
 
 Tensor.float_power_ = _float_power_in_place  # type: ignore[attr-defined]

@@ -601,7 +601,7 @@ def text(x: Tensor, prefix: str = "tensor(") -> str:
         default_dtype_name=defaults.dtype.name,
         device=None if device == "cpu" else device,
         requires_grad=x.requires_grad,
-        grad_fn_name=None if grad_fn is None else grad_fn.name(),
+        grad_fn_name=None if grad_fn is None else grad_fn.name().split("::")[-1],
         prefix=prefix,
     )
 

@@ -353,8 +353,9 @@ class Writer:
             [self.unary, self.binary, self.inplace, self.assign_item, self.detached, self.view]
         )
         statement = maker()
-        if statement and "=" in statement and self.random.random() < 0.2:
-            return f"with saved_tensors_hooks(lambda x: x, lambda x: x * 1): {statement}"
+        if statement and self.random.random() < 0.3:
+            pack = self.random.choice(["x", "x", "x.detach()", "x.clone()"])
+            return f"with saved_tensors_hooks(lambda x: {pack}, lambda x: x * 1): {statement}"
         mode = self.random.choice(["no_grad()", "no_grad()", "set_grad_enabled(False)",
                                    "no_grad(), torch.enable_grad()"])  # fmt: skip
         if not statement or "expand" in statement:
@@ -613,6 +614,29 @@ v5.retain_grad()
 seen.append(v1.grad.tolist())
 v0.mul_(3)
 (v1 * v1).sum().backward()""",
+    "hooks on saved values get the tensor itself": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([3.0, 4.0])
+v2 = v0 * 1
+v3 = v0 * 1
+with saved_tensors_hooks(lambda x: seen.append(x is v1) or x, lambda x: x): v4 = v0 * v1
+with saved_tensors_hooks(lambda x: x.detach(), lambda x: x * 1): v5 = v0.exp()
+with saved_tensors_hooks(lambda x: x, lambda x: x): v2.sin_()
+with saved_tensors_hooks(lambda x: x, lambda x: x): v3.tanh_()
+with saved_tensors_hooks(lambda x: x, lambda x: x): v6 = Square.apply(v1 * v0)
+v1.add_(1)
+with torch.no_grad(): v2.zero_()
+with torch.no_grad(): v3.mul_(3)
+with torch.no_grad(): v5.mul_(2)
+with saved_tensors_hooks(lambda x: x.add_(1), lambda x: x): v7 = v0.exp()
+(v2 + v3 + v4 + v5 + v6).sum().backward()""",
+    "the node of a value that was written without recording": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0.neg()
+with torch.no_grad(): v1.zero_()
+seen.append([v1.grad_fn.name(), v1.grad_fn.next_functions[0][0].variable is v0])
+v1.grad_fn.register_hook(lambda gs, g: seen.append([g[0].tolist(), gs[0].tolist()]))
+v1.sum().backward()""",
     "a recorded write through detach() leaves the leaf a leaf": """
 v0 = torch.tensor([1.0, 2.0], requires_grad=True)
 v1 = torch.tensor([3.0, 4.0], requires_grad=True)
