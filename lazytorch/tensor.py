@@ -282,6 +282,11 @@ class Tensor(HostValues):
         if self._made_at != self._storage.version and grad_state.enabled:
             raise refusal(self, indirect=True)
 
+    def _is_view(self) -> bool:
+        """Whether it is a view to its user: a copy whose memory lies in another order is none."""
+        made_of = self._source is not None and self._view_name != "Clone"
+        return made_of and not self._storage.is_inference()
+
     def _root(self) -> Tensor:
         """The tensor that all views on the way to this one are views of."""
         x = self
@@ -621,7 +626,7 @@ class Tensor(HostValues):
 
     def detach_(self) -> Tensor:
         """Cut this tensor from the graph that made it."""
-        if self._source is not None and not self._storage.is_inference():
+        if self._is_view():
             raise RuntimeError(CANNOT_DETACH)
         if not self._connected and self._parent is None:
             self._marker = None
@@ -638,7 +643,7 @@ class Tensor(HostValues):
             storage.expression.owner = owner
             value.owner = weakref.ref(storage)
             storage.expression = value
-        self._marker = None
+        self._marker = self._view_cache = None
         return self
 
     @property

@@ -147,10 +147,6 @@ def _output_nr(self: Tensor) -> int:
     return 0 if self.is_leaf else last_recorded(self._read()).number
 
 
-def _is_view(self: Tensor) -> bool:
-    return self._source is not None and not self._storage.is_inference()
-
-
 for _name, _member in (
     ("grad", property(_get_grad, _set_grad, _delete_grad)),
     ("grad_fn", property(_grad_fn)),
@@ -166,8 +162,7 @@ for _name, _member in (
     ("is_mkldnn", property(lambda self: False)),
     ("is_nested", property(lambda self: False)),
     ("names", property(lambda self: (None,) * self.ndim)),
-    ("_base", property(lambda self: self._root() if _is_view(self) else None)),
-    ("_is_view", _is_view),
+    ("_base", property(lambda self: self._root() if self._is_view() else None)),
     ("backward", _backward),
     ("register_hook", _register_hook),
     ("register_post_accumulate_grad_hook", _register_post_accumulate_grad_hook),

@@ -347,17 +347,20 @@ known_to_realize.append(saves_nothing)
 
 
 def _overwritten(e: Expression) -> Overwritten | SharedSince | None:
+    itself = True  # of what detach() has made, that the other was detached in place is nothing
     while True:
         owner = e.owner
         if type(owner) is Overwritten:
             return owner
         if type(owner) is SharedSince:
             storage = owner.storage()
-            if owner.detached or (storage is not None and storage.version > owner.version):
+            written = storage is not None and storage.version > owner.version
+            if written or (owner.detached and itself):
                 return owner
         call = e.call
         if call is None or not call.inputs or call.signature.function not in _ALIASES:
             return None
+        itself = itself and call.signature.function is not core.DETACH
         e = call.inputs[0]
 
 
@@ -457,7 +460,7 @@ def reads_tracked(call: Call) -> bool:
     if function is TANGENT:
         return True
     if function is GRADIENT:
-        return not getattr(call, "is_linear", False)
+        return not (getattr(call, "is_linear", False) or getattr(call, "is_quadratic", False))
     inputs, outputs = gradient_reads(call.signature, tracked)
     return bool(inputs & tracked or outputs)
 
@@ -480,9 +483,34 @@ def _find_reads(
         results = cotangents(
             [o for o, _ in flows], [s for _, s in flows], {}, [inputs[i] for i in sorted(tracked)]
         )
-    own = {o for o in outputs if o not in inputs}
+    own = {o for o in outputs if o not in inputs and not signature.function.recomputes}
     visited = set(topological(results, stop=lambda node: node in own))
     return (
         frozenset([i for i, p in enumerate(inputs) if p in visited]),
         frozenset([i for i, o in enumerate(outputs) if o in own and o in visited]),
     )
+
+
+def is_bilinear(signature: Signature) -> bool:
+    """Whether the second derivatives of such a call read none of its values, as a product's."""
+    known = signature.is_bilinear
+    if known is None:
+        known = signature.is_bilinear = _find_bilinear(signature)
+    return known
+
+
+def _find_bilinear(signature: Signature) -> bool:
+    function, template = signature.function, signature.template
+    if function in (GRADIENT, TANGENT, core.CUSTOM) or function.saves_inputs:
+        return False
+    # PyTorch's gradient of a power is a power, whatever the exponent.
+    if template.gradient is not None or function.gradient_name == "PowBackward0":
+        return False
+    inputs = [p for p in template.parameters if p.dtype.kind == "float" and not p.type.weak]
+    outputs = [o for o in inline_plain(template.outputs) if o.dtype.kind == "float"]
+    seeds = [parameter(1000 + i, o.type) for i, o in enumerate(outputs)]
+    first = cotangents(outputs, seeds, {}, inputs)
+    second = cotangents(
+        first, [parameter(2000 + i, g.type) for i, g in enumerate(first)], {}, inputs
+    )
+    return set(topological(second)).isdisjoint(inputs)

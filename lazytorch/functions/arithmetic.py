@@ -151,7 +151,7 @@ def _integral_or_float(
     return body
 
 
-DIV = Function("div", lambda x, y: ew.div(*promote_float(x, y)))
+DIV = Function("div", lambda x, y: ew.div(*promote_float(x, y)), recomputes=True)
 DIV_FLOOR = Function(
     "div_floor", _integral_or_float("div_floor_cpu", ew.floor_divide), gradient_name="DivBackward1"
 )
@@ -177,7 +177,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
 
 true_divide = binary(
     "true_divide", lambda x, y: ew.div(*promote_float(x, y)), "input / other, never rounded.",
-    gradient_name="DivBackward0",
+    gradient_name="DivBackward0", recomputes=True,
 )  # fmt: skip
 floor_divide = binary(
     "floor_divide", _integral_or_float("div_floor_cpu", ew.floor_divide),
@@ -234,7 +234,7 @@ abs = unary(
     ("absolute",), out=FOUND_DTYPE,
 )  # fmt: skip
 reciprocal = unary("reciprocal", in_float(reciprocal_node), "1 / input.")
-square = unary("square", _square, "input * input.")
+square = unary("square", _square, "input * input.", gradient_name="PowBackward0")
 
 # ---- three operands ---------------------------------------------------------------------------
 

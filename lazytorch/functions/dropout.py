@@ -78,13 +78,13 @@ def _dropped(
 ) -> Tensor:
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-    if not training or p == 0:
+    if not training or p == 0 or not input._type.size:
         return input
-    if channels == 2 and input.dim() < 2 and function is ALPHA_DROPOUT:
-        raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
-    if p == 1 and function is ALPHA_DROPOUT:
+    if p == 1:  # nothing is drawn
         nothing = input * 0
         return assign(input, nothing) if inplace else nothing
+    if channels == 2 and input.dim() < 2 and function is ALPHA_DROPOUT:
+        raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
     inputs = (input, float(p), *take())
     if inplace:
         return assign_made(input, apply_one, function, inputs, (channels,))

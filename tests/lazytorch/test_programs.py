@@ -614,6 +614,44 @@ v5.retain_grad()
 seen.append(v1.grad.tolist())
 v0.mul_(3)
 (v1 * v1).sum().backward()""",
+    "the gradient of a quadratic's gradient requires none": """
+v0 = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+v1 = torch.autograd.grad((v0 * v0).sum(), v0, create_graph=True)[0]
+v2 = torch.autograd.grad((v0 @ v0 - v0 * v0.mean()).sum(), v0, create_graph=True)[0]
+v3 = torch.autograd.grad((v0 * v0 * v0).sum(), v0, create_graph=True)[0]
+v4 = torch.autograd.grad(v0.square().sum(), v0, create_graph=True)[0]
+v5 = torch.autograd.grad((v0 * v0).sum(), v0, create_graph=True)[0]
+v1.backward(torch.ones_like(v1), create_graph=True)
+v6 = torch.autograd.grad(v2.sum(), v0, create_graph=True)[0]
+v7 = torch.autograd.grad(v3.sum(), v0, create_graph=True)[0]
+v8 = torch.autograd.grad(v4.sum(), v0, create_graph=True)[0]
+v9 = torch.autograd.grad(v5.sum() * v0.sum(), v0, create_graph=True)[0]
+v10 = torch.autograd.grad(v7.sum(), v0)[0]""",
+    "a leaf again, that was detached in place": """
+v0 = torch.tensor([0.5, 2.0], requires_grad=True)
+v1 = v0.relu()
+v1.detach_()
+v1.requires_grad = True
+(v1 * v1).sum().backward()""",
+    "a quotient's gradient does not read it": """
+v0 = torch.tensor([0.5, 2.0], requires_grad=True)
+v1 = v0 / (v0 * 2)
+v2 = v0 - v0
+v2.div_(v0)
+v1.detach().neg_()
+v2.detach().neg_()
+(v1 + v2).sum().backward()""",
+    "a copy of what lies in another order is no view": """
+v0 = torch.tensor([[0.5, 2.0], [1.0, 3.0]], requires_grad=True)
+v1 = v0.t().clone()
+seen.append([v1._is_view(), v1.grad_fn.name()])
+v1.detach_()
+v1.mul_(2)""",
+    "a gradient as it is before the hooks of the node that it goes on from": """
+v0 = torch.tensor([0.5, 2.0], requires_grad=True)
+v1 = v0 + v0
+v1.grad_fn.register_prehook(lambda g: (g[0] * 0.5, *g[1:]))
+v2, v3, v4 = torch.autograd.grad(v1.sum(), [v1, v0, v1])""",
     "hooks on saved values get the tensor itself": """
 v0 = torch.tensor([1.0, 2.0], requires_grad=True)
 v1 = torch.tensor([3.0, 4.0])
