@@ -51,7 +51,7 @@ def apply(function: Function, inputs: Sequence[Any], attributes: Attributes = ()
                 pack_results[0]((made,))
         return made
     results = tuple([wrap(e) for e in outputs])
-    if grad_state.waiting is not None:
+    if unusual.used and grad_state.waiting is not None:
         pack_results[0](results)
     return results
 
@@ -111,7 +111,7 @@ def apply_expressions(
 ) -> list[Expression]:
     """As ``apply``; the outputs' expressions, owned by nobody yet."""
     outputs = _applied(function, inputs, attributes)
-    if grad_state.waiting is not None:
+    if unusual.used and grad_state.waiting is not None:
         pack_results[0](None)
     return outputs
 

@@ -381,7 +381,7 @@ class Tensor(HostValues):
                 written.owner = SharedSince(weakref.ref(storage), storage.version)
             if recording and value.tracked:
                 self._has_node = True
-                if before.hooks is not None:
+                if before.hooks is not None and self._connected:
                     self._retain_new_value(before)
         return self
 

@@ -633,6 +633,15 @@ v1 = v0.relu()
 v1.detach_()
 v1.requires_grad = True
 (v1 * v1).sum().backward()""",
+    "a gradient is kept through a write that is not recorded": """
+v0 = torch.tensor([0.5, 2.0], requires_grad=True)
+v1 = v0.abs()
+v1.retain_grad()
+v2 = v1 * 2
+v1.detach().relu_()
+v2.sum().backward(retain_graph=True)
+v3 = v1 * 3
+(v2 + v3).sum().backward()""",
     "a quotient's gradient does not read it": """
 v0 = torch.tensor([0.5, 2.0], requires_grad=True)
 v1 = v0 / (v0 * 2)
