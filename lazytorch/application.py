@@ -9,7 +9,7 @@ from typing import Any
 from codegen.ir.node import TensorType
 from lazytorch import autocasting
 from lazytorch.autocasting import active as autocast_active
-from lazytorch.autograd.grad_mode import inference
+from lazytorch.autograd.grad_mode import inference, unusual
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.device import finish
 from lazytorch.expression import Attributes, Call, Expression, Function, SparseOperand, scalar
@@ -21,8 +21,10 @@ from lazytorch.view_history import RefusedView
 
 _new, _reference = object.__new__, weakref.ref
 
-# What hooks on saved values do with a recorded call: autograd/saved.py puts it here.
+# What hooks on saved values do with a recorded call, and with the tensors of its results:
+# autograd/saved.py puts it here.
 pack_reads: list[Any] = []
+pack_results: list[Any] = []
 # What refuses calls that would save inference tensors: from there too.
 refuse_saving: list[Any] = []
 # What ``apply`` does where an input is sparse: sparse/rules.py puts it here.
@@ -32,7 +34,7 @@ apply_to_sparse: list[Any] = []
 def apply(function: Function, inputs: Sequence[Any], attributes: Attributes = ()) -> Any:
     """Call a function on tensors and Python numbers: a tensor, or a tuple of them."""
     try:
-        outputs = apply_expressions(function, inputs, attributes)
+        outputs = _applied(function, inputs, attributes)
     except SparseOperand:
         return apply_to_sparse[0](function, inputs, attributes)
     if len(outputs) == 1:
@@ -40,12 +42,18 @@ def apply(function: Function, inputs: Sequence[Any], attributes: Attributes = ()
         storage = _new(Storage)
         storage.expression, storage.version, storage.regions, storage.shared = value, 0, 0, None
         value.owner = _reference(storage)
-        if inference.used and grad_state.inference:
-            storage.inference = True
         made = _new(Tensor)  # as ``wrap``
         made._storage, made._type = storage, value.type
+        if unusual.used:
+            if grad_state.inference:
+                storage.inference = True
+            if grad_state.waiting is not None:
+                pack_results[0]((made,))
         return made
-    return tuple([wrap(e) for e in outputs])
+    results = tuple([wrap(e) for e in outputs])
+    if unusual.used and grad_state.waiting is not None:
+        pack_results[0](results)
+    return results
 
 
 def apply_to_two(function: Function, a: Any, b: Any) -> Any:
@@ -102,6 +110,13 @@ def apply_expressions(
     function: Function, inputs: Sequence[Any], attributes: Attributes = ()
 ) -> list[Expression]:
     """As ``apply``; the outputs' expressions, owned by nobody yet."""
+    outputs = _applied(function, inputs, attributes)
+    if unusual.used and grad_state.waiting is not None:
+        pack_results[0](None)
+    return outputs
+
+
+def _applied(function: Function, inputs: Sequence[Any], attributes: Attributes) -> list[Expression]:
     try:
         return _recorded(function, inputs, attributes)
     except RefusedView:
@@ -160,7 +175,7 @@ def _recorded(
         device or "cpu",
     )  # fmt: skip
     if tracked and grad_state.saved_hooks:
-        pack_reads[0](outputs)
+        pack_reads[0](outputs, inputs)
     if eager.wanted:
         eager.wanted = False
         realize(outputs)

@@ -46,8 +46,8 @@ class Signature:
 
     __slots__ = (
         "_template", "attributes", "conditions", "form", "function", "has_float_output",
-        "input_types", "number", "output_types", "place", "places_left", "plans", "reads",
-        "reads_nothing", "region",
+        "input_types", "is_bilinear", "number", "output_types", "place", "places_left", "plans",
+        "reads", "reads_nothing", "region",
     )  # fmt: skip
 
     def __init__(
@@ -75,6 +75,7 @@ class Signature:
         self.places_left = PLACES_NOTED
         self.place: tuple[CodeType, int] | None = None  # the last one that was noted
         self.reads_nothing: bool | None = None  # the gradient of such a call, once that is known
+        self.is_bilinear: bool | None = None  # such a call, to autograd, once that is known
         self.region: Region | None = None
         self.form = -1
         # tracked inputs -> (inputs, outputs) whose values the gradient reads
@@ -132,11 +133,12 @@ class Function:
     saves_inputs  PyTorch's gradient saves the inputs, if only for their shapes: it requires grad
               as they do, and is differentiated to zeros.
     keeps_numbers  PyTorch's gradient reads its numbers, which are never freed.
+    recomputes  PyTorch's gradient computes the result anew from the inputs where it needs it.
     """
 
     __slots__ = (
-        "body", "gradient", "gradient_name", "keeps_numbers", "name", "refusal", "saves_inputs",
-        "signatures",
+        "body", "gradient", "gradient_name", "keeps_numbers", "name", "recomputes", "refusal",
+        "saves_inputs", "signatures",
     )  # fmt: skip
 
     def __init__(
@@ -147,8 +149,10 @@ class Function:
         gradient_name: str | None = None,
         saves_inputs: bool = False,
         keeps_numbers: bool = False,
+        recomputes: bool = False,
     ) -> None:
         self.name = name
+        self.recomputes = recomputes
         self.keeps_numbers = keeps_numbers
         self.saves_inputs = saves_inputs
         self.body = body
@@ -239,17 +243,25 @@ class Call:
     place      the user's code that made it and the instruction in there, where noted (source.py).
     node       what was hung on it as a node of the graph; not set where there is nothing.
     is_linear  of a tracked gradient call: its outputs depend on the cotangents alone.
+    is_quadratic  of a tracked gradient call: the outputs' own derivatives do.
     via        of a view: what it was made from, how that is called, and where it lies in the
                storage; not set elsewhere.
+    siblings   of one of several views: an object that all of them have, the outputs of one node;
+               not set elsewhere.
+    in_place   its result replaced its first input, as x.sin_() does, of which PyTorch saves a copy;
+               not set elsewhere.
     """
 
     __slots__ = (
-        "__weakref__", "freed", "has_gradient", "inputs", "is_linear", "led_to", "node", "outputs",
-        "place", "readers", "signature", "tracked", "via",
+        "__weakref__", "freed", "has_gradient", "in_place", "inputs", "is_linear", "is_quadratic",
+        "led_to", "node", "outputs", "place", "readers", "siblings", "signature", "tracked", "via",
     )  # fmt: skip
+    in_place: bool
     is_linear: bool
+    is_quadratic: bool
     led_to: list[weakref.ref[Tensor]]
     node: NodeState
+    siblings: object
     via: tuple[ViewOrigin | None, str, Geometry]
 
     def __init__(self, signature: Signature, inputs: tuple[Expression, ...], tracked: bool) -> None:

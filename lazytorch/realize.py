@@ -402,9 +402,15 @@ def _store(trace: Trace, cached: CachedPlan, values: Sequence[Any]) -> None:
 def _free_leaves(trace: Trace, cached: CachedPlan) -> list[int]:
     """The leaves that an output may overwrite: values that a write has replaced, and that nothing
     but this trace refers to."""
+    readers: Any = None
     for call in trace.tracked:
         if not call.freed:
             return []  # a later backward may come back to the leaves
+        if call.readers is not readers:  # many calls share them
+            readers = call.readers
+            for reader in readers:
+                if _is_pending(reader) and reader() not in trace.calls:
+                    return []  # an earlier one has yet to read them
     if cached.uses is None:
         inputs = [i for call in trace.calls for i in call.inputs]
         cached.uses = {n: inputs.count(trace.leaves[n]) for n in cached.plan.donated

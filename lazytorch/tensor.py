@@ -20,7 +20,6 @@ from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.device import Device
 from lazytorch.expression import (
     Attributes,
-    Call,
     Expression,
     Overwritten,
     SharedSince,
@@ -44,6 +43,7 @@ from lazytorch.view_history import (
     origin_of,
     refusal,
     refusal_of_inner,
+    retain_by,
 )
 
 # Memory that NumPy shares is copied when read, up to this size; above it, the reader runs at once.
@@ -78,7 +78,8 @@ class Tensor(HostValues):
     # Values of this view that backward is to find, where they are older than the view's cache.
     _watched: list[Expression] | None = None
     _origin: ViewOrigin | None = None  # what the graph remembers of this view
-    _one_of: tuple[str, int] | None = None  # of several views: what made them, and which it is
+    # Of several views: what made them, which it is, and what they share as outputs of one node.
+    _one_of: tuple[str, int, object] | None = None
     _collects = True  # as a leaf with a marker
     _without_recording = False  # a view made under no_grad
     _in_inference = False  # or in inference mode
@@ -266,16 +267,28 @@ class Tensor(HostValues):
             if source.tracked and made_of is not None and view.call is not None:
                 if self._made_at == self._storage.version:
                     view.call.via = (origin_of(made_of), self._view_name, geometry)
-                else:
-                    if self._one_of is not None and grad_state.enabled:
-                        raise refusal(self, indirect=True)
+                    if self._one_of is not None:
+                        view.call.siblings = self._one_of[2]
+                elif self._one_of is None:
                     view.call.via = (None, "AsStrided", geometry)
+                else:  # refused where it is recorded, so it is not kept for later
+                    self._refuse_changed()
+                    return view
+        if self._retains_grad and view.tracked:
+            if not grad_state.enabled:
+                return view  # no node is made of it, and none may be found by later uses
+            retain_by(self, view)
         self._view_cache = (value, view)
         return view
 
     def _refuse_changed(self) -> None:
         if self._made_at != self._storage.version and grad_state.enabled:
             raise refusal(self, indirect=True)
+
+    def _is_view(self) -> bool:
+        """Whether it is a view to its user: a copy whose memory lies in another order is none."""
+        made_of = self._source is not None and self._view_name != "Clone"
+        return made_of and not self._storage.is_inference()
 
     def _root(self) -> Tensor:
         """The tensor that all views on the way to this one are views of."""
@@ -302,6 +315,8 @@ class Tensor(HostValues):
             else:
                 leaf.tracked = True
                 leaf.leaf = weakref.ref(self) if self._collects else _nobody
+            if not self._silent:
+                leaf.owner = SharedSince(weakref.ref(self._storage), self._storage.version)
             self._marker = marker = (value, leaf)
         return marker[1]
 
@@ -314,8 +329,10 @@ class Tensor(HostValues):
             self._refuse_inference_write(recording)
         if recording:
             self._refuse_recorded_write(before, value.tracked)
+            if value.tracked and value.owner is None and value.leaf is None:
+                _note_in_place(value)
         if recording and not self._connected:
-            root = self if self._parent is None else self._parent
+            root = self if self._parent is None or self._marker is not None else self._parent
             if value.tracked or root._marker is not None:
                 return self._write_history(root, value)
         if value.tracked and not recording:
@@ -338,8 +355,6 @@ class Tensor(HostValues):
             if before.tracked and not (recording and self._connected):
                 base = untracked(before)
             if value.tracked:
-                if value.call is not None:
-                    self._keep_own_reading(value.call)
                 if value.owner is not None or value.leaf is not None:
                     value = record(core.IDENTITY, (value,), (), True)[0]
                 else:
@@ -369,17 +384,9 @@ class Tensor(HostValues):
                 written.owner = SharedSince(weakref.ref(storage), storage.version)
             if recording and value.tracked:
                 self._has_node = True
-                if before.hooks is not None:
+                if before.hooks is not None and self._connected:
                     self._retain_new_value(before)
         return self
-
-    def _keep_own_reading(self, call: Call) -> None:
-        """Let a call whose result is about to replace its first input read that as its own copy,
-        so that the write is none to what it has saved."""
-        first = call.inputs[0] if call.inputs else None
-        if first is not None and first.value is not None and type(first.owner) is SharedSince:
-            own = Expression(first.type, first.device, value=first.value)
-            call.inputs = (own, *call.inputs[1:])
 
     def _retain_new_value(self, before: Expression) -> None:
         """Keep the gradient of what was written in place, also through a view, in the stead of
@@ -440,11 +447,7 @@ class Tensor(HostValues):
         """A recorded write through an unconnected alias: it has a history from now on, and the
         memory's other aliases see the value alone."""
         if root._marker is not None and root.is_leaf:
-            is_viewing = root is not self or (self._source is not None and self._root().is_leaf)
-            kind = "a view of a leaf" if is_viewing else "a leaf"
-            raise RuntimeError(
-                f"{kind} Variable that requires grad is being used in an in-place operation."
-            )
+            raise self._leaf_error()
         current = root._read()
         if root is not self:
             geometry = self._place_in(root)
@@ -458,6 +461,7 @@ class Tensor(HostValues):
             root._write(untracked(value))
         finally:
             grad_state.enabled = True
+        value.owner = SharedSince(weakref.ref(self._storage), self._storage.version)
         root._marker = (self._storage.expression, value)
         return self
 
@@ -474,6 +478,12 @@ class Tensor(HostValues):
         if grad_state.enabled:
             self._refuse_recorded_write(self._storage.expression, tracked)
 
+    def _refuse_unknown_history(self) -> None:
+        """Of a view, before it is read in order to be written to: reading it makes its node, and
+        PyTorch refuses the write where it had none."""
+        if not self._has_node and self._storage.expression.tracked and grad_state.enabled:
+            self._refuse_recorded_write(self._storage.expression)
+
     def _refuse_recorded_write(self, before: Expression, tracked: bool = False) -> None:
         """Raise PyTorch's error where a recorded write (of a ``tracked`` value) is forbidden."""
         if (self._source is not None or self._refused_write is not None) and (
@@ -485,6 +495,15 @@ class Tensor(HostValues):
                 raise refusal(self)
         if before.tracked and self._connected:
             self._refuse_leaf_write(before)
+        elif self._marker is not None and self.is_leaf:
+            raise self._leaf_error()
+
+    def _leaf_error(self) -> RuntimeError:
+        """The refusal of a recorded write to a leaf, or to a view of what is one."""
+        kind = "a view of a leaf" if self._source is not None and self._root().is_leaf else "a leaf"
+        return RuntimeError(
+            f"{kind} Variable that requires grad is being used in an in-place operation."
+        )
 
     def _refuse_leaf_write(self, before: Expression) -> None:
         if self._geometry is not None and not self._has_node and not self._without_recording:
@@ -578,6 +597,15 @@ class Tensor(HostValues):
 
     @property
     def is_leaf(self) -> bool:
+        if self._geometry is not None and self._marker is None and self.requires_grad:
+            if self._made_at != self._storage.version and is_restricted(self):
+                raise refusal(self, indirect=True)  # PyTorch would make its node anew
+            if not self._without_recording:
+                self._has_node = True
+        return self._is_leaf()
+
+    def _is_leaf(self) -> bool:
+        """Whether this is a leaf, without making a view's node."""
         if not self.requires_grad:
             return True
         marker = self._marker
@@ -586,7 +614,6 @@ class Tensor(HostValues):
         if self._without_recording:
             return True
         if self._geometry is not None:
-            self._has_node = True
             return False
         return self._storage.expression.leaf is not None
 
@@ -602,11 +629,11 @@ class Tensor(HostValues):
 
     def detach_(self) -> Tensor:
         """Cut this tensor from the graph that made it."""
+        if self._is_view():
+            raise RuntimeError(CANNOT_DETACH)
         if not self._connected and self._parent is None:
             self._marker = None
             return self
-        if self._geometry is not None:
-            raise RuntimeError(CANNOT_DETACH)
         storage = self._storage
         shared = references.count(storage) > references.BY_NAME + 1
         if storage.expression.tracked and shared and storage.is_viewed():
@@ -619,7 +646,7 @@ class Tensor(HostValues):
             storage.expression.owner = owner
             value.owner = weakref.ref(storage)
             storage.expression = value
-        self._marker = None
+        self._marker = self._view_cache = None
         return self
 
     @property
@@ -709,7 +736,7 @@ class Tensor(HostValues):
         if self._one_of is not None:
             if self._made_at != self._storage.version and grad_state.enabled and self.requires_grad:
                 raise refusal(self, indirect=True)
-            view._one_of = (name, 0)
+            view._one_of = (name, 0, None)
         return view
 
     def _place_in(self, root: Tensor) -> Attributes:
@@ -726,6 +753,15 @@ class Tensor(HostValues):
             view = record(core.VIEW, (value,), self._place_in(parent), value.tracked)[0]
             self._view_cache = cached = (value, view)
         return cached[1]
+
+
+def _note_in_place(value: Expression) -> None:
+    """Note at the call that made a value that this is written where its first input was."""
+    call = value.call
+    while call is not None and call.signature.function is core.CAST:
+        call = call.inputs[0].call if call.inputs else None
+    if call is not None:
+        call.in_place = True
 
 
 def _nobody() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING
 
+from lazytorch.expression import hooks_of
+
 if TYPE_CHECKING:
     from lazytorch.expression import Expression
     from lazytorch.geometry import Geometry
@@ -67,7 +69,7 @@ def refusal(x: Tensor, indirect: bool = False) -> RuntimeError:
 def _refusal(x: Tensor, indirect: bool) -> str:
     how = _INDIRECTLY if indirect else _DIRECTLY
     if x._one_of is not None and not x._without_recording and x._has_node:
-        name, number = x._one_of
+        name, number, _ = x._one_of
         return f"Output {number} of {name} is a view and {how}. {_ONE_OF_SEVERAL}"
     if x._in_inference:
         return (
@@ -108,10 +110,11 @@ class ViewOrigin:
 
     view     the view itself, while somebody holds it.
     source   what it was made from, where that is a view; None of a storage as a whole.
+    siblings  of one of several views: what they share as outputs of one node; or None.
     watched  the view's values that backward is to find.
     """
 
-    __slots__ = ("geometry", "name", "source", "view", "watched")
+    __slots__ = ("geometry", "name", "siblings", "source", "view", "watched")
 
     def __init__(self, x: Tensor, geometry: Geometry, source: ViewOrigin | None) -> None:
         if x._watched is None:
@@ -120,6 +123,7 @@ class ViewOrigin:
         self.geometry = geometry
         self.name = x._view_name
         self.source = source
+        self.siblings = None if x._one_of is None else x._one_of[2]
         self.watched = x._watched
 
     def value(self, value: Expression) -> Expression | None:
@@ -157,3 +161,13 @@ def watch(x: Tensor, e: Expression) -> None:
         if e not in watched:
             watched.append(e)
         views.watched = True
+
+
+def retain_by(x: Tensor, e: Expression) -> None:
+    """Let a tensor keep the gradient of its present value. A view has kept that of its value
+    before what it shows was written to: the gradient kept is the view's, as its hooks are not."""
+    for old in x._watched or ():
+        if old.hooks is not None and old.hooks.retained_by is not None:
+            old.hooks.retained_by = None
+    hooks_of(e).retained_by = weakref.ref(x)
+    watch(x, e)

@@ -61,7 +61,8 @@ def backward(
         for t in inputs:
             t.retain_grad()  # leaves do not
     chosen = None if inputs is None else {id(t) for t in inputs}
-    walk = Walk(values, None if inputs is None else [gradient_source(t) for t in _as_tuple(inputs)])
+    sources = None if inputs is None else [gradient_source(t) for t in _as_tuple(inputs)]
+    walk = Walk(values, sources, runs_targets=True)
     session = Session(values, seeds, walk, create_graph)
     session.run_hooks()
     leaves = [(t, e) for t, e in walk.leaves() if chosen is None or id(owner_of(t)) in chosen]
@@ -132,21 +133,29 @@ def grad(
             if not readings:
                 if walk.has_lost(sources[number]):
                     raise RuntimeError(FREED)
+                walk.free(retain, session.readers)
                 raise RuntimeError(
                     f"The differentiated Tensor at index {number} appears to not have been used in "
                     "the graph. Set allow_unused=True if this is the desired behavior."
                 )
-    computed = iter(session.cotangents([e for readings in targets for e in readings]))
+    arrived = list(dict.fromkeys([e for readings in targets for e in readings]))
+    computed = dict(zip(arrived, session.cotangents(arrived), strict=True))
     walk.free(retain, session.readers)
     result: list[Tensor | None] = []
+    known: dict[int, Tensor] = {}  # a tensor asked for twice has one gradient
     for tensor, readings in zip(wanted, targets, strict=True):
-        if readings:
-            gradient = as_collected(readings[0], next(computed))
+        if id(tensor) in known:
+            result.append(known[id(tensor)])
+        elif readings:
+            gradient = as_collected(readings[0], computed[readings[0]])
             for e in readings[1:]:
-                gradient = add(gradient, as_collected(e, next(computed)))
+                gradient = add(gradient, as_collected(e, computed[e]))
             if gradient.layout is strided and gradient._storage.device != tensor._storage.device:
                 gradient = moved(gradient, tensor._storage.device)
-            result.append(_after_hooks(tensor, gradient) if tensor.is_leaf else gradient)
+            if tensor.is_leaf:
+                gradient = _after_hooks(tensor, gradient)
+            known[id(tensor)] = gradient
+            result.append(gradient)
         elif materialize_grads:
             zeros = wrap(record(ZEROS_LIKE, (tensor._read(),), (), False)[0])
             result.append(zeros.requires_grad_(create_graph))

@@ -50,9 +50,11 @@ class _Saved:
         self.value = tensor._read() if output is not None else None
         # Where hooks pack what is saved: (the tensor's value, what they have made of it).
         self.packed: tuple[Expression, Packed] | None = None
-        if grad_state.saved_hooks:
-            value = tensor._read()
-            self.packed = (value, Packed(value))
+
+    def pack(self, tensor: Tensor) -> None:
+        """Let hooks pack the tensor, as it is after forward."""
+        self.packed = (tensor._read(), Packed(tensor))
+        self.tensor = self.value = None
 
     def unpack(self, node: BackwardCFunction) -> Tensor:
         if self.packed is not None:
@@ -489,7 +491,7 @@ def _record(
         (a._type, a._storage.device) if isinstance(a, Tensor) else None for a in args
     ]
     ctx._saved = _save(ctx, outputs, recorded=True)
-    ctx._to_save = None
+    to_save, ctx._to_save = ctx._to_save, None
     if not outputs:
         return list(results)
     for x in ctx._dirty:
@@ -527,6 +529,10 @@ def _record(
         if isinstance(x, Tensor) and id(x) not in shown and _is_among(x, args):
             shown[id(x)] = x._alias(type(x), connected=False)
     ctx._dirty = ctx._non_differentiable = ()
+    if grad_state.saved_hooks:
+        for x, saved in zip(to_save or (), ctx._saved, strict=True):
+            if saved is not None:
+                saved.pack(shown.get(id(x), x))
     return [shown.get(id(x), x) if isinstance(x, Tensor) else x for x in results]
 
 

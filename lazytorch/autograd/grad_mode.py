@@ -22,6 +22,10 @@ class GradState(threading.local):
     saved_hooks: tuple[tuple[Callable[..., Any], Callable[..., Any]], ...] = ()
     hooks_refused: str | None = None  # why there may be none
     mutation_allowed = False  # whether saved values may have been written to since
+    # The call whose results hooks wait for, until there are tensors of them; and the tensor that is
+    # about to be written in place.
+    waiting: Any = None
+    written: Any = None
 
 
 state = GradState()
@@ -34,6 +38,15 @@ class _InferenceMode:
 
 
 inference = _InferenceMode()
+
+
+class _Unusual:
+    """``used``: whether any thread ever entered inference mode, or hooks on what backward saves."""
+
+    used = False
+
+
+unusual = _Unusual()
 
 
 def is_grad_enabled() -> bool:
@@ -62,7 +75,7 @@ class _GradContext:
         if self._inference is not None:
             state.inference = self._inference
             if self._inference:
-                inference.used = True
+                inference.used = unusual.used = True
         _set(self._mode)
 
     def __exit__(

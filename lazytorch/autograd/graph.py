@@ -16,7 +16,7 @@ from lazytorch.autograd.saved import (  # noqa: F401  they are named here
     save_on_cpu,
     saved_tensors_hooks,
 )
-from lazytorch.autograd.walk import FREED, gradient_reads, node_name
+from lazytorch.autograd.walk import FREED, gradient_reads, last_recorded, node_name
 from lazytorch.expression import Call, Expression, NodeState, hooks_of, node_state
 from lazytorch.recording import record
 from lazytorch.storage import Storage
@@ -206,6 +206,7 @@ def node_of(e: Expression, name: str | None = None) -> Node | None:
     """The node that made a tracked value; a leaf's is where its gradient is collected."""
     if not e.tracked:
         return None
+    e = last_recorded(e)
     if e.leaf is not None:
         return accumulator(e.leaf())
     call = e.call
@@ -376,4 +377,5 @@ def register_multi_grad_hook(
 def _edge(e: Expression) -> tuple[Node | None, int]:
     if not e.tracked:
         return (None, 0)
+    e = last_recorded(e)
     return (node_of(e), 0 if e.leaf is not None else e.number)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -11,12 +10,12 @@ from typing import Any
 from lazytorch import capture
 from lazytorch.autograd.backward import backward
 from lazytorch.autograd.graph import Node, node_of_tensor
-from lazytorch.autograd.walk import gradient_source
+from lazytorch.autograd.walk import gradient_source, last_recorded
 from lazytorch.expression import Hooks, hooks_of
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import c_name, type_name
 from lazytorch.utils.hooks import RemovableHandle
-from lazytorch.view_history import watch
+from lazytorch.view_history import retain_by, watch
 
 
 def _grad_fn(self: Tensor) -> Node | None:
@@ -31,7 +30,7 @@ def _grad_fn(self: Tensor) -> Node | None:
 
 def _get_grad(self: Tensor) -> Tensor | None:
     found = self._grad
-    if found is None and not self._retains_grad and self.requires_grad and not self.is_leaf:
+    if found is None and not self._retains_grad and self.requires_grad and not self._is_leaf():
         warnings.warn(
             "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its "
             ".grad attribute won't be populated during autograd.backward(). If you indeed want the "
@@ -140,16 +139,12 @@ def _retain_grad(self: Tensor) -> None:
     if not self.requires_grad:
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
     if not self.is_leaf:
-        _hooks_of(self).retained_by = weakref.ref(self)
+        retain_by(self, gradient_source(self))
         self._retains_grad = True
 
 
 def _output_nr(self: Tensor) -> int:
-    return 0 if self.is_leaf else self._read().number
-
-
-def _is_view(self: Tensor) -> bool:
-    return self._source is not None and not self._storage.is_inference()
+    return 0 if self.is_leaf else last_recorded(self._read()).number
 
 
 for _name, _member in (
@@ -167,8 +162,7 @@ for _name, _member in (
     ("is_mkldnn", property(lambda self: False)),
     ("is_nested", property(lambda self: False)),
     ("names", property(lambda self: (None,) * self.ndim)),
-    ("_base", property(lambda self: self._root() if _is_view(self) else None)),
-    ("_is_view", _is_view),
+    ("_base", property(lambda self: self._root() if self._is_view() else None)),
     ("backward", _backward),
     ("register_hook", _register_hook),
     ("register_post_accumulate_grad_hook", _register_post_accumulate_grad_hook),

@@ -1,8 +1,9 @@
 """Hooks on what backward saves: torch.autograd.graph.saved_tensors_hooks and its relatives.
 
 Nothing is saved here, the recorded graph has it all. With hooks, each recorded call packs the
-values that its gradient reads, and where backward comes to the call, its gradient is computed from
-what was unpacked.
+tensors that its gradient reads, and where backward comes to the call, its gradient is computed from
+what was unpacked. As in PyTorch, a hook is given the very tensor, where there is one: a hook that
+keeps it sees what is written to it later. What an operation in place writes over is copied first.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from codegen.ops.leaves import parameter
 from codegen.ops.reduction import full
 from lazytorch import core
 from lazytorch.application import pack_reads as packs_reads
+from lazytorch.application import pack_results as packs_results
 from lazytorch.application import refuse_saving as refuses_saving
 from lazytorch.autograd.grad_mode import state as grad_state
+from lazytorch.autograd.grad_mode import unusual
 from lazytorch.autograd.walk import gradient_reads
 from lazytorch.expression import (
     Call,
@@ -61,6 +64,7 @@ class saved_tensors_hooks:
     def __enter__(self) -> None:
         if grad_state.hooks_refused is not None:
             raise RuntimeError(grad_state.hooks_refused)
+        unusual.used = True
         grad_state.saved_hooks = (*grad_state.saved_hooks, (self.pack_hook, self.unpack_hook))
 
     def __exit__(self, *_: object) -> None:
@@ -106,17 +110,27 @@ def allow_mutation_on_saved_tensors() -> Iterator[_AllowMutationOnSavedContext]:
         grad_state.mutation_allowed = False
 
 
+_WRITTEN_BY_HOOK = (
+    "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack "
+    "hook cannot be modified by in-place operations as this can lead to unexpected side-effects. "
+    "Please open an issue if you need to perform in-place operations on the input to a pack hook."
+)
+
+
 class Packed:
     """A value that was packed, and how it is unpacked."""
 
     __slots__ = ("packed", "type", "unpack_hook")
 
-    def __init__(self, value: Expression) -> None:
+    def __init__(self, value: Tensor) -> None:
         pack_hook, self.unpack_hook = grad_state.saved_hooks[-1]
-        self.type = value.type
-        shown = wrap(record(core.IDENTITY, (value,), (), value.tracked)[0])
+        self.type = value._type
+        storage = value._storage
+        version = storage.version
         with quietly():
-            self.packed = pack_hook(shown)
+            self.packed = pack_hook(value)
+        if storage.version != version:
+            raise RuntimeError(_WRITTEN_BY_HOOK)
 
     def unpack(self) -> Tensor:
         found = self.unpack_hook(self.packed)
@@ -139,24 +153,46 @@ def quietly() -> Iterator[None]:
         grad_state.saved_hooks, grad_state.enabled = hooks, enabled
 
 
-def pack_reads(outputs: Sequence[Expression]) -> None:
-    """Pack what the gradient of a call reads; ``outputs`` are all that it has made."""
+def pack_reads(outputs: Sequence[Expression], inputs: Sequence[Any]) -> None:
+    """Pack what the gradient of a call reads of its ``inputs``, tensors and numbers; its results
+    wait until there are tensors of them. ``outputs`` are all that it has made."""
     call = outputs[0].call
     if call is None or not call.tracked or call.signature.function in _NEVER_PACKED:
         return
     tracked = frozenset([i for i, e in enumerate(call.inputs) if e.tracked])
-    inputs, results = gradient_reads(call.signature, tracked)
-    packed = [(True, i, Packed(call.inputs[i])) for i in sorted(inputs)
-              if not call.inputs[i].type.weak]  # fmt: skip
-    packed += [(False, i, Packed(outputs[i])) for i in sorted(results)]
-    if packed:
+    of_inputs, of_results = gradient_reads(call.signature, tracked)
+    written = [i for i, x in enumerate(inputs) if x is grad_state.written][:1]
+    packed: list[tuple[bool, int, Packed]] = []
+    for i in sorted(of_inputs):
+        e = call.inputs[i]
+        if not e.type.weak:
+            x = inputs[i]
+            is_itself = isinstance(x, Tensor) and x._type == e.type and i not in written
+            packed.append((True, i, Packed(x if is_itself else _copy(e))))
+    if packed or of_results:
         state = node_state(call)
         state.packed = packed
         for e in outputs:
             hooks_of(e).node = state
+        if of_results:
+            grad_state.waiting = (outputs, sorted(of_results), packed)
+
+
+def pack_results(results: Sequence[Tensor] | None) -> None:
+    """Pack those results of the call that waits which its gradient reads; copies of them, where
+    what is made of them is not known."""
+    outputs, numbers, packed = grad_state.waiting
+    grad_state.waiting = None
+    for i in numbers:
+        packed.append((False, i, Packed(_copy(outputs[i]) if results is None else results[i])))
+
+
+def _copy(e: Expression) -> Tensor:
+    return wrap(record(core.IDENTITY, (e,), (), e.tracked)[0])
 
 
 packs_reads.append(pack_reads)
+packs_results.append(pack_results)
 
 
 def refuse_saving(

@@ -17,7 +17,7 @@ from lazytorch import capture, core, late_errors
 from lazytorch.autograd import anomaly_mode
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.saved import gradients_of_saved
-from lazytorch.autograd.walk import Walk, node_name, reads_tracked
+from lazytorch.autograd.walk import Walk, is_bilinear, node_name, reads_tracked
 from lazytorch.expression import Call, Expression, Function, Hooks, NodeState
 from lazytorch.importer import GRADIENT, TANGENT
 from lazytorch.layout import strided
@@ -60,11 +60,14 @@ class Session:
             *[g for _, g in self.replaced],
             *targets,
         )
-        depends = self._depending(targets) if self.create_graph else ()
+        on_the_way = self._depending() if self.create_graph else set()
+        depends = on_the_way.intersection(targets)
         outputs = record(GRADIENT, inputs, (len(self.roots), len(self.replaced)), bool(depends))
         if depends:
             if outputs[0].call is not None:
-                outputs[0].call.is_linear = not self._depending(targets, seeds=False)
+                alone = self._depending(seeds=False)
+                outputs[0].call.is_linear = alone.isdisjoint(targets)
+                outputs[0].call.is_quadratic = self._is_quadratic(on_the_way)
             for e, target in zip(outputs, targets, strict=True):
                 e.tracked = target in depends
         call = outputs[0].call
@@ -73,13 +76,27 @@ class Session:
             self.readers.append(weakref.ref(call))
         return [wrap(e) for e in outputs]
 
-    def _depending(self, targets: Sequence[Expression], seeds: bool = True) -> set[Expression]:
-        """The targets whose gradients can be differentiated again: on the way to them a tracked
+    def _is_quadratic(self, depends: set[Expression]) -> bool:
+        """Whether the derivatives of the gradients read no tracked value: what reads one is a
+        product, and none is on another's way, whose cotangent would ``depend`` on it."""
+        for e in self.walk.order:
+            call = e.call
+            if call is None or e.leaf is not None or not call.tracked or not reads_tracked(call):
+                continue
+            if e in depends or not is_bilinear(call.signature):
+                return False
+        return True
+
+    def _depending(self, seeds: bool = True) -> set[Expression]:
+        """The values whose gradients can be differentiated again: on the way to them a tracked
         value is read, or (with ``seeds``) a cotangent that is tracked comes in."""
         pairs = zip(self.roots, self.seeds, strict=True)
         depends = {e for e, g in pairs if seeds and g.tracked}
         replacements = dict(self.replaced)
+        arrives = set(self.roots)
         for e in reversed(self.walk.order):
+            if e not in arrives:
+                continue
             replacement = replacements.get(e)
             if replacement is not None:
                 depends.discard(e)
@@ -88,11 +105,19 @@ class Session:
             call = e.call
             if call is None or e.leaf is not None or not call.tracked:
                 continue
+            function, inputs = call.signature.function, call.inputs
             if e in depends or reads_tracked(call):
-                overwrites = call.signature.function is core.OVERWRITE
-                inputs = call.inputs[:1] if overwrites else call.inputs
+                arrives.update(inputs)
+                inputs = inputs[:1] if function is core.OVERWRITE else inputs
                 depends.update([i for i in inputs if i.tracked])
-        return depends.intersection(targets)
+            elif function is GRADIENT:
+                # Its derivatives by what its roots are made of read nothing: they stay as they are.
+                roots, replaced = call.signature.attributes
+                assert isinstance(roots, int) and isinstance(replaced, int)
+                arrives.update(inputs[roots : 2 * roots], inputs[2 * roots + replaced :][:replaced])
+            else:
+                arrives.update(inputs)
+        return depends
 
     def arrived(self, values: Sequence[Expression]) -> list[Expression]:
         """Those of some values of the walk that a gradient arrives at."""
@@ -106,14 +131,29 @@ class Session:
         order = self.walk.order
         if anomaly_mode.state.enabled and anomaly_mode.state.check_nan:
             self._check_numbers(order)
-        if not any([e.hooks is not None for e in order]):
+        root = self.roots[0] if len(self.roots) == 1 and self.walk.passed is not None else None
+        if root is not None and root in self.walk.seen:
+            root = None
+        if root is None and not any([e.hooks is not None for e in order]):
             return
         before = grad_state.enabled
         grad_state.enabled = self.create_graph
         try:
+            if root is not None:
+                self._run_hooks_of_root(root)
             self._run_hooks(order)
         finally:
             grad_state.enabled = before
+
+    def _run_hooks_of_root(self, root: Expression) -> None:
+        """PyTorch begins with a single root, and runs its hooks, also where no target is below."""
+        if root.leaf is not None:
+            leaf = root.leaf()
+            if isinstance(leaf, Tensor) and leaf._backward_hooks:
+                call_hooks(leaf._backward_hooks, wrap(self.seeds[0]))
+        elif root.hooks is not None:
+            self._run_value_hooks(root, root.hooks)
+            self.replaced.clear()
 
     def _check_numbers(self, order: Sequence[Expression]) -> None:
         """In anomaly mode: compute each call's gradients on their own, and refuse NaN."""
@@ -240,6 +280,12 @@ class Session:
                 inputs = gradients_of_saved(call, state.packed, given)
             else:
                 inputs = self._one_step(call, outputs, given) if state.after else None
+            if inputs is not None and self.walk.passed is not None:
+                # Gradients that are sent nowhere are not computed.
+                seen_here = self.walk.seen
+                inputs = [
+                    g if e in seen_here else None for e, g in zip(call.inputs, inputs, strict=True)
+                ]
         else:
             try:
                 inputs = state.custom._backward(call, _shown(state, given))
@@ -251,6 +297,7 @@ class Session:
             # The compiler differentiates the call itself, from the outputs' new gradients.
             for e, old, new in zip(outputs, gradients, given, strict=True):
                 if e is not None and new is not None and new is not old:
+                    self._keep_early(e, arrived)
                     self.replaced.append((e, new._read()))
             reached.update([i for i in call.inputs if i.tracked])
             return
@@ -260,14 +307,20 @@ class Session:
         if state.custom is None:
             # What the compiler would send on arrives from here instead.
             for e in known:
-                if e in self.walk.targets and e not in self.early:
-                    self.early[e] = arrived[e]  # asked for, and gone on from
+                self._keep_early(e, arrived)
                 zero = record(ZEROS_LIKE, (e,), (), False)[0]
                 self.replaced.append((e, zero))
         edges = call.inputs if state.custom is None else state.custom._edges(call)
         for edge, gradient in zip(edges, seen, strict=True):
-            if edge is not None and edge.tracked and gradient is not None:
+            if edge is None or not edge.tracked or gradient is None:
+                continue
+            if self.walk.passed is None or edge in self.walk.seen:
                 self.send(edge, gradient)
+
+    def _keep_early(self, e: Expression, arrived: dict[Expression, Tensor]) -> None:
+        """Keep the gradient of a value that is asked for, and gone on from otherwise."""
+        if e in self.walk.targets and e not in self.early:
+            self.early[e] = arrived[e]
 
     def send(self, e: Expression, gradient: Tensor) -> None:
         """Add a gradient that Python computed to what arrives at a value."""

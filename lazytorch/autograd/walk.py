@@ -31,12 +31,17 @@ def gradient_source(x: Tensor) -> Expression:
             return value  # each read is a copy of it
     value = x._read()
     if x._geometry is None and x._marker is None:
-        # Written without recording: the gradient is that of what was there.
-        while value.call is not None and value.call.signature.function is core.REPLACE_VALUE:
-            if not value.call.inputs:
-                break
-            value = value.call.inputs[1]
+        return last_recorded(value)
     return value
+
+
+def last_recorded(e: Expression) -> Expression:
+    """The value whose gradient is that of ``e``: what was there before writes without recording."""
+    while e.call is not None and e.call.signature.function is core.REPLACE_VALUE:
+        if not e.call.inputs:
+            break
+        e = e.call.inputs[1]
+    return e
 
 
 class Collector:
@@ -70,7 +75,8 @@ def as_collected(e: Expression, gradient: Tensor) -> Tensor:
 class Walk:
     """The tracked graph under some roots: its expressions, inputs first, checked for backward.
 
-    Given ``targets``, only what lies between the roots and them; nothing below ``stop``.
+    Given ``targets``, only what lies between the roots and them; nothing below ``stop``. With
+    ``runs_targets``, what made the targets is run too, though nothing is sent on from there.
     """
 
     def __init__(
@@ -78,6 +84,7 @@ class Walk:
         values: Sequence[Expression],
         targets: Sequence[Expression] | None = None,
         stop: Sequence[Expression] = (),
+        runs_targets: bool = False,
     ) -> None:
         self.order: list[Expression] = []
         self.seen: set[Expression] = set()
@@ -91,9 +98,11 @@ class Walk:
                 self.order, self.seen = [], {*stop}
                 for value in values:
                     self._visit(value)
-        # What a gradient passes on its way to a target, where those are known.
+        # Where targets are known: the values that a gradient arrives at, and whose calls are run.
         self._walked = self.order
         self.passed = passed = None if targets is None else self._keep_above(targets)
+        if passed is not None and runs_targets:
+            passed.update([e for e in self.targets if e.leaf is None and e in self.seen])
         if not self.order and any([self.has_lost(e) for e in self.targets]):
             raise RuntimeError(FREED)
         checked: set[int] = set()
@@ -165,9 +174,15 @@ class Walk:
         targets.update(
             [e for e in self.order if e.leaf is not None and id(owner_of(e.leaf())) in tensors]
         )
+        nodes = {_node_of_several(e) for e in given} - {None}
+        if nodes:
+            # A gradient goes as far as the node, of which another output may be the target.
+            targets.update([e for e in self.order if _node_of_several(e) in nodes])
         above: set[Expression] = set()
         for e in self.order:
-            if any([i in above or i in targets for i in _tracked_inputs(e)]):
+            if any([i in above or i in targets for i in _tracked_inputs(e)]) or (
+                nodes and _is_made_through(e, nodes)
+            ):
                 above.add(e)
         self.order = [e for e in self.order if e in above or e in targets]
         self.seen = set(self.order)
@@ -226,6 +241,25 @@ def _has_view(targets: Sequence[Expression] | None) -> bool:
     return any([c is not None and c.signature.function is core.VIEW for c in calls])
 
 
+def _node_of_several(e: Expression) -> object:
+    """What stands for the node of a value, if that has several outputs in PyTorch too."""
+    call = e.call
+    if call is None or e.leaf is not None or call.signature.function in (GRADIENT, TANGENT):
+        return None
+    return call if len(call.outputs) > 1 else getattr(call, "siblings", None)
+
+
+def _is_made_through(e: Expression, nodes: set[object]) -> bool:
+    """Whether a view was made of an output of one of these nodes, which it is not read from."""
+    via = None if e.call is None else getattr(e.call, "via", None)
+    source = None if via is None else via[0]
+    while source is not None:
+        if source.siblings in nodes:
+            return True
+        source = source.source
+    return False
+
+
 def _read_from(e: Expression, source: ViewOrigin, value: Expression) -> bool:
     """Define a view's value by that of a view it was made from; False where that cannot be."""
     call = e.call
@@ -277,7 +311,7 @@ def check_call(call: Call) -> None:
         return  # read as they were, or as they are unpacked
     for i in overwritten_inputs:
         # PyTorch keeps a copy of what an operation in place writes over, not of its arguments.
-        if i in reads_inputs and not (i == 0 and _wrote_itself(call, call.inputs[i])):
+        if i in reads_inputs and not (i == 0 and getattr(call, "in_place", False)):
             _raise_overwritten(call.inputs[i])
     for i in overwritten_outputs:
         e = outputs[i]
@@ -313,17 +347,20 @@ known_to_realize.append(saves_nothing)
 
 
 def _overwritten(e: Expression) -> Overwritten | SharedSince | None:
+    itself = True  # of what detach() has made, that the other was detached in place is nothing
     while True:
         owner = e.owner
         if type(owner) is Overwritten:
             return owner
         if type(owner) is SharedSince:
             storage = owner.storage()
-            if owner.detached or (storage is not None and storage.version > owner.version):
+            written = storage is not None and storage.version > owner.version
+            if written or (owner.detached and itself):
                 return owner
         call = e.call
         if call is None or not call.inputs or call.signature.function not in _ALIASES:
             return None
+        itself = itself and call.signature.function is not core.DETACH
         e = call.inputs[0]
 
 
@@ -336,24 +373,6 @@ def _is_overwritten(e: Expression) -> bool:
 
 
 _ALIASES = (core.VIEW, core.DETACH)
-
-
-def _wrote_itself(call: Call, e: Expression) -> bool:
-    """Whether the call's own result replaced its input, as x.sin_() does: the input is kept."""
-    mark = _overwritten(e)
-    written = None if mark is None else mark.by()
-    while written is not None and written.call is not None:
-        made = written.call
-        if made is call:
-            return True
-        if made.signature.function not in _WRITES or not made.inputs:
-            return False
-        written = made.inputs[-1]
-    return False
-
-
-# What a written value passes through on its way into the storage: the last input is the value.
-_WRITES = (core.WRITE_VIEW, core.CAST)
 
 
 _DETACHED = (
@@ -372,10 +391,7 @@ def _raise_overwritten(e: Expression, saved_by: Call | None = None) -> None:
     now = storage.version if storage is not None else mark.version + 1
     made = ""
     shown = e if storage is None else storage.expression  # PyTorch names what made it last
-    while shown.call is not None and shown.call.signature.function is core.REPLACE_VALUE:
-        if not shown.call.inputs:
-            break
-        shown = shown.call.inputs[1]
+    shown = last_recorded(shown)
     if saved_by is not None:
         made = output_text(e.number, node_name(saved_by))
     elif shown.call is not None and shown.call.tracked:
@@ -444,7 +460,7 @@ def reads_tracked(call: Call) -> bool:
     if function is TANGENT:
         return True
     if function is GRADIENT:
-        return not getattr(call, "is_linear", False)
+        return not (getattr(call, "is_linear", False) or getattr(call, "is_quadratic", False))
     inputs, outputs = gradient_reads(call.signature, tracked)
     return bool(inputs & tracked or outputs)
 
@@ -467,9 +483,34 @@ def _find_reads(
         results = cotangents(
             [o for o, _ in flows], [s for _, s in flows], {}, [inputs[i] for i in sorted(tracked)]
         )
-    own = {o for o in outputs if o not in inputs}
+    own = {o for o in outputs if o not in inputs and not signature.function.recomputes}
     visited = set(topological(results, stop=lambda node: node in own))
     return (
         frozenset([i for i, p in enumerate(inputs) if p in visited]),
         frozenset([i for i, o in enumerate(outputs) if o in own and o in visited]),
     )
+
+
+def is_bilinear(signature: Signature) -> bool:
+    """Whether the second derivatives of such a call read none of its values, as a product's."""
+    known = signature.is_bilinear
+    if known is None:
+        known = signature.is_bilinear = _find_bilinear(signature)
+    return known
+
+
+def _find_bilinear(signature: Signature) -> bool:
+    function, template = signature.function, signature.template
+    if function in (GRADIENT, TANGENT, core.CUSTOM) or function.saves_inputs:
+        return False
+    # PyTorch's gradient of a power is a power, whatever the exponent.
+    if template.gradient is not None or function.gradient_name == "PowBackward0":
+        return False
+    inputs = [p for p in template.parameters if p.dtype.kind == "float" and not p.type.weak]
+    outputs = [o for o in inline_plain(template.outputs) if o.dtype.kind == "float"]
+    seeds = [parameter(1000 + i, o.type) for i, o in enumerate(outputs)]
+    first = cotangents(outputs, seeds, {}, inputs)
+    second = cotangents(
+        first, [parameter(2000 + i, g.type) for i, g in enumerate(first)], {}, inputs
+    )
+    return set(topological(second)).isdisjoint(inputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from math import pi, sqrt
 from typing import Any
 
@@ -24,7 +25,7 @@ from lazytorch.functions.promotion import promote_float
 from lazytorch.functions.registration import (
     FOUND_DTYPE,
     PUBLIC,
-    assign,
+    assign_made,
     in_place,
     operation,
     with_out,
@@ -37,8 +38,11 @@ def _c(x: Node, value: float) -> Node:
     return ew.full_like(x, value)
 
 
-def _finish(input: Tensor, result: Tensor, inplace: bool) -> Tensor:
-    return assign(input, result) if inplace else result
+def _applied(function: Function, inputs: Sequence[Any], inplace: bool) -> Tensor:
+    """A function of some inputs, written into the first of them where that is wanted."""
+    if inplace:
+        return assign_made(inputs[0], apply_one, function, inputs)
+    return apply_one(function, inputs)
 
 
 # ---- piecewise linear -----------------------------------------------------------------------
@@ -63,7 +67,7 @@ RELU = Function("relu", _relu, _relu_rule)
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(input, 0)."""
     require_tensor("relu", input)
-    return _finish(input, apply_one(RELU, (input,)), inplace)
+    return _applied(RELU, (input,), inplace)
 
 
 def _threshold(x: Node, limit: Node, value: Node) -> Node:
@@ -151,7 +155,7 @@ HARDSHRINK = Function("hardshrink", _hardshrink)
 @operation(method=False)
 def threshold(input: Tensor, threshold: Any, value: Any, inplace: bool = False) -> Tensor:
     """The input where it is above ``threshold``, else ``value``."""
-    return _finish(input, apply_one(THRESHOLD, (input, threshold, value)), inplace)
+    return _applied(THRESHOLD, (input, threshold, value), inplace)
 
 
 def hardtanh(
@@ -160,17 +164,17 @@ def hardtanh(
     """The input, cut off at both ends."""
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
-    return _finish(input, apply_one(HARDTANH, (input, min_val, max_val)), inplace)
+    return _applied(HARDTANH, (input, min_val, max_val), inplace)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     """min(max(input, 0), 6)."""
-    return _finish(input, apply_one(HARDTANH, (input, 0, 6)), inplace)
+    return _applied(HARDTANH, (input, 0, 6), inplace)
 
 
 def leaky_relu(input: Tensor, negative_slope: Any = 0.01, inplace: bool = False) -> Tensor:
     """The input where it is positive, else ``negative_slope`` times it."""
-    return _finish(input, apply_one(LEAKY_RELU, (input, float(negative_slope))), inplace)
+    return _applied(LEAKY_RELU, (input, float(negative_slope)), inplace)
 
 
 @operation()
@@ -181,12 +185,12 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """relu6(input + 3) / 6."""
-    return _finish(input, apply_one(HARDSIGMOID, (input,)), inplace)
+    return _applied(HARDSIGMOID, (input,), inplace)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """input * relu6(input + 3) / 6."""
-    return _finish(input, apply_one(HARDSWISH, (input,)), inplace)
+    return _applied(HARDSWISH, (input,), inplace)
 
 
 @functools.partial(with_out, kind=FOUND_DTYPE)
@@ -291,13 +295,13 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804
 
 def elu(input: Tensor, alpha: Any = 1.0, inplace: bool = False) -> Tensor:
     """The input where it is positive, else alpha (exp(input) - 1)."""
-    return _finish(input, apply_one(ELU, (input, float(alpha), 1.0, 1.0)), inplace)
+    return _applied(ELU, (input, float(alpha), 1.0, 1.0), inplace)
 
 
 @operation(method=False)
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """elu with the constants of Klambauer et al. (2017)."""
-    return _finish(input, apply_one(ELU, (input, _SELU_ALPHA, _SELU_SCALE, 1.0)), inplace)
+    return _applied(ELU, (input, _SELU_ALPHA, _SELU_SCALE, 1.0), inplace)
 
 
 @operation(method=False)
@@ -305,7 +309,7 @@ def celu(input: Tensor, alpha: Any = 1.0, inplace: bool = False) -> Tensor:
     """The input where it is positive, else alpha (exp(input / alpha) - 1)."""
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
-    return _finish(input, apply_one(ELU, (input, float(alpha), 1.0, 1.0 / alpha)), inplace)
+    return _applied(ELU, (input, float(alpha), 1.0, 1.0 / alpha), inplace)
 
 
 @functools.partial(with_out, kind=FOUND_DTYPE)
@@ -322,12 +326,12 @@ def logsigmoid(input: Tensor) -> Tensor:
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """input * sigmoid(input)."""
-    return _finish(input, apply_one(SILU, (input,)), inplace)
+    return _applied(SILU, (input,), inplace)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """input * tanh(softplus(input))."""
-    return _finish(input, apply_one(MISH, (input,)), inplace)
+    return _applied(MISH, (input,), inplace)
 
 
 @functools.partial(with_out, kind=FOUND_DTYPE)

@@ -19,7 +19,7 @@ from lazytorch.functions.promotion import (
     promote_float,
     result_dtype,
 )
-from lazytorch.functions.registration import FOUND_DTYPE, assign, operation
+from lazytorch.functions.registration import FOUND_DTYPE, assign_made, operation
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import type_name
 
@@ -151,7 +151,7 @@ def _integral_or_float(
     return body
 
 
-DIV = Function("div", lambda x, y: ew.div(*promote_float(x, y)))
+DIV = Function("div", lambda x, y: ew.div(*promote_float(x, y)), recomputes=True)
 DIV_FLOOR = Function(
     "div_floor", _integral_or_float("div_floor_cpu", ew.floor_divide), gradient_name="DivBackward1"
 )
@@ -177,7 +177,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
 
 true_divide = binary(
     "true_divide", lambda x, y: ew.div(*promote_float(x, y)), "input / other, never rounded.",
-    gradient_name="DivBackward0",
+    gradient_name="DivBackward0", recomputes=True,
 )  # fmt: skip
 floor_divide = binary(
     "floor_divide", _integral_or_float("div_floor_cpu", ew.floor_divide),
@@ -234,7 +234,7 @@ abs = unary(
     ("absolute",), out=FOUND_DTYPE,
 )  # fmt: skip
 reciprocal = unary("reciprocal", in_float(reciprocal_node), "1 / input.")
-square = unary("square", _square, "input * input.")
+square = unary("square", _square, "input * input.", gradient_name="PowBackward0")
 
 # ---- three operands ---------------------------------------------------------------------------
 
@@ -380,7 +380,7 @@ def _float_power_in_place(self: Tensor, exponent: Any) -> Tensor:
             f"the base given to float_power_ has dtype {type_name(self.dtype)} but the operation's "
             "result requires dtype Double"
         )
-    return assign(self, float_power(self, exponent))
+    return assign_made(self, float_power, self, exponent)
 
 
 Tensor.float_power_ = _float_power_in_place  # type: ignore[attr-defined]

@@ -451,6 +451,7 @@ def _set(
     self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None
 ) -> Tensor:
     """Show another tensor's (or storage's) memory, under a geometry of its own if given."""
+    self._refuse_before(False)
     if source is None:
         source = of_array(np.empty(0, self.dtype.numpy), self.dtype, self._storage.device)
     if not isinstance(source, Tensor):  # a storage
@@ -600,7 +601,7 @@ def text(x: Tensor, prefix: str = "tensor(") -> str:
         default_dtype_name=defaults.dtype.name,
         device=None if device == "cpu" else device,
         requires_grad=x.requires_grad,
-        grad_fn_name=None if grad_fn is None else grad_fn.name(),
+        grad_fn_name=None if grad_fn is None else grad_fn.name().split("::")[-1],
         prefix=prefix,
     )
 

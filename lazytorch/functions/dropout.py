@@ -12,7 +12,7 @@ from lazytorch.expression import Function
 from lazytorch.functions.activations import LEAKY_RELU
 from lazytorch.functions.bodies import apply_one, need_float, number
 from lazytorch.functions.random import take, uniform
-from lazytorch.functions.registration import PUBLIC, assign, operation
+from lazytorch.functions.registration import PUBLIC, assign, assign_made, operation
 from lazytorch.tensor import Tensor, wrap_dim
 
 
@@ -78,15 +78,17 @@ def _dropped(
 ) -> Tensor:
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-    if not training or p == 0:
+    if not training or p == 0 or not input._type.size:
         return input
-    if channels == 2 and input.dim() < 2 and function is ALPHA_DROPOUT:
-        raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
-    if p == 1 and function is ALPHA_DROPOUT:
+    if p == 1:  # nothing is drawn
         nothing = input * 0
         return assign(input, nothing) if inplace else nothing
-    result = apply_one(function, (input, float(p), *take()), (channels,))
-    return assign(input, result) if inplace else result
+    if channels == 2 and input.dim() < 2 and function is ALPHA_DROPOUT:
+        raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
+    inputs = (input, float(p), *take())
+    if inplace:
+        return assign_made(input, apply_one, function, inputs, (channels,))
+    return apply_one(function, inputs, (channels,))
 
 
 @operation(method=False)
@@ -151,11 +153,12 @@ def rrelu(
     """leaky_relu with slopes drawn from [lower, upper) in training, their mean else."""
     if lower > upper:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
+    function, inputs = LEAKY_RELU, [input, (lower + upper) / 2]
     if training:
-        result = apply_one(RRELU, (input, float(lower), float(upper), *take()))
-    else:
-        result = apply_one(LEAKY_RELU, (input, (lower + upper) / 2))
-    return assign(input, result) if inplace else result
+        function, inputs = RRELU, [input, float(lower), float(upper), *take()]
+    if inplace:
+        return assign_made(input, apply_one, function, inputs)
+    return apply_one(function, inputs)
 
 
 def _in_place(name: str, drop: Any) -> None:

@@ -400,6 +400,8 @@ def _set_item(self: Tensor, key: Any, value: Any) -> None:
         _check_mask(key, self._type.shape, 0)
         while key.ndim < self.ndim:
             key = views.unsqueeze(key, -1)
+        if self._geometry is not None:
+            self._refuse_unknown_history()
         self._write(apply_expressions(MASKED_FILL, (self, key, value))[0])
         return
     if key is Ellipsis or (isinstance(key, slice) and key == slice(None) and self.ndim):
@@ -409,6 +411,8 @@ def _set_item(self: Tensor, key: Any, value: Any) -> None:
         target, advanced, _ = _resolve(self, key)
     if target._type.shape == self._type.shape and target._is_at(self):
         target = self  # x[:] and x[...] are the tensor, not a view of it
+    if target._geometry is not None:
+        target._refuse_unknown_history()
     if isinstance(value, Tensor):
         value = _without_leading_units(value, target.ndim if not advanced else None)
     if not advanced:

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from codegen.dtype import DType
 from lazytorch import core
-from lazytorch.autograd.grad_mode import is_grad_enabled
+from lazytorch.autograd.grad_mode import is_grad_enabled, unusual
+from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.expression import Expression
 from lazytorch.storage import Storage
 from lazytorch.tensor import Tensor, record, wrap
@@ -99,7 +100,11 @@ def in_place(definition: Callable[..., Any], name: str) -> Callable[..., Any]:
     """The form that writes its result into ``self``."""
 
     def written(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if self._geometry is not None:
+            self._refuse_unknown_history()
         try:
+            if unusual.used and grad_state.saved_hooks:
+                return assign_made(self, definition, self, *args, **kwargs)
             return assign(self, definition(self, *args, **kwargs))
         except (RuntimeError, IndexError):
             self._refuse_before(any([isinstance(a, Tensor) and a.requires_grad for a in args]))
@@ -170,6 +175,21 @@ def assign(target: Tensor, result: Tensor) -> Tensor:
     return target._write(_converted(result, target.dtype))
 
 
+def assign_made(target: Tensor, make: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+    """Assign to a tensor what ``make`` makes, of that tensor among others. Hooks on what backward
+    saves are given a copy of what is written over, and the target for the result."""
+    if not grad_state.saved_hooks:
+        return assign(target, make(*args, **kwargs))
+    grad_state.written = target
+    try:
+        result = make(*args, **kwargs)
+    finally:
+        grad_state.written = None
+    assign(target, result)
+    result.__dict__.update(target.__dict__)  # what a hook keeps is the target from now on
+    return target
+
+
 def check_castable(source: DType, target: DType) -> None:
     """Refuse a result of a higher category than the tensor it is written to."""
     if _RANK[source.kind] > _RANK[target.kind]:
@@ -223,4 +243,6 @@ def write_out(out: Any, result: Any) -> Any:
     return out._write(_converted(result, out.dtype))
 
 
-__all__ = ["PUBLIC", "Storage", "assign", "in_place", "operation", "with_out", "write_out"]
+__all__ = [
+    "PUBLIC", "Storage", "assign", "assign_made", "in_place", "operation", "with_out", "write_out",
+]  # fmt: skip

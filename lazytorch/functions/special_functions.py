@@ -17,7 +17,7 @@ from lazytorch.functions.bodies import apply_one, in_accumulation_type
 from lazytorch.functions.families import in_float, unary
 from lazytorch.functions.matrices import not_differentiable
 from lazytorch.functions.promotion import as_float, promote, promote_float
-from lazytorch.functions.registration import PUBLIC, assign, operation, with_out
+from lazytorch.functions.registration import PUBLIC, assign_made, operation, with_out
 from lazytorch.tensor import Tensor
 
 Body1 = Callable[[Node], Node]
@@ -269,7 +269,7 @@ def _polygamma_method(self: Tensor, n: int) -> Tensor:
 
 def _polygamma_in_place(self: Tensor, n: int) -> Tensor:
     """In-place form of ``polygamma``."""
-    return assign(self, _polygamma_method(self, n))
+    return assign_made(self, _polygamma_method, self, n)
 
 
 PUBLIC["polygamma"] = polygamma

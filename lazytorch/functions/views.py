@@ -578,8 +578,9 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 
 def _several(views: Sequence[Tensor], name: str) -> tuple[Tensor, ...]:
     """Views that one function gives, which autograd lets nobody write to."""
+    node = object()
     for number, view in enumerate(views):
-        view._view_name, view._one_of = name, (name, number)
+        view._view_name, view._one_of = name, (name, number, node)
         if view._of_unrecorded and view.requires_grad:
             view._refused_write = refusal_of_inner(name, number)
     return tuple(views)
@@ -772,9 +773,7 @@ atleast_3d = _at_least("atleast_3d", 3, _to_3d)
 def become(x: Tensor, view: Tensor) -> Tensor:
     """Give a tensor the geometry of a view of it."""
     if is_grad_enabled() and x.requires_grad and x.is_leaf:
-        raise RuntimeError(
-            "a leaf Variable that requires grad is being used in an in-place operation."
-        )
+        raise x._leaf_error()
     geometry = view._geometry
     assert isinstance(geometry, Geometry)
     x._geometry, x._type, x._view_cache = geometry, view._type, None
@@ -784,6 +783,7 @@ def become(x: Tensor, view: Tensor) -> Tensor:
 
 def _in_place_view(name: str, definition: Any) -> None:
     def written(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        self._refuse_before(False)
         return become(self, definition(self, *args, **kwargs))
 
     written.__name__ = written.__qualname__ = name

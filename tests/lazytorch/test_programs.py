@@ -91,9 +91,11 @@ class Writer:
 
     def is_aliased(self, name: str) -> bool:
         """Whether another variable shows the same memory."""
-        memory = self.names[name].untyped_storage().data_ptr()
-        others = [self.names[n] for n in self.tensors() if n != name]
-        return any(x.untyped_storage().data_ptr() == memory for x in others)
+        return any(self.share_memory(name, n) for n in self.tensors() if n != name)
+
+    def share_memory(self, name: str, other: str) -> bool:
+        first, second = (self.names[n].untyped_storage() for n in (name, other))
+        return first.data_ptr() == second.data_ptr()
 
     def shape(self, name: str) -> tuple[int, ...]:
         return tuple(self.names[name].shape)
@@ -168,7 +170,7 @@ class Writer:
         x = self.any()
         return self.random.choice([x, x, x, x + ".detach()", self.view_of(x)])
 
-    def inplace(self) -> str:
+    def inplace(self) -> str | None:
         target = self.target()
         name = target.split(".")[0].split("[")[0]
         value = self.partner(name)
@@ -181,6 +183,9 @@ class Writer:
                 f"lerp_({self.any()}, 0.5)",
             ]
         )  # fmt: skip
+        copied = re.fullmatch(r"copy_\((\w+)\)", form)
+        if copied and copied[1] != target and self.share_memory(name, copied[1]):
+            return None  # PyTorch reads as it goes
         if self.random.random() < 0.2 and target == name:
             return f"{name} {self.random.choice(_BINARY)}= {value}"
         return f"{target}.{form}"
@@ -192,6 +197,8 @@ class Writer:
             return None
         key = self.random.choice(["[0]", "[-1]", "[..., 0]", "[1:]", "[:]", "[...]", "[..., ::2]"])
         value = self.random.choice(["0.25", "-1", self.any(), f"{x}{key} * 2"])
+        if value in self.names and value != x and self.share_memory(x, value):
+            return None
         return f"{x}{key} = {value}"
 
     def loss(self) -> str:
@@ -202,10 +209,7 @@ class Writer:
         loss, x = self.loss(), self.any()
         keep = self.random.choice(["", "", "retain_graph=True", "create_graph=True"])
         if self.random.random() < 0.2:
-            y = self.any()
-            # PyTorch frees what wrote into a part, though it was not asked for.
-            if all(self.names[n]._version == 0 for n in (x, y)):
-                keep += f"{', ' if keep else ''}inputs=[{x}, {y}]"
+            keep += f"{', ' if keep else ''}inputs=[{x}, {self.any()}]"
         if self.random.random() < 0.1:
             return f"{x}.backward({x}.detach() * 0.5{', ' if keep else ''}{keep})"
         return f"{loss}.backward({keep})"
@@ -349,8 +353,9 @@ class Writer:
             [self.unary, self.binary, self.inplace, self.assign_item, self.detached, self.view]
         )
         statement = maker()
-        if statement and "=" in statement and self.random.random() < 0.2:
-            return f"with saved_tensors_hooks(lambda x: x, lambda x: x * 1): {statement}"
+        if statement and self.random.random() < 0.3:
+            pack = self.random.choice(["x", "x", "x.detach()", "x.clone()"])
+            return f"with saved_tensors_hooks(lambda x: {pack}, lambda x: x * 1): {statement}"
         mode = self.random.choice(["no_grad()", "no_grad()", "set_grad_enabled(False)",
                                    "no_grad(), torch.enable_grad()"])  # fmt: skip
         if not statement or "expand" in statement:
@@ -549,6 +554,136 @@ v1 = v0.clone() * 3
 v2 = torch.autograd.grad((v1 * v1).sum(), v0, retain_graph=True)[0] + 0
 (v1 * v1).sum().backward()
 seen.append(v0.grad.tolist())""",
+    "backward(inputs=) runs and frees what made its targets": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = Square.apply(v0)
+v2 = v1.cos()
+v1.grad_fn.register_hook(lambda gs, g: seen.append([len(gs), g[0].tolist()]))
+v2.grad_fn.register_hook(lambda gs, g: seen.append([len(gs), g[0].tolist()]))
+(v2 * v2).sum().backward(inputs=[v2], retain_graph=True)
+torch.autograd.grad((v2 * v2).sum(), [v2], retain_graph=True)
+v1.sum().backward(inputs=[v1], retain_graph=True)
+(v2 * v2).sum().backward(inputs=[v2])
+v2.sum().backward()""",
+    "backward(inputs=) checks what made its targets": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0.clone()
+v2 = v1.cos()
+v1.mul_(3)
+(v2 * 1).sum().backward(inputs=[v2])""",
+    "a hook of a node sees the gradients that are sent on": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([3.0, 4.0], requires_grad=True)
+v2 = v0 * v1
+v2.grad_fn.register_hook(lambda gs, g: seen.append([x is None for x in gs]))
+v3 = torch.autograd.grad(v2.sum(), v0, retain_graph=True)[0]
+v2.sum().backward(inputs=[v1], retain_graph=True)
+v2.sum().backward()""",
+    "hooks of a single root run though no target is below it": """
+v0 = torch.tensor(1.0, requires_grad=True)
+v1 = torch.tensor(2.0, requires_grad=True)
+v2 = v0.cos()
+v2.retain_grad()
+v2.grad_fn.register_prehook(lambda g: seen.append(len(g)))
+v0.register_hook(lambda g: seen.append(g.tolist()))
+v2.register_hook(lambda g: seen.append(g.tolist()))
+v0.backward(inputs=[v1])
+v2.backward(inputs=[v1])
+seen.append(torch.autograd.grad(v0, v1, allow_unused=True))
+torch.autograd.backward([v2, v1], inputs=[v1])""",
+    "a leaf's hook is called once for all that ask for its gradient": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([3.0, 4.0], requires_grad=True)
+v0.register_hook(lambda g: seen.append(g.tolist()))
+v2, v3, v4 = torch.autograd.grad((v0 * v0 * v1).sum(), [v0, v0, v1])
+v2.mul_(2)""",
+    "a view keeps its gradient after what it shows was written to": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True) * 2
+v1 = v0[:1]
+v1.retain_grad()
+v1.register_hook(lambda g: seen.append(g.tolist()))
+v2 = v1 * 1
+v0.detach().mul_(2)
+with torch.no_grad(): v3 = v1 * 3
+v2.sum().backward(retain_graph=True)
+seen.append(v1.grad.tolist())
+v4 = v1 * v1
+v5 = v1.view(1, 1)
+v5.retain_grad()
+(v2 + v4 + v5).sum().backward(retain_graph=True)
+seen.append(v1.grad.tolist())
+v0.mul_(3)
+(v1 * v1).sum().backward()""",
+    "the gradient of a quadratic's gradient requires none": """
+v0 = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+v1 = torch.autograd.grad((v0 * v0).sum(), v0, create_graph=True)[0]
+v2 = torch.autograd.grad((v0 @ v0 - v0 * v0.mean()).sum(), v0, create_graph=True)[0]
+v3 = torch.autograd.grad((v0 * v0 * v0).sum(), v0, create_graph=True)[0]
+v4 = torch.autograd.grad(v0.square().sum(), v0, create_graph=True)[0]
+v5 = torch.autograd.grad((v0 * v0).sum(), v0, create_graph=True)[0]
+v1.backward(torch.ones_like(v1), create_graph=True)
+v6 = torch.autograd.grad(v2.sum(), v0, create_graph=True)[0]
+v7 = torch.autograd.grad(v3.sum(), v0, create_graph=True)[0]
+v8 = torch.autograd.grad(v4.sum(), v0, create_graph=True)[0]
+v9 = torch.autograd.grad(v5.sum() * v0.sum(), v0, create_graph=True)[0]
+v10 = torch.autograd.grad(v7.sum(), v0)[0]""",
+    "a leaf again, that was detached in place": """
+v0 = torch.tensor([0.5, 2.0], requires_grad=True)
+v1 = v0.relu()
+v1.detach_()
+v1.requires_grad = True
+(v1 * v1).sum().backward()""",
+    "a gradient is kept through a write that is not recorded": """
+v0 = torch.tensor([0.5, 2.0], requires_grad=True)
+v1 = v0.abs()
+v1.retain_grad()
+v2 = v1 * 2
+v1.detach().relu_()
+v2.sum().backward(retain_graph=True)
+v3 = v1 * 3
+(v2 + v3).sum().backward()""",
+    "a quotient's gradient does not read it": """
+v0 = torch.tensor([0.5, 2.0], requires_grad=True)
+v1 = v0 / (v0 * 2)
+v2 = v0 - v0
+v2.div_(v0)
+v1.detach().neg_()
+v2.detach().neg_()
+(v1 + v2).sum().backward()""",
+    "a copy of what lies in another order is no view": """
+v0 = torch.tensor([[0.5, 2.0], [1.0, 3.0]], requires_grad=True)
+v1 = v0.t().clone()
+seen.append([v1._is_view(), v1.grad_fn.name()])
+v1.detach_()
+v1.mul_(2)""",
+    "a gradient as it is before the hooks of the node that it goes on from": """
+v0 = torch.tensor([0.5, 2.0], requires_grad=True)
+v1 = v0 + v0
+v1.grad_fn.register_prehook(lambda g: (g[0] * 0.5, *g[1:]))
+v2, v3, v4 = torch.autograd.grad(v1.sum(), [v1, v0, v1])""",
+    "hooks on saved values get the tensor itself": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([3.0, 4.0])
+v2 = v0 * 1
+v3 = v0 * 1
+with saved_tensors_hooks(lambda x: seen.append(x is v1) or x, lambda x: x): v4 = v0 * v1
+with saved_tensors_hooks(lambda x: x.detach(), lambda x: x * 1): v5 = v0.exp()
+with saved_tensors_hooks(lambda x: x, lambda x: x): v2.sin_()
+with saved_tensors_hooks(lambda x: x, lambda x: x): v3.tanh_()
+with saved_tensors_hooks(lambda x: x, lambda x: x): v6 = Square.apply(v1 * v0)
+v1.add_(1)
+with torch.no_grad(): v2.zero_()
+with torch.no_grad(): v3.mul_(3)
+with torch.no_grad(): v5.mul_(2)
+with saved_tensors_hooks(lambda x: x.add_(1), lambda x: x): v7 = v0.exp()
+(v2 + v3 + v4 + v5 + v6).sum().backward()""",
+    "the node of a value that was written without recording": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0.neg()
+with torch.no_grad(): v1.zero_()
+seen.append([v1.grad_fn.name(), v1.grad_fn.next_functions[0][0].variable is v0])
+v1.grad_fn.register_hook(lambda gs, g: seen.append([g[0].tolist(), gs[0].tolist()]))
+v1.sum().backward()""",
     "a recorded write through detach() leaves the leaf a leaf": """
 v0 = torch.tensor([1.0, 2.0], requires_grad=True)
 v1 = torch.tensor([3.0, 4.0], requires_grad=True)
