@@ -44,30 +44,42 @@ def region_around(view: Geometry) -> tuple[int, int, int]:
 
 def within_region(view: Geometry, base: Geometry) -> Geometry:
     """A view of a strided region as a view of its contiguous copy: each stride (and the offset)
-    is a sum of the region's strides, which have others in the copy."""
+    is a sum of the region's strides, which have others in the copy. RuntimeError where the view
+    runs from one row of the region into the next, or out of it."""
     if 0 in view.shape:
         return Geometry(view.shape, view.strides, 0)
+    # Axes as (stride, stride in the copy, extent), those that lie in one another as one.
+    axes: list[tuple[int, int, int]] = []
     inner = contiguous_strides(base.shape)
-    axes = [i for i, n in enumerate(base.shape) if n > 1]
-    axes.sort(key=lambda i: -base.strides[i])
+    for count, stride, step in zip(base.shape, base.strides, inner, strict=True):
+        if count == 1:
+            continue
+        if axes and axes[-1][0] == stride * count:
+            count *= axes.pop()[2]
+        axes.append((stride, step, count))
+    axes.sort(key=lambda axis: -axis[0])
+    room = [count - 1 for _, _, count in axes]  # steps that are still to take
 
-    def translated(distance: int) -> int:
+    def translated(distance: int, times: int) -> int:
         total = 0
-        for i in axes:
-            if not base.strides[i]:
+        for i, (stride, step, _) in enumerate(axes):
+            if not stride or distance < 0:
                 break
-            steps, distance = divmod(distance, base.strides[i])
-            total += steps * inner[i]
+            steps, distance = divmod(distance, stride)
+            total += steps * step
+            room[i] -= steps * times
         else:
-            if not distance:
+            if not distance and min(room, default=0) >= 0:
                 return total
         raise RuntimeError(
             "a view of an expanded or overlapping tensor that was made a leaf by requires_grad_() "
             "is not supported; clone() it first"
         )
 
-    strides = [translated(s) if n > 1 else 1 for n, s in zip(view.shape, view.strides, strict=True)]
-    return Geometry(view.shape, tuple(strides), translated(view.offset - base.offset))
+    offset = translated(view.offset - base.offset, 1)
+    both = zip(view.shape, view.strides, strict=True)
+    strides = [translated(s, n - 1) if n > 1 else 1 for n, s in both]
+    return Geometry(view.shape, tuple(strides), offset)
 
 
 def wrap_dim(dim: int, rank: int) -> int:

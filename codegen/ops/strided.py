@@ -123,3 +123,9 @@ def write_view(base: Node, value: Node, shape: Shape, strides: Shape, offset: in
     target = reshape(base, parts.blocks)
     written = write(target, reshape(falling, parts.sizes), parts.starts, parts.steps)
     return reshape(written, base.shape)
+
+
+def view_gradient(cotangent: Node, size: int, shape: Shape, strides: Shape, offset: int) -> Node:
+    """What the cotangent of a view is to ``size`` elements of flat memory: its transpose."""
+    flat = full(0, (size,), cotangent.dtype)
+    return scatter(flat, _flat_index(shape, strides, offset), cotangent, "add")

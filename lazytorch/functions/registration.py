@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import warnings
@@ -101,7 +102,12 @@ def in_place(definition: Callable[..., Any], name: str) -> Callable[..., Any]:
 
     def written(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if self._geometry is not None:
-            self._refuse_unknown_history()
+            try:
+                self._refuse_unknown_history()
+            except RuntimeError:
+                with contextlib.suppress(RuntimeError, IndexError):
+                    definition(self.detach(), *args, **kwargs)  # wrong arguments come first
+                raise
         try:
             if unusual.used and grad_state.saved_hooks:
                 return assign_made(self, definition, self, *args, **kwargs)

@@ -14,6 +14,7 @@ from lazytorch.application import apply
 from lazytorch.autograd.grad_mode import is_grad_enabled
 from lazytorch.functions.arguments import integers, wrap_dims
 from lazytorch.functions.promotion import broadcast_shapes
+from lazytorch.functions.reaching_views import reaches_out, reaching_view
 from lazytorch.functions.registration import PUBLIC, operation
 from lazytorch.storage import share_array
 from lazytorch.tensor import Geometry, Tensor, wrap_dim
@@ -564,6 +565,11 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
                 f"{offset}, and itemsize {item} requiring a storage size of {reach * item} are out "
                 f"of bounds for storage of size {total}"
             )
+    own = input._geometry
+    if own is not None and input.requires_grad and is_grad_enabled():
+        geometry = Geometry(tuple(shape), tuple(strides), offset)
+        if reaches_out(own, geometry):
+            return reaching_view(input, geometry)
     return input._view(shape, strides, offset, "AsStrided")
 
 

@@ -81,6 +81,10 @@ v2.requires_grad_()
 v3 = v2 * v2
 v0.zero_()
 v3.sum().backward()""",
+    "wrong arguments come before a refused write": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+with torch.no_grad(): v4 = v0[1:]
+v4.addcmul_(1.5, 1.5)""",
     # A gradient goes as far as the node that made what is asked for.
     "another output of the same chunk: what was read": _LEAF + """
 v2, v3 = v0.chunk(2)
@@ -151,6 +155,23 @@ v2 = v0.cos() + v1.sin() + v1.sigmoid() + v1.detach().square()""",
 @pytest.mark.parametrize("name", RULES)
 def test_rules(name: str) -> None:
     agree(RULES[name].replace("\n\n", "\n"))
+
+
+@pytest.mark.parametrize(
+    "source", ["v0[2:5]", "v0[::2]", "v0.view(3, 2).t()", "v0[:2].expand(2, 2)"]
+)
+def test_as_strided_reaches_out(source: str) -> None:
+    """Of a view, and of a leaf over the same memory; within it, outside, over it repeatedly."""
+    for leaf in ("", ".detach().requires_grad_()"):
+        for offset in (0, 1, 2, 3):
+            agree(
+                f"""v0 = torch.tensor([0.5, 1.0, 2.0, 3.0, 4.0, 5.0], requires_grad=True)
+v1 = {source}{leaf}
+v2 = v1.as_strided((2, 2), ({offset}, 1), {offset})
+v3 = v2 * v2.square()
+v4 = torch.autograd.grad(v3.sum(), v1, create_graph=True)[0]
+v3.sum().backward()"""
+            )
 
 
 def test_memory_is_kept_for_a_pending_gradient() -> None:
