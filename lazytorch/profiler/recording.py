@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -13,7 +14,7 @@ from codegen.ir import provenance
 from codegen.runtime import plan as plans
 from codegen.runtime.cpu import KernelTimes
 from codegen.runtime.memory import memory_allocated
-from codegen.runtime.plan import PlanRecord
+from codegen.runtime.plan import KernelRecord, PlanRecord
 from lazytorch.profiler.python import PythonRanges
 from lazytorch.source import every_line_is_noted, is_internal, record_lines
 
@@ -125,6 +126,7 @@ class Recording:
             f"plan of {len(record.kernels)} kernels", "plan", seconds.began, end, plan=number,
             memory=sum(record.output_bytes), arena=record.arena_bytes,
         )  # fmt: skip
+        note_times(record, seconds)
         at = seconds.began
         steps = zip(record.kernels, seconds, seconds.shares, strict=True)
         for i, (kernel, duration, shares) in enumerate(steps):
@@ -150,6 +152,21 @@ class Recording:
         for thread in sorted({s.thread for s in self.spans} - set(names), reverse=True):
             names[thread] = "device" if thread == DEVICE else f"kernel thread {POOL - thread}"
         return names
+
+
+_least: dict[tuple[str, str, tuple[str, ...]], float] = {}
+
+
+def note_times(record: PlanRecord, seconds: Sequence[float]) -> None:
+    """Keep the least time that each kernel took in any recording."""
+    for kernel, duration in zip(record.kernels, seconds, strict=True):
+        key = (kernel.name, kernel.body, tuple(kernel.shapes))
+        _least[key] = min(duration, _least.get(key, duration))
+
+
+def measured_seconds(kernel: KernelRecord) -> float | None:
+    """The least time that a kernel took in this process's recordings; None before any."""
+    return _least.get((kernel.name, kernel.body, tuple(kernel.shapes)))
 
 
 def user_stack() -> tuple[str, ...]:

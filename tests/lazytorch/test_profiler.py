@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from codegen import spans
 from codegen.ir import provenance
 from codegen.runtime import plan as plans
 from codegen.runtime.compiler import find_compiler
+from lazytorch.inspect.savings import RunReport
 from tests import perfetto
 
 pytestmark = [
@@ -169,6 +171,39 @@ def test_older_names_and_an_unfinished_profile() -> None:
     with torch.profiler.profile() as nested:
         double(torch.ones(2))
     assert [e.key for e in nested.events()] == ["mine"]
+
+
+def test_a_report_and_an_explanation_have_the_numbers_of_the_profile() -> None:
+    step = step_of_training()
+    step()
+    report = RunReport()
+    report.start()
+    with torch.profile() as made:
+        step()
+        step()
+    counts = torch.stats().kernels_run, torch.stats().plans_run
+    report.stop()
+    kernels = [e for e in made.events() if e.category == "kernel"]
+    plans_run = [e for e in made.events() if e.category == "plan"]
+    assert counts == (len(kernels), len(plans_run))
+    said = re.findall(r"(\d+) run in (\d+) plans", str(report))
+    assert said == [(str(counts[0]), str(counts[1]))]
+    total = sum([e.cpu_time_total for e in kernels])
+    assert 1e6 * report.kernel_seconds == pytest.approx(total, rel=1e-2, abs=1.0)
+    assert report.wall_seconds >= report.kernel_seconds
+    for category in ("realize", "trace", "lower", "compile"):
+        seconds = report.spans.get(category, 0.0)
+        spans_of = [e for e in made.events() if e.category == category]
+        assert 1e6 * seconds == pytest.approx(sum([e.cpu_time_total for e in spans_of]), abs=1.0)
+
+    x = torch.ones(53, 59).realize()
+    assert torch.explain(x.sin() + 0.123).measured is None
+    with torch.profile() as made:
+        (x.sin() + 0.123).realize()
+    found = torch.explain(x.sin() + 0.123)
+    (event,) = [e for e in made.events() if e.category == "kernel"]
+    assert found.measured == pytest.approx(event.cpu_time_total / 1e6, rel=1e-2, abs=1e-6)
+    assert "measured" in found.rows()[0] and ", measured " in found.summary()
 
 
 @pytest.mark.skipif(bool(perfetto.missing()), reason=perfetto.missing())
