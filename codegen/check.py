@@ -2,8 +2,7 @@
 
 A kernel is compared on the values that its inputs really have, so errors do not add up on the way,
 and the first kernel that is wrong is the one that is named. Where a result is further from the
-interpreter's than rounding allows, the interpreter computes it once more from inputs that are
-changed in their last bit: what such a change moves, no kernel can be expected to have exactly.
+interpreter's than a few last bits, runtime/rounding.py says how far rounding may take it.
 """
 
 from __future__ import annotations
@@ -28,19 +27,14 @@ from codegen.runtime.kernels import kernel_file
 from codegen.runtime.memory import Buffer, allocate
 from codegen.runtime.opencl import find_device
 from codegen.runtime.plan import KernelRecord, PlanRecord
+from codegen.runtime.rounding import EPSILON, moved_values
 from codegen.statistics import statistics
 
-# By how many last bits each step may be off, and how much that grows with the roots of lengths
-# that are added up: sums are folded in another order.
-_STEPS, _GROWTH = 16.0, 4.0
-_NUDGES = 4  # one may cancel by chance
+_LAST_BITS = 8  # what is not looked at more closely
+_TRIALS = 16  # of rounding; one may cancel by chance, and mostly the first is enough
 # Larger intermediate values than this the interpreter is not asked for (a product's are of the
 # size of rows times columns times inner).
 _MOST_ELEMENTS = 1 << 27
-# Integers made of floats (a comparison, a rounding) may be others in one of so many elements.
-_RARELY = 1000
-_EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7,
-            "complex128": 2.0**-52, "complex64": 2.0**-23}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -110,20 +104,16 @@ class CheckedPlan:
     ) -> None:  # fmt: skip
         given = {n: known[n] for n in order if n in known}
         wanted = _evaluate(order, given, found)
-        terms = max([_terms(n) for n in order if n not in given], default=1)
-        allowed = _STEPS + _GROWTH * terms**0.5
-        moved: list[dict[Node, Array]] = []  # the values from inputs changed in their last bits
+        trials: list[dict[Node, Array]] = []
         for node, array in found.items():
-            wrong = _differing(array, wanted[node], node.type, allowed, [])
-            for number in range(_NUDGES):
+            wrong = _differing(array, wanted[node], node.type)
+            for number in range(_TRIALS):
                 if not wrong.any():
                     break
-                if number == len(moved):
-                    moved.append(_evaluate(order, _nudged(given, number), found))
-                others = [values[node] for values in moved[: number + 1]]
-                wrong = _differing(array, wanted[node], node.type, allowed, others)
-            count = int(wrong.sum())
-            if count > _loosely(node, order):
+                if number == len(trials):
+                    trials.append(moved_values(order, given, number))
+                wrong &= _differing(array, wanted[node], node.type, trials[number][node])
+            if wrong.any():
                 self._raise_differing(step, node, array, wanted[node], wrong, given)
         finite = all([_is_finite(x) for x in given.values()])
         if finite and not all([_is_finite(x) for x in found.values()]):
@@ -303,61 +293,28 @@ def _evaluate(
     return done
 
 
-def _terms(node: Node) -> int:
-    """How many elements an operation puts together into one."""
-    if node.operation.kind in ("reduce", "scan", "host", "scatter"):
-        return max(1, node.inputs[0].type.size // max(1, node.type.size), *node.inputs[0].shape)
-    if node.operation.kind == "loop":
-        return max([1, *[s for i in node.inputs for s in i.shape]])
-    return 1
-
-
-def _nudged(given: Mapping[Node, Array], seed: int) -> dict[Node, Array]:
-    """Values with their floats changed by about a last bit, up and down."""
-    random = np.random.default_rng(seed)
-    changed: dict[Node, Array] = {}
-    for node, array in given.items():
-        epsilon = _EPSILON.get(node.dtype.name)
-        if epsilon is None or array.dtype.kind not in "fc":
-            changed[node] = array
-            continue
-        signs = random.choice([-1.0, 1.0], array.shape)
-        with np.errstate(all="ignore"):
-            changed[node] = (array * (1 + epsilon * signs)).astype(array.dtype)
-    return changed
-
-
-def _differing(
-    found: Array, wanted: Array, type_: TensorType, allowed: float, nudged: Sequence[Array]
-) -> Array:
-    """Where two values differ by more than rounding makes them."""
-    epsilon = _EPSILON.get(type_.dtype.name)
+def _differing(found: Array, wanted: Array, type_: TensorType, moved: Array | None = None) -> Array:
+    """Where two values differ by more than last bits, or than ``moved`` differs from ``wanted``."""
+    epsilon = EPSILON.get(type_.dtype.name)
     if epsilon is None or wanted.dtype.kind not in "fc":
-        return np.asarray(found != wanted)
+        same = found == wanted
+        # Integers of floats (a comparison, a rounding) may be others where rounding makes them so.
+        return np.asarray(~(same if moved is None else same | (moved != wanted)))
     wide = np.complex128 if wanted.dtype.kind == "c" else np.float64
     with np.errstate(all="ignore"):
         a, b = found.astype(wide), wanted.astype(wide)
-        size = np.abs(b)
-        largest = float(size[np.isfinite(size)].max(initial=0.0))
-        limit = allowed * epsilon * size + epsilon * largest
-        for other in nudged:
-            moved = np.abs(other.astype(wide) - b)
-            limit = np.maximum(limit, allowed * np.where(np.isnan(moved), np.inf, moved))
+        limit = _LAST_BITS * epsilon * np.abs(b)
+        same = (a == b) | (np.isnan(a) & np.isnan(b))
+        if moved is not None:
+            c = moved.astype(wide)
+            change = np.abs(c - b)
+            limit += np.where(np.isnan(change), np.inf, change)
+            same |= ~np.isfinite(c) & ~np.isfinite(a)  # what overflows in one order of adding up
         tiny = 1e-300 if type_.dtype.name in ("float64", "complex128") else 1e-37
         if type_.dtype.name == "float16":
             tiny = 1e-6
-        close = np.abs(a - b) <= limit + tiny
-        same = (a == b) | (np.isnan(a) & np.isnan(b))
-        # What overflows in one order of adding up, and not in another.
-        for other in nudged:
-            same |= ~np.isfinite(other.astype(wide)) & ~np.isfinite(a)
-    return np.asarray(~(close | same))
-
-
-def _loosely(node: Node, order: Sequence[Node]) -> int:
-    """How many integers may be others, because floats that they come from are rounded."""
-    from_floats = any([n.dtype.kind == "float" for n in order if n is not node])
-    return node.type.size // _RARELY if from_floats else 0
+        same |= np.abs(a - b) <= limit + tiny
+    return np.asarray(~same)
 
 
 def _is_finite(array: Array) -> bool:

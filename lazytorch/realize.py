@@ -56,9 +56,30 @@ _lock = threading.RLock()
 
 
 class _Checking:
-    """``active``: whether every kernel is compared with the interpreter."""
+    """``active``: whether every kernel is compared with the interpreter.
 
-    active: bool = settings.get("LAZYTORCH_CHECK") not in ("", "0")
+    While it is, it listens to the engine's spans, and does nothing with them: where somebody
+    listens, the short way of a small call is not taken, which then need not ask for check mode.
+    """
+
+    def __init__(self) -> None:
+        self._active = False
+        self.active = settings.get("LAZYTORCH_CHECK") not in ("", "0")
+
+    @property
+    def active(self) -> bool:
+        return self._active
+
+    @active.setter
+    def active(self, active: bool) -> None:
+        if active and not self._active:
+            spans.listeners.append(self._listen)
+        elif self._active and not active:
+            spans.listeners.remove(self._listen)
+        self._active = active
+
+    def _listen(self, *span: Any) -> None:
+        pass
 
 
 checking = _Checking()
@@ -252,8 +273,6 @@ def _run_single(e: Expression) -> bool:
         return True
     call = e.call
     if call is None or call.tracked or capture.state.active is not None or levels.state.sources:
-        return False
-    if checking.active:
         return False
     plan = call.signature.plans.get(e.device)
     if plan is not None:

@@ -33,8 +33,11 @@ _KINDS = {
 }
 
 
-def schedule_lines(made: Kernel | Schedule) -> list[str]:
-    """The schedule of a contraction; the loops of any other kernel, an inner one indented."""
+def schedule_lines(made: Kernel | Schedule | Sequence[str]) -> list[str]:
+    """The schedule of a contraction; the loops of any other kernel, an inner one indented. What is
+    in words already stays."""
+    if not isinstance(made, (Kernel, Schedule)):
+        return list(made)
     return _of_contraction(made) if isinstance(made, Schedule) else _of_loops(made.body, 0)
 
 

@@ -12,6 +12,7 @@ from codegen.ir.node import Node
 from codegen.loops.contraction import chain_schedules
 from codegen.loops.grammar import Argument, Kernel
 from codegen.loops.lower import lower
+from codegen.loops.schedule_text import schedule_lines
 from codegen.render.c_family import Dialect, functions_used
 from codegen.render.contraction_c import Task
 from codegen.render.contraction_kernel import (
@@ -119,7 +120,20 @@ def render_chain_kernel(
         last.scratch_bytes,
         2 * work + kernel.operations,
         sum([arguments[node].type.nbytes for node in operands]),
-    )
+        schedule=[
+            f"{batch} matrices, {blocks} blocks of at most {block} rows each, shared out to the "
+            "threads",
+            "each block: the first product, the work on its rows, the second product; what lies "
+            "between stays in scratch memory",
+            *(["stops at the diagonal: what is masked beyond it is not computed"]
+              if chain.skips else []),
+            *[
+                f"{which} product: {line}"
+                for which, schedule in zip(("first", "second"), schedules, strict=True)
+                for line in schedule_lines(schedule)
+            ],
+        ],
+    )  # fmt: skip
 
 
 def _row_function(kernel: Kernel, dialect: Dialect) -> tuple[str, str]:

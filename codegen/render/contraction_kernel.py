@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
@@ -46,7 +47,8 @@ class RenderedKernel:
     groups: int = 0  # work-groups, and the items of each: none where it is cut into shares
     items: int = 0
     host: HostCall | None = None  # what runs in the kernel's place
-    schedule: Kernel | Schedule | None = None  # what it was written from
+    # What it was written from, or its schedule in words.
+    schedule: Kernel | Schedule | Sequence[str] | None = None
 
 
 def render_contraction_kernel(

@@ -228,6 +228,14 @@ class _Contraction:
             sum([a.type.nbytes for a in given]),
             groups=groups,
             items=items,
+            schedule=[
+                *(["of the transposed product"] if self.schedule.swap else []),
+                f"{groups} work-groups of {items} items",
+                f"a group has a tile of {self.tile.rows} by {self.tile.columns} sums, an item "
+                f"{self.tile.item_rows} by {self.tile.item_columns} of them in registers",
+                f"panels of {self.tile.depth} along the sum in local memory",
+                *([f"the sum in {self.parts} parts"] if self.parts > 1 else []),
+            ],
         )
 
     def _index_c(self, arguments: dict[Node, Argument]) -> str:

@@ -122,5 +122,9 @@ def render_group_sort(
             x.type.nbytes + sum([n.type.nbytes for n in outputs]),
             groups=rows,
             items=items,
+            schedule=[
+                f"{rows} rows, a work-group of {items} items each",
+                f"bitonic sort of {padded} elements in local memory",
+            ],
         )
     ]

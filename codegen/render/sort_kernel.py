@@ -99,7 +99,23 @@ class _Sort:
             scratch_bytes,
             size * keys.passes,
             self.x.type.nbytes + sum([n.type.nbytes for n in self.outputs]),
+            schedule=self._schedule(name),
         )
+
+    def _schedule(self, name: str) -> list[str]:
+        """What the kernel does, in words."""
+        form, keys = self.form, self.keys
+        shared = "shared out to the threads" if form.parallel else "on one thread"
+        if form.kind == "ranks":
+            way = "each element's place is counted: how many come before it"
+        else:
+            way = f"radix sort of keys with their places, {keys.passes} passes"
+        rows = f"{form.rows} rows of {form.extent} elements, {shared}"
+        if form.kind in ("ranks", "radix"):
+            return [rows, way]
+        if name.startswith("sort_parts"):
+            return [f"parts of {rows}", way]
+        return [f"{rows}: sorted parts are merged, two by two, in {form.rounds} rounds"]
 
     # ---- the forms -------------------------------------------------------------------------------
 

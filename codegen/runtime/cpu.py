@@ -194,7 +194,6 @@ class Program:
                 busy.release()
         else:  # another thread is running this program
             self._run_apart(table_addresses, None)
-        statistics.kernels_run += self._count
 
     def run_timed(self, table_addresses: Sequence[int]) -> KernelTimes:
         """As ``run``; the seconds that each step took, and who ran its shares."""
@@ -205,7 +204,6 @@ class Program:
         self._run_apart(
             table_addresses, ctypes.addressof(seconds), ctypes.addressof(shares), threads
         )
-        statistics.kernels_run += count
         times = KernelTimes(seconds, began)
         if _SAME_CLOCK:
             facts = list(shares)
@@ -259,6 +257,9 @@ def _native() -> Any:
     library.lt_set_threads.argtypes = [ctypes.c_long, ctypes.c_long]
     library.lt_set_threads.restype = None
     _tell_threads(library)
+    programs = ctypes.c_long.in_dll(library, "lt_programs_run")
+    kernels = ctypes.c_long.in_dll(library, "lt_kernels_run")
+    statistics.native = lambda: (programs.value, kernels.value)
     return library
 
 

@@ -370,6 +370,9 @@ static void run_all(const struct program *program, char **scratch, long threads,
               program->seconds, shares, program->share_count);
 }
 
+/* Counted here, where it costs nothing. */
+long lt_programs_run, lt_kernels_run;
+
 /* Run a program with `lt_set_threads` threads and scratch memory of the process. */
 void lt_run_program(const struct program *program) {
     long threads = program->parallel ? __atomic_load_n(&thread_count, __ATOMIC_RELAXED) : 1;
@@ -388,6 +391,8 @@ void lt_run_program(const struct program *program) {
     run_all(program, scratch, threads, pooled);
     if (arena) give_arena(arena, &own);
     if (pooled) give_pool();
+    __atomic_fetch_add(&lt_programs_run, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&lt_kernels_run, program->count, __ATOMIC_RELAXED);
 }
 
 /* Threads that parallel steps are cut for, and how long an idle one spins before it sleeps. */

@@ -114,7 +114,6 @@ class CpuPlan:
             self._program.run([*[v.address for v in values], output.address])
             if self._errors:
                 self._raise()
-            statistics.plans_run += 1
             return [output]
         scalars = self._scalars
         if scalars:
@@ -146,7 +145,8 @@ class CpuPlan:
                 (self._search or self._program).run(table)
             if self._errors:
                 self._raise()
-        statistics.plans_run += 1
+        else:
+            statistics.plans_run += 1  # of others the runtime counts the program
         del arena
         return outputs
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from codegen import spans
 from codegen.ops import elementwise as ew
 from lazytorch import capture, core
 from lazytorch.autograd.grad_mode import state as grad_state
@@ -46,6 +47,7 @@ def backward(
     >>> x.grad
     tensor([3., 3.])
     """
+    began = spans.now() if spans.listeners else 0
     roots = _as_tuple(tensors)
     given = grad_tensors if grad_tensors is not None else grad_variables
     if inputs is not None and len(_as_tuple(inputs)) == 0:
@@ -84,6 +86,8 @@ def backward(
         _accumulate(tensor, gradient, create_graph)
     while at_the_end:
         at_the_end.pop(0)()
+    if began:
+        spans.note("backward", "python", began)
 
 
 def grad(

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from codegen.ops.registry import interpreted_dtype
 from codegen.pipeline import Compiled, plan_of
 from codegen.runtime.cpu import get_num_threads
-from codegen.runtime.memory import Buffer
+from codegen.runtime.interpreter import to_buffer
+from codegen.runtime.memory import Buffer, allocate
 from codegen.runtime.plan import SCALAR_FORMATS, PlanRecord
 
 _MOST_BYTES = 256 << 20  # of inputs and outputs together
@@ -41,6 +43,26 @@ static int differs(const char *a, const char *b, long bytes, int kind) {
 def symbols_of(record: PlanRecord, names: Sequence[str]) -> list[str]:
     """A C name for each kernel that no other of the plan has, from its file's."""
     return [f"kernel_{Path(name).stem}" for name in names[: len(record.kernels)]]
+
+
+def made_up(compiled: Compiled) -> list[Any] | None:
+    """Inputs for a plan: floats between 0 and 1, the same each time; integers are 0, which every
+    index may be. None where they would be large."""
+    parameters = compiled.graph.parameters
+    if sum([n.type.nbytes for n in parameters]) > _MOST_BYTES:
+        return None
+    random = np.random.default_rng(0)
+    values: list[Any] = []
+    for node in parameters:
+        if node.type.weak:
+            values.append(1.0 if node.dtype.kind == "float" else 1)
+            continue
+        made = np.zeros(node.type.shape, interpreted_dtype(node.type))
+        if node.dtype.kind == "float":
+            made[...] = random.random(node.type.shape)
+        values.append(allocate(node.type.nbytes))
+        values[-1].as_numpy(node.dtype.numpy, node.shape)[...] = to_buffer(made, node.type)
+    return values
 
 
 def write_alone(

@@ -15,7 +15,7 @@ class check:
     """Run every kernel against the interpreter inside; ``LAZYTORCH_CHECK=1`` does so everywhere.
 
     Each kernel runs alone, and what it stored is compared with the interpreter's result on the
-    same inputs, with room for rounding by element type and by how many elements are added up.
+    same inputs, with room for what rounding can do to these very operations and numbers.
     The first that differs, and the first that makes a NaN or an infinity out of finite numbers,
     raises ``CheckError`` with the user's line, the inputs' ranges and the kernel's source file.
     What counts is where a value is computed, not where it was recorded. Slow: for finding a

@@ -36,6 +36,15 @@ class Collector:
         self.recording.stop()
         pipeline.listeners.remove(self._compiled.append)
 
+    def device(self) -> str:
+        """The device whose kernels took most time; "cpu" where none ran."""
+        seconds: dict[str, int] = {}
+        for span in self.recording.spans:
+            if span.category == "kernel":
+                name = self.recording.plans[span.facts["plan"]].device
+                seconds[name] = seconds.get(name, 0) + span.end - span.begin
+        return max(seconds, key=lambda name: seconds[name], default="cpu")
+
     def data(self, title: str, roofline: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """What the viewer's page shows, ready to be written as JSON.
 

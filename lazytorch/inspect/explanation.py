@@ -10,6 +10,7 @@ from codegen.runtime.cpu import get_num_threads
 from codegen.runtime.report import computed_in, roofline_of
 from codegen.runtime.roofline import Roofline
 from lazytorch.inspect.information import compile_trace, pending_roots
+from lazytorch.profiler.recording import measured_seconds
 from lazytorch.realize import Trace, is_known
 from lazytorch.tensor import Tensor
 
@@ -21,6 +22,7 @@ class KernelEstimate:
     seconds   the least that it can take on this machine; None where no roofline is known.
     bound     what that comes from, ``"memory"`` or ``"arithmetic"``.
     is_compiled  whether its machine code is kept, in this process or on disk.
+    measured  the least seconds that it took inside a ``profile()`` of this process; None before.
     """
 
     name: str
@@ -33,6 +35,7 @@ class KernelEstimate:
     lines: tuple[str, ...]
     nodes: tuple[str, ...]
     unfused: tuple[str, ...]
+    measured: float | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,12 @@ class Explanation:
         return sum([k.seconds or 0.0 for k in self.kernels])
 
     @property
+    def measured(self) -> float | None:
+        """Seconds that all kernels together took in profiles; None where one was in none."""
+        times = [k.measured for k in self.kernels]
+        return None if not times or None in times else sum([t for t in times if t is not None])
+
+    @property
     def peak_bytes(self) -> int:
         return self.input_bytes + self.output_bytes + self.working_bytes
 
@@ -75,14 +84,18 @@ class Explanation:
 
     def rows(self) -> list[tuple[str, ...]]:
         """The table: a row a kernel, below a row of titles."""
-        titles = ("kernel", "operations", "bytes", "at least", "bound by", "compiled", "lines")
-        found: list[tuple[str, ...]] = [titles]
+        took = any([k.measured is not None for k in self.kernels])
+        found: list[tuple[str, ...]] = [(
+            "kernel", "operations", "bytes", "at least", *(["measured"] if took else []),
+            "bound by", "compiled", "lines",
+        )]  # fmt: skip
         for k in self.kernels:
             least = "-" if k.seconds is None else in_seconds(k.seconds)
             compiled = "yes" if k.is_compiled else "no"
             found.append((
-                k.name, f"{k.operations:,}", f"{k.bytes:,}", least, k.bound, compiled,
-                " ".join(k.lines),
+                k.name, f"{k.operations:,}", f"{k.bytes:,}", least,
+                *([in_seconds(k.measured) if k.measured is not None else "-"] if took else []),
+                k.bound, compiled, " ".join(k.lines),
             ))  # fmt: skip
         return found
 
@@ -93,7 +106,9 @@ class Explanation:
         known = ", ".join([f"{device}: plan {_PLACES[at]}" for device, at in self.plan.items()])
         return (
             f"{len(self.kernels)} kernels, {self.operations:,} operations, {self.bytes:,} bytes, "
-            f"at least {in_seconds(self.seconds)}; peak memory {in_bytes(self.peak_bytes)} "
+            f"at least {in_seconds(self.seconds)}"
+            + (f", measured {in_seconds(self.measured)}" if self.measured is not None else "")
+            + f"; peak memory {in_bytes(self.peak_bytes)} "
             f"(inputs {in_bytes(self.input_bytes)}, outputs {in_bytes(self.output_bytes)}, "
             f"working {in_bytes(self.working_bytes)}); {known}; {self.to_compile} to compile"
         )
@@ -104,7 +119,7 @@ class Explanation:
         lines = []
         for row in rows:
             cells = [
-                cell.rjust(width) if 1 <= i <= 3 else cell.ljust(width)
+                cell.rjust(width) if 1 <= i < rows[0].index("bound by") else cell.ljust(width)
                 for i, (cell, width) in enumerate(zip(row, widths, strict=True))
             ]
             lines.append("  ".join(cells).rstrip())
@@ -129,7 +144,8 @@ def explain(*tensors: Tensor) -> Explanation:
     """What realizing these tensors now would take; nothing is run.
 
     Kernels with their bytes and operations, the least time that the machine's roofline allows,
-    peak memory, and what is cached already. Whatever else the same plan would compute (pending
+    peak memory, and what is cached already; beside the least times those that a ``profile()``
+    measured, where there was one. Whatever else the same plan would compute (pending
     writes, tensors on the way) counts.
 
     >>> x = lazytorch.ones(1000, 1000)
@@ -159,7 +175,7 @@ def _estimates(compiled: Compiled, device: str, roofline: Roofline | None) -> li
             None if roofline is None else roofline.seconds(k.operations, k.traffic, computed_in(k)),
             "-" if roofline is None else roofline.bound(k.operations, k.traffic, computed_in(k)),
             is_kernel_kept(k, device),
-            tuple(k.lines), tuple(k.nodes), tuple(k.unfused),
+            tuple(k.lines), tuple(k.nodes), tuple(k.unfused), measured_seconds(k),
         )
         for k in compiled.record.kernels
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from codegen.ir.printer import format_graph
 from codegen.pipeline import Compiled
 from codegen.runtime import plan as plans
 from codegen.runtime.plan import PlanRecord
-from lazytorch.inspect.alone import symbols_of, write_alone
+from lazytorch.inspect.alone import made_up, symbols_of, write_alone
 from lazytorch.inspect.information import KernelInfo, compile_trace, kernels_of, pending_roots
 from lazytorch.inspect.network import graph_of, to_dot
 from lazytorch.realize import Trace
@@ -44,15 +44,20 @@ def dump(tensors: Tensor | Sequence[Tensor], folder: Folder) -> Path:
         names = _write_plan(folder, compiled.record, compiled)
         values = [e.value for e in [*trace.leaves, *trace.bound]]
         said = write_alone(folder, compiled, values, names)
-        with (folder / "plan.txt").open("a", encoding="utf-8") as file:
-            file.write(f"\nalone\n  {said}\n")
+        _say_alone(folder, said)
     return target
+
+
+def _say_alone(folder: Path, said: str) -> None:
+    with (folder / "plan.txt").open("a", encoding="utf-8") as file:
+        file.write(f"\nalone\n  {said}\n")
 
 
 class Recorder:
     """Collects the kernels of every plan that runs from ``start`` to ``stop``, each plan once.
 
-    With a folder, every plan is written there as by ``dump``, in a folder of its own.
+    With a folder, every plan is written there as by ``dump``, in a folder of its own; what it is
+    run on there, without Python, are inputs made up.
     """
 
     def __init__(self, folder: Folder | None = None) -> None:
@@ -60,7 +65,7 @@ class Recorder:
         self.folder = None if folder is None else Path(folder)
         self._compiled: dict[int, Compiled] = {}
         self._known: dict[int, tuple[PlanRecord, list[KernelInfo]]] = {}
-        self._active = False
+        self._active = self._is_writing = False
 
     def start(self) -> Recorder:
         if not self._active:
@@ -87,14 +92,32 @@ class Recorder:
         if self.folder is not None:
             self._compiled[id(compiled.record)] = compiled
 
+    def _write_alone(self, folder: Path, compiled: Compiled, names: Sequence[str]) -> None:
+        """What runs the plan without Python, on inputs made up: its own may be overwritten."""
+        values = made_up(compiled)
+        if values is None:
+            _say_alone(folder, "no main.c: inputs of this size are not made up")
+            return
+        self._is_writing = True  # the plan is run for its outputs, which is no run of the user's
+        try:
+            said = write_alone(folder, compiled, values, names)
+        finally:
+            self._is_writing = False
+        _say_alone(folder, f"{said}; the inputs are made up")
+
     def _note_run(self, record: PlanRecord, seconds: Sequence[float]) -> None:
+        if self._is_writing:
+            return
         known = self._known.get(id(record))
         if known is None:
             known = self._known[id(record)] = (record, kernels_of(record))
             self.kernels.extend(known[1])
             if self.folder is not None:
                 target = self.folder / f"plan_{len(self._known) - 1:03d}"
-                _write_plan(target, record, self._compiled.pop(id(record), None))
+                compiled = self._compiled.pop(id(record), None)
+                names = _write_plan(target, record, compiled)
+                if compiled is not None:
+                    self._write_alone(target, compiled, names)
         for kernel, duration in zip(known[1], seconds, strict=True):
             kernel.runs += 1
             kernel.seconds += duration

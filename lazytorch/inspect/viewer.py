@@ -71,7 +71,7 @@ def view(script: str, run: Callable[[], None], chosen: argparse.Namespace) -> in
     finally:
         collector.stop()
     title = os.path.basename(script)
-    text = page(collector.data(title, machine_roofline()))
+    text = page(collector.data(title, machine_roofline(collector.device())))
     if chosen.save:
         Path(chosen.save).write_text(text, encoding="utf-8")
         print(f"{chosen.save}: {len(text) / (1 << 20):.1f} MiB", file=sys.stderr)
@@ -109,11 +109,11 @@ def server_of(text: str, port: int = 0) -> ThreadingHTTPServer:
     return ThreadingHTTPServer(("127.0.0.1", port), Handler)
 
 
-def machine_roofline() -> dict[str, Any] | None:
-    """What this machine reaches: bytes, and operations by dtype, a second; None where no kernel
-    can be compiled to measure it."""
+def machine_roofline(device: str) -> dict[str, Any] | None:
+    """What a device reaches: bytes, and operations by dtype, a second; None where no kernel can
+    be compiled to measure it."""
     try:
-        found = machine("cpu")
+        found = machine(device)
     except RuntimeError:
         return None
     return {

@@ -28,7 +28,8 @@ def kineto_available() -> bool:
 
 
 def profile_all(**options: Any) -> profile:
-    """``profile`` with user lines, shapes, memory and operation counts: ``lazytorch.profile()``.
+    """``profile`` with user lines, shapes, memory, operation counts and modules:
+    ``lazytorch.profile()``.
 
     >>> with lazytorch.profile() as made:
     ...     y = torch.rand(3).exp().realize()
@@ -36,4 +37,4 @@ def profile_all(**options: Any) -> profile:
     >>> made.export_chrome_trace("trace.json")  # for ui.perfetto.dev
     """
     return profile(**{"with_stack": True, "record_shapes": True, "profile_memory": True,
-                      "with_flops": True, **options})  # fmt: skip
+                      "with_flops": True, "with_modules": True, **options})  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -13,7 +14,8 @@ from codegen.ir import provenance
 from codegen.runtime import plan as plans
 from codegen.runtime.cpu import KernelTimes
 from codegen.runtime.memory import memory_allocated
-from codegen.runtime.plan import PlanRecord
+from codegen.runtime.plan import KernelRecord, PlanRecord
+from lazytorch.profiler.python import PythonRanges
 from lazytorch.source import every_line_is_noted, is_internal, record_lines
 
 POOL = -1000  # thread k of the kernel pool is the thread POOL - k
@@ -25,7 +27,8 @@ class Span:
     """Something that took time: ``begin`` and ``end`` in nanoseconds of ``spans.now``.
 
     ``category``: those of codegen/spans.py, and ``plan``, ``kernel``, ``share`` (a kernel's part on
-    another thread of the pool), ``user`` (``record_function``), ``step``.
+    another thread of the pool), ``python`` (modules, optimizers, ``backward()``), ``user``
+    (``record_function``), ``step``.
     """
 
     name: str
@@ -41,7 +44,9 @@ class Recording:
     """Collects spans from ``start`` to ``stop``; nothing is collected, and nothing costs, before
     and after."""
 
-    def __init__(self, with_stack: bool = False, with_memory: bool = False) -> None:
+    def __init__(
+        self, with_stack: bool = False, with_memory: bool = False, with_modules: bool = False
+    ) -> None:
         self.spans: list[Span] = []
         self.memory: list[tuple[int, int]] = []  # (time, bytes in use)
         self.threads: dict[int, str] = {}
@@ -49,6 +54,8 @@ class Recording:
         self._numbers: dict[int, int] = {}  # of the plans, by identity
         self.began = self.ended = 0
         self._with_stack, self._with_memory = with_stack, with_memory
+        self._with_modules = with_modules
+        self._python: PythonRanges | None = None
         self._follows_lines = self._noted_before = False
 
     def follow_lines(self) -> None:
@@ -63,6 +70,8 @@ class Recording:
         self.began = spans.now()
         spans.listeners.append(self._note)
         plans.watchers.append(self._note_run)
+        if self._with_modules:
+            self._python = PythonRanges(self._note_call)
         self._note_memory()
         return self
 
@@ -70,6 +79,9 @@ class Recording:
         if self._note in spans.listeners:
             spans.listeners.remove(self._note)
             plans.watchers.remove(self._note_run)
+            if self._python is not None:
+                self._python.stop()
+                self._python = None
             self._note_memory()
             self.ended = spans.now()
         self.leave_lines()
@@ -91,18 +103,22 @@ class Recording:
 
     def _note(self, name: str, category: str, begin: int, end: int, facts: dict[str, Any]) -> None:
         made = self.add(name, category, begin, end, **facts)
-        if self._with_stack and category in ("realize", "user", "transfer"):
+        if self._with_stack and category in ("realize", "user", "python", "transfer"):
             made.stack = user_stack()
         if category == "realize":
             self._note_memory()
+
+    def _note_call(self, name: str, begin: int) -> None:
+        self._note(name, "python", begin, spans.now(), {})
 
     def _note_memory(self) -> None:
         if self._with_memory:
             self.memory.append((spans.now(), memory_allocated()))
 
     def _note_run(self, record: PlanRecord, seconds: KernelTimes) -> None:
-        self._note_memory()  # with the plan's own working memory
         end = spans.now()
+        if self._with_memory:  # the plan has had its outputs and working memory since it began
+            self.memory.append((seconds.began, memory_allocated()))
         number = self._numbers.setdefault(id(record), len(self.plans))
         if number == len(self.plans):
             self.plans.append(record)
@@ -110,6 +126,7 @@ class Recording:
             f"plan of {len(record.kernels)} kernels", "plan", seconds.began, end, plan=number,
             memory=sum(record.output_bytes), arena=record.arena_bytes,
         )  # fmt: skip
+        note_times(record, seconds)
         at = seconds.began
         steps = zip(record.kernels, seconds, seconds.shares, strict=True)
         for i, (kernel, duration, shares) in enumerate(steps):
@@ -135,6 +152,21 @@ class Recording:
         for thread in sorted({s.thread for s in self.spans} - set(names), reverse=True):
             names[thread] = "device" if thread == DEVICE else f"kernel thread {POOL - thread}"
         return names
+
+
+_least: dict[tuple[str, str, tuple[str, ...]], float] = {}
+
+
+def note_times(record: PlanRecord, seconds: Sequence[float]) -> None:
+    """Keep the least time that each kernel took in any recording."""
+    for kernel, duration in zip(record.kernels, seconds, strict=True):
+        key = (kernel.name, kernel.body, tuple(kernel.shapes))
+        _least[key] = min(duration, _least.get(key, duration))
+
+
+def measured_seconds(kernel: KernelRecord) -> float | None:
+    """The least time that a kernel took in this process's recordings; None before any."""
+    return _least.get((kernel.name, kernel.body, tuple(kernel.shapes)))
 
 
 def user_stack() -> tuple[str, ...]:

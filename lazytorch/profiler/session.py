@@ -232,7 +232,7 @@ class profile:
                 self.recording.leave_lines()
             return
         if self.recording is None or self.recording.ended:
-            self.recording = Recording(self.with_stack, self.profile_memory)
+            self.recording = Recording(self.with_stack, self.profile_memory, self.with_modules)
         if action is ProfilerAction.WARMUP:
             self.recording.follow_lines()
         else:

@@ -1,20 +1,23 @@
 """A recording as a Chrome trace: JSON that ui.perfetto.dev and chrome://tracing open.
 
 The format is the "Trace Event Format": complete events (``ph`` X) with ``ts`` and ``dur`` in
-microseconds, counters (C), names of processes and threads (M).
+microseconds, counters (C), names of processes and threads (M). There are no arrows (s, f):
+Perfetto draws them from a span's end, and a kernel's parts on other threads begin before it.
 """
 
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import os
 import socket
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lazytorch.profiler.recording import DEVICE, Recording
+from lazytorch.profiler.recording import Recording, Span
 
 
 def trace_of(recording: Recording, metadata: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -22,16 +25,22 @@ def trace_of(recording: Recording, metadata: Mapping[str, Any] | None = None) ->
     process = os.getpid()
     base = {"pid": process, "tid": 0, "ts": 0}
     events: list[dict[str, Any]] = [
-        {"ph": "M", "name": "process_name", **base, "args": {"name": "lazytorch"}}
+        {"ph": "M", "name": "process_name", **base, "args": {"name": "lazytorch"}},
+        {
+            "ph": "M",
+            "name": "process_labels",
+            **base,
+            "args": {"labels": os.path.basename(sys.argv[0])},
+        },
     ]
     # The threads of Python first, then the kernels' own.
-    threads = {}
-    for number, (thread, name) in enumerate(recording.thread_names().items()):
-        threads[thread] = thread if thread > 0 else _own_number(thread)
+    names = recording.thread_names()
+    threads = _numbers(list(names))
+    for order, (thread, name) in enumerate(names.items()):
         place = {"pid": process, "tid": threads[thread], "ts": 0}
         events += [
             {"ph": "M", "name": "thread_name", **place, "args": {"name": name}},
-            {"ph": "M", "name": "thread_sort_index", **place, "args": {"sort_index": number}},
+            {"ph": "M", "name": "thread_sort_index", **place, "args": {"sort_index": order}},
         ]
     for span in sorted(recording.spans, key=lambda s: (s.begin, -s.end)):
         events.append({
@@ -39,8 +48,7 @@ def trace_of(recording: Recording, metadata: Mapping[str, Any] | None = None) ->
             "pid": process, "tid": threads[span.thread],
             "ts": _microseconds(span.begin - recording.began),
             "dur": _microseconds(span.end - span.begin),
-            "args": {k: v for k, v in span.facts.items() if v is not None}
-            | ({"stack": list(span.stack)} if span.stack else {}),
+            "args": _arguments(span),
         })  # fmt: skip
     for at, nbytes in recording.memory:
         events.append({
@@ -56,13 +64,32 @@ def trace_of(recording: Recording, metadata: Mapping[str, Any] | None = None) ->
     }
 
 
-# As PyTorch calls them, where it has such.
-_CATEGORIES = {"user": "user_annotation", "step": "user_annotation", "share": "kernel"}
+# As PyTorch calls them, where it has such. A share has a name of its own, because its time is in
+# that of the kernel that it is a part of.
+_CATEGORIES = {"user": "user_annotation", "step": "user_annotation", "share": "kernel_share"}
 
 
-def _own_number(thread: int) -> int:
-    """A number for a thread that the system's numbers do not name."""
-    return (1 << 30) + (0 if thread == DEVICE else -thread)
+def _arguments(span: Span) -> dict[str, Any]:
+    """What is shown of a span where it is clicked: rates with their units, then lines."""
+    facts = {k: v for k, v in span.facts.items() if v is not None}
+    made: dict[str, Any] = {}
+    if span.category == "kernel" and span.end > span.begin:
+        made = {
+            "GFLOP/s": round(facts["flops"] / (span.end - span.begin), 3),
+            "GB/s": round(facts["bytes"] / (span.end - span.begin), 3),
+        }
+        made["lines"] = facts.pop("lines", [])
+        made["shapes"] = ", ".join(facts.pop("shapes"))
+    elif span.stack:
+        made["stack"] = list(span.stack)
+    return made | facts
+
+
+def _numbers(threads: Sequence[int]) -> dict[int, int]:
+    """Each thread's number: the system's, or the first free one from 1 for those of our own."""
+    taken = {t for t in threads if t > 0}
+    free = (n for n in itertools.count(1) if n not in taken)
+    return {t: t if t > 0 else next(free) for t in threads}
 
 
 def _microseconds(nanoseconds: int) -> float:
@@ -73,7 +100,8 @@ def write_trace(
     recording: Recording, path: str | os.PathLike[str], metadata: Mapping[str, Any] | None = None
 ) -> None:
     """Write the trace into a file, compressed where its name ends in ``.gz``."""
-    text = json.dumps(trace_of(recording, {**(metadata or {}), "traceName": str(path)}))
+    made = trace_of(recording, {**(metadata or {}), "traceName": str(path)})
+    text = json.dumps(made, ensure_ascii=False)  # Perfetto shows escapes in arguments as they are
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     if str(path).endswith(".gz"):
         with gzip.open(path, "wt", encoding="utf-8") as file:

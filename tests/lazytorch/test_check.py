@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 import lazytorch as torch
-from codegen import pipeline
+from codegen import check, pipeline
 from codegen.runtime.compiler import find_compiler
 from lazytorch import nn
 from lazytorch.nn import functional as F
@@ -133,3 +135,42 @@ def test_an_infinity_from_infinities_is_no_news() -> None:
         assert x.tolist() == [2.0, float("inf")]
         with pytest.raises(torch.inspect.CheckError, match="first infinity"):
             (torch.ones(3).realize() / torch.zeros(3).realize()).realize()
+
+
+@pytest.mark.host
+@pytest.mark.parametrize(
+    ("compute", "stored", "error"),
+    [
+        pytest.param(
+            lambda a, b: (a * 0.5).tanh() + b, r"(out\d+\[.*\] = )(\w+);", 1e-5, id="tanh"
+        ),
+        pytest.param(lambda a, b: a @ b, r"(\) = )(c\d+_\d+);", 1e-4, id="matmul"),
+        pytest.param(lambda a, b: a.abs().sum(), r"(\*?out\d+.* = )(\w+);", 1e-5, id="sum"),
+    ],
+)
+def test_a_small_systematic_error_is_more_than_rounding(
+    monkeypatch: pytest.MonkeyPatch, compute: Callable[[Any, Any], Any], stored: str, error: float
+) -> None:
+    """Kernels that store ``1 + error`` times their results, in float32."""
+    factor, changed = 1.0, 0
+
+    def planted(record: Any) -> Any:
+        nonlocal changed
+        kernels = []
+        for k in record.kernels:
+            texts = [re.subn(stored, rf"\1\2 * {factor!r}f;", t) for t in (k.body, *k.prologue)]
+            body, *prologue = [text for text, _ in texts]
+            kernels.append(replace(k, body=body, prologue=prologue))
+            changed += sum([count for _, count in texts])
+        return pipeline.plan_of(replace(record, kernels=kernels))
+
+    monkeypatch.setattr(check, "plan_of", planted)
+    torch.manual_seed(0)
+    a, b, c, d = [torch.randn(n, n) for n in (256, 256, 240, 240)]
+    torch.realize(a, b, c, d)
+    with torch.check():
+        compute(a, b).realize()
+        factor = 1 + error
+        with pytest.raises(torch.inspect.CheckError, match="differ by more than rounding"):
+            compute(c, d).realize()  # another plan: those that were checked are kept
+    assert changed

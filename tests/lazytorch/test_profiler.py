@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,8 @@ from codegen import spans
 from codegen.ir import provenance
 from codegen.runtime import plan as plans
 from codegen.runtime.compiler import find_compiler
+from lazytorch.inspect.savings import RunReport
+from tests import perfetto
 
 pytestmark = [
     pytest.mark.compiler,
@@ -168,3 +171,67 @@ def test_older_names_and_an_unfinished_profile() -> None:
     with torch.profiler.profile() as nested:
         double(torch.ones(2))
     assert [e.key for e in nested.events()] == ["mine"]
+
+
+def test_a_report_and_an_explanation_have_the_numbers_of_the_profile() -> None:
+    step = step_of_training()
+    step()
+    report = RunReport()
+    report.start()
+    with torch.profile() as made:
+        step()
+        step()
+    counts = torch.stats().kernels_run, torch.stats().plans_run
+    report.stop()
+    kernels = [e for e in made.events() if e.category == "kernel"]
+    plans_run = [e for e in made.events() if e.category == "plan"]
+    assert counts == (len(kernels), len(plans_run))
+    said = re.findall(r"(\d+) run in (\d+) plans", str(report))
+    assert said == [(str(counts[0]), str(counts[1]))]
+    total = sum([e.cpu_time_total for e in kernels])
+    assert 1e6 * report.kernel_seconds == pytest.approx(total, rel=1e-2, abs=1.0)
+    assert report.wall_seconds >= report.kernel_seconds
+    for category in ("realize", "trace", "lower", "compile"):
+        seconds = report.spans.get(category, 0.0)
+        spans_of = [e for e in made.events() if e.category == category]
+        assert 1e6 * seconds == pytest.approx(sum([e.cpu_time_total for e in spans_of]), abs=1.0)
+
+    x = torch.ones(53, 59).realize()
+    assert torch.explain(x.sin() + 0.123).measured is None
+    with torch.profile() as made:
+        (x.sin() + 0.123).realize()
+    found = torch.explain(x.sin() + 0.123)
+    (event,) = [e for e in made.events() if e.category == "kernel"]
+    assert found.measured == pytest.approx(event.cpu_time_total / 1e6, rel=1e-2, abs=1e-6)
+    assert "measured" in found.rows()[0] and ", measured " in found.summary()
+
+
+@pytest.mark.skipif(bool(perfetto.missing()), reason=perfetto.missing())
+def test_perfetto_shows_kernels_threads_compiles_python_and_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAZYTORCH_CACHE_DIR", str(tmp_path / "empty"))
+    x = torch.ones(41, 43)
+    with torch.profile() as made:
+        step_of_training()()
+        (x.sin() * 1.2345 + 0.54321).sum(1).exp().tolist()  # a kernel that no other test has
+    made.export_chrome_trace(str(tmp_path / "trace.json"))
+    kernels = [e.name for e in made.events() if e.category == "kernel"]
+    with perfetto.opened(tmp_path / "trace.json") as page:
+        found = page.query("select name from slice where category = 'kernel' order by ts, id")
+        assert [name for (name,) in found] == kernels
+        counts = dict(page.query("select category, count(*) from slice group by 1"))
+        assert {"compile", "realize", "plan", "python", "user_annotation"} <= set(counts)
+        names = {name for (name,) in page.query("select name from slice")}
+        assert {"nn.Module: Linear_1", "backward", "Optimizer.step#SGD.step", "forward"} <= names
+        assert page.query("select count(*) from stats where severity != 'info' and value") == [(0,)]
+        assert "MainThread" in {name for (name,) in page.query("select name from thread")}
+        shown = page.query("select max(value) from counter")
+        assert shown == [(made.max_memory,)]
+        of_a_kernel = dict(page.query(
+            "select key, display_value from args join slice using (arg_set_id) where slice.id ="
+            " (select min(id) from slice where category = 'kernel')"
+        ))  # fmt: skip
+        assert float(of_a_kernel["args.GFLOP/s"]) >= 0 and "args.GB/s" in of_a_kernel
+        assert "test_profiler.py" in of_a_kernel["args.lines[0]"]
+        assert "memory bytes in use" in " ".join(page.tracks())

@@ -527,9 +527,8 @@ def test_whole_modules_of_many_kinds() -> None:
         assert taken["lazy"](x).shape == (3, 2, 3)
 
 
+@pytest.mark.filterwarnings("ignore:.*Container:FutureWarning")
 def test_classes_we_lack_are_named() -> None:
-    theirs = torch.nn.LSTM(2, 3)
-    if hasattr(lazytorch.nn, "LSTM"):
-        pytest.skip("there is an LSTM by now; take another class")
-    with pytest.raises(pickle.UnpicklingError, match=r"needs torch\.nn\.modules\.rnn\.LSTM"):
+    theirs = torch.nn.Container()  # deprecated there, so it will not come here
+    with pytest.raises(pickle.UnpicklingError, match=r"needs torch\.nn\.modules\..*Container"):
         theirs_to_ours(theirs, weights_only=False)
