@@ -42,6 +42,17 @@ def region_around(view: Geometry) -> tuple[int, int, int]:
     return view.offset - within, length, within
 
 
+def reaches_outside(view: Geometry, base: Geometry) -> bool:
+    """Whether a view shows memory before the first or after the last element of a region."""
+    if 0 in view.shape:
+        return False
+    ends = []
+    for part in (view, base):
+        reach = sum([(n - 1) * s for n, s in zip(part.shape, part.strides, strict=True)])
+        ends.append((part.offset, part.offset + reach))
+    return ends[0][0] < ends[1][0] or ends[0][1] > ends[1][1]
+
+
 def within_region(view: Geometry, base: Geometry) -> Geometry:
     """A view of a strided region as a view of its contiguous copy: each stride (and the offset)
     is a sum of the region's strides, which have others in the copy."""

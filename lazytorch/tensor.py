@@ -27,7 +27,13 @@ from lazytorch.expression import (
     hooks_of,
     shared_owner,
 )
-from lazytorch.geometry import Geometry, is_contiguous, within_region, wrap_dim
+from lazytorch.geometry import (
+    Geometry,
+    is_contiguous,
+    reaches_outside,
+    within_region,
+    wrap_dim,
+)
 from lazytorch.host_values import HostValues
 from lazytorch.layout import Layout, strided
 from lazytorch.memory_views import view_of_memory, write_into_shared
@@ -720,7 +726,17 @@ class Tensor(HostValues):
     def _view_of_marker(self, parent: Tensor, value: Expression) -> Expression:
         cached = self._view_cache
         if cached is None or cached[0] is not value:
-            view = record(core.VIEW, (value,), self._place_in(parent), value.tracked)[0]
+            own, base = self._geometry, parent._geometry
+            assert own is not None
+            if base is not None and reaches_outside(own, base):
+                # The whole memory, of which what the alias shows has the alias's history.
+                whole = untracked(self._storage.expression)
+                shown = (base.shape, base.strides, base.offset)
+                source = record(core.WRITE_VIEW, (whole, value), shown, value.tracked)[0]
+                place: Attributes = (own.shape, own.strides, own.offset)
+            else:
+                source, place = value, self._place_in(parent)
+            view = record(core.VIEW, (source,), place, value.tracked)[0]
             self._view_cache = cached = (value, view)
         return cached[1]
 

@@ -495,7 +495,7 @@ def _addbmm_in_place(
     )
     if shape and self._type.shape != shape and not self.requires_grad:
         input = self.expand(shape).clone()
-        self.resize_(shape)  # type: ignore[attr-defined]
+        self.resize_(shape)
         self.copy_(input)
     return _write_addbmm(self, batch1, batch2, beta=beta, alpha=alpha)  # type: ignore[no-any-return]
 

@@ -157,8 +157,9 @@ class UntypedStorage:
         return f"{lines}[torch.storage.UntypedStorage(device={self.device}) of size {len(self)}]"
 
     def __eq__(self, other: object) -> bool:
-        same = isinstance(other, UntypedStorage) and other.storage is self.storage
-        return same and other._part == self._part  # type: ignore[union-attr]
+        if not isinstance(other, UntypedStorage):
+            return False
+        return other.storage is self.storage and other._part == self._part
 
     def __hash__(self) -> int:
         return id(self.storage)

@@ -273,3 +273,14 @@ def test_indexing_a_view_that_is_a_leaf() -> None:
             y.backward(library.arange(float(y.numel())).reshape(y.shape))
             results.append((y, x.grad))
         assert_same(*results)
+
+
+@pytest.mark.parametrize("offset", [0, 4, 7, 14, 16])
+def test_strided_view_reaches_outside_its_leaf(offset: int) -> None:
+    results = []
+    for library in (lazytorch, torch):
+        x = library.arange(20.0)[5:15].detach().requires_grad_()
+        y = x.as_strided((2, 2), (1, 2), offset)
+        y.backward(library.arange(4.0).reshape(2, 2))
+        results.append((y, x.grad))
+    assert_same(*results)
