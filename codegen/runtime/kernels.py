@@ -11,8 +11,9 @@ import ctypes
 import hashlib
 import json
 import os
+import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from codegen.runtime import cache
 from codegen.runtime.compiler import Compiler, compile_many, required_compiler
 from codegen.statistics import statistics
 
-_FORMAT = "1"
+_FORMAT = "2"
 # A compiler takes about as long to start as to translate this much text.
 _CHARACTERS_WORTH_A_PROCESS = 6000
 
@@ -40,16 +41,20 @@ _addresses: dict[str, int] = {}  # kernel key -> address
 _libraries: dict[str, ctypes.CDLL] = {}  # sha256 -> library; never unloaded
 _lock = threading.RLock()
 
+# Where many processes share the cache, one may compile for all of them: called with the kernels
+# that are missing, by key, it returns when they are in the cache, or will not be.
+compile_elsewhere: Callable[[Mapping[str, KernelSource]], None] | None = None
+
 
 def load_kernels(kernels: Sequence[KernelSource]) -> list[int]:
     """The address of each kernel, compiled now if neither memory nor the cache has it."""
     compiler = required_compiler()
     keys = [_kernel_key(kernel, compiler) for kernel in kernels]
     with _lock:
-        missing = dict(zip(keys, kernels, strict=True))
-        for key in list(missing):
-            if key in _addresses or _load_cached_kernel(key):
-                del missing[key]
+        missing = _without_kept(dict(zip(keys, kernels, strict=True)))
+        if missing and compile_elsewhere is not None:
+            compile_elsewhere(missing)
+            missing = _without_kept(missing)
         if missing:
             try:
                 built = _build(_distribute(missing))
@@ -63,6 +68,19 @@ def load_kernels(kernels: Sequence[KernelSource]) -> list[int]:
                     _addresses[key] = _address(library, _symbol(key))
             statistics.kernels_compiled += len(missing)
         return [_addresses[key] for key in keys]
+
+
+def compile_into_cache(kernels: Mapping[str, KernelSource]) -> None:
+    """Compile kernels, by their keys, as one file, for the processes that will load them.
+
+    Raises CompileError where the compiler refuses one of them.
+    """
+    output = cache.temporary_path(".so")
+    try:
+        compile_many([_file_of(kernels).text], [output])
+        _keep(output, kernels)
+    finally:
+        cache.discard(output)
 
 
 def is_kept(kernel: KernelSource) -> bool:
@@ -97,8 +115,13 @@ def _digest(parts: Iterable[str]) -> str:
     return hashlib.sha256(json.dumps([_FORMAT, *parts]).encode()).hexdigest()
 
 
+# Comments tell shapes and names, so kernels that differ in them alone are the same machine code.
+_COMMENT = re.compile(r"//.*|/\*.*?\*/")
+
+
 def _kernel_key(kernel: KernelSource, compiler: Compiler) -> str:
-    return _digest(["kernel", *kernel.prologue, kernel.body, compiler.fingerprint])
+    body = _COMMENT.sub("", kernel.body)
+    return _digest(["kernel", *kernel.prologue, body, compiler.fingerprint])
 
 
 def _symbol(key: str) -> str:
@@ -116,10 +139,11 @@ def _distribute(kernels: Mapping[str, KernelSource]) -> list[_File]:
         shortest = totals.index(min(totals))
         members[shortest].append(key)
         totals[shortest] += lengths[key]
-    return [
-        _File(kernel_file((_symbol(key), kernels[key]) for key in keys), tuple(keys))
-        for keys in members
-    ]
+    return [_file_of({key: kernels[key] for key in keys}) for keys in members]
+
+
+def _file_of(kernels: Mapping[str, KernelSource]) -> _File:
+    return _File(kernel_file((_symbol(key), k) for key, k in kernels.items()), tuple(kernels))
 
 
 def _build(files: Sequence[_File]) -> list[tuple[_File, ctypes.CDLL]]:
@@ -141,17 +165,32 @@ def _build_in_cache(files: Sequence[_File]) -> list[tuple[_File, ctypes.CDLL]]:
     try:
         compile_many([file.text for file in files], outputs)
         for file, output in zip(files, outputs, strict=True):
-            digest = hashlib.sha256(output.read_bytes()).hexdigest()
-            os.replace(output, _library_path(digest))
+            digest = _keep(output, file.keys)
             library = ctypes.CDLL(str(_library_path(digest)), mode=ctypes.RTLD_LOCAL)
             _libraries[digest] = library
-            for key in file.keys:
-                cache.write_checked(_entry_path(key), json.dumps([key, digest]).encode())
             built.append((file, library))
     finally:
         for output in outputs:
             cache.discard(output)
     return built
+
+
+def _keep(output: Path, keys: Iterable[str]) -> str:
+    """Give a library its place in the cache, and each of its kernels an entry; its digest."""
+    digest = hashlib.sha256(output.read_bytes()).hexdigest()
+    os.replace(output, _library_path(digest))
+    for key in keys:
+        cache.write_checked(_entry_path(key), json.dumps([key, digest]).encode())
+    return digest
+
+
+def _without_kept(kernels: dict[str, KernelSource]) -> dict[str, KernelSource]:
+    """Those that neither memory nor the cache has."""
+    return {
+        key: kernel
+        for key, kernel in kernels.items()
+        if key not in _addresses and not _load_cached_kernel(key)
+    }
 
 
 def _load_cached_kernel(key: str) -> bool:

@@ -115,6 +115,8 @@ def _nll(x: Node, target: Node, ignore: Node, *rest: Any) -> Node:
     axis = _class_axis(x)
     weights = _class_weights(target, ignore, x, weight, axis)
     loss = _kept(ew.neg(_pick(x, target, axis)), weights)
+    if not loss.shape and reduction != "none":  # PyTorch's sum begins with 0, so it is never -0
+        loss = ew.add(loss, ew.full_like(loss, 0))
     return _weighted_reduction(loss, weights, reduction)
 
 

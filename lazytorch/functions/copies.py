@@ -29,6 +29,18 @@ def _copied(made: Any, source: Tensor) -> Any:
     return apply(core.IDENTITY, (made,))
 
 
+def _narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
+    """As ``narrow``, with the refusals of PyTorch's copy, which are others."""
+    if dim >= input.ndim > 0:
+        raise RuntimeError(
+            "Expected dim < static_cast<int64_t>(self_sizes.size()) to be true, but got false."
+        )
+    if length < 0 < input.ndim and -input.ndim <= dim:
+        size = input._type.shape[dim]
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({size}).")
+    return views.narrow(input, dim, start, length)
+
+
 def _copying(name: str, view: _View, method: bool) -> None:
     def copy(input: Tensor, *args: Any, out: Any = None, **kwargs: Any) -> Any:
         made = _copied(view(input, *args, **kwargs), input)
@@ -45,7 +57,7 @@ def _copying(name: str, view: _View, method: bool) -> None:
 
 for _name, _view in (
     ("alias", views.alias), ("as_strided", views.as_strided), ("detach", Tensor.detach),
-    ("diagonal", creation.diagonal), ("expand", views.expand), ("narrow", views.narrow),
+    ("diagonal", creation.diagonal), ("expand", views.expand), ("narrow", _narrow),
     ("permute", views.permute), ("select", views.select), ("slice", _slice),
     ("split", views.split), ("split_with_sizes", views.split_with_sizes),
     ("squeeze", views.squeeze), ("t", views.t), ("transpose", views.transpose),

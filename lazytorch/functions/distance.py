@@ -146,6 +146,17 @@ def normalize(
     return result if out is None else out.copy_(result)
 
 
+def _distance(difference: Node, power: Sequence[Node], kind: float) -> Node:
+    """The norm along the last axis; for p = 0, where a difference is NaN so is the count."""
+    axes = (len(difference.shape) - 1,)
+    result = _norm(difference, axes, power[0] if power else None, kind)
+    if power or kind:
+        return result
+    unknown = ew.ne(difference, difference)
+    none = ew.full_like(difference, 0)
+    return ew.add(result, sum_(ew.where(unknown, detach(difference), none), axes))
+
+
 def _cdist(x: Node, y: Node, *rest: Any) -> Node:
     *power, kind = rest
     x_batch, y_batch = x.shape[:-2], y.shape[:-2]
@@ -161,15 +172,18 @@ def _cdist(x: Node, y: Node, *rest: Any) -> Node:
 
     rank = len(batch)
     difference = ew.sub(spread(x, rank), spread(y, rank + 1))
-    return _norm(difference, (rank + 2,), power[0] if power else None, kind)
+    return _distance(difference, power, kind)
 
 
 CDIST = Function("cdist", _cdist)
+_COMPUTE_MODES = (
+    "use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist",
+)  # fmt: skip
 
 
 def _pdist(x: Node, y: Node, *rest: Any) -> Node:
     *power, kind = rest
-    return _norm(ew.sub(x, y), (1,), power[0] if power else None, kind)
+    return _distance(ew.sub(x, y), power, kind)
 
 
 PDIST = Function("pdist", _pdist)
@@ -192,9 +206,12 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
 @operation(method=False)
 def cdist(
     x1: Tensor, x2: Tensor, p: float = 2.0,
-    compute_mode: str | None = "use_mm_for_euclid_dist_if_necessary",
+    compute_mode: str = "use_mm_for_euclid_dist_if_necessary",
 ) -> Tensor:  # fmt: skip
-    """The p-norm distance of every row of x1 to every row of x2."""
+    """The p-norm distance of every row of x1 to every row of x2: (*, N, D), (*, M, D) -> (*, N, M).
+
+    ``compute_mode`` is checked alone: distances are sums of differences in each.
+    """
     if x1.dim() < 2 or x2.dim() < 2:
         which, t = ("X1", x1) if x1.dim() < 2 else ("X2", x2)
         raise RuntimeError(f"cdist only supports at least 2D tensors, {which} got: {t.dim()}D")
@@ -203,6 +220,8 @@ def cdist(
             f"X1 and X2 must have the same number of columns. X1: {x1._type.shape[-1]} X2: "
             f"{x2._type.shape[-1]}"
         )
+    if compute_mode not in _COMPUTE_MODES:
+        raise ValueError(f"{compute_mode} is not a valid value for compute_mode")
     if p < 0:
         raise RuntimeError("cdist only supports non-negative p values")
     power, kind = _split_power(p)

@@ -21,6 +21,7 @@ from lazytorch.functions.registration import (
     RESULT_DTYPE,
     SAME,
     check_same_type,
+    in_place,
     operation,
     write_out,
 )
@@ -472,12 +473,34 @@ def baddbmm(
     return _scaled(BADDBMM, (input, batch1, batch2), beta, alpha)
 
 
-@operation(out=True, inplace=True)
+@operation(out=True)
 def addbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
     """beta * input + alpha * the sum of bmm(batch1, batch2) over the batch."""
     return _scaled(ADDBMM, (input, batch1, batch2), beta, alpha)
+
+
+_write_addbmm = in_place(addbmm, "addbmm_")
+
+
+def _addbmm_in_place(
+    self: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
+) -> Tensor:
+    """In-place form of ``addbmm``. As in PyTorch, and here alone, a tensor that is broadcast takes
+    the result's shape."""
+    input: Any = self
+    shape = (
+        (batch1._type.shape[1], batch2._type.shape[2]) if batch1.ndim == batch2.ndim == 3 else ()
+    )
+    if shape and self._type.shape != shape and not self.requires_grad:
+        input = self.expand(shape).clone()
+        self.resize_(shape)
+        self.copy_(input)
+    return _write_addbmm(self, batch1, batch2, beta=beta, alpha=alpha)  # type: ignore[no-any-return]
+
+
+setattr(Tensor, "addbmm_", _addbmm_in_place)  # noqa: B010
 
 
 # ---- chains ---------------------------------------------------------------------------------

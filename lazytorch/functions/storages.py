@@ -33,6 +33,7 @@ class UntypedStorage:
     """
 
     _tensor: Tensor
+    _part: range | None = None  # of a slice: its bytes
 
     def __init__(self, content: Any = 0, *, device: Any = None) -> None:
         options = {"dtype": dt.uint8, "device": device}
@@ -48,10 +49,14 @@ class UntypedStorage:
         """All elements, as a vector that shares the memory."""
         source = self._tensor.detach()
         flat = source._view((self.storage.expression.type.size,), (1,), 0)
+        if self._part is not None:
+            whole = flat if source.dtype is dt.uint8 else views.view(flat, dt.uint8)
+            flat = whole[self._part.start : self._part.stop]
+            return flat if dtype is dt.uint8 else views.view(flat, dtype)
         return flat if source.dtype is dtype else views.view(flat, dtype)
 
     def nbytes(self) -> int:
-        return self.storage.expression.type.nbytes
+        return self.storage.expression.type.nbytes if self._part is None else len(self._part)
 
     size = nbytes
 
@@ -74,7 +79,7 @@ class UntypedStorage:
 
     def data_ptr(self) -> int:
         """The address of the memory; 0 where it is empty."""
-        return self.as_tensor(self._tensor.dtype).data_ptr()
+        return self.as_tensor(self._tensor.dtype if self._part is None else dt.uint8).data_ptr()
 
     @property
     def _cdata(self) -> int:
@@ -82,13 +87,15 @@ class UntypedStorage:
 
     def resize_(self, nbytes: int) -> UntypedStorage:
         """Grow; what is larger already stays."""
+        if not self.resizable():
+            raise RuntimeError("Trying to resize storage that is not resizable")
         if nbytes > self.nbytes():
             grow(self._tensor, -(-nbytes // self._tensor.dtype.itemsize))
             self.storage = self._tensor._storage
         return self
 
     def resizable(self) -> bool:
-        return True
+        return self._part is None
 
     def fill_(self, value: int) -> UntypedStorage:
         self.as_tensor().fill_(value)
@@ -121,8 +128,23 @@ class UntypedStorage:
         return self.as_tensor().tolist()
 
     def __getitem__(self, place: Any) -> Any:
-        found = self.as_tensor()[place]
-        return UntypedStorage(found.clone()) if isinstance(place, slice) else found.item()
+        if isinstance(place, slice):
+            return self._slice(place)
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"index {place} out of range for storage of size {len(self)}")
+        return self.as_tensor()[place].item()
+
+    def _slice(self, place: slice) -> UntypedStorage:
+        """A part, over the same memory."""
+        begin, end, step = place.indices(len(self))
+        if step != 1:
+            raise RuntimeError(
+                f"Trying to slice with a step of {step}, but only a step of 1 is supported"
+            )
+        first = 0 if self._part is None else self._part.start
+        made = UntypedStorage(self._tensor)
+        made._part = range(first + begin, first + max(begin, end))
+        return made
 
     def __setitem__(self, place: Any, value: Any) -> None:
         self.as_tensor()[place] = value
@@ -135,13 +157,17 @@ class UntypedStorage:
         return f"{lines}[torch.storage.UntypedStorage(device={self.device}) of size {len(self)}]"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, UntypedStorage) and other.storage is self.storage
+        if not isinstance(other, UntypedStorage):
+            return False
+        return other.storage is self.storage and other._part == self._part
 
     def __hash__(self) -> int:
         return id(self.storage)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> UntypedStorage:
-        return UntypedStorage(_copied(self._tensor, memo))
+        made = UntypedStorage(_copied(self._tensor, memo))
+        made._part = self._part
+        return made
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return UntypedStorage, (self.as_tensor().detach(),)

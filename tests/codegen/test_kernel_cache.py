@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -345,3 +346,29 @@ class TestCacheFiles:
         cache.clear()
         assert cache.size_and_count() == (0, 0)
         assert [path.name for path in empty.iterdir()] == ["notes.txt"]
+
+
+def test_comments_are_no_part_of_a_kernel(empty: Path) -> None:
+    body = "void KERNEL_NAME(long t, long n, char **a, char *s) { *a = 0; /* %s */ } // %s"
+    bodies = [body % pair for pair in (("floats", "[3]"), ("ints", "[4]"))]
+    one, other = load_kernels([KernelSource("clear", text) for text in bodies])
+    assert one == other
+
+
+def test_another_process_compiles(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it left in the cache is loaded; what it could not compile is compiled here."""
+    body = "void KERNEL_NAME(long t, long n, char **a, char *s) { *(long *)a[0] = %d; }"
+    asked: list[int] = []
+
+    def elsewhere(missing: Mapping[str, KernelSource]) -> None:
+        asked.append(len(missing))
+        if len(asked) == 1:
+            kernels.compile_into_cache(missing)
+
+    monkeypatch.setattr(kernels, "compile_elsewhere", elsewhere)
+    for number, compiled_here in ((1, 0), (2, 1)):
+        before = statistics.kernels_compiled
+        sources = [KernelSource("set", body % number)]
+        assert load_kernels(sources) == load_kernels(sources)
+        assert statistics.kernels_compiled - before == compiled_here
+    assert asked == [1, 1]

@@ -29,6 +29,8 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     given = arguments()
     wanted = set(filter(None, given.ops.split(",")))
+    start = time.perf_counter()
+    pool.begin()
     chosen, names = [], {}
     for number, op in enumerate(database.operators()):
         names[number] = (database.title(op), database.family(op))
@@ -46,7 +48,6 @@ def main() -> int:
             device=given.device, samples=given.samples, aspects=aspects
         )
         path = transforms.LEFT_OUT
-    start = time.perf_counter()
     results = list(pool.run(chosen, names, options, given.jobs))
     listed = report.left_out(path)
     given.failures.write_text(report.failures(results))

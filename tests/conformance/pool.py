@@ -2,84 +2,107 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing as mp
-import os
 import time
 from collections.abc import Iterator
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from .check import Findings, Options
+from .compiling import Compilers
 
 # An operator that takes longer than this many seconds hangs.
 PATIENCE = 120.0
 # Operators after which a worker is replaced, so that memory stays bounded.
-LIFETIME = 150
+LIFETIME = 100
+# Workers to each process of the caller's: most of them wait for the compiler, which is the
+# cheaper the more is compiled together.
+SHARE = 12
+
+
+# Imported in workers alone: it readies the process for them.
+_WORKER = f"{__package__}.worker"
+
+Task = tuple[int, int]  # an operator's number, and which piece of its samples
 
 
 def _work(connection: Connection, options: Options) -> None:
-    """Check the operators whose numbers come in; send the findings back."""
-    os.environ.setdefault("LAZYTORCH_TUNE", "0")
-    import torch
+    importlib.import_module(_WORKER).work(connection, options)
 
-    import lazytorch
 
-    from . import check, database, transforms
-
-    torch.set_num_threads(1)
-    lazytorch.set_num_threads(1)
-    lazytorch.set_default_device(options.device)
-    found = database.operators()
-    chosen = isinstance(options, transforms.TransformOptions)
-    judge: Any = transforms.check if chosen else check.check
-    connection.send("ready")
-    while True:
-        try:
-            number = connection.recv()
-        except EOFError:
-            return
-        connection.send(judge(found[number], options))
+def begin() -> None:
+    """Start the process that workers are forked from: it has imported everything by the time that
+    there is something to do."""
+    mp.set_forkserver_preload([_WORKER])
+    forkserver.ensure_running()
 
 
 class _Worker:
     def __init__(self, options: Options) -> None:
-        context = mp.get_context("spawn")
+        context = mp.get_context("forkserver")
         self.connection, other = context.Pipe()
         self.process = context.Process(target=_work, args=(other, options), daemon=True)
         self.process.start()
         other.close()
-        self.number: int | None = None
+        self.task: Task | None = None
         self.since, self.done, self.ready = time.monotonic(), 0, False
 
-    def start(self, number: int) -> None:
-        self.number, self.since = number, time.monotonic()
-        self.connection.send(number)
+    def start(self, task: Task) -> None:
+        self.task, self.since = task, time.monotonic()
+        self.connection.send(task)
 
     def stop(self) -> None:
         self.connection.close()
-        if self.number is not None or not self.ready:
+        if self.task is not None or not self.ready:
             self.process.kill()
         self.process.join()
 
 
-def _lost(name: tuple[str, str], reason: str, seconds: float) -> Findings:
-    findings = Findings(*name, seconds=seconds)
-    findings.note("values", reason)
-    return findings
+class _Gathered:
+    """The findings on the pieces of operators, until an operator is whole."""
+
+    def __init__(self, names: dict[int, tuple[str, str]]) -> None:
+        self._names = names
+        self._found: dict[int, Findings] = {}
+        self._missing: dict[int, int] = {}
+
+    def add(self, task: Task, findings: Findings) -> tuple[list[Task], list[Findings]]:
+        """What is still to be done of this operator and was not yet said to be; its findings,
+        once they are whole."""
+        number, piece = task
+        more = [(number, i) for i in range(1, findings.pieces)] if piece == 0 else []
+        if number in self._found:
+            self._found[number].add(findings)
+        else:
+            self._found[number] = findings
+        self._missing[number] = self._missing.get(number, 1) + len(more) - 1
+        if self._missing[number]:
+            return more, []
+        return more, [self._found.pop(number)]
+
+    def lost(self, task: Task, reason: str, seconds: float) -> list[Findings]:
+        findings = Findings(*self._names[task[0]], seconds=seconds)
+        findings.note("values", reason)
+        return self.add(task, findings)[1]
 
 
 def run(
     numbers: list[int], names: dict[int, tuple[str, str]], options: Options, jobs: int
 ) -> Iterator[Findings]:
     """The findings on each operator, as they come; ``names``: title and family of each."""
-    waiting = list(reversed(numbers))
+    begin()
+    waiting: list[Task] = [(number, 0) for number in reversed(numbers)]
+    gathered = _Gathered(names)
     workers: list[_Worker] = []
+    compilers = Compilers(jobs)
+    share = SHARE if options.device == "cpu" else 1
+    patience = share * PATIENCE
     try:
-        while waiting or any(w.number is not None for w in workers):
-            while len(workers) < min(
-                jobs, len(waiting) + sum(w.number is not None for w in workers)
-            ):
-                workers.append(_Worker(options))
+        while waiting or any(w.task for w in workers):
+            wanted = min(share * jobs, len(waiting) + sum(w.task is not None for w in workers))
+            workers += [_Worker(options) for _ in range(wanted - len(workers))]
             for connection in wait([w.connection for w in workers], timeout=1.0):
                 worker = next(w for w in workers if w.connection is connection)
                 try:
@@ -87,16 +110,20 @@ def run(
                 except (EOFError, ConnectionResetError):
                     workers.remove(worker)
                     worker.process.join()
-                    if worker.number is None:
+                    if worker.task is None:
                         raise RuntimeError("a worker died before it had begun") from None
                     reason = f"the process died with code {worker.process.exitcode}"
-                    spent = time.monotonic() - worker.since
-                    yield _lost(names[worker.number], reason, spent)
+                    yield from gathered.lost(worker.task, reason, time.monotonic() - worker.since)
                     continue
-                worker.ready, worker.number = True, None
-                if message != "ready":
+                if isinstance(message, dict):
+                    compilers.ask(connection, message)
+                    continue
+                if worker.task is not None:
                     worker.done += 1
-                    yield message
+                    more, whole = gathered.add(worker.task, message)
+                    waiting += reversed(more)
+                    yield from whole
+                worker.ready, worker.task = True, None
                 if worker.done >= LIFETIME or not waiting:
                     workers.remove(worker)
                     worker.stop()
@@ -104,11 +131,11 @@ def run(
                     worker.start(waiting.pop())
             for worker in list(workers):
                 spent = time.monotonic() - worker.since
-                if worker.number is not None and spent > PATIENCE:
+                if worker.task is not None and spent > patience:
                     workers.remove(worker)
-                    number = worker.number
                     worker.stop()
-                    yield _lost(names[number], f"no result within {PATIENCE:.0f} s", spent)
+                    yield from gathered.lost(worker.task, f"no result in {patience:.0f} s", spent)
     finally:
         for worker in workers:
             worker.stop()
+        compilers.stop()

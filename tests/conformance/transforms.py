@@ -104,7 +104,7 @@ class Checker:
         if self.op.name in UNDEFINED:
             reason = "results are whatever was in memory"
         elif torch.float64 in self.op.supported_dtypes("cpu"):
-            torch.manual_seed(0)
+            torch.default_generator.manual_seed(0)
             graded = self.op.supports_autograd
             found = attempt(
                 lambda: list(self.op.sample_inputs("cpu", torch.float64, requires_grad=graded))
@@ -125,7 +125,7 @@ class Checker:
         real = _Arguments(self._processed(self.theirs, sample), sample.theirs())
         if any(t.layout is not torch.strided for t in real.tensors):
             raise NotApplicable("sparse layout")
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         state = torch.get_rng_state()
         expected = attempt(real, *real.tensors)
         if isinstance(expected, Exception):

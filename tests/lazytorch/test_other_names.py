@@ -28,6 +28,9 @@ SIGNS = "torch.tensor([1., -1., 1.])"
         f"torch.cosine_embedding_loss({X}, {Y}, {SIGNS}, 0.2)",
         f"torch.margin_ranking_loss({SIGNS}, {SIGNS} * 2, {SIGNS}, 0.5, 0)",
         f"torch.triplet_margin_loss({X}, {Y}, {X} * 2, swap=True)",
+        f"torch.cdist({X}, {Y} * float('nan'), 0)", f"torch.cdist({X}, {X}[1:], 0.0)",
+        "torch.nn.functional.nll_loss(torch.zeros(3), torch.tensor(1)).signbit()",
+        "torch.ones(1).addbmm_(torch.ones(2, 3, 4), torch.ones(2, 4, 5), beta=2)",
         f"torch.max_pool1d({X}, 2)", f"torch.max_pool1d({X}, 2, 1, ceil_mode=True)",
         f"torch.max_pool2d({X}[None], (2, 2), [], 1)",
         f"torch.max_pool3d({X}[None, None], (1, 2, 2), 1)",
@@ -114,6 +117,25 @@ def test_storages_share_memory() -> None:
         assert x.untyped_storage() == x[1:].untyped_storage()
         assert x.untyped_storage() != x.clone().untyped_storage()
         assert x.storage().data_ptr() == x.data_ptr()
+    assert_same(*results)
+
+
+def test_slices_of_storages_share_memory() -> None:
+    results = []
+    for library in (lazytorch, torch):
+        x = library.arange(8, dtype=library.uint8)
+        part = x.untyped_storage()[2:6][1:]
+        part[0] = 9
+        part.fill_(5)
+        again = copy.deepcopy(part)
+        again[1] = 1
+        assert part.data_ptr() == x.data_ptr() + 3
+        results.append((x, part.tolist(), again.tolist(), len(part), part.nbytes()))
+        for wrong in (lambda p=part: p[::2], lambda p=part: p[3]):
+            try:
+                wrong()
+            except (RuntimeError, IndexError) as error:
+                results[-1] += (repr(error),)
     assert_same(*results)
 
 

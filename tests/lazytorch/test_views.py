@@ -302,3 +302,14 @@ def test_nodes_of_views_that_nobody_holds() -> None:
         y.sum().backward()
         results.append((names, sorted(seen), x.grad))
     assert_same(*results, tolerance=1e-6)
+
+
+@pytest.mark.parametrize("offset", [0, 4, 7, 14, 16])
+def test_strided_view_reaches_outside_its_leaf(offset: int) -> None:
+    results = []
+    for library in (lazytorch, torch):
+        x = library.arange(20.0)[5:15].detach().requires_grad_()
+        y = x.as_strided((2, 2), (1, 2), offset)
+        y.backward(library.arange(4.0).reshape(2, 2))
+        results.append((y, x.grad))
+    assert_same(*results)
