@@ -9,6 +9,7 @@ recompute   work for later is repeated, or its result kept     (graph/recompute.
 split rows  long sums are cut for the threads that wrote rows  (graph/split.py)
 fuse        nodes that share loops become clusters             (graph/fuse.py)
 chain       product, row-wise work, product: one cluster       (graph/chains.py)
+order       what makes little of much runs early               (graph/order.py)
 place       memory for what is stored                          (graph/memory.py)
 lower       each cluster becomes loops                         (loops/lower.py)
 render      loops become C or OpenCL C                         (render/)
@@ -34,6 +35,7 @@ from codegen.graph.explain import annotate
 from codegen.graph.fuse import Cluster, Fusion, fuse
 from codegen.graph.layout import sink_permutes
 from codegen.graph.memory import MemoryPlan, plan_memory
+from codegen.graph.order import run_early
 from codegen.graph.passes import AppliedPass, Pass, Passes
 from codegen.graph.recompute import repeat_or_keep
 from codegen.graph.simplify import simplify
@@ -508,6 +510,7 @@ def compile_graph(
     fusion = fuse(outputs, dialect.narrow)
     if dialect.has_chains:
         fusion = find_chains(fusion, outputs)
+    fusion = run_early(fusion)
     if settings.get("LAZYTORCH_VERIFY") != "0":
         verify_fusion(fusion, outputs)
     if began:
