@@ -6,6 +6,7 @@ summed over is in the caches when it has just been computed, and in memory until
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 
 from codegen.graph.fuse import Cluster, Fusion
@@ -27,15 +28,15 @@ def run_early(fusion: Fusion) -> Fusion:
             readers[source].append(cluster)
     placed: dict[Cluster, None] = {}
     for cluster in fusion.clusters:
-        stack = [cluster]
-        while stack:
-            found = stack.pop()
+        ready = deque([cluster])  # the first that could run first, so that none waits for long
+        while ready:
+            found = ready.popleft()
             if found in placed:
                 continue
             placed[found] = None
-            stack += [
+            ready += [
                 r
-                for r in reversed(readers[found])
+                for r in readers[found]
                 if r not in placed and sources[r] <= placed.keys() and _shrinks(r, fusion)
             ]
     for number, cluster in enumerate(placed):

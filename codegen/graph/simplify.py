@@ -146,8 +146,8 @@ def _add_zero(node: Node) -> Node | None:
 
 
 def _add_of_parts(node: Node) -> Node | None:
-    """pad(x) + pad(y) + ... -> concatenate(x, y, ...), where the parts lie side by side and fill
-    the whole: the gradient of what was split"""
+    """pad(x) + pad(y) + ... -> concatenate(x, y, ...), where parts of one size, which are one
+    kernel, lie side by side and fill the whole: the gradient of what was split"""
     parts: list[Node] = []
     terms = list(node.inputs)
     while terms:
@@ -159,7 +159,7 @@ def _add_of_parts(node: Node) -> Node | None:
         else:
             return None
     moved = {a for p in parts for a, n in enumerate(p.inputs[0].shape) if n != node.shape[a]}
-    if len(moved) != 1:
+    if len(moved) != 1 or len({p.inputs[0].shape for p in parts}) != 1:
         return None
     (axis,) = moved
     at = 0
