@@ -5,10 +5,11 @@ The front end has expanded calls and gradients before (graph/differentiate.py).
 simplify    rules of algebra                                   (graph/simplify.py)
 split       large reductions become two stages                 (graph/split.py)
 layout      products are computed in the order that is wanted  (graph/layout.py)
-recompute   cheap work is repeated rather than kept for later  (graph/recompute.py)
+recompute   work for later is repeated, or its result kept     (graph/recompute.py)
 split rows  long sums are cut for the threads that wrote rows  (graph/split.py)
 fuse        nodes that share loops become clusters             (graph/fuse.py)
 chain       product, row-wise work, product: one cluster       (graph/chains.py)
+order       what makes little of much runs early               (graph/order.py)
 place       memory for what is stored                          (graph/memory.py)
 lower       each cluster becomes loops                         (loops/lower.py)
 render      loops become C or OpenCL C                         (render/)
@@ -34,8 +35,9 @@ from codegen.graph.explain import annotate
 from codegen.graph.fuse import Cluster, Fusion, fuse
 from codegen.graph.layout import sink_permutes
 from codegen.graph.memory import MemoryPlan, plan_memory
+from codegen.graph.order import run_early
 from codegen.graph.passes import AppliedPass, Pass, Passes
-from codegen.graph.recompute import repeat_element_wise
+from codegen.graph.recompute import repeat_or_keep
 from codegen.graph.simplify import simplify
 from codegen.graph.split import split_reductions, split_rows
 from codegen.graph.verify import verify_fusion
@@ -88,7 +90,7 @@ GRAPH_PASSES: tuple[tuple[str, Pass], ...] = (
     ("simplify", simplify),
     ("split", split_reductions),
     ("layout", sink_permutes),
-    ("recompute", repeat_element_wise),
+    ("recompute", repeat_or_keep),
 )
 
 
@@ -508,6 +510,7 @@ def compile_graph(
     fusion = fuse(outputs, dialect.narrow)
     if dialect.has_chains:
         fusion = find_chains(fusion, outputs)
+    fusion = run_early(fusion)
     if settings.get("LAZYTORCH_VERIFY") != "0":
         verify_fusion(fusion, outputs)
     if began:

@@ -182,6 +182,8 @@ class _Fuser:
                 required.add(in_memory_as(node.inputs[0]))
             elif node.operation.kind in ("loop", "host"):
                 required.update(node.inputs)
+            elif node.operation.name == "kept":
+                required.add(node)
         required.update(self._padded_windows())
         products = {node.inputs[0] for node in self.contractions}
         inlined: set[Node] = set()

@@ -1,17 +1,19 @@
-"""Repeats element-wise work where that is cheaper than to keep its result.
+"""Repeats element-wise work where that is cheaper than to keep its result, and else keeps that.
 
 What a backward pass reads of the forward pass, it reads after products of matrices that have to run
 in between, so the value would be stored and loaded. Where what the value was made of is in memory
-for that reader as well, computing it again costs less than either.
+for that reader as well, computing it again costs less than either. Where that is several arrays
+which nothing else wants (a derivative is made of the value and its exponential), they are not kept
+in the place of the one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from codegen.graph.contraction_match import match_contraction
 from codegen.ir.node import Node, rebuild, same, topological
-from codegen.ops.elementwise import again
+from codegen.ops.elementwise import again, kept
 
 # Work up to this much an element is repeated, from as many arrays.
 _MOST_COST, _MOST_LOADS = 64, 2
@@ -21,8 +23,9 @@ _LEAST_COST, _LEAST_SIZE = 9, 1 << 14
 _BARRIERS = ("scan", "scatter", "sort", "loop", "host", "gather")
 
 
-def repeat_element_wise(roots: Sequence[Node]) -> list[Node]:
-    """The roots with some element-wise values computed once more for those that read them later."""
+def repeat_or_keep(roots: Sequence[Node]) -> list[Node]:
+    """The roots with some element-wise values computed once more for those that read them later,
+    and others kept for these."""
     order = topological(roots)
     users: dict[Node, list[Node]] = {node: [] for node in order}
     for node in order:
@@ -54,7 +57,24 @@ def repeat_element_wise(roots: Sequence[Node]) -> list[Node]:
                 return False
         return True
 
+    def needs_several(node: Node) -> bool:
+        """Whether to do its cheap last steps later would keep several arrays for that alone."""
+        made_of, between = _made_of(node, stored)
+        alone = [
+            n
+            for n in made_of
+            if not any(
+                [
+                    level[u] > level[n] or (u in later and u not in stored)
+                    for u in users[n]
+                    if u not in between
+                ]
+            )
+        ]
+        return len(alone) > 1
+
     chosen = {}
+    keep = set()
     for node in order:
         if (
             node.operation.kind == "elementwise"
@@ -65,7 +85,9 @@ def repeat_element_wise(roots: Sequence[Node]) -> list[Node]:
             chain = _chain(node)
             if chain is not None and is_there_later(node, chain):
                 chosen[node] = chain
-    if not chosen:
+            elif needs_several(node):
+                keep.add(node)
+    if not chosen and not keep:
         return list(roots)
     done: dict[Node, Node] = {}
 
@@ -85,6 +107,8 @@ def repeat_element_wise(roots: Sequence[Node]) -> list[Node]:
             for old, new in zip(node.inputs, inputs, strict=True)
         ]
         done[node] = same(node, tuple(taken))
+        if node in keep:
+            done[node] = kept(done[node])
         return done[node]
 
     return rebuild(roots, change)
@@ -122,6 +146,24 @@ def _operands(order: Sequence[Node], level: dict[Node, int]) -> set[Node]:
 
 def _is_source(node: Node) -> bool:
     return node.operation.kind in ("leaf", "reduce", *_BARRIERS) or not node.inputs
+
+
+def _made_of(node: Node, stored: Collection[Node]) -> tuple[list[Node], set[Node]]:
+    """What would be kept in memory for a reader that did the cheap part of an element-wise value's
+    work itself, of the value's own size; and that part, with it."""
+    found, seen = [], {node}
+    stack = list(node.inputs)
+    while stack:
+        source = stack.pop()
+        if source in seen or source in stored or source.type.size < node.type.size:
+            continue
+        seen.add(source)
+        is_cheap = source.operation.kind == "elementwise" and source.operation.cost < _LEAST_COST
+        if is_cheap or source.operation.kind == "movement":
+            stack.extend(source.inputs)
+        elif source.operation.kind != "leaf":
+            found.append(source)
+    return found, seen
 
 
 def _chain(node: Node) -> list[Node] | None:

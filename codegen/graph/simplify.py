@@ -8,6 +8,7 @@ import numpy as np
 
 from codegen.ir.node import Node, make, rebuild, same
 from codegen.ops import elementwise as ew
+from codegen.ops.indexing import concatenate
 from codegen.ops.leaves import constant, constant_value
 from codegen.ops.movement import inverse_order, permute, reshape
 from codegen.ops.reduction import broadcast, full, sum_
@@ -144,6 +145,42 @@ def _add_zero(node: Node) -> Node | None:
     return y if _is(x, 0) else None
 
 
+def _add_of_parts(node: Node) -> Node | None:
+    """pad(x) + pad(y) + ... -> concatenate(x, y, ...), where parts of one size, which are one
+    kernel, lie side by side and fill the whole: the gradient of what was split"""
+    parts: list[Node] = []
+    terms = list(node.inputs)
+    while terms:
+        term = terms.pop()
+        if term.operation.name == "add":
+            terms.extend(term.inputs)
+        elif term.operation.name == "pad" and _is(term.inputs[1], 0):
+            parts.append(term)
+        else:
+            return None
+    moved = {a for p in parts for a, n in enumerate(p.inputs[0].shape) if n != node.shape[a]}
+    if len(moved) != 1 or len({p.inputs[0].shape for p in parts}) != 1:
+        return None
+    (axis,) = moved
+    at = 0
+    parts.sort(key=lambda p: _start(p, axis))
+    for part in parts:
+        size, steps = part.inputs[0].shape[axis], part.attributes[2]
+        assert isinstance(steps, tuple)
+        if _start(part, axis) != at or (size > 1 and steps[axis] != 1):
+            return None
+        at += size
+    # Each part has a zero added to it, for that makes of -0.0 what the sum made of it.
+    zero = [ew.add(p.inputs[0], ew.full_like(p.inputs[0], 0)) for p in parts]
+    return concatenate(zero, axis) if at == node.shape[axis] else None
+
+
+def _start(padded: Node, axis: int) -> int:
+    starts = padded.attributes[1]
+    assert isinstance(starts, tuple)
+    return int(starts[axis])
+
+
 def _neg_of_neg(node: Node) -> Node | None:
     """--x -> x"""
     (x,) = node.inputs
@@ -229,7 +266,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "mul": (_mul_by_one,),
     "div": (_div_by_one,),
     "sub": (_sub_zero,),
-    "add": (_add_zero,),
+    "add": (_add_zero, _add_of_parts),
     "neg": (_neg_of_neg,),
     "where": (_where_of_constant,),
     "sum": (_reduce_units, _sum_of_broadcast),

@@ -133,7 +133,7 @@ class Emitter:
             return self._gather(node, indices, guard)
         if kind != "elementwise":
             raise AssertionError(f"{node} is neither in memory nor computed in this kernel")
-        if node.operation.name == "again":
+        if node.operation.name in ("again", "kept"):
             return self.value(node.inputs[0], indices, guard)
         operands = [self.value(i, indices, guard) for i in node.inputs]
         depth = max([d for _, d in operands], default=0)

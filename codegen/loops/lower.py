@@ -615,13 +615,14 @@ def lower_write(cluster: Cluster, fusion: Fusion) -> Kernel:
     """Store the values of writes, of one shape, into their regions of the same memory; the rest
     of the memory is there already."""
     points = Cluster("pointwise", cluster.nodes[0].inputs[1].shape, (), cluster.nodes)
-    return Region(points, fusion, finest(points)).run().kernel
+    kernel = Region(points, fusion, finest(points)).run()
+    groups = merged_groups(points, kernel.accesses)
+    if len(groups) < len(points.shape):
+        kernel = Region(points, fusion, groups).run()
+    return kernel.kernel
 
 
 class Region(Pointwise):
-    def _plain_accesses(self, mapping: dict[str, Index]) -> list[Index]:
-        return []
-
     def _body(self) -> None:
         target = self.cluster.nodes[-1]
         for node in self.cluster.nodes:

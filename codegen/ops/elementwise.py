@@ -605,6 +605,18 @@ AGAIN = register(
         samples=(Sample((((19,), "float32", -3, 3),), (1,)),),
     )
 )
+KEPT = register(
+    Operation(
+        "kept",
+        "elementwise",
+        lambda inputs: TensorType(inputs[0].shape, inputs[0].dtype),
+        lambda _type, arrays: arrays[0],
+        lambda _node, g: (g,),
+        spelling="{0}",
+        cost=0,
+        samples=(Sample((((19,), "float32", -3, 3),)),),
+    )
+)
 THREEFRY = register(
     Operation(
         "threefry",
@@ -622,6 +634,11 @@ THREEFRY = register(
 def again(x: Node, reader: int) -> Node:
     """x itself, but not the same node: what is made of it is computed once more for a reader."""
     return make(AGAIN, (x,), (reader,))
+
+
+def kept(x: Node) -> Node:
+    """x itself, which readers in other kernels find in memory however cheap its last step is."""
+    return make(KEPT, (x,), ())
 
 
 def cast(x: Node, dtype: DType) -> Node:

@@ -16,6 +16,7 @@ from lazytorch.expression import Function
 from lazytorch.functions.arguments import require_tensor
 from lazytorch.functions.bodies import (
     apply_one,
+    by_one_factor,
     in_accumulation_type,
     need_float,
     number,
@@ -284,9 +285,9 @@ LOGSIGMOID = Function(
     _logsigmoid_rule,
     gradient_name="LogSigmoidBackward0",
 )
-SILU = Function("silu", in_accumulation_type(_silu))
-MISH = Function("mish", in_accumulation_type(_mish))
-GELU = Function("gelu", in_accumulation_type(_gelu))
+SILU = Function("silu", in_accumulation_type(_silu), by_one_factor(_silu))
+MISH = Function("mish", in_accumulation_type(_mish), by_one_factor(_mish))
+GELU = Function("gelu", in_accumulation_type(_gelu), by_one_factor(_gelu))
 SOFTSIGN = Function("softsign", _softsign, gradient_name="DivBackward0")
 TANHSHRINK = Function("tanhshrink", _tanhshrink, gradient_name="SubBackward0")
 

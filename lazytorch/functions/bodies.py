@@ -9,9 +9,11 @@ from typing import Any
 
 from codegen import dtype as dt
 from codegen.dtype import DType
-from codegen.ir.node import Node, Shape
+from codegen.graph.differentiate import cotangents
+from codegen.ir.node import Node, Shape, substitute
 from codegen.ops import elementwise as ew
 from codegen.ops.calls import call
+from codegen.ops.leaves import parameter
 from codegen.ops.movement import pad_to, reshape, skew, slice_
 from codegen.ops.reduction import broadcast, sum_
 from lazytorch.application import apply
@@ -58,6 +60,24 @@ def in_accumulation_type(body: Callable[..., Node]) -> Callable[..., Node]:
         return ew.cast(body(widen(x), *rest), x.dtype)
 
     return wide
+
+
+def by_one_factor(body: Callable[..., Node]) -> Callable[..., Sequence[Node]]:
+    """The gradient rule of an element-wise body of one operand: its derivative, times the
+    cotangent. The derivative depends on the operand alone, so that it may be computed, and kept,
+    where the value is: both are made of the same exponentials."""
+
+    def rule(
+        inputs: Sequence[Node], _outputs: Any, seeds: Sequence[Node], *attributes: Any
+    ) -> Sequence[Node]:
+        x, seed = widen(inputs[0]), widen(seeds[0])
+        operand = parameter(-1, x.type)  # x itself comes with all that it was made of
+        value = body(operand, *attributes)
+        slopes = cotangents([value], [ew.full_like(value, 1)], {}, [operand])
+        (slope,) = substitute(slopes, {operand: x})
+        return (ew.cast(ew.mul(seed, slope), inputs[0].dtype),)
+
+    return rule
 
 
 def mean_over(x: Node, axes: Sequence[int]) -> Node:
