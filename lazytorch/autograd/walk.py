@@ -254,7 +254,7 @@ def _is_made_through(e: Expression, nodes: set[object]) -> bool:
     via = None if e.call is None else getattr(e.call, "via", None)
     source = None if via is None else via[0]
     while source is not None:
-        if source.siblings in nodes:
+        if source.siblings is not None and source.siblings in nodes:
             return True
         source = source.source
     return False
