@@ -22,6 +22,15 @@ def untracked(value: Expression) -> Expression:
     return record(core.DETACH, (value,), (), False)[0]
 
 
+def note_in_place(value: Expression) -> None:
+    """Note at the call that made a value that this is written where its first input was."""
+    call = value.call
+    while call is not None and call.signature.function is core.CAST:
+        call = call.inputs[0].call if call.inputs else None
+    if call is not None:
+        call.in_place = True
+
+
 def record(
     function: Function, inputs: tuple[Expression, ...], attributes: Attributes, tracked: bool
 ) -> list[Expression]:

@@ -31,7 +31,7 @@ from lazytorch.host_values import HostValues
 from lazytorch.layout import Layout, strided
 from lazytorch.memory_views import view_of_memory, write_into_shared
 from lazytorch.realize import realize
-from lazytorch.recording import record, untracked
+from lazytorch.recording import note_in_place, record, untracked
 from lazytorch.size import Size
 from lazytorch.storage import ExportedMemory, Storage, buffer_array
 from lazytorch.view_history import (
@@ -330,7 +330,7 @@ class Tensor(HostValues):
         if recording:
             self._refuse_recorded_write(before, value.tracked)
             if value.tracked and value.owner is None and value.leaf is None:
-                _note_in_place(value)
+                note_in_place(value)
         if recording and not self._connected:
             root = self if self._parent is None or self._marker is not None else self._parent
             if value.tracked or root._marker is not None:
@@ -753,15 +753,6 @@ class Tensor(HostValues):
             view = record(core.VIEW, (value,), self._place_in(parent), value.tracked)[0]
             self._view_cache = cached = (value, view)
         return cached[1]
-
-
-def _note_in_place(value: Expression) -> None:
-    """Note at the call that made a value that this is written where its first input was."""
-    call = value.call
-    while call is not None and call.signature.function is core.CAST:
-        call = call.inputs[0].call if call.inputs else None
-    if call is not None:
-        call.in_place = True
 
 
 def _nobody() -> None:

@@ -12,6 +12,7 @@ from codegen.ir.node import Node, TensorType
 from codegen.ops import elementwise as ew
 from codegen.ops import strided
 from codegen.ops.movement import reshape
+from lazytorch.autograd.grad_mode import is_grad_enabled
 from lazytorch.expression import Function
 from lazytorch.geometry import Geometry, within_region
 from lazytorch.recording import record
@@ -47,7 +48,7 @@ def _to_source(
 AS_STRIDED = Function("as_strided", _view, gradient=_to_source, gradient_name="AsStridedBackward0")
 
 
-def reaches_out(source: Geometry, view: Geometry) -> bool:
+def _reaches_out(source: Geometry, view: Geometry) -> bool:
     """Whether a view is none of the tensor it is made of: by its places, or as that overlaps."""
     if 0 in view.shape or 0 in source.shape:
         return False
@@ -64,10 +65,29 @@ def reaches_out(source: Geometry, view: Geometry) -> bool:
     return False
 
 
-def reaching_view(input: Tensor, geometry: Geometry) -> Tensor:
-    """The view of a tensor that requires grad, with a history of its own."""
-    storage, own = input._storage, input._geometry
-    assert own is not None
+def strided_view(
+    input: Tensor, shape: tuple[int, ...], strides: tuple[int, ...], offset: int
+) -> Tensor:
+    """A view of a tensor's storage with any geometry that lies within it."""
+    if 0 not in shape:
+        reach = offset + 1 + sum([(n - 1) * s for n, s in zip(shape, strides, strict=True)])
+        item, total = input.dtype.itemsize, input._storage.expression.type.nbytes
+        if reach * item > total:
+            raise RuntimeError(
+                f"setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset "
+                f"{offset}, and itemsize {item} requiring a storage size of {reach * item} are out "
+                f"of bounds for storage of size {total}"
+            )
+    own = input._geometry
+    if own is not None and input.requires_grad and is_grad_enabled():
+        geometry = Geometry(shape, strides, offset)
+        if _reaches_out(own, geometry):
+            return _reaching_view(input, geometry, own)
+    return input._view(shape, strides, offset, "AsStrided")
+
+
+def _reaching_view(input: Tensor, geometry: Geometry, own: Geometry) -> Tensor:
+    storage = input._storage
     whole = input._alias(Tensor, connected=False)
     whole._geometry, whole._type = None, storage.expression.type
     places = (geometry.shape, geometry.strides, geometry.offset)

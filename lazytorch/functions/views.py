@@ -14,7 +14,7 @@ from lazytorch.application import apply
 from lazytorch.autograd.grad_mode import is_grad_enabled
 from lazytorch.functions.arguments import integers, wrap_dims
 from lazytorch.functions.promotion import broadcast_shapes
-from lazytorch.functions.reaching_views import reaches_out, reaching_view
+from lazytorch.functions.reaching_views import strided_view
 from lazytorch.functions.registration import PUBLIC, operation
 from lazytorch.storage import share_array
 from lazytorch.tensor import Geometry, Tensor, wrap_dim
@@ -556,21 +556,7 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
         )
     if offset < 0:
         raise RuntimeError(f"Tensor: invalid storage offset {offset}")
-    if 0 not in shape:
-        reach = offset + 1 + sum([(n - 1) * s for n, s in zip(shape, strides, strict=True)])
-        item, total = input.dtype.itemsize, input._storage.expression.type.nbytes
-        if reach * item > total:
-            raise RuntimeError(
-                f"setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset "
-                f"{offset}, and itemsize {item} requiring a storage size of {reach * item} are out "
-                f"of bounds for storage of size {total}"
-            )
-    own = input._geometry
-    if own is not None and input.requires_grad and is_grad_enabled():
-        geometry = Geometry(tuple(shape), tuple(strides), offset)
-        if reaches_out(own, geometry):
-            return reaching_view(input, geometry)
-    return input._view(shape, strides, offset, "AsStrided")
+    return strided_view(input, shape, strides, offset)
 
 
 @operation()
