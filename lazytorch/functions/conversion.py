@@ -281,6 +281,7 @@ def _once_each(x: Tensor) -> Tensor:
     geometry = x._geometry
     if geometry is None or 0 not in geometry.strides:
         return x
+    x._refuse_before(False)  # by its own name
     shape = [min(n, 1) if s == 0 else n
              for n, s in zip(geometry.shape, geometry.strides, strict=True)]  # fmt: skip
     return x._view(shape, geometry.strides, geometry.offset)

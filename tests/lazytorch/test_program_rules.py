@@ -85,6 +85,10 @@ v3.sum().backward()""",
 v0 = torch.tensor([1.0, 2.0], requires_grad=True)
 with torch.no_grad(): v4 = v0[1:]
 v4.addcmul_(1.5, 1.5)""",
+    "a refused fill of an expanded view names that": """
+v0 = torch.tensor([0.25, 2.0, 1.0], requires_grad=True)
+v1, v2 = (v0 * 2).chunk(2)
+v2.expand(2, -1).zero_()""",
     # A gradient goes as far as the node that made what is asked for.
     "another output of the same chunk: what was read": _LEAF + """
 v2, v3 = v0.chunk(2)
