@@ -15,7 +15,7 @@ from lazytorch.device import finish
 from lazytorch.expression import Attributes, Call, Expression, Function, SparseOperand, scalar
 from lazytorch.realize import realize
 from lazytorch.recording import MAXIMUM_DEPTH, outputs_of_call
-from lazytorch.storage import Storage
+from lazytorch.storage import Storage, born
 from lazytorch.tensor import Tensor, eager, wrap
 from lazytorch.view_history import RefusedView
 
@@ -41,9 +41,10 @@ def apply(function: Function, inputs: Sequence[Any], attributes: Attributes = ()
         (value,) = outputs
         storage = _new(Storage)
         storage.expression, storage.version, storage.regions, storage.shared = value, 0, 0, None
-        value.owner = _reference(storage)
+        value.owner = reference = _reference(storage)
+        born.append(reference)
         made = _new(Tensor)  # as ``wrap``
-        made._storage, made._type = storage, value.type
+        made._storage, made._type, made._geometry, made._marker = storage, value.type, None, None
         if unusual.used:
             if grad_state.inference:
                 storage.inference = True
@@ -98,11 +99,12 @@ def apply_to_two(function: Function, a: Any, b: Any) -> Any:
     call.outputs = (_reference(value),)
     storage = _new(Storage)
     storage.expression, storage.version, storage.regions, storage.shared = value, 0, 0, None
-    value.owner = _reference(storage)
+    value.owner = reference = _reference(storage)
+    born.append(reference)
     if inference.used and grad_state.inference:
         storage.inference = True
     made = _new(Tensor)
-    made._storage, made._type = storage, value.type
+    made._storage, made._type, made._geometry, made._marker = storage, value.type, None, None
     return made
 
 

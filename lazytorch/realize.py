@@ -28,7 +28,7 @@ from lazytorch.expression import (
 from lazytorch.importer import import_graph
 from lazytorch.places import Family, MovedCall, starts_of
 from lazytorch.recompiles import note_miss
-from lazytorch.storage import is_constant, pending_writes
+from lazytorch.storage import born, held_storages, is_constant, pending_writes
 
 # Marks in a key; signatures and numbers are not negative, and leaves' types far below.
 _LEAF, _BOUND, _WANTED = -1, -2, -3
@@ -96,7 +96,8 @@ if hasattr(os, "register_at_fork"):
 
 
 class Trace:
-    """Everything pending under some roots, in an order that depends on structure alone.
+    """Everything pending under some roots, in an order that depends on structure alone; and those
+    of ``held``, values that somebody holds, which are made of what is computed on the way.
 
     key        identifies the structure: equal keys may run the same plan on their leaves.
     leaves     the expressions whose values go in.
@@ -112,7 +113,7 @@ class Trace:
         "bound", "calls", "has_gradient", "key", "leaves", "numbers", "tracked", "views", "wanted",
     )  # fmt: skip
 
-    def __init__(self, roots: Sequence[Expression]) -> None:
+    def __init__(self, roots: Sequence[Expression], held: Sequence[Expression] = ()) -> None:
         key: list[int] = []
         leaves: list[Expression] = []
         calls: list[Call] = []
@@ -130,61 +131,68 @@ class Trace:
         # Expressions to visit; and calls, each below a None, to number once their inputs are.
         stack: list[Any] = list(reversed(roots))
         reference_type = weakref.ref
-        while stack:
-            e = stack.pop()
-            if e is not None:
-                if e in numbers:
+        offered = iter(held)
+        while True:
+            while stack:
+                e = stack.pop()
+                if e is not None:
+                    if e in numbers:
+                        continue
+                    call = e.call
+                    stack += (call, None)
+                    for i in reversed(call.inputs):
+                        source = i.call
+                        if (
+                            source is not None
+                            and (i.value is None or (has_gradient and source.inputs))
+                            and i not in numbers
+                        ):
+                            stack.append(i)
                     continue
-                call = e.call
-                stack += (call, None)
-                for i in reversed(call.inputs):
-                    source = i.call
-                    if (
-                        source is not None
-                        and (i.value is None or (has_gradient and source.inputs))
-                        and i not in numbers
+                call = stack.pop()
+                calls.append(call)
+                if call.tracked:
+                    tracked.append(call)
+                signature = call.signature
+                if signature.region is not None:
+                    views.append((call, len(key)))
+                key.append(signature.number * 2 + call.tracked)
+                for i in call.inputs:
+                    known = numbers.get(i)
+                    if known is None:
+                        known = numbers[i] = count
+                        count += 1
+                        leaves.append(i)
+                        key.append(~(2 * i.type.number + i.tracked))
+                    key.append(known)
+                for reference in call.outputs:
+                    output = reference()
+                    if output is None:
+                        continue
+                    number = count + output.number
+                    numbers[output] = number
+                    if output.value is not None:
+                        bound.append(output)
+                        key.append(_BOUND)
+                        key.append(number)
+                        continue
+                    if output.leaf is not None:
+                        key.append(_LEAF)
+                    owner = output.owner
+                    if output in chosen or (
+                        type(owner) is reference_type
+                        and (storage := owner()) is not None
+                        and storage.expression is output
                     ):
-                        stack.append(i)
-                continue
-            call = stack.pop()
-            calls.append(call)
-            if call.tracked:
-                tracked.append(call)
-            signature = call.signature
-            if signature.region is not None:
-                views.append((call, len(key)))
-            key.append(signature.number * 2 + call.tracked)
-            for i in call.inputs:
-                known = numbers.get(i)
-                if known is None:
-                    known = numbers[i] = count
-                    count += 1
-                    leaves.append(i)
-                    key.append(~(2 * i.type.number + i.tracked))
-                key.append(known)
-            for reference in call.outputs:
-                output = reference()
-                if output is None:
-                    continue
-                number = count + output.number
-                numbers[output] = number
-                if output.value is not None:
-                    bound.append(output)
-                    key.append(_BOUND)
-                    key.append(number)
-                    continue
-                if output.leaf is not None:
-                    key.append(_LEAF)
-                owner = output.owner
-                if output in chosen or (
-                    type(owner) is reference_type
-                    and (storage := owner()) is not None
-                    and storage.expression is output
-                ):
-                    wanted.append(output)
-                    key.append(_WANTED)
-                    key.append(number)
-            count += len(call.outputs)
+                        wanted.append(output)
+                        chosen.add(output)
+                        key.append(_WANTED)
+                        key.append(number)
+                count += len(call.outputs)
+            found = next((e for e in offered if _loses(e, numbers, chosen, has_gradient)), None)
+            if found is None:
+                break
+            stack.append(found)
         self.key, self.leaves, self.calls, self.numbers = key, leaves, calls, numbers
         self.bound, self.wanted, self.has_gradient = bound, wanted, has_gradient
         self.tracked, self.views = tracked, views
@@ -197,9 +205,44 @@ class Trace:
         return tuple(key)
 
 
+# Storages that were made since the last look at which are held, before the next one.
+_MOST_BORN = 10000
+# So many pending values are looked at to find what a value that somebody holds is made of.
+_MOST_LOOKED_AT = 500
+
+
+def _loses(
+    e: Expression, numbers: dict[Expression, int], kept: set[Expression], has_gradient: bool
+) -> bool:
+    """Whether a pending value is made of others that are about to be computed and not kept: they
+    would have to be computed again for it."""
+    if e in numbers or (e.call is not None and e.call.has_gradient and not has_gradient):
+        return False
+    found = False
+    seen = {e}
+    stack = [e]
+    while stack:
+        call = stack.pop().call
+        if call is None or call.signature.function is levels.PLACEHOLDER:
+            return False  # left over from a vmap: nobody can compute it
+        for i in call.inputs:
+            if i.value is not None or i in seen:
+                continue
+            if i not in numbers:
+                seen.add(i)
+                stack.append(i)
+            elif i not in kept:
+                found = True
+        if len(seen) > _MOST_LOOKED_AT:
+            return False
+    return found
+
+
 def realize(roots: Sequence[Expression]) -> None:
     """Compute these expressions, every pending write, and what tensors show on the way."""
     with _lock:
+        if len(born) > _MOST_BORN:
+            held_storages()  # small calls do not ask
         try:
             if spans.listeners:
                 if pending_writes or any([e.value is None for e in roots]):
@@ -231,12 +274,13 @@ def pending_with(roots: Sequence[Expression]) -> list[Expression]:
 def _realize(roots: Sequence[Expression]) -> None:
     pending = pending_with(roots)
     if pending:
+        held = [] if levels.state.active else [s.expression for s in held_storages()]
         device = pending[0].device
         if all([e.device == device for e in pending]):
-            _run(pending, device)
+            _run(pending, device, held)
         else:
             for device in sorted({e.device for e in pending}):
-                _run([e for e in pending if e.device == device], device)
+                _run([e for e in pending if e.device == device], device, held)
     # Only now: after an error every write is still known to be pending.
     pending_writes.clear()
 
@@ -326,9 +370,9 @@ def _pending_expressions() -> list[Expression]:
     return [e for e in pending if not levels.is_unknown(e)] if levels.state.active else pending
 
 
-def _run(roots: list[Expression], device: str) -> None:
+def _run(roots: list[Expression], device: str, held: Sequence[Expression]) -> None:
     began = spans.now() if spans.listeners else 0
-    trace = Trace(roots)
+    trace = Trace(roots, [e for e in held if e.device == device])
     if began:
         spans.note("trace", "trace", began, calls=len(trace.calls))
     if checking.active and not device.startswith("interpreter"):
@@ -456,7 +500,11 @@ def _release(wanted: Sequence[Expression], tracked: Sequence[Call]) -> None:
         call = e.call
         if call is None or call.tracked or keeps:
             continue
-        outputs = [o for o in [r() for r in call.outputs] if o is not None]
+        if len(call.outputs) == 1:  # it is the one
+            call.inputs = ()
+            e.call = None
+            continue
+        outputs = _alive(call)
         if all([o.value is not None for o in outputs]):
             call.inputs = ()
             for o in outputs:
@@ -465,10 +513,14 @@ def _release(wanted: Sequence[Expression], tracked: Sequence[Call]) -> None:
     for call in tracked:
         if not call.freed:
             continue
+        waits = False
         for reader in call.readers:
-            if id(reader) not in pending:
-                pending[id(reader)] = _is_pending(reader)
-        if any([pending[id(reader)] for reader in call.readers]):
+            is_pending = pending.get(id(reader))
+            if is_pending is None:
+                is_pending = pending[id(reader)] = _is_pending(reader)
+            if is_pending:
+                waits = True
+        if waits:
             continue
         if all([e is None or e.value is not None for e in [r() for r in call.outputs]]):
             if call.signature.reads_nothing is not False and _may_be_walked_again(call):

@@ -21,6 +21,25 @@ from lazytorch.expression import Call, Expression, Overwritten, shared_owner
 pending_writes: dict[int, weakref.ref[Storage]] = {}
 
 
+# Storages made since ``held_storages`` looked last, and those that it found to be pending then.
+born: list[weakref.ref[Storage]] = []
+_held: list[weakref.ref[Storage]] = []
+
+
+def held_storages() -> list[Storage]:
+    """The storages that somebody holds and whose values are pending, the oldest first."""
+    looked_at = [*_held, *born]
+    del born[: len(looked_at) - len(_held)]
+    _held.clear()
+    found = []
+    for reference in looked_at:
+        storage = reference()
+        if storage is not None and storage.expression.value is None:
+            _held.append(reference)
+            found.append(storage)
+    return found
+
+
 class ForeignMemory:
     """A NumPy array given to from_numpy: shared for as long as somebody else may write to it."""
 
@@ -73,7 +92,9 @@ class Storage:
         self.version = 0
         self.regions = 0
         self.shared: ForeignMemory | ExportedMemory | None = None
-        expression.owner = weakref.ref(self)
+        expression.owner = reference = weakref.ref(self)
+        if expression.value is None:
+            born.append(reference)
         if inference.used and grad_state.inference:
             self.inference = True
 
@@ -120,6 +141,8 @@ class Storage:
         expression.owner = reference
         self.expression = expression
         if expression.value is None:
+            # In the order of the writes, also where the number was that of a storage that is gone.
+            pending_writes.pop(id(self), None)
             pending_writes[id(self)] = reference
 
     def own_value(self) -> Expression:

@@ -775,8 +775,8 @@ _NEVER = Expression(TensorType((), dt.float32), "cpu")
 def wrap(expression: Expression) -> Tensor:
     """A new tensor that owns this value."""
     made = object.__new__(Tensor)
-    made._storage = Storage(expression)
-    made._type = expression.type
+    made._storage, made._type = Storage(expression), expression.type
+    made._geometry = made._marker = None  # found sooner than the class's
     return made
 
 

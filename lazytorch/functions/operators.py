@@ -43,7 +43,7 @@ def _direct(function: Function) -> Callable[[Tensor, Any], Any]:
     """As ``_forward`` of the public function, which would only look for options that are absent."""
 
     def operate(self: Tensor, other: Any) -> Any:
-        if isinstance(other, _OPERANDS):
+        if type(other) is Tensor or isinstance(other, _OPERANDS):
             return apply_to_two(function, self, other)
         return NotImplemented
 

@@ -18,6 +18,7 @@ from codegen.runtime.compiler import find_compiler
 from codegen.statistics import statistics
 from lazytorch import nn
 from lazytorch.expression import Expression
+from lazytorch.storage import pending_writes
 
 pytestmark = [
     pytest.mark.compiler,
@@ -242,6 +243,48 @@ def test_a_forked_process_runs_plans(forked: Any) -> None:
     assert queue.get(timeout=60) == 285.0
     process.join(timeout=60)
     assert process.exitcode == 0
+
+
+def test_what_is_held_is_computed_with_what_it_is_made_of() -> None:
+    """A state that goes on from step to step, and a count that is read in the end: neither is
+    computed from steps long past, and nothing of those stays."""
+    w = torch.randn(6, 6, requires_grad=True)
+
+    def step(state: Any, count: Any) -> Any:
+        hidden = (torch.ones(4, 6) @ w + state.detach()).tanh()
+        return hidden.pow(2).mean(), hidden.flip(0) * 0.5, count + (hidden.mean(1) > 0).sum()
+
+    state, count = torch.zeros(4, 6), torch.tensor(0)
+    facts = []
+    for _ in range(12):
+        made, ran = plans_made(), statistics.kernels_run
+        loss, state, count = step(state, count)
+        loss.backward()
+        with torch.no_grad():
+            w -= 0.1 * w.grad
+        w.grad = None
+        loss.item()
+        facts.append((plans_made() - made, statistics.kernels_run - ran, live_expressions()))
+    assert len({*facts[4:]}) == 1
+    assert facts[-1][0] == 0
+    assert kernels_of(count.item) == 0
+
+
+def test_writes_wait_in_the_order_of_the_program() -> None:
+    """Also where a storage has the number of one that is gone: plans do not depend on addresses."""
+    torch.realize()  # nothing else waits
+    tensors = [torch.ones(n) for n in range(1, 9)]
+    for t in tensors:
+        t.add_(1)
+    del tensors, t
+    for _ in range(3):
+        tensors = [torch.ones(n) for n in range(1, 9)]
+        for t in reversed(tensors):
+            t.add_(1)
+        waiting = [r() for r in pending_writes.values()]
+        sizes = [s.expression.type.size for s in waiting if s is not None]
+        assert sizes == [8, 7, 6, 5, 4, 3, 2, 1]
+        del tensors, t, waiting
 
 
 def test_one_call_on_computed_values_needs_no_search(monkeypatch: pytest.MonkeyPatch) -> None:
