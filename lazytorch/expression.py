@@ -248,6 +248,7 @@ class Call:
                storage; not set elsewhere.
     siblings   of one of several views: an object that all of them have, the outputs of one node;
                not set elsewhere.
+    way        of a tracked gradient call: what a gradient of it goes on to; not set elsewhere.
     in_place   its result replaced its first input, as x.sin_() does, of which PyTorch saves a copy;
                not set elsewhere.
     """
@@ -255,6 +256,7 @@ class Call:
     __slots__ = (
         "__weakref__", "freed", "has_gradient", "in_place", "inputs", "is_linear", "is_quadratic",
         "led_to", "node", "outputs", "place", "readers", "siblings", "signature", "tracked", "via",
+        "way",
     )  # fmt: skip
     in_place: bool
     is_linear: bool
@@ -263,6 +265,7 @@ class Call:
     node: NodeState
     siblings: object
     via: tuple[ViewOrigin | None, str, Geometry]
+    way: Way
 
     def __init__(self, signature: Signature, inputs: tuple[Expression, ...], tracked: bool) -> None:
         self.signature = signature
@@ -273,6 +276,21 @@ class Call:
         self.place: tuple[CodeType, int] | None = None
         self.readers: Any = ()  # or a list of weak references, shared with other calls
         self.outputs: tuple[weakref.ref[Expression], ...] = ()
+
+
+class Way:
+    """What the outputs of a gradient call were made of, as PyTorch's would have been. The roots of
+    the gradient call keep all of it alive.
+
+    values  those that a gradient of the outputs goes on to: cotangents that came in, what was read.
+    calls   those that were differentiated, each with the numbers of the inputs by which.
+    """
+
+    __slots__ = ("calls", "values")
+
+    def __init__(self) -> None:
+        self.values: list[weakref.ref[Expression]] = []
+        self.calls: list[tuple[weakref.ref[Call], frozenset[int]]] = []
 
 
 class NodeState:

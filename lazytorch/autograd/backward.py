@@ -64,7 +64,7 @@ def backward(
             t.retain_grad()  # leaves do not
     chosen = None if inputs is None else {id(t) for t in inputs}
     sources = None if inputs is None else [gradient_source(t) for t in _as_tuple(inputs)]
-    walk = Walk(values, sources, runs_targets=True)
+    walk = Walk(values, sources, runs_targets=True, defers=True)
     session = Session(values, seeds, walk, create_graph)
     session.run_hooks()
     leaves = [(t, e) for t, e in walk.leaves() if chosen is None or id(owner_of(t)) in chosen]
@@ -128,7 +128,7 @@ def grad(
         if not t.requires_grad:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
         sources.append(gradient_source(t))
-    walk = Walk(values, sources)
+    walk = Walk(values, sources, defers=True)
     session = Session(values, seeds, walk, create_graph)
     session.run_hooks()
     targets = [session.arrived([*walk.readings(t), *walk.collected_for(t)]) for t in wanted]

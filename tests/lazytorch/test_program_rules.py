@@ -121,6 +121,66 @@ v2, v3 = torch.var_mean(v0, 0)
 v6 = v3.sin()
 v6.sum().backward(inputs=[v2])
 v6.sum().backward()""",
+    # A gradient that can be differentiated is a graph of its own, over what it was made of.
+    "a Function's gradient requires what it sent on": _LEAF + """
+v1 = torch.tensor([[1.0], [2.0]])
+v2, other = Both.apply(v1, v0 * 0.5)
+(v2 * v2).sum().backward(create_graph=True)""",
+    "the forward is freed before the second derivative": _LEAF + """
+v1 = v0.sin()
+v2 = torch.autograd.grad(v1.sum(), v0, create_graph=True)[0]
+v1.sum().backward()
+seen.append(v0.grad.tolist())
+v3 = torch.autograd.grad(v2.sum(), v0)[0]""",
+    "the second derivative frees no more than it went through": _LEAF + """
+v1 = v0 * 2
+v2 = torch.autograd.grad((v1 * v1 * v1).sum(), v1, create_graph=True)[0]
+v3 = (v1 * v1).sin()
+v2.sum().backward(retain_graph=True, inputs=[v2])
+v2.sum().backward()
+v3.sum().backward()
+v2.sum().backward()""",
+    "a second derivative by what the first one read": _LEAF + """
+v1 = v0.exp()
+v2 = v1 * 3
+v1.register_hook(lambda g: seen.append(g.tolist()))
+v2.register_hook(lambda g: seen.append(g.tolist()))
+v3 = torch.autograd.grad(v2.sum(), v0, create_graph=True)[0]
+v4 = torch.autograd.grad(v3.sum(), v1, retain_graph=True)[0]
+v3.sum().backward(retain_graph=True)
+v5 = torch.autograd.grad(v3.sum(), v2, allow_unused=True)[0]
+v1.mul_(2)
+v3.sum().backward()""",
+    "a second derivative, hooks of nodes": _LEAF + """
+v1 = v0 * 2
+v2 = v1.sin()
+v3 = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
+v1.grad_fn.register_hook(lambda gs, g: seen.append(len(gs)))
+v2.grad_fn.register_hook(lambda gs, g: (gs[0] * v3,))
+v4 = torch.autograd.grad((v2 * v2).sum(), v0, create_graph=True)[0]
+v4.sum().backward()""",
+    # Backward refuses what it comes to, after what runs before.
+    "a Function's saved value was written, and a graph below it freed": _LEAF + """
+v1 = v0.exp()
+v2 = v1.abs()
+v3 = Square.apply(v2)
+v1.sum().backward()
+v2[:1] = v2[:1] * 2
+v3.sum().backward()""",
+    "hooks run before what is refused": "import contextlib\n" + _LEAF + """
+v1 = v0.sin()
+v2 = v1.exp()
+v2.register_hook(lambda g: seen.append(g.tolist()))
+v1.register_hook(lambda g: seen.append(g.tolist()))
+v0.register_hook(lambda g: seen.append(g.tolist()))
+v1.sum().backward()
+with contextlib.suppress(RuntimeError): (v2 * 2).sum().backward()""",
+    "a refused Function on one of several views": """
+v0 = torch.tensor([[-1.0, 0.5], [0.0, 0.5]], requires_grad=True)
+v1 = v0.sigmoid()
+v2 = v1.chunk(2)[0]
+Double.apply(v2)
+(v1 * v1).sum().backward()""",
     # Hooks on saved values are given the tensors, whose versions are not checked then.
     "packed input, written later": _LEAF + "v1 = v0 * 2\n" + _HOOKS + """v2 = v1[1:].sin()
 v1[1].exp_()
