@@ -731,8 +731,8 @@ class Tensor(HostValues):
                     if self.requires_grad:
                         self._read()  # makes it the leaf that the view is of
                         view._refused_write = refusal_of_inner(name)
-                    else:
-                        view._refused_write = str(refusal(self))
+                    else:  # as if made there too
+                        view._without_recording, view._parent = True, None
         if self._one_of is not None:
             if self._made_at != self._storage.version and grad_state.enabled and self.requires_grad:
                 raise refusal(self, indirect=True)

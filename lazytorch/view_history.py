@@ -76,7 +76,8 @@ def _refusal(x: Tensor, indirect: bool) -> str:
             f"A view was created in inference mode and {how} in normal mode. "
             f"{_AMBIGUOUS_IN_INFERENCE}"
         )
-    why = _AMBIGUOUS if x._one_of is None or x._without_recording else _ONE_OF_SEVERAL
+    unrecorded = x._without_recording and not x._of_unrecorded
+    why = _AMBIGUOUS if x._one_of is None or unrecorded else _ONE_OF_SEVERAL
     return f"A view was created in no_grad mode and {how} with grad mode enabled. {why}"
 
 

@@ -312,7 +312,15 @@ def _accumulate(tensor: Tensor, gradient: Tensor, create_graph: bool) -> None:
         answer = hook((gradient,))
         if answer is not None:
             gradient = answer if isinstance(answer, Tensor) else answer[0]
-    arrived = gradient
+    if tensor.requires_grad:  # still; its hooks see what it would have got
+        _add_to_grad(tensor, gradient, create_graph)
+    for hook in list((tensor.__dict__.get("_post_accumulate_hooks") or {}).values()):
+        hook(tensor)
+    for hook in list(after_hooks.values()):
+        hook((), (gradient,))
+
+
+def _add_to_grad(tensor: Tensor, gradient: Tensor, create_graph: bool) -> None:
     before = tensor._grad
     if capture.state.active is not None:
         capture.state.active.note_grad(tensor)
@@ -333,7 +341,3 @@ def _accumulate(tensor: Tensor, gradient: Tensor, create_graph: bool) -> None:
             before._write(record(ADD, (before._read(), gradient._read()), (), False)[0])
         finally:
             grad_state.enabled = enabled
-    for hook in list((tensor.__dict__.get("_post_accumulate_hooks") or {}).values()):
-        hook(tensor)
-    for hook in list(after_hooks.values()):
-        hook((), (arrived,))

@@ -235,7 +235,7 @@ class Walk:
         for e in self.order:
             if e.leaf is not None:
                 tensor = e.leaf()
-                if tensor is not None and tensor.requires_grad:
+                if tensor is not None and (tensor.requires_grad or _has_hooks(tensor)):
                     if not tensor.is_leaf:
                         raise RuntimeError("leaf variable has been moved into the graph interior")
                     found.append((tensor, e))
@@ -255,6 +255,11 @@ class Walk:
                 custom = call.node.custom
                 if custom is not None:
                     custom._free()
+
+
+def _has_hooks(leaf: Tensor) -> bool:
+    names = ("_post_accumulate_hooks", "_node_hooks")
+    return bool(leaf._backward_hooks or any([leaf.__dict__.get(name) for name in names]))
 
 
 def _has_view(targets: Sequence[Expression] | None) -> bool:

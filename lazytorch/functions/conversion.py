@@ -283,7 +283,7 @@ def _once_each(x: Tensor) -> Tensor:
         return x
     shape = [min(n, 1) if s == 0 else n
              for n, s in zip(geometry.shape, geometry.strides, strict=True)]  # fmt: skip
-    return x._view(shape, geometry.strides, geometry.offset)
+    return x._view(shape, geometry.strides, geometry.offset, x._view_name)
 
 
 def _zero(self: Tensor) -> Tensor:

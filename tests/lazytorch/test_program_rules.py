@@ -40,16 +40,20 @@ _WRITES = ["v3.mul_(2)", "v3.addcmul_(v3, v3)", "v3.zero_()", "v3[torch.tensor([
            "v3.copy_(v1)", "v3.unsqueeze_(0)", "v3.detach_()"]  # fmt: skip
 
 
-@pytest.mark.parametrize("view", [*_VIEWS, "no_grad"])
+@pytest.mark.parametrize("view", [*_VIEWS, "no_grad", "no_grad, [:2]", "no_grad, .chunk(2)[0]"])
 def test_writes_to_views(view: str) -> None:
-    made = "with torch.no_grad(): v3 = v0[:2]" if view == "no_grad" else f"v3 = {view}"
+    made = f"v3 = {view}"
+    if view[:7] == "no_grad":
+        made = "with torch.no_grad(): v3 = v0[:2]"
+        if view[7:]:
+            made += f"\nv3 = v3{view[9:]}"
     combinations = itertools.product(_BEFORE, _WRITES)
     for number, (before, write) in enumerate(combinations):
         if DEVICE != "interpreter" and number % 11:
             continue
         statements = [
             "v0 = torch.tensor([-2.0, 1.0, 2.0])", "v1 = torch.tensor(0.25, requires_grad=True)",
-            made, *before.split("\n"), write, f"{('v0', 'v3')[number % 2]}.sum().backward()",
+            *made.split("\n"), *before.split("\n"), write, f"{('v0', 'v3')[number % 2]}.sum().backward()",
         ]  # fmt: skip
         agree("\n".join([s for s in statements if s]))
 
@@ -121,6 +125,24 @@ v2, v3 = torch.var_mean(v0, 0)
 v6 = v3.sin()
 v6.sum().backward(inputs=[v2])
 v6.sum().backward()""",
+    "an expanded view of one of several is refused by its own name": """
+v0 = torch.tensor([0.0, 0.25, 0.25], requires_grad=True)
+v2, v3 = v0.chunk(2)
+v2.expand(2, -1).zero_()""",
+    "hooks of a leaf that requires no gradient any more": _LEAF + """
+v0.register_hook(lambda g: seen.append(g.tolist()))
+v0.register_post_accumulate_grad_hook(lambda p: seen.append(p.grad is None))
+v1 = v0 * v0
+v0.requires_grad_(False)
+v1.sum().backward(retain_graph=True)
+v0.requires_grad_()
+v1.sum().backward()""",
+    "a write after NumPy was shown what a gradient reads": _LEAF + """
+v1 = torch.tensor([1.0, 2.0, 3.0]) * 1.5
+v2 = v0 * v1
+a0 = v1.numpy()
+v1.add_(1)
+v2.sum().backward()""",
     # A gradient that can be differentiated is a graph of its own, over what it was made of.
     "a Function's gradient requires what it sent on": _LEAF + """
 v1 = torch.tensor([[1.0], [2.0]])
