@@ -244,8 +244,8 @@ class Call:
     node       what was hung on it as a node of the graph; not set where there is nothing.
     is_linear  of a tracked gradient call: its outputs depend on the cotangents alone.
     is_quadratic  of a tracked gradient call: the outputs' own derivatives do.
-    via        of a view: what it was made from, how that is called, and where it lies in the
-               storage; not set elsewhere.
+    via        of a view: what it was made from, how that is called, where it lies in the storage,
+               and where in a copy of what it was made from, if that overlaps; not set elsewhere.
     siblings   of one of several views: an object that all of them have, the outputs of one node;
                not set elsewhere.
     way        of a tracked gradient call: what a gradient of it goes on to; not set elsewhere.
@@ -264,7 +264,7 @@ class Call:
     led_to: list[weakref.ref[Tensor]]
     node: NodeState
     siblings: object
-    via: tuple[ViewOrigin | None, str, Geometry]
+    via: tuple[ViewOrigin | None, str, Geometry, Geometry | None]
     way: Way
 
     def __init__(self, signature: Signature, inputs: tuple[Expression, ...], tracked: bool) -> None:

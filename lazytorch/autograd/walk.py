@@ -16,9 +16,10 @@ from lazytorch import core, late_errors
 from lazytorch.autograd import anomaly_mode
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.expression import Call, Expression, Overwritten, SharedSince, Signature
-from lazytorch.geometry import within_region
+from lazytorch.geometry import Geometry, places_between
 from lazytorch.importer import GRADIENT, TANGENT
 from lazytorch.realize import saves_nothing as known_to_realize
+from lazytorch.recording import record
 from lazytorch.tensor import Tensor
 from lazytorch.view_history import ViewOrigin, viewed, views
 
@@ -291,12 +292,26 @@ def _read_from(e: Expression, source: ViewOrigin, value: Expression) -> bool:
     call = e.call
     assert call is not None
     try:
-        place = within_region(call.via[2], source.geometry)
+        *between, place = places_between(_chain(call.via, source), source.geometry)
     except RuntimeError:
         return False
+    for each in between:
+        (value,) = record(core.VIEW, (value,), (each.shape, each.strides, each.offset), True)
     call.signature = core.VIEW.signature((value.type,), (place.shape, place.strides, place.offset))
     call.inputs = (value,)
     return True
+
+
+def _chain(
+    via: tuple[ViewOrigin | None, str, Geometry, Geometry | None], source: ViewOrigin
+) -> list[tuple[Geometry, Geometry | None]]:
+    """A view and what it was made from, up to (and without) ``source``."""
+    origin, _, geometry, within = via
+    chain = [(geometry, within)]
+    while origin is not None and origin is not source:
+        chain.append((origin.geometry, origin.within))
+        origin = origin.source
+    return chain
 
 
 def goes_on_to(e: Expression) -> Sequence[Expression]:

@@ -508,7 +508,7 @@ def _deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
     made = object.__new__(self.__class__)
     made._storage, made._type = base._storage, self._type
     if self._geometry is not None:
-        made._geometry = self._geometry
+        made._geometry, made._overlaps = self._geometry, self._overlaps
     memo[id(self)] = made
     for name, value in self.__dict__.items():
         if name not in OWN_ATTRIBUTES:

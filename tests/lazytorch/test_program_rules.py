@@ -53,7 +53,8 @@ def test_writes_to_views(view: str) -> None:
             continue
         statements = [
             "v0 = torch.tensor([-2.0, 1.0, 2.0])", "v1 = torch.tensor(0.25, requires_grad=True)",
-            *made.split("\n"), *before.split("\n"), write, f"{('v0', 'v3')[number % 2]}.sum().backward()",
+            *made.split("\n"), *before.split("\n"), write,
+            f"{('v0', 'v3')[number % 2]}.sum().backward()",
         ]  # fmt: skip
         agree("\n".join([s for s in statements if s]))
 
@@ -254,6 +255,36 @@ v3 = v2 * v2.square()
 v4 = torch.autograd.grad(v3.sum(), v1, create_graph=True)[0]
 v3.sum().backward()"""
             )
+
+
+_REPEATING = ["v0.expand(2, 2)", "v0[:1].expand(3)", "v0.unfold(0, 2, 1)",
+              "v0.view(2, 1).expand(2, 3)", "v0.expand(2, 2).t()"]  # fmt: skip
+_OF_REPEATING = [
+    "v2[..., ::2]", "v2[0]", "v2.t()", "v2[1:]", "v2.view(-1)", "v2.diagonal()", "v2[1:].t()",
+    "v2.select(-1, 1)", "v2.unbind(0)[1]", "v2.expand(2, *v2.shape)[1]", "v2.t().reshape(-1)",
+    "v2.unfold(0, 2, 1)[..., 1]", "v2[1:].unsqueeze(0)[..., 1:]", "v2.unflatten(0, (1, -1))",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("source", _REPEATING)
+def test_views_of_what_repeats(source: str) -> None:
+    """Elements of the storage that a view shows twice have a gradient each in the view."""
+    for form, asked in itertools.product(_OF_REPEATING, ("grad", "hook", "leaf")):
+        if DEVICE != "interpreter" and _OF_REPEATING.index(form) % 5:
+            continue
+        use = {"grad": "v4 = torch.autograd.grad(v3.sum(), v2, retain_graph=True)[0]",
+               "hook": "v2.register_hook(lambda g: seen.append(g.tolist()))",
+               "leaf": "v2"}[asked]  # fmt: skip
+        leaf = ".detach().requires_grad_()" if asked == "leaf" else ""
+        if form == "v2.diagonal()" and "[:1]" in source:
+            continue
+        agree(
+            f"""v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v2 = {source}{leaf}
+v3 = {form} * torch.arange(1.0, 1 + {form}.numel()).view({form}.shape)
+{use}
+v3.square().sum().backward()"""
+        )
 
 
 def test_memory_is_kept_for_a_pending_gradient() -> None:
