@@ -150,7 +150,7 @@ def rebuild(
     tensor._storage = found
     tensor._type = type_
     if not whole or found.expression.type is not type_:
-        tensor._geometry = Geometry(size, stride, offset)
+        tensor._geometry, tensor._overlaps = Geometry(size, stride, offset), 0 in stride
     return tensor.requires_grad_(requires_grad)
 
 

@@ -244,10 +244,11 @@ class Call:
     node       what was hung on it as a node of the graph; not set where there is nothing.
     is_linear  of a tracked gradient call: its outputs depend on the cotangents alone.
     is_quadratic  of a tracked gradient call: the outputs' own derivatives do.
-    via        of a view: what it was made from, how that is called, and where it lies in the
-               storage; not set elsewhere.
+    via        of a view: what it was made from, how that is called, where it lies in the storage,
+               and where in a copy of what it was made from, if that overlaps; not set elsewhere.
     siblings   of one of several views: an object that all of them have, the outputs of one node;
                not set elsewhere.
+    way        of a tracked gradient call: what a gradient of it goes on to; not set elsewhere.
     in_place   its result replaced its first input, as x.sin_() does, of which PyTorch saves a copy;
                not set elsewhere.
     """
@@ -255,6 +256,7 @@ class Call:
     __slots__ = (
         "__weakref__", "freed", "has_gradient", "in_place", "inputs", "is_linear", "is_quadratic",
         "led_to", "node", "outputs", "place", "readers", "siblings", "signature", "tracked", "via",
+        "way",
     )  # fmt: skip
     in_place: bool
     is_linear: bool
@@ -262,7 +264,8 @@ class Call:
     led_to: list[weakref.ref[Tensor]]
     node: NodeState
     siblings: object
-    via: tuple[ViewOrigin | None, str, Geometry]
+    via: tuple[ViewOrigin | None, str, Geometry, Geometry | None]
+    way: Way
 
     def __init__(self, signature: Signature, inputs: tuple[Expression, ...], tracked: bool) -> None:
         self.signature = signature
@@ -273,6 +276,21 @@ class Call:
         self.place: tuple[CodeType, int] | None = None
         self.readers: Any = ()  # or a list of weak references, shared with other calls
         self.outputs: tuple[weakref.ref[Expression], ...] = ()
+
+
+class Way:
+    """What the outputs of a gradient call were made of, as PyTorch's would have been. The roots of
+    the gradient call keep all of it alive.
+
+    values  those that a gradient of the outputs goes on to: cotangents that came in, what was read.
+    calls   those that were differentiated, each with the numbers of the inputs by which.
+    """
+
+    __slots__ = ("calls", "values")
+
+    def __init__(self) -> None:
+        self.values: list[weakref.ref[Expression]] = []
+        self.calls: list[tuple[weakref.ref[Call], frozenset[int]]] = []
 
 
 class NodeState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,6 +16,40 @@ class Geometry:
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     offset: int
+
+
+class Step(int):
+    """A stride of a tensor, or an offset in one, in elements of its storage; and ``within`` its
+    contiguous copy. Where a tensor overlaps itself, its elements can be told apart only there."""
+
+    within: int
+
+    def __add__(self, other: int) -> Step:
+        return _step(int(self) + int(other), self.within + getattr(other, "within", 0))
+
+    __radd__ = __add__
+
+    def __mul__(self, times: int) -> Step:
+        return _step(int(self) * int(times), self.within * int(times))
+
+    __rmul__ = __mul__
+
+
+def _step(size: int, within: int) -> Step:
+    made = Step(size)
+    made.within = within
+    return made
+
+
+def steps_of(view: Geometry) -> tuple[Step, ...]:
+    """The strides of a view, from which views of it are computed in both ways."""
+    return tuple(map(_step, view.strides, contiguous_strides(view.shape)))
+
+
+def place_in_copy(shape: tuple[int, ...], strides: Sequence[int], offset: int) -> Geometry:
+    """Where a view lies in the contiguous copy of the tensor from whose steps it was computed."""
+    steps = tuple([getattr(s, "within", 0) for s in strides])
+    return Geometry(shape, steps, getattr(offset, "within", 0))
 
 
 @lru_cache(4096)
@@ -80,6 +115,24 @@ def within_region(view: Geometry, base: Geometry) -> Geometry:
     both = zip(view.shape, view.strides, strict=True)
     strides = [translated(s, n - 1) if n > 1 else 1 for n, s in both]
     return Geometry(view.shape, tuple(strides), offset)
+
+
+def places_between(
+    chain: Sequence[tuple[Geometry, Geometry | None]], source: Geometry
+) -> list[Geometry]:
+    """Where a view lies in a contiguous copy of another: at once or, where one that is made of the
+    other overlaps itself, view by view, each in a copy of the one before.
+
+    chain: the view, what it is a view of, and so on up to the other, which is not in there; of
+    each, where it lies in the storage, and in what it is a view of, if that overlaps.
+    """
+    if not any([within for _, within in chain]):
+        return [within_region(chain[0][0], source)]
+    places = []
+    for geometry, within in reversed(chain):
+        places.append(within or within_region(geometry, source))
+        source = geometry
+    return places
 
 
 def wrap_dim(dim: int, rank: int) -> int:

@@ -509,10 +509,16 @@ def _release(wanted: Sequence[Expression], tracked: Sequence[Call]) -> None:
             call.inputs = ()
             for o in outputs:
                 o.call = None
+    freed = [call for call in tracked if call.freed]
+    derivatives = [call for call in freed if hasattr(call, "way")]
+    if derivatives:  # what these were made of may go with them
+        _release_freed(derivatives[::-1])
+    _release_freed(freed)
+
+
+def _release_freed(calls: Sequence[Call]) -> None:
     pending: dict[int, bool] = {}  # the readers, by identity: many calls share them
-    for call in tracked:
-        if not call.freed:
-            continue
+    for call in calls:
         waits = False
         for reader in call.readers:
             is_pending = pending.get(id(reader))
@@ -569,7 +575,12 @@ saves_nothing: list[Callable[[Signature], bool]] = []
 
 def _is_pending(reference: weakref.ref[Call]) -> bool:
     call = reference()
-    return call is not None and any(e.value is None for e in _alive(call))
+    if call is None:
+        return False
+    # A gradient that can be differentiated, or that one waits for which did, needs what it is
+    # made of.
+    is_kept = call.tracked and bool(call.inputs)
+    return is_kept or any([e.value is None for e in _alive(call)])
 
 
 def _make(

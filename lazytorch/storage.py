@@ -177,8 +177,9 @@ class Storage:
             or references.count(live.value) > references.BY_ATTRIBUTE
         ):
             # Others read this value, which NumPy may change: it gets a copy.
-            live.owner = None
-            live = self.expression = self.snapshot()
+            before, live = live, self.snapshot()
+            before.owner = shared_owner(before)  # writes to come are writes to it
+            self.expression = live
             live.owner = weakref.ref(self)
         array = buffer_array(live.value, live.type)
         self.shared = ExportedMemory(array.base)

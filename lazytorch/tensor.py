@@ -26,7 +26,15 @@ from lazytorch.expression import (
     hooks_of,
     shared_owner,
 )
-from lazytorch.geometry import Geometry, is_contiguous, within_region, wrap_dim
+from lazytorch.geometry import (
+    Geometry,
+    is_contiguous,
+    place_in_copy,
+    places_between,
+    steps_of,
+    within_region,
+    wrap_dim,
+)
 from lazytorch.host_values import HostValues
 from lazytorch.layout import Layout, strided
 from lazytorch.memory_views import view_of_memory, write_into_shared
@@ -50,6 +58,9 @@ from lazytorch.view_history import (
 SNAPSHOT_BYTES = 4 << 20
 # Writes to parts of one pending value that are still recorded; after these it is computed.
 MOST_PENDING_REGIONS = 8
+
+# Views that may show an element more than once.
+_REPEATING = frozenset(["AsStrided", "Expand", "Unfold"])
 
 _USE_DETACH = (
     " If you want to use a computed variable in a subgraph that doesn't require differentiation "
@@ -77,6 +88,10 @@ class Tensor(HostValues):
     _made_at = 0
     # Values of this view that backward is to find, where they are older than the view's cache.
     _watched: list[Expression] | None = None
+    # Of a view that may show an element twice, and of views of it. Of a view of such a one: its
+    # place in that one's contiguous copy, and where that one lay.
+    _overlaps = False
+    _in_source: tuple[Geometry, Geometry | None] | None = None
     _origin: ViewOrigin | None = None  # what the graph remembers of this view
     # Of several views: what made them, which it is, and what they share as outputs of one node.
     _one_of: tuple[str, int, object] | None = None
@@ -209,6 +224,13 @@ class Tensor(HostValues):
         geometry = self._geometry
         return contiguous_strides(self._type.shape) if geometry is None else geometry.strides
 
+    def _steps(self) -> tuple[int, ...]:
+        """The strides, for views to be computed from."""
+        geometry = self._geometry
+        if geometry is None:
+            return contiguous_strides(self._type.shape)
+        return steps_of(geometry) if self._overlaps else geometry.strides
+
     # ---- the expression behind ----------------------------------------------------------------
 
     def _read(self) -> Expression:
@@ -266,11 +288,12 @@ class Tensor(HostValues):
             made_of = self._source
             if source.tracked and made_of is not None and view.call is not None:
                 if self._made_at == self._storage.version:
-                    view.call.via = (origin_of(made_of), self._view_name, geometry)
+                    via = origin_of(made_of), self._view_name, geometry, self._place_in_source()
+                    view.call.via = via
                     if self._one_of is not None:
                         view.call.siblings = self._one_of[2]
                 elif self._one_of is None:
-                    view.call.via = (None, "AsStrided", geometry)
+                    view.call.via = None, "AsStrided", geometry, None
                 else:  # refused where it is recorded, so it is not kept for later
                     self._refuse_changed()
                     return view
@@ -665,7 +688,7 @@ class Tensor(HostValues):
             flag = False
         self._storage, self._type = new._storage, new._type
         # A value with a history of its own is taken without it.
-        self._geometry = new._geometry
+        self._geometry, self._overlaps = new._geometry, new._overlaps
         self._connected = new._geometry is None and not new._storage.expression.tracked
         self._view_cache = None
         if flag:
@@ -684,7 +707,7 @@ class Tensor(HostValues):
         alias._storage = self._storage
         alias._type = self._type
         if self._geometry is not None:
-            alias._geometry = self._geometry
+            alias._geometry, alias._overlaps = self._geometry, self._overlaps
         if not connected or not self._connected:
             alias._connected = False
         return alias
@@ -706,7 +729,13 @@ class Tensor(HostValues):
         """A view of the same storage, whose grad_fn shows as ``name``."""
         view = object.__new__(Tensor)
         view._storage = self._storage
-        geometry = Geometry(tuple(shape), tuple(strides), offset)
+        shape = tuple(shape)
+        if self._overlaps or name in _REPEATING:
+            view._overlaps = True
+            if self._overlaps and name != "AsStrided":
+                view._in_source = place_in_copy(shape, strides, offset), self._geometry
+            strides, offset = [int(s) for s in strides], int(offset)
+        geometry = Geometry(shape, tuple(strides), offset)
         view._geometry = geometry
         view._view_name = name
         view._type = TensorType(geometry.shape, self._type.dtype)
@@ -731,8 +760,8 @@ class Tensor(HostValues):
                     if self.requires_grad:
                         self._read()  # makes it the leaf that the view is of
                         view._refused_write = refusal_of_inner(name)
-                    else:
-                        view._refused_write = str(refusal(self))
+                    else:  # as if made there too
+                        view._without_recording, view._parent = True, None
         if self._one_of is not None:
             if self._made_at != self._storage.version and grad_state.enabled and self.requires_grad:
                 raise refusal(self, indirect=True)
@@ -747,10 +776,33 @@ class Tensor(HostValues):
             geometry = within_region(geometry, root._geometry)
         return (geometry.shape, geometry.strides, geometry.offset)
 
+    def _place_in_source(self) -> Geometry | None:
+        """Where a view of what overlaps lies in a copy of that, if it lies where it did."""
+        found = self._in_source
+        if found is None or self._source is None or self._source._geometry is not found[1]:
+            return None
+        return found[0]
+
+    def _places_in(self, root: Tensor) -> list[Geometry]:
+        """As ``_place_in``; view by view where one of them shows elements more than once."""
+        geometry = self._geometry
+        assert geometry is not None
+        if root._geometry is None:
+            return [geometry]
+        chain = []
+        x: Tensor | None = self
+        while x is not None and x is not root and x._geometry is not None:
+            chain.append((x._geometry, x._place_in_source()))
+            x = x._source
+        return places_between(chain, root._geometry)
+
     def _view_of_marker(self, parent: Tensor, value: Expression) -> Expression:
         cached = self._view_cache
         if cached is None or cached[0] is not value:
-            view = record(core.VIEW, (value,), self._place_in(parent), value.tracked)[0]
+            view = value
+            for place in self._places_in(parent):
+                attributes = (place.shape, place.strides, place.offset)
+                view = record(core.VIEW, (view,), attributes, view.tracked)[0]
             self._view_cache = cached = (value, view)
         return cached[1]
 

@@ -76,7 +76,8 @@ def _refusal(x: Tensor, indirect: bool) -> str:
             f"A view was created in inference mode and {how} in normal mode. "
             f"{_AMBIGUOUS_IN_INFERENCE}"
         )
-    why = _AMBIGUOUS if x._one_of is None or x._without_recording else _ONE_OF_SEVERAL
+    unrecorded = x._without_recording and not x._of_unrecorded
+    why = _AMBIGUOUS if x._one_of is None or unrecorded else _ONE_OF_SEVERAL
     return f"A view was created in no_grad mode and {how} with grad mode enabled. {why}"
 
 
@@ -112,9 +113,10 @@ class ViewOrigin:
     source   what it was made from, where that is a view; None of a storage as a whole.
     siblings  of one of several views: what they share as outputs of one node; or None.
     watched  the view's values that backward is to find.
+    within   where it lies in a contiguous copy of its source, where that overlaps itself.
     """
 
-    __slots__ = ("geometry", "name", "siblings", "source", "view", "watched")
+    __slots__ = ("geometry", "name", "siblings", "source", "view", "watched", "within")
 
     def __init__(self, x: Tensor, geometry: Geometry, source: ViewOrigin | None) -> None:
         if x._watched is None:
@@ -125,6 +127,7 @@ class ViewOrigin:
         self.source = source
         self.siblings = None if x._one_of is None else x._one_of[2]
         self.watched = x._watched
+        self.within = x._place_in_source()
 
     def value(self, value: Expression) -> Expression | None:
         """The view's own value where the storage's was ``value``; None where none is known."""

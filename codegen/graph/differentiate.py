@@ -6,12 +6,13 @@ some of its nodes, as a graph.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from codegen.ir import provenance
 from codegen.ir.node import Node, substitute, topological
 from codegen.ops import elementwise as ew
-from codegen.ops.calls import CALL, DETACH, Template, call
+from codegen.ops.calls import CALL, DETACH, MARK, Template, call
 from codegen.ops.leaves import parameter
 from codegen.ops.loop import LOOP, unrolled
 
@@ -34,6 +35,7 @@ def cotangents(
     for root, seed in zip(roots, seeds, strict=True):
         accumulate(root, seed)
     groups = _call_groups(order)
+    marked = _marked(order)
     for node in reversed(order):
         if node in replaced:
             total[node] = replaced[node]
@@ -50,9 +52,9 @@ def cotangents(
             group = groups[node.attributes[0], node.inputs]
             # All outputs of a call are differentiated together, when the last of them is known.
             if node is group[0] and any(output in total for output in group):
-                _call_gradient(group, total, active, accumulate)
+                _call_gradient(group, total, active, accumulate, marked)
         elif node in total:
-            parts = node.operation.gradient(node, total[node])
+            parts = _operation_gradient(node, total[node], marked)
             for source, part in zip(node.inputs, parts, strict=True):
                 if part is not None and source in active:
                     _note_origin(node, part)
@@ -85,6 +87,30 @@ def _active_nodes(order: Sequence[Node], targets: set[Node]) -> set[Node]:
     return active
 
 
+def _marked(order: Sequence[Node]) -> dict[Node, Node]:
+    """The marks of values that have one. What a gradient reads of its own output it reads through
+    that, by which it may be differentiated again."""
+    marks = [node for node in order if node.operation is MARK]
+    values = Counter([node.inputs[0] for node in marks])
+    return {node.inputs[0]: node for node in marks if values[node.inputs[0]] == 1}
+
+
+def _operation_gradient(
+    node: Node, cotangent: Node, marked: dict[Node, Node]
+) -> Sequence[Node | None]:
+    rule = node.operation.gradient
+    assert rule is not None
+    mark = marked.get(node)
+    if mark is None:
+        return rule(node, cotangent)
+    seed = parameter(-1, cotangent.type)
+    parts = rule(node, seed)
+    # Over what is written here alone: inputs and cotangent stay as they are.
+    mapping = {node: mark, seed: cotangent, **{i: i for i in node.inputs}}
+    found = iter(substitute([p for p in parts if p is not None], mapping))
+    return [None if p is None else next(found) for p in parts]
+
+
 def _call_groups(order: Sequence[Node]) -> dict[tuple[object, tuple[Node, ...]], list[Node]]:
     groups: dict[tuple[object, tuple[Node, ...]], list[Node]] = {}
     for node in order:
@@ -98,12 +124,14 @@ def _call_gradient(
     total: dict[Node, Node],
     active: set[Node],
     accumulate: Callable[[Node, Node], None],
+    marked: dict[Node, Node],
 ) -> None:
     template = group[0].attributes[0]
     assert isinstance(template, Template) and template.gradient is not None
     inputs = group[0].inputs
     outputs = [call(template, inputs, i) for i in range(len(template.outputs))]
-    parts = template.gradient(inputs, outputs, [total.get(o) for o in outputs])
+    arrived = [total.get(o) for o in outputs]
+    parts = template.gradient(inputs, [marked.get(o, o) for o in outputs], arrived)
     for source, part in zip(inputs, parts, strict=True):
         if part is not None and source in active:
             _note_origin(group[0], part)

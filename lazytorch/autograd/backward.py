@@ -64,7 +64,7 @@ def backward(
             t.retain_grad()  # leaves do not
     chosen = None if inputs is None else {id(t) for t in inputs}
     sources = None if inputs is None else [gradient_source(t) for t in _as_tuple(inputs)]
-    walk = Walk(values, sources, runs_targets=True)
+    walk = Walk(values, sources, runs_targets=True, defers=True)
     session = Session(values, seeds, walk, create_graph)
     session.run_hooks()
     leaves = [(t, e) for t, e in walk.leaves() if chosen is None or id(owner_of(t)) in chosen]
@@ -128,7 +128,7 @@ def grad(
         if not t.requires_grad:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
         sources.append(gradient_source(t))
-    walk = Walk(values, sources)
+    walk = Walk(values, sources, defers=True)
     session = Session(values, seeds, walk, create_graph)
     session.run_hooks()
     targets = [session.arrived([*walk.readings(t), *walk.collected_for(t)]) for t in wanted]
@@ -312,7 +312,15 @@ def _accumulate(tensor: Tensor, gradient: Tensor, create_graph: bool) -> None:
         answer = hook((gradient,))
         if answer is not None:
             gradient = answer if isinstance(answer, Tensor) else answer[0]
-    arrived = gradient
+    if tensor.requires_grad:  # still; its hooks see what it would have got
+        _add_to_grad(tensor, gradient, create_graph)
+    for hook in list((tensor.__dict__.get("_post_accumulate_hooks") or {}).values()):
+        hook(tensor)
+    for hook in list(after_hooks.values()):
+        hook((), (gradient,))
+
+
+def _add_to_grad(tensor: Tensor, gradient: Tensor, create_graph: bool) -> None:
     before = tensor._grad
     if capture.state.active is not None:
         capture.state.active.note_grad(tensor)
@@ -333,7 +341,3 @@ def _accumulate(tensor: Tensor, gradient: Tensor, create_graph: bool) -> None:
             before._write(record(ADD, (before._read(), gradient._read()), (), False)[0])
         finally:
             grad_state.enabled = enabled
-    for hook in list((tensor.__dict__.get("_post_accumulate_hooks") or {}).values()):
-        hook(tensor)
-    for hook in list(after_hooks.values()):
-        hook((), (arrived,))

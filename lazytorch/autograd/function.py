@@ -495,7 +495,7 @@ def _record(
     if not outputs:
         return list(results)
     for x in ctx._dirty:
-        is_leaf = x.requires_grad and x.is_leaf
+        is_leaf = x.requires_grad and x._is_leaf()
         try:
             if x._source is not None or not is_leaf:
                 x._refuse_recorded_write(x._storage.expression, True)

@@ -17,8 +17,15 @@ from lazytorch import capture, core, late_errors
 from lazytorch.autograd import anomaly_mode
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.saved import gradients_of_saved
-from lazytorch.autograd.walk import Walk, is_bilinear, node_name, reads_tracked
-from lazytorch.expression import Call, Expression, Function, Hooks, NodeState
+from lazytorch.autograd.walk import (
+    Walk,
+    goes_on_to,
+    is_bilinear,
+    node_name,
+    reads_tracked,
+    tracked_reads,
+)
+from lazytorch.expression import Call, Expression, Function, Hooks, NodeState, Way
 from lazytorch.importer import GRADIENT, TANGENT
 from lazytorch.layout import strided
 from lazytorch.realize import realize
@@ -29,6 +36,7 @@ class Session:
     """The roots of a backward pass, their cotangents, and those that hooks have replaced.
 
     reached  the values that a gradient arrives at, where Python may have stopped it; else None.
+    sent     calls whose inputs' gradients Python has sent on, as roots: none flows through them.
     early    gradients of targets as they were before the targets' own hooks: as in PyTorch, that
              is what ``grad`` gives where it has to go on from there to another target.
     """
@@ -47,6 +55,7 @@ class Session:
         self.replaced: list[tuple[Expression, Expression]] = []
         self.readers: list[weakref.ref[Call]] = []
         self.reached: set[Expression] | None = None
+        self.sent: set[Call] = set()
         self.early: dict[Expression, Tensor] = {}
 
     def gradients(self, targets: Sequence[Expression]) -> list[Tensor]:
@@ -68,6 +77,7 @@ class Session:
                 alone = self._depending(seeds=False)
                 outputs[0].call.is_linear = alone.isdisjoint(targets)
                 outputs[0].call.is_quadratic = self._is_quadratic(on_the_way)
+                outputs[0].call.way = self._way(targets)
             for e, target in zip(outputs, targets, strict=True):
                 e.tracked = target in depends
         call = outputs[0].call
@@ -103,7 +113,7 @@ class Session:
                 if seeds and replacement.tracked:
                     depends.add(e)
             call = e.call
-            if call is None or e.leaf is not None or not call.tracked:
+            if call is None or e.leaf is not None or not call.tracked or call in self.sent:
                 continue
             function, inputs = call.signature.function, call.inputs
             if e in depends or reads_tracked(call):
@@ -118,6 +128,34 @@ class Session:
             else:
                 arrives.update(inputs)
         return depends
+
+    def _way(self, targets: Sequence[Expression]) -> Way:
+        """What the targets' gradients are made of."""
+        wanted = set(targets)
+        for e in self.walk.order:
+            if not wanted.isdisjoint(goes_on_to(e)):
+                wanted.add(e)
+        replacements = dict(self.replaced)
+        arriving = [
+            (e, g) for e, g in zip(self.roots, self.seeds, strict=True) if e not in replacements
+        ]
+        values = [g for e, g in [*arriving, *replacements.items()] if g.tracked and e in wanted]
+        way = Way()
+        arrives, seen = set(self.roots), set(self.sent)
+        for e in reversed(self.walk.order):
+            call = e.call
+            if call is None or call in seen or e not in arrives:
+                continue
+            following = goes_on_to(e)
+            if wanted.isdisjoint(following):
+                continue
+            seen.add(call)
+            arrives.update(following)
+            numbers = frozenset([i for i, x in enumerate(call.inputs) if x in wanted])
+            way.calls.append((weakref.ref(call), numbers))
+            values += tracked_reads(call, numbers)
+        way.values = [weakref.ref(e) for e in dict.fromkeys(values)]
+        return way
 
     def arrived(self, values: Sequence[Expression]) -> list[Expression]:
         """Those of some values of the walk that a gradient arrives at."""
@@ -202,6 +240,8 @@ class Session:
                     raise
             if call is None or e.leaf is not None or not call.tracked:
                 continue
+            if self.walk.refusal is not None:
+                self.walk.refuse(call)
             if id(call) in waiting:
                 waiting[id(call)] -= 1
                 if passed is not None and passed.isdisjoint([r() for r in call.outputs]):
@@ -216,7 +256,7 @@ class Session:
                         _add_forward_line(error, call)
                         raise
             elif e in reached:
-                reached.update([i for i in call.inputs if i.tracked])
+                reached.update(goes_on_to(e))
 
     def _settle(self, order: Sequence[Expression], passed: set[Expression]) -> None:
         """Compute the gradients at all that is left, which are the roots from now on."""
@@ -299,7 +339,7 @@ class Session:
                 if e is not None and new is not None and new is not old:
                     self._keep_early(e, arrived)
                     self.replaced.append((e, new._read()))
-            reached.update([i for i in call.inputs if i.tracked])
+            reached.update(goes_on_to(known[0]))
             return
         seen = tuple(inputs)
         for hook in list(state.after.values()):
@@ -310,6 +350,7 @@ class Session:
                 self._keep_early(e, arrived)
                 zero = record(ZEROS_LIKE, (e,), (), False)[0]
                 self.replaced.append((e, zero))
+        self.sent.add(call)
         edges = call.inputs if state.custom is None else state.custom._edges(call)
         for edge, gradient in zip(edges, seen, strict=True):
             if edge is None or not edge.tracked or gradient is None:
@@ -340,7 +381,8 @@ class Session:
             for i, g in enumerate(given)
             if g is not None and outputs[i] is not None
         ]
-        step = Session([e for e, _ in pairs], [g for _, g in pairs], self.walk, self.create_graph)
+        walk = Walk([e for e, _ in pairs], stop=inputs)
+        step = Session([e for e, _ in pairs], [g for _, g in pairs], walk, self.create_graph)
         found = iter(step.gradients([i for i in inputs if i.tracked]))
         self.readers.extend(step.readers)
         return [next(found) if i.tracked else None for i in inputs]

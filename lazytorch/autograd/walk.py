@@ -16,9 +16,10 @@ from lazytorch import core, late_errors
 from lazytorch.autograd import anomaly_mode
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.expression import Call, Expression, Overwritten, SharedSince, Signature
-from lazytorch.geometry import within_region
+from lazytorch.geometry import Geometry, places_between
 from lazytorch.importer import GRADIENT, TANGENT
 from lazytorch.realize import saves_nothing as known_to_realize
+from lazytorch.recording import record
 from lazytorch.tensor import Tensor
 from lazytorch.view_history import ViewOrigin, viewed, views
 
@@ -77,6 +78,9 @@ class Walk:
 
     Given ``targets``, only what lies between the roots and them; nothing below ``stop``. With
     ``runs_targets``, what made the targets is run too, though nothing is sent on from there.
+
+    refusal  a call that backward refuses to pass, and why, where hooks or Functions run before it
+             is reached: they may raise first. Only where the caller ``defers`` it.
     """
 
     def __init__(
@@ -85,7 +89,9 @@ class Walk:
         targets: Sequence[Expression] | None = None,
         stop: Sequence[Expression] = (),
         runs_targets: bool = False,
+        defers: bool = False,
     ) -> None:
+        self.refusal: tuple[Call, Exception] | None = None
         self.order: list[Expression] = []
         self.seen: set[Expression] = set()
         self.calls: list[Call] = []
@@ -102,11 +108,15 @@ class Walk:
         self._walked = self.order
         self.passed = passed = None if targets is None else self._keep_above(targets)
         if passed is not None and runs_targets:
-            passed.update([e for e in self.targets if e.leaf is None and e in self.seen])
+            run = [e for e in self.targets if e.leaf is None and e in self.seen]
+            # Of a gradient that would be the last of many nodes: it is not freed for that.
+            passed.update([e for e in run if not hasattr(e.call, "way")])
         if not self.order and any([self.has_lost(e) for e in self.targets]):
             raise RuntimeError(FREED)
         checked: set[int] = set()
+        acts = False
         for e in reversed(self.order):
+            acts = acts or e.hooks is not None
             if passed is not None and e not in passed:
                 continue
             if e.call is not None and e.call.tracked and id(e.call) not in checked:
@@ -114,10 +124,22 @@ class Walk:
                 self.calls.append(e.call)
                 try:
                     check_call(e.call)
-                except RuntimeError:
-                    if anomaly_mode.state.enabled:
-                        anomaly_mode.warn_of(e.call, node_name(e.call))
+                except RuntimeError as error:
+                    if defers and acts:
+                        self.refusal = e.call, error
+                        return
+                    self._warn_of(e.call)
                     raise
+
+    def _warn_of(self, call: Call) -> None:
+        if anomaly_mode.state.enabled:
+            anomaly_mode.warn_of(call, node_name(call))
+
+    def refuse(self, call: Call) -> None:
+        """Raise what was deferred until backward comes to this call."""
+        if self.refusal is not None and self.refusal[0] is call:
+            self._warn_of(call)
+            raise self.refusal[1]
 
     def has_lost(self, target: Expression) -> bool:
         """Whether a part of the graph that led to this leaf was freed and forgotten."""
@@ -155,13 +177,13 @@ class Walk:
         if root in seen:
             return
         seen.add(root)
-        stack: list[tuple[Expression, Iterator[Expression]]] = [(root, _tracked_inputs(root))]
+        stack: list[tuple[Expression, Iterator[Expression]]] = [(root, iter(goes_on_to(root)))]
         while stack:
             e, pending = stack[-1]
             for child in pending:
                 if child not in seen:
                     seen.add(child)
-                    stack.append((child, _tracked_inputs(child)))
+                    stack.append((child, iter(goes_on_to(child))))
                     break
             else:
                 order.append(e)
@@ -180,7 +202,7 @@ class Walk:
             targets.update([e for e in self.order if _node_of_several(e) in nodes])
         above: set[Expression] = set()
         for e in self.order:
-            if any([i in above or i in targets for i in _tracked_inputs(e)]) or (
+            if any([i in above or i in targets for i in goes_on_to(e)]) or (
                 nodes and _is_made_through(e, nodes)
             ):
                 above.add(e)
@@ -214,7 +236,7 @@ class Walk:
         for e in self.order:
             if e.leaf is not None:
                 tensor = e.leaf()
-                if tensor is not None and tensor.requires_grad:
+                if tensor is not None and (tensor.requires_grad or _has_hooks(tensor)):
                     if not tensor.is_leaf:
                         raise RuntimeError("leaf variable has been moved into the graph interior")
                     found.append((tensor, e))
@@ -234,6 +256,11 @@ class Walk:
                 custom = call.node.custom
                 if custom is not None:
                     custom._free()
+
+
+def _has_hooks(leaf: Tensor) -> bool:
+    names = ("_post_accumulate_hooks", "_node_hooks")
+    return bool(leaf._backward_hooks or any([leaf.__dict__.get(name) for name in names]))
 
 
 def _has_view(targets: Sequence[Expression] | None) -> bool:
@@ -265,19 +292,53 @@ def _read_from(e: Expression, source: ViewOrigin, value: Expression) -> bool:
     call = e.call
     assert call is not None
     try:
-        place = within_region(call.via[2], source.geometry)
+        *between, place = places_between(_chain(call.via, source), source.geometry)
     except RuntimeError:
         return False
+    for each in between:
+        (value,) = record(core.VIEW, (value,), (each.shape, each.strides, each.offset), True)
     call.signature = core.VIEW.signature((value.type,), (place.shape, place.strides, place.offset))
     call.inputs = (value,)
     return True
 
 
-def _tracked_inputs(e: Expression) -> Iterator[Expression]:
+def _chain(
+    via: tuple[ViewOrigin | None, str, Geometry, Geometry | None], source: ViewOrigin
+) -> list[tuple[Geometry, Geometry | None]]:
+    """A view and what it was made from, up to (and without) ``source``."""
+    origin, _, geometry, within = via
+    chain = [(geometry, within)]
+    while origin is not None and origin is not source:
+        chain.append((origin.geometry, origin.within))
+        origin = origin.source
+    return chain
+
+
+def goes_on_to(e: Expression) -> Sequence[Expression]:
+    """The values that a gradient at this one goes on to."""
     call = e.call
     if call is None or not call.tracked or e.leaf is not None:
-        return iter(())
-    return iter([i for i in call.inputs if i.tracked])
+        return ()
+    way = getattr(call, "way", None)
+    if way is None or not call.inputs:
+        return [i for i in call.inputs if i.tracked]
+    return [found for found in [reference() for reference in way.values] if found is not None]
+
+
+def tracked_reads(call: Call, numbers: frozenset[int]) -> list[Expression]:
+    """The tracked values that the gradient of a call by some of its inputs is made of."""
+    if not call.inputs or not reads_tracked(call):
+        return []
+    outputs = [e for e in [reference() for reference in call.outputs] if e is not None]
+    function = call.signature.function
+    if function is GRADIENT:
+        return [*goes_on_to(outputs[0])]
+    if function is TANGENT or function.saves_inputs:
+        return [e for e in call.inputs if e.tracked]
+    of_inputs, of_outputs = gradient_reads(call.signature, numbers)
+    found = [e for i, e in enumerate(call.inputs) if i in of_inputs]
+    found += [e for e in outputs if e.number in of_outputs]
+    return [e for e in found if e.tracked]
 
 
 # ---- what backward reads -------------------------------------------------------------------
@@ -295,17 +356,30 @@ def check_call(call: Call) -> None:
     """Raise PyTorch's error where a call has no gradient, or a value that this reads is gone."""
     if call.signature.function.refusal is not None:
         raise NotImplementedError(call.signature.function.refusal)
+    way = getattr(call, "way", None)
+    if way is not None:
+        if call.freed and not call.inputs:
+            raise RuntimeError(FREED)
+        for reference, numbers in way.calls:
+            differentiated = reference()
+            if differentiated is not None:
+                _check_read(differentiated, numbers, call.freed)
+        return
+    tracked = frozenset([i for i, e in enumerate(call.inputs) if e.tracked])
+    _check_read(call, tracked, call.freed)
+
+
+def _check_read(call: Call, tracked: frozenset[int], freed: bool) -> None:
+    """Raise where what the gradient of a call by some inputs reads is ``freed`` or gone."""
     overwritten_inputs = [i for i, e in enumerate(call.inputs) if _overwritten(e) is not None]
     outputs = [reference() for reference in call.outputs]
     overwritten_outputs = [i for i, e in enumerate(outputs) if e is not None and _is_overwritten(e)]
-    if not (call.freed or overwritten_inputs or overwritten_outputs):
+    if not (freed or overwritten_inputs or overwritten_outputs):
         return
     if call.signature.function in (GRADIENT, TANGENT, core.CUSTOM):
         return  # what a Function has saved, it checks itself
-    reads_inputs, reads_outputs = gradient_reads(
-        call.signature, frozenset([i for i, e in enumerate(call.inputs) if e.tracked])
-    )
-    if call.freed and (not call.inputs or reads_outputs or _saves(call.signature, reads_inputs)):
+    reads_inputs, reads_outputs = gradient_reads(call.signature, tracked)
+    if freed and (not call.inputs or reads_outputs or _saves(call.signature, reads_inputs)):
         raise RuntimeError(FREED)
     if grad_state.mutation_allowed or (getattr(call, "node", None) and call.node.packed):
         return  # read as they were, or as they are unpacked

@@ -284,7 +284,7 @@ def _once_each(x: Tensor) -> Tensor:
     x._refuse_before(False)  # by its own name
     shape = [min(n, 1) if s == 0 else n
              for n, s in zip(geometry.shape, geometry.strides, strict=True)]  # fmt: skip
-    return x._view(shape, geometry.strides, geometry.offset)
+    return x._view(shape, geometry.strides, geometry.offset, x._view_name)
 
 
 def _zero(self: Tensor) -> Tensor:
@@ -509,7 +509,7 @@ def _deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
     made = object.__new__(self.__class__)
     made._storage, made._type = base._storage, self._type
     if self._geometry is not None:
-        made._geometry = self._geometry
+        made._geometry, made._overlaps = self._geometry, self._overlaps
     memo[id(self)] = made
     for name, value in self.__dict__.items():
         if name not in OWN_ATTRIBUTES:

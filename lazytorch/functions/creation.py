@@ -541,7 +541,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     first, second = wrap_dim(dim1, rank), wrap_dim(dim2, rank)
     if first == second:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
-    shape, strides = input._type.shape, input._strides()
+    shape, strides = input._type.shape, input._steps()
     n, m = shape[first], shape[second]
     length = max(min(n, m - offset) if offset >= 0 else min(n + offset, m), 0)
     start = input.storage_offset()
@@ -600,7 +600,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     shape = tuple([t.numel() for t in parts])
     result = []
     for axis, t in enumerate(parts):
-        stride = t._strides()[0] if t.ndim else 1
+        stride = t._steps()[0] if t.ndim else 1
         order = list(range(len(parts)))
         if indexing == "xy" and len(parts) > 1:
             order[0], order[1] = 1, 0

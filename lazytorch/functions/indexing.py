@@ -200,7 +200,7 @@ def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], boo
         raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
     sizes: list[int] = []
     strides: list[int] = []
-    old_strides = x._strides()
+    old_strides = x._steps()
     offset = x.storage_offset()
     advanced: list[tuple[int, Tensor]] = []
     unchecked: list[tuple[Tensor, int, int]] = []
@@ -361,7 +361,7 @@ def _get(self: Tensor, key: Any) -> Tensor:
     """A view for integers, slices, ``...`` and None; a copy for tensors, lists and masks."""
     shape = self._type.shape
     if type(key) is int and shape:
-        strides = self._strides()
+        strides = self._steps()
         offset = self.storage_offset() + _place(key, shape, 0) * strides[0]
         return self._view(shape[1:], strides[1:], offset, "Select")
     source, advanced, _ = _resolve(self, key)

@@ -82,7 +82,7 @@ def view_strides(shape: Shape, strides: Shape, wanted: Shape) -> tuple[int, ...]
 def _viewed(x: Tensor, shape: tuple[int, ...], name: str) -> Tensor | None:
     if x._geometry is None:
         return x._view(shape, contiguous_strides(shape), 0, name)
-    strides = view_strides(x._type.shape, x._geometry.strides, shape)
+    strides = view_strides(x._type.shape, x._steps(), shape)
     return None if strides is None else x._view(shape, strides, x._geometry.offset, name)
 
 
@@ -154,7 +154,7 @@ def _as_type(x: Tensor, dtype: DType) -> Tensor:
 
 def alias(x: Tensor, name: str = "Alias") -> Tensor:
     """A view of everything."""
-    return x._view(x._type.shape, x._strides(), x.storage_offset(), name)
+    return x._view(x._type.shape, x._steps(), x.storage_offset(), name)
 
 
 @operation(function=False)
@@ -229,7 +229,7 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
 
 
 def _permuted(x: Tensor, order: Shape, name: str) -> Tensor:
-    shape, strides = x._type.shape, x._strides()
+    shape, strides = x._type.shape, x._steps()
     return x._view(
         tuple([shape[i] for i in order]),
         tuple([strides[i] for i in order]),
@@ -381,7 +381,7 @@ def expanded_geometry(
 def expand(self: Tensor, *sizes: Any, implicit: bool = False, size: Any = None) -> Tensor:
     """Dimensions of extent 1 repeated, as a view; -1 leaves a dimension as it is."""
     wanted = integers((size,) if size is not None else sizes, "expand")
-    shape, strides = self._type.shape, self._strides()
+    shape, strides = self._type.shape, self._steps()
     if len(wanted) < len(shape):
         kind = type_name(self.dtype)
         raise RuntimeError(
@@ -423,7 +423,7 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
 
 
 def _squeezed(x: Tensor, dims: Shape) -> Tensor:
-    shape, strides = x._type.shape, x._strides()
+    shape, strides = x._type.shape, x._steps()
     kept = [i for i, n in enumerate(shape) if n != 1 or i not in dims]
     return x._view(
         tuple([shape[i] for i in kept]),
@@ -447,7 +447,7 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
 @operation()
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """With a new dimension of extent 1 at ``dim``, as a view."""
-    shape, strides = input._type.shape, input._strides()
+    shape, strides = input._type.shape, input._steps()
     axis = wrap_dim(dim, len(shape) + 1)
     stride = shape[axis] * strides[axis] if axis < len(shape) else 1
     return input._view(
@@ -465,7 +465,7 @@ def cut(
     x: Tensor, axis: int, start: int, length: int, step: int = 1, name: str = "Slice"
 ) -> Tensor:
     """``length`` places of one dimension from ``start`` on, in range."""
-    shape, strides = x._type.shape, x._strides()
+    shape, strides = x._type.shape, x._steps()
     return x._view(
         (*shape[:axis], length, *shape[axis + 1 :]),
         (*strides[:axis], strides[axis] * step, *strides[axis + 1 :]),
@@ -500,7 +500,7 @@ def select(input: Tensor, dim: int, index: Any) -> Tensor:
     """One place of a dimension, which the view lacks."""
     if not input.ndim:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
-    shape, strides = input._type.shape, input._strides()
+    shape, strides = input._type.shape, input._steps()
     axis, place = wrap_dim(dim, len(shape)), int(index)
     size = shape[axis]
     if not -size <= place < size:
@@ -521,7 +521,7 @@ def select(input: Tensor, dim: int, index: Any) -> Tensor:
 def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """Every window of ``size`` places along a dimension, as a view with one more dimension."""
     axis = wrap_dim(dimension, self.ndim)
-    shape, strides = self._type.shape or (1,), self._strides() or (1,)
+    shape, strides = self._type.shape or (1,), self._steps() or (1,)
     extent = shape[axis]
     if size < 0:
         raise RuntimeError(f"size is {size} but must be >= 0")
@@ -769,7 +769,7 @@ def become(x: Tensor, view: Tensor) -> Tensor:
     geometry = view._geometry
     assert isinstance(geometry, Geometry)
     x._geometry, x._type, x._view_cache = geometry, view._type, None
-    x._view_name = view._view_name
+    x._view_name, x._overlaps, x._in_source = view._view_name, view._overlaps, None
     return x
 
 

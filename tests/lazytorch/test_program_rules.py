@@ -40,16 +40,21 @@ _WRITES = ["v3.mul_(2)", "v3.addcmul_(v3, v3)", "v3.zero_()", "v3[torch.tensor([
            "v3.copy_(v1)", "v3.unsqueeze_(0)", "v3.detach_()"]  # fmt: skip
 
 
-@pytest.mark.parametrize("view", [*_VIEWS, "no_grad"])
+@pytest.mark.parametrize("view", [*_VIEWS, "no_grad", "no_grad, [:2]", "no_grad, .chunk(2)[0]"])
 def test_writes_to_views(view: str) -> None:
-    made = "with torch.no_grad(): v3 = v0[:2]" if view == "no_grad" else f"v3 = {view}"
+    made = f"v3 = {view}"
+    if view[:7] == "no_grad":
+        made = "with torch.no_grad(): v3 = v0[:2]"
+        if view[7:]:
+            made += f"\nv3 = v3{view[9:]}"
     combinations = itertools.product(_BEFORE, _WRITES)
     for number, (before, write) in enumerate(combinations):
         if DEVICE != "interpreter" and number % 11:
             continue
         statements = [
             "v0 = torch.tensor([-2.0, 1.0, 2.0])", "v1 = torch.tensor(0.25, requires_grad=True)",
-            made, *before.split("\n"), write, f"{('v0', 'v3')[number % 2]}.sum().backward()",
+            *made.split("\n"), *before.split("\n"), write,
+            f"{('v0', 'v3')[number % 2]}.sum().backward()",
         ]  # fmt: skip
         agree("\n".join([s for s in statements if s]))
 
@@ -125,6 +130,84 @@ v2, v3 = torch.var_mean(v0, 0)
 v6 = v3.sin()
 v6.sum().backward(inputs=[v2])
 v6.sum().backward()""",
+    "an expanded view of one of several is refused by its own name": """
+v0 = torch.tensor([0.0, 0.25, 0.25], requires_grad=True)
+v2, v3 = v0.chunk(2)
+v2.expand(2, -1).zero_()""",
+    "hooks of a leaf that requires no gradient any more": _LEAF + """
+v0.register_hook(lambda g: seen.append(g.tolist()))
+v0.register_post_accumulate_grad_hook(lambda p: seen.append(p.grad is None))
+v1 = v0 * v0
+v0.requires_grad_(False)
+v1.sum().backward(retain_graph=True)
+v0.requires_grad_()
+v1.sum().backward()""",
+    "a write after NumPy was shown what a gradient reads": _LEAF + """
+v1 = torch.tensor([1.0, 2.0, 3.0]) * 1.5
+v2 = v0 * v1
+a0 = v1.numpy()
+v1.add_(1)
+v2.sum().backward()""",
+    # A gradient that can be differentiated is a graph of its own, over what it was made of.
+    "a Function's gradient requires what it sent on": _LEAF + """
+v1 = torch.tensor([[1.0], [2.0]])
+v2, other = Both.apply(v1, v0 * 0.5)
+(v2 * v2).sum().backward(create_graph=True)""",
+    "the forward is freed before the second derivative": _LEAF + """
+v1 = v0.sin()
+v2 = torch.autograd.grad(v1.sum(), v0, create_graph=True)[0]
+v1.sum().backward()
+seen.append(v0.grad.tolist())
+v3 = torch.autograd.grad(v2.sum(), v0)[0]""",
+    "the second derivative frees no more than it went through": _LEAF + """
+v1 = v0 * 2
+v2 = torch.autograd.grad((v1 * v1 * v1).sum(), v1, create_graph=True)[0]
+v3 = (v1 * v1).sin()
+v2.sum().backward(retain_graph=True, inputs=[v2])
+v2.sum().backward()
+v3.sum().backward()
+v2.sum().backward()""",
+    "a second derivative by what the first one read": _LEAF + """
+v1 = v0.exp()
+v2 = v1 * 3
+v1.register_hook(lambda g: seen.append(g.tolist()))
+v2.register_hook(lambda g: seen.append(g.tolist()))
+v3 = torch.autograd.grad(v2.sum(), v0, create_graph=True)[0]
+v4 = torch.autograd.grad(v3.sum(), v1, retain_graph=True)[0]
+v3.sum().backward(retain_graph=True)
+v5 = torch.autograd.grad(v3.sum(), v2, allow_unused=True)[0]
+v1.mul_(2)
+v3.sum().backward()""",
+    "a second derivative, hooks of nodes": _LEAF + """
+v1 = v0 * 2
+v2 = v1.sin()
+v3 = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
+v1.grad_fn.register_hook(lambda gs, g: seen.append(len(gs)))
+v2.grad_fn.register_hook(lambda gs, g: (gs[0] * v3,))
+v4 = torch.autograd.grad((v2 * v2).sum(), v0, create_graph=True)[0]
+v4.sum().backward()""",
+    # Backward refuses what it comes to, after what runs before.
+    "a Function's saved value was written, and a graph below it freed": _LEAF + """
+v1 = v0.exp()
+v2 = v1.abs()
+v3 = Square.apply(v2)
+v1.sum().backward()
+v2[:1] = v2[:1] * 2
+v3.sum().backward()""",
+    "hooks run before what is refused": "import contextlib\n" + _LEAF + """
+v1 = v0.sin()
+v2 = v1.exp()
+v2.register_hook(lambda g: seen.append(g.tolist()))
+v1.register_hook(lambda g: seen.append(g.tolist()))
+v0.register_hook(lambda g: seen.append(g.tolist()))
+v1.sum().backward()
+with contextlib.suppress(RuntimeError): (v2 * 2).sum().backward()""",
+    "a refused Function on one of several views": """
+v0 = torch.tensor([[-1.0, 0.5], [0.0, 0.5]], requires_grad=True)
+v1 = v0.sigmoid()
+v2 = v1.chunk(2)[0]
+Double.apply(v2)
+(v1 * v1).sum().backward()""",
     # Hooks on saved values are given the tensors, whose versions are not checked then.
     "packed input, written later": _LEAF + "v1 = v0 * 2\n" + _HOOKS + """v2 = v1[1:].sin()
 v1[1].exp_()
@@ -176,6 +259,36 @@ v3 = v2 * v2.square()
 v4 = torch.autograd.grad(v3.sum(), v1, create_graph=True)[0]
 v3.sum().backward()"""
             )
+
+
+_REPEATING = ["v0.expand(2, 2)", "v0[:1].expand(3)", "v0.unfold(0, 2, 1)",
+              "v0.view(2, 1).expand(2, 3)", "v0.expand(2, 2).t()"]  # fmt: skip
+_OF_REPEATING = [
+    "v2[..., ::2]", "v2[0]", "v2.t()", "v2[1:]", "v2.view(-1)", "v2.diagonal()", "v2[1:].t()",
+    "v2.select(-1, 1)", "v2.unbind(0)[1]", "v2.expand(2, *v2.shape)[1]", "v2.t().reshape(-1)",
+    "v2.unfold(0, 2, 1)[..., 1]", "v2[1:].unsqueeze(0)[..., 1:]", "v2.unflatten(0, (1, -1))",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("source", _REPEATING)
+def test_views_of_what_repeats(source: str) -> None:
+    """Elements of the storage that a view shows twice have a gradient each in the view."""
+    for form, asked in itertools.product(_OF_REPEATING, ("grad", "hook", "leaf")):
+        if DEVICE != "interpreter" and _OF_REPEATING.index(form) % 5:
+            continue
+        use = {"grad": "v4 = torch.autograd.grad(v3.sum(), v2, retain_graph=True)[0]",
+               "hook": "v2.register_hook(lambda g: seen.append(g.tolist()))",
+               "leaf": "v2"}[asked]  # fmt: skip
+        leaf = ".detach().requires_grad_()" if asked == "leaf" else ""
+        if form == "v2.diagonal()" and "[:1]" in source:
+            continue
+        agree(
+            f"""v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v2 = {source}{leaf}
+v3 = {form} * torch.arange(1.0, 1 + {form}.numel()).view({form}.shape)
+{use}
+v3.square().sum().backward()"""
+        )
 
 
 def test_memory_is_kept_for_a_pending_gradient() -> None:
