@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 Attributes = tuple[Hashable, ...]
 Types = tuple[TensorType, ...]
+# Of inputs, and of outputs.
+Reads = tuple[frozenset[int], frozenset[int]]
 
 _signature_numbers = itertools.count()
 # Finding the user's line costs 1 µs, so it is looked for in a signature's first calls alone.
@@ -78,8 +80,8 @@ class Signature:
         self.is_bilinear: bool | None = None  # such a call, to autograd, once that is known
         self.region: Region | None = None
         self.form = -1
-        # tracked inputs -> (inputs, outputs) whose values the gradient reads
-        self.reads: dict[frozenset[int], tuple[frozenset[int], frozenset[int]]] = {}
+        # tracked inputs -> (inputs, outputs) whose values the gradient reads; and smoothly
+        self.reads: dict[frozenset[int], tuple[Reads, Reads]] = {}
 
     @property
     def template(self) -> Template:
@@ -130,8 +132,8 @@ class Function:
     body      (*nodes, *attributes) -> node or nodes, in primitive operations.
     gradient  optional: (inputs, outputs, cotangents, *attributes) -> the inputs' cotangents;
               without it the body itself is differentiated.
-    saves_inputs  PyTorch's gradient saves the inputs, if only for their shapes: it requires grad
-              as they do, and is differentiated to zeros.
+    saves_inputs  PyTorch's gradient saves the inputs (or the result), if only for their shapes or
+              to compare them: it requires grad as they do, and is differentiated to zeros.
     keeps_numbers  PyTorch's gradient reads its numbers, which are never freed.
     recomputes  PyTorch's gradient computes the result anew from the inputs where it needs it.
     """

@@ -82,8 +82,12 @@ def backward(
         if gradient._storage.device != tensor._storage.device:
             gradient = moved(gradient, tensor._storage.device)
         total[id(tensor)] = (tensor, gradient if before is None else add(before[1], gradient))
-    for tensor, gradient in total.values():
-        _accumulate(tensor, gradient, create_graph)
+    before_mode, grad_state.enabled = grad_state.enabled, create_graph  # that of hooks
+    try:
+        for tensor, gradient in total.values():
+            _accumulate(tensor, gradient, create_graph)
+    finally:
+        grad_state.enabled = before_mode
     while at_the_end:
         at_the_end.pop(0)()
     if began:
@@ -157,7 +161,7 @@ def grad(
             if gradient.layout is strided and gradient._storage.device != tensor._storage.device:
                 gradient = moved(gradient, tensor._storage.device)
             if tensor.is_leaf:
-                gradient = _after_hooks(tensor, gradient)
+                gradient = _after_hooks(tensor, gradient, create_graph)
             known[id(tensor)] = gradient
             result.append(gradient)
         elif materialize_grads:
@@ -295,15 +299,21 @@ accumulated: list[Callable[[Tensor], None]] = []
 _NO_HOOKS: tuple[dict[int, Any], dict[int, Any]] = ({}, {})
 
 
-def _after_hooks(tensor: Tensor, gradient: Tensor) -> Tensor:
+def _after_hooks(tensor: Tensor, gradient: Tensor, create_graph: bool) -> Tensor:
     hooks = tensor._backward_hooks
-    return call_hooks(hooks, gradient) if hooks else gradient
+    if not hooks:
+        return gradient
+    before, grad_state.enabled = grad_state.enabled, create_graph
+    try:
+        return call_hooks(hooks, gradient)
+    finally:
+        grad_state.enabled = before
 
 
 def _accumulate(tensor: Tensor, gradient: Tensor, create_graph: bool) -> None:
     if tensor._backward_hooks:
         # A hook may keep what it saw, which later gradients are not added to.
-        seen = _after_hooks(tensor, gradient)
+        seen = _after_hooks(tensor, gradient, create_graph)
         gradient = seen
         if seen.layout is strided:
             gradient = wrap(record(core.IDENTITY, (seen._read(),), (), seen.requires_grad)[0])

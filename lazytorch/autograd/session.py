@@ -115,18 +115,11 @@ class Session:
             call = e.call
             if call is None or e.leaf is not None or not call.tracked or call in self.sent:
                 continue
-            function, inputs = call.signature.function, call.inputs
+            following = goes_on_to(e)
+            arrives.update(following)
             if e in depends or reads_tracked(call):
-                arrives.update(inputs)
-                inputs = inputs[:1] if function is core.OVERWRITE else inputs
-                depends.update([i for i in inputs if i.tracked])
-            elif function is GRADIENT:
-                # Its derivatives by what its roots are made of read nothing: they stay as they are.
-                roots, replaced = call.signature.attributes
-                assert isinstance(roots, int) and isinstance(replaced, int)
-                arrives.update(inputs[roots : 2 * roots], inputs[2 * roots + replaced :][:replaced])
-            else:
-                arrives.update(inputs)
+                overwrites = call.signature.function is core.OVERWRITE
+                depends.update([i for i in following if not overwrites or i is call.inputs[0]])
         return depends
 
     def _way(self, targets: Sequence[Expression]) -> Way:
@@ -318,6 +311,10 @@ class Session:
             inputs: list[Tensor | None] | None
             if state.packed:
                 inputs = gradients_of_saved(call, state.packed, given)
+            elif hasattr(call, "way"):
+                inputs = None  # it stands for many nodes, and has no inputs of its own
+                for hook in list(state.after.values()):
+                    hook((), given)
             else:
                 inputs = self._one_step(call, outputs, given) if state.after else None
             if inputs is not None and self.walk.passed is not None:

@@ -15,7 +15,7 @@ from codegen.ops.leaves import parameter
 from lazytorch import core, late_errors
 from lazytorch.autograd import anomaly_mode
 from lazytorch.autograd.grad_mode import state as grad_state
-from lazytorch.expression import Call, Expression, Overwritten, SharedSince, Signature
+from lazytorch.expression import Call, Expression, Overwritten, Reads, SharedSince, Signature
 from lazytorch.geometry import Geometry, places_between
 from lazytorch.importer import GRADIENT, TANGENT
 from lazytorch.realize import saves_nothing as known_to_realize
@@ -111,7 +111,7 @@ class Walk:
             run = [e for e in self.targets if e.leaf is None and e in self.seen]
             # Of a gradient that would be the last of many nodes: it is not freed for that.
             passed.update([e for e in run if not hasattr(e.call, "way")])
-        if not self.order and any([self.has_lost(e) for e in self.targets]):
+        if any([e not in self.seen and self.has_lost(e) for e in self.targets]):
             raise RuntimeError(FREED)
         checked: set[int] = set()
         acts = False
@@ -144,7 +144,7 @@ class Walk:
     def has_lost(self, target: Expression) -> bool:
         """Whether a part of the graph that led to this leaf was freed and forgotten."""
         tensor = None if target.leaf is None else target.leaf()
-        if tensor is None:
+        if tensor is None or any([e.leaf is not None and e.leaf() is tensor for e in self._walked]):
             return False
         calls = [e.call for e in self._walked if e.leaf is None and e.call is not None]
         lost = [c.led_to for c in calls if c.freed and c.tracked and not c.inputs]
@@ -333,9 +333,10 @@ def tracked_reads(call: Call, numbers: frozenset[int]) -> list[Expression]:
     function = call.signature.function
     if function is GRADIENT:
         return [*goes_on_to(outputs[0])]
-    if function is TANGENT or function.saves_inputs:
+    smoothly = not function.saves_inputs
+    of_inputs, of_outputs = gradient_reads(call.signature, numbers, smoothly)
+    if function is TANGENT or not (of_inputs or of_outputs):
         return [e for e in call.inputs if e.tracked]
-    of_inputs, of_outputs = gradient_reads(call.signature, numbers)
     found = [e for i, e in enumerate(call.inputs) if i in of_inputs]
     found += [e for e in outputs if e.number in of_outputs]
     return [e for e in found if e.tracked]
@@ -513,14 +514,13 @@ def type_name(e: Expression) -> str:
     return f"torch.{_TYPE_NAMES.get(e.type.dtype.name, e.type.dtype.name)}Tensor"
 
 
-def gradient_reads(
-    signature: Signature, tracked: frozenset[int]
-) -> tuple[frozenset[int], frozenset[int]]:
-    """The numbers of the inputs and outputs whose values the gradient of a call reads."""
+def gradient_reads(signature: Signature, tracked: frozenset[int], smoothly: bool = False) -> Reads:
+    """The numbers of the inputs and outputs whose values the gradient of a call reads; with
+    ``smoothly``, of those by which it can be differentiated, which no comparison hides."""
     found = signature.reads.get(tracked)
     if found is None:
         found = signature.reads[tracked] = _find_reads(signature, tracked)
-    return found
+    return found[smoothly]
 
 
 def reads_tracked(call: Call) -> bool:
@@ -535,13 +535,11 @@ def reads_tracked(call: Call) -> bool:
         return True
     if function is GRADIENT:
         return not (getattr(call, "is_linear", False) or getattr(call, "is_quadratic", False))
-    inputs, outputs = gradient_reads(call.signature, tracked)
+    inputs, outputs = gradient_reads(call.signature, tracked, smoothly=True)
     return bool(inputs & tracked or outputs)
 
 
-def _find_reads(
-    signature: Signature, tracked: frozenset[int]
-) -> tuple[frozenset[int], frozenset[int]]:
+def _find_reads(signature: Signature, tracked: frozenset[int]) -> tuple[Reads, Reads]:
     template = signature.template
     inputs = template.parameters
     seeds = [parameter(1000 + i, o.type) for i, o in enumerate(template.outputs)]
@@ -558,11 +556,16 @@ def _find_reads(
             [o for o, _ in flows], [s for _, s in flows], {}, [inputs[i] for i in sorted(tracked)]
         )
     own = {o for o in outputs if o not in inputs and not signature.function.recomputes}
-    visited = set(topological(results, stop=lambda node: node in own))
-    return (
-        frozenset([i for i, p in enumerate(inputs) if p in visited]),
-        frozenset([i for i, o in enumerate(outputs) if o in own and o in visited]),
-    )
+
+    def numbers(visited: set[Node]) -> Reads:
+        return (
+            frozenset([i for i, p in enumerate(inputs) if p in visited]),
+            frozenset([i for i, o in enumerate(outputs) if o in own and o in visited]),
+        )
+
+    every = numbers(set(topological(results, stop=lambda node: node in own)))
+    smooth = topological(results, stop=lambda node: node in own or node.dtype.kind != "float")
+    return every, numbers({node for node in smooth if node.dtype.kind == "float"})
 
 
 def is_bilinear(signature: Signature) -> bool:

@@ -61,7 +61,7 @@ def _relu_rule(_inputs: Any, outputs: Any, cotangents: Any) -> Any:
     return (ew.where(ew.le(y, _c(y, 0)), _c(g, 0), g),)
 
 
-RELU = Function("relu", _relu, _relu_rule)
+RELU = Function("relu", _relu, _relu_rule, saves_inputs=True)
 
 
 @operation(inplace=True)
@@ -143,14 +143,14 @@ def _hardshrink(x: Node, width: Node) -> Node:
     return ew.where(ew.and_(ew.ge(x, ew.neg(w)), ew.le(x, w)), _c(x, 0), x)
 
 
-THRESHOLD = Function("threshold", _threshold)
-HARDTANH = Function("hardtanh", _hardtanh)
-LEAKY_RELU = Function("leaky_relu", _leaky_relu)
-PRELU = Function("prelu", _prelu, gradient_name="PreluKernelBackward0")
-HARDSIGMOID = Function("hardsigmoid", _hardsigmoid)
+THRESHOLD = Function("threshold", _threshold, saves_inputs=True)
+HARDTANH = Function("hardtanh", _hardtanh, saves_inputs=True)
+LEAKY_RELU = Function("leaky_relu", _leaky_relu, saves_inputs=True)
+PRELU = Function("prelu", _prelu, gradient_name="PreluKernelBackward0", saves_inputs=True)
+HARDSIGMOID = Function("hardsigmoid", _hardsigmoid, saves_inputs=True)
 HARDSWISH = Function("hardswish", _hardswish)
-SOFTSHRINK = Function("softshrink", _softshrink)
-HARDSHRINK = Function("hardshrink", _hardshrink)
+SOFTSHRINK = Function("softshrink", _softshrink, saves_inputs=True)
+HARDSHRINK = Function("hardshrink", _hardshrink, saves_inputs=True)
 
 
 @operation(method=False)

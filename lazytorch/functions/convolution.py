@@ -220,12 +220,14 @@ CONVOLUTION = Function(
     "convolution",
     _convolution,
     lambda inputs, _outputs, g, window: _bias_rule(_forward_rule, inputs, g[0], window),
+    saves_inputs=True,
 )
 CONVOLUTION_TRANSPOSED = Function(
     "convolution_transposed",
     _transposed,
     lambda inputs, _outputs, g, window: _bias_rule(_input_rule, inputs, g[0], window),
     gradient_name="ConvolutionBackward0",
+    saves_inputs=True,
 )
 
 

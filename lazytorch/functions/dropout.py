@@ -66,7 +66,7 @@ def _gumbel(x: Node, tau: Node, seed: Node, stream: Node) -> Node:
 
 DROPOUT = Function("dropout", dropout_node, gradient_name="NativeDropoutBackward0")
 ALPHA_DROPOUT = Function("alpha_dropout", _alpha_dropout, gradient_name="AddBackward0")
-RRELU = Function("rrelu", _rrelu, gradient_name="RreluWithNoiseBackward0")
+RRELU = Function("rrelu", _rrelu, gradient_name="RreluWithNoiseBackward0", saves_inputs=True)
 GUMBEL = Function("gumbel", _gumbel, gradient_name="AddBackward0")
 
 

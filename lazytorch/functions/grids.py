@@ -132,7 +132,9 @@ def _grid_sample(x: Node, grid: Node, mode: str, padding: str, align: bool) -> N
     return reshape(total, (batch, channels, *outputs))
 
 
-GRID_SAMPLE = Function("grid_sample", _grid_sample, gradient_name="GridSampler2DBackward0")
+GRID_SAMPLE = Function(
+    "grid_sample", _grid_sample, gradient_name="GridSampler2DBackward0", saves_inputs=True
+)
 
 
 def _check(input: Tensor, grid: Tensor, mode: str) -> None:

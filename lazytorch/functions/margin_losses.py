@@ -190,8 +190,8 @@ SOFT_MARGIN = Function("soft_margin_loss", _soft_margin)
 MULTILABEL_SOFT_MARGIN = Function(
     "multilabel_soft_margin_loss", _multilabel_soft_margin, gradient_name="MeanBackward0"
 )
-MULTI_MARGIN = Function("multi_margin_loss", _multi_margin)
-MULTILABEL_MARGIN = Function("multilabel_margin_loss", _multilabel_margin)
+MULTI_MARGIN = Function("multi_margin_loss", _multi_margin, saves_inputs=True)
+MULTILABEL_MARGIN = Function("multilabel_margin_loss", _multilabel_margin, saves_inputs=True)
 TRIPLET_MARGIN = Function("triplet_margin_loss", _triplet_margin, gradient_name="MeanBackward0")
 
 

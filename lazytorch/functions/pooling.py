@@ -105,8 +105,9 @@ def _give_to_places(g: Node, places: Node, sizes: Sizes) -> Node:
 
 
 MAX_POOL = Function(
-    "max_pool", _max_pool, _max_pool_rule, gradient_name="MaxPool2DWithIndicesBackward0"
-)
+    "max_pool", _max_pool, _max_pool_rule, gradient_name="MaxPool2DWithIndicesBackward0",
+    saves_inputs=True,
+)  # fmt: skip
 
 
 # ---- geometry -----------------------------------------------------------------------------
@@ -502,7 +503,7 @@ ADAPTIVE_AVG = Function(
 )  # fmt: skip
 ADAPTIVE_MAX = Function(
     "adaptive_max_pool", _adaptive_max, _adaptive_max_rule,
-    gradient_name="AdaptiveMaxPool2DBackward0",
+    gradient_name="AdaptiveMaxPool2DBackward0", saves_inputs=True,
 )  # fmt: skip
 
 
