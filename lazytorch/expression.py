@@ -284,15 +284,20 @@ class Way:
     """What the outputs of a gradient call were made of, as PyTorch's would have been. The roots of
     the gradient call keep all of it alive.
 
-    values  those that a gradient of the outputs goes on to: cotangents that came in, what was read.
-    calls   those that were differentiated, each with the numbers of the inputs by which.
+    cotangents  those that came in and are tracked.
+    steps       calls that were differentiated by one of their inputs (a gradient call: of one of
+                its outputs), and the number of that.
+    made_of     of each output: a bit for each of the steps, and then of the cotangents.
+    freed       the bits of outputs that backward has been through without retain_graph.
     """
 
-    __slots__ = ("calls", "values")
+    __slots__ = ("cotangents", "freed", "made_of", "steps")
 
     def __init__(self) -> None:
-        self.values: list[weakref.ref[Expression]] = []
-        self.calls: list[tuple[weakref.ref[Call], frozenset[int]]] = []
+        self.cotangents: list[weakref.ref[Expression]] = []
+        self.steps: list[tuple[weakref.ref[Call], int]] = []
+        self.made_of: list[int] = []
+        self.freed = 0
 
 
 class NodeState:

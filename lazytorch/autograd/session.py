@@ -22,8 +22,8 @@ from lazytorch.autograd.walk import (
     goes_on_to,
     is_bilinear,
     node_name,
+    reads_anything,
     reads_tracked,
-    tracked_reads,
 )
 from lazytorch.expression import Call, Expression, Function, Hooks, NodeState, Way
 from lazytorch.importer import GRADIENT, TANGENT
@@ -124,30 +124,53 @@ class Session:
 
     def _way(self, targets: Sequence[Expression]) -> Way:
         """What the targets' gradients are made of."""
-        wanted = set(targets)
-        for e in self.walk.order:
-            if not wanted.isdisjoint(goes_on_to(e)):
-                wanted.add(e)
-        replacements = dict(self.replaced)
-        arriving = [
-            (e, g) for e, g in zip(self.roots, self.seeds, strict=True) if e not in replacements
-        ]
-        values = [g for e, g in [*arriving, *replacements.items()] if g.tracked and e in wanted]
         way = Way()
-        arrives, seen = set(self.roots), set(self.sent)
+        numbers: dict[tuple[Call, int], int] = {}
+
+        def step(call: Call, number: int) -> int:
+            place = numbers.get((call, number))
+            if place is None:
+                place = numbers[call, number] = len(way.steps)
+                way.steps.append((weakref.ref(call), number))
+            return 1 << place
+
+        given = [g for g in [*self.seeds, *[g for _, g in self.replaced]] if g.tracked]
+        places = {g: i for i, g in enumerate(dict.fromkeys(given))}
+        none = 0, 0
+        made: dict[Expression, tuple[int, int]] = {}
+
+        def arrive(e: Expression, steps: int, cotangents: int) -> None:
+            before = made.get(e, none)
+            made[e] = before[0] | steps, before[1] | cotangents
+
+        for e, g in zip(self.roots, self.seeds, strict=True):
+            arrive(e, 0, 1 << places[g] if g.tracked else 0)
+        replacements = dict(self.replaced)
         for e in reversed(self.walk.order):
+            if e not in made:
+                continue
+            replacement = replacements.get(e)
+            if replacement is not None:
+                made[e] = 0, 1 << places[replacement] if replacement.tracked else 0
             call = e.call
-            if call is None or call in seen or e not in arrives:
+            if call is None or e.leaf is not None or not call.tracked or call in self.sent:
                 continue
-            following = goes_on_to(e)
-            if wanted.isdisjoint(following):
+            steps, cotangents = made[e]
+            if hasattr(call, "way"):
+                steps |= step(call, e.number) if reads_tracked(call) else 0
+                for x in goes_on_to(e):
+                    arrive(x, steps, cotangents)
                 continue
-            seen.add(call)
-            arrives.update(following)
-            numbers = frozenset([i for i, x in enumerate(call.inputs) if x in wanted])
-            way.calls.append((weakref.ref(call), numbers))
-            values += tracked_reads(call, numbers)
-        way.values = [weakref.ref(e) for e in dict.fromkeys(values)]
+            inputs = call.inputs[:1] if call.signature.function is core.OVERWRITE else call.inputs
+            for i, x in enumerate(inputs):
+                if x.tracked:
+                    own = step(call, i) if reads_anything(call, i) else 0
+                    arrive(x, steps | own, cotangents)
+        way.cotangents = [weakref.ref(g) for g in places]
+        way.made_of = [
+            steps | cotangents << len(way.steps)
+            for steps, cotangents in [made.get(e, none) for e in targets]
+        ]
         return way
 
     def arrived(self, values: Sequence[Expression]) -> list[Expression]:

@@ -15,7 +15,15 @@ from codegen.ops.leaves import parameter
 from lazytorch import core, late_errors
 from lazytorch.autograd import anomaly_mode
 from lazytorch.autograd.grad_mode import state as grad_state
-from lazytorch.expression import Call, Expression, Overwritten, Reads, SharedSince, Signature
+from lazytorch.expression import (
+    Call,
+    Expression,
+    Overwritten,
+    Reads,
+    SharedSince,
+    Signature,
+    Way,
+)
 from lazytorch.geometry import Geometry, places_between
 from lazytorch.importer import GRADIENT, TANGENT
 from lazytorch.realize import saves_nothing as known_to_realize
@@ -119,11 +127,15 @@ class Walk:
             acts = acts or e.hooks is not None
             if passed is not None and e not in passed:
                 continue
-            if e.call is not None and e.call.tracked and id(e.call) not in checked:
+            if e.call is None or not e.call.tracked:
+                continue
+            known = id(e.call) in checked
+            if not known:
                 checked.add(id(e.call))
                 self.calls.append(e.call)
+            if not known or hasattr(e.call, "way"):
                 try:
-                    check_call(e.call)
+                    check_value(e, e.call)
                 except RuntimeError as error:
                     if defers and acts:
                         self.refusal = e.call, error
@@ -242,13 +254,21 @@ class Walk:
                     found.append((tensor, e))
         return found
 
+    def _frees(self, call: Call) -> bool:
+        """Free of a gradient call what this walk went through; whether that is all of it."""
+        outputs = [e for e in [reference() for reference in call.outputs] if e is not None]
+        for e in outputs:
+            if e in self.seen:
+                call.way.freed |= call.way.made_of[e.number]
+        return all([e in self.seen for e in outputs])
+
     def free(self, retain: bool, readers: list[weakref.ref[Call]]) -> None:
         led_to = [e.leaf for e in self._walked if type(e.leaf) is weakref.ref]
         for call in self.calls:
             # Gradients of earlier passes may still be pending, and read this call too.
             earlier = [r for r in call.readers if r() is not None]
             call.readers = [*earlier, *readers] if earlier else readers
-            if retain:
+            if retain or (hasattr(call, "way") and not self._frees(call)):
                 continue
             if not call.freed:
                 call.freed, call.led_to = True, led_to
@@ -322,20 +342,51 @@ def goes_on_to(e: Expression) -> Sequence[Expression]:
     way = getattr(call, "way", None)
     if way is None or not call.inputs:
         return [i for i in call.inputs if i.tracked]
-    return [found for found in [reference() for reference in way.values] if found is not None]
+    found: dict[Expression, None] = {}
+    for differentiated, number, _ in _steps(way, e.number):
+        found.update(dict.fromkeys(_tracked_reads(differentiated, number)))
+    bits = way.made_of[e.number] >> len(way.steps)
+    for i, reference in enumerate(way.cotangents):
+        cotangent = reference() if bits >> i & 1 else None
+        if cotangent is not None:
+            found[cotangent] = None
+    return list(found)
 
 
-def tracked_reads(call: Call, numbers: frozenset[int]) -> list[Expression]:
-    """The tracked values that the gradient of a call by some of its inputs is made of."""
+def _steps(way: Way, output: int) -> Iterator[tuple[Call, int, bool]]:
+    """What was differentiated on the way to an output of a gradient call; whether that is freed."""
+    bits = way.made_of[output]
+    for i, (reference, number) in enumerate(way.steps):
+        if bits >> i & 1:
+            call = reference()
+            if call is not None:
+                yield call, number, bool(way.freed >> i & 1)
+
+
+def reads_anything(call: Call, number: int) -> bool:
+    """Whether the gradient of a call by one of its inputs reads any value."""
+    function = call.signature.function
+    if function is core.CUSTOM:
+        return False
+    if function in (GRADIENT, TANGENT) or function.saves_inputs:
+        return True
+    return any(gradient_reads(call.signature, frozenset([number])))
+
+
+def _tracked_reads(call: Call, number: int) -> Sequence[Expression]:
+    """The tracked values that the gradient of a call by one of its inputs is made of; those of a
+    gradient call by one of its outputs."""
     if not call.inputs or not reads_tracked(call):
-        return []
+        return ()
     outputs = [e for e in [reference() for reference in call.outputs] if e is not None]
     function = call.signature.function
-    if function is GRADIENT:
-        return [*goes_on_to(outputs[0])]
+    if hasattr(call, "way"):
+        return [x for e in outputs if e.number == number for x in goes_on_to(e)]
+    if function in (GRADIENT, TANGENT):
+        return [e for e in call.inputs if e.tracked]
     smoothly = not function.saves_inputs
-    of_inputs, of_outputs = gradient_reads(call.signature, numbers, smoothly)
-    if function is TANGENT or not (of_inputs or of_outputs):
+    of_inputs, of_outputs = gradient_reads(call.signature, frozenset([number]), smoothly)
+    if not (smoothly or of_inputs or of_outputs):
         return [e for e in call.inputs if e.tracked]
     found = [e for i, e in enumerate(call.inputs) if i in of_inputs]
     found += [e for e in outputs if e.number in of_outputs]
@@ -353,21 +404,20 @@ FREED = (
 )
 
 
-def check_call(call: Call) -> None:
-    """Raise PyTorch's error where a call has no gradient, or a value that this reads is gone."""
+def check_value(e: Expression, call: Call) -> None:
+    """Raise PyTorch's error where the call that made a value has no gradient, or one that reads
+    what is gone. All outputs of a call are checked with one; not so those of a gradient."""
     if call.signature.function.refusal is not None:
         raise NotImplementedError(call.signature.function.refusal)
     way = getattr(call, "way", None)
-    if way is not None:
-        if call.freed and not call.inputs:
-            raise RuntimeError(FREED)
-        for reference, numbers in way.calls:
-            differentiated = reference()
-            if differentiated is not None:
-                _check_read(differentiated, numbers, call.freed)
+    if way is None:
+        tracked = frozenset([i for i, x in enumerate(call.inputs) if x.tracked])
+        _check_read(call, tracked, call.freed)
         return
-    tracked = frozenset([i for i, e in enumerate(call.inputs) if e.tracked])
-    _check_read(call, tracked, call.freed)
+    if call.freed and not call.inputs:
+        raise RuntimeError(FREED)
+    for differentiated, number, freed in _steps(way, e.number):
+        _check_read(differentiated, frozenset([number]), freed)
 
 
 def _check_read(call: Call, tracked: frozenset[int], freed: bool) -> None:
@@ -384,7 +434,8 @@ def _check_read(call: Call, tracked: frozenset[int], freed: bool) -> None:
         raise RuntimeError(FREED)
     if grad_state.mutation_allowed or (getattr(call, "node", None) and call.node.packed):
         return  # read as they were, or as they are unpacked
-    for i in overwritten_inputs:
+    # PyTorch looks at what it saved by name: "other", or "mat2", and then "self".
+    for i in sorted(overwritten_inputs, key=lambda number: (number == 0, number)):
         # PyTorch keeps a copy of what an operation in place writes over, not of its arguments.
         if i in reads_inputs and not (i == 0 and getattr(call, "in_place", False)):
             _raise_overwritten(call.inputs[i])

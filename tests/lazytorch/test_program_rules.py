@@ -186,6 +186,25 @@ v1.grad_fn.register_hook(lambda gs, g: seen.append(len(gs)))
 v2.grad_fn.register_hook(lambda gs, g: (gs[0] * v3,))
 v4 = torch.autograd.grad((v2 * v2).sum(), v0, create_graph=True)[0]
 v4.sum().backward()""",
+    "a gradient of one of two, again": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([3.0, 4.0], requires_grad=True)
+v2, v3 = torch.autograd.grad((v0 * v1).sum(), [v0, v1], create_graph=True)
+v2.square().sum().backward()
+seen.append([v0.grad, v1.grad.tolist()])
+v3.square().sum().backward()
+v3.square().sum().backward()""",
+    "a third derivative": _LEAF + """
+v1 = torch.tensor([[0.25], [-0.5]], requires_grad=True)
+v2 = torch.autograd.grad((v0 + v1).sin().sum(), v1, create_graph=True)[0] + 0
+(v2 * v2).sum().backward(create_graph=True)
+v3 = v1.grad + 0
+(v3 * v3).sum().backward()""",
+    "hooks of leaves record nothing unless the gradient is recorded": _LEAF + """
+v0.register_hook(lambda g: g * v0)
+v1 = torch.autograd.grad(v0.square().sum(), v0)[0]
+v2 = torch.autograd.grad(v0.square().sum(), v0, create_graph=True)[0]
+v0.square().sum().backward()""",
     # Backward refuses what it comes to, after what runs before.
     "a Function's saved value was written, and a graph below it freed": _LEAF + """
 v1 = v0.exp()
@@ -288,6 +307,45 @@ v2 = {source}{leaf}
 v3 = {form} * torch.arange(1.0, 1 + {form}.numel()).view({form}.shape)
 {use}
 v3.square().sum().backward()"""
+        )
+
+
+# Gradients that read the input to compare it alone; those that PyTorch lets require grad, and not.
+_COMPARING = [
+    "relu()",
+    "clamp(-1, 1)",
+    "max()",
+    "amin(1)",
+    "sort()[0]",
+    "cummax(0)[0]",
+    "median()",
+    "abs()",
+    "topk(1)[0]",
+    "nan_to_num()",
+    "maximum(v0)",
+    "nansum()",
+    "quantile(0.5)",
+]
+_COMPARING_OF = [
+    "hardtanh",
+    "hardshrink",
+    "leaky_relu",
+    "relu6",
+    "softshrink",
+    "hardsigmoid",
+    "log_softmax",
+]
+
+
+@pytest.mark.skipif(DEVICE != "interpreter", reason="nothing is computed")
+def test_what_the_gradient_of_a_comparison_requires() -> None:
+    calls = [f"v1.{form}" for form in _COMPARING]
+    calls += [f"torch.nn.functional.{name}(v1)" for name in _COMPARING_OF]
+    for call in calls:
+        agree(
+            f"""v0 = torch.tensor([[0.5, -0.7, 1.2], [0.3, 0.2, -4.0]])
+v1 = v0.clone().requires_grad_()
+v2 = torch.autograd.grad({call}.sum(), v1, create_graph=True)[0]"""
         )
 
 
