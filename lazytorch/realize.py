@@ -128,18 +128,18 @@ class Trace:
             if e.call is not None and e.call.has_gradient:
                 has_gradient = True
         chosen = set(roots)
-        # Expressions to visit; and calls, each below a None, to number once their inputs are.
+        # Expressions to visit, and calls to number once their inputs are.
         stack: list[Any] = list(reversed(roots))
-        reference_type = weakref.ref
+        reference_type, call_type = weakref.ref, Call
         offered = iter(held)
         while True:
             while stack:
                 e = stack.pop()
-                if e is not None:
+                if type(e) is not call_type:
                     if e in numbers:
                         continue
                     call = e.call
-                    stack += (call, None)
+                    stack.append(call)
                     for i in reversed(call.inputs):
                         source = i.call
                         if (
@@ -149,7 +149,7 @@ class Trace:
                         ):
                             stack.append(i)
                     continue
-                call = stack.pop()
+                call = e
                 calls.append(call)
                 if call.tracked:
                     tracked.append(call)

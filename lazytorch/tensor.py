@@ -45,7 +45,6 @@ from lazytorch.storage import ExportedMemory, Storage, buffer_array
 from lazytorch.view_history import (
     CANNOT_DETACH,
     CANNOT_REQUIRE,
-    CANNOT_WRITE,
     ViewOrigin,
     is_restricted,
     origin_of,
@@ -53,6 +52,7 @@ from lazytorch.view_history import (
     refusal_of_inner,
     retain_by,
 )
+from lazytorch.write_refusals import WriteRefusals
 
 # Memory that NumPy shares is copied when read, up to this size; above it, the reader runs at once.
 SNAPSHOT_BYTES = 4 << 20
@@ -68,7 +68,7 @@ _USE_DETACH = (
 )
 
 
-class Tensor(HostValues):
+class Tensor(HostValues, WriteRefusals):
     """A multi-dimensional array of one element type, whose operations are recorded and compiled.
 
     >>> import lazytorch as torch
@@ -304,10 +304,6 @@ class Tensor(HostValues):
         self._view_cache = (value, view)
         return view
 
-    def _refuse_changed(self) -> None:
-        if self._made_at != self._storage.version and grad_state.enabled:
-            raise refusal(self, indirect=True)
-
     def _is_view(self) -> bool:
         """Whether it is a view to its user: a copy whose memory lies in another order is none."""
         made_of = self._source is not None and self._view_name != "Clone"
@@ -487,64 +483,6 @@ class Tensor(HostValues):
         value.owner = SharedSince(weakref.ref(self._storage), self._storage.version)
         root._marker = (self._storage.expression, value)
         return self
-
-    def _refuse_inference_write(self, recording: bool) -> None:
-        """Raise where an inference tensor is written to outside inference mode."""
-        recorded_leaf = recording and self._geometry is None and self.requires_grad
-        if not grad_state.inference and not recorded_leaf:  # that has an error of its own
-            raise RuntimeError(CANNOT_WRITE)
-
-    def _refuse_before(self, tracked: bool) -> None:
-        """Before another error of a write: PyTorch asks first whether it is allowed at all."""
-        if self._storage.is_inference():
-            self._refuse_inference_write(grad_state.enabled)
-        if grad_state.enabled:
-            self._refuse_recorded_write(self._storage.expression, tracked)
-
-    def _refuse_unknown_history(self) -> None:
-        """Of a view, before it is read in order to be written to: reading it makes its node, and
-        PyTorch refuses the write where it had none."""
-        if not self._has_node and self._storage.expression.tracked and grad_state.enabled:
-            self._refuse_recorded_write(self._storage.expression)
-
-    def _refuse_recorded_write(self, before: Expression, tracked: bool = False) -> None:
-        """Raise PyTorch's error where a recorded write (of a ``tracked`` value) is forbidden."""
-        if (self._source is not None or self._refused_write is not None) and (
-            tracked or self.requires_grad
-        ):
-            if self._refused_write is not None:
-                raise RuntimeError(self._refused_write)
-            if is_restricted(self):
-                raise refusal(self)
-        if before.tracked and self._connected:
-            self._refuse_leaf_write(before)
-        elif self._marker is not None and self.is_leaf:
-            raise self._leaf_error()
-
-    def _leaf_error(self) -> RuntimeError:
-        """The refusal of a recorded write to a leaf, or to a view of what is one."""
-        kind = "a view of a leaf" if self._source is not None and self._root().is_leaf else "a leaf"
-        return RuntimeError(
-            f"{kind} Variable that requires grad is being used in an in-place operation."
-        )
-
-    def _refuse_leaf_write(self, before: Expression) -> None:
-        if self._geometry is not None and not self._has_node and not self._without_recording:
-            # Made before its base had a history, which PyTorch has not told it of.
-            raise RuntimeError(
-                "a leaf Variable that requires grad is being used in an in-place operation."
-            )
-        if before.leaf is None:
-            return
-        if self._geometry is not None:
-            raise RuntimeError(
-                "a view of a leaf Variable that requires grad is being used in an in-place "
-                "operation."
-            )
-        if before.leaf() is self:
-            raise RuntimeError(
-                "a leaf Variable that requires grad is being used in an in-place operation."
-            )
 
     # ---- autograd state -------------------------------------------------------------------------
 

@@ -1,0 +1,86 @@
+"""Writes that PyTorch refuses: to leaves, inference tensors and views of unknown history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lazytorch.autograd.grad_mode import state as grad_state
+from lazytorch.view_history import CANNOT_WRITE, is_restricted, refusal
+
+if TYPE_CHECKING:
+    from lazytorch.expression import Expression
+    from lazytorch.geometry import Geometry
+    from lazytorch.storage import Storage
+
+
+class WriteRefusals:
+    """The part of ``Tensor`` that raises PyTorch's errors of writes that are forbidden."""
+
+    if TYPE_CHECKING:
+        # What Tensor has besides.
+        _storage: Storage
+        _geometry: Geometry | None
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    def _refuse_changed(self) -> None:
+        if self._made_at != self._storage.version and grad_state.enabled:
+            raise refusal(self, indirect=True)
+
+    def _refuse_inference_write(self, recording: bool) -> None:
+        """Raise where an inference tensor is written to outside inference mode."""
+        recorded_leaf = recording and self._geometry is None and self.requires_grad
+        if not grad_state.inference and not recorded_leaf:  # that has an error of its own
+            raise RuntimeError(CANNOT_WRITE)
+
+    def _refuse_before(self, tracked: bool) -> None:
+        """Before another error of a write: PyTorch asks first whether it is allowed at all."""
+        if self._storage.is_inference():
+            self._refuse_inference_write(grad_state.enabled)
+        if grad_state.enabled:
+            self._refuse_recorded_write(self._storage.expression, tracked)
+
+    def _refuse_unknown_history(self) -> None:
+        """Of a view, before it is read in order to be written to: reading it makes its node, and
+        PyTorch refuses the write where it had none."""
+        if not self._has_node and self._storage.expression.tracked and grad_state.enabled:
+            self._refuse_recorded_write(self._storage.expression)
+
+    def _refuse_recorded_write(self, before: Expression, tracked: bool = False) -> None:
+        """Raise PyTorch's error where a recorded write (of a ``tracked`` value) is forbidden."""
+        if (self._source is not None or self._refused_write is not None) and (
+            tracked or self.requires_grad
+        ):
+            if self._refused_write is not None:
+                raise RuntimeError(self._refused_write)
+            if is_restricted(self):
+                raise refusal(self)
+        if before.tracked and self._connected:
+            self._refuse_leaf_write(before)
+        elif self._marker is not None and self.is_leaf:
+            raise self._leaf_error()
+
+    def _leaf_error(self) -> RuntimeError:
+        """The refusal of a recorded write to a leaf, or to a view of what is one."""
+        kind = "a view of a leaf" if self._source is not None and self._root().is_leaf else "a leaf"
+        return RuntimeError(
+            f"{kind} Variable that requires grad is being used in an in-place operation."
+        )
+
+    def _refuse_leaf_write(self, before: Expression) -> None:
+        if self._geometry is not None and not self._has_node and not self._without_recording:
+            # Made before its base had a history, which PyTorch has not told it of.
+            raise RuntimeError(
+                "a leaf Variable that requires grad is being used in an in-place operation."
+            )
+        if before.leaf is None:
+            return
+        if self._geometry is not None:
+            raise RuntimeError(
+                "a view of a leaf Variable that requires grad is being used in an in-place "
+                "operation."
+            )
+        if before.leaf() is self:
+            raise RuntimeError(
+                "a leaf Variable that requires grad is being used in an in-place operation."
+            )
