@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lazytorch.expression import hooks_of
 
@@ -48,7 +48,7 @@ CANNOT_DETACH = (
 )
 
 
-def is_restricted(x: Tensor) -> bool:
+def is_restricted(x: Any) -> bool:
     """Whether a view is one of several that a function made, or was made without recording."""
     return x._one_of is not None or x._without_recording
 
@@ -61,7 +61,7 @@ class RefusedView(RuntimeError):
 RefusedView.__name__ = RefusedView.__qualname__ = "RuntimeError"
 
 
-def refusal(x: Tensor, indirect: bool = False) -> RuntimeError:
+def refusal(x: Any, indirect: bool = False) -> RuntimeError:
     """The error of a recorded write to such a view or (``indirect``) to what it shows."""
     return RefusedView(_refusal(x, indirect))
 
