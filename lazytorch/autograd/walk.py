@@ -386,11 +386,11 @@ def _tracked_reads(call: Call, number: int) -> Sequence[Expression]:
         return [e for e in call.inputs if e.tracked]
     smoothly = not function.saves_inputs
     of_inputs, of_outputs = gradient_reads(call.signature, frozenset([number]), smoothly)
-    if not (smoothly or of_inputs or of_outputs):
-        return [e for e in call.inputs if e.tracked]
-    found = [e for i, e in enumerate(call.inputs) if i in of_inputs]
-    found += [e for e in outputs if e.number in of_outputs]
-    return [e for e in found if e.tracked]
+    read = [e for i, e in enumerate(call.inputs) if i in of_inputs]
+    read += [e for e in outputs if e.number in of_outputs]
+    found = [e for e in read if e.tracked]
+    # Saved inputs count also where only their places are read, as those of maxima.
+    return found if found or smoothly else [e for e in call.inputs if e.tracked]
 
 
 # ---- what backward reads -------------------------------------------------------------------
