@@ -156,14 +156,15 @@ def main() -> None:
 
 
 def _photograph(perfetto: Perfetto, path: Path) -> None:
-    """The last complete step of a training, with its longest kernel chosen."""
+    """The last complete step of a training, with a product of matrices chosen."""
     steps = "name like 'Optimizer.step%' order by ts desc limit 2"
     last, before = [
         (begin, begin + length)
         for begin, length in perfetto.query(f"select ts, dur from slice where {steps}")
     ]
     kernels = f"category = 'kernel' and ts between {before[1]} and {last[1]}"
-    ((chosen,),) = perfetto.query(f"select id from slice where {kernels} order by dur desc limit 1")
+    products = f"{kernels} and name = 'contraction'"
+    ((chosen,),) = perfetto.query(f"select id from slice where {products} order by ts limit 1")
     perfetto.show(before[1], last[1], chosen)
     perfetto.page.screenshot(path=str(path))
 

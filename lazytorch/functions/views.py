@@ -563,6 +563,7 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """Every place of a dimension, each as a view without it."""
     if not input.ndim:
+        input._read()  # a view whose history is refused says that first
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     axis = wrap_dim(dim, input.ndim)
     return _several([select(input, axis, i) for i in range(input._type.shape[axis])], "Unbind")
