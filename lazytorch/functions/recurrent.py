@@ -436,4 +436,4 @@ def _cell(*arguments: Any) -> list[Node]:
     return rnn_step(given, recurrent, mode)
 
 
-CELL = Function("recurrent_cell", _cell)
+CELL = Function("recurrent_cell", _cell, saves_inputs=True)
