@@ -128,7 +128,7 @@ def _normalize(x: Node, eps: Node, *rest: Any) -> Node:
     return ew.div(x, expand_back(length, x.shape, axes))
 
 
-NORMALIZE = Function("normalize", _normalize, gradient_name="DivBackward0")
+NORMALIZE = Function("normalize", _normalize, gradient_name="DivBackward0", saves_inputs=True)
 
 
 def normalize(
