@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from codegen.dtype import DType
 from codegen.ir.node import Node, Shape
@@ -60,30 +60,25 @@ def _call_of(function: Function, inputs: Sequence[Node], part: Region) -> Node:
     return call(function.signature(tuple([i.type for i in inputs]), (part,)).template, inputs, 0)
 
 
-def _to_region(
-    inputs: Sequence[Node],
-    _outputs: Sequence[Node],
-    cotangents: Sequence[Node | None],
-    part: Region,
-) -> Sequence[Node | None]:
-    (g,) = cotangents
-    starts = inputs[1:]
-    return None if g is None else _call_of(PLACE_AT, (g, *starts), part), *[None for _ in starts]
+def _by(adjoint: Callable[[], Function]) -> Callable[..., Sequence[Node | None]]:
+    """A gradient rule: the cotangent through the adjoint, at the same starts."""
+
+    def rule(
+        inputs: Sequence[Node],
+        _outputs: Sequence[Node],
+        cotangents: Sequence[Node | None],
+        part: Region,
+    ) -> Sequence[Node | None]:
+        (g,) = cotangents
+        starts = inputs[1:]
+        given = None if g is None else _call_of(adjoint(), (g, *starts), part)
+        return given, *[None for _ in starts]
+
+    return rule
 
 
-def _from_region(
-    inputs: Sequence[Node],
-    _outputs: Sequence[Node],
-    cotangents: Sequence[Node | None],
-    part: Region,
-) -> Sequence[Node | None]:
-    (g,) = cotangents
-    starts = inputs[1:]
-    return None if g is None else _call_of(VIEW_AT, (g, *starts), part), *[None for _ in starts]
-
-
-VIEW_AT = Function("view_at", moved_views.view_at, gradient=_to_region)
-PLACE_AT = Function("place_at", moved_views.place_at, gradient=_from_region)
+VIEW_AT = Function("view_at", moved_views.view_at, gradient=_by(lambda: PLACE_AT))
+PLACE_AT: Function = Function("place_at", moved_views.place_at, gradient=_by(lambda: VIEW_AT))
 WRITE_VIEW_AT = Function("copy_slices_at", moved_views.write_view_at)
 VIEW = ViewFunction("view", strided.view, VIEW_AT, "ViewBackward0")
 WRITE_VIEW = ViewFunction(

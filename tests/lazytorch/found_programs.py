@@ -1,0 +1,252 @@
+"""Programs on which the engine once differed from PyTorch, by what they showed."""
+
+# What random programs found, shrunk.
+FOUND = {
+    "a gradient is pending while a later backward frees the graph": """
+v0 = torch.tensor(-0.5, requires_grad=True)
+v1 = v0.clone() * 3
+v2 = torch.autograd.grad((v1 * v1).sum(), v0, retain_graph=True)[0] + 0
+(v1 * v1).sum().backward()
+seen.append(v0.grad.tolist())""",
+    "backward(inputs=) runs and frees what made its targets": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = Square.apply(v0)
+v2 = v1.cos()
+v1.grad_fn.register_hook(lambda gs, g: seen.append([len(gs), g[0].tolist()]))
+v2.grad_fn.register_hook(lambda gs, g: seen.append([len(gs), g[0].tolist()]))
+(v2 * v2).sum().backward(inputs=[v2], retain_graph=True)
+torch.autograd.grad((v2 * v2).sum(), [v2], retain_graph=True)
+v1.sum().backward(inputs=[v1], retain_graph=True)
+(v2 * v2).sum().backward(inputs=[v2])
+v2.sum().backward()""",
+    "backward(inputs=) checks what made its targets": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0.clone()
+v2 = v1.cos()
+v1.mul_(3)
+(v2 * 1).sum().backward(inputs=[v2])""",
+    "a hook of a node sees the gradients that are sent on": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([3.0, 4.0], requires_grad=True)
+v2 = v0 * v1
+v2.grad_fn.register_hook(lambda gs, g: seen.append([x is None for x in gs]))
+v3 = torch.autograd.grad(v2.sum(), v0, retain_graph=True)[0]
+v2.sum().backward(inputs=[v1], retain_graph=True)
+v2.sum().backward()""",
+    "hooks of a single root run though no target is below it": """
+v0 = torch.tensor(1.0, requires_grad=True)
+v1 = torch.tensor(2.0, requires_grad=True)
+v2 = v0.cos()
+v2.retain_grad()
+v2.grad_fn.register_prehook(lambda g: seen.append(len(g)))
+v0.register_hook(lambda g: seen.append(g.tolist()))
+v2.register_hook(lambda g: seen.append(g.tolist()))
+v0.backward(inputs=[v1])
+v2.backward(inputs=[v1])
+seen.append(torch.autograd.grad(v0, v1, allow_unused=True))
+torch.autograd.backward([v2, v1], inputs=[v1])""",
+    "a leaf's hook is called once for all that ask for its gradient": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([3.0, 4.0], requires_grad=True)
+v0.register_hook(lambda g: seen.append(g.tolist()))
+v2, v3, v4 = torch.autograd.grad((v0 * v0 * v1).sum(), [v0, v0, v1])
+v2.mul_(2)""",
+    "a view keeps its gradient after what it shows was written to": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True) * 2
+v1 = v0[:1]
+v1.retain_grad()
+v1.register_hook(lambda g: seen.append(g.tolist()))
+v2 = v1 * 1
+v0.detach().mul_(2)
+with torch.no_grad(): v3 = v1 * 3
+v2.sum().backward(retain_graph=True)
+seen.append(v1.grad.tolist())
+v4 = v1 * v1
+v5 = v1.view(1, 1)
+v5.retain_grad()
+(v2 + v4 + v5).sum().backward(retain_graph=True)
+seen.append(v1.grad.tolist())
+v0.mul_(3)
+(v1 * v1).sum().backward()""",
+    "the gradient of a quadratic's gradient requires none": """
+v0 = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+v1 = torch.autograd.grad((v0 * v0).sum(), v0, create_graph=True)[0]
+v2 = torch.autograd.grad((v0 @ v0 - v0 * v0.mean()).sum(), v0, create_graph=True)[0]
+v3 = torch.autograd.grad((v0 * v0 * v0).sum(), v0, create_graph=True)[0]
+v4 = torch.autograd.grad(v0.square().sum(), v0, create_graph=True)[0]
+v5 = torch.autograd.grad((v0 * v0).sum(), v0, create_graph=True)[0]
+v1.backward(torch.ones_like(v1), create_graph=True)
+v6 = torch.autograd.grad(v2.sum(), v0, create_graph=True)[0]
+v7 = torch.autograd.grad(v3.sum(), v0, create_graph=True)[0]
+v8 = torch.autograd.grad(v4.sum(), v0, create_graph=True)[0]
+v9 = torch.autograd.grad(v5.sum() * v0.sum(), v0, create_graph=True)[0]
+v10 = torch.autograd.grad(v7.sum(), v0)[0]""",
+    "a leaf again, that was detached in place": """
+v0 = torch.tensor([0.5, 2.0], requires_grad=True)
+v1 = v0.relu()
+v1.detach_()
+v1.requires_grad = True
+(v1 * v1).sum().backward()""",
+    "a gradient is kept through a write that is not recorded": """
+v0 = torch.tensor([0.5, 2.0], requires_grad=True)
+v1 = v0.abs()
+v1.retain_grad()
+v2 = v1 * 2
+v1.detach().relu_()
+v2.sum().backward(retain_graph=True)
+v3 = v1 * 3
+(v2 + v3).sum().backward()""",
+    "a quotient's gradient does not read it": """
+v0 = torch.tensor([0.5, 2.0], requires_grad=True)
+v1 = v0 / (v0 * 2)
+v2 = v0 - v0
+v2.div_(v0)
+v1.detach().neg_()
+v2.detach().neg_()
+(v1 + v2).sum().backward()""",
+    "a copy of what lies in another order is no view": """
+v0 = torch.tensor([[0.5, 2.0], [1.0, 3.0]], requires_grad=True)
+v1 = v0.t().clone()
+seen.append([v1._is_view(), v1.grad_fn.name()])
+v1.detach_()
+v1.mul_(2)""",
+    "a gradient as it is before the hooks of the node that it goes on from": """
+v0 = torch.tensor([0.5, 2.0], requires_grad=True)
+v1 = v0 + v0
+v1.grad_fn.register_prehook(lambda g: (g[0] * 0.5, *g[1:]))
+v2, v3, v4 = torch.autograd.grad(v1.sum(), [v1, v0, v1])""",
+    "hooks on saved values get the tensor itself": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([3.0, 4.0])
+v2 = v0 * 1
+v3 = v0 * 1
+with saved_tensors_hooks(lambda x: seen.append(x is v1) or x, lambda x: x): v4 = v0 * v1
+with saved_tensors_hooks(lambda x: x.detach(), lambda x: x * 1): v5 = v0.exp()
+with saved_tensors_hooks(lambda x: x, lambda x: x): v2.sin_()
+with saved_tensors_hooks(lambda x: x, lambda x: x): v3.tanh_()
+with saved_tensors_hooks(lambda x: x, lambda x: x): v6 = Square.apply(v1 * v0)
+v1.add_(1)
+with torch.no_grad(): v2.zero_()
+with torch.no_grad(): v3.mul_(3)
+with torch.no_grad(): v5.mul_(2)
+with saved_tensors_hooks(lambda x: x.add_(1), lambda x: x): v7 = v0.exp()
+(v2 + v3 + v4 + v5 + v6).sum().backward()""",
+    "the node of a value that was written without recording": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0.neg()
+with torch.no_grad(): v1.zero_()
+seen.append([v1.grad_fn.name(), v1.grad_fn.next_functions[0][0].variable is v0])
+v1.grad_fn.register_hook(lambda gs, g: seen.append([g[0].tolist(), gs[0].tolist()]))
+v1.sum().backward()""",
+    "a recorded write through detach() leaves the leaf a leaf": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([3.0, 4.0], requires_grad=True)
+v2 = v0.detach()
+v2 += v1
+(v2 * v2).sum().backward()""",
+    "a part of a detached alias is written, recorded": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0.detach()
+v1[0] = v0[1] * 3
+(v1 * v1).sum().backward()""",
+    "a tracked value copied in without recording": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([0.0, 0.0], requires_grad=True)
+with torch.no_grad(): v1.copy_(v0 * v0)
+(v1 * v0).sum().backward()""",
+    "NumPy memory under a pending read": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0 + 0.5
+v2 = v0.detach().clone()
+a0 = v0.detach().numpy()
+v0.detach().fill_(0.75)""",
+    "NumPy memory of a value that gradients pass": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0 * v0
+v1.retain_grad()
+a0 = v1.detach().numpy()
+v2 = torch.autograd.grad(v1.sum(), v1, retain_graph=True)[0] + 0
+(v1 * 2).sum().backward()""",
+    "grad() of a leaf that NumPy shares": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+a0 = v0.detach().numpy()
+v1 = torch.autograd.grad((v0 * v0 * v0).sum(), v0, create_graph=True)[0]""",
+    "grad() visits no more than it is asked for": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0.tanh()
+v2 = v1 - 0.5
+v1.detach().sigmoid_()
+v3 = torch.autograd.grad(v2.square().sum(), v2)[0] + 0""",
+    "an operation in place keeps its own input": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0 + v0
+v1.clamp_(-1, 3)
+v1.cos_()
+v1.square().mean().backward()""",
+    "requires_grad_() does not reach back": """
+v0 = torch.tensor([1.0, 2.0])
+v1 = torch.tensor([3.0, 4.0], requires_grad=True)
+v2 = v0 * v1
+seen.append(v2.tolist())
+v0.requires_grad_()
+v2.sum().backward()""",
+    "a leaf that requires no gradient any more": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0.clone()
+v0.data.sigmoid_()
+v0.requires_grad_(False)
+v1.sum().backward()""",
+    "detach_() of an alias": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0.data
+v1.detach_()""",
+    "detach_() of what NumPy shares": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+a0 = v0.detach().numpy()
+v0.detach_()
+v1 = v0 * v0""",
+    "a leaf copied onto itself": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v0.copy_(v0)
+with torch.no_grad(): v0.copy_(v0)""",
+    "a view of an alias that is a leaf": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True).detach()
+v0.requires_grad = True
+v1 = v0.unsqueeze(0)
+v1.add_(1)
+(v1 * v0).sum().backward()""",
+    "a view of a view with a hook": """
+v0 = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+v1 = v0 * 2
+v2 = v1.t()
+v2.retain_grad()
+v2.register_hook(lambda g: g * 3)
+v3 = v2[1:]
+v3.square().sum().backward()""",
+    "a Function's refused write to a view of a leaf counts": """
+v1 = torch.tensor([[-2.0, 2.0], [0.0, -0.5], [2.0, 1.0]], requires_grad=True)
+v2 = v1 * v1
+v3 = v1.t()
+v4 = Double.apply(v3)
+v2.sum().backward()""",
+    "the gradient of a value is kept, a part of which was written": """
+v1 = torch.tensor([[1.0, 1.0], [-2.0, -1.0]], requires_grad=True)
+v2 = v1 - v1
+v2.retain_grad()
+v2[..., ::2] = 0.25
+v2.square().mean().backward(retain_graph=True)""",
+    "a view that is a leaf of its own": """
+v1 = torch.tensor(2.0)
+v3 = v1.view(-1)
+v3.requires_grad_()
+v3.clamp_(-1, 1)""",
+    "a freed graph that was computed since": """
+v0 = torch.tensor(-0.5, requires_grad=True)
+v2 = v0.sin()
+seen.append(torch.autograd.grad(v2.sum(), v0)[0].tolist())
+v3 = torch.autograd.grad(v2, v0)[0]""",
+    "the flag of what is computed": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0 * 2
+v1.requires_grad = True""",
+}
