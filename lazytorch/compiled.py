@@ -22,13 +22,13 @@ from lazytorch import capture, late_errors, references
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.capture import Capture
 from lazytorch.defaults import defaults
-from lazytorch.expression import Call, Expression, Overwritten, scalar
+from lazytorch.expression import Call, Expression, Overwritten, new_expression, scalar
 from lazytorch.guards import Guards, Observer, is_constant_value
 from lazytorch.nn.modules.module import Module
 from lazytorch.realize import checking, realize
 from lazytorch.recompiles import note_obstacle
 from lazytorch.recording import record
-from lazytorch.storage import Storage, is_constant, pending_writes
+from lazytorch.storage import Storage, is_constant, new_storage, pending_writes
 from lazytorch.tensor import Tensor
 
 # A function whose calls differ this often, or whose state changes this often, runs as always.
@@ -410,11 +410,11 @@ class _Fresh:
     def make(self, value: Expression | Buffer) -> Tensor:
         if isinstance(value, Buffer):
             call = self.call
-            e = Expression(self.type, self.device, call, self.number, value, call is not None)
+            e = new_expression(self.type, self.device, call, self.number, value, call is not None)
         else:
             e = value
         made = object.__new__(Tensor)
-        made._storage = Storage(e)
+        made._storage = new_storage(e)
         made._type = self.type
         if not self.connected:
             made._connected = False
@@ -545,7 +545,7 @@ def _set(storage: Storage, buffer: Buffer, writes: int) -> None:
     if references.count(e) == references.BY_NAME + 1 and e.hooks is None:
         e.value = buffer  # nobody else knows the old value's expression
         return
-    new = Expression(e.type, e.device, value=buffer)
+    new = new_expression(e.type, e.device, value=buffer)
     if e.leaf is not None:
         new.leaf, new.tracked = e.leaf, True
     reference = weakref.ref(storage)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from codegen.ir.node import Node, TensorType
 from codegen.ops.indexing import empty
-from lazytorch.expression import Call, Expression, Function
+from lazytorch.expression import Call, Expression, Function, new_call, new_expression
 
 if TYPE_CHECKING:
     from lazytorch.storage import Storage
@@ -102,8 +102,9 @@ def leave(level: Level) -> None:
 
 def new_placeholder(level: Level, type_: TensorType, device: str, tracked: bool) -> Expression:
     """One example's value of an input."""
-    call = Call(PLACEHOLDER.signature((), (type_,)), (), tracked)
-    made = Expression(type_, device, call, 0, None, tracked and type_.dtype.is_floating_point, 1)
+    call = new_call(PLACEHOLDER.signature((), (type_,)), (), tracked)
+    is_tracked = tracked and type_.dtype.is_floating_point
+    made = new_expression(type_, device, call, 0, None, is_tracked, 1)
     call.outputs = (weakref.ref(made),)
     state.known[made] = level.bit
     return made

@@ -23,6 +23,8 @@ from lazytorch.expression import (
     Function,
     Overwritten,
     Signature,
+    new_call,
+    new_expression,
     trace_conditions,
 )
 from lazytorch.importer import import_graph
@@ -559,8 +561,8 @@ def _may_be_walked_again(call: Call) -> bool:
                 e.value = None
             elif e in gone:
                 signature = FREED_VALUE.signature((), (e.type.shape, e.type.dtype))
-                zeros = Call(signature, (), False)
-                inputs[i] = Expression(e.type, e.device, zeros, depth=1)
+                zeros = new_call(signature, (), False)
+                inputs[i] = new_expression(e.type, e.device, zeros, depth=1)
                 zeros.outputs = (weakref.ref(inputs[i]),)
         call.inputs = tuple(inputs)
     return True

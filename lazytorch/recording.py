@@ -5,7 +5,15 @@ from __future__ import annotations
 import weakref
 
 from lazytorch import core, levels
-from lazytorch.expression import Attributes, Call, Expression, Function, Signature, shared_owner
+from lazytorch.expression import (
+    Attributes,
+    Call,
+    Expression,
+    Function,
+    Signature,
+    new_expression,
+    shared_owner,
+)
 from lazytorch.realize import realize, settle_depth
 from lazytorch.source import note_place
 
@@ -16,7 +24,7 @@ MAXIMUM_DEPTH = 2000
 def untracked(value: Expression) -> Expression:
     """The same value, through which no gradient flows."""
     if value.value is not None:
-        plain = Expression(value.type, value.device, value=value.value)
+        plain = new_expression(value.type, value.device, value=value.value)
         plain.owner = shared_owner(value)
         return plain
     return record(core.DETACH, (value,), (), False)[0]
@@ -52,7 +60,7 @@ def record(
     return outputs_of_call(signature, inputs, tracked, depth + 1, has_gradient, device)
 
 
-_new, _reference = object.__new__, weakref.ref
+_reference = weakref.ref
 
 
 def outputs_of_call(
@@ -67,14 +75,14 @@ def outputs_of_call(
 
     Every operation of every step comes here, so objects are filled in where they are made.
     """
-    call = _new(Call)
+    call = Call()
     call.signature, call.inputs, call.tracked = signature, inputs, tracked
     call.has_gradient, call.freed, call.place, call.readers = has_gradient, False, None, ()
     if signature.places_left:
         note_place(call)
     outputs: list[Expression] = []
     for type_ in signature.output_types:
-        output = _new(Expression)
+        output = Expression()
         output.type, output.device, output.call, output.number = type_, device, call, len(outputs)
         output.value, output.owner, output.leaf, output.hooks = None, None, None, None
         output.tracked = tracked and type_.dtype.kind == "float"

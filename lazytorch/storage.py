@@ -15,7 +15,13 @@ from lazytorch.autograd.grad_mode import inference
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.core import REPLACE_VALUE
 from lazytorch.device import placed
-from lazytorch.expression import Call, Expression, Overwritten, shared_owner
+from lazytorch.expression import (
+    Expression,
+    Overwritten,
+    new_call,
+    new_expression,
+    shared_owner,
+)
 
 # Storages written in place since they were last realized: the next realize writes them too.
 pending_writes: dict[int, weakref.ref[Storage]] = {}
@@ -87,16 +93,10 @@ class Storage:
     viewed: bool
     inference: bool
 
-    def __init__(self, expression: Expression) -> None:
-        self.expression = expression
-        self.version = 0
-        self.regions = 0
-        self.shared: ForeignMemory | ExportedMemory | None = None
-        expression.owner = reference = weakref.ref(self)
-        if expression.value is None:
-            born.append(reference)
-        if inference.used and grad_state.inference:
-            self.inference = True
+    expression: Expression
+    version: int
+    regions: int
+    shared: ForeignMemory | ExportedMemory | None
 
     @property
     def device(self) -> str:
@@ -151,7 +151,7 @@ class Storage:
         if references.count(known) <= references.BY_NAME + 2 or known.value is None:
             return known
         known.owner = None
-        self.expression = Expression(known.type, known.device, value=known.value)
+        self.expression = new_expression(known.type, known.device, value=known.value)
         self.expression.owner = weakref.ref(self)
         return self.expression
 
@@ -165,7 +165,7 @@ class Storage:
             if holder is not None:
                 return np.asarray(holder)
         if not live.value.is_reachable:  # computed on a device beside what lives there
-            own = Expression(live.type, live.device, value=live.value.on_host())
+            own = new_expression(live.type, live.device, value=live.value.on_host())
             live.owner = None
             own.tracked, own.leaf = live.tracked, live.leaf
             own.owner = weakref.ref(self)
@@ -194,15 +194,27 @@ class Storage:
         view[...] = buffer_array(live.value, live.type)
         if live.tracked and live.leaf is None:
             # The gradient flows on to what was computed.
-            call = Call(REPLACE_VALUE.signature((live.type, live.type), ()), (live, live), True)
-            taken = Expression(live.type, live.device, call, 0, copy, True)
+            call = new_call(REPLACE_VALUE.signature((live.type, live.type), ()), (live, live), True)
+            taken = new_expression(live.type, live.device, call, 0, copy, True)
             call.outputs = (weakref.ref(taken),)
             taken.owner = shared_owner(live)
             return taken
-        taken = Expression(live.type, live.device, value=copy, tracked=live.tracked)
+        taken = new_expression(live.type, live.device, value=copy, tracked=live.tracked)
         taken.leaf = live.leaf
         taken.owner = shared_owner(live)
         return taken
+
+
+def new_storage(expression: Expression) -> Storage:
+    """A storage that shows this value."""
+    made = Storage()
+    made.expression, made.version, made.regions, made.shared = expression, 0, 0, None
+    expression.owner = reference = weakref.ref(made)
+    if expression.value is None:
+        born.append(reference)
+    if inference.used and grad_state.inference:
+        made.inference = True
+    return made
 
 
 def is_constant(expression: Expression) -> bool:
@@ -224,7 +236,7 @@ def buffer_array(buffer: Buffer, type_: TensorType) -> NDArray[Any]:
 
 def share_array(array: NDArray[Any], type_: TensorType, device: str) -> Storage:
     """A storage over an array's own memory, which must be contiguous."""
-    storage = Storage(Expression(type_, device, value=Buffer.wrapping(array)))
+    storage = new_storage(new_expression(type_, device, value=Buffer.wrapping(array)))
     storage.shared = ForeignMemory(array)
     return storage
 
@@ -233,4 +245,4 @@ def from_array(array: NDArray[Any], type_: TensorType, device: str) -> Storage:
     """A storage holding a copy of an array."""
     buffer = allocate(type_.nbytes)
     np.copyto(buffer_array(buffer, type_), array, casting="unsafe")
-    return Storage(Expression(type_, device, value=placed(buffer, device)))
+    return new_storage(new_expression(type_, device, value=placed(buffer, device)))

@@ -24,6 +24,7 @@ from lazytorch.expression import (
     Overwritten,
     SharedSince,
     hooks_of,
+    new_expression,
     shared_owner,
 )
 from lazytorch.geometry import (
@@ -41,7 +42,7 @@ from lazytorch.memory_views import view_of_memory, write_into_shared
 from lazytorch.realize import realize
 from lazytorch.recording import note_in_place, record, untracked
 from lazytorch.size import Size
-from lazytorch.storage import ExportedMemory, Storage, buffer_array
+from lazytorch.storage import ExportedMemory, buffer_array, new_storage
 from lazytorch.view_history import (
     CANNOT_DETACH,
     CANNOT_REQUIRE,
@@ -441,7 +442,7 @@ class Tensor(HostValues, WriteRefusals):
         capture.refuse("a tensor was written part by part")
         source = value.value
         if buffer.memory is not None and self._copy_on_device(buffer, source):
-            storage.write(Expression(before.type, before.device, value=buffer), self._silent)
+            storage.write(new_expression(before.type, before.device, value=buffer), self._silent)
             return True
         if not buffer.is_reachable:
             return False
@@ -450,7 +451,7 @@ class Tensor(HostValues, WriteRefusals):
             target[...] = buffer_array(source, value.type)
         else:
             target[...] = source
-        storage.write(Expression(before.type, before.device, value=buffer), self._silent)
+        storage.write(new_expression(before.type, before.device, value=buffer), self._silent)
         return True
 
     def _copy_on_device(self, buffer: Buffer, source: Any) -> bool:
@@ -551,7 +552,7 @@ class Tensor(HostValues, WriteRefusals):
         value = storage.expression
         if value.value is None:
             realize([value])
-        fresh = Expression(value.type, value.device, value=value.value)
+        fresh = new_expression(value.type, value.device, value=value.value)
         value.owner = shared_owner(value)  # what has saved it sees writes to come
         fresh.owner = weakref.ref(storage)
         storage.expression = fresh
@@ -759,13 +760,13 @@ eager = _Eager()
 
 
 # The value of no storage: a leaf that has not been read yet.
-_NEVER = Expression(TensorType((), dt.float32), "cpu")
+_NEVER = new_expression(TensorType((), dt.float32), "cpu")
 
 
 def wrap(expression: Expression) -> Tensor:
     """A new tensor that owns this value."""
     made = object.__new__(Tensor)
-    made._storage, made._type = Storage(expression), expression.type
+    made._storage, made._type = new_storage(expression), expression.type
     made._geometry = made._marker = None  # found sooner than the class's
     return made
 

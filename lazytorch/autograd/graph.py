@@ -17,7 +17,7 @@ from lazytorch.autograd.saved import (  # noqa: F401  they are named here
     saved_tensors_hooks,
 )
 from lazytorch.autograd.walk import FREED, gradient_reads, last_recorded, node_name
-from lazytorch.expression import Call, Expression, NodeState, hooks_of, node_state
+from lazytorch.expression import Call, Expression, NodeState, hooks_of, new_expression, node_state
 from lazytorch.recording import record
 from lazytorch.storage import Storage
 from lazytorch.tensor import Tensor, wrap
@@ -321,7 +321,7 @@ def increment_version(tensor: Any) -> None:
     for x in (tensor,) if isinstance(tensor, Tensor) else tensor:
         before = x._storage.expression
         if before.leaf is None and before.value is not None:
-            x._storage.write(Expression(before.type, before.device, value=before.value))
+            x._storage.write(new_expression(before.type, before.device, value=before.value))
         else:
             x._storage.version += 1
 

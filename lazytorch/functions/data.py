@@ -18,9 +18,9 @@ from lazytorch.application import apply
 from lazytorch.defaults import defaults
 from lazytorch.device import device_name
 from lazytorch.dtypes import as_dtype
-from lazytorch.expression import Expression
+from lazytorch.expression import new_expression
 from lazytorch.functions.registration import operation
-from lazytorch.storage import ForeignMemory, Storage, from_array, share_array
+from lazytorch.storage import ForeignMemory, Storage, from_array, new_storage, share_array
 from lazytorch.tensor import Tensor, record, wrap
 from lazytorch.transfer import moved
 
@@ -327,7 +327,7 @@ def from_numpy(ndarray: Any) -> Tensor:
         )
     buffer = Buffer.wrapping(ndarray)
     flat = TensorType((buffer.nbytes // dtype.itemsize,), dtype)
-    storage = Storage(Expression(flat, "cpu", value=buffer))
+    storage = new_storage(new_expression(flat, "cpu", value=buffer))
     storage.shared = ForeignMemory(ndarray)
     strides = [s // dtype.itemsize for s in ndarray.strides]
     return _over(storage, flat)._view(ndarray.shape, strides, 0)
