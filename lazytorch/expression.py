@@ -34,7 +34,7 @@ Types = tuple[TensorType, ...]
 # Of inputs, and of outputs.
 Reads = tuple[frozenset[int], frozenset[int]]
 
-_signature_numbers = itertools.count()
+_signature_numbers = itertools.count(0, 2)
 # Finding the user's line costs 1 µs, so it is looked for in a signature's first calls alone.
 PLACES_NOTED = 64
 

@@ -129,36 +129,49 @@ class Trace:
         for e in roots:
             if e.call is not None and e.call.has_gradient:
                 has_gradient = True
-        chosen = set(roots)
-        # Expressions to visit, and calls to number once their inputs are.
-        stack: list[Any] = list(reversed(roots))
-        reference_type, call_type = weakref.ref, Call
+        # Those that no storage shows are wanted all the same.
+        unshown = {e for e in roots if not _is_shown(e)}
+        # Values whose calls are numbered next, and, in tuples, those that are yet to be visited.
+        stack: list[Any] = [(e,) for e in reversed(roots)]
+        reference_type = weakref.ref
         offered = iter(held)
         while True:
             while stack:
                 e = stack.pop()
-                if type(e) is not call_type:
+                if type(e) is tuple:
+                    (e,) = e
                     if e in numbers:
                         continue
-                    call = e.call
-                    stack.append(call)
-                    for i in reversed(call.inputs):
-                        source = i.call
-                        if (
-                            source is not None
-                            and (i.value is None or (has_gradient and source.inputs))
-                            and i not in numbers
-                        ):
-                            stack.append(i)
-                    continue
-                call = e
+                    # Down the first of what is pending, as far as that goes.
+                    while True:
+                        first = others = None
+                        for i in e.call.inputs:
+                            source = i.call
+                            if (
+                                source is not None
+                                and (i.value is None or (has_gradient and source.inputs))
+                                and i not in numbers
+                            ):
+                                if first is None:
+                                    first = i
+                                elif others is None:
+                                    others = [(i,)]
+                                else:
+                                    others.append((i,))
+                        if first is None:
+                            break
+                        stack.append(e)
+                        if others is not None:
+                            stack += others[::-1]
+                        e = first
+                call = e.call
                 calls.append(call)
                 if call.tracked:
                     tracked.append(call)
                 signature = call.signature
                 if signature.region is not None:
                     views.append((call, len(key)))
-                key.append(signature.number * 2 + call.tracked)
+                key.append(signature.number + call.tracked)
                 for i in call.inputs:
                     known = numbers.get(i)
                     if known is None:
@@ -167,8 +180,19 @@ class Trace:
                         leaves.append(i)
                         key.append(~(2 * i.type.number + i.tracked))
                     key.append(known)
-                for reference in call.outputs:
-                    output = reference()
+                references = call.outputs
+                if len(references) == 1:
+                    outputs = (e,)
+                    if e.value is None and e.leaf is None and not unshown:
+                        # The commonest case of what follows: a value that nobody shows.
+                        owner = e.owner
+                        if type(owner) is not reference_type or owner() is None:
+                            numbers[e] = count
+                            count += 1
+                            continue
+                else:
+                    outputs = [r() for r in references]
+                for output in outputs:
                     if output is None:
                         continue
                     number = count + output.number
@@ -181,20 +205,22 @@ class Trace:
                     if output.leaf is not None:
                         key.append(_LEAF)
                     owner = output.owner
-                    if output in chosen or (
+                    if (
                         type(owner) is reference_type
                         and (storage := owner()) is not None
                         and storage.expression is output
-                    ):
+                    ) or (unshown and output in unshown):
                         wanted.append(output)
-                        chosen.add(output)
                         key.append(_WANTED)
                         key.append(number)
-                count += len(call.outputs)
-            found = next((e for e in offered if _loses(e, numbers, chosen, has_gradient)), None)
+                count += len(references)
+            found = None
+            if held:
+                kept = {*roots, *wanted}
+                found = next((e for e in offered if _loses(e, numbers, kept, has_gradient)), None)
             if found is None:
                 break
-            stack.append(found)
+            stack.append((found,))
         self.key, self.leaves, self.calls, self.numbers = key, leaves, calls, numbers
         self.bound, self.wanted, self.has_gradient = bound, wanted, has_gradient
         self.tracked, self.views = tracked, views
@@ -205,6 +231,13 @@ class Trace:
         for call, place in self.views:
             key[place] = _FIRST_FORM - 2 * call.signature.form - call.tracked
         return tuple(key)
+
+
+def _is_shown(e: Expression) -> bool:
+    """Whether a storage that is alive has this value."""
+    owner = e.owner
+    storage = owner() if type(owner) is weakref.ref else None
+    return storage is not None and storage.expression is e
 
 
 # Storages that were made since the last look at which are held, before the next one.
