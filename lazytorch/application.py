@@ -34,9 +34,11 @@ apply_to_sparse: list[Any] = []
 def apply(function: Function, inputs: Sequence[Any], attributes: Attributes = ()) -> Any:
     """Call a function on tensors and Python numbers: a tensor, or a tuple of them."""
     try:
-        outputs = _applied(function, inputs, attributes)
+        outputs = _recorded(function, inputs, attributes)
     except SparseOperand:
         return apply_to_sparse[0](function, inputs, attributes)
+    except RefusedView:
+        outputs = _recorded_apart(function, inputs, attributes)
     if len(outputs) == 1:
         (value,) = outputs
         storage = Storage()
@@ -122,21 +124,25 @@ def apply_expressions(
     function: Function, inputs: Sequence[Any], attributes: Attributes = ()
 ) -> list[Expression]:
     """As ``apply``; the outputs' expressions, owned by nobody yet."""
-    outputs = _applied(function, inputs, attributes)
+    try:
+        outputs = _recorded(function, inputs, attributes)
+    except RefusedView:
+        outputs = _recorded_apart(function, inputs, attributes)
     if unusual.used and grad_state.waiting is not None:
         pack_results[0](None)
     return outputs
 
 
-def _applied(function: Function, inputs: Sequence[Any], attributes: Attributes) -> list[Expression]:
-    try:
-        return _recorded(function, inputs, attributes)
-    except RefusedView:
-        plain = [x.detach() if isinstance(x, Tensor) else x for x in inputs]
-        outputs = _recorded(function, plain, attributes)
-        if any([e.type.dtype.kind == "float" for e in outputs]):
-            raise
-        return outputs
+def _recorded_apart(
+    function: Function, inputs: Sequence[Any], attributes: Attributes
+) -> list[Expression]:
+    """What a view that is refused is no obstacle to, since no gradient flows through the results;
+    raises that refusal again where one might."""
+    plain = [x.detach() if isinstance(x, Tensor) else x for x in inputs]
+    outputs = _recorded(function, plain, attributes)
+    if any([e.type.dtype.kind == "float" for e in outputs]):
+        raise
+    return outputs
 
 
 def _recorded(
@@ -149,18 +155,19 @@ def _recorded(
     eager.wanted = False
     for x in inputs:
         if isinstance(x, Tensor):
-            # The commonest case of ``_read``, without the call.
+            # The commonest cases of ``_read``, without the call.
             storage = x._storage
             e = storage.expression
             if (
-                e.tracked
-                or x._geometry is not None
+                x._geometry is not None
                 or x._marker is not None
                 or storage.shared is not None
+                or not x._connected
+                or ((leaf := e.leaf) is not None and leaf() is not x)
             ):
                 e = x._read()
-                if e.tracked:
-                    tracked = True
+            if e.tracked:
+                tracked = True
             if device is None:
                 device = e.device
             elif e.device != device:

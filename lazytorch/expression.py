@@ -429,6 +429,7 @@ def new_expression(
 _WEAK_FLOAT = TensorType((), dt.float64, True)
 _WEAK_INT = TensorType((), dt.int64, True)
 _WEAK_BOOL = TensorType((), dt.bool_, True)
+_LEAST_INT, _GREATEST_INT = -(1 << 63), (1 << 63) - 1
 
 
 # Where a value comes from at each replay: a kind, and what that kind needs to know.
@@ -457,20 +458,24 @@ def sourced(value: float | int, source: Source) -> SourcedFloat | SourcedInt:
 def scalar(value: float | int | bool, device: str) -> Expression:
     """A Python number as an argument of the plan: another value compiles nothing."""
     kind = type(value)
+    made = Expression()
     if kind is float:
-        return new_expression(_WEAK_FLOAT, device, value=value)
-    if kind is bool:
-        return new_expression(_WEAK_BOOL, device, value=value)
-    if isinstance(value, np.bool_):
-        return new_expression(_WEAK_BOOL, device, value=bool(value))
-    if isinstance(value, (int, np.integer)):
-        if type(value) is not SourcedInt:
+        made.type = _WEAK_FLOAT
+    elif kind is bool:
+        made.type = _WEAK_BOOL
+    elif isinstance(value, np.bool_):
+        made.type, value = _WEAK_BOOL, bool(value)
+    elif isinstance(value, (int, np.integer)):
+        if kind is not int and kind is not SourcedInt:
             value = int(value)
-        if not -(1 << 63) <= value < 1 << 63:
+        if not _LEAST_INT <= value <= _GREATEST_INT:
             raise RuntimeError("value cannot be converted to type int64_t without overflow")
-        return new_expression(_WEAK_INT, device, value=value)
-    if not isinstance(value, (float, np.floating)):
-        raise TypeError(f"argument must be Tensor or Number, not {type(value).__name__}")
-    if type(value) is not SourcedFloat:
-        value = float(value)
-    return new_expression(_WEAK_FLOAT, device, value=value)
+        made.type = _WEAK_INT
+    elif isinstance(value, (float, np.floating)):
+        made.type, value = _WEAK_FLOAT, value if kind is SourcedFloat else float(value)
+    else:
+        raise TypeError(f"argument must be Tensor or Number, not {kind.__name__}")
+    made.device, made.value = device, value
+    made.call, made.number, made.tracked, made.depth = None, 0, False, 0
+    made.owner, made.leaf, made.hooks = None, None, None
+    return made

@@ -110,7 +110,7 @@ class Module(StateDict):
             or _global_backward_pre_hooks
         ):
             return self._call_with_hooks(args, kwargs)
-        return self.forward(*args, **kwargs)
+        return self.forward(*args, **kwargs) if kwargs else self.forward(*args)
 
     def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
         return Module.__call__(self, *args, **kwargs)
@@ -344,11 +344,13 @@ class Module(StateDict):
 
     def __getattr__(self, name: str) -> Any:
         # Reached only when ordinary lookup has failed.
-        attributes = self.__dict__
-        for registry in ("_parameters", "_buffers", "_modules"):
-            members = attributes.get(registry)
-            if members is not None and name in members:
-                return members[name]
+        get = self.__dict__.get
+        if (members := get("_parameters")) is not None and name in members:
+            return members[name]
+        if (members := get("_modules")) is not None and name in members:
+            return members[name]
+        if (members := get("_buffers")) is not None and name in members:
+            return members[name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __setattr__(self, name: str, value: Any) -> None:
