@@ -158,16 +158,16 @@ def _recorded(
             # The commonest cases of ``_read``, without the call.
             storage = x._storage
             e = storage.expression
-            if (
-                x._geometry is not None
-                or x._marker is not None
-                or storage.shared is not None
-                or not x._connected
-                or ((leaf := e.leaf) is not None and leaf() is not x)
-            ):
+            if x._geometry is not None or x._marker is not None or storage.shared is not None:
                 e = x._read()
-            if e.tracked:
-                tracked = True
+                if e.tracked:
+                    tracked = True
+            elif e.tracked:
+                leaf = e.leaf
+                if not x._connected or (leaf is not None and leaf() is not x):
+                    e = x._read()
+                if e.tracked:
+                    tracked = True
             if device is None:
                 device = e.device
             elif e.device != device:

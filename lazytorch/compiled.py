@@ -22,7 +22,7 @@ from lazytorch import capture, late_errors, references
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.capture import Capture
 from lazytorch.defaults import defaults
-from lazytorch.expression import Call, Expression, Overwritten, new_expression, scalar
+from lazytorch.expression import Call, Expression, new_expression, overwritten, scalar
 from lazytorch.guards import Guards, Observer, is_constant_value
 from lazytorch.nn.modules.module import Module
 from lazytorch.realize import checking, realize
@@ -549,7 +549,7 @@ def _set(storage: Storage, buffer: Buffer, writes: int) -> None:
     if e.leaf is not None:
         new.leaf, new.tracked = e.leaf, True
     reference = weakref.ref(storage)
-    e.owner = Overwritten(reference, storage.version - 1, weakref.ref(new))
+    e.owner = overwritten(reference, storage.version - 1, weakref.ref(new))
     new.owner = reference
     storage.expression = new
 

@@ -217,12 +217,18 @@ class Overwritten:
 
     __slots__ = ("by", "storage", "version")
 
-    def __init__(
-        self, storage: weakref.ref[Storage], version: int, by: weakref.ref[Expression]
-    ) -> None:
-        self.storage = storage
-        self.version = version
-        self.by = by
+    storage: weakref.ref[Storage]
+    version: int
+    by: weakref.ref[Expression]
+
+
+def overwritten(
+    storage: weakref.ref[Storage], version: int, by: weakref.ref[Expression]
+) -> Overwritten:
+    """What stands for an owner from a write on."""
+    made = Overwritten()
+    made.storage, made.version, made.by = storage, version, by
+    return made
 
 
 class SharedSince:

@@ -133,6 +133,7 @@ class Trace:
         unshown = {e for e in roots if not _is_shown(e)}
         # Values whose calls are numbered next, and, in tuples, those that are yet to be visited.
         stack: list[Any] = [(e,) for e in reversed(roots)]
+        outputs: Sequence[Expression | None]
         reference_type = weakref.ref
         offered = iter(held)
         while True:
@@ -545,25 +546,26 @@ def _release(wanted: Sequence[Expression], tracked: Sequence[Call]) -> None:
             for o in outputs:
                 o.call = None
     freed = [call for call in tracked if call.freed]
-    derivatives = [call for call in freed if hasattr(call, "way")]
+    derivatives = [call for call in freed if call.has_gradient and hasattr(call, "way")]
     if derivatives:  # what these were made of may go with them
         _release_freed(derivatives[::-1])
     _release_freed(freed)
 
 
 def _release_freed(calls: Sequence[Call]) -> None:
-    pending: dict[int, bool] = {}  # the readers, by identity: many calls share them
+    readers: Any = ()  # of the call before: many calls share them
+    waits = False
     for call in calls:
-        waits = False
-        for reader in call.readers:
-            is_pending = pending.get(id(reader))
-            if is_pending is None:
-                is_pending = pending[id(reader)] = _is_pending(reader)
-            if is_pending:
-                waits = True
+        if call.readers is not readers:
+            readers = call.readers
+            waits = any([_is_pending(reader) for reader in readers])
         if waits:
             continue
-        if all([e is None or e.value is not None for e in [r() for r in call.outputs]]):
+        for reference in call.outputs:
+            e = reference()
+            if e is not None and e.value is None:
+                break
+        else:
             if call.signature.reads_nothing is not False and _may_be_walked_again(call):
                 continue
             call.inputs = ()

@@ -17,9 +17,9 @@ from lazytorch.core import REPLACE_VALUE
 from lazytorch.device import placed
 from lazytorch.expression import (
     Expression,
-    Overwritten,
     new_call,
     new_expression,
+    overwritten,
     shared_owner,
 )
 
@@ -136,7 +136,7 @@ class Storage:
         if silent:
             before.owner = None
         else:
-            before.owner = Overwritten(reference, self.version, weakref.ref(expression))
+            before.owner = overwritten(reference, self.version, weakref.ref(expression))
             self.version += 1
         expression.owner = reference
         self.expression = expression
