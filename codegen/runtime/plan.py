@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import codegen
+from codegen import settings
 from codegen.ops.host import HostCall
 from codegen.render.source import KernelSource
 from codegen.runtime import cache, tune
@@ -296,7 +297,8 @@ def units_for(description: str) -> str:
 
 
 def _path(description: str) -> Path:
-    text = f"{engine_fingerprint()}\n{get_num_threads()}\n{units_for(description)}\n{description}"
+    chosen = f"{units_for(description)}\n{settings.get('LAZYTORCH_WINOGRAD')}"
+    text = f"{engine_fingerprint()}\n{get_num_threads()}\n{chosen}\n{description}"
     return cache.cache_path("plan-" + hashlib.sha256(text.encode()).hexdigest()[:40])
 
 
