@@ -158,13 +158,16 @@ def _tap(inner: tuple[Axis, ...], stride: int) -> int | None:
     return found[0] if len(found) == 1 else None
 
 
-def choose_winograd(windows: ImageWindows, threads: int, always: bool = False) -> Schedule | None:
+def choose_winograd(
+    windows: ImageWindows, threads: int, always: bool = False, width: int | None = None
+) -> Schedule | None:
     """The schedule that takes the fewest cycles: tasks (``panels`` a group) of at most
     ``row_block`` rows of tiles, whose sums are made for ``row_chunk`` outputs at a time.
 
-    None where direct products take hardly more, unless it is to be done ``always``.
+    None where direct products take hardly more, unless it is to be done ``always``; or where a
+    row of tiles is too long. ``width``: vector bytes.
     """
-    width = vector_bytes()
+    width = width or vector_bytes()
     accumulators, vectors = register_tile(width)
     rule = Schedule("winograd", windows.swap, width // 4, accumulators, vectors)
     counted: list[tuple[float, Schedule]] = []

@@ -29,6 +29,8 @@ from codegen.render.contraction_kernel import (
 from codegen.render.contraction_recipe import kernel_source
 from codegen.render.contraction_winograd import Winograd, WinogradWeights, weight_bytes
 
+WEIGHTS_KERNEL = "winograd_weights"  # the name of the first
+
 
 @dataclass(frozen=True)
 class WinogradChoice:
@@ -116,7 +118,7 @@ def render_winograd_kernels(
     weights = Argument("in0", choice.weights.type, False)
     return [
         kernel(
-            "winograd_weights",
+            WEIGHTS_KERNEL,
             WinogradWeights(windows, schedule, "in0", "working"),
             [(choice.weights, weights), (cluster, Argument("working", memory, True))],
             (),
