@@ -81,7 +81,7 @@ from codegen.runtime.kernels import is_kept
 from codegen.runtime.memory import Buffer, allocate
 from codegen.runtime.opencl import OpenClPlan
 from codegen.runtime.opencl.self_test import check_device
-from codegen.runtime.plan import CpuPlan, KernelRecord, PlanRecord, watchers
+from codegen.runtime.plan import WORKING_MEMORY, CpuPlan, KernelRecord, PlanRecord, watchers
 from codegen.runtime.report import report
 from codegen.runtime.sizes import Family, family_key
 from codegen.statistics import statistics
@@ -343,7 +343,7 @@ def compile_for(graph: Graph, device: str, description: str) -> Compiled:
 
 def compile_for_c(graph: Graph) -> PlanRecord:
     """The graph as kernels of C for one thread, without instructions that must be asked for."""
-    return compile_graph(graph, 1, C).record
+    return compile_graph(graph, 1, replace(C, winograd=settings.get("LAZYTORCH_WINOGRAD"))).record
 
 
 def is_plan_kept(description: str) -> bool:
@@ -737,7 +737,7 @@ def _kernel_record(
         k.source.body,
         list(k.source.prologue),
         [slot[memory.home.get(x, x) if isinstance(x, Node) else x] for x in k.operands],
-        [repr(x.type) if isinstance(x, Node) else "working memory" for x in k.operands],
+        [repr(x.type) if isinstance(x, Node) else WORKING_MEMORY for x in k.operands],
         k.parallel,
         k.operations,
         k.traffic,

@@ -29,6 +29,10 @@ from codegen.statistics import statistics
 SCALAR_FORMATS = {"float64": "d", "int64": "q", "bool_": "q"}
 
 
+# In place of a type in a kernel's ``shapes``: what kernels of one cluster leave for each other.
+WORKING_MEMORY = "working memory"
+
+
 @dataclass
 class KernelRecord:
     """One kernel of a plan: its text and what it does, for running and for reading.
