@@ -69,6 +69,12 @@ with torch.no_grad():
     keep("block", F.relu(norm(F.conv2d(y, second, padding=1)) + x))
     keep("transposed", F.conv_transpose2d(x, weight, padding=1))
     keep("volume", F.conv3d(integers(2, 3, 4, 6, 7), integers(5, 3, 2, 3, 3, step=4), padding=1))
+    # What is not finite stays where it was (infinity may become NaN).
+    special = generator.standard_normal((2, 4, 16, 37)).astype(np.float32)
+    for value, count in (("nan", 3), ("inf", 5), ("-inf", 5)):
+        special.reshape(-1)[generator.integers(0, special.size, count)] = float(value)
+    y = F.conv2d(torch.tensor(special), integers(5, 4, 3, 3), padding=1)
+    keep("special", torch.isfinite(y))
 np.savez(sys.argv[2], **found)
 
 # Where other inputs of a window are much larger than the result: for check mode.
