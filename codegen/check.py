@@ -18,9 +18,11 @@ from codegen.errors import CheckError
 from codegen.graph.explain import node_names
 from codegen.graph.fuse import Cluster
 from codegen.ir.node import Node, TensorType, topological
+from codegen.loops.contraction_winograd import image_windows
 from codegen.ops.registry import Array
 from codegen.pipeline import Compiled, Graph, compile_for, plan_of
 from codegen.render.source import KernelSource
+from codegen.render.winograd_kernel import WEIGHTS_KERNEL
 from codegen.runtime import cache
 from codegen.runtime.interpreter import from_buffer
 from codegen.runtime.kernels import kernel_file
@@ -66,6 +68,7 @@ class CheckedPlan:
         self._sizes = _slot_sizes(compiled)
         self._names = node_names(compiled.fusion)
         self._steps = _steps(compiled)
+        self._transformed = _transformed(compiled)
 
     def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]:
         compiled, device = self._compiled, self._device
@@ -111,7 +114,7 @@ class CheckedPlan:
                 if not wrong.any():
                     break
                 if number == len(trials):
-                    trials.append(moved_values(order, given, number))
+                    trials.append(moved_values(order, given, number, self._transformed))
                 wrong &= _differing(array, wanted[node], node.type, trials[number][node])
             if wrong.any():
                 self._raise_differing(step, node, array, wanted[node], wrong, given)
@@ -216,6 +219,19 @@ def _steps(compiled: Compiled) -> list[_Step]:
             plan = plan_of(part)
         steps.append(_Step(cluster, chosen, slots, plan))
     return steps
+
+
+def _transformed(compiled: Compiled) -> dict[Node, int]:
+    """The sums that are computed by Winograd's transform: which factor has the weights."""
+    numbers = {}
+    for cluster, kernel in zip(compiled.owners, compiled.record.kernels, strict=True):
+        if kernel.name == WEIGHTS_KERNEL:
+            for root in cluster.nodes:
+                match = compiled.fusion.contractions.get(root)
+                windows = image_windows(match.contraction) if match else None
+                if windows is not None:
+                    numbers[root] = int(windows.swap)
+    return numbers
 
 
 def _part(record: PlanRecord, begin: int, end: int) -> tuple[PlanRecord, list[int]]:

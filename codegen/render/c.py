@@ -30,4 +30,5 @@ C = Dialect(
     aligned="",
     alignment=64,
     has_chains=True,
+    winograd="",
 )

@@ -94,6 +94,8 @@ class Dialect:
     has_chains: bool  # whether a product, row-wise work and a product can be one kernel
     prologue: tuple[str, ...] = ()  # file-scope text that every kernel needs
     matrix_units: str = ""  # for products of bfloat16 matrices, as ``runtime.matrix_units`` says
+    # Convolutions by Winograd's transform, as the setting LAZYTORCH_WINOGRAD says.
+    winograd: str = "0"
     device: DeviceDescription | None = None  # one with work-groups, where schedules are for it
     body: Callable[[Kernel, Dialect], Body] | None = None  # where ``Body`` is not enough
 

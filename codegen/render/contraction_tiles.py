@@ -25,6 +25,8 @@ from codegen.render.contraction_form import (
     write_counting,
 )
 
+_LINE = 64  # bytes that are fetched together
+
 
 def tile_function(
     helpers: Helpers,
@@ -35,6 +37,7 @@ def tile_function(
     stored: int,
     strides: tuple[int, int, int, int],
     direct: bool,
+    ahead: bool = False,
 ) -> str:
     """A function that multiplies ``rows`` x ``depth`` of A by vectors of B, all sums in registers.
 
@@ -42,6 +45,7 @@ def tile_function(
     last column and computes some columns twice, so nothing is read or written past the edge.
     ``stored`` is the number of elements of each vector that C has. ``strides``: of A along rows
     and K, of B along K, of C along rows. ``direct``: B lies as the caller left it, unaligned.
+    ``ahead``: as many rows of A that come next are fetched meanwhile.
     """
     a_row, a_inner, b_inner, c_row = strides
     element = dtype.compute_c
@@ -69,7 +73,12 @@ def tile_function(
         text.add("}")
 
     unroll = 2
-    text.add("long k = 0;", f"for (; k + {unroll} <= depth; k += {unroll}) {{")
+    text.add("long k = 0;")
+    if ahead:
+        text.add(f"const {element} *next = a + {rows * a_row};")
+    text.add(f"for (; k + {unroll} <= depth; k += {unroll}) {{")
+    if ahead:
+        text.add("__builtin_prefetch(next);", f"next += {_LINE // dtype.itemsize};")
     for k in range(unroll):
         step(k)
     text.add(f"a += {unroll * a_inner};", f"b += {unroll * b_inner};", "}")

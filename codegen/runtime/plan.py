@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import codegen
+from codegen import settings
 from codegen.ops.host import HostCall
 from codegen.render.source import KernelSource
 from codegen.runtime import cache, tune
@@ -26,6 +27,10 @@ from codegen.runtime.sizes import packed_sizes
 from codegen.statistics import statistics
 
 SCALAR_FORMATS = {"float64": "d", "int64": "q", "bool_": "q"}
+
+
+# In place of a type in a kernel's ``shapes``: what kernels of one cluster leave for each other.
+WORKING_MEMORY = "working memory"
 
 
 @dataclass
@@ -296,7 +301,8 @@ def units_for(description: str) -> str:
 
 
 def _path(description: str) -> Path:
-    text = f"{engine_fingerprint()}\n{get_num_threads()}\n{units_for(description)}\n{description}"
+    chosen = f"{units_for(description)}\n{settings.get('LAZYTORCH_WINOGRAD')}"
+    text = f"{engine_fingerprint()}\n{get_num_threads()}\n{chosen}\n{description}"
     return cache.cache_path("plan-" + hashlib.sha256(text.encode()).hexdigest()[:40])
 
 
