@@ -636,13 +636,13 @@ def _kernels(
         lowered.append(lower_copy(in_memory_as(base), first))
     if cluster.kind == "write":
         if first.inputs[1].type.size:
-            lowered.append(lower_write(cluster, fusion))
+            lowered.append(lower_write(cluster, fusion, dialect.whole_lines))
     elif cluster.kind == "alias":
         pass  # it is where it should be
     elif cluster.kind == "scan":
         lowered.append(lower_scan(first, fusion))
     else:
-        lowered.append(lower(cluster, fusion))
+        lowered.append(lower(cluster, fusion, dialect.whole_lines))
     return [_rendered(kernel, comments, dialect) for kernel in lowered]
 
 

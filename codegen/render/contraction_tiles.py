@@ -24,6 +24,7 @@ from codegen.render.contraction_form import (
     static_function,
     write_counting,
 )
+from codegen.render.line_functions import exchanged
 
 _LINE = 64  # bytes that are fetched together
 
@@ -126,19 +127,7 @@ def transpose_function(helpers: Helpers, dtype: DType, lanes: int) -> str:
     text.add("#define @shuffles", "#endif", "#endif", "#ifdef @shuffles")
     for i in range(lanes):
         text.add(f"{vector} r{i} = *(const {vector}u *)(source + columns[{i}]);")
-    half = lanes // 2
-    while half:
-        low = ", ".join(str(j if not j & half else lanes + j - half) for j in range(lanes))
-        high = ", ".join(str(j + half if not j & half else lanes + j) for j in range(lanes))
-        for i in range(lanes):
-            if i & half:
-                continue
-            x, y = f"r{i}", f"r{i + half}"
-            text.add(
-                f"{{ const {vector} low = __builtin_shufflevector({x}, {y}, {low});",
-                f"  {y} = __builtin_shufflevector({x}, {y}, {high}); {x} = low; }}",
-            )
-        half //= 2
+    text.add(*exchanged(vector, lanes))
     for i in range(lanes):
         text.add(f"*({vector}u *)(target + {i} * stride) = r{i};")
     text.add(
