@@ -458,13 +458,18 @@ def _stand_in() -> opencl.Device | None:
 
 
 # A graph of more operations than this, on tensors no larger than that, costs seconds to compile
-# and milliseconds to interpret: it is compiled only once it comes a second time.
+# and milliseconds to interpret: it is compiled only once it comes a second time, and for every so
+# many operations more one time later.
 _MANY_OPERATIONS = 1000
+_OPERATIONS_A_RUN = 250
 _SMALL_TENSOR = 1 << 14
+# So many runs by the interpreter cost about as much as the compiler: 5 and 250 µs an operation.
+_MOST_INTERPRETED = 50
 
 
 class TieredPlan:
-    """A huge graph on small tensors: interpreted the first time, compiled from the second on."""
+    """A huge graph on small tensors: interpreted the first time, or the first few times, and
+    compiled then."""
 
     donated: tuple[int, ...] = ()
 
@@ -476,12 +481,17 @@ class TieredPlan:
     ) -> None:
         self._compile_now = compile_now
         self._interpreted: InterpretedPlan | None = InterpretedPlan(graph, place)
+        more = len(topological(graph.outputs)) - _MANY_OPERATIONS
+        self._left = min(_MOST_INTERPRETED, 1 + more // _OPERATIONS_A_RUN)
         self._compiled: Plan | None = None
 
     def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]:
         if self._interpreted is not None:
-            first, self._interpreted = self._interpreted, None
-            return first.run(values)
+            plan = self._interpreted
+            self._left -= 1
+            if self._left <= 0:
+                self._interpreted = None
+            return plan.run(values)
         if self._compiled is None:
             self._compiled = self._compile_now()
         return self._compiled.run(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import weakref
@@ -407,6 +408,18 @@ def _pending_expressions() -> list[Expression]:
 
 
 def _run(roots: list[Expression], device: str, held: Sequence[Expression]) -> None:
+    # Of a long graph there are hundreds of thousands of objects that all live until it is done: the
+    # collector of cycles, looking at them again and again, would be half of the time.
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        _run_traced(roots, device, held)
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _run_traced(roots: list[Expression], device: str, held: Sequence[Expression]) -> None:
     began = spans.now() if spans.listeners else 0
     trace = Trace(roots, [e for e in held if e.device == device])
     if began:
