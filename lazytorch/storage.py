@@ -17,8 +17,10 @@ from lazytorch.core import REPLACE_VALUE
 from lazytorch.device import placed
 from lazytorch.expression import Call, Expression, Overwritten, shared_owner
 
-# Storages written in place since they were last realized: the next realize writes them too.
-pending_writes: dict[int, weakref.ref[Storage]] = {}
+# Storages written in place since they were last realized: the next realize writes them too. With
+# each the value that its pending writes replace, where these cannot do without something that may
+# fail and so may have to be undone (undo.py).
+pending_writes: dict[int, tuple[weakref.ref[Storage], Expression | None]] = {}
 
 
 # Storages made since ``held_storages`` looked last, and those that it found to be pending then.
@@ -38,6 +40,12 @@ def held_storages() -> list[Storage]:
             _held.append(reference)
             found.append(storage)
     return found
+
+
+def forget_held() -> None:
+    """Compute what somebody holds now with nothing else: only where it is asked for."""
+    born.clear()
+    _held.clear()
 
 
 class ForeignMemory:
@@ -142,8 +150,13 @@ class Storage:
         self.expression = expression
         if expression.value is None:
             # In the order of the writes, also where the number was that of a storage that is gone.
-            pending_writes.pop(id(self), None)
-            pending_writes[id(self)] = reference
+            known = pending_writes.pop(id(self), None)
+            kept: Expression | None = None
+            if expression.depth > 1:  # else it is a copy, or a formula of the old value
+                kept = before
+                if before.value is None and known is not None and known[0] is reference:
+                    kept = known[1] or before
+            pending_writes[id(self)] = (reference, kept)
 
     def own_value(self) -> Expression:
         """The value, as an expression that no recorded call knows yet."""
