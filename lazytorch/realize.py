@@ -37,7 +37,15 @@ from lazytorch.expression import (
 from lazytorch.importer import import_graph
 from lazytorch.places import Family, MovedCall, starts_of
 from lazytorch.recompiles import note_miss
-from lazytorch.storage import Storage, born, held_storages, is_constant, pending_writes
+from lazytorch.storage import (
+    Storage,
+    born,
+    held_storages,
+    is_constant,
+    leave_pending,
+    pending_writes,
+    unsettled_values,
+)
 
 # Marks in a key; signatures and numbers are not negative, and leaves' types far below.
 _LEAF, _BOUND, _WANTED = -1, -2, -3
@@ -62,6 +70,7 @@ _families: dict[str, dict[tuple[int, ...], Family]] = {}  # device -> key but fo
 _single_plans: dict[tuple[Any, ...], Plan] = {}
 _checked_plans: dict[tuple[str, tuple[int, ...]], CachedPlan] = {}
 _lock = threading.RLock()
+_NOTHING = nullcontext()
 
 
 class _Checking:
@@ -272,7 +281,7 @@ def realize(roots: Sequence[Expression]) -> None:
         except BaseException as interrupt:
             # Nothing has failed: what is pending waits until somebody asks for it.
             traceback.clear_frames(interrupt.__traceback__)
-            pending_writes.clear()
+            leave_pending()
             raise
 
 
@@ -453,21 +462,17 @@ def run(roots: Sequence[Expression], device: str, held: Sequence[Expression] = (
     active = capture.state.active
     noted = active.start_run(trace, cached, places) if active is not None else None
     free = _free_leaves(trace, cached) if cached.plan.donated else ()
-    inputs = [e.value for e in [*trace.leaves, *trace.bound]] + places
-    if free:
-        with HeldOff():
-            values = cached.plan.run(inputs, free)
-            for i in free:
-                trace.leaves[i].value = None
-            _store(trace, cached, values)
-    else:
-        _store(trace, cached, cached.plan.run(inputs))
-    computed, tracked = trace.wanted, trace.tracked
-    if noted is not None:
-        noted.outputs = [weakref.ref(e) for e in computed]
-    # What the trace alone still refers to is not waiting for anything.
-    del trace
-    _release(computed, tracked)
+    with HeldOff() if free else _NOTHING:
+        values = cached.plan.run([e.value for e in [*trace.leaves, *trace.bound]] + places, free)
+        for i in free:
+            trace.leaves[i].value = None
+        _store(trace, cached, values)
+        computed, tracked = trace.wanted, trace.tracked
+        if noted is not None:
+            noted.outputs = [weakref.ref(e) for e in computed]
+        # What the trace alone still refers to is not waiting for anything.
+        del trace
+        _release(computed, tracked)
 
 
 def _plan_for_places(trace: Trace, device: str) -> tuple[CachedPlan | None, list[int]]:
@@ -531,6 +536,8 @@ def _free_leaves(trace: Trace, cached: CachedPlan) -> list[int]:
             for reader in readers:
                 if _is_pending(reader) and reader() not in trace.calls:
                     return []  # an earlier one has yet to read them
+    if _is_needed_elsewhere(trace):
+        return []
     if cached.uses is None:
         inputs = [i for call in trace.calls for i in call.inputs]
         cached.uses = {n: inputs.count(trace.leaves[n]) for n in cached.plan.donated
@@ -544,7 +551,7 @@ def _free_leaves(trace: Trace, cached: CachedPlan) -> list[int]:
         # Besides the name here, its calls, the list of leaves and the numbering refer to it, and
         # the write that replaced it, in case it should fail.
         write = pending_writes.get(id(owner.storage()))
-        known = 2 if write is None or write[1] is not e else 3
+        known = 2 if write is None else 2 + write[1].count(e)
         if (
             e.hooks is None
             and references.count(e) == references.BY_NAME + uses + known
@@ -553,6 +560,22 @@ def _free_leaves(trace: Trace, cached: CachedPlan) -> list[int]:
         ):
             free.append(number)
     return free
+
+
+def _is_needed_elsewhere(trace: Trace) -> bool:
+    """Whether what a failure left pending is made of values that a trace computes on its way."""
+    numbers = trace.numbers
+    stack = [e for e in unsettled_values() if e not in numbers]
+    seen = set(stack)
+    while stack:
+        call = stack.pop().call
+        for i in call.inputs if call is not None else ():
+            if i.value is None and i not in seen:
+                if i in numbers:
+                    return True
+                seen.add(i)
+                stack.append(i)
+    return False
 
 
 def _release(wanted: Sequence[Expression], tracked: Sequence[Call]) -> None:

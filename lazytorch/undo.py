@@ -12,14 +12,15 @@ from __future__ import annotations
 import weakref
 from collections.abc import Collection, Sequence
 
+from codegen.errors import CheckError
 from lazytorch import realize
 from lazytorch.expression import Call, Expression, Overwritten
 from lazytorch.layout import strided
 from lazytorch.realize import Trace
-from lazytorch.storage import Storage, forget_held, pending_writes
+from lazytorch.storage import Storage, leave_pending, pending_writes
 
 # So many values are tried one by one which could not be computed together.
-_FEW = 4
+_FEW = 8
 
 
 def settle_failure(error: Exception, roots: Sequence[Expression]) -> None:
@@ -27,8 +28,8 @@ def settle_failure(error: Exception, roots: Sequence[Expression]) -> None:
     and do the others. Afterwards none of them is computed but where it is asked for."""
     wanted = [e for e in roots if e.value is None]
     held = realize.held_values()
-    forget_held()  # what failed is not to be computed with something else
     realize.undone.clear()
+    first = True
     try:
         while True:
             pending = realize.pending_with(wanted)
@@ -38,9 +39,9 @@ def settle_failure(error: Exception, roots: Sequence[Expression]) -> None:
                 break
             trace = Trace(chosen, [e for e in held if e.device == device])
             undone = _undo(error, trace, device)
-            if not undone and not wanted:
+            if not undone and not first:
                 break  # nobody knows what it is
-            wanted, held = [], []
+            wanted, held, first = [], [], False
             try:
                 _compute_writes()
             except Exception as another:
@@ -50,7 +51,7 @@ def settle_failure(error: Exception, roots: Sequence[Expression]) -> None:
     except Exception:  # what is wrong may be wrong again: all that is pending stays so
         return
     finally:
-        pending_writes.clear()
+        leave_pending()
 
 
 def _compute_writes() -> None:
@@ -62,15 +63,15 @@ def _compute_writes() -> None:
 def _undo(error: Exception, trace: Trace, device: str) -> bool:
     """Put back what a trace's writes replaced, as far as these failed; whether any has."""
     writes = [
-        (key, storage, before)
-        for key, (reference, before) in list(pending_writes.items())
+        (key, storage, kept)
+        for key, (reference, kept) in list(pending_writes.items())
         if (storage := reference()) is not None and storage.expression in trace.numbers
     ]
     if not writes:
         return False
     failed = _failed(error, trace, device)
     undone = [w for w in writes if w[1].expression in failed]
-    earlier = [_earlier_values(trace, storage, before) for _, storage, before in undone]
+    earlier = [_earlier_values(trace, storage, kept) for _, storage, kept in undone]
     failed |= _not_computed([values[0] for values in earlier if values], device)
     for (key, storage, _), values in zip(undone, earlier, strict=True):
         del pending_writes[key]
@@ -86,10 +87,18 @@ def _failed(error: Exception, trace: Trace, device: str) -> set[Expression]:
     is: of values that are made of common calls all, or none."""
     numbers = realize.failed_numbers(error, trace, device)
     if numbers:
-        failed = {e for e in trace.wanted if trace.numbers[e] in numbers}
+        suspected = {e for e in trace.wanted if trace.numbers[e] in numbers}
+        # What shares a kernel with what failed may do without it.
+        tries = 0 if isinstance(error, CheckError) else _FEW
+        failed: set[Expression] = set()
         for call in trace.calls:  # inputs first
-            if any([i in failed for i in call.inputs]):
-                failed.update([e for r in call.outputs if (e := r()) is not None])
+            outputs = {e for r in call.outputs if (e := r()) is not None}
+            if not failed.isdisjoint(call.inputs):
+                failed |= outputs
+            elif found := suspected & outputs:
+                tries -= 1
+                if tries < 0 or not _computes(list(found), device):
+                    failed |= outputs
         return failed
     group: dict[Call, Call] = {}  # a call of each call's group, in the end the same
 
@@ -128,14 +137,14 @@ def _computes(values: Sequence[Expression], device: str) -> bool:
     return True
 
 
-def _earlier_values(trace: Trace, storage: Storage, before: Expression | None) -> list[Expression]:
+def _earlier_values(trace: Trace, storage: Storage, kept: Sequence[Expression]) -> list[Expression]:
     """The values that pending writes of a storage have replaced, as far as they are remembered,
     the oldest first."""
-    found = [] if before is None else [before]
+    found = dict.fromkeys(kept)
     for e in trace.numbers:
         owner = e.owner
-        if type(owner) is Overwritten and owner.storage() is storage and e is not before:
-            found.append(e)
+        if type(owner) is Overwritten and owner.storage() is storage:
+            found[e] = None
     return sorted(found, key=_version)
 
 
