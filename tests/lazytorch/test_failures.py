@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import gc
+import os
 import random
 import signal
 import sys
@@ -23,7 +25,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -34,7 +36,7 @@ torch = pytest.importorskip("torch", reason="needs real PyTorch")
 import lazytorch  # noqa: E402
 from codegen.errors import CompileError, HostCallError  # noqa: E402
 from codegen.ops import lapack  # noqa: E402
-from codegen.runtime import memory, plan  # noqa: E402
+from codegen.runtime import compiler, kernels, memory, plan  # noqa: E402
 from codegen.runtime.compiler import find_compiler  # noqa: E402
 from codegen.runtime.cpu import Program  # noqa: E402
 from lazytorch.inspect import CheckError  # noqa: E402
@@ -351,6 +353,103 @@ def same(found: Any, wanted: Any, name: str) -> None:
 @pytest.mark.parametrize("cause", CAUSES)
 def test_programs_go_on_after_failures(cause: str, seed: int) -> None:
     run_program(cause, seed)
+
+
+# ---- the system fails ---------------------------------------------------------------------------
+
+
+def with_command(*command: str) -> Callable[[pytest.MonkeyPatch], None]:
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        found = replace(compiler.required_compiler(), command=command)
+        patch.setattr(compiler, "required_compiler", lambda: found)
+
+    return plant
+
+
+def full_disk(patch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    patch.setattr(kernels, "_keep", refuse)
+    patch.setattr(kernels.cache, "fall_back", lambda reason: False)
+
+
+SYSTEM: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], type[BaseException], str]] = {
+    "no compiler": (with_command("/no/compiler"), CompileError, "cannot be started any more"),
+    "killed": (with_command("sh", "-c", "kill -9 $$"), CompileError, "was killed before"),
+    "full disk": (full_disk, CompileError, "No space left on device"),
+    "Ctrl-C": (with_command("sh", "-c", "kill -INT $PPID; sleep 60"), KeyboardInterrupt, ""),
+}
+
+
+@pytest.mark.parametrize("case", SYSTEM)
+def test_a_step_is_repeated_once_the_system_is_well_again(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant, kind, words = SYSTEM[case]
+    expected, found = namespace(torch, 1), namespace(lazytorch, 1)
+    lazytorch.realize(found["x"], *found["model"].parameters())
+    with monkeypatch.context() as patch:
+        # Nothing is known of what is to be compiled.
+        patch.setattr(sys.modules["lazytorch.realize"], "find_plan", lambda description: None)
+        patch.setattr(sys.modules["lazytorch.realize"], "_plans", {})
+        patch.setattr(kernels, "_addresses", {})
+        patch.setattr(kernels, "_load_cached_kernel", lambda key: False)
+        plant(patch)
+        with pytest.raises(kind, match=words or None):
+            found["train"]()
+    if kind is not KeyboardInterrupt:  # after which the step is still to be computed
+        found["train"]()
+    expected["train"]()
+    for p, q in zip(expected["model"].parameters(), found["model"].parameters(), strict=True):
+        same(q, p, case)
+    state = found["optimizer"].state_dict()["state"]
+    assert [s["step"].item() for s in state.values()] == [1.0] * len(state)
+
+
+USERS = """
+class Failing(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2
+
+    @staticmethod
+    def backward(ctx, gradient):
+        refuse(gradient)
+        return gradient * 2
+
+def refuse(gradient):
+    if failing:
+        raise ValueError("no gradient today")
+
+failing = True
+if kind == "hook":
+    model[3].weight.register_hook(refuse)
+elif kind == "inner hook":
+    model[2].register_full_backward_hook(lambda module, given, taken: refuse(taken))
+a.requires_grad_()
+more = Failing.apply(a) if kind == "backward" else None
+try:
+    train(more)
+    raised = ""
+except ValueError as error:
+    raised = str(error)
+failing = False
+train(Failing.apply(a) if kind == "backward" else None)
+"""
+
+
+@pytest.mark.parametrize("kind", ["hook", "inner hook", "backward"])
+def test_what_users_raise_in_backward_leaves_a_step_undone(kind: str) -> None:
+    expected, found = namespace(torch, 1), namespace(lazytorch, 1)
+    for names in (expected, found):
+        names["kind"] = kind
+        exec(USERS, names)
+        assert names["raised"] == "no gradient today"
+    for (name, p), q in zip(
+        expected["model"].named_parameters(), found["model"].parameters(), strict=True
+    ):
+        same(q, p, name)
 
 
 def main() -> int:
