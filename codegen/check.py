@@ -20,7 +20,7 @@ from codegen.graph.fuse import Cluster
 from codegen.ir.node import Node, TensorType, topological
 from codegen.loops.contraction_winograd import image_windows
 from codegen.ops.registry import Array
-from codegen.pipeline import Compiled, Graph, compile_for, plan_of
+from codegen.pipeline import Compiled, Graph, compile_for, made_from, plan_of
 from codegen.render.source import KernelSource
 from codegen.render.winograd_kernel import WEIGHTS_KERNEL
 from codegen.runtime import cache
@@ -131,12 +131,13 @@ class CheckedPlan:
         place = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
         index = f"element {tuple([int(i) for i in place])}" if wrong.ndim else "the value"
         count = f"{int(wrong.sum())} of {wrong.size} elements differ by more than rounding"
-        raise CheckError(
+        raise self._error(
+            [node],
             f"kernel {self._title(step)} computes {self._names[node]} otherwise than the "
             f"interpreter: {index} is {found[place]} instead of {wanted[place]}, {count}.\n"
             + self._details(step, node, given)
             + "\nThis is a defect of the engine, not of the program: report it with the kernel's "
-            'file. On device="interpreter" the program runs without kernels.'
+            'file. On device="interpreter" the program runs without kernels.',
         )
 
     def _raise_not_finite(
@@ -152,13 +153,19 @@ class CheckedPlan:
             array = arrays[node]
             what = "NaN" if np.isnan(array).any() else "infinity"
             ranges = [self._range(i, arrays[i]) for i in node.inputs]
-            raise CheckError(
+            raise self._error(
+                [n for n in order if n not in given and not _is_finite(arrays[n])],
                 f"the first {what} comes from finite numbers in {self._names.get(node) or node!r} "
                 f"({node.operation.name}), computed by kernel {self._title(step)}: "
                 f"{int((~np.isfinite(array)).sum())} of {array.size} elements are not finite.\n"
                 + self._details(step, node, given, ranges)
-                + "\nLook at the inputs' ranges: clamp or scale them before this operation."
+                + "\nLook at the inputs' ranges: clamp or scale them before this operation.",
             )
+
+    def _error(self, failed: Collection[Node], message: str) -> CheckError:
+        error = CheckError(message)
+        error.outputs = made_from(self._compiled.outputs, failed)
+        return error
 
     def _title(self, step: _Step) -> str:
         return " and ".join([repr(k.name) for k in step.kernels]) or "(none)"

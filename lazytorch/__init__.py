@@ -36,6 +36,7 @@ from lazytorch import (
     sparse,
     special,
     switches,
+    undo,  # noqa: F401  which realize calls where something fails
     utils,
     version,
 )

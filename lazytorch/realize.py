@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
+import traceback
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -15,8 +16,16 @@ from codegen import settings, spans
 from codegen.check import CheckedPlan
 from codegen.ir import provenance
 from codegen.ops.reduction import full
-from codegen.pipeline import Plan, find_plan, make_plan
+from codegen.pipeline import (
+    Plan,
+    compile_for,
+    find_plan,
+    make_plan,
+    outputs_that_failed,
+    says_what_failed,
+)
 from codegen.runtime.memory import Buffer
+from codegen.runtime.signals import HeldOff
 from lazytorch import capture, levels, references
 from lazytorch.expression import (
     Call,
@@ -31,7 +40,15 @@ from lazytorch.expression import (
 from lazytorch.importer import import_graph
 from lazytorch.places import Family, MovedCall, starts_of
 from lazytorch.recompiles import note_miss
-from lazytorch.storage import born, held_storages, is_constant, pending_writes
+from lazytorch.storage import (
+    Storage,
+    born,
+    held_storages,
+    is_constant,
+    leave_pending,
+    pending_writes,
+    unsettled_values,
+)
 
 # Marks in a key; signatures and numbers are not negative, and leaves' types far below.
 _LEAF, _BOUND, _WANTED = -1, -2, -3
@@ -56,6 +73,7 @@ _families: dict[str, dict[tuple[int, ...], Family]] = {}  # device -> key but fo
 _single_plans: dict[tuple[Any, ...], Plan] = {}
 _checked_plans: dict[tuple[str, tuple[int, ...]], CachedPlan] = {}
 _lock = threading.RLock()
+_NOTHING = nullcontext()
 
 
 class _Checking:
@@ -293,11 +311,25 @@ def realize(roots: Sequence[Expression]) -> None:
         except Exception as error:
             for explain in explain_failure:
                 explain(error, roots)
+            traceback.clear_frames(error.__traceback__)  # they keep the memory of the run
+            for settle in settle_failure:
+                settle(error, roots)
+            raise
+        except BaseException as interrupt:
+            # Nothing has failed: what is pending waits until somebody asks for it.
+            traceback.clear_frames(interrupt.__traceback__)
+            leave_pending()
             raise
 
 
 # Adds to an error the user's lines that it belongs to; inspect/failures.py puts it here.
 explain_failure: list[Callable[[Exception, Sequence[Expression]], None]] = []
+
+
+# Puts back what writes that failed were to replace, and does the others; undo.py puts it here.
+settle_failure: list[Callable[[Exception, Sequence[Expression]], None]] = []
+# The storages for which that was done at the last failure.
+undone: weakref.WeakSet[Storage] = weakref.WeakSet()
 
 
 def pending_with(roots: Sequence[Expression]) -> list[Expression]:
@@ -311,15 +343,43 @@ def pending_with(roots: Sequence[Expression]) -> list[Expression]:
 def _realize(roots: Sequence[Expression]) -> None:
     pending = pending_with(roots)
     if pending:
-        held = [] if levels.state.active else [s.expression for s in held_storages()]
+        held = held_values()
         device = pending[0].device
         if all([e.device == device for e in pending]):
-            _run(pending, device, held)
+            run(pending, device, held)
         else:
             for device in sorted({e.device for e in pending}):
-                _run([e for e in pending if e.device == device], device, held)
+                run([e for e in pending if e.device == device], device, held)
     # Only now: after an error every write is still known to be pending.
     pending_writes.clear()
+
+
+def run_pending(values: Sequence[Expression], device: str) -> None:
+    """Compute those of some values that are not known, and nothing else that is pending."""
+    pending = [e for e in values if e.value is None]
+    if pending:
+        run(pending, device)
+
+
+def failed_numbers(error: Exception, trace: Trace, device: str) -> set[int]:
+    """The numbers of what a trace wants that is made of what an error is about; none where the
+    error says nothing of what that is."""
+    outputs: Sequence[int] = getattr(error, "outputs", ())
+    if not outputs and not says_what_failed(error):
+        return set()
+    try:
+        graph, numbers = import_graph(trace)
+        if not outputs:
+            compiled = compile_for(graph, device, describe(trace, device))
+            outputs = outputs_that_failed(compiled, error)
+    except Exception:  # what is wrong may be wrong again
+        return set()
+    return {numbers[i] for i in outputs}
+
+
+def held_values() -> list[Expression]:
+    """The pending values that somebody holds."""
+    return [] if levels.state.active else [s.expression for s in held_storages()]
 
 
 def _small_call(e: Expression) -> tuple[tuple[Any, ...], list[Expression]] | None:
@@ -401,13 +461,14 @@ def flush() -> None:
 
 
 def _pending_expressions() -> list[Expression]:
-    storages = [reference() for reference in pending_writes.values()]
+    storages = [reference() for reference, _ in pending_writes.values()]
     values = [s.expression for s in storages if s is not None]
     pending = [e for e in values if e.value is None and not is_constant(e)]
     return [e for e in pending if not levels.is_unknown(e)] if levels.state.active else pending
 
 
-def _run(roots: list[Expression], device: str, held: Sequence[Expression]) -> None:
+def run(roots: Sequence[Expression], device: str, held: Sequence[Expression] = ()) -> None:
+    """Compute pending values of one device, and what ``Trace`` finds that goes with them."""
     # Of a long graph there are hundreds of thousands of objects that all live until it is done: the
     # collector of cycles, looking at them again and again, would be half of the time.
     enabled = gc.isenabled()
@@ -419,7 +480,7 @@ def _run(roots: list[Expression], device: str, held: Sequence[Expression]) -> No
             gc.enable()
 
 
-def _run_traced(roots: list[Expression], device: str, held: Sequence[Expression]) -> None:
+def _run_traced(roots: Sequence[Expression], device: str, held: Sequence[Expression]) -> None:
     began = spans.now() if spans.listeners else 0
     trace = Trace(roots, [e for e in held if e.device == device])
     if began:
@@ -448,18 +509,19 @@ def _run_traced(roots: list[Expression], device: str, held: Sequence[Expression]
             if call.inputs == tuple(trace.leaves):
                 call.signature.plans[device] = cached.plan
     active = capture.state.active
-    run = active.start_run(trace, cached, places) if active is not None else None
+    noted = active.start_run(trace, cached, places) if active is not None else None
     free = _free_leaves(trace, cached) if cached.plan.donated else ()
-    values = cached.plan.run([e.value for e in [*trace.leaves, *trace.bound]] + places, free)
-    for i in free:
-        trace.leaves[i].value = None
-    _store(trace, cached, values)
-    computed, tracked = trace.wanted, trace.tracked
-    if run is not None:
-        run.outputs = [weakref.ref(e) for e in computed]
-    # What the trace alone still refers to is not waiting for anything.
-    del trace
-    _release(computed, tracked)
+    with HeldOff() if free else _NOTHING:
+        values = cached.plan.run([e.value for e in [*trace.leaves, *trace.bound]] + places, free)
+        for i in free:
+            trace.leaves[i].value = None
+        _store(trace, cached, values)
+        computed, tracked = trace.wanted, trace.tracked
+        if noted is not None:
+            noted.outputs = [weakref.ref(e) for e in computed]
+        # What the trace alone still refers to is not waiting for anything.
+        del trace
+        _release(computed, tracked)
 
 
 def _plan_for_places(trace: Trace, device: str) -> tuple[CachedPlan | None, list[int]]:
@@ -523,6 +585,8 @@ def _free_leaves(trace: Trace, cached: CachedPlan) -> list[int]:
             for reader in readers:
                 if _is_pending(reader) and reader() not in trace.calls:
                     return []  # an earlier one has yet to read them
+    if _is_needed_elsewhere(trace):
+        return []
     if cached.uses is None:
         inputs = [i for call in trace.calls for i in call.inputs]
         cached.uses = {n: inputs.count(trace.leaves[n]) for n in cached.plan.donated
@@ -530,16 +594,37 @@ def _free_leaves(trace: Trace, cached: CachedPlan) -> list[int]:
     free = []
     for number, uses in cached.uses.items():
         e = trace.leaves[number]
-        # Besides the name here, its calls, the list of leaves and the numbering refer to it.
+        owner = e.owner
+        if type(owner) is not Overwritten:
+            continue
+        # Besides the name here, its calls, the list of leaves and the numbering refer to it, and
+        # the write that replaced it, in case it should fail.
+        write = pending_writes.get(id(owner.storage()))
+        known = 2 if write is None else 2 + write[1].count(e)
         if (
-            type(e.owner) is Overwritten
-            and e.hooks is None
-            and references.count(e) == references.BY_NAME + uses + 2
+            e.hooks is None
+            and references.count(e) == references.BY_NAME + uses + known
             and references.count(e.value) == references.BY_ATTRIBUTE
             and e.value.is_whole
         ):
             free.append(number)
     return free
+
+
+def _is_needed_elsewhere(trace: Trace) -> bool:
+    """Whether what a failure left pending is made of values that a trace computes on its way."""
+    numbers = trace.numbers
+    stack = [e for e in unsettled_values() if e not in numbers]
+    seen = set(stack)
+    while stack:
+        call = stack.pop().call
+        for i in call.inputs if call is not None else ():
+            if i.value is None and i not in seen:
+                if i in numbers:
+                    return True
+                seen.add(i)
+                stack.append(i)
+    return False
 
 
 def _release(wanted: Sequence[Expression], tracked: Sequence[Call]) -> None:

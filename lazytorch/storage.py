@@ -23,8 +23,10 @@ from lazytorch.expression import (
     shared_owner,
 )
 
-# Storages written in place since they were last realized: the next realize writes them too.
-pending_writes: dict[int, weakref.ref[Storage]] = {}
+# Storages written in place since they were last realized: the next realize writes them too. With
+# each what its pending writes replace, the first and the last of them, where these may have to be
+# undone because of what they are made of (undo.py).
+pending_writes: dict[int, tuple[weakref.ref[Storage], tuple[Expression, ...]]] = {}
 
 
 # Storages made since ``held_storages`` looked last, and those that it found to be pending then.
@@ -44,6 +46,31 @@ def held_storages() -> list[Storage]:
             _held.append(reference)
             found.append(storage)
     return found
+
+
+# Storages whose values are pending because a realize failed, or was interrupted: nothing computes
+# them but a reading of what they are needed for.
+_unsettled: list[weakref.ref[Storage]] = []
+
+
+def leave_pending() -> None:
+    """Compute what is pending now only where it is asked for, not with something else."""
+    _unsettled.extend(_held)
+    _unsettled.extend(born)
+    _unsettled.extend([reference for reference, _ in pending_writes.values()])
+    born.clear()
+    _held.clear()
+    pending_writes.clear()
+
+
+def unsettled_values() -> list[Expression]:
+    """The values that ``leave_pending`` left and that are pending still."""
+    if not _unsettled:
+        return []
+    storages = {id(s): s for s in [r() for r in _unsettled] if s is not None}
+    pending = [s for s in storages.values() if s.expression.value is None]
+    _unsettled[:] = [weakref.ref(s) for s in pending]
+    return [s.expression for s in pending]
 
 
 class ForeignMemory:
@@ -142,8 +169,13 @@ class Storage:
         self.expression = expression
         if expression.value is None:
             # In the order of the writes, also where the number was that of a storage that is gone.
-            pending_writes.pop(id(self), None)
-            pending_writes[id(self)] = reference
+            known = pending_writes.pop(id(self), None)
+            kept: tuple[Expression, ...] = ()
+            if expression.depth > 1:  # else it is a copy, or a formula of the old value
+                kept = (before,)
+                if before.value is None and known is not None and known[0] is reference:
+                    kept = (*known[1][:1], before)
+            pending_writes[id(self)] = (reference, kept)
 
     def own_value(self) -> Expression:
         """The value, as an expression that no recorded call knows yet."""

@@ -253,7 +253,7 @@ def _as_tuple(tensors: Any) -> tuple[Tensor, ...]:
 
 def _flush_parameters() -> None:
     """Finish the last step's updates first, so that every step runs the same plans."""
-    for reference in pending_writes.values():
+    for reference, _ in pending_writes.values():
         storage = reference()
         if storage is not None and storage.expression.leaf is not None:
             flush()

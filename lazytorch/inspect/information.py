@@ -100,7 +100,7 @@ def pending_roots(
 ) -> dict[str, list[Expression]]:
     """By device, the expressions that realizing these tensors now would compute."""
     roots = dict.fromkeys([t._storage.expression for t in tensors])
-    for reference in list(pending_writes.values()):
+    for reference, _ in list(pending_writes.values()):
         storage = reference()
         if storage is not None:
             roots[storage.expression] = None
