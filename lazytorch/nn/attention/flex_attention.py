@@ -7,6 +7,7 @@ BlockMask's tables say which blocks hold anything; what is computed follows from
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -163,7 +164,8 @@ class BlockMask:
                 dense = _dense(full_kv_num_blocks, full_kv_indices)
                 tables[2:] = _ordered(dense.transpose(-2, -1))
         return cls(
-            seq_lengths, kv_num_blocks, kv_indices, full_kv_num_blocks, full_kv_indices, *tables,
+            seq_lengths, kv_num_blocks, kv_indices, full_kv_num_blocks, full_kv_indices, tables[0], tables[1],
+            tables[2], tables[3],
             BLOCK_SIZE=size, mask_mod=noop_mask if mask_mod is None else mask_mod,
         )  # fmt: skip
 
@@ -171,8 +173,24 @@ class BlockMask:
         """Lengths, tables, block sizes and mask in a row."""
         tables = [getattr(self, name) for name in self._TABLES]
         if flatten:
-            return (*self.seq_lengths, *tables, *self.BLOCK_SIZE, self.mask_mod)
-        return (self.seq_lengths, *tables, self.BLOCK_SIZE, self.mask_mod)
+            return (
+                *self.seq_lengths,
+                tables[0],
+                tables[1],
+                tables[2],
+                tables[3],
+                *self.BLOCK_SIZE,
+                self.mask_mod,
+            )
+        return (
+            self.seq_lengths,
+            tables[0],
+            tables[1],
+            tables[2],
+            tables[3],
+            self.BLOCK_SIZE,
+            self.mask_mod,
+        )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -202,10 +220,10 @@ class BlockMask:
     def to(self, device: Any) -> BlockMask:
         """The mask with its tables on another device."""
         tables = [getattr(self, name) for name in self._TABLES]
-        moved: Any = [None if t is None else t.to(device) for t in tables]
-        return BlockMask(
-            self.seq_lengths, *moved, BLOCK_SIZE=self.BLOCK_SIZE, mask_mod=self.mask_mod
-        )
+        made = copy.copy(self)
+        for name, table in zip(self._TABLES, tables, strict=True):
+            setattr(made, name, None if table is None else table.to(device))
+        return made
 
     def __getitem__(self, index: Any) -> BlockMask:
         """The mask of some batches, heads and blocks of queries."""
@@ -282,7 +300,8 @@ def create_block_mask(
     return BlockMask.from_kv_blocks(
         num,
         indices,
-        *full_tables,
+        full_tables[0],
+        full_tables[1],
         BLOCK_SIZE=(rows, columns),
         mask_mod=mask_mod,
         seq_lengths=(Q_LEN, KV_LEN),
