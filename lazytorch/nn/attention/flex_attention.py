@@ -164,33 +164,17 @@ class BlockMask:
                 dense = _dense(full_kv_num_blocks, full_kv_indices)
                 tables[2:] = _ordered(dense.transpose(-2, -1))
         return cls(
-            seq_lengths, kv_num_blocks, kv_indices, full_kv_num_blocks, full_kv_indices, tables[0], tables[1],
-            tables[2], tables[3],
-            BLOCK_SIZE=size, mask_mod=noop_mask if mask_mod is None else mask_mod,
+            seq_lengths, kv_num_blocks, kv_indices, full_kv_num_blocks, full_kv_indices,
+            tables[0], tables[1], tables[2], tables[3], size,
+            noop_mask if mask_mod is None else mask_mod,
         )  # fmt: skip
 
     def as_tuple(self, flatten: bool = True) -> tuple[Any, ...]:
         """Lengths, tables, block sizes and mask in a row."""
         tables = [getattr(self, name) for name in self._TABLES]
         if flatten:
-            return (
-                *self.seq_lengths,
-                tables[0],
-                tables[1],
-                tables[2],
-                tables[3],
-                *self.BLOCK_SIZE,
-                self.mask_mod,
-            )
-        return (
-            self.seq_lengths,
-            tables[0],
-            tables[1],
-            tables[2],
-            tables[3],
-            self.BLOCK_SIZE,
-            self.mask_mod,
-        )
+            return (*self.seq_lengths, *tables, *self.BLOCK_SIZE, self.mask_mod)
+        return (self.seq_lengths, *tables, self.BLOCK_SIZE, self.mask_mod)
 
     @property
     def shape(self) -> tuple[int, ...]:
