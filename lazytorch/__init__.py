@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from math import e, inf, nan, pi
 from typing import TYPE_CHECKING, Any
 
@@ -136,6 +137,7 @@ else:
 
 
 newaxis = None
+torch = sys.modules[__name__]  # PyTorch has itself among its names, and libraries found it
 _functional_call.append(func.functional_call)
 _function.creation.append(_PUBLIC["zeros"])
 _backward.stacked.append(_PUBLIC["stack"])

@@ -26,7 +26,7 @@ from lazytorch.vision.ops.misc import (
 
 __all__ = [
     "MLP", "Conv2dNormActivation", "FrozenBatchNorm2d", "Permute", "SqueezeExcitation",
-    "StochasticDepth", "batched_nms", "box_area", "box_convert", "box_iou", "boxes", "clip_boxes_to_image",
-    "complete_box_iou", "distance_box_iou", "generalized_box_iou", "masks_to_boxes", "misc", "nms",
-    "remove_small_boxes", "stochastic_depth",
+    "StochasticDepth", "batched_nms", "box_area", "box_convert", "box_iou", "boxes",
+    "clip_boxes_to_image", "complete_box_iou", "distance_box_iou", "generalized_box_iou",
+    "masks_to_boxes", "misc", "nms", "remove_small_boxes", "stochastic_depth",
 ]  # fmt: skip
