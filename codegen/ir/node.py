@@ -35,6 +35,8 @@ class TensorType:
         key = (shape, dtype, weak)
         found = cls._table.get(key)
         if found is None:
+            if not dtype.storage_c:
+                raise NotImplementedError(f"lazytorch has no tensors of {dtype!r}")
             found = object.__new__(cls)
             found.shape, found.dtype, found.weak = key
             found.size = prod(shape)

@@ -12,7 +12,12 @@ from lazytorch.autograd.grad_mode import no_grad
 from lazytorch.functions.creation import empty_like
 from lazytorch.nn.modules._hooks import *  # noqa: F403  PyTorch has these names here too
 from lazytorch.nn.modules._hooks import BackwardHooks, WrappedHook, add_hook, filtered, global_hooks
-from lazytorch.nn.modules._state import StateDict, _is_meta
+from lazytorch.nn.modules._state import (  # noqa: F401
+    _EXTRA_STATE_KEY_SUFFIX,
+    StateDict,
+    _IncompatibleKeys,
+    _is_meta,
+)
 from lazytorch.nn.modules._to import parse_to
 from lazytorch.nn.modules.utils import indent_after_first, typename
 from lazytorch.nn.parameter import Buffer, Parameter
