@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from codegen.errors import CheckError
+from codegen.failures import made_from
 from codegen.graph.explain import node_names
 from codegen.graph.fuse import Cluster
 from codegen.ir.node import Node, TensorType, topological
 from codegen.loops.contraction_winograd import image_windows
 from codegen.ops.registry import Array
-from codegen.pipeline import Compiled, Graph, compile_for, made_from, plan_of
+from codegen.pipeline import Compiled, Graph, compile_for, plan_of
 from codegen.render.source import KernelSource
 from codegen.render.winograd_kernel import WEIGHTS_KERNEL
 from codegen.runtime import cache

@@ -14,6 +14,7 @@ from typing import Any
 
 from codegen import settings, spans
 from codegen.check import CheckedPlan
+from codegen.failures import outputs_that_failed, says_what_failed
 from codegen.ir import provenance
 from codegen.ops.reduction import full
 from codegen.pipeline import (
@@ -21,8 +22,6 @@ from codegen.pipeline import (
     compile_for,
     find_plan,
     make_plan,
-    outputs_that_failed,
-    says_what_failed,
 )
 from codegen.runtime.memory import Buffer
 from codegen.runtime.signals import HeldOff
