@@ -2,7 +2,8 @@
 
 The *roofline* of a machine: a kernel of so many operations over so many bytes takes at least the
 longer of what its memory and what its arithmetic units need (Williams, Waterman and Patterson,
-2009, "Roofline: an insightful visual performance model").
+2009, "Roofline: an insightful visual performance model"). What it takes to start a kernel and to
+wait for its threads comes on top, and is most of the time of a small one.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import statistics as numbers
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -30,13 +32,14 @@ from codegen.runtime.opencl.memory import Block
 from codegen.runtime.opencl.programs import kernels_of
 from codegen.statistics import statistics
 
-_FORMAT = 1
+_FORMAT = 3
 _BYTE = np.dtype(np.uint8)
 _LARGE = 64 << 20  # bytes read, and as many written: more than most caches
 _TURNS_OF_CACHE = 50
 _SMALL = 128 << 10  # a thread's, again and again: a part of its own cache
 _SECONDS = 0.01  # for each figure, once everything is warm
 _MOST_ROUNDS, _FEWEST_ROUNDS = 100, 5
+_STARTS = 64  # of kernels that do nothing
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Roofline:
                             one instruction count as two. Types that are not named are computed
                             as ``float32``.
     cache_bytes             what a kernel may move and still be taken to work within the caches.
+    start_seconds           what a kernel on one thread takes besides its work.
+    fork_seconds            the same of one on all threads, awake as they are within a plan.
     """
 
     device: str
@@ -57,6 +62,8 @@ class Roofline:
     cache_bytes_per_second: float
     flops_per_second: Mapping[str, float]
     cache_bytes: int = 0
+    start_seconds: float = 0.0
+    fork_seconds: float = 0.0
 
     def peak(self, dtype: str) -> float:
         """The most operations a second on elements of a type."""
@@ -66,6 +73,18 @@ class Roofline:
     def seconds(self, operations: float, nbytes: float, dtype: str = "float32") -> float:
         """The least time for so many operations over so many bytes of memory."""
         return max(operations / self.peak(dtype), nbytes / self._bandwidth(nbytes))
+
+    def kernel_seconds(
+        self, operations: float, nbytes: float, dtype: str = "float32", parallel: bool = True
+    ) -> float:
+        """What a kernel can be expected to take: its start, and the least time for its work; on
+        one thread, which has its share of the arithmetic units and caches, where it is not
+        ``parallel``."""
+        if parallel:
+            return self.fork_seconds + self.seconds(operations, nbytes, dtype)
+        fits = nbytes <= self.cache_bytes
+        moved = nbytes / self._bandwidth(nbytes) * (self.threads if fits else 1)
+        return self.start_seconds + max(operations * self.threads / self.peak(dtype), moved)
 
     def bound(self, operations: float, nbytes: float, dtype: str = "float32") -> str:
         """``"memory"`` or ``"arithmetic"``: which of the two the least time comes from."""
@@ -131,6 +150,11 @@ def _best(run: Callable[[], object]) -> float:
 _OPENING = """\
 void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {{
     typedef {element} vector __attribute__((vector_size({width}), aligned(8)));
+"""
+_NOTHING = """\
+void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
+    __asm__ volatile("" ::: "memory");
+}
 """
 _COPY = """\
     const long begin = {count} * thread / threads, end = {count} * (thread + 1) / threads;
@@ -218,7 +242,8 @@ def _measure_cpu(threads: int) -> Roofline:
     elif unit:
         texts["bfloat16"] = _multiply("float", width, turns, _PAIRS_OPERATION)
         work["bfloat16"] = 2 * 2.0 * _CHAINS * (width // 4) * turns * threads
-    addresses = load_kernels([KernelSource(f"roofline {n}", text) for n, text in texts.items()])
+    sources = [*texts.items(), ("start", _NOTHING)]
+    addresses = load_kernels([KernelSource(f"roofline {n}", text) for n, text in sources])
     nbytes = max(_LARGE, _SMALL * threads)
     memory = [allocate(nbytes), allocate(nbytes)]
     table = [b.address for b in memory]
@@ -226,18 +251,28 @@ def _measure_cpu(threads: int) -> Roofline:
         block.as_numpy(_BYTE, (nbytes,))[...] = 0
     rates = {}
     counted = statistics.plans_run, statistics.kernels_run
-    for name, address in zip(texts, addresses, strict=True):
+    for name, address in zip(texts, addresses, strict=False):
         program = Program([address], [[0, 1]], [True], 2)
         rates[name] = work[name] / _best(functools.partial(program.run, table))
+    start, fork = [_start_of(addresses[-1], parallel, table) for parallel in (False, True)]
     statistics.plans_run, statistics.kernels_run = counted  # measuring is none of the user's work
-    return _roofline("cpu", threads, rates)
+    return _roofline("cpu", threads, rates, start, fork)
 
 
-def _roofline(device: str, threads: int, rates: dict[str, float]) -> Roofline:
+def _start_of(address: int, parallel: bool, table: Sequence[int]) -> float:
+    """Seconds that a kernel takes which does nothing, alone in its plan: as in a program, whose
+    Python runs in between, its text and its operands have to come from further caches."""
+    program = Program([address], [[0, 1]], [parallel], 2)
+    return numbers.median([program.run_timed(table)[0] for _ in range(_STARTS)])
+
+
+def _roofline(
+    device: str, threads: int, rates: dict[str, float], start: float, fork: float
+) -> Roofline:
     moved = max(rates.pop("copy"), rates.pop("read"))
     cached = max(rates.pop("cached"), moved)
     cache_bytes = threads * second_level_cache_bytes() if cached > moved else 0
-    return Roofline(device, threads, moved, cached, rates, cache_bytes)
+    return Roofline(device, threads, moved, cached, rates, cache_bytes, start, fork)
 
 
 # ---- OpenCL -------------------------------------------------------------------------------------
@@ -256,6 +291,11 @@ _OPENCL_LOOPS = {
     True: "for (long i = {count} * item / items, e = {count} * (item + 1) / items; i < e; i++)",
     False: "for (long i = item; i < {count}; i += items)",
 }
+_OPENCL_NOTHING = """\
+__kernel void KERNEL_NAME(__global const float *in, __global float *out) {
+    if (get_global_id(0) < 0) out[0] = in[0];
+}
+"""
 _OPENCL_MULTIPLY = """\
 #pragma OPENCL EXTENSION cl_khr_fp64 : enable
 #ifdef LT_CPU
@@ -310,7 +350,8 @@ def _measure_opencl(name: str, device: opencl.Device) -> Roofline:
             sum=" + ".join(names),
         )
         work[dtype] = 2.0 * _CHAINS * count * turns * items
-    return _roofline(name, device.threads, _run_opencl(device, texts, work, items, group))
+    rates, start = _run_opencl(device, texts, work, items, group)
+    return _roofline(name, device.threads, rates, start, start)
 
 
 def _run_opencl(
@@ -319,12 +360,14 @@ def _run_opencl(
     work: Mapping[str, float],
     items: int,
     group: int,
-) -> dict[str, float]:
+) -> tuple[dict[str, float], float]:
+    """The rates, and the seconds that a kernel takes which does nothing."""
     nbytes = max(_LARGE, _SMALL * items if device.schedules is None else 0, 64 * items)
     rates = {"cached": 0.0}
     with device.lock:
         buffers = [device.allocate(nbytes), device.allocate(nbytes)]
         sources = [KernelSource(f"roofline {n}", text) for n, text in texts.items()]
+        sources.append(KernelSource("roofline start", _OPENCL_NOTHING))
         zero = np.uint8(0)
         handles = []
         for buffer in buffers:
@@ -332,13 +375,17 @@ def _run_opencl(
             assert isinstance(memory, Block)
             handles.append(memory.handle)
             device.opencl.enqueue_fill_buffer(device.queue, memory.handle, zero, 0, nbytes)
-        for name, kernel in zip(texts, kernels_of(sources, device), strict=True):
+        kernels = kernels_of(sources, device)
+        for kernel in kernels:
             kernel.set_arg(0, handles[0])
             kernel.set_arg(1, handles[1])
 
-            def run(kernel: object = kernel) -> None:
+        def run(kernel: object, times: int = 1) -> None:
+            for _ in range(times):
                 device.opencl.enqueue_nd_range_kernel(device.queue, kernel, (items,), (group,))
-                device.queue.finish()
+            device.queue.finish()
 
-            rates[name] = work[name] / _best(run)
-    return rates
+        for name, kernel in zip(texts, kernels, strict=False):
+            rates[name] = work[name] / _best(functools.partial(run, kernel))
+        start = _best(functools.partial(run, kernels[-1], _STARTS)) / _STARTS
+    return rates, start

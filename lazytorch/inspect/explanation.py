@@ -44,7 +44,8 @@ class Explanation:
 
     kernels      in the order in which they would run.
     plan         by device, where its plan is known already: ``"memory"``, ``"disk"`` or ``"new"``.
-    seconds      the least that all kernels together can take, where a roofline is known.
+    seconds      the least that all kernels together can take, starting them included, where a
+                 roofline is known.
     peak_bytes   inputs, outputs and working memory at once.
     input_bytes, output_bytes, working_bytes  what those are each.
     """
@@ -143,10 +144,10 @@ _PLACES = {"memory": "in memory", "disk": "on disk", "new": "is new", "none": "i
 def explain(*tensors: Tensor) -> Explanation:
     """What realizing these tensors now would take; nothing is run.
 
-    Kernels with their bytes and operations, the least time that the machine's roofline allows,
-    peak memory, and what is cached already; beside the least times those that a ``profile()``
-    measured, where there was one. Whatever else the same plan would compute (pending
-    writes, tensors on the way) counts.
+    Kernels with their bytes and operations, the least time that the machine's roofline allows (with
+    what it takes to start them), peak memory, and what is cached already; beside the least times
+    those that a ``profile()`` measured, where there was one. Whatever else the same plan would
+    compute (pending writes, tensors on the way) counts.
 
     >>> x = lazytorch.ones(1000, 1000)
     >>> print(lazytorch.explain(x.exp().sum()))  # doctest: +SKIP
@@ -172,7 +173,9 @@ def _estimates(compiled: Compiled, device: str, roofline: Roofline | None) -> li
     return [
         KernelEstimate(
             k.name, device, k.operations, k.traffic,
-            None if roofline is None else roofline.seconds(k.operations, k.traffic, computed_in(k)),
+            None if roofline is None else roofline.kernel_seconds(
+                k.operations, k.traffic, computed_in(k), k.parallel or k.groups > 0
+            ),
             "-" if roofline is None else roofline.bound(k.operations, k.traffic, computed_in(k)),
             is_kernel_kept(k, device),
             tuple(k.lines), tuple(k.nodes), tuple(k.unfused), measured_seconds(k),

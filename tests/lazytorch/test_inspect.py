@@ -356,6 +356,10 @@ def test_the_roofline_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.cache_bytes_per_second >= found.bytes_per_second > 0
     assert found.peak("float32") > 0 and found.peak("int8") == found.peak("float32")
     assert found.seconds(0, found.bytes_per_second) == 1.0
+    assert found.kernel_seconds(0, 0) == found.fork_seconds > found.start_seconds > 0
+    assert found.kernel_seconds(1e9, 0, parallel=False) > 1e9 * found.threads / found.peak(
+        "float32"
+    )
     assert found.bound(1, 1e6) == "memory" and found.bound(1e12, 1) == "arithmetic"
     roofline._measured.cache_clear()
     monkeypatch.setattr(roofline, "_best", None)  # from now on it is remembered
