@@ -127,3 +127,31 @@ def test_two_layer_net(tmp_path: Path) -> None:
     losses = [float(x) for x in re.findall(r"loss (\S+) after 300", printed)]
     assert len(losses) == 3
     assert max(losses) < 1
+
+
+CHECKED = sorted(
+    p.name for p in (ROOT / "examples").glob("*.py") if "__main__" in p.read_text("utf-8")
+)
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_check_mode_has_nothing_to_say(
+    name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """The first steps of every example, each kernel held against the interpreter."""
+    if name != "two_layer_net.py" and not request.config.getoption("--examples"):
+        pytest.skip("only with --examples")
+    write_cifar(tmp_path / "cifar-10-batches-py")
+    options, _ = RUNS.get(name, ([], 0))
+    finished = subprocess.run(
+        [sys.executable, "-m", "tests.example_losses", "5", str(ROOT / "examples" / name),
+         *options],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}", "LAZYTORCH_CHECK": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )  # fmt: skip
+    if "No module" in finished.stderr:
+        pytest.skip(finished.stderr.strip().splitlines()[-1])
+    assert finished.returncode == 0, finished.stderr
