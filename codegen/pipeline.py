@@ -546,7 +546,7 @@ def compile_graph(
     if dialect.device is not None:
         products = [c for c in fusion.clusters if c.kind == "contraction"]
         working |= {c: parts_bytes(c, fusion, dialect.device) for c in products}
-    chosen = {c: winograd_choice(c, fusion, threads, dialect) for c in fusion.clusters}
+    chosen = {c: winograd_choice(c, fusion, threads, dialect, any_rows) for c in fusion.clusters}
     winograd = {c: choice for c, choice in chosen.items() if choice is not None}
     working |= {c: choice.working_bytes for c, choice in winograd.items()}
     working = {c: nbytes for c, nbytes in working.items() if nbytes}

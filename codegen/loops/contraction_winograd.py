@@ -8,6 +8,7 @@ of matrices, outputs x channels times channels x tiles (``render/contraction_win
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -24,15 +25,16 @@ POINTS = 16  # products of matrices
 _WINDOW = 3
 # Cycles of a thread, measured: transforming the weights of one output and channel; a vector of
 # tiles of one channel, and of one output, each for the vector and for each element of it.
-_WEIGHT, _INPUT, _OUTPUT = 16, (30, 5), (20, 3)
+_WEIGHT, _INPUT, _OUTPUT = 16, (20, 3), (15, 2)
 # What transforms cost more where transformed images, sums and weights leave the caches together.
 _OUT_OF_CACHE = 1.5
 # Cycles of a register tile at its begin and end; those that a sum takes to be ready for the next
-# addition; what a weight that comes from far costs.
-_CALL, _LATENCY, _FAR = 40, 4, 0.25
+# addition; the bytes that come from beyond the second-level cache in one.
+_CALL, _LATENCY, _FAR = 40, 4, 1.9
 # Direct products take so much longer than their multiplications, and Winograd's must save so much.
 _DIRECT, _WORTH = 1.08, 1.2
 _MOST_TILES = 512  # a task
+_MANY = 4  # tasks a thread: then it matters little how they come out
 
 
 @dataclass(frozen=True)
@@ -159,23 +161,24 @@ def _tap(inner: tuple[Axis, ...], stride: int) -> int | None:
 
 
 def choose_winograd(
-    windows: ImageWindows, threads: int, always: bool = False, width: int | None = None
+    windows: ImageWindows,
+    threads: int,
+    always: bool = False,
+    width: int | None = None,
+    any_rows: bool = False,
 ) -> Schedule | None:
     """The schedule that takes the fewest cycles: tasks (``panels`` a group) of at most
     ``row_block`` rows of tiles, whose sums are made for ``row_chunk`` outputs at a time.
 
     None where direct products take hardly more, unless it is to be done ``always``; or where a
-    row of tiles is too long. ``width``: vector bytes.
+    row of tiles is too long. ``width``: vector bytes. ``any_rows``: the text is to be that of other
+    numbers of images too, so tasks have one of a few sizes.
     """
     width = width or vector_bytes()
     accumulators, vectors = register_tile(width)
-    rule = Schedule("winograd", windows.swap, width // 4, accumulators, vectors)
+    rule = Schedule("winograd", windows.swap, width // 4, accumulators, vectors, any_rows=any_rows)
     counted: list[tuple[float, Schedule]] = []
-    for rows in range(1, windows.tile_rows + 1):
-        tasks = -(-windows.tile_rows // rows)
-        if counted and counted[-1][1].panels == tasks:
-            continue
-        rows = -(-windows.tile_rows // tasks)
+    for tasks, rows in _few_sizes(windows, threads) if any_rows else _even_cuts(windows):
         schedule = _with_outputs(replace(rule, panels=tasks, row_block=rows), windows)
         if not _fits(schedule, windows):
             break
@@ -185,6 +188,24 @@ def choose_winograd(
     cycles, best = min(counted, key=lambda pair: pair[0])
     direct = prod(windows.contraction.sizes) / (2 * rule.lanes * threads) * _DIRECT
     return best if always or cycles * _WORTH < direct else None
+
+
+def _even_cuts(windows: ImageWindows) -> Iterator[tuple[int, int]]:
+    """Numbers of tasks, each with the most rows of tiles of one: ever fewer tasks."""
+    tasks = windows.tile_rows + 1
+    for least in range(1, windows.tile_rows + 1):
+        if -(-windows.tile_rows // least) < tasks:
+            tasks = -(-windows.tile_rows // least)
+            yield tasks, -(-windows.tile_rows // tasks)
+
+
+def _few_sizes(windows: ImageWindows, threads: int) -> Iterator[tuple[int, int]]:
+    """The same with powers of two for rows, as long as there are many tasks."""
+    rows, tasks = 1, windows.tile_rows
+    while rows == 1 or (tasks > 1 and tasks * windows.group_count >= _MANY * threads):
+        yield tasks, rows
+        rows *= 2
+        tasks = -(-windows.tile_rows // rows)
 
 
 def tile_columns(schedule: Schedule, windows: ImageWindows) -> int:
@@ -237,7 +258,9 @@ def _cycles(schedule: Schedule, windows: ImageWindows, threads: int) -> float:
     products = 0.0
     for width in panel_widths(schedule, windows):
         height = schedule.tile_rows(width)
-        step = max(height * width / 2, (height + width) / 2, _LATENCY) + far * _FAR * height
+        step = max(height * width / 2, (height + width) / 2, _LATENCY)
+        if far and not products:  # one point's weights stay for the other panels
+            step = max(step, 4 * height / _FAR)
         products += POINTS * -(-outputs // height) * (_CALL + channels * step)
     lanes = piece_lanes(schedule, windows)
     pieces = schedule.row_block * -(-windows.tiles_across // lanes)
@@ -250,7 +273,11 @@ def _cycles(schedule: Schedule, windows: ImageWindows, threads: int) -> float:
     held = _bytes(schedule, windows, channels + schedule.row_chunk)
     if held + (0 if far else weights) > cache:
         transforms *= _OUT_OF_CACHE
-    rounds = -(-schedule.panels * windows.group_count // threads)
+    tasks = schedule.panels * windows.group_count
+    rounds: float = -(-tasks // threads)
+    if schedule.any_rows and tasks >= _MANY * threads:
+        # How the last round comes out is not looked at: that differs from size to size.
+        rounds = windows.tile_rows * windows.group_count / schedule.row_block / threads
     prepared = windows.group_count * outputs * channels * _WEIGHT / threads
     return rounds * (products + transforms) + prepared
 

@@ -249,7 +249,7 @@ class Winograd(Form):
 
     def _is_uneven(self) -> bool:
         """Whether some tasks have fewer rows of tiles than others."""
-        return self.windows.tile_rows % self.schedule.panels != 0
+        return self.schedule.any_rows or self.windows.tile_rows % self.schedule.panels != 0
 
     # Products
 

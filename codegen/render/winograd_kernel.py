@@ -49,9 +49,12 @@ class WinogradChoice:
 
 
 def winograd_choice(
-    cluster: Cluster, fusion: Fusion, threads: int, dialect: Dialect
+    cluster: Cluster, fusion: Fusion, threads: int, dialect: Dialect, any_rows: bool = False
 ) -> WinogradChoice | None:
-    """How a contraction's cluster is computed by Winograd's transform, where that is chosen."""
+    """How a contraction's cluster is computed by Winograd's transform, where that is chosen.
+
+    ``any_rows``: its text is to be that of other numbers of images too.
+    """
     if cluster.kind != "contraction" or dialect.winograd == "0":
         return None
     match = fusion.contractions[contraction_of(cluster, fusion)]
@@ -59,7 +62,9 @@ def winograd_choice(
     if windows is None:
         return None
     parallel = is_parallel(prod(match.contraction.sizes), fusion)
-    schedule = choose_winograd(windows, threads if parallel else 1, dialect.winograd == "1")
+    schedule = choose_winograd(
+        windows, threads if parallel else 1, dialect.winograd == "1", any_rows=any_rows
+    )
     if schedule is None:
         return None
     weights, images = (match.b, match.a) if windows.swap else (match.a, match.b)

@@ -117,6 +117,29 @@ def test_a_model_at_other_batch_sizes(name: str) -> None:
     assert name == "attention" or not any(counts[3:6]), counts
 
 
+@pytest.mark.compiler
+@pytest.mark.host
+@pytest.mark.usefixtures("fresh_cache")
+def test_a_convolution_by_winograds_transform_at_other_batch_sizes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LAZYTORCH_WINOGRAD", "1")
+    rng = np.random.default_rng(2)
+    weight = torch.tensor(rng.integers(-3, 4, (12, 9, 3, 3)) * 4.0, dtype=torch.float32)
+    counts = []
+    for batch in (64, 50, 55, 58, 62, 51):
+        x = torch.tensor(rng.integers(-3, 4, (batch, 9, 11, 13)), dtype=torch.float32)
+        expected = F.conv2d(x.to("interpreter"), weight.to("interpreter"), padding=1)
+        found: list[Tensor] = []
+
+        def run(x: Tensor = x, found: list[Tensor] = found) -> None:
+            found.append(F.conv2d(x, weight, padding=1).realize())
+
+        counts.append(compiled_by(run))
+        np.testing.assert_array_equal(found[0].numpy(), expected.numpy())
+    assert not any(counts[3:]), counts
+
+
 @pytest.mark.usefixtures("fresh_cache")
 def test_a_number_that_is_no_size_changes_nothing() -> None:
     """Programs that differ in what their numbers mean have kernels of their own."""
