@@ -240,7 +240,12 @@ def _analytical(
                 for i, x in enumerate(wanted)
             ]
         )
-    for first, second in zip(*rounds, strict=True):
+    _check_reentrant(rounds[0], rounds[1], nondet_tol)
+    return rounds[0]
+
+
+def _check_reentrant(before: Sequence[Any], after: Sequence[Any], nondet_tol: float) -> None:
+    for first, second in zip(before, after, strict=True):
         if first.size and np.abs(first - second).max() > nondet_tol:
             raise GradcheckError(
                 "Backward is not reentrant, i.e., running backward with same input and grad_output "
@@ -248,7 +253,22 @@ def _analytical(
                 f"numerical gradient.The tolerance for nondeterminism was {nondet_tol}."
                 + _NONDETERMINISM
             )
-    return rounds[0]
+
+
+_SLOW_MODE_AGREES = """\
+Fast gradcheck failed but element-wise differences are small. This means that the
+test might've passed in slow_mode!
+
+If you are adding a new operator, please file an issue and then use one of the
+workarounds. The workaround depends on how your test invokes gradcheck/gradgradcheck:
+
+If the test
+- manually invokes gradcheck/gradgradcheck, then call gradcheck/gradgradcheck
+  with `fast_mode=False` as a keyword argument.
+- is OpInfo-based (e.g., in test_ops_gradients.py), then modify the OpInfo for the test
+  to have `gradcheck_fast_mode=False`
+- is a Module test (e.g., in common_nn.py), then modify the corresponding
+  module_test entry to have `gradcheck_fast_mode=False`"""
 
 
 def _mismatch(output: int, place: int, numerical: Any, analytical: Any, mode: str = "") -> str:
@@ -298,6 +318,7 @@ def _compare_fast(
     bases, weights = _arrays(wanted), _arrays(seeds)
     for o, (output, seed) in enumerate(zip(outputs, seeds, strict=True)):
         analytical = _arrays(_seeded(output, wanted, seed))
+        _check_reentrant(analytical, _arrays(_seeded(output, wanted, seed)), nondet_tol)
         for j, (place, u) in enumerate(zip(places, directions, strict=True)):
             moves = [(place, bases[j] + eps * u), (place, bases[j] - eps * u)]
             above, below = _shifted_outputs(func, given, moves, len(outputs))
@@ -305,11 +326,24 @@ def _compare_fast(
             found = float((analytical[j] * u).sum())
             scale = float(np.abs(weights[o]).sum())
             if abs(found - numerical) > atol * max(scale, 1) + rtol * abs(numerical):
+                whole = _numerical(func, given, place, eps, len(outputs))[o]
+                slow = _analytical(output, wanted, float("inf"), False)[j]
                 raise GradcheckError(
-                    _mismatch(o, j, numerical, found)
-                    + "\nThe above quantities relating the numerical and analytical jacobians are "
-                    "computed \nin fast mode. Run with fast_mode=False for the whole matrices."
+                    _mismatch(o, j, numerical, found) + _in_slow_mode(whole, slow, rtol, atol)
                 )
+
+
+def _in_slow_mode(numerical: Any, analytical: Any, rtol: float, atol: float) -> str:
+    """What to say of the whole matrices, where fast mode found a mismatch."""
+    close = np.allclose(analytical, numerical, rtol, atol)
+    return (
+        "\nThe above quantities relating the numerical and analytical jacobians are computed \n"
+        "in fast mode. See: https://github.com/pytorch/pytorch/issues/53876 for more background \n"
+        "about fast mode. Below, we recompute numerical and analytical jacobians in slow mode:\n\n"
+        f"Numerical:\n {tensor(numerical)}\n"
+        f"Analytical:\n{tensor(analytical)}\n\n"
+        f"The max per-element difference (slow mode) is: {np.abs(numerical - analytical).max()}.\n"
+    ) + (_SLOW_MODE_AGREES if close else "")
 
 
 def _check_constant(
@@ -475,6 +509,11 @@ def gradgradcheck(
         raise AssertionError(
             "Expected at least one of check_fwd_over_rev or check_rev_over_rev to be True"
         )
+    for name, asked in (
+        ("check_undefined_grad", check_undefined_grad), ("check_batched_grad", check_batched_grad),
+    ):  # fmt: skip
+        if asked and not check_rev_over_rev:
+            raise AssertionError(f"Setting {name}=True requires check_rev_over_rev to be True")
     given = _as_tuple(inputs)
     if grad_outputs is None:
         outputs = _differentiable(func(*given))
@@ -491,10 +530,10 @@ def gradgradcheck(
 
     def gradients(*args: Any) -> tuple[Tensor, ...]:
         restored = [x.requires_grad_() if f else x for x, f in zip(args, flags, strict=True)]
-        first = restored[: len(restored) - count]
+        first = restored[:-count]  # nothing where there is no output, as in PyTorch
         roots = _differentiable(func(*first))
         wanted = [x for x, f in zip(first, flags, strict=False) if f]
-        found = grad(roots, wanted, restored[len(first) :], create_graph=True, allow_unused=True)
+        found = grad(roots, wanted, restored[-count:], create_graph=True, allow_unused=True)
         return tuple([g for g in found if g is not None])
 
     return gradcheck(
