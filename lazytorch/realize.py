@@ -147,8 +147,7 @@ class Trace:
         for e in roots:
             if e.call is not None and e.call.has_gradient:
                 has_gradient = True
-        # Those that no storage shows are wanted all the same.
-        unshown = {e for e in roots if not _is_shown(e)}
+        chosen = set(roots)
         # Values whose calls are numbered next, and, in tuples, those that are yet to be visited.
         stack: list[Any] = [(e,) for e in reversed(roots)]
         outputs: Sequence[Expression | None]
@@ -202,7 +201,7 @@ class Trace:
                 references = call.outputs
                 if len(references) == 1:
                     outputs = (e,)
-                    if e.value is None and e.leaf is None and not unshown:
+                    if e.value is None and e.leaf is None and e not in chosen:
                         # The commonest case of what follows: a value that nobody shows.
                         owner = e.owner
                         if type(owner) is not reference_type or owner() is None:
@@ -224,18 +223,18 @@ class Trace:
                     if output.leaf is not None:
                         key.append(_LEAF)
                     owner = output.owner
-                    if (
+                    if output in chosen or (
                         type(owner) is reference_type
                         and (storage := owner()) is not None
                         and storage.expression is output
-                    ) or (unshown and output in unshown):
+                    ):
                         wanted.append(output)
                         key.append(_WANTED)
                         key.append(number)
                 count += len(references)
             found = None
             if held:
-                kept = {*roots, *wanted}
+                kept = chosen.union(wanted)
                 found = next((e for e in offered if _loses(e, numbers, kept, has_gradient)), None)
             if found is None:
                 break
@@ -250,13 +249,6 @@ class Trace:
         for call, place in self.views:
             key[place] = _FIRST_FORM - 2 * call.signature.form - call.tracked
         return tuple(key)
-
-
-def _is_shown(e: Expression) -> bool:
-    """Whether a storage that is alive has this value."""
-    owner = e.owner
-    storage = owner() if type(owner) is weakref.ref else None
-    return storage is not None and storage.expression is e
 
 
 # Storages that were made since the last look at which are held, before the next one.
