@@ -336,6 +336,11 @@ def _windows(contraction: Contraction, swap: bool, width: int, threads: int) -> 
     )  # fmt: skip
 
 
+# The most that a block of K has, in elements of four bytes; less where A is packed, of whose strips
+# a tile uses a part.
+_DEPTH, _PACKED_DEPTH = 512, 384
+
+
 def _tiled(
     contraction: Contraction,
     swap: bool,
@@ -356,16 +361,17 @@ def _tiled(
     if in_panels:
         tile_vectors = in_panels // lanes
     tile_rows = accumulators // tile_vectors
+    pack_a = _should_pack_a(contraction, tile_rows)
     schedule = Schedule(
         "tiles",
         swap,
         lanes,
         accumulators,
         pack_b=not in_panels and _should_pack_b(contraction, lanes, tile_rows),
-        depth=_balanced(k, 384 * 4 // itemsize, 4),
+        depth=_balanced(k, (_PACKED_DEPTH if pack_a else _DEPTH) * 4 // itemsize, 4),
     )
     schedule = with_tile(schedule, contraction, tile_vectors)
-    schedule = with_packing(schedule, _should_pack_a(contraction, tile_rows))
+    schedule = with_packing(schedule, pack_a)
     return with_tasks(schedule, contraction, threads, stores, fresh)
 
 

@@ -98,7 +98,7 @@ def contraction_of(cluster: Cluster, fusion: Fusion) -> Node:
 def is_parallel(work: int, fusion: Fusion) -> bool:
     """Whether so many products are worth cutting into shares for threads."""
     plan_work = sum([prod(m.contraction.sizes) for m in fusion.contractions.values()])
-    return work > (_PARALLEL_WHEN_BUSY if plan_work > _BUSY_PLAN else _PARALLEL_PRODUCTS)
+    return work >= (_PARALLEL_WHEN_BUSY if plan_work > _BUSY_PLAN else _PARALLEL_PRODUCTS)
 
 
 def contraction_text(
