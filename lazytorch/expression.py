@@ -235,6 +235,10 @@ def shared_owner(value: Expression) -> weakref.ref[Storage] | Overwritten | Shar
     return owner
 
 
+# Numbers tracked calls: one that another reads has a lower number.
+next_in_sequence = itertools.count().__next__
+
+
 class Call:
     """One application of a function, to be run at some realize().
 
@@ -253,18 +257,20 @@ class Call:
     way        of a tracked gradient call: what a gradient of it goes on to; not set elsewhere.
     in_place   its result replaced its first input, as x.sin_() does, of which PyTorch saves a copy;
                not set elsewhere.
+    sequence   of a tracked call: how many tracked calls there were before it; not set elsewhere.
     """
 
     __slots__ = (
         "__weakref__", "freed", "has_gradient", "in_place", "inputs", "is_linear", "is_quadratic",
-        "led_to", "node", "outputs", "place", "readers", "siblings", "signature", "tracked", "via",
-        "way",
+        "led_to", "node", "outputs", "place", "readers", "sequence", "siblings", "signature",
+        "tracked", "via", "way",
     )  # fmt: skip
     in_place: bool
     is_linear: bool
     is_quadratic: bool
     led_to: list[weakref.ref[Tensor]]
     node: NodeState
+    sequence: int
     siblings: object
     via: tuple[ViewOrigin | None, str, Geometry, Geometry | None]
     way: Way
@@ -273,6 +279,8 @@ class Call:
         self.signature = signature
         self.inputs = inputs
         self.tracked = tracked
+        if tracked:
+            self.sequence = next_in_sequence()
         self.has_gradient = False
         self.freed = False
         self.place: tuple[CodeType, int] | None = None

@@ -5,7 +5,15 @@ from __future__ import annotations
 import weakref
 
 from lazytorch import core, levels
-from lazytorch.expression import Attributes, Call, Expression, Function, Signature, shared_owner
+from lazytorch.expression import (
+    Attributes,
+    Call,
+    Expression,
+    Function,
+    Signature,
+    next_in_sequence,
+    shared_owner,
+)
 from lazytorch.realize import realize, settle_depth
 from lazytorch.source import note_place
 
@@ -70,6 +78,8 @@ def outputs_of_call(
     call = _new(Call)
     call.signature, call.inputs, call.tracked = signature, inputs, tracked
     call.has_gradient, call.freed, call.place, call.readers = has_gradient, False, None, ()
+    if tracked:
+        call.sequence = next_in_sequence()
     if signature.places_left:
         note_place(call)
     outputs: list[Expression] = []

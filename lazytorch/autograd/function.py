@@ -23,19 +23,7 @@ from lazytorch.expression import Call, Expression, NodeState, hooks_of
 from lazytorch.recording import untracked
 from lazytorch.storage import Storage
 from lazytorch.tensor import Tensor, record, wrap
-from lazytorch.view_history import CANNOT_SAVE
-
-IS_ONE_OF_SEVERAL = (
-    "This view is the output of a function that returns multiple views. Such functions do not "
-    "allow the output views to be modified inplace. You should replace the inplace operation by an "
-    "out-of-place one."
-)
-_IN_CUSTOM_FUNCTION = (
-    "This view was created inside a custom Function (or because an input was returned as-is) and "
-    "the autograd logic to handle view+inplace would override the custom backward associated with "
-    "the custom Function, leading to incorrect gradients. This behavior is forbidden. You can fix "
-    "this by cloning the output of the custom Function."
-)
+from lazytorch.view_history import CANNOT_SAVE, OF_FUNCTION, ONE_OF_SEVERAL
 
 
 class _Saved:
@@ -183,11 +171,19 @@ class BackwardCFunction(FunctionCtx, CallNode):
         first = len(call.outputs)
         return [None if s is None or s < 0 else call.inputs[first + s] for s in self._slots]
 
-    def _materialized(self, gradients: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+    def _of_results(self, gradients: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
         """The gradients of all results of forward, given those of the recorded outputs."""
+        return tuple(
+            [
+                gradients[number] if kind == "output" and number < len(gradients) else None
+                for kind, number in self._output_types
+            ]
+        )
+
+    def _materialized(self, gradients: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+        """Those of all results, with zeros where none arrives, unless forward wanted None."""
         found: list[Tensor | None] = []
-        for kind, detail in self._output_types:
-            gradient = gradients[detail] if kind == "output" and detail < len(gradients) else None
+        for (kind, _), gradient in zip(self._output_types, gradients, strict=True):
             if gradient is None and kind != "other" and self._materialize:
                 made, device = self._zeros[len(found)]
                 gradient = _zeros(made, device)
@@ -433,6 +429,11 @@ def _apply(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         for x in ctx._dirty:
             x._storage.version += 1  # as the recorded write would
         ctx._saved = _save(ctx, [], recorded=False)
+        given = [a for a in args if isinstance(a, Tensor) and not _is_among(a, ctx._dirty)]
+        if isinstance(result, Tensor):
+            return _unless_given(result, given)
+        if isinstance(result, tuple):
+            return tuple([_unless_given(x, given) for x in result])
         return result
     results = result if isinstance(result, (tuple, list)) else (result,)
     made = _record(ctx, args, sources, results, batched is not NotImplemented)
@@ -443,6 +444,11 @@ def _apply(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def _is_among(x: Any, others: Sequence[Any]) -> bool:
     return any([x is other for other in others])
+
+
+def _unless_given(x: Any, given: Sequence[Tensor]) -> Any:
+    """What forward gave back, or another tensor over its memory where it was an argument."""
+    return x._alias(type(x), connected=False) if _is_among(x, given) else x
 
 
 def _record(
@@ -555,10 +561,8 @@ def _with_history(
             return x
     alias = x._alias(type(x), connected=False)
     alias._marker = (storage.expression, value)
-    alias._refused_write = (
-        f"Output {number} of {ctx._forward_cls.__name__} is a view and is being modified inplace. "
-        + (IS_ONE_OF_SEVERAL if several else _IN_CUSTOM_FUNCTION)
-    )
+    why = ONE_OF_SEVERAL if several else OF_FUNCTION
+    alias._of_function, alias._made_at = (ctx._forward_cls.__name__, number, why), storage.version
     return alias
 
 

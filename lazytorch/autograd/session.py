@@ -24,6 +24,7 @@ from lazytorch.autograd.walk import (
     node_name,
     reads_anything,
     reads_tracked,
+    tracked_reads,
 )
 from lazytorch.expression import Call, Expression, Function, Hooks, NodeState, Way
 from lazytorch.importer import GRADIENT, TANGENT
@@ -117,9 +118,12 @@ class Session:
                 continue
             following = goes_on_to(e)
             arrives.update(following)
-            if e in depends or reads_tracked(call):
+            if e in depends or (hasattr(call, "way") and reads_tracked(call)):
                 overwrites = call.signature.function is core.OVERWRITE
                 depends.update([i for i in following if not overwrites or i is call.inputs[0]])
+            elif reads_tracked(call):
+                by_reading = [x for i, x in enumerate(call.inputs) if tracked_reads(call, i)]
+                depends.update([x for x in by_reading if x.tracked])
         return depends
 
     def _way(self, targets: Sequence[Expression]) -> Way:
@@ -327,9 +331,9 @@ class Session:
             return
         arrived = dict(zip(known, self.gradients(known), strict=True))
         gradients = tuple([None if e is None else arrived.get(e) for e in outputs])
-        given = gradients
+        given = gradients if state.custom is None else state.custom._of_results(gradients)
         for hook in list(state.before.values()):
-            given = _replaced(hook(_shown(state, given)), given)
+            given = _replaced(hook(given), given)
         if state.custom is None:
             inputs: list[Tensor | None] | None
             if state.packed:
@@ -348,7 +352,7 @@ class Session:
                 ]
         else:
             try:
-                inputs = state.custom._backward(call, _shown(state, given))
+                inputs = state.custom._backward(call, state.custom._materialized(given))
             except Exception:
                 if anomaly_mode.state.enabled:
                     anomaly_mode.warn_of(call, state.custom.name())
@@ -363,7 +367,7 @@ class Session:
             return
         seen = tuple(inputs)
         for hook in list(state.after.values()):
-            seen = _replaced(hook(seen, _shown(state, given)), seen)
+            seen = _replaced(hook(seen, given), seen)
         if state.custom is None:
             # What the compiler would send on arrives from here instead.
             for e in known:
@@ -435,13 +439,6 @@ def add(x: Tensor, y: Tensor) -> Tensor:
 def _alone(e: Expression) -> Expression:
     """A value of its own, equal to another's and differentiable to it."""
     return record(core.IDENTITY, (e,), (), True)[0] if e.tracked else e
-
-
-def _shown(state: NodeState, gradients: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
-    if state.custom is None:
-        return gradients
-    shown: tuple[Tensor | None, ...] = state.custom._materialized(gradients)
-    return shown
 
 
 def _replaced(answer: Any, before: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:

@@ -344,7 +344,7 @@ def goes_on_to(e: Expression) -> Sequence[Expression]:
         return [i for i in call.inputs if i.tracked]
     found: dict[Expression, None] = {}
     for differentiated, number, _ in _steps(way, e.number):
-        found.update(dict.fromkeys(_tracked_reads(differentiated, number)))
+        found.update(dict.fromkeys(tracked_reads(differentiated, number)))
     bits = way.made_of[e.number] >> len(way.steps)
     for i, reference in enumerate(way.cotangents):
         cotangent = reference() if bits >> i & 1 else None
@@ -373,7 +373,7 @@ def reads_anything(call: Call, number: int) -> bool:
     return any(gradient_reads(call.signature, frozenset([number])))
 
 
-def _tracked_reads(call: Call, number: int) -> Sequence[Expression]:
+def tracked_reads(call: Call, number: int) -> Sequence[Expression]:
     """The tracked values that the gradient of a call by one of its inputs is made of; those of a
     gradient call by one of its outputs."""
     if not call.inputs or not reads_tracked(call):

@@ -19,7 +19,7 @@ from lazytorch.functions.registration import PUBLIC, operation
 from lazytorch.storage import share_array
 from lazytorch.tensor import Geometry, Tensor, wrap_dim
 from lazytorch.type_names import type_name
-from lazytorch.view_history import refusal_of_inner
+from lazytorch.view_history import ONE_OF_SEVERAL, refusal_of_inner
 
 Shape = Sequence[int]
 
@@ -574,6 +574,8 @@ def _several(views: Sequence[Tensor], name: str) -> tuple[Tensor, ...]:
     node = object()
     for number, view in enumerate(views):
         view._view_name, view._one_of = name, (name, number, node)
+        if view._of_function is not None:
+            view._of_function = (name, number, ONE_OF_SEVERAL)
         if view._of_unrecorded and view.requires_grad:
             view._refused_write = refusal_of_inner(name, number)
     return tuple(views)

@@ -18,9 +18,9 @@ from lazytorch.autograd.backward import backward
 from lazytorch.autograd.function import Function
 from lazytorch.autograd.grad_mode import enable_grad, is_grad_enabled
 from lazytorch.autograd.graph import CallNode
-from lazytorch.autograd.session import ZEROS_LIKE, Session
-from lazytorch.autograd.walk import Walk
-from lazytorch.expression import Call, Expression, NodeState, hooks_of
+from lazytorch.autograd.session import Session
+from lazytorch.autograd.walk import Walk, goes_on_to
+from lazytorch.expression import Call, Expression, NodeState, hooks_of, next_in_sequence
 from lazytorch.functions.random import default_generator
 from lazytorch.realize import realize
 from lazytorch.recording import untracked
@@ -216,6 +216,26 @@ class CheckpointFunction(Function):
 CheckpointFunction._backward_cls._settles = True
 
 
+def _read_from_outside(
+    outputs: Sequence[Expression], boundary: Sequence[Expression], began: int
+) -> list[Expression]:
+    """What a part, begun when so many calls were tracked, has read besides its arguments, in the
+    order that a walk from its outputs finds it."""
+    found: dict[Expression, None] = {}
+    seen = {*boundary}
+    stack = list(reversed(outputs))
+    while stack:
+        e = stack.pop()
+        if e in seen:
+            continue
+        seen.add(e)
+        if e.leaf is not None or e.call is None or e.call.sequence < began:
+            found[e] = None
+        else:
+            stack.extend(reversed(goes_on_to(e)))
+    return list(found)
+
+
 def _tensors(values: Any) -> list[Tensor]:
     """The tensors in nested lists, tuples and dictionaries."""
     if isinstance(values, Tensor):
@@ -244,7 +264,7 @@ def _with(values: Any, replaced: dict[int, Tensor]) -> Any:
 class CheckpointNode(CallNode):
     """The node of a checkpointed part: backward runs the part again.
 
-    The gradient goes to the arguments and to the leaves that the part has used.
+    The gradient goes to the arguments and to the values that the part has read besides.
     """
 
     _settles = True
@@ -275,40 +295,46 @@ class CheckpointNode(CallNode):
     def _edges(self, call: Call) -> list[Expression | None]:
         return [e for e in call.inputs if e.tracked]
 
-    def _materialized(self, gradients: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    def _of_results(self, gradients: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
         return gradients
+
+    _materialized = _of_results
 
     def _free(self) -> None:
         self.args, self.kwargs = (), {}
 
     def _backward(self, call: Call, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
         create_graph = is_grad_enabled()
+        began = next_in_sequence()
         with _again(self.random), self.context:
             result, alone = self.run(create_graph)
         outputs = [t for t in _tensors(result) if t.requires_grad]
         if len(outputs) != len(gradients):
-            raise CheckpointError(
-                "torch.utils.checkpoint: A different number of tensors was saved during the "
-                f"original forward and recomputation.\nNumber of tensors saved during forward: "
-                f"{len(gradients)}\nNumber of tensors saved during recomputation: {len(outputs)}."
-            )
+            raise CheckpointError(_OTHERS.format(len(gradients), len(outputs)))
         if self.kinds is not None:
             _compare(self.kinds, [_kind(o) for o in outputs])
         pairs = [(o, g) for o, g in zip(outputs, gradients, strict=True) if g is not None]
         values = [o._read() for o, _ in pairs]
         edges = [e for e in self._edges(call) if e is not None]
-        boundary, leaves = [a._read() for a in alone], edges[len(alone) :]
-        walk = Walk(values, stop=boundary)
+        boundary = [a._read() for a in alone]
+        others = _read_from_outside(values, boundary, began)
+        if len(boundary) + len(others) != len(edges):
+            raise CheckpointError(_OTHERS.format(len(edges), len(boundary) + len(others)))
+        walk = Walk(values, stop=[*boundary, *others])
         session = Session(values, [g._read() for _, g in pairs], walk, create_graph)
         session.run_hooks()
-        found = session.gradients(boundary)
-        # A leaf may have a part in the arguments too: that part of its gradient comes by them.
-        session.replaced += [(e, record(ZEROS_LIKE, (e,), (), False)[0]) for e in boundary]
-        found += session.gradients(leaves)
+        found = session.gradients([*boundary, *others])
         walk.free(create_graph, session.readers)
         if not create_graph:
             realize([g._read() for g in found])
         return [*found]
+
+
+_OTHERS = (
+    "torch.utils.checkpoint: A different number of tensors was saved during the original forward "
+    "and recomputation.\nNumber of tensors saved during forward: {}\nNumber of tensors saved "
+    "during recomputation: {}."
+)
 
 
 class CheckpointError(RuntimeError):
@@ -346,6 +372,7 @@ def _checkpoint(
             return function(*args, **kwargs)
     node = CheckpointNode(function, args, kwargs, second)
     node.random = _RandomState() if preserve else None
+    began = next_in_sequence()
     with first:
         result, alone = node.run(connected=True)
     outputs = [t for t in _tensors(result) if t.requires_grad]
@@ -354,12 +381,10 @@ def _checkpoint(
     if checks:
         node.kinds = [_kind(t) for t in outputs]
     boundary = [a._read() for a in alone]
-    leaves = [
-        e for e in Walk([t._read() for t in outputs], stop=boundary).order if e.leaf is not None
-    ]
+    others = _read_from_outside([t._read() for t in outputs], boundary, began)
     given = [t._read() for t in _tensors((args, kwargs)) if t.requires_grad]
     raw = [untracked(t._read()) for t in outputs]
-    values = record(core.CUSTOM, (*raw, *given, *leaves), (len(raw),), True)
+    values = record(core.CUSTOM, (*raw, *given, *others), (len(raw),), True)
     call = values[0].call
     assert call is not None
     state = call.node = NodeState()

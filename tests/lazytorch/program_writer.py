@@ -82,8 +82,7 @@ class Writer:
         return any(self.share_memory(name, n) for n in self.tensors() if n != name)
 
     def share_memory(self, name: str, other: str) -> bool:
-        first, second = (self.names[n].untyped_storage() for n in (name, other))
-        return first.data_ptr() == second.data_ptr()
+        return _place(self.names[name]) == _place(self.names[other])
 
     def shape(self, name: str) -> tuple[int, ...]:
         return tuple(self.names[name].shape)
@@ -144,7 +143,7 @@ class Writer:
             forms += [f"narrow(-1, 0, {max(last - 1, 1)})", "select(0, 0)", f"[{shape[0] - 1}:]"]
         if len(shape) == 2:
             forms += ["t()", "transpose(0, 1)", "T", "diagonal()", "unsqueeze(-1)"]
-        if self.names[x].numel() >= 2:
+        if self.names[x].numel() >= 2 and self.names[x].is_contiguous():
             forms += ["as_strided((2,), (1,))", "as_strided((1, 2), (2, 1), 0)"]
         if shape and shape[0]:
             forms += [
@@ -172,6 +171,8 @@ class Writer:
     def inplace(self) -> str | None:
         target = self.target()
         name = target.split(".")[0].split("[")[0]
+        if self.names[name].is_inference() and ".detach" in target:
+            return None
         value = self.partner(name, written=True)
         form = self.random.choice(
             [
@@ -311,8 +312,28 @@ class Writer:
             ]
         )
 
+    def is_saved(self, name: str) -> bool:
+        """Whether a backward would read this memory: PyTorch sees there what ``.data`` writes."""
+        place = _place(self.names[name])
+        stack = [n for x in self.tensors() for n in _nodes_at(self.names[x])]
+        stack += [n for x in self.tensors() for n in _nodes_at(self.names[x].grad)]
+        seen = set()
+        while stack:
+            node = stack.pop()
+            if node is None or node in seen:
+                continue
+            seen.add(node)
+            stack += [following for following, _ in node.next_functions]
+            for saved in _saved_by(node):
+                if isinstance(saved, torch.Tensor) and _place(saved) in (place, None):
+                    return True
+        return False
+
     def of_data(self) -> str | None:
         x = self.any()
+        tensor = self.names[x]
+        if self.is_saved(x) or tensor._is_view() or tensor.is_inference():
+            return None
         alike = [n for n in self.tensors() if self.shape(n) == self.shape(x)]
         value = self.partner(x, written=True)
         return self.random.choice(
@@ -433,6 +454,28 @@ def _is_leaf_with_gradient(x: Any) -> bool:
         return isinstance(x, torch.Tensor) and x.is_leaf and x.requires_grad
     except RuntimeError:
         return False  # a view that no_grad made, and that was written to since
+
+
+def _nodes_at(x: Any) -> list[Any]:
+    try:
+        return [x.grad_fn]
+    except (AttributeError, RuntimeError):
+        return []
+
+
+def _place(x: Any) -> int | None:
+    try:
+        return int(x.untyped_storage().data_ptr())
+    except RuntimeError:
+        return None  # of a tensor that a transform has used
+
+
+def _saved_by(node: Any) -> list[Any]:
+    try:
+        saved = [getattr(node, name) for name in dir(node) if name[:7] == "_saved_"]
+        return [*saved, *getattr(node, "saved_tensors", ())]
+    except RuntimeError:
+        return []  # freed
 
 
 def _broadcasts(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
