@@ -294,7 +294,8 @@ class Way:
 
     cotangents  those that came in and are tracked.
     steps       calls that were differentiated by one of their inputs (a gradient call: of one of
-                its outputs), and the number of that.
+                its outputs), the number of that, and whether the cotangent there could itself be
+                differentiated.
     made_of     of each output: a bit for each of the steps, and then of the cotangents.
     freed       the bits of outputs that backward has been through without retain_graph.
     """
@@ -303,7 +304,7 @@ class Way:
 
     def __init__(self) -> None:
         self.cotangents: list[weakref.ref[Expression]] = []
-        self.steps: list[tuple[weakref.ref[Call], int]] = []
+        self.steps: list[tuple[weakref.ref[Call], int, bool]] = []
         self.made_of: list[int] = []
         self.freed = 0
 
@@ -346,6 +347,11 @@ class Hooks:
         self.functions: OrderedDict[int, Callable[[Tensor], Tensor | None]] = OrderedDict()
         self.retained_by: weakref.ref[Tensor] | None = None
         self.node: NodeState | None = None
+
+
+def nobody() -> None:
+    """In the place of a reference to the tensor that collects a leaf's gradient: none is asked
+    for, though what is made of the leaf requires one."""
 
 
 def hooks_of(e: Expression) -> Hooks:

@@ -30,6 +30,19 @@ def untracked(value: Expression) -> Expression:
     return record(core.DETACH, (value,), (), False)[0]
 
 
+def of_its_own(value: Expression) -> Expression:
+    """A value that no tensor has: itself, or a copy."""
+    call = value.call
+    if (
+        value.owner is not None
+        or value.leaf is not None
+        or call is None
+        or call.signature.function is core.VIEW
+    ):
+        return record(core.IDENTITY, (value,), (), value.tracked)[0]
+    return value
+
+
 def note_in_place(value: Expression) -> None:
     """Note at the call that made a value that this is written where its first input was."""
     call = value.call

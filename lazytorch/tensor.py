@@ -24,6 +24,7 @@ from lazytorch.expression import (
     Overwritten,
     SharedSince,
     hooks_of,
+    nobody,
     shared_owner,
 )
 from lazytorch.geometry import (
@@ -40,7 +41,7 @@ from lazytorch.layout import Layout, strided
 from lazytorch.memory_views import view_of_memory, write_into_shared
 from lazytorch.memory_writes import MemoryWrites
 from lazytorch.realize import realize
-from lazytorch.recording import note_in_place, record, untracked
+from lazytorch.recording import note_in_place, of_its_own, record, untracked
 from lazytorch.size import Size
 from lazytorch.storage import ExportedMemory, Storage
 from lazytorch.view_history import (
@@ -315,9 +316,9 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
     def _read_marker(self, value: Expression) -> Expression:
         marker = self._marker
         assert marker is not None
+        if self._of_function is not None:
+            self._refuse_changed()
         if marker[0] is not value:
-            if self._of_function is not None:
-                self._refuse_changed()
             source = untracked(value) if value.tracked else value
             geometry = self._geometry
             if geometry is None:
@@ -331,7 +332,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
                 leaf = record(core.REPLACE_VALUE, (leaf, history), (), True)[0]
             else:
                 leaf.tracked = True
-                leaf.leaf = weakref.ref(self) if self._collects else _nobody
+                leaf.leaf = weakref.ref(self) if self._collects else nobody
             if not self._silent:
                 leaf.owner = SharedSince(weakref.ref(self._storage), self._storage.version)
             self._marker = marker = (value, leaf)
@@ -372,10 +373,8 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
             if before.tracked and not (recording and self._connected):
                 base = untracked(before)
             if value.tracked:
-                if value.owner is not None or value.leaf is not None:
-                    value = record(core.IDENTITY, (value,), (), True)[0]
-                else:
-                    written = value  # lies in this memory from now on
+                value = of_its_own(value)
+                written = value  # lies in this memory from now on
             value = record(
                 core.WRITE_VIEW,
                 (base, value),
@@ -386,13 +385,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
             seen = recording and self._connected
             function = core.OVERWRITE if seen else core.REPLACE_VALUE
             value = record(function, (value, before), (), True)[0]
-        if (
-            value.owner is not None
-            or value.leaf is not None
-            or value.call is None
-            or value.call.signature.function is core.VIEW
-        ):
-            value = record(core.IDENTITY, (value,), (), value.tracked)[0]
+        value = of_its_own(value)
         if storage.is_shared():
             write_into_shared(storage, value, self._silent)
         else:
@@ -418,13 +411,13 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
         if root._marker is not None and root.is_leaf:
             raise self._leaf_error()
         current = root._read()
+        if value.tracked:
+            value = of_its_own(value)
         if root is not self:
             geometry = self._place_in(root)
             value = record(core.WRITE_VIEW, (current, value), geometry, True)[0]
         elif not value.tracked:
             value = record(core.OVERWRITE, (value, current), (), True)[0]
-        elif value.leaf is not None:
-            value = record(core.IDENTITY, (value,), (), True)[0]
         grad_state.enabled = False
         try:
             root._write(untracked(value))
@@ -449,7 +442,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
 
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:
-        if not self.is_leaf:
+        if not self._is_leaf():
             raise RuntimeError(
                 "you can only change requires_grad flags of leaf variables."
                 + ("" if flag else _USE_DETACH)
@@ -508,7 +501,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
 
     @property
     def is_leaf(self) -> bool:
-        if self._of_function is not None:
+        if self._of_function is not None and self.requires_grad:
             self._refuse_changed()
         if self._geometry is not None and self._marker is None and self.requires_grad:
             if self._made_at != self._storage.version and is_restricted(self):
@@ -661,7 +654,8 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
                 inner = self._marker is not None or self._parent is None
                 view._parent = self if inner else self._parent
                 if self._of_function is not None:
-                    self._refuse_changed()
+                    if self.requires_grad:
+                        self._refuse_changed()
                     view._of_function = (name, 0, self._of_function[2])
                 if self._without_recording or self._of_unrecorded:
                     view._of_unrecorded = True
@@ -713,10 +707,6 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
                 view = record(core.VIEW, (view,), attributes, view.tracked)[0]
             self._view_cache = cached = (value, view)
         return cached[1]
-
-
-def _nobody() -> None:
-    """In the place of a reference to the tensor that collects a leaf's gradient."""
 
 
 class _Eager:

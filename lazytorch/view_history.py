@@ -78,7 +78,7 @@ def _refusal(x: Tensor, indirect: bool) -> str:
     if x._one_of is not None and not x._without_recording and x._has_node:
         name, number, _ = x._one_of
         return f"Output {number} of {name} is a view and {how}. {ONE_OF_SEVERAL}"
-    if x._of_function is not None:
+    if x._of_function is not None and not x._without_recording:
         name, number, why = x._of_function
         return f"Output {number} of {name} is a view and {how}. {why}"
     if x._in_inference:
@@ -88,6 +88,8 @@ def _refusal(x: Tensor, indirect: bool) -> str:
         )
     unrecorded = x._without_recording and not x._of_unrecorded
     why = _AMBIGUOUS if x._one_of is None or unrecorded else ONE_OF_SEVERAL
+    if x._of_function is not None:
+        why = x._of_function[2]
     return f"A view was created in no_grad mode and {how} with grad mode enabled. {why}"
 
 

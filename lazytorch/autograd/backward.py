@@ -68,7 +68,9 @@ def backward(
     session = Session(values, seeds, walk, create_graph)
     session.run_hooks()
     leaves = [(t, e) for t, e in walk.leaves() if chosen is None or id(owner_of(t)) in chosen]
+    undefined = []
     if session.reached is not None:
+        undefined = [t for t, e in leaves if e in session.undefined and e not in session.reached]
         leaves = [(t, e) for t, e in leaves if e in session.reached]
     gradients = session.cotangents([e for _, e in leaves])
     walk.free(retain, session.readers)
@@ -84,6 +86,8 @@ def backward(
         total[id(tensor)] = (tensor, gradient if before is None else add(before[1], gradient))
     before_mode, grad_state.enabled = grad_state.enabled, create_graph  # that of hooks
     try:
+        for tensor in undefined:
+            _accumulate(tensor, None, create_graph)
         for tensor, gradient in total.values():
             _accumulate(tensor, gradient, create_graph)
     finally:
@@ -146,6 +150,9 @@ def grad(
                     f"The differentiated Tensor at index {number} appears to not have been used in "
                     "the graph. Set allow_unused=True if this is the desired behavior."
                 )
+    for tensor, readings in zip(wanted, targets, strict=True):
+        if not readings and tensor.is_leaf and gradient_source(tensor) in session.undefined:
+            _after_hooks(tensor, None, create_graph)
     arrived = list(dict.fromkeys([e for readings in targets for e in readings]))
     computed = dict(zip(arrived, session.cotangents(arrived), strict=True))
     walk.free(retain, session.readers)
@@ -299,7 +306,7 @@ accumulated: list[Callable[[Tensor], None]] = []
 _NO_HOOKS: tuple[dict[int, Any], dict[int, Any]] = ({}, {})
 
 
-def _after_hooks(tensor: Tensor, gradient: Tensor, create_graph: bool) -> Tensor:
+def _after_hooks(tensor: Tensor, gradient: Any, create_graph: bool) -> Any:
     hooks = tensor._backward_hooks
     if not hooks:
         return gradient
@@ -310,19 +317,20 @@ def _after_hooks(tensor: Tensor, gradient: Tensor, create_graph: bool) -> Tensor
         grad_state.enabled = before
 
 
-def _accumulate(tensor: Tensor, gradient: Tensor, create_graph: bool) -> None:
+def _accumulate(tensor: Tensor, gradient: Any, create_graph: bool) -> None:
+    """Add a gradient to a leaf's, with its hooks; of None the hooks are told alone."""
     if tensor._backward_hooks:
         # A hook may keep what it saw, which later gradients are not added to.
         seen = _after_hooks(tensor, gradient, create_graph)
         gradient = seen
-        if seen.layout is strided:
+        if seen is not None and seen.layout is strided:
             gradient = wrap(record(core.IDENTITY, (seen._read(),), (), seen.requires_grad)[0])
     before_hooks, after_hooks = tensor.__dict__.get("_node_hooks") or _NO_HOOKS
     for hook in list(before_hooks.values()):
         answer = hook((gradient,))
         if answer is not None:
             gradient = answer if isinstance(answer, Tensor) else answer[0]
-    if tensor.requires_grad:  # still; its hooks see what it would have got
+    if tensor.requires_grad and gradient is not None:  # still; its hooks see what it would get
         _add_to_grad(tensor, gradient, create_graph)
     for hook in list((tensor.__dict__.get("_post_accumulate_hooks") or {}).values()):
         hook(tensor)

@@ -19,14 +19,15 @@ from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.graph import CallNode
 from lazytorch.autograd.saved import Packed
 from lazytorch.autograd.walk import FREED, modified_text, output_text
-from lazytorch.expression import Call, Expression, NodeState, hooks_of
+from lazytorch.expression import Call, Expression, NodeState, SharedSince, hooks_of
+from lazytorch.layout import strided
 from lazytorch.recording import untracked
 from lazytorch.storage import Storage
 from lazytorch.tensor import Tensor, record, wrap
 from lazytorch.view_history import CANNOT_SAVE, OF_FUNCTION, ONE_OF_SEVERAL
 
 
-class _Saved:
+class Saved:
     """A tensor that forward saved, or which output it is; and its version then."""
 
     def __init__(self, tensor: Tensor, output: int | None) -> None:
@@ -44,7 +45,7 @@ class _Saved:
         self.packed = (tensor._read(), Packed(tensor))
         self.tensor = self.value = None
 
-    def unpack(self, node: BackwardCFunction) -> Tensor:
+    def unpack(self, node: CallNode) -> Tensor:
         if self.packed is not None:
             value, packed = self.packed
             found = packed.unpack()
@@ -161,6 +162,10 @@ class BackwardCFunction(FunctionCtx, CallNode):
         if self._saved:
             self._freed = True
             self._saved = None
+
+    def _saves_nothing(self) -> bool:
+        """Whether backward can be run again after it was freed."""
+        return not (self._freed or self._saved)
 
     # ---- what a backward pass asks for (session.py) --------------------------------------------
 
@@ -427,7 +432,8 @@ def _apply(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         grad_state.enabled = before
     if not recorded:
         for x in ctx._dirty:
-            x._storage.version += 1  # as the recorded write would
+            if not x._silent:
+                x._storage.version += 1  # as the recorded write would
         ctx._saved = _save(ctx, [], recorded=False)
         given = [a for a in args if isinstance(a, Tensor) and not _is_among(a, ctx._dirty)]
         if isinstance(result, Tensor):
@@ -447,8 +453,15 @@ def _is_among(x: Any, others: Sequence[Any]) -> bool:
 
 
 def _unless_given(x: Any, given: Sequence[Tensor]) -> Any:
-    """What forward gave back, or another tensor over its memory where it was an argument."""
-    return x._alias(type(x), connected=False) if _is_among(x, given) else x
+    """What forward gave back without being recorded; a view of it where it was an argument."""
+    if not _is_among(x, given) or x.layout is not strided:
+        return x
+    if not is_grad_enabled():
+        return x._alias(type(x), connected=False)
+    with no_grad():
+        view = x._view(x._type.shape, x._strides(), x.storage_offset())
+    view._of_function = ("", 0, OF_FUNCTION)
+    return view
 
 
 def _record(
@@ -527,6 +540,7 @@ def _record(
                     "a leaf Variable that requires grad has been used in an in-place operation."
                 )
             x._write(value)
+            x._grad = None
             shown[id(x)] = x
         else:
             several = len(outputs) > 1
@@ -552,6 +566,9 @@ def _with_history(
 ) -> Tensor:
     """A result of forward as the output of the call: itself, or an alias where it is a view."""
     storage = x._storage
+    if x._source is None and not is_input and not x._connected:
+        x._marker = (storage.expression, value)  # what detach() gives is no view
+        return x
     if x._geometry is None and not is_input and storage.expression.tracked is False:
         old = storage.expression
         if storage.shared is None:
@@ -561,6 +578,7 @@ def _with_history(
             return x
     alias = x._alias(type(x), connected=False)
     alias._marker = (storage.expression, value)
+    value.owner = SharedSince(weakref.ref(storage), storage.version)
     why = ONE_OF_SEVERAL if several else OF_FUNCTION
     alias._of_function, alias._made_at = (ctx._forward_cls.__name__, number, why), storage.version
     return alias
@@ -580,7 +598,7 @@ def _save(ctx: Any, outputs: Sequence[Tensor], recorded: bool) -> list[Any]:
         if recorded and x._storage.is_inference():
             raise RuntimeError(CANNOT_SAVE)
         places = [x is o for o in outputs]
-        saved.append(_Saved(x, places.index(True) if True in places else None))
+        saved.append(Saved(x, places.index(True) if True in places else None))
     return saved
 
 

@@ -23,6 +23,7 @@ from lazytorch.expression import (
     SharedSince,
     Signature,
     Way,
+    nobody,
 )
 from lazytorch.geometry import Geometry, places_between
 from lazytorch.importer import GRADIENT, TANGENT
@@ -100,6 +101,7 @@ class Walk:
         defers: bool = False,
     ) -> None:
         self.refusal: tuple[Call, Exception] | None = None
+        self._leaves: dict[int, list[Expression]] | None = None
         self.order: list[Expression] = []
         self.seen: set[Expression] = set()
         self.calls: list[Call] = []
@@ -230,9 +232,12 @@ class Walk:
             return [value] if value in self.seen else []
         if not tensor._collects:
             return []
-        if value in self.seen and tensor._storage.shared is None:
-            return [value]
-        return [e for e in self.order if e.leaf is not None and e.leaf() is tensor]
+        if self._leaves is None:
+            self._leaves = {}
+            for e in self.order:
+                if e.leaf is not None:
+                    self._leaves.setdefault(id(e.leaf()), []).append(e)
+        return self._leaves.get(id(tensor), [])
 
     def collected_for(self, tensor: Tensor) -> list[Expression]:
         """The leaves whose collectors give a tensor its gradient."""
@@ -343,7 +348,7 @@ def goes_on_to(e: Expression) -> Sequence[Expression]:
     if way is None or not call.inputs:
         return [i for i in call.inputs if i.tracked]
     found: dict[Expression, None] = {}
-    for differentiated, number, _ in _steps(way, e.number):
+    for differentiated, number, _, _ in _steps(way, e.number):
         found.update(dict.fromkeys(tracked_reads(differentiated, number)))
     bits = way.made_of[e.number] >> len(way.steps)
     for i, reference in enumerate(way.cotangents):
@@ -353,14 +358,14 @@ def goes_on_to(e: Expression) -> Sequence[Expression]:
     return list(found)
 
 
-def _steps(way: Way, output: int) -> Iterator[tuple[Call, int, bool]]:
+def _steps(way: Way, output: int) -> Iterator[tuple[Call, int, bool, bool]]:
     """What was differentiated on the way to an output of a gradient call; whether that is freed."""
     bits = way.made_of[output]
-    for i, (reference, number) in enumerate(way.steps):
+    for i, (reference, number, depends) in enumerate(way.steps):
         if bits >> i & 1:
             call = reference()
             if call is not None:
-                yield call, number, bool(way.freed >> i & 1)
+                yield call, number, depends, bool(way.freed >> i & 1)
 
 
 def reads_anything(call: Call, number: int) -> bool:
@@ -410,18 +415,23 @@ def check_value(e: Expression, call: Call) -> None:
     if call.signature.function.refusal is not None:
         raise NotImplementedError(call.signature.function.refusal)
     way = getattr(call, "way", None)
-    if way is None:
-        tracked = frozenset([i for i, x in enumerate(call.inputs) if x.tracked])
-        _check_read(call, tracked, call.freed)
-        return
     if call.freed and not call.inputs:
         raise RuntimeError(FREED)
-    for differentiated, number, freed in _steps(way, e.number):
-        _check_read(differentiated, frozenset([number]), freed)
+    if way is None:
+        asked = frozenset(
+            [i for i, x in enumerate(call.inputs) if x.tracked and x.leaf is not nobody]
+        )
+        _check_read(call, asked, call.freed)
+        return
+    for differentiated, number, depends, freed in _steps(way, e.number):
+        # Derivatives of a product's gradient read its cotangent; by that one, what it reads.
+        skips = not depends and is_bilinear(differentiated.signature)
+        _check_read(differentiated, frozenset([number]), freed, skips)
 
 
-def _check_read(call: Call, tracked: frozenset[int], freed: bool) -> None:
-    """Raise where what the gradient of a call by some inputs reads is ``freed`` or gone."""
+def _check_read(call: Call, tracked: frozenset[int], freed: bool, skips: bool = False) -> None:
+    """Raise where what the gradient of a call by some inputs reads is ``freed``, or gone (unless
+    that ``skips``)."""
     overwritten_inputs = [i for i, e in enumerate(call.inputs) if _overwritten(e) is not None]
     outputs = [reference() for reference in call.outputs]
     overwritten_outputs = [i for i, e in enumerate(outputs) if e is not None and _is_overwritten(e)]
@@ -432,7 +442,7 @@ def _check_read(call: Call, tracked: frozenset[int], freed: bool) -> None:
     reads_inputs, reads_outputs = gradient_reads(call.signature, tracked)
     if freed and (not call.inputs or reads_outputs or _saves(call.signature, reads_inputs)):
         raise RuntimeError(FREED)
-    if grad_state.mutation_allowed or (getattr(call, "node", None) and call.node.packed):
+    if skips or grad_state.mutation_allowed or (getattr(call, "node", None) and call.node.packed):
         return  # read as they were, or as they are unpacked
     # PyTorch looks at what it saved by name: "other", or "mat2", and then "self".
     for i in sorted(overwritten_inputs, key=lambda number: (number == 0, number)):
@@ -454,11 +464,14 @@ def _saves(signature: Signature, read: frozenset[int]) -> bool:
     return not all([signature.input_types[i].weak for i in read])
 
 
-def saves_nothing(signature: Signature) -> bool:
-    """Whether the gradient of such a call can be taken again after it was freed."""
+def saves_nothing(call: Call) -> bool:
+    """Whether the gradient of a call can be taken again after it was freed."""
+    signature = call.signature
     known = signature.reads_nothing
+    if known is None and signature.function is core.CUSTOM:
+        return bool(call.node.custom._saves_nothing())
     if known is None:
-        if signature.function in (GRADIENT, TANGENT, core.CUSTOM):
+        if signature.function in (GRADIENT, TANGENT):
             known = False
         else:
             types = signature.input_types
@@ -533,12 +546,19 @@ def node_name(call: Call) -> str:
     if call.signature.function is core.CUSTOM and call.node.custom is not None:
         return str(call.node.custom.name())
     via = getattr(call, "via", None)
-    return call.signature.function.gradient_name if via is None else f"{via[1]}Backward0"
+    return call.signature.function.gradient_name if via is None else name_of_node(via[1])
+
+
+def name_of_node(operation: str) -> str:
+    """The node of an operation, which PyTorch may have several of: Squeeze, and Squeeze1."""
+    number = operation[-1] if operation[-1].isdigit() else "0"
+    return f"{operation.rstrip('0123456789')}Backward{number}"
 
 
 def output_text(number: int, name: str) -> str:
     """PyTorch's words for what made a value."""
-    return f", which is output {number} of {re.sub('Backward[0-9]*$', '', name)},"
+    operation = re.sub(r"Backward0?([1-9]?)$", r"\1", name)
+    return f", which is output {number} of {operation},"
 
 
 _HINTS = {

@@ -15,16 +15,17 @@ from typing import Any
 
 from lazytorch import capture, core
 from lazytorch.autograd.backward import backward
-from lazytorch.autograd.function import Function
+from lazytorch.autograd.function import Function, Saved
 from lazytorch.autograd.grad_mode import enable_grad, is_grad_enabled
 from lazytorch.autograd.graph import CallNode
 from lazytorch.autograd.session import Session
-from lazytorch.autograd.walk import Walk, goes_on_to
+from lazytorch.autograd.walk import FREED, Walk, goes_on_to
 from lazytorch.expression import Call, Expression, NodeState, hooks_of, next_in_sequence
 from lazytorch.functions.random import default_generator
 from lazytorch.realize import realize
 from lazytorch.recording import untracked
 from lazytorch.tensor import Tensor, record, wrap
+from lazytorch.view_history import CANNOT_SAVE
 
 __all__ = [
     "CheckpointError",
@@ -221,19 +222,31 @@ def _read_from_outside(
 ) -> list[Expression]:
     """What a part, begun when so many calls were tracked, has read besides its arguments, in the
     order that a walk from its outputs finds it."""
+
+    def is_outside(e: Expression) -> bool:
+        return e.leaf is not None or e.call is None or e.call.sequence < began
+
     found: dict[Expression, None] = {}
-    seen = {*boundary}
+    own, seen = {*boundary}, {*boundary}
     stack = list(reversed(outputs))
     while stack:
         e = stack.pop()
         if e in seen:
             continue
         seen.add(e)
-        if e.leaf is not None or e.call is None or e.call.sequence < began:
+        below = goes_on_to(e)
+        is_view = e.call is not None and e.call.signature.function is core.VIEW
+        # A view may be older than its node, which is made when it is read.
+        if is_outside(e) or (is_view and below and below[0] not in own and is_outside(below[0])):
             found[e] = None
         else:
-            stack.extend(reversed(goes_on_to(e)))
+            stack.extend(reversed(below))
     return list(found)
+
+
+def _sequence(e: Expression) -> int:
+    assert e.call is not None
+    return e.call.sequence
 
 
 def _tensors(values: Any) -> list[Tensor]:
@@ -273,6 +286,9 @@ class CheckpointNode(CallNode):
         self.function, self.args, self.kwargs, self.context = function, args, kwargs, context
         self.random: _RandomState | None = None
         self.reference: weakref.ref[Call] | None = None
+        # As in PyTorch, arguments must not have been written to before the second run.
+        self.saved = [Saved(a, None) for a in args if isinstance(a, Tensor)]
+        self.freed = False
         self.kinds: list[Any] | None = None  # what the results were, where that is compared
 
     def _call(self) -> Call | None:
@@ -301,10 +317,18 @@ class CheckpointNode(CallNode):
     _materialized = _of_results
 
     def _free(self) -> None:
-        self.args, self.kwargs = (), {}
+        self.args, self.kwargs, self.saved = (), {}, []
+        self.freed = True
+
+    def _saves_nothing(self) -> bool:
+        return False
 
     def _backward(self, call: Call, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
         create_graph = is_grad_enabled()
+        if self.freed:
+            raise RuntimeError(FREED)
+        for saved in self.saved:
+            saved.unpack(self)
         began = next_in_sequence()
         with _again(self.random), self.context:
             result, alone = self.run(create_graph)
@@ -323,7 +347,17 @@ class CheckpointNode(CallNode):
         walk = Walk(values, stop=[*boundary, *others])
         session = Session(values, [g._read() for _, g in pairs], walk, create_graph)
         session.run_hooks()
-        found = session.gradients([*boundary, *others])
+        found = session.gradients(boundary)
+        # What is read besides, part of it below the rest or the arguments: each gets what comes to
+        # it alone.
+        session.stop_at(boundary)
+        gradients: dict[Expression, Tensor] = {}
+        for e in sorted([e for e in others if e.leaf is None], key=_sequence, reverse=True):
+            (gradients[e],) = session.gradients([e])
+            session.stop_at([e])
+        leaves = [e for e in others if e.leaf is not None]
+        gradients.update(zip(leaves, session.gradients(leaves), strict=True))
+        found += [gradients[e] for e in others]
         walk.free(create_graph, session.readers)
         if not create_graph:
             realize([g._read() for g in found])
@@ -370,6 +404,8 @@ def _checkpoint(
     if not is_grad_enabled():
         with first:
             return function(*args, **kwargs)
+    if any([t._storage.is_inference() for t in _tensors((args, kwargs))]):
+        raise RuntimeError(CANNOT_SAVE)
     node = CheckpointNode(function, args, kwargs, second)
     node.random = _RandomState() if preserve else None
     began = next_in_sequence()

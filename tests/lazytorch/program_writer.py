@@ -54,6 +54,9 @@ class Writer:
     def add(self, statement: str) -> None:
         """Run a statement, and keep it where it runs; now and then where it does not."""
         error = run(statement, self.names)
+        if error is None and self.is_large():
+            self.again()
+            return
         if error is not None:
             wanted = re.search(_OF_AUTOGRAD, str(error)) is not None
             if self.random.random() >= (_KEPT if wanted else _KEPT_OTHERS):
@@ -61,6 +64,10 @@ class Writer:
                     self.again()
                 return
         self.statements.append(statement)
+
+    def is_large(self) -> bool:
+        """Whether any number is: the last bits of its sine would differ."""
+        return any([bool((self.names[n].detach().abs() > 100).any()) for n in self.tensors()])
 
     def again(self) -> None:
         """Run the program anew, as far as it is written."""
@@ -171,9 +178,9 @@ class Writer:
     def inplace(self) -> str | None:
         target = self.target()
         name = target.split(".")[0].split("[")[0]
-        if self.names[name].is_inference() and ".detach" in target:
-            return None
         value = self.partner(name, written=True)
+        if self.names[name].is_inference() and (".detach" in target or value in self.names):
+            return None
         form = self.random.choice(
             [
                 "mul_(0.5)", "add_(1)", "zero_()", "fill_(0.75)", f"add_({value})",
@@ -298,17 +305,18 @@ class Writer:
         """Functions of functions: checkpoints, transforms, tangents."""
         x = self.any()
         y = self.partner(x)
-        body = self.random.choice(["a * a", f"a.sin() * {y}", f"(a * {y}).tanh()", "a.exp() * a"])
+        body = self.random.choice(["a * a", "a.sin() * y", "(a * y).tanh()", "a.exp() * a"])
+        called = f"lambda a, y={y}: {body}" if "y" in body else f"lambda a: {body}"
         again = ", use_reentrant=False"
-        dual = f"forward_ad.make_dual({x}, torch.ones_like({x}))"
+        dual = f"forward_ad.make_dual({x}.clone(), torch.ones_like({x}))"
         return self.random.choice(
             [
-                f"{self.fresh()} = checkpoint(lambda a: {body}, {x}{again})",
-                f"{self.fresh()} = checkpoint(lambda a: {body}, {x}{again})",
-                f"{self.fresh()} = torch.func.grad(lambda a: ({body}).sum())({x})",
-                f"{self.fresh()} = torch.func.jvp(lambda a: {body}, ({x},), ({x},))[1]",
+                f"{self.fresh()} = checkpoint({called}, {x}{again})",
+                f"{self.fresh()} = checkpoint({called}, {x}{again})",
+                f"{self.fresh()} = torch.func.grad({called.replace(body, f'({body}).sum()')})({x})",
+                f"{self.fresh()} = torch.func.jvp({called}, ({x},), ({x},))[1]",
                 f"with forward_ad.dual_level(): {self.fresh()} = "
-                f"forward_ad.unpack_dual((lambda a: {body})({dual})).tangent + 0",
+                f"forward_ad.unpack_dual((lambda a: a.exp() * a)({dual})).tangent + 0",
             ]
         )
 
@@ -333,6 +341,8 @@ class Writer:
         x = self.any()
         tensor = self.names[x]
         if self.is_saved(x) or tensor._is_view() or tensor.is_inference():
+            return None
+        if self.is_aliased(x):
             return None
         alike = [n for n in self.tensors() if self.shape(n) == self.shape(x)]
         value = self.partner(x, written=True)
@@ -383,7 +393,7 @@ class Writer:
     def flags(self) -> str | None:
         x = self.any()
         # What becomes of views made before is left to PyTorch.
-        if self.is_aliased(x):
+        if self.is_aliased(x) or self.is_saved(x):
             return None
         return self.random.choice(
             [
