@@ -30,6 +30,15 @@ def untracked(value: Expression) -> Expression:
     return record(core.DETACH, (value,), (), False)[0]
 
 
+def last_recorded(e: Expression) -> Expression:
+    """The value whose gradient is that of ``e``: what was there before writes without recording."""
+    while e.call is not None and e.call.signature.function is core.REPLACE_VALUE:
+        if not e.call.inputs:
+            break
+        e = e.call.inputs[1]
+    return e
+
+
 def of_its_own(value: Expression) -> Expression:
     """A value that no tensor has: itself, or a copy."""
     call = value.call

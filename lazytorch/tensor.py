@@ -41,7 +41,7 @@ from lazytorch.layout import Layout, strided
 from lazytorch.memory_views import view_of_memory, write_into_shared
 from lazytorch.memory_writes import MemoryWrites
 from lazytorch.realize import realize
-from lazytorch.recording import note_in_place, of_its_own, record, untracked
+from lazytorch.recording import last_recorded, note_in_place, of_its_own, record, untracked
 from lazytorch.size import Size
 from lazytorch.storage import ExportedMemory, Storage
 from lazytorch.view_history import (
@@ -267,6 +267,8 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
             return self._read_marker(value)
         parent = self._parent
         if parent is not None and parent._marker is not None:
+            if self._one_of is not None:
+                self._refuse_changed()
             return self._view_of_marker(parent, parent._read())
         cached = self._view_cache
         if cached is not None and cached[0] is value:
@@ -394,8 +396,8 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
                 written.owner = SharedSince(weakref.ref(storage), storage.version)
             if recording and value.tracked:
                 self._has_node = True
-                if before.hooks is not None and self._connected:
-                    self._retain_new_value(before)
+                if self._connected:
+                    self._retain_new_value(last_recorded(before))
         return self
 
     def _retain_new_value(self, before: Expression) -> None:

@@ -157,11 +157,14 @@ def origin_of(x: Tensor | None) -> ViewOrigin | None:
     found = None
     while x is not None and (geometry := x._geometry) is not None:
         found = x._origin
-        if found is not None and found.geometry is geometry:
+        # Since what it shows was written to, it is a view of the storage as a whole.
+        is_current = x._made_at == x._storage.version
+        known = found is not None and found.geometry is geometry
+        if found is not None and known and (is_current or found.source is None):
             break
         found = None
         chain.append((x, geometry))
-        x = x._source
+        x = x._source if is_current else None
     for x, geometry in reversed(chain):
         found = x._origin = ViewOrigin(x, geometry, found)
     return found

@@ -45,8 +45,6 @@ class WriteRefusals:
 
     def _refuse_before(self, tracked: bool) -> None:
         """Before another error of a write: PyTorch asks first whether it is allowed at all."""
-        if self._storage.is_inference() and self._is_refused_inference_write(grad_state.enabled):
-            raise RuntimeError(CANNOT_WRITE)
         if grad_state.enabled:
             self._refuse_recorded_write(self._storage.expression, tracked)
 

@@ -58,8 +58,6 @@ def backward(
     seeds = _seeds(roots, values, given)
     if inputs is not None:
         inputs = tuple([t._collecting() for t in _as_tuple(inputs)])
-        if not all([t.requires_grad for t in inputs]):
-            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
         for t in inputs:
             t.retain_grad()  # leaves do not
     chosen = None if inputs is None else {id(t) for t in inputs}
@@ -86,7 +84,7 @@ def backward(
         total[id(tensor)] = (tensor, gradient if before is None else add(before[1], gradient))
     before_mode, grad_state.enabled = grad_state.enabled, create_graph  # that of hooks
     try:
-        for tensor in undefined:
+        for tensor in {id(t): t for t in undefined if id(t) not in total}.values():
             _accumulate(tensor, None, create_graph)
         for tensor, gradient in total.values():
             _accumulate(tensor, gradient, create_graph)

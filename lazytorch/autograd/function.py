@@ -163,10 +163,6 @@ class BackwardCFunction(FunctionCtx, CallNode):
             self._freed = True
             self._saved = None
 
-    def _saves_nothing(self) -> bool:
-        """Whether backward can be run again after it was freed."""
-        return not (self._freed or self._saved)
-
     # ---- what a backward pass asks for (session.py) --------------------------------------------
 
     def _edges(self, call: Call) -> list[Expression | None]:

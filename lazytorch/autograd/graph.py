@@ -19,12 +19,11 @@ from lazytorch.autograd.saved import (  # noqa: F401  they are named here
 from lazytorch.autograd.walk import (
     FREED,
     gradient_reads,
-    last_recorded,
     name_of_node,
     node_name,
 )
 from lazytorch.expression import Call, Expression, NodeState, hooks_of, node_state
-from lazytorch.recording import record
+from lazytorch.recording import last_recorded, record
 from lazytorch.storage import Storage
 from lazytorch.tensor import Tensor, wrap
 from lazytorch.utils.hooks import RemovableHandle

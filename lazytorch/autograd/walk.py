@@ -28,7 +28,7 @@ from lazytorch.expression import (
 from lazytorch.geometry import Geometry, places_between
 from lazytorch.importer import GRADIENT, TANGENT
 from lazytorch.realize import saves_nothing as known_to_realize
-from lazytorch.recording import record
+from lazytorch.recording import last_recorded, record
 from lazytorch.tensor import Tensor
 from lazytorch.view_history import ViewOrigin, viewed, views
 
@@ -43,15 +43,6 @@ def gradient_source(x: Tensor) -> Expression:
     if x._geometry is None and x._marker is None:
         return last_recorded(value)
     return value
-
-
-def last_recorded(e: Expression) -> Expression:
-    """The value whose gradient is that of ``e``: what was there before writes without recording."""
-    while e.call is not None and e.call.signature.function is core.REPLACE_VALUE:
-        if not e.call.inputs:
-            break
-        e = e.call.inputs[1]
-    return e
 
 
 class Collector:
@@ -205,6 +196,7 @@ class Walk:
 
     def _keep_above(self, given: Sequence[Expression]) -> set[Expression]:
         """Forget all but the targets and what is made of them; the latter."""
+        given = [e for e in given if e.leaf is not nobody]
         tensors = {id(e.leaf()) for e in given if e.leaf is not None}
         targets = {*given}
         targets.update(
@@ -469,7 +461,7 @@ def saves_nothing(call: Call) -> bool:
     signature = call.signature
     known = signature.reads_nothing
     if known is None and signature.function is core.CUSTOM:
-        return bool(call.node.custom._saves_nothing())
+        return not call.node.custom._settles  # it refuses what is gone by itself
     if known is None:
         if signature.function in (GRADIENT, TANGENT):
             known = False

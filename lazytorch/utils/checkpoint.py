@@ -303,7 +303,11 @@ class CheckpointNode(CallNode):
         if connected:
             alone = [wrap(record(core.IDENTITY, (t._read(),), (), True)[0]) for t in given]
         else:
-            alone = [t.detach().requires_grad_() for t in given]
+            # Each reading of memory that NumPy shares is another value.
+            alone = [
+                (t.detach() if t._storage.shared is None else t.detach().clone()).requires_grad_()
+                for t in given
+            ]
         replaced = {id(t): a for t, a in zip(given, alone, strict=True)}
         result = self.function(*_with(self.args, replaced), **_with(self.kwargs, replaced))
         return result, alone
@@ -319,9 +323,6 @@ class CheckpointNode(CallNode):
     def _free(self) -> None:
         self.args, self.kwargs, self.saved = (), {}, []
         self.freed = True
-
-    def _saves_nothing(self) -> bool:
-        return False
 
     def _backward(self, call: Call, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
         create_graph = is_grad_enabled()

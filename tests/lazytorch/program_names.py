@@ -101,8 +101,15 @@ def namespace(library: Any) -> dict[str, Any]:
     names["saved_tensors_hooks"] = library.autograd.graph.saved_tensors_hooks
     names["checkpoint"] = library.utils.checkpoint.checkpoint
     names["forward_ad"] = library.autograd.forward_ad
+    names["forget_gradients"] = _forget_gradients
     exec(_FUNCTIONS, names)
     return names
+
+
+def _forget_gradients(names: dict[str, Any]) -> None:
+    for name in [n for n, x in names.items() if n[0] == "v" and hasattr(x, "retain_grad")]:
+        names[name].grad = None
+    names["seen"].clear()
 
 
 def _from_numpy(array: Any) -> Any:

@@ -64,10 +64,14 @@ class Writer:
                     self.again()
                 return
         self.statements.append(statement)
+        if error is not None and re.search(r"backward\(|\.grad\(", statement):
+            # PyTorch has run a part of it.
+            self.statements.append("forget_gradients(globals())")
+            run(self.statements[-1], self.names)
 
     def is_large(self) -> bool:
-        """Whether any number is: the last bits of its sine would differ."""
-        return any([bool((self.names[n].detach().abs() > 100).any()) for n in self.tensors()])
+        """Whether any number is, or none at all: the last bits of its sine would differ."""
+        return not all([bool((self.names[n].detach().abs() <= 100).all()) for n in self.tensors()])
 
     def again(self) -> None:
         """Run the program anew, as far as it is written."""
@@ -150,7 +154,9 @@ class Writer:
             forms += [f"narrow(-1, 0, {max(last - 1, 1)})", "select(0, 0)", f"[{shape[0] - 1}:]"]
         if len(shape) == 2:
             forms += ["t()", "transpose(0, 1)", "T", "diagonal()", "unsqueeze(-1)"]
-        if self.names[x].numel() >= 2 and self.names[x].is_contiguous():
+        base = self.names[x]._base
+        lies_alike = self.names[x].is_contiguous() and (base is None or base.is_contiguous())
+        if self.names[x].numel() >= 2 and lies_alike:
             forms += ["as_strided((2,), (1,))", "as_strided((1, 2), (2, 1), 0)"]
         if shape and shape[0]:
             forms += [
@@ -307,14 +313,15 @@ class Writer:
         y = self.partner(x)
         body = self.random.choice(["a * a", "a.sin() * y", "(a * y).tanh()", "a.exp() * a"])
         called = f"lambda a, y={y}: {body}" if "y" in body else f"lambda a: {body}"
+        alone = called.replace(f"={y}", "=2")
         again = ", use_reentrant=False"
         dual = f"forward_ad.make_dual({x}.clone(), torch.ones_like({x}))"
         return self.random.choice(
             [
                 f"{self.fresh()} = checkpoint({called}, {x}{again})",
                 f"{self.fresh()} = checkpoint({called}, {x}{again})",
-                f"{self.fresh()} = torch.func.grad({called.replace(body, f'({body}).sum()')})({x})",
-                f"{self.fresh()} = torch.func.jvp({called}, ({x},), ({x},))[1]",
+                f"{self.fresh()} = torch.func.grad({alone.replace(body, f'({body}).sum()')})({x})",
+                f"{self.fresh()} = torch.func.jvp({alone}, ({x},), ({x},))[1]",
                 f"with forward_ad.dual_level(): {self.fresh()} = "
                 f"forward_ad.unpack_dual((lambda a: a.exp() * a)({dual})).tangent + 0",
             ]
@@ -350,7 +357,7 @@ class Writer:
             [
                 f"{x}.data.mul_(0.5)", f"{x}.data.copy_({value})", f"{x}.data[...] = 0.5",
                 f"{x}.data = {self.random.choice(alike)}.detach().clone()",
-                f"{self.fresh()} = {x}.data", f"{x}.grad.data.zero_()",
+                f"{x}.grad.data.zero_()",
             ]
         )  # fmt: skip
 
