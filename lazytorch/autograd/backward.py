@@ -16,6 +16,7 @@ from lazytorch.autograd.walk import (
     Walk,
     as_collected,
     gradient_source,
+    has_hooks,
     owner_of,
 )
 from lazytorch.expression import Expression, Function
@@ -82,6 +83,9 @@ def backward(
         if gradient._storage.device != tensor._storage.device:
             gradient = moved(gradient, tensor._storage.device)
         total[id(tensor)] = (tensor, gradient if before is None else add(before[1], gradient))
+    if len(total) > 1 and any([has_hooks(t) for t, _ in total.values()]):
+        turns = walk.order_of_leaves()
+        total = dict(sorted(total.items(), key=lambda item: turns.get(item[0], 0)))
     before_mode, grad_state.enabled = grad_state.enabled, create_graph  # that of hooks
     try:
         for tensor in {id(t): t for t in undefined if id(t) not in total}.values():

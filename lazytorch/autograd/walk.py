@@ -240,12 +240,26 @@ class Walk:
                 found.append(e)
         return found
 
+    def order_of_leaves(self) -> dict[int, int]:
+        """For the identity of each leaf, where its turn comes: as soon as what reads it was run, of
+        which PyTorch runs the latest first."""
+        last: dict[int, int] = {}
+        for e in self.order:
+            call = e.call
+            if call is None or e.leaf is not None or not call.tracked:
+                continue
+            for x in goes_on_to(e):
+                if x.leaf is not None:
+                    key = id(x.leaf())
+                    last[key] = min(last.get(key, call.sequence), call.sequence)
+        return {key: -sequence for key, sequence in last.items()}
+
     def leaves(self) -> list[tuple[Tensor, Expression]]:
         found = []
         for e in self.order:
             if e.leaf is not None:
                 tensor = e.leaf()
-                if tensor is not None and (tensor.requires_grad or _has_hooks(tensor)):
+                if tensor is not None and (tensor.requires_grad or has_hooks(tensor)):
                     if not tensor.is_leaf:
                         raise RuntimeError("leaf variable has been moved into the graph interior")
                     found.append((tensor, e))
@@ -275,7 +289,7 @@ class Walk:
                     custom._free()
 
 
-def _has_hooks(leaf: Tensor) -> bool:
+def has_hooks(leaf: Tensor) -> bool:
     names = ("_post_accumulate_hooks", "_node_hooks")
     return bool(leaf._backward_hooks or any([leaf.__dict__.get(name) for name in names]))
 
@@ -410,10 +424,10 @@ def check_value(e: Expression, call: Call) -> None:
     if call.freed and not call.inputs:
         raise RuntimeError(FREED)
     if way is None:
-        asked = frozenset(
-            [i for i, x in enumerate(call.inputs) if x.tracked and x.leaf is not nobody]
-        )
-        _check_read(call, asked, call.freed)
+        tracked = [i for i, x in enumerate(call.inputs) if x.tracked]
+        asked = [i for i in tracked if call.inputs[i].leaf is not nobody]
+        # What is not asked for is not saved, where there are several; a single one always is.
+        _check_read(call, frozenset(asked if len(call.inputs) > 1 else tracked), call.freed)
         return
     for differentiated, number, depends, freed in _steps(way, e.number):
         # Derivatives of a product's gradient read its cotangent; by that one, what it reads.
@@ -619,6 +633,8 @@ def _find_reads(signature: Signature, tracked: frozenset[int]) -> tuple[Reads, R
             [o for o, _ in flows], [s for _, s in flows], {}, [inputs[i] for i in sorted(tracked)]
         )
     own = {o for o in outputs if o not in inputs and not signature.function.recomputes}
+    # A result that is constant, as an empty one, may be the same node as a gradient.
+    own = {o for o in own if not set(topological([o])).isdisjoint(inputs)}
 
     def numbers(visited: set[Node]) -> Reads:
         return (
