@@ -48,6 +48,7 @@ from lazytorch.view_history import (
     CANNOT_DETACH,
     CANNOT_REQUIRE,
     ViewOrigin,
+    forget_retained,
     is_restricted,
     origin_of,
     refusal,
@@ -398,6 +399,8 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
                 self._has_node = True
                 if self._connected:
                     self._retain_new_value(last_recorded(before))
+                    if self._retains_grad and self._geometry is not None:
+                        forget_retained(self)  # that of what is read next is kept
         return self
 
     def _retain_new_value(self, before: Expression) -> None:

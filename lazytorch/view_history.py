@@ -181,11 +181,16 @@ def watch(x: Tensor, e: Expression) -> None:
         views.watched = True
 
 
-def retain_by(x: Tensor, e: Expression) -> None:
-    """Let a tensor keep the gradient of its present value. A view has kept that of its value
-    before what it shows was written to: the gradient kept is the view's, as its hooks are not."""
+def forget_retained(x: Tensor) -> None:
+    """Let a view keep no gradient of the values that it had."""
     for old in x._watched or ():
         if old.hooks is not None and old.hooks.retained_by is not None:
             old.hooks.retained_by = None
+
+
+def retain_by(x: Tensor, e: Expression) -> None:
+    """Let a tensor keep the gradient of its present value. A view has kept that of its value
+    before what it shows was written to: the gradient kept is the view's, as its hooks are not."""
+    forget_retained(x)
     hooks_of(e).retained_by = weakref.ref(x)
     watch(x, e)

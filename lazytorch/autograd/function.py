@@ -512,7 +512,7 @@ def _record(
     for x in ctx._dirty:
         is_leaf = x.requires_grad and x._is_leaf()
         try:
-            if x._source is not None or not is_leaf:
+            if not is_leaf:
                 x._refuse_recorded_write(x._storage.expression, True)
         except RuntimeError:
             x._storage.version += 1  # as in PyTorch, the refused write counts

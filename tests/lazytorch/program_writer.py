@@ -54,7 +54,7 @@ class Writer:
     def add(self, statement: str) -> None:
         """Run a statement, and keep it where it runs; now and then where it does not."""
         error = run(statement, self.names)
-        if error is None and self.is_large():
+        if error is None and self.is_extreme():
             self.again()
             return
         if error is not None:
@@ -70,8 +70,11 @@ class Writer:
             self.statements.append("forget_gradients(globals())")
             run(self.statements[-1], self.names)
 
-    def is_large(self) -> bool:
-        """Whether any number is, or none at all: the last bits of its sine would differ."""
+    def is_extreme(self) -> bool:
+        """Whether any number is large, or none at all: the last bits of its sine would differ. And
+        whether a tensor is empty."""
+        if not all([self.names[n].numel() for n in self.tensors()]):
+            return True
         return not all([bool((self.names[n].detach().abs() <= 100).all()) for n in self.tensors()])
 
     def again(self) -> None:
