@@ -52,13 +52,15 @@ def of_its_own(value: Expression) -> Expression:
     return value
 
 
-def note_in_place(value: Expression) -> None:
-    """Note at the call that made a value that this is written where its first input was."""
+def note_in_place(value: Expression) -> Call | None:
+    """Note at the call that made a value that this is written where its first input was; the call
+    it was noted at."""
     call = value.call
     while call is not None and call.signature.function is core.CAST:
         call = call.inputs[0].call if call.inputs else None
     if call is not None:
         call.in_place = True
+    return call
 
 
 def record(

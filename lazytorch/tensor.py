@@ -20,6 +20,7 @@ from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.device import Device
 from lazytorch.expression import (
     Attributes,
+    Call,
     Expression,
     Overwritten,
     SharedSince,
@@ -54,6 +55,7 @@ from lazytorch.view_history import (
     refusal,
     refusal_of_inner,
     retain_by,
+    views,
 )
 from lazytorch.write_refusals import WriteRefusals
 
@@ -351,7 +353,9 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
         if recording:
             self._refuse_recorded_write(before, value.tracked)
             if value.tracked and value.owner is None and value.leaf is None:
-                note_in_place(value)
+                made = note_in_place(value)
+                if views.watched and made is not None and self._geometry is not None:
+                    self._read_from_base(made, before)
         if recording and not self._connected:
             root = self if self._parent is None or self._marker is not None else self._parent
             if value.tracked or root._marker is not None:
@@ -402,6 +406,17 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
                     if self._retains_grad and self._geometry is not None:
                         forget_retained(self)  # that of what is read next is kept
         return self
+
+    def _read_from_base(self, call: Call, base: Expression) -> None:
+        """Let what an operation in place reads of this view come from the storage: its gradient
+        goes to the base, not to the view that this one was made of, which may have a hook."""
+        cached, geometry = self._view_cache, self._geometry
+        if cached is None or geometry is None or call.inputs[:1] != (cached[1],):
+            return
+        if cached[1].tracked and cached[0] is base:
+            attributes = (geometry.shape, geometry.strides, geometry.offset)
+            fresh = record(core.VIEW, (base,), attributes, True)[0]
+            call.inputs = (fresh, *call.inputs[1:])
 
     def _retain_new_value(self, before: Expression) -> None:
         """Keep the gradient of what was written in place, also through a view, in the stead of

@@ -286,6 +286,7 @@ class CheckpointNode(CallNode):
         self.function, self.args, self.kwargs, self.context = function, args, kwargs, context
         self.random: _RandomState | None = None
         self.reference: weakref.ref[Call] | None = None
+        self.given = [t for t in _tensors((args, kwargs)) if t.requires_grad]
         # As in PyTorch, arguments must not have been written to before the second run.
         self.saved = [Saved(a, None) for a in args if isinstance(a, Tensor)]
         self.freed = False
@@ -299,7 +300,7 @@ class CheckpointNode(CallNode):
 
     def run(self, connected: bool) -> tuple[Any, list[Tensor]]:
         """The part's results, and its arguments that require grad, as values of their own."""
-        given = [t for t in _tensors((self.args, self.kwargs)) if t.requires_grad]
+        given = self.given
         if connected:
             alone = [wrap(record(core.IDENTITY, (t._read(),), (), True)[0]) for t in given]
         else:
@@ -308,7 +309,9 @@ class CheckpointNode(CallNode):
                 (t.detach() if t._storage.shared is None else t.detach().clone()).requires_grad_()
                 for t in given
             ]
-        replaced = {id(t): a for t, a in zip(given, alone, strict=True)}
+        tensors = _tensors((self.args, self.kwargs))
+        replaced = {id(t): t.detach() for t in tensors if t.requires_grad}  # by now, perhaps
+        replaced.update({id(t): a for t, a in zip(given, alone, strict=True)})
         result = self.function(*_with(self.args, replaced), **_with(self.kwargs, replaced))
         return result, alone
 
@@ -321,7 +324,7 @@ class CheckpointNode(CallNode):
     _materialized = _of_results
 
     def _free(self) -> None:
-        self.args, self.kwargs, self.saved = (), {}, []
+        self.args, self.kwargs, self.given, self.saved = (), {}, [], []
         self.freed = True
 
     def _backward(self, call: Call, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
@@ -352,13 +355,13 @@ class CheckpointNode(CallNode):
         # What is read besides, part of it below the rest or the arguments: each gets what comes to
         # it alone.
         session.stop_at(boundary)
-        gradients: dict[Expression, Tensor] = {}
+        by_value: dict[Expression, Tensor] = {}
         for e in sorted([e for e in others if e.leaf is None], key=_sequence, reverse=True):
-            (gradients[e],) = session.gradients([e])
+            (by_value[e],) = session.gradients([e])
             session.stop_at([e])
         leaves = [e for e in others if e.leaf is not None]
-        gradients.update(zip(leaves, session.gradients(leaves), strict=True))
-        found += [gradients[e] for e in others]
+        by_value.update(zip(leaves, session.gradients(leaves), strict=True))
+        found += [by_value[e] for e in others]
         walk.free(create_graph, session.readers)
         if not create_graph:
             realize([g._read() for g in found])

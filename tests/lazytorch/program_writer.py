@@ -406,6 +406,8 @@ class Writer:
         # What becomes of views made before is left to PyTorch.
         if self.is_aliased(x) or self.is_saved(x):
             return None
+        if any([re.search(rf"checkpoint.*\b{x}\b", s) for s in self.statements]):
+            return None  # whose second run would save other values
         return self.random.choice(
             [
                 f"{x}.requires_grad_()", f"{x}.requires_grad_(False)", f"{x}.requires_grad = True",
