@@ -116,6 +116,7 @@ class Walk:
             raise RuntimeError(FREED)
         checked: set[int] = set()
         acts = False
+        failing: list[tuple[Call, Exception, bool]] = []
         for e in reversed(self.order):
             acts = acts or e.hooks is not None
             if passed is not None and e not in passed:
@@ -130,11 +131,15 @@ class Walk:
                 try:
                     check_value(e, e.call)
                 except RuntimeError as error:
-                    if defers and acts:
-                        self.refusal = e.call, error
-                        return
-                    self._warn_of(e.call)
-                    raise
+                    failing.append((e.call, error, acts))
+        if failing:
+            # PyTorch runs what was recorded last first.
+            call, refusal, acts = max(failing, key=lambda found: found[0].sequence)
+            if defers and acts:
+                self.refusal = call, refusal
+                return
+            self._warn_of(call)
+            raise refusal
 
     def _warn_of(self, call: Call) -> None:
         if anomaly_mode.state.enabled:
