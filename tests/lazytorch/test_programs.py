@@ -31,7 +31,7 @@ import lazytorch  # noqa: E402
 
 pytestmark = [pytest.mark.pytorch, pytest.mark.filterwarnings("ignore")]
 # Programs a test, and tests; those that are compiled have plans of their own.
-PROGRAMS, TESTS = (10, 12) if DEVICE != "interpreter" else (25, 16)
+PROGRAMS, TESTS = (4, 12) if DEVICE != "interpreter" else (25, 16)
 
 # What we do not support, and say so.
 _NOT_SUPPORTED = "is not supported; clone"
