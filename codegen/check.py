@@ -15,12 +15,15 @@ from typing import Any
 import numpy as np
 
 from codegen.errors import CheckError
+from codegen.failures import made_from
 from codegen.graph.explain import node_names
 from codegen.graph.fuse import Cluster
 from codegen.ir.node import Node, TensorType, topological
+from codegen.loops.contraction_winograd import image_windows
 from codegen.ops.registry import Array
 from codegen.pipeline import Compiled, Graph, compile_for, plan_of
 from codegen.render.source import KernelSource
+from codegen.render.winograd_kernel import WEIGHTS_KERNEL
 from codegen.runtime import cache
 from codegen.runtime.interpreter import from_buffer
 from codegen.runtime.kernels import kernel_file
@@ -66,6 +69,7 @@ class CheckedPlan:
         self._sizes = _slot_sizes(compiled)
         self._names = node_names(compiled.fusion)
         self._steps = _steps(compiled)
+        self._transformed = _transformed(compiled)
 
     def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]:
         compiled, device = self._compiled, self._device
@@ -111,7 +115,7 @@ class CheckedPlan:
                 if not wrong.any():
                     break
                 if number == len(trials):
-                    trials.append(moved_values(order, given, number))
+                    trials.append(moved_values(order, given, number, self._transformed))
                 wrong &= _differing(array, wanted[node], node.type, trials[number][node])
             if wrong.any():
                 self._raise_differing(step, node, array, wanted[node], wrong, given)
@@ -128,12 +132,13 @@ class CheckedPlan:
         place = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
         index = f"element {tuple([int(i) for i in place])}" if wrong.ndim else "the value"
         count = f"{int(wrong.sum())} of {wrong.size} elements differ by more than rounding"
-        raise CheckError(
+        raise self._error(
+            [node],
             f"kernel {self._title(step)} computes {self._names[node]} otherwise than the "
             f"interpreter: {index} is {found[place]} instead of {wanted[place]}, {count}.\n"
             + self._details(step, node, given)
             + "\nThis is a defect of the engine, not of the program: report it with the kernel's "
-            'file. On device="interpreter" the program runs without kernels.'
+            'file. On device="interpreter" the program runs without kernels.',
         )
 
     def _raise_not_finite(
@@ -149,13 +154,19 @@ class CheckedPlan:
             array = arrays[node]
             what = "NaN" if np.isnan(array).any() else "infinity"
             ranges = [self._range(i, arrays[i]) for i in node.inputs]
-            raise CheckError(
+            raise self._error(
+                [n for n in order if n not in given and not _is_finite(arrays[n])],
                 f"the first {what} comes from finite numbers in {self._names.get(node) or node!r} "
                 f"({node.operation.name}), computed by kernel {self._title(step)}: "
                 f"{int((~np.isfinite(array)).sum())} of {array.size} elements are not finite.\n"
                 + self._details(step, node, given, ranges)
-                + "\nLook at the inputs' ranges: clamp or scale them before this operation."
+                + "\nLook at the inputs' ranges: clamp or scale them before this operation.",
             )
+
+    def _error(self, failed: Collection[Node], message: str) -> CheckError:
+        error = CheckError(message)
+        error.outputs = made_from(self._compiled.outputs, failed)
+        return error
 
     def _title(self, step: _Step) -> str:
         return " and ".join([repr(k.name) for k in step.kernels]) or "(none)"
@@ -216,6 +227,19 @@ def _steps(compiled: Compiled) -> list[_Step]:
             plan = plan_of(part)
         steps.append(_Step(cluster, chosen, slots, plan))
     return steps
+
+
+def _transformed(compiled: Compiled) -> dict[Node, int]:
+    """The sums that are computed by Winograd's transform: which factor has the weights."""
+    numbers = {}
+    for cluster, kernel in zip(compiled.owners, compiled.record.kernels, strict=True):
+        if kernel.name == WEIGHTS_KERNEL:
+            for root in cluster.nodes:
+                match = compiled.fusion.contractions.get(root)
+                windows = image_windows(match.contraction) if match else None
+                if windows is not None:
+                    numbers[root] = int(windows.swap)
+    return numbers
 
 
 def _part(record: PlanRecord, begin: int, end: int) -> tuple[PlanRecord, list[int]]:

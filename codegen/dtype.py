@@ -12,7 +12,8 @@ import numpy as np
 class DType:
     """One element type.
 
-    ``kind`` is its promotion category: ``bool`` < ``int`` (signed and unsigned) < ``float``.
+    ``kind`` is its promotion category: ``bool`` < ``int`` (signed and unsigned) < ``float``
+    (< ``complex``).
     ``numpy`` is how a buffer of it is seen from NumPy; bfloat16, which NumPy lacks, is stored
     as its 16 bits (uint16). ``storage_c`` is the C type of an element in memory, bits for both
     half types; ``compute_c`` that which arithmetic is done in.
@@ -33,11 +34,11 @@ class DType:
 
     @property
     def is_floating_point(self) -> bool:
-        return self.kind == "float"
+        return self.kind.startswith("float")
 
     @property
     def is_complex(self) -> bool:
-        return False
+        return self.kind == "complex"
 
     @property
     def is_signed(self) -> bool:
@@ -63,6 +64,23 @@ WIDE_UNSIGNED = (uint16, uint32, uint64)
 ALL = (
     bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64, *WIDE_UNSIGNED
 )  # fmt: skip
+# Types known by name alone, which programs list and compare with: no tensor has one.
+complex32 = DType("complex32", "complex", 4, np.dtype("V4"), "", "")
+complex64 = DType("complex64", "complex", 8, np.dtype(np.complex64), "", "")
+complex128 = DType("complex128", "complex", 16, np.dtype(np.complex128), "", "")
+float8_e4m3fn = DType("float8_e4m3fn", "float8", 1, np.dtype("V1"), "", "")
+float8_e4m3fnuz = DType("float8_e4m3fnuz", "float8", 1, np.dtype("V1"), "", "")
+float8_e5m2 = DType("float8_e5m2", "float8", 1, np.dtype("V1"), "", "")
+float8_e5m2fnuz = DType("float8_e5m2fnuz", "float8", 1, np.dtype("V1"), "", "")
+float8_e8m0fnu = DType("float8_e8m0fnu", "float8", 1, np.dtype("V1"), "", "")
+qint8 = DType("qint8", "quantized", 1, np.dtype("V1"), "", "")
+quint8 = DType("quint8", "quantized", 1, np.dtype("V1"), "", "")
+qint32 = DType("qint32", "quantized", 4, np.dtype("V4"), "", "")
+NAMED = (
+    complex32, complex64, complex128, float8_e4m3fn, float8_e4m3fnuz, float8_e5m2,
+    float8_e5m2fnuz, float8_e8m0fnu, qint8, quint8, qint32,
+)  # fmt: skip
+COMPLEX_OF_HALF = {2: complex32, 4: complex64, 8: complex128}  # by the bytes of a half
 BY_NAME = {d.name: d for d in ALL}
 _FROM_NUMPY = {d.numpy: d for d in ALL if d is not bfloat16}
 

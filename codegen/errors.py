@@ -7,9 +7,13 @@ class CodegenError(RuntimeError):
     """Something in ``codegen`` cannot go on; the message says what, where and how to mend it.
 
     ``kernels``: the names of those that it is about, where it is about some of a plan's.
+    ``numbers``: their places in the plan, where those are known. ``outputs``: the numbers of the
+    plan's outputs that are made of what failed, where those are known.
     """
 
     kernels: tuple[str, ...] = ()
+    numbers: tuple[int, ...] = ()
+    outputs: tuple[int, ...] = ()
 
 
 class CompileError(CodegenError):

@@ -71,6 +71,7 @@ from codegen.render.gpu_sort import fits_in_local_memory, render_group_sort
 from codegen.render.opencl import OPENCL
 from codegen.render.sort_kernel import render_sort_kernels, sort_working_bytes
 from codegen.render.source import KernelSource
+from codegen.render.winograd_kernel import render_winograd_kernels, winograd_choice
 from codegen.runtime import opencl
 from codegen.runtime import plan as plans
 from codegen.runtime.compiler import find_compiler
@@ -80,7 +81,7 @@ from codegen.runtime.kernels import is_kept
 from codegen.runtime.memory import Buffer, allocate
 from codegen.runtime.opencl import OpenClPlan
 from codegen.runtime.opencl.self_test import check_device
-from codegen.runtime.plan import CpuPlan, KernelRecord, PlanRecord, watchers
+from codegen.runtime.plan import WORKING_MEMORY, CpuPlan, KernelRecord, PlanRecord, watchers
 from codegen.runtime.report import report
 from codegen.runtime.sizes import Family, family_key
 from codegen.statistics import statistics
@@ -228,13 +229,22 @@ def make_plan(graph: Graph, device: str, description: str, results: tuple[int, .
 
 
 def _compile(graph: Graph, description: str, results: tuple[int, ...]) -> CpuPlan:
-    dialect = replace(C, matrix_units=plans.units_for(description))
+    dialect = _dialect_for(description)
 
     def plan_of(record: PlanRecord) -> CpuPlan:
         return CpuPlan(plans.with_known(record), description)
 
     return _compile_in_family(
         graph, description, results, get_num_threads(), dialect, plan_of, description
+    )
+
+
+def _dialect_for(description: str) -> Dialect:
+    """C for this processor, as the settings want it."""
+    return replace(
+        C,
+        matrix_units=plans.units_for(description),
+        winograd=settings.get("LAZYTORCH_WINOGRAD"),
     )
 
 
@@ -325,7 +335,7 @@ def compile_for(graph: Graph, device: str, description: str) -> Compiled:
         dialect = OPENCL if schedules is None else gpu_dialect(schedules)
     else:
         threads = get_num_threads()
-        dialect = replace(C, matrix_units=plans.units_for(description))
+        dialect = _dialect_for(description)
     compiled = compile_graph(graph, threads, dialect)
     compiled.record.device = device
     return compiled
@@ -333,7 +343,7 @@ def compile_for(graph: Graph, device: str, description: str) -> Compiled:
 
 def compile_for_c(graph: Graph) -> PlanRecord:
     """The graph as kernels of C for one thread, without instructions that must be asked for."""
-    return compile_graph(graph, 1, C).record
+    return compile_graph(graph, 1, replace(C, winograd=settings.get("LAZYTORCH_WINOGRAD"))).record
 
 
 def is_plan_kept(description: str) -> bool:
@@ -448,13 +458,18 @@ def _stand_in() -> opencl.Device | None:
 
 
 # A graph of more operations than this, on tensors no larger than that, costs seconds to compile
-# and milliseconds to interpret: it is compiled only once it comes a second time.
+# and milliseconds to interpret: it is compiled only once it comes a second time, and for every so
+# many operations more one time later.
 _MANY_OPERATIONS = 1000
+_OPERATIONS_A_RUN = 250
 _SMALL_TENSOR = 1 << 14
+# So many runs by the interpreter cost about as much as the compiler: 5 and 250 µs an operation.
+_MOST_INTERPRETED = 50
 
 
 class TieredPlan:
-    """A huge graph on small tensors: interpreted the first time, compiled from the second on."""
+    """A huge graph on small tensors: interpreted the first time, or the first few times, and
+    compiled then."""
 
     donated: tuple[int, ...] = ()
 
@@ -466,12 +481,17 @@ class TieredPlan:
     ) -> None:
         self._compile_now = compile_now
         self._interpreted: InterpretedPlan | None = InterpretedPlan(graph, place)
+        more = len(topological(graph.outputs)) - _MANY_OPERATIONS
+        self._left = min(_MOST_INTERPRETED, 1 + more // _OPERATIONS_A_RUN)
         self._compiled: Plan | None = None
 
     def run(self, values: Sequence[Any], free: Collection[int] = ()) -> list[Buffer]:
         if self._interpreted is not None:
-            first, self._interpreted = self._interpreted, None
-            return first.run(values)
+            plan = self._interpreted
+            self._left -= 1
+            if self._left <= 0:
+                self._interpreted = None
+            return plan.run(values)
         if self._compiled is None:
             self._compiled = self._compile_now()
         return self._compiled.run(values)
@@ -526,12 +546,20 @@ def compile_graph(
     if dialect.device is not None:
         products = [c for c in fusion.clusters if c.kind == "contraction"]
         working |= {c: parts_bytes(c, fusion, dialect.device) for c in products}
+    chosen = {c: winograd_choice(c, fusion, threads, dialect) for c in fusion.clusters}
+    winograd = {c: choice for c, choice in chosen.items() if choice is not None}
+    working |= {c: choice.working_bytes for c, choice in winograd.items()}
     working = {c: nbytes for c, nbytes in working.items() if nbytes}
     memory = plan_memory(fusion, outputs, dialect.alignment, working)
     made: list[tuple[Cluster, RenderedKernel | CompiledLoop]] = []
     for c in fusion.clusters:
         if c in loops:
             made.append((c, loops[c]))
+        elif c in winograd:
+            comments = _comments(c, fusion)
+            made += [
+                (c, k) for k in render_winograd_kernels(winograd[c], c, fusion, comments, dialect)
+            ]
         else:
             made += [(c, k) for k in _kernels(c, fusion, memory, threads, dialect, any_rows)]
     record, clusters = _assemble(graph, outputs, memory, made, dialect)
@@ -587,7 +615,7 @@ def _kernels(
 ) -> list[RenderedKernel]:
     """A cluster's kernels: one, or none, or a copy and a write into it, or a sort's."""
     first = cluster.nodes[0]
-    comments = [f"{n.operation.name} {n.type!r}" for n in cluster.nodes if n in fusion.stored]
+    comments = _comments(cluster, fusion)
     if cluster.kind == "contraction":
         if dialect.device is not None:
             return render_group_contraction(cluster, fusion, comments, dialect)
@@ -618,14 +646,19 @@ def _kernels(
         lowered.append(lower_copy(in_memory_as(base), first))
     if cluster.kind == "write":
         if first.inputs[1].type.size:
-            lowered.append(lower_write(cluster, fusion))
+            lowered.append(lower_write(cluster, fusion, dialect.whole_lines))
     elif cluster.kind == "alias":
         pass  # it is where it should be
     elif cluster.kind == "scan":
         lowered.append(lower_scan(first, fusion))
     else:
-        lowered.append(lower(cluster, fusion))
+        lowered.append(lower(cluster, fusion, dialect.whole_lines))
     return [_rendered(kernel, comments, dialect) for kernel in lowered]
+
+
+def _comments(cluster: Cluster, fusion: Fusion) -> list[str]:
+    """What a cluster's kernels say of what they store."""
+    return [f"{n.operation.name} {n.type!r}" for n in cluster.nodes if n in fusion.stored]
 
 
 def _host_call(cluster: Cluster, comments: list[str]) -> RenderedKernel:
@@ -714,7 +747,7 @@ def _kernel_record(
         k.source.body,
         list(k.source.prologue),
         [slot[memory.home.get(x, x) if isinstance(x, Node) else x] for x in k.operands],
-        [repr(x.type) if isinstance(x, Node) else "working memory" for x in k.operands],
+        [repr(x.type) if isinstance(x, Node) else WORKING_MEMORY for x in k.operands],
         k.parallel,
         k.operations,
         k.traffic,
@@ -726,11 +759,20 @@ def _kernel_record(
     )
 
 
+def _calls_host(kernel: RenderedKernel | CompiledLoop) -> bool:
+    if isinstance(kernel, CompiledLoop):
+        return any([k.host is not None for k in kernel.record.kernels])
+    return kernel.host is not None
+
+
 def _donations(
     graph: Graph, outputs: Sequence[Node], kernels: Sequence[RenderedKernel | CompiledLoop]
 ) -> list[tuple[int, int]]:
     """(output, parameter) where the output may take the parameter's memory, if the caller has no
-    further use for it: no later kernel reads the parameter."""
+    further use for it: no later kernel reads the parameter. None in a plan that may fail while it
+    runs, which host calls may, for then what it read is wanted again."""
+    if any([_calls_host(k) for k in kernels]):
+        return []
     last_use = {node: i for i, k in enumerate(kernels) for node in k.operands}
     output_number = {node: i for i, node in enumerate(outputs)}
     parameter_number = {node: i for i, node in enumerate(graph.parameters)}

@@ -39,6 +39,12 @@ SETTINGS = (
         "units for bfloat16 products: amx, avx512_bf16 or none; default: the best that works",
     ),
     Setting(
+        "LAZYTORCH_WINOGRAD",
+        "",
+        "3 x 3 convolutions with fewer multiplications: 0: never; 1: all that can be; "
+        "default: where it is clearly less work",
+    ),
+    Setting(
         "LAZYTORCH_OPENCL_SCHEDULE",
         "",
         "gpu or cpu: schedules of OpenCL kernels; default: as the device is",

@@ -5,5 +5,11 @@ from lazytorch.overrides import (
     DisableTorchFunctionSubclass,
     _disabled_torch_function_impl,
 )
+from lazytorch.tensor import Tensor
 
-__all__ = ["DisableTorchFunction", "DisableTorchFunctionSubclass", "_disabled_torch_function_impl"]
+_TensorMeta = type(Tensor)
+
+__all__ = [
+    "DisableTorchFunction", "DisableTorchFunctionSubclass", "_TensorMeta",
+    "_disabled_torch_function_impl",
+]  # fmt: skip

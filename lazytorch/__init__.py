@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from math import e, inf, nan, pi
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +37,12 @@ from lazytorch import (
     sparse,
     special,
     switches,
+    undo,  # noqa: F401  which realize calls where something fails
     utils,
     version,
 )
+from lazytorch.absent import AT_THE_TOP as _AT_THE_TOP
+from lazytorch.absent import left_out as _left_out
 from lazytorch.amp import autocast_mode as _autocast_mode
 from lazytorch.amp.autocast_mode import (
     autocast,
@@ -115,22 +119,32 @@ from lazytorch.tensor import Tensor
 from lazytorch.utils import checkpoint as _checkpoint  # noqa: F401  utils itself stands below this
 
 if TYPE_CHECKING:
-    from lazytorch import distributions, hub, testing, types
+    from lazytorch import compiler, distributions, hub, library, testing, types  # noqa: F401
 else:
+    _IMPORTED_WHEN_ASKED = {
+        "_dynamo", "compiler", "distributions", "hub", "library", "testing", "types"
+    }  # fmt: skip
+    _IMPORTED_WHEN_ASKED.update(_AT_THE_TOP)
 
     def __getattr__(name: str) -> Any:
         """Parts that most programs do without are imported when they are asked for."""
-        if name in ("distributions", "hub", "testing", "types"):
+        if name in _IMPORTED_WHEN_ASKED:
             return importlib.import_module(f"lazytorch.{name}")
+        if name == "ops":
+            return importlib.import_module("lazytorch.library").ops
+        if name.startswith("_foreach_"):
+            return getattr(importlib.import_module("lazytorch.foreach"), name)
         raise AttributeError(f"module 'lazytorch' has no attribute {name!r}")
 
 
 newaxis = None
+torch = sys.modules[__name__]  # PyTorch has itself among its names, and libraries found it
 _functional_call.append(func.functional_call)
 _function.creation.append(_PUBLIC["zeros"])
 _backward.stacked.append(_PUBLIC["stack"])
 globals().update(_PUBLIC)
 globals().update(_DTYPES)
+globals().update(_left_out(""))
 globals().update(_TYPED_CLASSES)
 globals().update(_STORAGE_CLASSES)
 has_lapack = has_spectral = has_openmp = True

@@ -137,16 +137,16 @@ def dump_script(chosen: argparse.Namespace) -> int:
 def profile_script(chosen: argparse.Namespace) -> int:
     """Run a script (also a PyTorch script as it stands) and show where its time went."""
     stand_in_for_torch()
-    with lazytorch.profile(record_shapes=False) as made:
-        try:
+    made = lazytorch.profile(record_shapes=False)
+    try:
+        with made:
             run_script(chosen.script, chosen.arguments)
-        except SystemExit as error:
-            print(f"the script ended with status {error.code}", file=sys.stderr)
-    print(made.key_averages().table(sort_by=chosen.sort, row_limit=chosen.rows))
-    print(f"Most memory in use: {memory_text(made.max_memory)}")
-    if chosen.trace:
-        made.export_chrome_trace(chosen.trace)
-        print(f"{chosen.trace}: open it in https://ui.perfetto.dev")
+    finally:  # also of a script that fails, whose status and traceback are this command's
+        print(made.key_averages().table(sort_by=chosen.sort, row_limit=chosen.rows))
+        print(f"Most memory in use: {memory_text(made.max_memory)}")
+        if chosen.trace:
+            made.export_chrome_trace(chosen.trace)
+            print(f"{chosen.trace}: open it in https://ui.perfetto.dev", flush=True)
     return 0
 
 

@@ -18,14 +18,14 @@ from codegen.ops.strided import contiguous_strides
 from codegen.runtime.memory import Buffer
 from lazytorch.device import Device, device_name, placed
 from lazytorch.dtypes import NAMES
-from lazytorch.expression import Expression
+from lazytorch.expression import new_expression
 from lazytorch.layout import Layout, sparse_coo, sparse_csc, sparse_csr, strided
 from lazytorch.nn.parameter import Parameter, UninitializedTensorMixin
 from lazytorch.realize import realize
 from lazytorch.size import Size
 from lazytorch.sparse.construction import rebuilt
 from lazytorch.sparse.tensors import SparseTensor
-from lazytorch.storage import Storage
+from lazytorch.storage import Storage, new_storage
 from lazytorch.tensor import OWN_ATTRIBUTES, Geometry, Tensor
 
 __all__ = [
@@ -161,7 +161,7 @@ def _storage_over(memory: LoadedMemory, type_: TensorType, count: int) -> Storag
         else np.empty(0, type_.dtype.numpy)
     )
     value = placed(Buffer.wrapping(array), memory.device)
-    return Storage(Expression(type_, memory.device, value=value))
+    return new_storage(new_expression(type_, memory.device, value=value))
 
 
 def rebuild_parameter(data: Tensor, requires_grad: bool) -> Parameter:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from codegen.ir.node import TensorType
@@ -34,12 +34,14 @@ apply_to_sparse: list[Any] = []
 def apply(function: Function, inputs: Sequence[Any], attributes: Attributes = ()) -> Any:
     """Call a function on tensors and Python numbers: a tensor, or a tuple of them."""
     try:
-        outputs = _applied(function, inputs, attributes)
+        outputs = _recorded(function, inputs, attributes)
     except SparseOperand:
         return apply_to_sparse[0](function, inputs, attributes)
+    except RefusedView:
+        outputs = _recorded_apart(function, inputs, attributes)
     if len(outputs) == 1:
         (value,) = outputs
-        storage = _new(Storage)
+        storage = Storage()
         storage.expression, storage.version, storage.regions, storage.shared = value, 0, 0, None
         value.owner = reference = _reference(storage)
         born.append(reference)
@@ -57,76 +59,90 @@ def apply(function: Function, inputs: Sequence[Any], attributes: Attributes = ()
     return results
 
 
-def apply_to_two(function: Function, a: Any, b: Any) -> Any:
-    """As ``apply`` to two values. Two plain tensors through which no gradient flows, the commonest
-    inputs in a loop over small ones, go through here at half of ``apply``'s cost."""
-    if type(a) is not Tensor or type(b) is not Tensor:
-        return apply(function, (a, b))
-    first, second = a._storage, b._storage
-    x, y = first.expression, second.expression
-    if (
-        x.tracked
-        or y.tracked
-        or a._geometry is not None
-        or b._geometry is not None
-        or first.shared is not None
-        or second.shared is not None
-        or a._marker is not None
-        or b._marker is not None
-        or x.device != "cpu"
-        or y.device != "cpu"
-        or autocast_active.count
-    ):
-        return apply(function, (a, b))
-    signature = function.signatures.get(((x.type, y.type), ()))
-    if signature is None or signature.places_left or len(signature.output_types) != 1:
-        return apply(function, (a, b))
-    has_gradient, depth = False, 0
-    if x.value is None:
-        depth, has_gradient = x.depth, x.call.has_gradient  # type: ignore[union-attr]
-    if y.value is None:
-        depth = max(depth, y.depth)
-        has_gradient = has_gradient or y.call.has_gradient  # type: ignore[union-attr]
-    if depth >= MAXIMUM_DEPTH:
-        return apply(function, (a, b))
-    call = _new(Call)
-    call.signature, call.inputs, call.tracked = signature, (x, y), False
-    call.has_gradient, call.freed, call.place, call.readers = has_gradient, False, None, ()
-    value = _new(Expression)
-    value.type, value.device, value.call, value.number = signature.output_types[0], "cpu", call, 0
-    value.value, value.leaf, value.hooks, value.tracked = None, None, None, False
-    value.depth = depth + 1
-    call.outputs = (_reference(value),)
-    storage = _new(Storage)
-    storage.expression, storage.version, storage.regions, storage.shared = value, 0, 0, None
-    value.owner = reference = _reference(storage)
-    born.append(reference)
-    if inference.used and grad_state.inference:
-        storage.inference = True
-    made = _new(Tensor)
-    made._storage, made._type, made._geometry, made._marker = storage, value.type, None, None
-    return made
+def of_two(function: Function, otherwise: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """``apply`` of a function to two values. Two plain tensors through which no gradient flows, the
+    commonest inputs in a loop over small ones, are done with at a third of ``apply``'s cost; what
+    else there is goes ``otherwise``."""
+    signatures = function.plain_pairs
+
+    def apply_to_two(a: Any, b: Any) -> Any:
+        if type(a) is not Tensor or type(b) is not Tensor:
+            return otherwise(a, b)
+        first, second = a._storage, b._storage
+        x, y = first.expression, second.expression
+        if (
+            x.tracked
+            or y.tracked
+            or a._geometry is not None
+            or b._geometry is not None
+            or first.shared is not None
+            or second.shared is not None
+            or a._marker is not None
+            or b._marker is not None
+            or x.device != "cpu"
+            or y.device != "cpu"
+            or autocast_active.count
+        ):
+            return otherwise(a, b)
+        signature = signatures.get((x.type, y.type))
+        if signature is None:
+            signature = function.plain_pair(x.type, y.type)
+            if signature is None:
+                return otherwise(a, b)
+        has_gradient, depth = False, 1
+        if x.value is None:
+            depth, has_gradient = x.depth + 1, x.call.has_gradient  # type: ignore[union-attr]
+        if y.value is None:
+            if y.depth >= depth:
+                depth = y.depth + 1
+            if y.call.has_gradient:  # type: ignore[union-attr]
+                has_gradient = True
+        if depth > MAXIMUM_DEPTH:
+            return otherwise(a, b)
+        call = Call()
+        call.signature, call.inputs, call.tracked = signature, (x, y), False
+        call.has_gradient, call.freed, call.place, call.readers = has_gradient, False, None, ()
+        value = Expression()
+        (value.type,) = signature.output_types
+        value.device, value.call, value.number, value.depth = "cpu", call, 0, depth
+        value.value, value.leaf, value.hooks, value.tracked = None, None, None, False
+        call.outputs = (_reference(value),)
+        storage = Storage()
+        storage.expression, storage.version, storage.regions, storage.shared = value, 0, 0, None
+        value.owner = reference = _reference(storage)
+        born.append(reference)
+        if inference.used and grad_state.inference:
+            storage.inference = True
+        made = _new(Tensor)
+        made._storage, made._type, made._geometry, made._marker = storage, value.type, None, None
+        return made
+
+    return apply_to_two
 
 
 def apply_expressions(
     function: Function, inputs: Sequence[Any], attributes: Attributes = ()
 ) -> list[Expression]:
     """As ``apply``; the outputs' expressions, owned by nobody yet."""
-    outputs = _applied(function, inputs, attributes)
+    try:
+        outputs = _recorded(function, inputs, attributes)
+    except RefusedView:
+        outputs = _recorded_apart(function, inputs, attributes)
     if unusual.used and grad_state.waiting is not None:
         pack_results[0](None)
     return outputs
 
 
-def _applied(function: Function, inputs: Sequence[Any], attributes: Attributes) -> list[Expression]:
-    try:
-        return _recorded(function, inputs, attributes)
-    except RefusedView:
-        plain = [x.detach() if isinstance(x, Tensor) else x for x in inputs]
-        outputs = _recorded(function, plain, attributes)
-        if any([e.type.dtype.kind == "float" for e in outputs]):
-            raise
-        return outputs
+def _recorded_apart(
+    function: Function, inputs: Sequence[Any], attributes: Attributes
+) -> list[Expression]:
+    """What a view that is refused is no obstacle to, since no gradient flows through the results;
+    raises that refusal again where one might."""
+    plain = [x.detach() if isinstance(x, Tensor) else x for x in inputs]
+    outputs = _recorded(function, plain, attributes)
+    if any([e.type.dtype.kind == "float" for e in outputs]):
+        raise
+    return outputs
 
 
 def _recorded(
@@ -139,16 +155,17 @@ def _recorded(
     eager.wanted = False
     for x in inputs:
         if isinstance(x, Tensor):
-            # The commonest case of ``_read``, without the call.
+            # The commonest cases of ``_read``, without the call.
             storage = x._storage
             e = storage.expression
-            if (
-                e.tracked
-                or x._geometry is not None
-                or x._marker is not None
-                or storage.shared is not None
-            ):
+            if x._geometry is not None or x._marker is not None or storage.shared is not None:
                 e = x._read()
+                if e.tracked:
+                    tracked = True
+            elif e.tracked:
+                leaf = e.leaf
+                if not x._connected or (leaf is not None and leaf() is not x):
+                    e = x._read()
                 if e.tracked:
                     tracked = True
             if device is None:

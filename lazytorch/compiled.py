@@ -14,21 +14,24 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from codegen.runtime.cpu import get_num_threads
 from codegen.runtime.memory import Buffer
+from codegen.runtime.signals import HeldOff
 from lazytorch import capture, late_errors, references
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.capture import Capture
 from lazytorch.defaults import defaults
-from lazytorch.expression import Call, Expression, Overwritten, scalar
+from lazytorch.expression import Call, Expression, new_expression, overwritten, scalar
 from lazytorch.guards import Guards, Observer, is_constant_value
 from lazytorch.nn.modules.module import Module
+from lazytorch.optim.optimizer import counts, recount
 from lazytorch.realize import checking, realize
 from lazytorch.recompiles import note_obstacle
 from lazytorch.recording import record
-from lazytorch.storage import Storage, is_constant, pending_writes
+from lazytorch.storage import Storage, is_constant, new_storage, pending_writes
 from lazytorch.tensor import Tensor
 
 # A function whose calls differ this often, or whose state changes this often, runs as always.
@@ -36,6 +39,7 @@ _MOST_ATTEMPTS = 8
 _MOST_CASES = 64
 # Calls in a row that found a tensor in another state than usual, before that is the usual one.
 _MOST_MISSES = 4
+_NOTHING = nullcontext()
 
 
 class _Obstacle(Exception):
@@ -410,11 +414,11 @@ class _Fresh:
     def make(self, value: Expression | Buffer) -> Tensor:
         if isinstance(value, Buffer):
             call = self.call
-            e = Expression(self.type, self.device, call, self.number, value, call is not None)
+            e = new_expression(self.type, self.device, call, self.number, value, call is not None)
         else:
             e = value
         made = object.__new__(Tensor)
-        made._storage = Storage(e)
+        made._storage = new_storage(e)
         made._type = self.type
         if not self.connected:
             made._connected = False
@@ -480,8 +484,21 @@ class _Replay:
         return all([c.is_value_of(s.expression) for s, c in self.constants])
 
     def run(self, arguments: list[Expression], tensors: list[Tensor]) -> Any:
-        finished = self.finished
-        active = finished.capture
+        """Compute what the call did, then change what it changed; nothing if that fails."""
+        active = self.finished.capture
+        counted = [counts([s for s in step.states if s is not None]) for step in active.steps]
+        lends = len(active.runs) == 1 and active.runs[0].cached.plan.donated
+        with HeldOff() if lends else _NOTHING:
+            try:
+                results = self._compute(arguments, tensors)
+            except BaseException:
+                for known in counted:
+                    recount(known)
+                raise
+            return self._change(results)
+
+    def _compute(self, arguments: list[Expression], tensors: list[Tensor]) -> list[list[Buffer]]:
+        active = self.finished.capture
         steps = [step.numbers() for step in active.steps]
         draws = [generator.take(count) for generator, count in active.draws]
         results: list[list[Buffer]] = []
@@ -505,6 +522,10 @@ class _Replay:
             plan = run.cached.plan
             free = self._free(run) if plan.donated and len(active.runs) == 1 else ()
             results.append(plan.run(values, free))
+        return results
+
+    def _change(self, results: list[list[Buffer]]) -> Any:
+        finished = self.finished
         for storage, source, writes in finished.storages:
             if type(source) is tuple:
                 _set(storage, results[source[1]][source[2]], writes)
@@ -545,11 +566,11 @@ def _set(storage: Storage, buffer: Buffer, writes: int) -> None:
     if references.count(e) == references.BY_NAME + 1 and e.hooks is None:
         e.value = buffer  # nobody else knows the old value's expression
         return
-    new = Expression(e.type, e.device, value=buffer)
+    new = new_expression(e.type, e.device, value=buffer)
     if e.leaf is not None:
         new.leaf, new.tracked = e.leaf, True
     reference = weakref.ref(storage)
-    e.owner = Overwritten(reference, storage.version - 1, weakref.ref(new))
+    e.owner = overwritten(reference, storage.version - 1, weakref.ref(new))
     new.owner = reference
     storage.expression = new
 

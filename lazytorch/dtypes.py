@@ -18,6 +18,8 @@ NAMES: dict[str, DType] = {
     "uint8": dt.uint8, "int8": dt.int8, "int16": dt.int16, "short": dt.int16,
     "int32": dt.int32, "int": dt.int32, "int64": dt.int64, "long": dt.int64, "bool": dt.bool_,
 }  # fmt: skip
+NAMES |= {d.name: d for d in dt.NAMED}
+NAMES |= {"chalf": dt.complex32, "cfloat": dt.complex64, "cdouble": dt.complex128}
 
 # The classes torch.FloatTensor, torch.LongTensor … by element type.
 CLASS_NAMES: dict[DType, str] = {
@@ -41,12 +43,25 @@ def as_dtype(dtype: Any) -> DType:
     raise TypeError(f"dtype must be a torch.dtype, but got {type(dtype).__name__}")
 
 
+_FLOAT_OF_SIZE = {2: dt.float16, 4: dt.float32, 8: dt.float64}
+# Largest number, distance from 1 to the next, smallest normal number.
+_FLOAT8 = {
+    "float8_e4m3fn": (448.0, 2.0**-3, 2.0**-6),
+    "float8_e4m3fnuz": (240.0, 2.0**-3, 2.0**-7),
+    "float8_e5m2": (57344.0, 2.0**-2, 2.0**-14),
+    "float8_e5m2fnuz": (57344.0, 2.0**-3, 2.0**-15),
+    "float8_e8m0fnu": (2.0**127, 1.0, 2.0**-127),
+}
+
+
 class finfo:
     """What a floating-point type can hold."""
 
     def __init__(self, type: DType | None = None) -> None:
         dtype = defaults.dtype if type is None else type
-        if dtype.kind != "float":
+        if dtype.kind == "complex":
+            dtype = _FLOAT_OF_SIZE[dtype.itemsize // 2]
+        if dtype.kind not in ("float", "float8"):
             raise TypeError(
                 "torch.finfo() requires a floating point input type. Use torch.iinfo to handle "
                 "'torch.finfo'"
@@ -57,12 +72,15 @@ class finfo:
             self.max, self.eps = 3.3895313892515355e38, 0.0078125
             self.tiny = self.smallest_normal = 1.1754943508222875e-38
             self.resolution = 0.01
+        elif dtype.kind == "float8":
+            self.max, self.eps, self.smallest_normal = _FLOAT8[dtype.name]
+            self.tiny, self.resolution = self.smallest_normal, 1.0
         else:
             numbers = np.finfo(dtype.numpy)
             self.max, self.eps = float(numbers.max), float(numbers.eps)
             self.tiny = self.smallest_normal = float(numbers.tiny)
             self.resolution = float(str(numbers.resolution))
-        self.min = -self.max
+        self.min = self.tiny if dtype is dt.float8_e8m0fnu else -self.max
 
     def __repr__(self) -> str:
         return (
@@ -94,7 +112,9 @@ class iinfo:
 
 def can_cast(from_: DType, to: DType) -> bool:
     """Whether a result of one type may be written to a tensor of another."""
-    rank = {"bool": 0, "int": 1, "float": 2}
+    if to.kind == "quantized":
+        return from_.kind != "complex"
+    rank = {"bool": 0, "int": 1, "quantized": 1, "float8": 2, "float": 2, "complex": 3}
     return rank[from_.kind] <= rank[to.kind]
 
 

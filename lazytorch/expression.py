@@ -34,7 +34,7 @@ Types = tuple[TensorType, ...]
 # Of inputs, and of outputs.
 Reads = tuple[frozenset[int], frozenset[int]]
 
-_signature_numbers = itertools.count()
+_signature_numbers = itertools.count(0, 2)
 # Finding the user's line costs 1 µs, so it is looked for in a signature's first calls alone.
 PLACES_NOTED = 64
 
@@ -115,7 +115,7 @@ def trace_under(name: str, value: str) -> None:
     """Trace every function anew: something that bodies depend on has another value."""
     _conditions[name] = value
     for function in _functions.values():
-        function.signatures.clear()
+        function.forget_signatures()
 
 
 def trace_conditions() -> str:
@@ -139,8 +139,8 @@ class Function:
     """
 
     __slots__ = (
-        "body", "gradient", "gradient_name", "keeps_numbers", "name", "recomputes", "refusal",
-        "saves_inputs", "signatures",
+        "body", "gradient", "gradient_name", "keeps_numbers", "name", "plain_pairs", "recomputes",
+        "refusal", "saves_inputs", "signatures",
     )  # fmt: skip
 
     def __init__(
@@ -163,6 +163,8 @@ class Function:
         self.refusal: str | None = getattr(gradient, "refusal", None)
         self.gradient_name = gradient_name or _camel_case(name) + "Backward0"
         self.signatures: dict[tuple[Types, Attributes], Signature] = {}
+        # Of two inputs, without attributes, with one output, whose calls' places are noted.
+        self.plain_pairs: dict[Types, Signature] = {}
         if name in _functions:
             # Plans are kept on disk under the names of what they compute.
             raise ValueError(f"there is a function named {name!r} already")
@@ -175,6 +177,20 @@ class Function:
         if found is None:
             found = self.signatures[key] = Signature(self, input_types, attributes)
         return found
+
+    def plain_pair(self, *types: TensorType) -> Signature | None:
+        """The signature for two types, where it is known and nothing is to be done at each call;
+        it is found among ``plain_pairs`` from then on."""
+        found = self.signatures.get((types, ()))
+        if found is None or found.places_left or len(found.output_types) != 1:
+            return None
+        self.plain_pairs[types] = found
+        return found
+
+    def forget_signatures(self) -> None:
+        """Trace anew what is called from now on."""
+        self.signatures.clear()
+        self.plain_pairs.clear()
 
     def trace(self, input_types: Types, attributes: Attributes) -> Template:
         parameters = tuple([parameter(i, t) for i, t in enumerate(input_types)])
@@ -201,12 +217,18 @@ class Overwritten:
 
     __slots__ = ("by", "storage", "version")
 
-    def __init__(
-        self, storage: weakref.ref[Storage], version: int, by: weakref.ref[Expression]
-    ) -> None:
-        self.storage = storage
-        self.version = version
-        self.by = by
+    storage: weakref.ref[Storage]
+    version: int
+    by: weakref.ref[Expression]
+
+
+def overwritten(
+    storage: weakref.ref[Storage], version: int, by: weakref.ref[Expression]
+) -> Overwritten:
+    """What stands for an owner from a write on."""
+    made = Overwritten()
+    made.storage, made.version, made.by = storage, version, by
+    return made
 
 
 class SharedSince:
@@ -275,17 +297,25 @@ class Call:
     via: tuple[ViewOrigin | None, str, Geometry, Geometry | None]
     way: Way
 
-    def __init__(self, signature: Signature, inputs: tuple[Expression, ...], tracked: bool) -> None:
-        self.signature = signature
-        self.inputs = inputs
-        self.tracked = tracked
-        if tracked:
-            self.sequence = next_in_sequence()
-        self.has_gradient = False
-        self.freed = False
-        self.place: tuple[CodeType, int] | None = None
-        self.readers: Any = ()  # or a list of weak references, shared with other calls
-        self.outputs: tuple[weakref.ref[Expression], ...] = ()
+    signature: Signature
+    inputs: tuple[Expression, ...]
+    tracked: bool
+    has_gradient: bool
+    freed: bool
+    place: tuple[CodeType, int] | None
+    readers: Any  # weak references, shared with other calls
+    outputs: tuple[weakref.ref[Expression], ...]
+
+
+def new_call(signature: Signature, inputs: tuple[Expression, ...], tracked: bool) -> Call:
+    """A call, whose outputs are still to be made."""
+    made = Call()
+    made.signature, made.inputs, made.tracked = signature, inputs, tracked
+    made.has_gradient = made.freed = False
+    made.place, made.readers, made.outputs = None, (), ()
+    if tracked:
+        made.sequence = next_in_sequence()
+    return made
 
 
 class Way:
@@ -387,31 +417,39 @@ class Expression:
         "type", "value",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        type_: TensorType,
-        device: str,
-        call: Call | None = None,
-        number: int = 0,
-        value: Any = None,
-        tracked: bool = False,
-        depth: int = 0,
-    ) -> None:
-        self.type = type_
-        self.device = device
-        self.call = call
-        self.number = number
-        self.value = value
-        self.tracked = tracked
-        self.depth = depth
-        self.owner: weakref.ref[Storage] | Overwritten | SharedSince | None = None
-        self.leaf: Callable[[], Tensor | None] | None = None
-        self.hooks: Hooks | None = None
+    type: TensorType
+    device: str
+    call: Call | None
+    number: int
+    value: Any
+    tracked: bool
+    depth: int
+    owner: weakref.ref[Storage] | Overwritten | SharedSince | None
+    leaf: Callable[[], Tensor | None] | None
+    hooks: Hooks | None
+
+
+def new_expression(
+    type_: TensorType,
+    device: str,
+    call: Call | None = None,
+    number: int = 0,
+    value: Any = None,
+    tracked: bool = False,
+    depth: int = 0,
+) -> Expression:
+    """A value that no storage shows yet."""
+    made = Expression()
+    made.type, made.device, made.call, made.number = type_, device, call, number
+    made.value, made.tracked, made.depth = value, tracked, depth
+    made.owner = made.leaf = made.hooks = None
+    return made
 
 
 _WEAK_FLOAT = TensorType((), dt.float64, True)
 _WEAK_INT = TensorType((), dt.int64, True)
 _WEAK_BOOL = TensorType((), dt.bool_, True)
+_LEAST_INT, _GREATEST_INT = -(1 << 63), (1 << 63) - 1
 
 
 # Where a value comes from at each replay: a kind, and what that kind needs to know.
@@ -440,20 +478,24 @@ def sourced(value: float | int, source: Source) -> SourcedFloat | SourcedInt:
 def scalar(value: float | int | bool, device: str) -> Expression:
     """A Python number as an argument of the plan: another value compiles nothing."""
     kind = type(value)
+    made = Expression()
     if kind is float:
-        return Expression(_WEAK_FLOAT, device, value=value)
-    if kind is bool:
-        return Expression(_WEAK_BOOL, device, value=value)
-    if isinstance(value, np.bool_):
-        return Expression(_WEAK_BOOL, device, value=bool(value))
-    if isinstance(value, (int, np.integer)):
-        if type(value) is not SourcedInt:
+        made.type = _WEAK_FLOAT
+    elif kind is bool:
+        made.type = _WEAK_BOOL
+    elif isinstance(value, np.bool_):
+        made.type, value = _WEAK_BOOL, bool(value)
+    elif isinstance(value, (int, np.integer)):
+        if kind is not int and kind is not SourcedInt:
             value = int(value)
-        if not -(1 << 63) <= value < 1 << 63:
+        if not _LEAST_INT <= value <= _GREATEST_INT:
             raise RuntimeError("value cannot be converted to type int64_t without overflow")
-        return Expression(_WEAK_INT, device, value=value)
-    if not isinstance(value, (float, np.floating)):
-        raise TypeError(f"argument must be Tensor or Number, not {type(value).__name__}")
-    if type(value) is not SourcedFloat:
-        value = float(value)
-    return Expression(_WEAK_FLOAT, device, value=value)
+        made.type = _WEAK_INT
+    elif isinstance(value, (float, np.floating)):
+        made.type, value = _WEAK_FLOAT, value if kind is SourcedFloat else float(value)
+    else:
+        raise TypeError(f"argument must be Tensor or Number, not {kind.__name__}")
+    made.device, made.value = device, value
+    made.call, made.number, made.tracked, made.depth = None, 0, False, 0
+    made.owner, made.leaf, made.hooks = None, None, None
+    return made

@@ -1,9 +1,12 @@
-"""torch.fft, as far as it is about real numbers: the order of frequencies."""
+"""torch.fft, as far as it is about real numbers: the order of frequencies.
+
+The transforms are left out until there are complex numbers."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from lazytorch.absent import left_out
 from lazytorch.functions.creation import arange
 from lazytorch.functions.joining import cat, roll
 from lazytorch.functions.reductions import Dims, reduced_axes
@@ -36,5 +39,7 @@ def rfftfreq(n: int, d: float = 1.0, **options: Any) -> Tensor:
     """The frequencies of a transform of ``n`` real samples ``d`` apart."""
     return arange(n // 2 + 1, **options) / (n * d)
 
+
+globals().update(left_out("fft"))
 
 __all__ = ["fftfreq", "fftshift", "ifftshift", "rfftfreq"]

@@ -16,7 +16,7 @@ from lazytorch.serialization import load as load_file
 
 _chosen_dir: str | None = None
 # A file's name may end in the beginning of its SHA-256: "resnet18-f37072fd.pth".
-_HASH_IN_NAME = re.compile(r"-([a-f0-9]*)\.")
+HASH_REGEX = re.compile(r"-([a-f0-9]*)\.")
 
 
 def get_dir() -> str:
@@ -66,7 +66,7 @@ def load_state_dict_from_url(
     path = folder / name
     if not path.exists():
         print(f'Downloading: "{url}" to {path}', file=sys.stderr)
-        found = _HASH_IN_NAME.search(name) if check_hash else None
+        found = HASH_REGEX.search(name) if check_hash else None
         download_url_to_file(url, path, found.group(1) if found else None, progress)
     loaded: dict[str, Any] = load_file(path, map_location, weights_only=True)
     return loaded

@@ -6,17 +6,27 @@ on no value, so nothing of it can be computed before the transform is done.
 
 from __future__ import annotations
 
+import functools
 import threading
 import weakref
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from codegen.ir.node import Node, TensorType
 from codegen.ops.indexing import empty
-from lazytorch.expression import Call, Expression, Function
+from lazytorch.expression import Call, Expression, Function, new_call, new_expression
 
 if TYPE_CHECKING:
     from lazytorch.storage import Storage
     from lazytorch.tensor import Tensor
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# What runs a function that reads values for each example, and what gives a value for all examples:
+# func/by_example.py puts them here.
+run_by_example: list[Callable[..., Any]] = []
+over_all_examples: list[Callable[[Any], Any]] = []
 
 
 def _placeholder(type_: TensorType) -> Node:
@@ -102,8 +112,9 @@ def leave(level: Level) -> None:
 
 def new_placeholder(level: Level, type_: TensorType, device: str, tracked: bool) -> Expression:
     """One example's value of an input."""
-    call = Call(PLACEHOLDER.signature((), (type_,)), (), tracked)
-    made = Expression(type_, device, call, 0, None, tracked and type_.dtype.is_floating_point, 1)
+    call = new_call(PLACEHOLDER.signature((), (type_,)), (), tracked)
+    is_tracked = tracked and type_.dtype.is_floating_point
+    made = new_expression(type_, device, call, 0, None, is_tracked, 1)
     call.outputs = (weakref.ref(made),)
     state.known[made] = level.bit
     return made
@@ -162,11 +173,12 @@ def note_write(storage: Storage, value: Expression) -> None:
 
 
 class UnknownValue(RuntimeError):
-    """The value of a placeholder was asked for."""
+    """The value of a placeholder was asked for; ``text``: what PyTorch says of it instead."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str = "") -> None:
         super().__init__(
-            "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over "
+            text
+            or "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over "
             "calling .item() on a Tensor, please try to rewrite what you're doing with other "
             "operations. If error is occurring somewhere inside PyTorch internals, please file a "
             "bug report."
@@ -179,6 +191,49 @@ class UnknownValue(RuntimeError):
             "flow. We don't support that yet, please file an issue at "
             "https://github.com/pytorch/pytorch/issues ."
         )
+
+
+def by_example(function: F) -> F:
+    """A function that reads values to find its result, through which no gradient flows: under vmap
+    it is called on each example's values, and the results, of one shape, are stacked."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        if state.active:
+            return run_by_example[0](function, args, kwargs)
+        return function(*args, **kwargs)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def refuses_examples(text: str) -> Callable[[F], F]:
+    """A function that reads values and that PyTorch does not batch: it says ``text`` of that."""
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return function(*args, **kwargs)
+            except UnknownValue:
+                raise UnknownValue(text) from None
+
+        return wrapped  # type: ignore[return-value]
+
+    return decorate
+
+
+def dynamic_shape(name: str) -> str:
+    """What PyTorch says of an operator whose result's shape depends on values."""
+    return (
+        "vmap: We do not support batching operators that can output dynamic shape. Attempted to "
+        f"vmap over aten::{name}. Please file an issue at "
+        "https://github.com/pytorch/pytorch/issues if you need this feature."
+    )
+
+
+def for_all_examples(x: Tensor) -> Tensor:
+    """A tensor that is known: ``x``, or its values for all examples, these in front. For checks."""
+    return over_all_examples[0](x) if state.active else x
 
 
 def refuse_reading(call: Call) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from codegen.ir.node import TensorType
 from codegen.runtime.memory import Buffer
 from lazytorch import capture, core
-from lazytorch.expression import Expression, shared_owner
+from lazytorch.expression import Expression, new_expression, shared_owner
 from lazytorch.geometry import Geometry, is_contiguous, region_around
 from lazytorch.realize import realize
 from lazytorch.recording import record
@@ -24,7 +24,7 @@ def view_of_memory(type_: TensorType, geometry: Geometry, source: Expression) ->
     itemsize = type_.dtype.itemsize
     if is_contiguous(geometry.shape, geometry.strides):
         memory = source.value.part(geometry.offset * itemsize, type_.nbytes)
-        leaf = Expression(type_, source.device, value=memory)
+        leaf = new_expression(type_, source.device, value=memory)
         leaf.owner = shared_owner(source)
         return leaf
     start, length, within = region_around(geometry)
@@ -33,7 +33,7 @@ def view_of_memory(type_: TensorType, geometry: Geometry, source: Expression) ->
     if (start + length) * itemsize > source.value.nbytes:
         return None
     memory = source.value.part(start * itemsize, length * itemsize)
-    part = Expression(TensorType((length,), type_.dtype), source.device, value=memory)
+    part = new_expression(TensorType((length,), type_.dtype), source.device, value=memory)
     part.owner = shared_owner(source)
     return record(core.VIEW, (part,), (geometry.shape, geometry.strides, within), False)[0]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from codegen.runtime.memory import Buffer
 from lazytorch import capture, levels, references
-from lazytorch.expression import Expression
+from lazytorch.expression import Expression, new_expression
 from lazytorch.realize import realize
 from lazytorch.storage import buffer_array
 
@@ -57,7 +57,7 @@ class MemoryWrites:
         capture.refuse("a tensor was written part by part")
         source = value.value
         if buffer.memory is not None and self._copy_on_device(buffer, source):
-            storage.write(Expression(before.type, before.device, value=buffer), self._silent)
+            storage.write(new_expression(before.type, before.device, value=buffer), self._silent)
             return True
         if not buffer.is_reachable:
             return False
@@ -66,7 +66,7 @@ class MemoryWrites:
             target[...] = buffer_array(source, value.type)
         else:
             target[...] = source
-        storage.write(Expression(before.type, before.device, value=buffer), self._silent)
+        storage.write(new_expression(before.type, before.device, value=buffer), self._silent)
         return True
 
     def _copy_on_device(self, buffer: Buffer, source: Any) -> bool:

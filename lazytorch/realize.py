@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
+import traceback
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -12,22 +14,39 @@ from typing import Any
 
 from codegen import settings, spans
 from codegen.check import CheckedPlan
+from codegen.failures import outputs_that_failed, says_what_failed
 from codegen.ir import provenance
 from codegen.ops.reduction import full
-from codegen.pipeline import Plan, find_plan, make_plan
+from codegen.pipeline import (
+    Plan,
+    compile_for,
+    find_plan,
+    make_plan,
+)
 from codegen.runtime.memory import Buffer
+from codegen.runtime.signals import HeldOff
 from lazytorch import capture, levels, references
 from lazytorch.expression import (
     Call,
     Expression,
     Function,
     Overwritten,
+    new_call,
+    new_expression,
     trace_conditions,
 )
 from lazytorch.importer import import_graph
 from lazytorch.places import Family, MovedCall, starts_of
 from lazytorch.recompiles import note_miss
-from lazytorch.storage import born, held_storages, is_constant, pending_writes
+from lazytorch.storage import (
+    Storage,
+    born,
+    held_storages,
+    is_constant,
+    leave_pending,
+    pending_writes,
+    unsettled_values,
+)
 
 # Marks in a key; signatures and numbers are not negative, and leaves' types far below.
 _LEAF, _BOUND, _WANTED = -1, -2, -3
@@ -52,6 +71,7 @@ _families: dict[str, dict[tuple[int, ...], Family]] = {}  # device -> key but fo
 _single_plans: dict[tuple[Any, ...], Plan] = {}
 _checked_plans: dict[tuple[str, tuple[int, ...]], CachedPlan] = {}
 _lock = threading.RLock()
+_NOTHING = nullcontext()
 
 
 class _Checking:
@@ -126,36 +146,50 @@ class Trace:
         for e in roots:
             if e.call is not None and e.call.has_gradient:
                 has_gradient = True
-        chosen = set(roots)
-        # Expressions to visit, and calls to number once their inputs are.
-        stack: list[Any] = list(reversed(roots))
-        reference_type, call_type = weakref.ref, Call
+        # Those that no storage shows are wanted all the same.
+        unshown = {e for e in roots if not _is_shown(e)}
+        # Values whose calls are numbered next, and, in tuples, those that are yet to be visited.
+        stack: list[Any] = [(e,) for e in reversed(roots)]
+        outputs: Sequence[Expression | None]
+        reference_type = weakref.ref
         offered = iter(held)
         while True:
             while stack:
                 e = stack.pop()
-                if type(e) is not call_type:
+                if type(e) is tuple:
+                    (e,) = e
                     if e in numbers:
                         continue
-                    call = e.call
-                    stack.append(call)
-                    for i in reversed(call.inputs):
-                        source = i.call
-                        if (
-                            source is not None
-                            and (i.value is None or (has_gradient and source.inputs))
-                            and i not in numbers
-                        ):
-                            stack.append(i)
-                    continue
-                call = e
+                    # Down the first of what is pending, as far as that goes.
+                    while True:
+                        first = others = None
+                        for i in e.call.inputs:
+                            source = i.call
+                            if (
+                                source is not None
+                                and (i.value is None or (has_gradient and source.inputs))
+                                and i not in numbers
+                            ):
+                                if first is None:
+                                    first = i
+                                elif others is None:
+                                    others = [(i,)]
+                                else:
+                                    others.append((i,))
+                        if first is None:
+                            break
+                        stack.append(e)
+                        if others is not None:
+                            stack += others[::-1]
+                        e = first
+                call = e.call
                 calls.append(call)
                 if call.tracked:
                     tracked.append(call)
                 signature = call.signature
                 if signature.region is not None:
                     views.append((call, len(key)))
-                key.append(signature.number * 2 + call.tracked)
+                key.append(signature.number + call.tracked)
                 for i in call.inputs:
                     known = numbers.get(i)
                     if known is None:
@@ -164,8 +198,19 @@ class Trace:
                         leaves.append(i)
                         key.append(~(2 * i.type.number + i.tracked))
                     key.append(known)
-                for reference in call.outputs:
-                    output = reference()
+                references = call.outputs
+                if len(references) == 1:
+                    outputs = (e,)
+                    if e.value is None and e.leaf is None and not unshown:
+                        # The commonest case of what follows: a value that nobody shows.
+                        owner = e.owner
+                        if type(owner) is not reference_type or owner() is None:
+                            numbers[e] = count
+                            count += 1
+                            continue
+                else:
+                    outputs = [r() for r in references]
+                for output in outputs:
                     if output is None:
                         continue
                     number = count + output.number
@@ -178,20 +223,22 @@ class Trace:
                     if output.leaf is not None:
                         key.append(_LEAF)
                     owner = output.owner
-                    if output in chosen or (
+                    if (
                         type(owner) is reference_type
                         and (storage := owner()) is not None
                         and storage.expression is output
-                    ):
+                    ) or (unshown and output in unshown):
                         wanted.append(output)
-                        chosen.add(output)
                         key.append(_WANTED)
                         key.append(number)
-                count += len(call.outputs)
-            found = next((e for e in offered if _loses(e, numbers, chosen, has_gradient)), None)
+                count += len(references)
+            found = None
+            if held:
+                kept = {*roots, *wanted}
+                found = next((e for e in offered if _loses(e, numbers, kept, has_gradient)), None)
             if found is None:
                 break
-            stack.append(found)
+            stack.append((found,))
         self.key, self.leaves, self.calls, self.numbers = key, leaves, calls, numbers
         self.bound, self.wanted, self.has_gradient = bound, wanted, has_gradient
         self.tracked, self.views = tracked, views
@@ -202,6 +249,13 @@ class Trace:
         for call, place in self.views:
             key[place] = _FIRST_FORM - 2 * call.signature.form - call.tracked
         return tuple(key)
+
+
+def _is_shown(e: Expression) -> bool:
+    """Whether a storage that is alive has this value."""
+    owner = e.owner
+    storage = owner() if type(owner) is weakref.ref else None
+    return storage is not None and storage.expression is e
 
 
 # Storages that were made since the last look at which are held, before the next one.
@@ -255,11 +309,25 @@ def realize(roots: Sequence[Expression]) -> None:
         except Exception as error:
             for explain in explain_failure:
                 explain(error, roots)
+            traceback.clear_frames(error.__traceback__)  # they keep the memory of the run
+            for settle in settle_failure:
+                settle(error, roots)
+            raise
+        except BaseException as interrupt:
+            # Nothing has failed: what is pending waits until somebody asks for it.
+            traceback.clear_frames(interrupt.__traceback__)
+            leave_pending()
             raise
 
 
 # Adds to an error the user's lines that it belongs to; inspect/failures.py puts it here.
 explain_failure: list[Callable[[Exception, Sequence[Expression]], None]] = []
+
+
+# Puts back what writes that failed were to replace, and does the others; undo.py puts it here.
+settle_failure: list[Callable[[Exception, Sequence[Expression]], None]] = []
+# The storages for which that was done at the last failure.
+undone: weakref.WeakSet[Storage] = weakref.WeakSet()
 
 
 def pending_with(roots: Sequence[Expression]) -> list[Expression]:
@@ -273,15 +341,43 @@ def pending_with(roots: Sequence[Expression]) -> list[Expression]:
 def _realize(roots: Sequence[Expression]) -> None:
     pending = pending_with(roots)
     if pending:
-        held = [] if levels.state.active else [s.expression for s in held_storages()]
+        held = held_values()
         device = pending[0].device
         if all([e.device == device for e in pending]):
-            _run(pending, device, held)
+            run(pending, device, held)
         else:
             for device in sorted({e.device for e in pending}):
-                _run([e for e in pending if e.device == device], device, held)
+                run([e for e in pending if e.device == device], device, held)
     # Only now: after an error every write is still known to be pending.
     pending_writes.clear()
+
+
+def run_pending(values: Sequence[Expression], device: str) -> None:
+    """Compute those of some values that are not known, and nothing else that is pending."""
+    pending = [e for e in values if e.value is None]
+    if pending:
+        run(pending, device)
+
+
+def failed_numbers(error: Exception, trace: Trace, device: str) -> set[int]:
+    """The numbers of what a trace wants that is made of what an error is about; none where the
+    error says nothing of what that is."""
+    outputs: Sequence[int] = getattr(error, "outputs", ())
+    if not outputs and not says_what_failed(error):
+        return set()
+    try:
+        graph, numbers = import_graph(trace)
+        if not outputs:
+            compiled = compile_for(graph, device, describe(trace, device))
+            outputs = outputs_that_failed(compiled, error)
+    except Exception:  # what is wrong may be wrong again
+        return set()
+    return {numbers[i] for i in outputs}
+
+
+def held_values() -> list[Expression]:
+    """The pending values that somebody holds."""
+    return [] if levels.state.active else [s.expression for s in held_storages()]
 
 
 def _small_call(e: Expression) -> tuple[tuple[Any, ...], list[Expression]] | None:
@@ -363,13 +459,26 @@ def flush() -> None:
 
 
 def _pending_expressions() -> list[Expression]:
-    storages = [reference() for reference in pending_writes.values()]
+    storages = [reference() for reference, _ in pending_writes.values()]
     values = [s.expression for s in storages if s is not None]
     pending = [e for e in values if e.value is None and not is_constant(e)]
     return [e for e in pending if not levels.is_unknown(e)] if levels.state.active else pending
 
 
-def _run(roots: list[Expression], device: str, held: Sequence[Expression]) -> None:
+def run(roots: Sequence[Expression], device: str, held: Sequence[Expression] = ()) -> None:
+    """Compute pending values of one device, and what ``Trace`` finds that goes with them."""
+    # Of a long graph there are hundreds of thousands of objects that all live until it is done: the
+    # collector of cycles, looking at them again and again, would be half of the time.
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        _run_traced(roots, device, held)
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _run_traced(roots: Sequence[Expression], device: str, held: Sequence[Expression]) -> None:
     began = spans.now() if spans.listeners else 0
     trace = Trace(roots, [e for e in held if e.device == device])
     if began:
@@ -398,18 +507,19 @@ def _run(roots: list[Expression], device: str, held: Sequence[Expression]) -> No
             if call.inputs == tuple(trace.leaves):
                 call.signature.plans[device] = cached.plan
     active = capture.state.active
-    run = active.start_run(trace, cached, places) if active is not None else None
+    noted = active.start_run(trace, cached, places) if active is not None else None
     free = _free_leaves(trace, cached) if cached.plan.donated else ()
-    values = cached.plan.run([e.value for e in [*trace.leaves, *trace.bound]] + places, free)
-    for i in free:
-        trace.leaves[i].value = None
-    _store(trace, cached, values)
-    computed, tracked = trace.wanted, trace.tracked
-    if run is not None:
-        run.outputs = [weakref.ref(e) for e in computed]
-    # What the trace alone still refers to is not waiting for anything.
-    del trace
-    _release(computed, tracked)
+    with HeldOff() if free else _NOTHING:
+        values = cached.plan.run([e.value for e in [*trace.leaves, *trace.bound]] + places, free)
+        for i in free:
+            trace.leaves[i].value = None
+        _store(trace, cached, values)
+        computed, tracked = trace.wanted, trace.tracked
+        if noted is not None:
+            noted.outputs = [weakref.ref(e) for e in computed]
+        # What the trace alone still refers to is not waiting for anything.
+        del trace
+        _release(computed, tracked)
 
 
 def _plan_for_places(trace: Trace, device: str) -> tuple[CachedPlan | None, list[int]]:
@@ -473,6 +583,8 @@ def _free_leaves(trace: Trace, cached: CachedPlan) -> list[int]:
             for reader in readers:
                 if _is_pending(reader) and reader() not in trace.calls:
                     return []  # an earlier one has yet to read them
+    if _is_needed_elsewhere(trace):
+        return []
     if cached.uses is None:
         inputs = [i for call in trace.calls for i in call.inputs]
         cached.uses = {n: inputs.count(trace.leaves[n]) for n in cached.plan.donated
@@ -480,16 +592,37 @@ def _free_leaves(trace: Trace, cached: CachedPlan) -> list[int]:
     free = []
     for number, uses in cached.uses.items():
         e = trace.leaves[number]
-        # Besides the name here, its calls, the list of leaves and the numbering refer to it.
+        owner = e.owner
+        if type(owner) is not Overwritten:
+            continue
+        # Besides the name here, its calls, the list of leaves and the numbering refer to it, and
+        # the write that replaced it, in case it should fail.
+        write = pending_writes.get(id(owner.storage()))
+        known = 2 if write is None else 2 + write[1].count(e)
         if (
-            type(e.owner) is Overwritten
-            and e.hooks is None
-            and references.count(e) == references.BY_NAME + uses + 2
+            e.hooks is None
+            and references.count(e) == references.BY_NAME + uses + known
             and references.count(e.value) == references.BY_ATTRIBUTE
             and e.value.is_whole
         ):
             free.append(number)
     return free
+
+
+def _is_needed_elsewhere(trace: Trace) -> bool:
+    """Whether what a failure left pending is made of values that a trace computes on its way."""
+    numbers = trace.numbers
+    stack = [e for e in unsettled_values() if e not in numbers]
+    seen = set(stack)
+    while stack:
+        call = stack.pop().call
+        for i in call.inputs if call is not None else ():
+            if i.value is None and i not in seen:
+                if i in numbers:
+                    return True
+                seen.add(i)
+                stack.append(i)
+    return False
 
 
 def _release(wanted: Sequence[Expression], tracked: Sequence[Call]) -> None:
@@ -509,25 +642,26 @@ def _release(wanted: Sequence[Expression], tracked: Sequence[Call]) -> None:
             for o in outputs:
                 o.call = None
     freed = [call for call in tracked if call.freed]
-    derivatives = [call for call in freed if hasattr(call, "way")]
+    derivatives = [call for call in freed if call.has_gradient and hasattr(call, "way")]
     if derivatives:  # what these were made of may go with them
         _release_freed(derivatives[::-1])
     _release_freed(freed)
 
 
 def _release_freed(calls: Sequence[Call]) -> None:
-    pending: dict[int, bool] = {}  # the readers, by identity: many calls share them
+    readers: Any = ()  # of the call before: many calls share them
+    waits = False
     for call in calls:
-        waits = False
-        for reader in call.readers:
-            is_pending = pending.get(id(reader))
-            if is_pending is None:
-                is_pending = pending[id(reader)] = _is_pending(reader)
-            if is_pending:
-                waits = True
+        if call.readers is not readers:
+            readers = call.readers
+            waits = any([_is_pending(reader) for reader in readers])
         if waits:
             continue
-        if all([e is None or e.value is not None for e in [r() for r in call.outputs]]):
+        for reference in call.outputs:
+            e = reference()
+            if e is not None and e.value is None:
+                break
+        else:
             if call.signature.reads_nothing is not False and _may_be_walked_again(call):
                 continue
             call.inputs = ()
@@ -558,8 +692,8 @@ def _may_be_walked_again(call: Call) -> bool:
                 e.value = None
             elif e in gone:
                 signature = FREED_VALUE.signature((), (e.type.shape, e.type.dtype))
-                zeros = Call(signature, (), False)
-                inputs[i] = Expression(e.type, e.device, zeros, depth=1)
+                zeros = new_call(signature, (), False)
+                inputs[i] = new_expression(e.type, e.device, zeros, depth=1)
                 zeros.outputs = (weakref.ref(inputs[i]),)
         call.inputs = tuple(inputs)
     return True

@@ -11,6 +11,7 @@ from lazytorch.expression import (
     Expression,
     Function,
     Signature,
+    new_expression,
     next_in_sequence,
     shared_owner,
 )
@@ -24,7 +25,7 @@ MAXIMUM_DEPTH = 2000
 def untracked(value: Expression) -> Expression:
     """The same value, through which no gradient flows."""
     if value.value is not None:
-        plain = Expression(value.type, value.device, value=value.value)
+        plain = new_expression(value.type, value.device, value=value.value)
         plain.owner = shared_owner(value)
         return plain
     return record(core.DETACH, (value,), (), False)[0]
@@ -84,7 +85,7 @@ def record(
     return outputs_of_call(signature, inputs, tracked, depth + 1, has_gradient, device)
 
 
-_new, _reference = object.__new__, weakref.ref
+_reference = weakref.ref
 
 
 def outputs_of_call(
@@ -99,7 +100,7 @@ def outputs_of_call(
 
     Every operation of every step comes here, so objects are filled in where they are made.
     """
-    call = _new(Call)
+    call = Call()
     call.signature, call.inputs, call.tracked = signature, inputs, tracked
     call.has_gradient, call.freed, call.place, call.readers = has_gradient, False, None, ()
     if tracked:
@@ -108,7 +109,7 @@ def outputs_of_call(
         note_place(call)
     outputs: list[Expression] = []
     for type_ in signature.output_types:
-        output = _new(Expression)
+        output = Expression()
         output.type, output.device, output.call, output.number = type_, device, call, len(outputs)
         output.value, output.owner, output.leaf, output.hooks = None, None, None, None
         output.tracked = tracked and type_.dtype.kind == "float"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import Any
 
+from lazytorch.utils._pytree import register_pytree_node
+
 
 class StructSequence(tuple[Any, ...]):
     """A tuple whose elements have names."""
@@ -25,7 +27,9 @@ class StructSequence(tuple[Any, ...]):
 
 def _define(name: str, *fields: str) -> type[StructSequence]:
     parts = {f: property(itemgetter(i)) for i, f in enumerate(fields)}
-    return type(name, (StructSequence,), {"__slots__": (), "fields": fields, **parts})
+    made = type(name, (StructSequence,), {"__slots__": (), "fields": fields, **parts})
+    register_pytree_node(made, lambda x: (list(x), None), lambda values, _: made(values))
+    return made
 
 
 max = _define("max", "values", "indices")

@@ -42,6 +42,7 @@ __all__ = [
 ]  # fmt: skip
 
 DEFAULT_PROTOCOL = 2
+MAP_LOCATION = Callable[[Any, str], Any] | engine.Device | str | dict[str, str] | None
 
 _REBUILD_TENSOR = Name("torch._utils", "_rebuild_tensor_v2")
 _REBUILD_TENSOR_WITH_DTYPE = Name("torch._utils", "_rebuild_tensor_v3")

@@ -64,6 +64,7 @@ def record_lines(always: bool = True) -> None:
     if not always:
         return
     for function in all_functions():
+        function.plain_pairs.clear()
         for signature in function.signatures.values():
             signature.places_left = PLACES_NOTED
 

@@ -15,10 +15,18 @@ from lazytorch.autograd.grad_mode import inference
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.core import IDENTITY, REPLACE_VALUE
 from lazytorch.device import placed
-from lazytorch.expression import Call, Expression, Overwritten, shared_owner
+from lazytorch.expression import (
+    Expression,
+    new_call,
+    new_expression,
+    overwritten,
+    shared_owner,
+)
 
-# Storages written in place since they were last realized: the next realize writes them too.
-pending_writes: dict[int, weakref.ref[Storage]] = {}
+# Storages written in place since they were last realized: the next realize writes them too. With
+# each what its pending writes replace, the first and the last of them, where these may have to be
+# undone because of what they are made of (undo.py).
+pending_writes: dict[int, tuple[weakref.ref[Storage], tuple[Expression, ...]]] = {}
 
 
 # Storages made since ``held_storages`` looked last, and those that it found to be pending then.
@@ -38,6 +46,31 @@ def held_storages() -> list[Storage]:
             _held.append(reference)
             found.append(storage)
     return found
+
+
+# Storages whose values are pending because a realize failed, or was interrupted: nothing computes
+# them but a reading of what they are needed for.
+_unsettled: list[weakref.ref[Storage]] = []
+
+
+def leave_pending() -> None:
+    """Compute what is pending now only where it is asked for, not with something else."""
+    _unsettled.extend(_held)
+    _unsettled.extend(born)
+    _unsettled.extend([reference for reference, _ in pending_writes.values()])
+    born.clear()
+    _held.clear()
+    pending_writes.clear()
+
+
+def unsettled_values() -> list[Expression]:
+    """The values that ``leave_pending`` left and that are pending still."""
+    if not _unsettled:
+        return []
+    storages = {id(s): s for s in [r() for r in _unsettled] if s is not None}
+    pending = [s for s in storages.values() if s.expression.value is None]
+    _unsettled[:] = [weakref.ref(s) for s in pending]
+    return [s.expression for s in pending]
 
 
 class ForeignMemory:
@@ -87,16 +120,10 @@ class Storage:
     viewed: bool
     inference: bool
 
-    def __init__(self, expression: Expression) -> None:
-        self.expression = expression
-        self.version = 0
-        self.regions = 0
-        self.shared: ForeignMemory | ExportedMemory | None = None
-        expression.owner = reference = weakref.ref(self)
-        if expression.value is None:
-            born.append(reference)
-        if inference.used and grad_state.inference:
-            self.inference = True
+    expression: Expression
+    version: int
+    regions: int
+    shared: ForeignMemory | ExportedMemory | None
 
     @property
     def device(self) -> str:
@@ -136,14 +163,19 @@ class Storage:
         if silent:
             before.owner = None
         else:
-            before.owner = Overwritten(reference, self.version, weakref.ref(expression))
+            before.owner = overwritten(reference, self.version, weakref.ref(expression))
             self.version += 1
         expression.owner = reference
         self.expression = expression
         if expression.value is None:
             # In the order of the writes, also where the number was that of a storage that is gone.
-            pending_writes.pop(id(self), None)
-            pending_writes[id(self)] = reference
+            known = pending_writes.pop(id(self), None)
+            kept: tuple[Expression, ...] = ()
+            if expression.depth > 1:  # else it is a copy, or a formula of the old value
+                kept = (before,)
+                if before.value is None and known is not None and known[0] is reference:
+                    kept = (*known[1][:1], before)
+            pending_writes[id(self)] = (reference, kept)
 
     def own_value(self) -> Expression:
         """The value, as an expression that no recorded call knows yet."""
@@ -152,13 +184,13 @@ class Storage:
             return known
         if known.value is None:
             signature = IDENTITY.signature((known.type,), ())
-            call = Call(signature, (known,), False)
+            call = new_call(signature, (known,), False)
             call.has_gradient = known.call is not None and known.call.has_gradient
-            made = Expression(known.type, known.device, call, depth=known.depth + 1)
+            made = new_expression(known.type, known.device, call, depth=known.depth + 1)
             call.outputs = (weakref.ref(made),)
             self.expression = made
         else:
-            self.expression = Expression(known.type, known.device, value=known.value)
+            self.expression = new_expression(known.type, known.device, value=known.value)
         known.owner = shared_owner(known)  # whoever has saved it sees writes to come
         self.expression.owner = weakref.ref(self)
         return self.expression
@@ -173,7 +205,7 @@ class Storage:
             if holder is not None:
                 return np.asarray(holder)
         if not live.value.is_reachable:  # computed on a device beside what lives there
-            own = Expression(live.type, live.device, value=live.value.on_host())
+            own = new_expression(live.type, live.device, value=live.value.on_host())
             live.owner = None
             own.tracked, own.leaf = live.tracked, live.leaf
             own.owner = weakref.ref(self)
@@ -202,15 +234,27 @@ class Storage:
         view[...] = buffer_array(live.value, live.type)
         if live.tracked and live.leaf is None:
             # The gradient flows on to what was computed.
-            call = Call(REPLACE_VALUE.signature((live.type, live.type), ()), (live, live), True)
-            taken = Expression(live.type, live.device, call, 0, copy, True)
+            call = new_call(REPLACE_VALUE.signature((live.type, live.type), ()), (live, live), True)
+            taken = new_expression(live.type, live.device, call, 0, copy, True)
             call.outputs = (weakref.ref(taken),)
             taken.owner = shared_owner(live)
             return taken
-        taken = Expression(live.type, live.device, value=copy, tracked=live.tracked)
+        taken = new_expression(live.type, live.device, value=copy, tracked=live.tracked)
         taken.leaf = live.leaf
         taken.owner = shared_owner(live)
         return taken
+
+
+def new_storage(expression: Expression) -> Storage:
+    """A storage that shows this value."""
+    made = Storage()
+    made.expression, made.version, made.regions, made.shared = expression, 0, 0, None
+    expression.owner = reference = weakref.ref(made)
+    if expression.value is None:
+        born.append(reference)
+    if inference.used and grad_state.inference:
+        made.inference = True
+    return made
 
 
 def is_constant(expression: Expression) -> bool:
@@ -232,7 +276,7 @@ def buffer_array(buffer: Buffer, type_: TensorType) -> NDArray[Any]:
 
 def share_array(array: NDArray[Any], type_: TensorType, device: str) -> Storage:
     """A storage over an array's own memory, which must be contiguous."""
-    storage = Storage(Expression(type_, device, value=Buffer.wrapping(array)))
+    storage = new_storage(new_expression(type_, device, value=Buffer.wrapping(array)))
     storage.shared = ForeignMemory(array)
     return storage
 
@@ -241,4 +285,4 @@ def from_array(array: NDArray[Any], type_: TensorType, device: str) -> Storage:
     """A storage holding a copy of an array."""
     buffer = allocate(type_.nbytes)
     np.copyto(buffer_array(buffer, type_), array, casting="unsafe")
-    return Storage(Expression(type_, device, value=placed(buffer, device)))
+    return new_storage(new_expression(type_, device, value=placed(buffer, device)))

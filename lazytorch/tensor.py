@@ -25,6 +25,7 @@ from lazytorch.expression import (
     Overwritten,
     SharedSince,
     hooks_of,
+    new_expression,
     nobody,
     shared_owner,
 )
@@ -44,7 +45,7 @@ from lazytorch.memory_writes import MemoryWrites
 from lazytorch.realize import realize
 from lazytorch.recording import last_recorded, note_in_place, of_its_own, record, untracked
 from lazytorch.size import Size
-from lazytorch.storage import ExportedMemory, Storage
+from lazytorch.storage import ExportedMemory, new_storage
 from lazytorch.view_history import (
     CANNOT_DETACH,
     CANNOT_REQUIRE,
@@ -514,7 +515,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
         value = storage.expression
         if value.value is None:
             realize([value])
-        fresh = Expression(value.type, value.device, value=value.value)
+        fresh = new_expression(value.type, value.device, value=value.value)
         value.owner = shared_owner(value)  # what has saved it sees writes to come
         fresh.owner = weakref.ref(storage)
         storage.expression = fresh
@@ -739,13 +740,13 @@ eager = _Eager()
 
 
 # The value of no storage: a leaf that has not been read yet.
-_NEVER = Expression(TensorType((), dt.float32), "cpu")
+_NEVER = new_expression(TensorType((), dt.float32), "cpu")
 
 
 def wrap(expression: Expression) -> Tensor:
     """A new tensor that owns this value."""
     made = object.__new__(Tensor)
-    made._storage, made._type = Storage(expression), expression.type
+    made._storage, made._type = new_storage(expression), expression.type
     made._geometry = made._marker = None  # found sooner than the class's
     return made
 

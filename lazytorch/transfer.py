@@ -6,7 +6,7 @@ from codegen.runtime.memory import Buffer
 from lazytorch import capture, core
 from lazytorch.application import apply
 from lazytorch.device import transferred
-from lazytorch.expression import Expression
+from lazytorch.expression import new_expression
 from lazytorch.realize import realize
 from lazytorch.tensor import Tensor, wrap
 
@@ -28,7 +28,7 @@ def moved(x: Tensor, device: str, copy: bool = False) -> Tensor:
         source = e
     if not e.tracked and capture.state.active is None:
         assert isinstance(source.value, Buffer)
-        return wrap(Expression(x._type, device, value=transferred(source.value, device)))
+        return wrap(new_expression(x._type, device, value=transferred(source.value, device)))
     # The copy is a call on the other device: a gradient flows through it, a replay makes it again.
     e.device = device
     return made

@@ -8,6 +8,8 @@ _TYPE_NAMES = {
     "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16",
     "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
     "bool_": "Bool", "uint16": "UInt16", "uint32": "UInt32", "uint64": "UInt64",
+    "complex32": "ComplexHalf", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
+    "qint8": "QInt8", "quint8": "QUInt8", "qint32": "QInt32",
 }  # fmt: skip
 _C_NAMES = {
     "float32": "float", "float64": "double", "float16": "c10::Half", "bfloat16": "c10::BFloat16",
@@ -19,7 +21,7 @@ _C_NAMES = {
 
 def type_name(dtype: DType) -> str:
     """The scalar type's name: Float, Long, …"""
-    return _TYPE_NAMES[dtype.name]
+    return _TYPE_NAMES.get(dtype.name) or dtype.name.capitalize()
 
 
 def c_name(dtype: DType) -> str:

@@ -142,3 +142,29 @@ def test_run_a_module_with_workers_and_a_report(tmp_path: Path) -> None:
     assert finished.stdout == "[('lazytorch', 3.0), ('lazytorch', 6.0)]\n" * 2
     for word in ("kernels", "plans", "compile", "memory"):
         assert f"  {word}" in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("ending", "status", "said"),
+    [
+        ("raise ValueError('no more')", 1, "ValueError: no more"),
+        ("sys.exit(3)", 3, ""),
+        ("sys.exit('no more')", 1, "no more"),
+    ],
+)
+@pytest.mark.parametrize("command", ["kernels", "profile", "run", "view"])
+def test_the_status_is_the_scripts(
+    command: str, ending: str, status: int, said: str, tmp_path: Path
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(f"import sys\nimport lazytorch\n{ending}\n")
+    options = {"kernels": ["-o", str(tmp_path / "kernels")], "view": ["--no-serve"]}
+    finished = subprocess.run(
+        [sys.executable, "-m", "lazytorch", command, *options.get(command, []), str(script)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == status, finished.stderr
+    assert said in finished.stderr
+    assert (f'{script}", line 3' in finished.stderr) == ending.startswith("raise")

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from codegen.ir import provenance
-from codegen.ir.node import Node, rebuild, same, substitute
-from codegen.ops.calls import CALL, MARK, Template
+from codegen.ir.node import Node, make, rebuild, same, topological
+from codegen.ops.calls import CALL, MARK, Steps, Template
 
 
 def inline(roots: Sequence[Node]) -> list[Node]:
@@ -39,17 +39,35 @@ def instantiate(node: Node, inputs: Sequence[Node], keep_rules: bool) -> Node:
     rule of their own stay calls."""
     template, number = node.attributes
     assert isinstance(template, Template) and isinstance(number, int)
+    steps = template.steps.get((number, keep_rules))
+    if steps is None:
+        steps = template.steps[number, keep_rules] = _steps(template, number, keep_rules)
+    values = [*inputs, *steps.constants]
+    for operation, places, attributes in steps.made:
+        values.append(make(operation, tuple([values[i] for i in places]), attributes))
+    return values[steps.output]
+
+
+def _steps(template: Template, number: int, keep_rules: bool) -> Steps:
     # A template's nodes may be the graph's own, of another line: its lines are not to be inherited.
     origins, provenance.state.active = provenance.state.active, None
     try:
-        flat = template.flat.get(keep_rules)
-        if flat is None:
-            change = inline_plain_call if keep_rules else _inline_node
-            flat = template.flat[keep_rules] = tuple(rebuild(template.outputs, change))
-        mapping = dict(zip(template.parameters, inputs, strict=True))
-        return substitute([flat[number]], mapping)[0]
+        change = inline_plain_call if keep_rules else _inline_node
+        (root,) = rebuild([template.outputs[number]], change)
     finally:
         provenance.state.active = origins
+    parameters = template.parameters
+    order = topological([root])
+    varying = set(parameters)
+    for n in order:
+        if not varying.isdisjoint(n.inputs):
+            varying.add(n)
+    rest = [n for n in order if n in varying and n not in parameters]
+    read = {i for n in rest for i in n.inputs}
+    constants = [n for n in order if n not in varying and (n in read or n is root)]
+    places = {n: i for i, n in enumerate([*parameters, *constants, *rest])}
+    made = [(n.operation, tuple([places[i] for i in n.inputs]), n.attributes) for n in rest]
+    return Steps(tuple(constants), tuple(made), places[root])
 
 
 def inline_plain_call(node: Node, inputs: tuple[Node, ...]) -> Node:

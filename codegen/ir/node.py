@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from codegen.dtype import DType
 from codegen.ir import provenance
@@ -36,6 +35,8 @@ class TensorType:
         key = (shape, dtype, weak)
         found = cls._table.get(key)
         if found is None:
+            if not dtype.storage_c:
+                raise NotImplementedError(f"lazytorch has no tensors of {dtype!r}")
             found = object.__new__(cls)
             found.shape, found.dtype, found.weak = key
             found.size = prod(shape)
@@ -49,14 +50,17 @@ class TensorType:
         return f"{self.dtype.name.rstrip('_')}[{shape}]" + ("~" if self.weak else "")
 
 
-@dataclass(frozen=True, eq=False)
 class Node:
     """``operation`` applied to ``inputs`` with static ``attributes``; made by ``make`` only."""
 
+    __slots__ = ("__weakref__", "attributes", "inputs", "operation", "type")
     operation: Operation
     inputs: tuple[Node, ...]
     attributes: tuple[Hashable, ...]
     type: TensorType
+
+    def __setattr__(self, name: str, _value: object) -> NoReturn:
+        raise AttributeError(f"a node's {name} does not change")
 
     @property
     def shape(self) -> Shape:
@@ -71,17 +75,40 @@ class Node:
 
 
 _Key = tuple["Operation", tuple[Node, ...], tuple[Hashable, ...]]
-_table: weakref.WeakValueDictionary[_Key, Node] = weakref.WeakValueDictionary()
+# A table of weak references of its own: a graph has hundreds of thousands of nodes, and a
+# WeakValueDictionary runs Python for each.
+_table: dict[_Key, weakref.ref[Node]] = {}
+_keys: dict[weakref.ref[Node], _Key] = {}
+
+_new, _reference = object.__new__, weakref.ref
+_set_operation, _set_inputs = Node.operation.__set__, Node.inputs.__set__  # type: ignore
+_set_attributes, _set_type = Node.attributes.__set__, Node.type.__set__  # type: ignore
 
 
 def make(operation: Operation, inputs: tuple[Node, ...], attributes: tuple[Hashable, ...]) -> Node:
     """The node of this operation on these inputs; the operation's type rule refuses bad ones."""
     key = (operation, inputs, attributes)
-    found = _table.get(key)
-    if found is None:
-        found = Node(operation, inputs, attributes, operation.infer(inputs, *attributes))
-        _table[key] = found
-    return found
+    known = _table.get(key)
+    if known is not None:
+        found = known()
+        if found is not None:
+            return found
+    made = _new(Node)
+    _set_operation(made, operation)
+    _set_inputs(made, inputs)
+    _set_attributes(made, attributes)
+    _set_type(made, operation.infer(inputs, *attributes))
+    reference = _reference(made, _forget)
+    _table[key] = reference
+    _keys[reference] = key
+    return made
+
+
+def _forget(reference: weakref.ref[Node]) -> None:
+    """A node is gone."""
+    key = _keys.pop(reference)
+    if _table.get(key) is reference:
+        del _table[key]
 
 
 def topological(roots: Iterable[Node], stop: Callable[[Node], bool] | None = None) -> list[Node]:

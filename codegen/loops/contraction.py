@@ -33,7 +33,7 @@ class PlainOutput:
         return replace(self, row_stride=self.column_stride, column_stride=self.row_stride)
 
 
-Kind = Literal["tiles", "windows", "dots", "vector", "loops", "matrix units"]
+Kind = Literal["tiles", "windows", "dots", "vector", "loops", "matrix units", "winograd"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class Schedule:
     """How a contraction is computed. Most fields are for tiles alone."""
 
     # Register tiles, the same over windows, tiles of dot products, a vector-matrix product, plain
-    # loops, or the processor's units for products of bfloat16 matrices.
+    # loops, the processor's units for products of bfloat16 matrices, or tiles over windows that
+    # were transformed (contraction_winograd.py).
     kind: Kind
     swap: bool = False  # compute the transpose
     lanes: int = 1  # elements a vector

@@ -178,13 +178,21 @@ class Lanes:
 
 @dataclass(frozen=True)
 class Vector:
-    """``variable`` runs from ``start`` for ``block`` steps, or to ``extent`` if that is nearer."""
+    """``variable`` runs from ``start`` for ``block`` steps, or to ``extent`` if that is nearer.
+
+    ``turned``: (argument, place) of loads inside whose neighbours lie along ``variable``, while the
+    vector inside goes along another: where the dialect can, rows and columns of the tile change
+    places in registers before. ``streamed``: arguments that are written past the caches, a line at
+    a time.
+    """
 
     variable: str
     start: Index
     block: int
     extent: int
     body: list[Statement]
+    turned: tuple[tuple[str, Index], ...] = ()
+    streamed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

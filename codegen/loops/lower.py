@@ -23,8 +23,10 @@ from codegen.loops.grammar import (
     Sequential,
     Serial,
     SetLane,
+    Statement,
     Vector,
 )
+from codegen.loops.lines import TILE, streamed, tile_width, turned
 from codegen.loops.prefetch import with_prefetches
 
 # Elements of the innermost axis that one task takes, where the axis is long.
@@ -41,13 +43,19 @@ _SHORT_ROW = 16
 _WORTH_KEEPING = 10
 
 
-def lower(cluster: Cluster, fusion: Fusion) -> Kernel:
-    """The kernel of a cluster that is not a contraction."""
-    lowering: type[Pointwise | Rows] = Pointwise if cluster.kind == "pointwise" else Rows
-    kernel = lowering(cluster, fusion, finest(cluster)).run()
+def lower(cluster: Cluster, fusion: Fusion, whole_lines: bool = False) -> Kernel:
+    """The kernel of a cluster that is not a contraction; ``whole_lines``: for a dialect that turns
+    tiles in registers, and writes lines past the caches."""
+
+    def lowering(groups: Groups) -> Pointwise | Rows:
+        if cluster.kind == "pointwise":
+            return Pointwise(cluster, fusion, groups, whole_lines)
+        return Rows(cluster, fusion, groups)
+
+    kernel = lowering(finest(cluster)).run()
     groups = merged_groups(cluster, kernel.accesses)
     if len(groups) < len(cluster.shape):
-        kernel = lowering(cluster, fusion, groups).run()
+        kernel = lowering(groups).run()
     return with_prefetches(kernel.kernel)
 
 
@@ -149,14 +157,18 @@ def _points(node: Node) -> int:
     return node.inputs[0].type.size if node.operation.kind == "reduce" else node.type.size
 
 
-# A tile of a nest with a transposed operand: so many of its neighbours, by so many of the others;
-# its lines stay in a cache though they lie a power of two apart. Smaller nests than the last do so
-# as they are.
-_TILE, _TILE_ROW, _TILED_SIZE = 32, 32, 1 << 14
+# Smaller nests with a transposed operand go through it as they are.
+_TILED_SIZE = 1 << 14
 
 
 class Pointwise(_Lowering):
     """One loop nest over the shape: outer axes and blocks of the innermost in parallel."""
+
+    def __init__(
+        self, cluster: Cluster, fusion: Fusion, groups: Groups, whole_lines: bool = False
+    ) -> None:
+        super().__init__(cluster, fusion, groups)
+        self.whole_lines = whole_lines
 
     def run(self) -> Lowered:
         emitter = self.emitter
@@ -186,18 +198,22 @@ class Pointwise(_Lowering):
 
     def _may_be_tiled(self) -> bool:
         large = len(self.extents) >= 2 and prod(self.extents) >= _TILED_SIZE
-        return large and self.extents[-1] >= _TILE
+        return large and self.extents[-1] >= TILE
 
     def fresh(self) -> Pointwise:
         """The same lowering before anything was emitted."""
-        return type(self)(self.cluster, self.fusion, self.groups)
+        return type(self)(self.cluster, self.fusion, self.groups, self.whole_lines)
 
-    def plain_accesses(self) -> list[Index]:
-        """Every access over the axes' own variables."""
+    def _plain(self) -> Emitter:
+        """What the nest does, over the axes' own variables."""
         plain = self.fresh()
         with plain.emitter.loop(plain.names, lambda body: Serial("all", 1, body)):
             plain._body()
-        return plain.emitter.accesses
+        return plain.emitter
+
+    def plain_accesses(self) -> list[Index]:
+        """Every access over the axes' own variables."""
+        return self._plain().accesses
 
     def axis_across(self, accesses: Sequence[Index]) -> int | None:
         """The group whose axis some operand has its neighbours along, if that is not the
@@ -205,9 +221,9 @@ class Pointwise(_Lowering):
         if not self._may_be_tiled():
             return None
         for access in accesses:
-            if abs(access.coefficient(self.names[-1])) >= _TILE:
+            if abs(access.coefficient(self.names[-1])) >= TILE:
                 for i, name in enumerate(self.names[:-1]):
-                    if abs(access.coefficient(name)) == 1 and self.extents[i] >= _TILE:
+                    if abs(access.coefficient(name)) == 1 and self.extents[i] >= TILE:
                         return i
         return None
 
@@ -215,18 +231,38 @@ class Pointwise(_Lowering):
         """Tiles of the innermost axis and the one across are the tasks."""
         emitter = self.emitter
         inner, other = self.extents[-1], self.extents[across]
+        name, row = self.names[across], self.names[-1]
+        streams: tuple[str, ...] = ()
+        width = TILE
+        if self.whole_lines:
+            statements = self._plain().scopes[0].statements
+            streams = streamed(statements, row, self.extents)
+            width = tile_width(statements, name, row, inner, streams)
         outer = [n for i, n in enumerate(self.extents[:-1]) if i != across]
-        counts = (*outer, -(-other // _TILE), -(-inner // _TILE_ROW))
-        indices = unflatten(variable("task", prod(counts)), counts)
+        # Tiles that follow each other along the axis across read the same rows on; along the
+        # innermost, they write the same rows on, which is worth more where a cache holds them.
+        across_count, inner_count = -(-other // TILE), -(-inner // width)
+        counts = (inner_count, across_count) if streams else (across_count, inner_count)
+        indices = unflatten(variable("task", prod([*outer, *counts])), (*outer, *counts))
+        far, near = indices[-2:]
+        if streams:
+            near, far = far, near
         names = [n for i, n in enumerate(self.names[:-1]) if i != across]
         mapping = dict(zip(names, indices[:-2], strict=True))
         self.point = tuple([i.substitute(mapping) for i in self.point])
-        start, row_start = indices[-2] * _TILE, indices[-1] * _TILE_ROW
-        name, row = self.names[across], self.names[-1]
+        tasks, start, row_start = prod([*outer, *counts]), far * TILE, near * width
+
+        def tile(body: list[Statement]) -> Vector:
+            loads = turned(body, name, row) if self.whole_lines else ()
+            return Vector(name, start, TILE, other, body, turned=loads)
+
         with (
-            emitter.loop(("task",), lambda body: Parallel("task", prod(counts), body)),
-            emitter.loop((name,), lambda body: Vector(name, start, _TILE, other, body)),
-            emitter.loop((row,), lambda body: Vector(row, row_start, _TILE_ROW, inner, body)),
+            emitter.loop(("task",), lambda body: Parallel("task", tasks, body)),
+            emitter.loop((name,), tile),
+            emitter.loop(
+                (row,),
+                lambda body: Vector(row, row_start, width, inner, body, streamed=streams),
+            ),
         ):
             self._body()
         return Lowered(self.kernel(), self._plain_accesses(mapping))
@@ -611,14 +647,14 @@ def lower_copy(source: Node, target: Node) -> Kernel:
     return kernel_of("copy", emitter, traffic // 4 > PARALLEL_WORK, 0, traffic)
 
 
-def lower_write(cluster: Cluster, fusion: Fusion) -> Kernel:
+def lower_write(cluster: Cluster, fusion: Fusion, whole_lines: bool = False) -> Kernel:
     """Store the values of writes, of one shape, into their regions of the same memory; the rest
-    of the memory is there already."""
+    of the memory is there already. ``whole_lines`` as in ``lower``."""
     points = Cluster("pointwise", cluster.nodes[0].inputs[1].shape, (), cluster.nodes)
-    kernel = Region(points, fusion, finest(points)).run()
+    kernel = Region(points, fusion, finest(points), whole_lines).run()
     groups = merged_groups(points, kernel.accesses)
     if len(groups) < len(points.shape):
-        kernel = Region(points, fusion, groups).run()
+        kernel = Region(points, fusion, groups, whole_lines).run()
     return kernel.kernel
 
 

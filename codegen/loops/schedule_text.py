@@ -30,6 +30,7 @@ _KINDS = {
     "vector": "a vector times a matrix",
     "loops": "plain loops",
     "matrix units": "the processor's matrix units",
+    "winograd": "Winograd's transform: tiles of 2 by 2 outputs, 16 products of matrices",
 }
 
 
@@ -56,6 +57,14 @@ def _of_contraction(s: Schedule) -> list[str]:
         lines.append(
             f"blocks of {s.depth} along the sum; tasks of {s.row_block} rows by {s.panel_block} of "
             f"{s.panels} column panels"
+        )
+    if s.kind == "winograd":
+        lines.append(
+            f"tiles of at most {s.accumulators} vectors of sums, at most {s.tile_vectors} wide"
+        )
+        lines.append(
+            f"{s.panels} tasks of at most {s.row_block} rows of tiles, "
+            f"{s.row_chunk} outputs at a time"
         )
     return lines
 

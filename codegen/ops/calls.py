@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from codegen.ir.node import Node, TensorType, make
 from codegen.ops.registry import Operation, register
@@ -12,6 +12,20 @@ from codegen.ops.registry import Operation, register
 CustomGradient = Callable[
     [Sequence[Node], Sequence[Node], Sequence["Node | None"]], Sequence["Node | None"]
 ]
+
+
+class Steps(NamedTuple):
+    """How to make one output of a template's graph over other inputs.
+
+    constants  what depends on no input.
+    made       operation, places of its inputs, attributes of each other node; places count the
+               inputs, the constants and these, in this order.
+    output     the output's place.
+    """
+
+    constants: tuple[Node, ...]
+    made: tuple[tuple[Operation, tuple[int, ...], tuple[Hashable, ...]], ...]
+    output: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +40,8 @@ class Template:
     parameters: tuple[Node, ...]
     outputs: tuple[Node, ...]
     gradient: CustomGradient | None = None
-    # The outputs with calls inside inlined: all of them, or those without a gradient rule.
-    flat: dict[bool, tuple[Node, ...]] = field(default_factory=dict, repr=False)
+    # The outputs with calls inside inlined: by number, and whether those with a gradient rule stay.
+    steps: dict[tuple[int, bool], Steps] = field(default_factory=dict, repr=False)
     # The same for many examples, by their number and which parameters have one value for each.
     batched: dict[tuple[int, tuple[bool, ...]], Template] = field(default_factory=dict, repr=False)
 

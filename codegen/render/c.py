@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from codegen.loops.grammar import Argument
 from codegen.render.c_family import Dialect
+from codegen.render.lines import LinesBody
 
 
 def _opening(arguments: Sequence[Argument], scratch_bytes: int, restrict: bool) -> list[str]:
@@ -30,4 +31,7 @@ C = Dialect(
     aligned="",
     alignment=64,
     has_chains=True,
+    winograd="",
+    whole_lines=True,
+    body=LinesBody,
 )

@@ -36,6 +36,7 @@ from codegen.loops.grammar import (
     Vector,
 )
 from codegen.ops.registry import Operation
+from codegen.render.line_functions import LINES, line_function
 from codegen.render.mathematics import FUNCTIONS, spelled
 from codegen.render.mathematics_text import PROLOGUE
 from codegen.render.source import KernelSource
@@ -92,8 +93,12 @@ class Dialect:
     aligned: str  # after the name of an array on the stack that is read in vectors
     alignment: int  # in bytes, of the places in a plan's arena
     has_chains: bool  # whether a product, row-wise work and a product can be one kernel
+    # Whether loops are written as they say that they turn tiles in registers and write past caches.
+    whole_lines: bool = False
     prologue: tuple[str, ...] = ()  # file-scope text that every kernel needs
     matrix_units: str = ""  # for products of bfloat16 matrices, as ``runtime.matrix_units`` says
+    # Convolutions by Winograd's transform, as the setting LAZYTORCH_WINOGRAD says.
+    winograd: str = "0"
     device: DeviceDescription | None = None  # one with work-groups, where schedules are for it
     body: Callable[[Kernel, Dialect], Body] | None = None  # where ``Body`` is not enough
 
@@ -130,6 +135,8 @@ def functions_used(text: str) -> tuple[str, ...]:
             return
         if name in _OWN_FUNCTIONS:
             ordered[name] = _OWN_FUNCTIONS[name]
+        elif name.startswith(LINES):
+            ordered[name] = line_function(name)
         elif name in FUNCTIONS:
             for needed in FUNCTIONS[name].needs:
                 place(needed)
@@ -326,25 +333,27 @@ class Body:
                 *body,
                 f"{pad}}}",
             ]
-        count = str(loop.block)
-        name = f"{v}_start"
-        lines = [f"{pad}const long {name} = {loop.start.to_c()};"]
-        if extent % loop.block:
-            count = f"{v}_count"
-            lines.append(
-                f"{pad}const long {count} = {extent} - {name} < {loop.block} ? "
-                f"{extent} - {name} : {loop.block};"
-            )
+        lines, count = self.clipped(loop)
         return [
             f"{pad}{{",
-            *["    " + line for line in lines],
+            *[f"{pad}    {line}" for line in lines],
             f"{pad}    {self.dialect.independent(loop.block)}",
             f"{pad}    for (long lane = 0; lane < {count}; lane++) {{",
-            f"{pad}        const long {v} = {name} + lane;",
+            f"{pad}        const long {v} = {v}_start + lane;",
             *["    " + line for line in body],
             f"{pad}    }}",
             f"{pad}}}",
         ]
+
+    def clipped(self, loop: Vector) -> tuple[list[str], str]:
+        """Lines that say where the loop starts, and the number of its steps."""
+        v, extent, block = loop.variable, loop.extent, loop.block
+        lines = [f"const long {v}_start = {loop.start.to_c()};"]
+        if extent % block == 0:
+            return lines, str(block)
+        left = f"{extent} - {v}_start"
+        lines.append(f"const long {v}_count = {left} < {block} ? {left} : {block};")
+        return lines, f"{v}_count"
 
     def chosen(self, loop: Chosen, level: int) -> list[str]:
         """Blocks of steps: their numbers in vectors; then those that count are listed, without a

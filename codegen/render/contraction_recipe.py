@@ -17,12 +17,15 @@ from codegen.render.source import KernelSource
 
 
 def kernel_source(
-    head: Sequence[str], rendered: RenderedContraction, dialect: Dialect
+    head: Sequence[str],
+    rendered: RenderedContraction,
+    dialect: Dialect,
+    name: str = "contraction",
 ) -> KernelSource:
     """The kernel whose body is the contraction; ``head``: comments, signature, declarations."""
     text = "\n".join([*head, dialect.from_c(rendered.body), "}", ""])
     helpers = (dialect.from_c(rendered.helpers),) if rendered.helpers else ()
-    return KernelSource("contraction", text, (*dialect.prologue, *helpers, *functions_used(text)))
+    return KernelSource(name, text, (*dialect.prologue, *helpers, *functions_used(text)))
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,9 @@ from codegen.render.contraction_form import (
     static_function,
     write_counting,
 )
+from codegen.render.line_functions import exchanged
+
+_LINE = 64  # bytes that are fetched together
 
 
 def tile_function(
@@ -35,6 +38,7 @@ def tile_function(
     stored: int,
     strides: tuple[int, int, int, int],
     direct: bool,
+    ahead: bool = False,
 ) -> str:
     """A function that multiplies ``rows`` x ``depth`` of A by vectors of B, all sums in registers.
 
@@ -42,6 +46,7 @@ def tile_function(
     last column and computes some columns twice, so nothing is read or written past the edge.
     ``stored`` is the number of elements of each vector that C has. ``strides``: of A along rows
     and K, of B along K, of C along rows. ``direct``: B lies as the caller left it, unaligned.
+    ``ahead``: as many rows of A that come next are fetched meanwhile.
     """
     a_row, a_inner, b_inner, c_row = strides
     element = dtype.compute_c
@@ -69,7 +74,12 @@ def tile_function(
         text.add("}")
 
     unroll = 2
-    text.add("long k = 0;", f"for (; k + {unroll} <= depth; k += {unroll}) {{")
+    text.add("long k = 0;")
+    if ahead:
+        text.add(f"const {element} *next = a + {rows * a_row};")
+    text.add(f"for (; k + {unroll} <= depth; k += {unroll}) {{")
+    if ahead:
+        text.add("__builtin_prefetch(next);", f"next += {_LINE // dtype.itemsize};")
     for k in range(unroll):
         step(k)
     text.add(f"a += {unroll * a_inner};", f"b += {unroll * b_inner};", "}")
@@ -117,19 +127,7 @@ def transpose_function(helpers: Helpers, dtype: DType, lanes: int) -> str:
     text.add("#define @shuffles", "#endif", "#endif", "#ifdef @shuffles")
     for i in range(lanes):
         text.add(f"{vector} r{i} = *(const {vector}u *)(source + columns[{i}]);")
-    half = lanes // 2
-    while half:
-        low = ", ".join(str(j if not j & half else lanes + j - half) for j in range(lanes))
-        high = ", ".join(str(j + half if not j & half else lanes + j) for j in range(lanes))
-        for i in range(lanes):
-            if i & half:
-                continue
-            x, y = f"r{i}", f"r{i + half}"
-            text.add(
-                f"{{ const {vector} low = __builtin_shufflevector({x}, {y}, {low});",
-                f"  {y} = __builtin_shufflevector({x}, {y}, {high}); {x} = low; }}",
-            )
-        half //= 2
+    text.add(*exchanged(vector, lanes))
     for i in range(lanes):
         text.add(f"*({vector}u *)(target + {i} * stride) = r{i};")
     text.add(

@@ -11,12 +11,14 @@ import os
 import platform
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from codegen import settings, spans
 from codegen.errors import CompileError
@@ -142,9 +144,8 @@ class _Run:
         try:
             self.source.write_text(source)
             with open(self.source, "rb") as text:
-                self.process = subprocess.Popen(
-                    self.command, stdin=text, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-                )
+                # In a session of its own: what Ctrl-C sends to this process's group is not for it.
+                self.process = _started(self.command, text)
         except BaseException:
             cache.discard(self.source)
             raise
@@ -155,6 +156,14 @@ class _Run:
             os.replace(self.temporary, self.output)
             cache.discard(self.source)
             return
+        if _was_killed(self.process.returncode, messages):
+            cache.discard(self.source)
+            cache.discard(self.temporary)
+            raise CompileError(
+                f"the C compiler was killed before it was done: {shlex.join(self.command[:1])} "
+                "ended by a signal, as it does where the system has no memory left. What it was "
+                "to compile is compiled again when it is asked for again."
+            )
         kept = self.source.with_name(f"lt-failed-{self.digest[:16]}.c")
         os.replace(self.source, kept)
         lines = messages.decode(errors="replace").splitlines()[:_MESSAGE_LINES]
@@ -166,9 +175,35 @@ class _Run:
 
     def abandon(self) -> None:
         with self.process:  # closes its pipe and waits for it
-            self.process.kill()
+            if self.process.returncode is None:
+                self._kill()
         cache.discard(self.source)
         cache.discard(self.temporary)
+
+    def _kill(self) -> None:
+        """End the compiler and the programs that it has started."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except (AttributeError, OSError):  # not a POSIX system; or it has ended
+            self.process.kill()
+
+
+def _started(command: list[str], text: BinaryIO) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command, stdin=text, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise CompileError(
+            f"the C compiler {command[0]!r} cannot be started any more ({error.strerror}): install "
+            "it again, or set LAZYTORCH_CC and start anew"
+        ) from error
+
+
+def _was_killed(status: int, messages: bytes) -> bool:
+    """Whether the compiler, or a program that it had started, was ended by a signal."""
+    return status < 0 or b"Killed signal" in messages or b"Terminated signal" in messages
 
 
 def _candidates() -> Iterator[tuple[str, ...]]:

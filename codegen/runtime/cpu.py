@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from codegen import settings
+from codegen.errors import OutOfMemoryError
 from codegen.runtime.kernels import load_library
 from codegen.statistics import statistics
 
@@ -184,14 +185,19 @@ class Program:
         self._busy = threading.Lock()
 
     def run(self, table_addresses: Sequence[int]) -> None:
-        """Run every step; ``table_addresses`` are the addresses of the table's slots."""
+        """Run every step; ``table_addresses`` are the addresses of the table's slots.
+
+        OutOfMemoryError, before anything has run, where there is no room for scratch memory.
+        """
         busy = self._busy
         if busy.acquire(False):
             try:
                 self._pack(self._table, 0, *table_addresses)
-                self._call(self._address)
+                failed = self._call(self._address)
             finally:
                 busy.release()
+            if failed:
+                self._raise()
         else:  # another thread is running this program
             self._run_apart(table_addresses, None)
 
@@ -226,7 +232,12 @@ class Program:
         record = _Record.from_buffer_copy(self._record)
         record.seconds, record.shares, record.share_count = seconds, shares, share_count
         record.table = ctypes.addressof(table)
-        self._call(ctypes.addressof(record))
+        if self._call(ctypes.addressof(record)):
+            self._raise()
+
+    def _raise(self) -> None:
+        nbytes = self._record.scratch_bytes
+        raise OutOfMemoryError(f"the host has no room for {nbytes} bytes of scratch a thread")
 
 
 _threads: int | None = None  # None: what the settings say
@@ -253,7 +264,7 @@ def _native() -> Any:
     source = importlib.resources.files("codegen.runtime").joinpath("native.c").read_text()
     library = load_library(source)
     library.lt_run_program.argtypes = [ctypes.c_void_p]
-    library.lt_run_program.restype = None
+    library.lt_run_program.restype = ctypes.c_int
     library.lt_set_threads.argtypes = [ctypes.c_long, ctypes.c_long]
     library.lt_set_threads.restype = None
     _tell_threads(library)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from codegen.errors import HostCallError, OutOfMemoryError
+from codegen.errors import CodegenError, HostCallError, OutOfMemoryError
 from codegen.ops.host import HostCall, result_types, run
 
 _KERNEL = ctypes.CFUNCTYPE(
@@ -39,10 +39,11 @@ def bound(call: HostCall, kernel: str) -> Callable[[Sequence[Any]], list[Any]]:
 class Callback:
     """A host call with a kernel's interface, for the driver in C.
 
-    An exception cannot pass through C: it stands in ``errors`` until the plan has run.
+    An exception cannot pass through C: it stands in ``errors`` until the plan has run, with the
+    ``number`` of the call's kernel in the plan.
     """
 
-    def __init__(self, call: HostCall, name: str, errors: list[BaseException]) -> None:
+    def __init__(self, call: HostCall, name: str, number: int, errors: list[BaseException]) -> None:
         given, wanted = call.types()
         compute = bound(call, name)
         layouts = [(t.nbytes, t.shape, t.dtype.numpy) for t in (*given, *wanted)]
@@ -57,6 +58,8 @@ class Callback:
                 for target, result in zip(arrays[count:], compute(arrays[:count]), strict=True):
                     target[...] = result
             except BaseException as error:
+                if isinstance(error, CodegenError):
+                    error.numbers = (number,)
                 errors.append(error)
 
         self._function = _KERNEL(kernel)  # kept alive: C knows its address alone

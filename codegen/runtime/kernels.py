@@ -60,8 +60,9 @@ def load_kernels(kernels: Sequence[KernelSource]) -> list[int]:
                 built = _build(_distribute(missing))
             except CompileError as error:
                 said = str(error)
-                named = [k.name for key, k in missing.items() if _symbol(key) in said]
-                error.kernels = tuple(named or [k.name for k in missing.values()])
+                named = [key for key in missing if _symbol(key) in said] or list(missing)
+                error.kernels = tuple([missing[key].name for key in named])
+                error.numbers = tuple([i for i, key in enumerate(keys) if key in named])
                 raise
             for file, library in built:
                 for key in file.keys:
@@ -149,14 +150,20 @@ def _file_of(kernels: Mapping[str, KernelSource]) -> _File:
 def _build(files: Sequence[_File]) -> list[tuple[_File, ctypes.CDLL]]:
     """Compile and load; once more in a private folder if the cache folder is what fails."""
     try:
+        try:
+            return _build_in_cache(files)
+        except OSError as error:
+            if not cache.fall_back(f"cannot be used ({error.strerror or error})"):
+                raise
+        except CompileError:
+            if cache.is_writable() or not cache.fall_back("cannot be written"):
+                raise
         return _build_in_cache(files)
     except OSError as error:
-        if not cache.fall_back(f"cannot be used ({error.strerror or error})"):
-            raise
-    except CompileError:
-        if cache.is_writable() or not cache.fall_back("cannot be written"):
-            raise
-    return _build_in_cache(files)
+        raise CompileError(
+            f"there is no folder to compile in ({error.strerror or error}): make room in the cache "
+            "folder or in that for temporary files, or set LAZYTORCH_CACHE_DIR to another"
+        ) from error
 
 
 def _build_in_cache(files: Sequence[_File]) -> list[tuple[_File, ctypes.CDLL]]:

@@ -75,19 +75,14 @@ class Buffer:
     address: int
     memory: DeviceMemory | None
     nbytes: int
-
-    def __init__(self, block: _Block, nbytes: int, capacity: int) -> None:
-        self._block = block
-        self._capacity = capacity  # 0: foreign memory
-        self.address = block[0]
-        self.memory = None
-        self.nbytes = nbytes
+    _block: _Block
+    _capacity: int  # 0: foreign memory
 
     @staticmethod
     def of_device(memory: DeviceMemory, nbytes: int, owner: Any = None) -> Buffer:
         """A Buffer over a device's memory: over a part of what ``owner`` keeps alive, or else over
         a whole that is given back in the end."""
-        made = object.__new__(Buffer)
+        made = Buffer()
         made.memory, made.nbytes = memory, nbytes
         made._block, made._capacity = (0, owner), 0 if owner is not None else max(nbytes, 1)
         return made
@@ -111,7 +106,7 @@ class Buffer:
                     low += (length - 1) * stride
                 else:
                     high += (length - 1) * stride
-        return Buffer((low, array), high - low, 0)
+        return _over((low, array), high - low)
 
     @property
     def is_whole(self) -> bool:
@@ -122,7 +117,7 @@ class Buffer:
         """Some of this memory, from ``offset`` bytes on, as a Buffer that keeps this one alive."""
         if self.memory is not None:
             return Buffer.of_device(self.memory.part(offset, nbytes), nbytes, self)
-        return Buffer((self.address + offset, self), nbytes, 0)
+        return _over((self.address + offset, self), nbytes)
 
     @property
     def is_reachable(self) -> bool:
@@ -164,11 +159,29 @@ class Buffer:
         return f"Buffer({self.nbytes} bytes at {self.address:#x})"
 
     def __del__(self) -> None:
-        if self._capacity:
-            if self.memory is None:
-                _give_back(self._block, self._capacity)
-            else:
-                self.memory.give_back()
+        global _live, _waiting
+        capacity = self._capacity
+        if not capacity:
+            return
+        if self.memory is not None:
+            self.memory.give_back()
+            return
+        _live -= capacity
+        if _waiting + capacity > _SPARE_BYTES and _live + _waiting + capacity > _highest:
+            release_cached()
+        blocks = _free.get(capacity)
+        if blocks is None:
+            blocks = _free.setdefault(capacity, [])
+        blocks.append(self._block)
+        _waiting += capacity
+
+
+def _over(block: _Block, nbytes: int) -> Buffer:
+    """A Buffer over memory that something else gives back."""
+    made = Buffer()
+    made._block, made._capacity = block, 0
+    made.address, made.memory, made.nbytes = block[0], None, nbytes
+    return made
 
 
 class _View:
@@ -211,7 +224,10 @@ def allocate(nbytes: int) -> Buffer:
         _peak = _live
         if _peak > _highest:
             _highest = _peak
-    return Buffer(block, nbytes, capacity)
+    made = Buffer()
+    made._block, made._capacity = block, capacity
+    made.address, made.memory, made.nbytes = block[0], None, nbytes
+    return made
 
 
 def release_cached() -> None:
@@ -239,18 +255,6 @@ def max_memory_allocated() -> int:
 def reset_peak() -> None:
     global _peak
     _peak = _live
-
-
-def _give_back(block: _Block, capacity: int) -> None:
-    global _live, _waiting
-    _live -= capacity
-    if _waiting + capacity > _SPARE_BYTES and _live + _waiting + capacity > _highest:
-        release_cached()
-    blocks = _free.get(capacity)
-    if blocks is None:
-        blocks = _free.setdefault(capacity, [])
-    blocks.append(block)
-    _waiting += capacity
 
 
 def _fresh(capacity: int) -> _Block:

@@ -50,7 +50,6 @@ struct program {
 void *memset(void *, int, unsigned long);
 int posix_memalign(void **, unsigned long, unsigned long);
 void free(void *);
-void abort(void);
 
 enum { MAX_THREADS = 1024, ALIGNMENT = 64, ARENAS = 16 };
 /* Pauses that the caller grants the workers before it runs their shares: a few microseconds. */
@@ -112,13 +111,14 @@ static struct arena {
     long bytes;
 } arenas[ARENAS];
 
+/* A block, or null where there is no room. */
 static char *allocate(long bytes) {
     void *block = 0;
-    if (posix_memalign(&block, ALIGNMENT, (unsigned long)bytes)) abort();
-    return block;
+    return posix_memalign(&block, ALIGNMENT, (unsigned long)bytes) ? 0 : block;
 }
 
-/* An arena of that many bytes; `*own` is filled in and returned when all of them are taken. */
+/* An arena of that many bytes, or without a block where there is no room; `*own` is filled in and
+   returned when all of them are taken. */
 static struct arena *take_arena(long bytes, struct arena *own) {
     struct arena *arena = own;
     own->block = 0;
@@ -134,7 +134,7 @@ static struct arena *take_arena(long bytes, struct arena *own) {
         arena->bytes = 0;
         free(old);
         arena->block = allocate(bytes);
-        arena->bytes = bytes;
+        if (arena->block) arena->bytes = bytes;
     }
     return arena;
 }
@@ -373,8 +373,9 @@ static void run_all(const struct program *program, char **scratch, long threads,
 /* Counted here, where it costs nothing. */
 long lt_programs_run, lt_kernels_run;
 
-/* Run a program with `lt_set_threads` threads and scratch memory of the process. */
-void lt_run_program(const struct program *program) {
+/* Run a program with `lt_set_threads` threads and scratch memory of the process; -1, and nothing
+   is run, where there is no room for that. */
+int lt_run_program(const struct program *program) {
     long threads = program->parallel ? __atomic_load_n(&thread_count, __ATOMIC_RELAXED) : 1;
     char *scratch[threads];
     struct arena own, *arena = 0;
@@ -384,6 +385,11 @@ void lt_run_program(const struct program *program) {
         long stride = (program->scratch_bytes + 4095) & ~4095L;
         long shares = pooled ? threads : 1;
         arena = take_arena(stride * shares, &own);
+        if (!arena->block) {
+            give_arena(arena, &own);
+            if (pooled) give_pool();
+            return -1;
+        }
         for (long t = 0; t < threads; t++) scratch[t] = arena->block + (pooled ? stride * t : 0);
     } else {
         memset(scratch, 0, sizeof scratch);
@@ -393,6 +399,7 @@ void lt_run_program(const struct program *program) {
     if (pooled) give_pool();
     __atomic_fetch_add(&lt_programs_run, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&lt_kernels_run, program->count, __ATOMIC_RELAXED);
+    return 0;
 }
 
 /* Threads that parallel steps are cut for, and how long an idle one spins before it sleeps. */

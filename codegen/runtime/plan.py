@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import codegen
+from codegen import settings
+from codegen.errors import CompileError
 from codegen.ops.host import HostCall
 from codegen.render.source import KernelSource
 from codegen.runtime import cache, tune
@@ -26,6 +28,10 @@ from codegen.runtime.sizes import packed_sizes
 from codegen.statistics import statistics
 
 SCALAR_FORMATS = {"float64": "d", "int64": "q", "bool_": "q"}
+
+
+# In place of a type in a kernel's ``shapes``: what kernels of one cluster leave for each other.
+WORKING_MEMORY = "working memory"
 
 
 @dataclass
@@ -108,6 +114,8 @@ class CpuPlan:
         ``free`` numbers the parameters whose memory outputs may take: see ``donations``.
         """
         record = self.record
+        if self._errors:
+            self._errors.clear()  # of a run that was interrupted before it raised them
         if self._is_simple and not watchers:
             (nbytes,) = record.output_bytes
             output = allocate(nbytes)
@@ -169,13 +177,16 @@ class CpuPlan:
                 slots[-1] = [*k.slots, next_slot + len(sizes)]
                 sizes.append(ctypes.create_string_buffer(packed_sizes(k.sizes)))
         self._sizes += sizes  # kept alive: what the kernels read
-        compiled = [k for k in record.kernels if k.host is None]
-        addresses = iter(
-            load_kernels([KernelSource(k.name, k.body, tuple(k.prologue)) for k in compiled])
-        )
+        compiled = [i for i, k in enumerate(record.kernels) if k.host is None]
+        sources = [_source(record.kernels[i]) for i in compiled]
+        try:
+            addresses = iter(load_kernels(sources))
+        except CompileError as error:
+            error.numbers = tuple([compiled[i] for i in error.numbers])
+            raise
         calls = [
-            None if k.host is None else Callback(k.host, k.name, self._errors)
-            for k in record.kernels
+            None if k.host is None else Callback(k.host, k.name, i, self._errors)
+            for i, k in enumerate(record.kernels)
         ]
         self._callbacks += [c for c in calls if c is not None]
         return Program(
@@ -219,6 +230,10 @@ class CpuPlan:
             and len(record.output_bytes) == 1
             and not (record.scalars or record.offsets or record.donations or record.loops)
         )
+
+
+def _source(k: KernelRecord) -> KernelSource:
+    return KernelSource(k.name, k.body, tuple(k.prologue))
 
 
 def with_kernels(record: PlanRecord, replaced: Mapping[int, tune.Written]) -> PlanRecord:
@@ -296,7 +311,8 @@ def units_for(description: str) -> str:
 
 
 def _path(description: str) -> Path:
-    text = f"{engine_fingerprint()}\n{get_num_threads()}\n{units_for(description)}\n{description}"
+    chosen = f"{units_for(description)}\n{settings.get('LAZYTORCH_WINOGRAD')}"
+    text = f"{engine_fingerprint()}\n{get_num_threads()}\n{chosen}\n{description}"
     return cache.cache_path("plan-" + hashlib.sha256(text.encode()).hexdigest()[:40])
 
 

@@ -32,16 +32,22 @@ _STEPS, _GROWTH = 4.0, 1.0
 # are not moved themselves: the sum over them is.
 _MOST_MOVED = 1 << 22
 _LANE_TERMS = 1024  # of a sum in one lane, at least
+# Of Winograd's transform: the window's extent, additions within windows beside those over channels.
+_WINDOW, _TRANSFORMS = 3, 16
 _EXACT_KINDS = ("leaf", "movement", "gather", "sort", "write", "empty")
 _CHOSEN = ("max", "min", "cummax", "cummin")
 
 
 def moved_values(
-    order: Sequence[Node], given: Mapping[Node, Array], seed: int
+    order: Sequence[Node],
+    given: Mapping[Node, Array],
+    seed: int,
+    transformed: Mapping[Node, int] | None = None,
 ) -> dict[Node, Array]:
     """All nodes' values where each is off by ``MARGIN`` times its rounding, at random by ``seed``.
 
-    ``given`` has the inputs' values, which are moved by a last bit each.
+    ``given`` has the inputs' values, which are moved by a last bit each. ``transformed``: the sums
+    of products that are computed by Winograd's transform, with which factor has the weights.
     """
     random = np.random.default_rng(seed)
     done: dict[Node, Array] = {}
@@ -54,7 +60,11 @@ def moved_values(
             if node not in given:
                 arrays = [done[i] for i in node.inputs]
                 value = node.operation.reference(node.type, arrays, *node.attributes)
-                done[node] = _moved(value, rounding_of(node, value, arrays), random)
+                error = rounding_of(node, value, arrays)
+                if transformed and node in transformed and error is not None:
+                    factors = [done[i] for i in node.inputs[0].inputs]
+                    error = _rounding_of_windows(node, value, factors, transformed[node])
+                done[node] = _moved(value, error, random)
     return done
 
 
@@ -102,6 +112,25 @@ def _rounding_of_reduction(node: Node, value: Array, x: Array, epsilon: float) -
     walk = np.sqrt(terms * (size**2 / 3 + squares / 2))
     adding = min(epsilon, EPSILON["float32"])
     return np.asarray(0.5 * adding * walk + 0.5 * epsilon * size)
+
+
+def _rounding_of_windows(node: Node, value: Array, factors: Sequence[Array], weights: int) -> Array:
+    """The same for a convolution by Winograd's transform, which adds and subtracts within a window
+    before it multiplies: what a channel adds rounds as the largest input there times the sum of its
+    weights, even where a weight is zero."""
+    (axes,) = node.attributes
+    assert isinstance(axes, tuple)
+    shape = factors[0].shape
+    window = tuple([axis for axis in axes if shape[axis] == _WINDOW])
+    channels = tuple([axis for axis in axes if axis not in window])
+    terms = math.prod([shape[axis] for axis in channels]) + _TRANSFORMS
+    total = np.sum(np.abs(factors[weights]), window, np.float64, keepdims=True)
+    largest = np.max(np.abs(factors[1 - weights]), window, keepdims=True)
+    squares = np.sum((total * largest) ** 2, axis=axes)
+    size = np.abs(value).astype(np.float64)
+    return np.asarray(
+        0.5 * EPSILON["float32"] * (np.sqrt(terms * (size**2 / 3 + squares / 2)) + size)
+    )
 
 
 def _is_exact(node: Node, value: Array, inputs: Sequence[Array]) -> bool:

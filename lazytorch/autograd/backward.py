@@ -80,8 +80,9 @@ def backward(
             continue
         before = total.get(id(tensor))
         # A leaf whose memory NumPy shares is read afresh by each use; its parts add up.
-        if gradient._storage.device != tensor._storage.device:
-            gradient = moved(gradient, tensor._storage.device)
+        device = tensor._storage.expression.device
+        if gradient._storage.expression.device != device:
+            gradient = moved(gradient, device)
         total[id(tensor)] = (tensor, gradient if before is None else add(before[1], gradient))
     if len(total) > 1 and any([has_hooks(t) for t, _ in total.values()]):
         turns = walk.order_of_leaves()
@@ -261,7 +262,7 @@ def _as_tuple(tensors: Any) -> tuple[Tensor, ...]:
 
 def _flush_parameters() -> None:
     """Finish the last step's updates first, so that every step runs the same plans."""
-    for reference in pending_writes.values():
+    for reference, _ in pending_writes.values():
         storage = reference()
         if storage is not None and storage.expression.leaf is not None:
             flush()
@@ -305,7 +306,6 @@ def _seeds(roots: Sequence[Tensor], values: Sequence[Expression], given: Any) ->
 at_the_end: list[Callable[[], None]] = []
 # Told of each leaf that gets a gradient; benchmarks put one here, to have it computed.
 accumulated: list[Callable[[Tensor], None]] = []
-_NO_HOOKS: tuple[dict[int, Any], dict[int, Any]] = ({}, {})
 
 
 def _after_hooks(tensor: Tensor, gradient: Any, create_graph: bool) -> Any:
@@ -327,17 +327,21 @@ def _accumulate(tensor: Tensor, gradient: Any, create_graph: bool) -> None:
         gradient = seen
         if seen is not None and seen.layout is strided:
             gradient = wrap(record(core.IDENTITY, (seen._read(),), (), seen.requires_grad)[0])
-    before_hooks, after_hooks = tensor.__dict__.get("_node_hooks") or _NO_HOOKS
-    for hook in list(before_hooks.values()):
-        answer = hook((gradient,))
-        if answer is not None:
-            gradient = answer if isinstance(answer, Tensor) else answer[0]
+    hooks = tensor.__dict__.get("_node_hooks")
+    if hooks:
+        for hook in list(hooks[0].values()):
+            answer = hook((gradient,))
+            if answer is not None:
+                gradient = answer if isinstance(answer, Tensor) else answer[0]
     if tensor.requires_grad and gradient is not None:  # still; its hooks see what it would get
         _add_to_grad(tensor, gradient, create_graph)
-    for hook in list((tensor.__dict__.get("_post_accumulate_hooks") or {}).values()):
-        hook(tensor)
-    for hook in list(after_hooks.values()):
-        hook((), (gradient,))
+    after_hooks = tensor.__dict__.get("_post_accumulate_hooks")
+    if after_hooks:
+        for hook in list(after_hooks.values()):
+            hook(tensor)
+    if hooks:
+        for hook in list(hooks[1].values()):
+            hook((), (gradient,))
 
 
 def _add_to_grad(tensor: Tensor, gradient: Tensor, create_graph: bool) -> None:

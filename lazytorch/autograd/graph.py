@@ -22,7 +22,7 @@ from lazytorch.autograd.walk import (
     name_of_node,
     node_name,
 )
-from lazytorch.expression import Call, Expression, NodeState, hooks_of, node_state
+from lazytorch.expression import Call, Expression, NodeState, hooks_of, new_expression, node_state
 from lazytorch.recording import last_recorded, record
 from lazytorch.storage import Storage
 from lazytorch.tensor import Tensor, wrap
@@ -326,7 +326,7 @@ def increment_version(tensor: Any) -> None:
     for x in (tensor,) if isinstance(tensor, Tensor) else tensor:
         before = x._storage.expression
         if before.leaf is None and before.value is not None:
-            x._storage.write(Expression(before.type, before.device, value=before.value))
+            x._storage.write(new_expression(before.type, before.device, value=before.value))
         else:
             x._storage.version += 1
 

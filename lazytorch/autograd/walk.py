@@ -118,27 +118,29 @@ class Walk:
         acts = False
         failing: list[tuple[Call, Exception, bool]] = []
         for e in reversed(self.order):
-            acts = acts or e.hooks is not None
+            if e.hooks is not None:
+                acts = True
             if passed is not None and e not in passed:
                 continue
-            if e.call is None or not e.call.tracked:
+            call = e.call
+            if call is None or not call.tracked:
                 continue
-            known = id(e.call) in checked
+            known = id(call) in checked
             if not known:
-                checked.add(id(e.call))
-                self.calls.append(e.call)
-            if not known or hasattr(e.call, "way"):
+                checked.add(id(call))
+                self.calls.append(call)
+            if not known or way_of(call) is not None:
                 try:
-                    check_value(e, e.call)
+                    check_value(e, call)
                 except RuntimeError as error:
-                    failing.append((e.call, error, acts))
+                    failing.append((call, error, acts))
         if failing:
             # PyTorch runs what was recorded last first.
-            call, refusal, acts = max(failing, key=lambda found: found[0].sequence)
+            refused, refusal, acts = max(failing, key=lambda found: found[0].sequence)
             if defers and acts:
-                self.refusal = call, refusal
+                self.refusal = refused, refusal
                 return
-            self._warn_of(call)
+            self._warn_of(refused)
             raise refusal
 
     def _warn_of(self, call: Call) -> None:
@@ -184,20 +186,23 @@ class Walk:
 
     def _visit(self, root: Expression) -> None:
         seen, order = self.seen, self.order
-        if root in seen:
-            return
-        seen.add(root)
-        stack: list[tuple[Expression, Iterator[Expression]]] = [(root, iter(goes_on_to(root)))]
+        # Values to be listed next, and, in tuples, those that are yet to be visited.
+        stack: list[Any] = [(root,)]
         while stack:
-            e, pending = stack[-1]
-            for child in pending:
-                if child not in seen:
-                    seen.add(child)
-                    stack.append((child, iter(goes_on_to(child))))
-                    break
-            else:
-                order.append(e)
-                stack.pop()
+            e = stack.pop()
+            if type(e) is tuple:
+                (e,) = e
+                if e in seen:
+                    continue
+                seen.add(e)
+                following = goes_on_to(e)
+                if following:
+                    stack.append(e)
+                    for child in following[::-1]:
+                        if child not in seen:
+                            stack.append((child,))
+                    continue
+            order.append(e)
 
     def _keep_above(self, given: Sequence[Expression]) -> set[Expression]:
         """Forget all but the targets and what is made of them; the latter."""
@@ -264,7 +269,11 @@ class Walk:
         for e in self.order:
             if e.leaf is not None:
                 tensor = e.leaf()
-                if tensor is not None and (tensor.requires_grad or has_hooks(tensor)):
+                if tensor is None:
+                    continue
+                if isinstance(tensor, Tensor) and tensor._storage.expression is e:
+                    found.append((tensor, e))  # it still is the leaf that it was
+                elif tensor.requires_grad or has_hooks(tensor):
                     if not tensor.is_leaf:
                         raise RuntimeError("leaf variable has been moved into the graph interior")
                     found.append((tensor, e))
@@ -282,9 +291,9 @@ class Walk:
         led_to = [e.leaf for e in self._walked if type(e.leaf) is weakref.ref]
         for call in self.calls:
             # Gradients of earlier passes may still be pending, and read this call too.
-            earlier = [r for r in call.readers if r() is not None]
+            earlier = [r for r in call.readers if r() is not None] if call.readers else None
             call.readers = [*earlier, *readers] if earlier else readers
-            if retain or (hasattr(call, "way") and not self._frees(call)):
+            if retain or (way_of(call) is not None and not self._frees(call)):
                 continue
             if not call.freed:
                 call.freed, call.led_to = True, led_to
@@ -350,12 +359,17 @@ def _chain(
     return chain
 
 
+def way_of(call: Call) -> Way | None:
+    """The way of a tracked gradient call; None of others."""
+    return getattr(call, "way", None) if call.has_gradient else None
+
+
 def goes_on_to(e: Expression) -> Sequence[Expression]:
     """The values that a gradient at this one goes on to."""
     call = e.call
     if call is None or not call.tracked or e.leaf is not None:
         return ()
-    way = getattr(call, "way", None)
+    way = way_of(call)
     if way is None or not call.inputs:
         return [i for i in call.inputs if i.tracked]
     found: dict[Expression, None] = {}
@@ -425,31 +439,40 @@ def check_value(e: Expression, call: Call) -> None:
     what is gone. All outputs of a call are checked with one; not so those of a gradient."""
     if call.signature.function.refusal is not None:
         raise NotImplementedError(call.signature.function.refusal)
-    way = getattr(call, "way", None)
+    way = way_of(call)
     if call.freed and not call.inputs:
         raise RuntimeError(FREED)
     if way is None:
-        tracked = [i for i, x in enumerate(call.inputs) if x.tracked]
-        asked = [i for i in tracked if call.inputs[i].leaf is not nobody]
-        # What is not asked for is not saved, where there are several; a single one always is.
-        _check_read(call, frozenset(asked if len(call.inputs) > 1 else tracked), call.freed)
+        _check_read(call, None, call.freed)
         return
     for differentiated, number, depends, freed in _steps(way, e.number):
         # Derivatives of a product's gradient read its cotangent; by that one, what it reads.
         skips = not depends and is_bilinear(differentiated.signature)
-        _check_read(differentiated, frozenset([number]), freed, skips)
+        _check_read(differentiated, number, freed, skips)
 
 
-def _check_read(call: Call, tracked: frozenset[int], freed: bool, skips: bool = False) -> None:
-    """Raise where what the gradient of a call by some inputs reads is ``freed``, or gone (unless
-    that ``skips``)."""
-    overwritten_inputs = [i for i, e in enumerate(call.inputs) if _overwritten(e) is not None]
+def _asked_for(call: Call) -> list[int]:
+    """The inputs that a gradient is computed for. Of one that nobody collects it for, the others
+    are not saved; a single one always is."""
+    tracked = [i for i, x in enumerate(call.inputs) if x.tracked]
+    if len(call.inputs) == 1:
+        return tracked
+    return [i for i in tracked if call.inputs[i].leaf is not nobody]
+
+
+def _check_read(call: Call, number: int | None, freed: bool, skips: bool = False) -> None:
+    """Raise where what the gradient of a call, by one of its inputs or by all that are asked for,
+    reads is ``freed``, or gone (unless that ``skips``)."""
     outputs = [reference() for reference in call.outputs]
+    if not freed and _are_as_they_were(call.inputs) and _are_as_they_were(outputs):
+        return
+    overwritten_inputs = [i for i, e in enumerate(call.inputs) if _overwritten(e) is not None]
     overwritten_outputs = [i for i, e in enumerate(outputs) if e is not None and _is_overwritten(e)]
     if not (freed or overwritten_inputs or overwritten_outputs):
         return
     if call.signature.function in (GRADIENT, TANGENT, core.CUSTOM):
         return  # what a Function has saved, it checks itself
+    tracked = frozenset(_asked_for(call) if number is None else [number])
     reads_inputs, reads_outputs = gradient_reads(call.signature, tracked)
     if freed and (not call.inputs or reads_outputs or _saves(call.signature, reads_inputs)):
         raise RuntimeError(FREED)
@@ -496,6 +519,20 @@ def saves_nothing(call: Call) -> bool:
 known_to_realize.append(saves_nothing)
 
 
+def _are_as_they_were(values: Sequence[Expression | None]) -> bool:
+    """Whether values are what they were when they were read, at first sight: none was written over
+    or shares memory, or is an alias of another."""
+    for e in values:
+        if e is None:
+            continue
+        if type(e.owner) in _MARKS:
+            return False
+        call = e.call
+        if call is not None and call.signature.function in _ALIASES:
+            return False
+    return True
+
+
 def _overwritten(e: Expression) -> Overwritten | SharedSince | None:
     itself = True  # of what detach() has made, that the other was detached in place is nothing
     while True:
@@ -523,6 +560,7 @@ def _is_overwritten(e: Expression) -> bool:
 
 
 _ALIASES = (core.VIEW, core.DETACH)
+_MARKS = (Overwritten, SharedSince)
 
 
 _DETACHED = (

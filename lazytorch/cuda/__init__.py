@@ -4,6 +4,7 @@ All of it works without a GPU as PyTorch's does: what asks gives no, what needs 
 """
 
 from codegen.errors import OutOfMemoryError
+from lazytorch.absent import left_out
 from lazytorch.cuda import memory, random, streams
 from lazytorch.cuda._devices import (
     current_device,
@@ -53,6 +54,8 @@ from lazytorch.cuda.streams import (
     set_stream,
     stream,
 )
+
+globals().update(left_out("cuda"))
 
 __all__ = [
     "Event", "OutOfMemoryError", "Stream", "StreamContext", "current_device", "current_stream",

@@ -16,8 +16,8 @@ import numpy as np
 from codegen import dtype as dt
 from lazytorch import capture
 from lazytorch.autograd.grad_mode import no_grad
-from lazytorch.distributed import algorithms
-from lazytorch.distributed.algorithms import Array, ReduceOp
+from lazytorch.distributed import collective_algorithms as algorithms
+from lazytorch.distributed.collective_algorithms import Array, ReduceOp
 from lazytorch.distributed.groups import ProcessGroup, chosen, default_group
 from lazytorch.functions.data import of_array
 from lazytorch.tensor import Tensor
@@ -238,6 +238,34 @@ def all_to_all(
     return _finished(async_op)
 
 
+def all_to_all_single(
+    output: Tensor,
+    input: Tensor,
+    output_split_sizes: Sequence[int] | None = None,
+    input_split_sizes: Sequence[int] | None = None,
+    group: Group = None,
+    async_op: bool = False,
+) -> Work | None:
+    """The i-th part of the rows goes to rank i; parts are equal where no sizes are given."""
+    among = chosen(group)
+    given, landed = array_of(input), array_of(output)
+    sent = _parts(given, input_split_sizes, among)
+    algorithms.all_to_all(among, sent, _parts(landed, output_split_sizes, among))
+    write(output, landed)
+    return _finished(async_op)
+
+
+def _parts(array: Array, sizes: Sequence[int] | None, group: ProcessGroup) -> list[Array]:
+    """The rows of each rank."""
+    if not sizes:
+        if len(array) % group.size:
+            raise RuntimeError("Tensor's dim 0 does not divide equally across group size")
+        sizes = [len(array) // group.size] * group.size
+    if sum(sizes) != len(array) or len(sizes) != group.size:
+        raise RuntimeError("Split sizes doesn't match total dim 0 size")
+    return np.split(array, np.cumsum(sizes)[:-1])
+
+
 def send(
     tensor: Tensor,
     dst: int | None = None,
@@ -298,12 +326,41 @@ class _Awaited(Work):
         return self._action is None
 
 
+class P2POp:
+    """One of the operations that ``batch_isend_irecv`` begins: ``op`` is isend or irecv."""
+
+    def __init__(
+        self,
+        op: Callable[..., Work],
+        tensor: Tensor,
+        peer: int | None = None,
+        group: Group = None,
+        tag: int = 0,
+    ) -> None:
+        if op not in (isend, irecv):
+            raise ValueError("Invalid ``op``. Expected ``op`` to be ``torch.distributed.isend`` or "
+                             "``torch.distributed.irecv``.")  # fmt: skip
+        self.op, self.tensor, self.peer, self.group, self.tag = op, tensor, peer, group, tag
+
+
+def batch_isend_irecv(p2p_op_list: Sequence[P2POp]) -> list[Work]:
+    """Begin several sends and receives."""
+    return [item.op(item.tensor, item.peer, item.group, item.tag) for item in p2p_op_list]
+
+
 def barrier(group: Group = None, async_op: bool = False, **_: Any) -> Work | None:
     """Go on when all ranks have come here."""
     among = chosen(group)
     if among.rank >= 0:
         algorithms.all_reduce(among, np.zeros(among.size, np.uint8), ReduceOp.SUM)
     return _finished(async_op)
+
+
+def monitored_barrier(
+    group: Group = None, timeout: Any = None, wait_all_ranks: bool = False
+) -> None:
+    """``barrier``, which fails where a rank does not come within the group's time limit."""
+    barrier(group)
 
 
 def _bytes(item: Any) -> Array:
@@ -359,3 +416,28 @@ def scatter_object_list(
     several = [list(scatter_object_input_list or [])]
     broadcast_object_list(several, src, group)
     scatter_object_output_list[0] = several[0][among.rank]
+
+
+def send_object_list(
+    object_list: list[Any], dst: int | None = None, group: Group = None, device: Any = None
+) -> None:
+    """Send a list of objects to a rank."""
+    among = chosen(group)
+    mine, target = _bytes(list(object_list)), _root(among, dst, None)
+    among.send(target, np.array([mine.size], np.int64))
+    among.send(target, mine)
+
+
+def recv_object_list(
+    object_list: list[Any], src: int | None = None, group: Group = None, device: Any = None
+) -> int:
+    """The list becomes the one that a rank sends; the rank."""
+    if src is None:
+        raise NotImplementedError("recv_object_list of whichever rank sends first: name the rank")
+    among = chosen(group)
+    size, source = np.zeros(1, np.int64), _root(among, src, None)
+    among.receive(source, size)
+    found = np.empty(int(size[0]), np.uint8)
+    among.receive(source, found)
+    object_list[:] = pickle.loads(found.tobytes())
+    return among.ranks[source]

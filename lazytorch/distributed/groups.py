@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlparse
 import numpy as np
 
 from codegen import settings
-from lazytorch.distributed.algorithms import Ranks, ReduceOp, all_reduce
+from lazytorch.distributed.collective_algorithms import Ranks, ReduceOp, all_reduce
 from lazytorch.distributed.stores import (
     DEFAULT_TIMEOUT,
     FileStore,
@@ -259,3 +259,19 @@ def get_backend(group: ProcessGroup | None = None) -> str:
 
 def get_process_group_ranks(group: ProcessGroup | None) -> list[int]:
     return chosen(group).ranks
+
+
+def get_global_rank(group: ProcessGroup | None, group_rank: int) -> int:
+    """The rank of the default group that a group counts as ``group_rank``."""
+    ranks = chosen(group).ranks
+    if not 0 <= group_rank < len(ranks):
+        raise ValueError(f"Group rank {group_rank} is not part of group {group}")
+    return ranks[group_rank]
+
+
+def get_group_rank(group: ProcessGroup | None, global_rank: int) -> int:
+    """How a group counts a rank of the default group."""
+    ranks = chosen(group).ranks
+    if global_rank not in ranks:
+        raise ValueError(f"Global rank {global_rank} is not part of group {group}")
+    return ranks.index(global_rank)

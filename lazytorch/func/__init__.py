@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from lazytorch.func import by_example as by_example
 from lazytorch.func import custom as custom
 from lazytorch.func.derivatives import grad, grad_and_value, jvp, linearize, vjp
 from lazytorch.func.jacobians import hessian, jacfwd, jacrev

@@ -35,7 +35,7 @@ class VmapInfo(NamedTuple):
 def batched_forward(cls: type[custom.Function], args: tuple[Any, ...]) -> Any:
     """The results for one example, if some argument differs between those of a vmap."""
     values = [a._read() if isinstance(a, Tensor) else None for a in args]
-    level = _innermost(values)
+    level = innermost(values)
     if level is None:
         return NotImplemented
     rule: Callable[..., Any] = cls.vmap
@@ -53,8 +53,8 @@ def batched_forward(cls: type[custom.Function], args: tuple[Any, ...]) -> Any:
             f"You tried to vmap over {cls.__name__}, but it does not have vmap support. Please "
             "override and implement the vmap staticmethod or set generate_vmap_rule=True." + _SEE
         )
-    whole, in_dims = _for_all(level, args, values)
-    with _outside(level):
+    whole, in_dims = for_all(level, args, values)
+    with outside(level):
         result = rule(VmapInfo(level.size, level.randomness), in_dims, *whole)
     expected = (
         "Expected the vmap staticmethod to have two returns, an output and out_dims with pytree "
@@ -79,14 +79,15 @@ def batched_forward(cls: type[custom.Function], args: tuple[Any, ...]) -> Any:
     )
 
 
-def _innermost(values: Sequence[Expression | None]) -> Level | None:
+def innermost(values: Sequence[Expression | None]) -> Level | None:
+    """The innermost vmap that some of the values depend on."""
     for level in reversed(levels.state.active):
         if any([e is not None and level.depends(e) for e in values]):
             return level
     return None
 
 
-def _for_all(
+def for_all(
     level: Level, args: Sequence[Any], values: Sequence[Expression | None]
 ) -> tuple[list[Any], tuple[int | None, ...]]:
     """The arguments for all examples, and where these lie in each."""
@@ -123,7 +124,8 @@ def _for_one(
 
 
 @contextmanager
-def _outside(level: Level) -> Iterator[None]:
+def outside(level: Level) -> Iterator[None]:
+    """As if the level were not under way."""
     place = levels.state.active.index(level)
     del levels.state.active[place]
     try:

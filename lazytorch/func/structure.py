@@ -131,7 +131,7 @@ class Region:
         for e, dim in zip(self.inputs, self.dims, strict=True):
             key.append((numbers[e], 2 * e.type.number + e.tracked, -1 if dim is None else dim))
         for call in self.calls:
-            key.append(call.signature.number * 2 + call.tracked)
+            key.append(call.signature.number + call.tracked)
             key += [numbers[i] for i in call.inputs]
             key.append(tuple([o.leaf is not None for o in _outputs(call)]))
         key.append(tuple([(numbers[e], e.tracked) for e in self.roots]))

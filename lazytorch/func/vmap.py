@@ -311,7 +311,7 @@ def _undo_writes(level: Level) -> bool:
 
 def _forget_writes() -> None:
     """What waits for values that are not known is not to be computed with the next plan."""
-    for number, reference in list(pending_writes.items()):
+    for number, (reference, _) in list(pending_writes.items()):
         storage = reference()
         if storage is not None and levels.is_unknown(storage.expression):
             del pending_writes[number]

@@ -19,6 +19,7 @@ from lazytorch.functions.bodies import apply_one
 from lazytorch.functions.families import Binary, binary
 from lazytorch.functions.promotion import as_float, broadcast_together, promote, result_dtype
 from lazytorch.functions.registration import SAME, operation
+from lazytorch.levels import refuses_examples
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import type_name
 
@@ -88,6 +89,10 @@ def isclose(
 
 
 @operation()
+@refuses_examples(
+    "vmap over torch.allclose isn't supported yet. Please file an issue at "
+    "https://github.com/pytorch/pytorch/issues if you need this feature."
+)
 def allclose(
     input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
 ) -> bool:
@@ -98,6 +103,9 @@ def allclose(
 
 
 @operation()
+@refuses_examples(
+    "Batching rule not implemented for aten::equal. We could not generate a fallback."
+)
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether both have the same shape and elements; runs the graph."""
     require_tensor("equal", input)

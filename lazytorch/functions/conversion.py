@@ -24,7 +24,7 @@ from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.defaults import defaults
 from lazytorch.device import Device, device_name
 from lazytorch.dtypes import CLASS_NAMES, NAMES, as_dtype
-from lazytorch.expression import Expression, Function
+from lazytorch.expression import Expression, Function, new_expression
 from lazytorch.functions import views
 from lazytorch.functions.arguments import check_number, integers
 from lazytorch.functions.creation import TYPED_CLASSES
@@ -33,7 +33,7 @@ from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.registration import PUBLIC, operation
 from lazytorch.layout import MemoryFormat, channels_last, channels_last_3d
 from lazytorch.printing import format_tensor
-from lazytorch.storage import Storage, from_array, share_array
+from lazytorch.storage import Storage, from_array, new_storage, share_array
 from lazytorch.tensor import OWN_ATTRIBUTES, Geometry, Tensor, record, wrap
 from lazytorch.transfer import moved
 from lazytorch.type_names import c_name, type_name
@@ -355,7 +355,7 @@ def grow(x: Tensor, count: int) -> None:
     whole = np.zeros(count, old.dtype)
     whole[: old.size] = old
     type_ = TensorType((count,), x.dtype)
-    made = Storage(Expression(type_, x._storage.device, value=Buffer.wrapping(whole)))
+    made = new_storage(new_expression(type_, x._storage.device, value=Buffer.wrapping(whole)))
     geometry = Geometry(x._type.shape, x._strides(), x.storage_offset())
     x._storage, x._geometry, x._view_cache = made, geometry, None
 

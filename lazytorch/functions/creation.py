@@ -28,6 +28,7 @@ from lazytorch.expression import Attributes, Function, scalar
 from lazytorch.functions.arguments import check_number, integers, size_argument
 from lazytorch.functions.data import leaf, of_array, tensor
 from lazytorch.functions.registration import operation, write_out
+from lazytorch.levels import by_example
 from lazytorch.tensor import Tensor, legacy_constructor, record, wrap, wrap_dim
 from lazytorch.type_names import type_name
 
@@ -406,6 +407,7 @@ def _steps(start: Any, end: Any, steps: int, name: str) -> int:
 
 
 @operation(method=False)
+@by_example
 def linspace(
     start: Any, end: Any, steps: int, *, out: Tensor | None = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False, **options: Any,
@@ -418,6 +420,7 @@ def linspace(
 
 
 @operation(method=False)
+@by_example
 def logspace(
     start: Any, end: Any, steps: int, base: float = 10.0, *, out: Tensor | None = None,
     dtype: Any = None, device: Any = None, requires_grad: bool = False, **options: Any,

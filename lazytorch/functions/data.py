@@ -18,9 +18,10 @@ from lazytorch.application import apply
 from lazytorch.defaults import defaults
 from lazytorch.device import device_name
 from lazytorch.dtypes import as_dtype
-from lazytorch.expression import Expression
+from lazytorch.expression import new_expression
+from lazytorch.functions.promotion import RANK
 from lazytorch.functions.registration import operation
-from lazytorch.storage import ForeignMemory, Storage, from_array, share_array
+from lazytorch.storage import ForeignMemory, Storage, from_array, new_storage, share_array
 from lazytorch.tensor import Tensor, record, wrap
 from lazytorch.transfer import moved
 
@@ -49,6 +50,8 @@ def array_dtype(array: NDArray[Any]) -> DType:
     try:
         return dt.from_numpy(array.dtype)
     except KeyError:
+        if array.dtype.kind == "c":
+            raise NotImplementedError(f"lazytorch has no tensors of torch.{array.dtype}") from None
         kind = array.dtype.type
         name = f"{kind.__module__}.{kind.__qualname__}"
         raise TypeError(_NUMPY_UNSUPPORTED.format(name)) from None
@@ -62,6 +65,8 @@ def _infer(data: Any) -> DType:
         return dt.from_numpy(data.dtype) if isinstance(data, np.generic) else defaults.dtype
     if isinstance(data, int):
         return dt.int64
+    if isinstance(data, complex) and not isinstance(data, np.generic):
+        return dt.complex64 if defaults.dtype.itemsize < 8 else dt.complex128
     if isinstance(data, Tensor):
         return data.dtype
     if isinstance(data, (np.ndarray, np.generic)):
@@ -80,9 +85,8 @@ def _infer(data: Any) -> DType:
 
 
 def _wider(x: DType, y: DType) -> DType:
-    from_rank = {"bool": 0, "int": 1, "float": 2}
-    if from_rank[x.kind] != from_rank[y.kind]:
-        return x if from_rank[x.kind] > from_rank[y.kind] else y
+    if RANK[x.kind] != RANK[y.kind]:
+        return x if RANK[x.kind] > RANK[y.kind] else y
     return x if x.itemsize >= y.itemsize else y
 
 
@@ -173,6 +177,8 @@ def data_array(data: Any, dtype: DType | None) -> tuple[NDArray[Any], DType]:
                 dtype = _infer(data)
             if array.dtype.kind == "O":
                 raise ValueError("Overflow when unpacking long long")
+            if array.dtype.kind == "c":
+                raise NotImplementedError(f"lazytorch has no tensors of {dtype!r}")
             raise TypeError(f"new(): invalid data type '{array.dtype.type.__name__}'")
         if array.dtype == np.uint64 and dtype is not dt.uint64:
             raise ValueError("Overflow when unpacking long long")
@@ -327,7 +333,7 @@ def from_numpy(ndarray: Any) -> Tensor:
         )
     buffer = Buffer.wrapping(ndarray)
     flat = TensorType((buffer.nbytes // dtype.itemsize,), dtype)
-    storage = Storage(Expression(flat, "cpu", value=buffer))
+    storage = new_storage(new_expression(flat, "cpu", value=buffer))
     storage.shared = ForeignMemory(ndarray)
     strides = [s // dtype.itemsize for s in ndarray.strides]
     return _over(storage, flat)._view(ndarray.shape, strides, 0)

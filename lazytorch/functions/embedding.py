@@ -16,7 +16,7 @@ from lazytorch.expression import Function
 from lazytorch.functions.bodies import apply_one, number
 from lazytorch.functions.distance import general_norm
 from lazytorch.functions.registration import assign
-from lazytorch.levels import is_unknown
+from lazytorch.levels import is_unknown, refuses_examples
 from lazytorch.storage import buffer_array
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import type_name
@@ -125,6 +125,10 @@ def _one_hot(index: Node, classes: int) -> Node:
 ONE_HOT = Function("one_hot", _one_hot)
 
 
+@refuses_examples(
+    "When vmap-ing torch.nn.functional.one_hot, please provide an explicit positive num_classes "
+    "argument."
+)
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """(*) class numbers -> (*, classes): 1 at the class, 0 elsewhere."""
     if tensor.dtype is not dt.int64:

@@ -17,6 +17,7 @@ from codegen.ops.leaves import iota
 from codegen.ops.movement import reshape
 from codegen.ops.reduction import broadcast, full
 from codegen.ops.strided import contiguous_strides
+from lazytorch import levels
 from lazytorch.application import apply, apply_expressions
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Expression, Function
@@ -49,6 +50,12 @@ def needs_gradient_work(e: Expression, budget: int = 200) -> bool:
                 seen.add(i)
                 stack.append(i)
     return False
+
+
+_DYNAMIC_INDEX = (
+    "vmap: We do not support batching operators that can support dynamic shape. Attempting to "
+    "batch over indexing with a boolean mask."
+)
 
 
 def check_range(index: Tensor, size: int, message: Callable[[int], str], low: int = 0) -> None:
@@ -235,7 +242,7 @@ def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], boo
         elif isinstance(item, Tensor):
             if item.dtype in (dt.bool_, dt.uint8):
                 _check_mask(item, shape, axis)
-                found = np.nonzero(item._array())
+                found = _nonzero_of_mask(item)
                 if not item.ndim:
                     count = int(bool(item.item()))
                     advanced.append((len(sizes), of_array(np.zeros(count, np.int64), dt.int64)))
@@ -284,6 +291,11 @@ def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], boo
     ):
         return x, advanced, True
     return x._view(sizes, strides, offset, name), advanced, False
+
+
+@levels.refuses_examples(_DYNAMIC_INDEX)
+def _nonzero_of_mask(mask: Tensor) -> Any:
+    return np.nonzero(mask._array())
 
 
 def _slice_of(item: slice, size: int) -> tuple[int, int, int]:
@@ -678,7 +690,15 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     return apply(MASKED_FILL, (input, mask, value))  # type: ignore[no-any-return]
 
 
+_DYNAMIC_SELECT = (
+    "vmap: Attempted to vmap over `mask` in torch.masked_select(self, mask) We cannot support this "
+    "because for each batch this would return a differently shaped Tensor. Please file an issue at "
+    "https://github.com/pytorch/pytorch/issues if you need this feature."
+)
+
+
 @operation(out="masked_select(): self and result must have the same scalar type")
+@levels.refuses_examples(_DYNAMIC_SELECT)
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where the mask holds, in one dimension; computes the mask."""
     if mask.dtype is not dt.bool_:
@@ -699,6 +719,7 @@ def _nonzero_array(input: Tensor) -> Any:
 
 
 @operation(out="nonzero: Expected out tensor to have scalar type {made} but got scalar type{out}")
+@levels.refuses_examples(levels.dynamic_shape("nonzero"))
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The places that are not zero, as rows of a matrix or as one tensor a dimension."""
     array, device = _nonzero_array(input), input._storage.device
@@ -709,11 +730,13 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
 
 
 @operation()
+@levels.by_example
 def argwhere(input: Tensor) -> Tensor:
     return nonzero(input)  # type: ignore[no-any-return]
 
 
 @operation(out=True)
+@levels.by_example
 def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
     """``nonzero`` cut or filled up to ``size`` rows."""
     found = _argwhere(_nonzero_array(input))[:size]

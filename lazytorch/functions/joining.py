@@ -25,6 +25,7 @@ from lazytorch.functions.data import of_array
 from lazytorch.functions.indexing import index_select
 from lazytorch.functions.promotion import promote_types, result_dtype
 from lazytorch.functions.registration import OF_CAT, operation
+from lazytorch.levels import by_example, is_unknown
 from lazytorch.tensor import Tensor, wrap_dim
 
 
@@ -232,35 +233,45 @@ def _repeat_each(x: Node, count: int, axis: int) -> Node:
 REPEAT_EACH = Function("repeat_interleave", _repeat_each)
 
 
+@by_example
+def _repeated_places(repeats: Tensor) -> Tensor:
+    """Each place as often as ``repeats`` says."""
+    counts = repeats.detach()._array()
+    if counts.ndim != 1:
+        raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
+    if counts.size and counts.min() < 0:
+        raise RuntimeError("repeats can not be negative")
+    found = np.repeat(np.arange(len(counts)), counts)
+    return of_array(found, dt.int64, repeats._storage.device)
+
+
 @operation()
 def repeat_interleave(
     input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
 ) -> Tensor:
     """Each element (or each place of a dimension) repeated in place."""
     if repeats is None:
-        counts = input.detach()._array()
-        found = np.repeat(np.arange(len(counts)), counts)
-        return of_array(found, dt.int64, input._storage.device)
+        return _repeated_places(input)
     if dim is None:
         input, dim = views.reshape(input, -1), 0
     axis = wrap_dim(dim, input.ndim)
+    extent = input._type.shape[axis] if input.ndim else 1
     if isinstance(repeats, Tensor) and repeats.numel() == 1:
-        repeats = int(repeats.item())
+        if is_unknown(repeats._read()):
+            repeats = views.expand(views.reshape(repeats, 1), (extent,))
+        else:
+            repeats = int(repeats.item())
     if not isinstance(repeats, int):
-        counts = np.asarray(repeats.detach()._array() if isinstance(repeats, Tensor) else repeats)
-        if counts.size and counts.min() < 0:
-            raise RuntimeError("repeats can not be negative")
-        if counts.ndim != 1:
+        if not isinstance(repeats, Tensor):
+            repeats = of_array(np.asarray(repeats, np.int64), dt.int64, input._storage.device)
+        if repeats.ndim != 1:
             raise RuntimeError("repeats must be 0-dim or 1-dim tensor")
-        extent = input._type.shape[axis]
-        if len(counts) != extent:
+        if len(repeats) != extent:
             raise RuntimeError(
                 "repeats must have the same size as input along dim, but got repeats.size(0) = "
-                f"{len(counts)} and input.size({axis}) = {extent}"
+                f"{len(repeats)} and input.size({axis}) = {extent}"
             )
-        found = np.repeat(np.arange(extent), counts)
-        places = of_array(found, dt.int64, input._storage.device)
-        return index_select(input, axis, places)
+        return index_select(input, axis, _repeated_places(repeats))
     if repeats < 0:
         raise RuntimeError("Repeats must be non-negative")
     return apply(REPEAT_EACH, (input,), (repeats, axis))  # type: ignore[no-any-return]

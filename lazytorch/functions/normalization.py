@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -24,6 +24,7 @@ from lazytorch.functions.bodies import (
 )
 from lazytorch.functions.promotion import as_float
 from lazytorch.functions.registration import assign, operation
+from lazytorch.levels import state
 from lazytorch.tensor import Tensor
 
 Axes = tuple[int, ...]
@@ -267,13 +268,31 @@ def batch_norm(
     # A batch of nothing has no statistics.
     if running_mean is None or running_var is None or not prod(shape):
         return apply_one(BATCH_NORM, (input, *numbers, *parameters), (*flags, False))
-    inputs = (input, *numbers, *parameters, running_mean.detach(), running_var.detach())
     result: Tensor
-    result, mean, variance = apply(BATCH_NORM, inputs, (*flags, True))
+    result, mean, variance = _with_statistics(
+        lambda mean, variance, parameters, flags: apply(
+            BATCH_NORM,
+            (input, *numbers, *parameters, mean.detach(), variance.detach()),
+            (*flags, True),
+        ),
+        running_mean, running_var, parameters, flags,
+    )  # fmt: skip
     with no_grad():
         assign(running_mean, mean.detach())
         assign(running_var, variance.detach())
     return result
+
+
+def _with_statistics(
+    update: Callable[..., Any], mean: Tensor, variance: Tensor, parameters: Any, flags: Any
+) -> Any:
+    """What ``update`` gives for both running statistics, the new ones last. Under vmap one alone
+    may differ between the examples: there each is of a call that depends on nothing else."""
+    if not state.active:
+        return update(mean, variance, parameters, flags)
+    *rest, _, _ = update(mean, variance, parameters, flags)
+    none = (), (False, False)
+    return *rest, update(mean, mean, *none)[-2], update(variance, variance, *none)[-1]
 
 
 # ---- groups and instances ---------------------------------------------------------------------
@@ -392,8 +411,13 @@ def instance_norm(
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     if running_mean is not None and running_var is not None:
         with no_grad():
-            inputs = (input.detach(), running_mean.detach(), running_var.detach(), float(momentum))
-            mean, variance = apply(INSTANCE_STATISTICS, inputs)
+            x = input.detach()
+            mean, variance = _with_statistics(
+                lambda mean, variance, *_: apply(
+                    INSTANCE_STATISTICS, (x, mean.detach(), variance.detach(), float(momentum))
+                ),
+                running_mean, running_var, (), (),
+            )  # fmt: skip
             assign(running_mean, mean)
             assign(running_var, variance)
     return group_norm(input, shape[1], weight, bias, eps)

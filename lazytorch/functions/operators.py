@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lazytorch.application import apply_to_two
+from lazytorch.application import apply, of_two
 from lazytorch.expression import Function
 from lazytorch.functions.arithmetic import ADD, DIV, MUL, SUB
 from lazytorch.functions.registration import PUBLIC
@@ -44,10 +44,10 @@ def _direct(function: Function) -> Callable[[Tensor, Any], Any]:
 
     def operate(self: Tensor, other: Any) -> Any:
         if type(other) is Tensor or isinstance(other, _OPERANDS):
-            return apply_to_two(function, self, other)
+            return apply(function, (self, other))
         return NotImplemented
 
-    return operate
+    return of_two(function, operate)
 
 
 # operator -> the public function; each also reflected and, with its in-place form, assigning.

@@ -598,19 +598,7 @@ def _max_unpool(x: Node, index: Node, sizes: Sizes) -> Node:
     return reshape(out, (*x.shape[:first], *sizes))
 
 
-def _max_unpool_rule(
-    inputs: Sequence[Node], _outputs: Sequence[Node], cotangents: Sequence[Node | None],
-    sizes: Sizes,
-) -> Sequence[Node | None]:  # fmt: skip
-    (x, index), g = inputs, cotangents[0]
-    assert g is not None
-    first = len(x.shape) - len(sizes)
-    planes, plane = prod(x.shape[:first]), prod(sizes)
-    places = reshape(index, (planes, prod(x.shape[first:])))
-    return reshape(gather(reshape(g, (planes, plane)), places, 1), x.shape), None
-
-
-MAX_UNPOOL = Function("max_unpool", _max_unpool, _max_unpool_rule)
+MAX_UNPOOL = Function("max_unpool", _max_unpool)
 
 
 def _max_unpooled(

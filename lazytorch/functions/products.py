@@ -10,7 +10,7 @@ from codegen import dtype as dt
 from codegen.ir.node import Node, Shape
 from codegen.ops import elementwise as ew
 from codegen.ops.movement import reshape, slice_
-from lazytorch.application import apply_to_two
+from lazytorch.application import apply, of_two
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import require_tensor
@@ -341,12 +341,15 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     return apply_one(OUTER, (input, vec2))
 
 
+_matmul_of_two = of_two(MATMUL, lambda input, other: apply(MATMUL, (input, other)))
+
+
 @operation(out=RESULT_DTYPE)
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The product of vectors, matrices, or batches of them, as their ranks say."""
     require_tensor("matmul", input)
     require_tensor("matmul", other, "other", 2)
-    return apply_to_two(MATMUL, input, other)  # type: ignore[no-any-return]
+    return _matmul_of_two(input, other)  # type: ignore[no-any-return]
 
 
 # ---- with something added -------------------------------------------------------------------

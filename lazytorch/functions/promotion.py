@@ -16,7 +16,8 @@ from lazytorch.core import broadcast_to
 from lazytorch.defaults import defaults
 from lazytorch.type_names import type_name
 
-_RANK = {"bool": 0, "int": 1, "float": 2}
+RANK = {"bool": 0, "int": 1, "float": 2, "complex": 3}
+_KINDS_OF_TENSORS = {"bool", "int", "float"}
 
 
 def promote_types(x: DType, y: DType) -> DType:
@@ -25,13 +26,15 @@ def promote_types(x: DType, y: DType) -> DType:
         return x
     kinds = {x.kind, y.kind}
     limited = "float" not in kinds and (x in dt.WIDE_UNSIGNED or y in dt.WIDE_UNSIGNED)
+    if not kinds <= _KINDS_OF_TENSORS and not (limited and "complex" in kinds):
+        return _promote_named(x, y)
     if limited:
         raise RuntimeError(
             "Promotion for uint16, uint32, uint64 types is not supported, attempted to promote "
             f"{type_name(x)} and {type_name(y)}"
         )
     if len(kinds) > 1:
-        return x if _RANK[x.kind] > _RANK[y.kind] else y
+        return x if RANK[x.kind] > RANK[y.kind] else y
     if x.kind == "float":
         if x.itemsize == y.itemsize:
             return dt.float32  # float16 with bfloat16
@@ -40,6 +43,27 @@ def promote_types(x: DType, y: DType) -> DType:
         other = y if x is dt.uint8 else x
         return dt.int16 if other is dt.int8 else other
     return x if x.itemsize > y.itemsize else y
+
+
+def _promote_named(x: DType, y: DType) -> DType:
+    """As ``promote_types``, where one of the types is known by name alone."""
+    if "quantized" in (x.kind, y.kind):
+        raise RuntimeError(
+            "promoteTypes with quantized numbers is not handled yet; figure out what the correct "
+            f"rules should be, offending types: {type_name(x)} {type_name(y)}"
+        )
+    if "float8" in (x.kind, y.kind):
+        raise RuntimeError(
+            "Promotion for Float8 Types is not supported, attempted to promote "
+            f"{type_name(x)} and {type_name(y)}"
+        )
+    # The halves of a complex number are floating point; bfloat16 has none of its own.
+    halves = [
+        d.itemsize // 2 if d.kind == "complex" else 0 if d.kind != "float"
+        else 4 if d is dt.bfloat16 else d.itemsize
+        for d in (x, y)
+    ]  # fmt: skip
+    return dt.COMPLEX_OF_HALF[max(halves)]
 
 
 def result_dtype(values: Sequence[Node]) -> DType:
@@ -54,7 +78,7 @@ def result_dtype(values: Sequence[Node]) -> DType:
         best[level] = dtype if before is None else promote_types(before, dtype)
     result: DType | None = None
     for candidate in best:
-        if candidate is not None and (result is None or _RANK[candidate.kind] > _RANK[result.kind]):
+        if candidate is not None and (result is None or RANK[candidate.kind] > RANK[result.kind]):
             result = candidate
     assert result is not None
     return result

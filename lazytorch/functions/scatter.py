@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,17 @@ from codegen.ops import elementwise as ew
 from codegen.ops import indexing as places
 from codegen.ops.leaves import iota
 from codegen.ops.movement import reshape, slice_
-from codegen.ops.reduction import broadcast
+from codegen.ops.reduction import broadcast, cumsum
 from codegen.ops.strided import contiguous_strides
 from lazytorch.application import apply
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Function
 from lazytorch.functions import views
-from lazytorch.functions.data import of_array
+from lazytorch.functions.conversion import clone
 from lazytorch.functions.indexing import check_range, flatten, needs_gradient_work, wrapped
 from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.registration import SAME, operation
+from lazytorch.levels import for_all_examples
 from lazytorch.tensor import Tensor, wrap_dim
 from lazytorch.type_names import type_name
 
@@ -326,9 +328,24 @@ def index_reduce(
     return scatter_reduce(input, dim, spread, source, reduce, include_self=include_self)
 
 
+def _masked_scatter(x: Node, mask: Node, source: Node) -> Node:
+    """Each place where the mask holds takes the element whose number is that of such places
+    before it."""
+    shape = broadcast_shapes(x.shape, mask.shape)
+    chosen = flatten(broadcast_to(mask, shape))
+    before = ew.sub(cumsum(ew.cast(chosen, dt.int64), 0), ew.cast(chosen, dt.int64))
+    last = ew.full_like(before, source.type.size - 1)
+    values = places.gather(flatten(source), ew.minimum(before, last))
+    return reshape(ew.where(chosen, values, flatten(broadcast_to(x, shape))), shape)
+
+
+MASKED_SCATTER = Function("masked_scatter", _masked_scatter)
+
+
 @operation(inplace=True)
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
-    """The elements of ``source`` in order, where the mask holds; computes the mask."""
+    """The elements of ``source`` in order, where the mask holds; computes the mask
+    where that may hold more often than ``source`` has elements."""
     if input.dtype is not source.dtype:
         raise RuntimeError(
             "masked_scatter_: expected self and source to have same dtypes but got "
@@ -340,10 +357,10 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
             f"{type_name(mask.dtype)}"
         )
     shape = broadcast_shapes(input._type.shape, mask._type.shape)
-    flat = np.flatnonzero(np.broadcast_to(mask._array(), shape))
-    if len(flat) > source.numel():
-        raise RuntimeError("Number of elements of source < number of ones in mask")
-    target = views.expand(input, shape)
-    values = views.narrow(views.reshape(source, -1), 0, 0, len(flat))
-    places = of_array(flat, dt.int64, input._storage.device)
-    return apply(PUT, (target, places, values), ("set",))  # type: ignore[no-any-return]
+    if source.numel() < prod(shape):
+        counts = for_all_examples(mask)._array().reshape(-1, mask.numel()).sum(1)
+        if counts.size and counts.max() * (prod(shape) // mask.numel()) > source.numel():
+            raise RuntimeError("Number of elements of source < number of ones in mask")
+    if not source.numel():
+        return clone(views.expand(input, shape))
+    return apply(MASKED_SCATTER, (input, mask, source))  # type: ignore[no-any-return]

@@ -25,7 +25,7 @@ from lazytorch.functions.promotion import result_dtype
 from lazytorch.functions.registration import operation
 from lazytorch.functions.scatter import gather as gather_along
 from lazytorch.functions.sorting import msort, sort
-from lazytorch.levels import is_unknown
+from lazytorch.levels import by_example, dynamic_shape, is_unknown, refuses_examples
 from lazytorch.tensor import Tensor, wrap_dim
 from lazytorch.type_names import type_name
 
@@ -195,6 +195,7 @@ def _along(input: Tensor, dim: int, ordered: bool, inverse: bool, counts: bool) 
 
 
 @operation()
+@refuses_examples(dynamic_shape("_unique2"))
 def unique(
     input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False,
     dim: int | None = None,
@@ -209,6 +210,7 @@ def unique(
 
 
 @operation()
+@refuses_examples(dynamic_shape("unique_consecutive"))
 def unique_consecutive(
     input: Tensor, return_inverse: bool = False, return_counts: bool = False,
     dim: int | None = None,
@@ -254,6 +256,7 @@ HISTC = Function("histc", _histogram)
 
 
 @operation()
+@by_example
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often (or with what total weight) each number from 0 on occurs; computes the input."""
     require_tensor("bincount", input)
@@ -278,6 +281,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 
 
 @operation(out=True)
+@by_example
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     """Counts in ``bins`` equal intervals from ``min`` to ``max``; of equal ends, those of the
     input, which is computed."""

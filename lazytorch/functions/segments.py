@@ -9,11 +9,13 @@ from codegen.ir.node import Node, Shape
 from codegen.ops import elementwise as ew
 from codegen.ops.indexing import scatter
 from codegen.ops.leaves import iota
+from codegen.ops.movement import slice_
 from codegen.ops.reduction import broadcast, sum_
 from lazytorch.application import apply
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import not_implemented, require_tensor
 from lazytorch.functions.registration import operation
+from lazytorch.levels import for_all_examples
 from lazytorch.tensor import Tensor
 
 _START = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "max": float("-inf"), "min": float("inf")}
@@ -37,19 +39,25 @@ def _segment_reduce(data: Node, ends: Node, initial: Node, reduce: str, given: b
     axis = len(ends.shape) - 1
     segments, length = ends.shape[-1], data.shape[axis]
     places = _places(ends, length)
-    shape: Shape = (*data.shape[:axis], segments, *data.shape[axis + 1 :])
+    # What is behind the last end is in one more segment, which is left out.
+    shape: Shape = (*data.shape[:axis], segments + 1, *data.shape[axis + 1 :])
     start = broadcast(ew.cast(initial, data.dtype), shape, ())
     kept = tuple(range(axis + 1))
     at = broadcast(places, data.shape, kept)
     made = scatter(start, at, data, _MODES[reduce], axis)
     if reduce != "mean":
-        return made
+        return _without_rest(made, axis)
     none = ew.full_like(start, 0)
     count = scatter(none, at, ew.full_like(data, 1), "add", axis)
     empty = ew.eq(count, none)
     safe = ew.where(empty, ew.full_like(count, 1), count)
     of_none = start if given else ew.full_like(start, float("nan"))
-    return ew.where(empty, of_none, ew.div(made, safe))
+    return _without_rest(ew.where(empty, of_none, ew.div(made, safe)), axis)
+
+
+def _without_rest(x: Node, axis: int) -> Node:
+    sizes = (*x.shape[:axis], x.shape[axis] - 1, *x.shape[axis + 1 :])
+    return slice_(x, [0] * len(sizes), sizes, [1] * len(sizes))
 
 
 SEGMENT_REDUCE = Function("segment_reduce", _segment_reduce)
@@ -92,7 +100,7 @@ def segment_reduce(
 
 
 def _check_lengths(lengths: Tensor, size: int) -> None:
-    array = lengths.detach()._array()
+    array = for_all_examples(lengths.detach())._array()
     if (array < 0).any():
         raise RuntimeError("lengths contains negative value!")
     if (array.sum(-1) != size).any():

@@ -47,6 +47,7 @@ from lazytorch.functions.matrices import (
 )
 from lazytorch.functions.registration import SAME, operation
 from lazytorch.functions.spectra import PINV, epsilon
+from lazytorch.levels import for_all_examples
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import type_name
 
@@ -549,7 +550,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     nothing = A.new_empty(0)
     residuals = A.reshape(-1)[:0]
     if m > n and driver != "gelsy":
-        is_full = driver == "gels" or bool((rank._array() == n).all())
+        is_full = driver == "gels" or bool((for_all_examples(rank)._array() == n).all())
         if is_full:
             residuals = (A.matmul(x) - right).square().sum(-2)
     return return_types.linalg_lstsq((

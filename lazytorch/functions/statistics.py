@@ -22,6 +22,7 @@ from lazytorch.functions.creation import linspace
 from lazytorch.functions.products import matmul
 from lazytorch.functions.promotion import as_float
 from lazytorch.functions.registration import operation
+from lazytorch.levels import by_example
 from lazytorch.tensor import Tensor, wrap_dim
 from lazytorch.type_names import type_name
 
@@ -235,6 +236,7 @@ def _edges(
 
 
 @operation()
+@by_example
 def histogram(
     input: Tensor, bins: Any, *, range: Sequence[float] | None = None,
     weight: Tensor | None = None, density: bool = False, out: Any = None,

@@ -10,7 +10,7 @@ from codegen.ir import provenance
 from codegen.pipeline import Compiled, compile_for
 from codegen.render.source import KernelSource
 from codegen.runtime.kernels import kernel_file
-from codegen.runtime.plan import KernelRecord, PlanRecord
+from codegen.runtime.plan import WORKING_MEMORY, KernelRecord, PlanRecord
 from lazytorch.expression import Expression
 from lazytorch.importer import import_graph
 from lazytorch.inspect.notebook import kernel_html
@@ -23,7 +23,8 @@ from lazytorch.tensor import Tensor
 class KernelArgument:
     """Memory that a kernel is given: a parameter of the plan, an output, or a place in its arena.
 
-    ``dtype`` is a name such as ``"float32"``; ``slot`` its number in the plan's table.
+    ``dtype`` is a name such as ``"float32"``; ``slot`` its number in the plan's table. Memory in
+    which kernels of one result leave things for each other has the type ``"working memory"``.
     """
 
     dtype: str
@@ -32,6 +33,8 @@ class KernelArgument:
     slot: int
 
     def __str__(self) -> str:
+        if self.dtype == WORKING_MEMORY:
+            return f"{self.dtype} {self.role}"
         return f"{self.dtype}[{'×'.join(map(str, self.shape)) or 'scalar'}] {self.role}"
 
 
@@ -97,7 +100,7 @@ def pending_roots(
 ) -> dict[str, list[Expression]]:
     """By device, the expressions that realizing these tensors now would compute."""
     roots = dict.fromkeys([t._storage.expression for t in tensors])
-    for reference in list(pending_writes.values()):
+    for reference, _ in list(pending_writes.values()):
         storage = reference()
         if storage is not None:
             roots[storage.expression] = None
@@ -139,7 +142,7 @@ def _information(kernel: KernelRecord, plan: PlanRecord, symbol: str) -> KernelI
 def _argument(shape: str, slot: int, plan: PlanRecord) -> KernelArgument:
     """An argument from the text of its type, such as ``float32[3×4]``."""
     dtype, _, extents = shape.rstrip("]~").partition("[")
-    found = () if extents == "scalar" else tuple([int(n) for n in extents.split("×")])
+    found = () if extents in ("", "scalar") else tuple([int(n) for n in extents.split("×")])
     outputs = plan.parameter_count + len(plan.output_bytes)
     if slot < plan.parameter_count:
         role = f"parameter {slot}"

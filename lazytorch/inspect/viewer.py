@@ -11,6 +11,7 @@ import html
 import importlib.resources
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -53,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def view(script: str, run: Callable[[], None], chosen: argparse.Namespace) -> int:
-    """Run a script by ``run``, then save and serve its page. Its status: 1 if the script failed.
+    """Run a script by ``run``, then save and serve its page. The script's status: 1 if it failed.
 
     Of a script that fails there is a page too, up to where it failed.
     """
@@ -63,7 +64,10 @@ def view(script: str, run: Callable[[], None], chosen: argparse.Namespace) -> in
         run()
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else int(error.code is not None)
+        if error.code is not None and not isinstance(error.code, int):
+            print(error.code, file=sys.stderr)
     except KeyboardInterrupt:
+        status = 128 + signal.SIGINT
         print("lazytorch: interrupted; the page has what ran until now", file=sys.stderr)
     except Exception:
         traceback.print_exc()

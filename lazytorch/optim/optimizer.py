@@ -12,7 +12,7 @@ from typing import Any
 
 from lazytorch.autograd.grad_mode import enable_grad
 from lazytorch.autograd.grad_mode import state as grad_state
-from lazytorch.realize import flush
+from lazytorch.realize import flush, undone
 from lazytorch.tensor import Tensor
 from lazytorch.utils.hooks import RemovableHandle
 
@@ -219,6 +219,16 @@ class Optimizer:
         """Update the parameters once; the closure's result, if there is a closure."""
         raise NotImplementedError
 
+    def _take_counts_back(self, counted: Counts) -> None:
+        """Undo the counting of a step for those parameters whose update was undone."""
+        known = {id(row[0]): row for row in counted}
+        for p, state in list(self.state.items()):
+            if isinstance(p, Tensor) and p._storage in undone:
+                if id(state) in known:
+                    recount([known[id(state)]])
+                else:
+                    del self.state[p]  # it was made for this step
+
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group of parameters, with the defaults for options that it does not give."""
         if not isinstance(param_group, dict):
@@ -270,6 +280,23 @@ class Optimizer:
             raise ValueError("some parameters appear in more than one parameter group")
 
 
+# Of each of some states: the state, and what its entries were.
+Counts = list[tuple[Any, ...]]
+
+
+def counts(states: Iterable[Any]) -> Counts:
+    """What states are now, to be counted anew from there where a step fails."""
+    return [(s, *s.values()) for s in states if type(s) is dict]
+
+
+def recount(counted: Counts) -> None:
+    """Give states the numbers that they had."""
+    for state, *values in counted:
+        for name, value in zip(list(state), values, strict=False):
+            if type(value) in (float, int):
+                state[name] = value
+
+
 def _as_step(function: Callable[..., Any]) -> Callable[..., Any]:
     """A subclass's ``step`` with the hooks around it, and the pending work done at its end."""
     if getattr(function, "hooked", False):
@@ -279,9 +306,14 @@ def _as_step(function: Callable[..., Any]) -> Callable[..., Any]:
     def step(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
         if _global_pre_hooks or self._optimizer_step_pre_hooks:
             args, kwargs = _run_pre_hooks(self, function, args, kwargs)
+        counted = counts(self.state.values())
         result = function(self, *args, **kwargs)
         if not self.defaults.get("differentiable"):
-            flush()
+            try:
+                flush()
+            except Exception:
+                self._take_counts_back(counted)
+                raise
         if _global_post_hooks or self._optimizer_step_post_hooks:
             whole = (self, *args)
             for hook in [*self._optimizer_step_post_hooks.values(), *_global_post_hooks.values()]:

@@ -319,6 +319,23 @@ def conv2d(inputs: Inputs) -> Node:
 
 
 @known
+def conv2d_winograd(inputs: Inputs) -> Node:
+    """[n, c, 15, 15] with [o, c, 3, 3], padding 1: enough channels for Winograd's transform."""
+    x, weight, bias = inputs(4, 64, 15, 15), inputs(72, 64, 3, 3), inputs(72)
+    padded = movement.pad_to(x, (4, 64, 17, 17), (0, 0, 1, 1), (1, 1, 1, 1))
+    seen = windows(windows(padded, 2, 3, 1), 3, 3, 1)  # n c h w kh kw
+    shape = (4, 72, 64, 15, 15, 3, 3)
+    product_ = ew.mul(
+        reduction.broadcast(weight, shape, (1, 2, 5, 6)),
+        reduction.broadcast(seen, shape, (0, 2, 3, 4, 5, 6)),
+    )
+    y = ew.add(
+        reduction.sum_(product_, (2, 5, 6)), reduction.broadcast(bias, (4, 72, 15, 15), (1,))
+    )
+    return ew.maximum(y, reduction.full(0, y.shape, y.dtype))
+
+
+@known
 def where_compare(inputs: Inputs) -> Node:
     x, y = inputs(70_000), inputs(70_000)
     return ew.where(ew.gt(x, y), ew.sqrt(x), ew.mul(x, y))

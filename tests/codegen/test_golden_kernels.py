@@ -22,8 +22,9 @@ def same_machine_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Vectors of 32 bytes and a cache of 1 MB, whatever this processor has; every kernel is
     verified."""
     monkeypatch.setenv("LAZYTORCH_VERIFY", "1")
-    monkeypatch.setattr("codegen.loops.contraction.vector_bytes", lambda: 32)
-    monkeypatch.setattr("codegen.loops.contraction.second_level_cache_bytes", lambda: 1 << 20)
+    for module in ("contraction", "contraction_winograd"):
+        monkeypatch.setattr(f"codegen.loops.{module}.vector_bytes", lambda: 32)
+        monkeypatch.setattr(f"codegen.loops.{module}.second_level_cache_bytes", lambda: 1 << 20)
 
 
 def kernel_text(name: str) -> str:

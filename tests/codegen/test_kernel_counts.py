@@ -17,6 +17,7 @@ COUNTS = {
     "gelu_of_affine": 1,
     "matmul_bias_relu": 1,
     "conv2d": 2,  # the padded image, then the contraction
+    "conv2d_winograd": 2,  # the padded image, then the contraction, as two kernels
     "step_of_a_weight": 1,
     "squared_differences": 2,
     "sum_all_large": 2,

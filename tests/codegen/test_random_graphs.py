@@ -15,7 +15,7 @@ from codegen.ops.leaves import parameter
 from codegen.ops.movement import permute, slice_
 from codegen.ops.reduction import broadcast, sum_
 from codegen.ops.registry import interpreted_dtype
-from codegen.pipeline import Graph
+from codegen.pipeline import Graph, build
 from codegen.runtime.compiler import find_compiler
 from tests.codegen.graphs import (
     RandomGraph,
@@ -91,7 +91,7 @@ def test_vector_times_matrix(inner: int, kept: int, left: bool, transposed: bool
         ((40, 3, 33, 35), (3, 1, 0, 2)),
     ],
 )
-@pytest.mark.parametrize("dtype", [dt.float32, dt.float64, dt.int8])
+@pytest.mark.parametrize("dtype", [dt.float32, dt.float64, dt.float16, dt.int8])
 def test_transposed_operands(shape: tuple[int, ...], order: tuple[int, ...], dtype: DType) -> None:
     """Nests in tiles, whose edges are no multiple of one."""
     x = parameter(0, TensorType(shape, dtype))
@@ -101,6 +101,25 @@ def test_transposed_operands(shape: tuple[int, ...], order: tuple[int, ...], dty
     generator = np.random.default_rng(0)
     arrays = [generator.integers(-9, 9, p.shape).astype(p.dtype.numpy) for p in graph.parameters]
     compare(graph, arrays)
+
+
+@pytest.mark.parametrize("dtype", [dt.float32, dt.float64, dt.float16, dt.int8])
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_transposed_past_the_caches(
+    outputs: int, dtype: DType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As tiles of large results: rows that begin anywhere in lines, the last tile a narrow one."""
+    monkeypatch.setenv("LAZYTORCH_VERIFY", "1")
+    monkeypatch.setattr("codegen.loops.lines._STREAMED", 0)
+    monkeypatch.setattr("codegen.loops.lines._SHORT_ROW", 0)
+    x = parameter(0, TensorType((3, 261, 75), dtype))
+    moved = permute(x, (0, 2, 1))
+    y = parameter(1, moved.type)
+    graph = Graph((x, y), (ew.add(moved, y), ew.neg(moved))[:outputs])
+    generator = np.random.default_rng(0)
+    arrays = [generator.integers(-9, 9, p.shape).astype(p.dtype.numpy) for p in graph.parameters]
+    compare(graph, arrays)
+    assert "lt_lines_stream" in build(graph, threads=2).kernels[0].body
 
 
 @pytest.mark.parametrize("dtype", dt.ALL, ids=repr)

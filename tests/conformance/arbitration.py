@@ -80,3 +80,45 @@ def _slope(total: Callable[[], float], x: torch.Tensor, place: tuple[int, ...]) 
         ends.append(total())
     x[place] = before
     return (ends[0] - ends[1]) / (2 * _STEP)
+
+
+def products(
+    function: Callable[..., Any], inputs: Sequence[torch.Tensor], tangents: Sequence[torch.Tensor]
+) -> list[torch.Tensor | None]:
+    """How PyTorch's results change along tangents of the inputs, by its reverse mode: gradients are
+    linear in their seeds, and the gradient of that is their transpose."""
+    leaves = [x.detach().clone().requires_grad_() for x in inputs]
+    outputs = list(function(*leaves))
+    generator = torch.Generator().manual_seed(3)  # rules that look at signs see some
+    seeds = [
+        torch.randn(t.shape, dtype=t.dtype, generator=generator).requires_grad_() for t in outputs
+    ]
+    tracked = [i for i, t in enumerate(outputs) if t.requires_grad]
+    pulled = torch.autograd.grad(
+        [outputs[i] for i in tracked], leaves, [seeds[i] for i in tracked], create_graph=True,
+        allow_unused=True,
+    )  # fmt: skip
+    pairs = [(g, t) for g, t in zip(pulled, tangents, strict=True) if g is not None]
+    return list(
+        torch.autograd.grad([g for g, _ in pairs], seeds, [t for _, t in pairs], allow_unused=True)
+    )
+
+
+# The step of ``differences``: of fourth order, so that the error is about its fourth power.
+_DISTANCE = 1e-3
+
+
+def differences(
+    function: Callable[..., Any], inputs: Sequence[torch.Tensor], tangents: Sequence[torch.Tensor]
+) -> list[torch.Tensor]:
+    """How PyTorch's results change along tangents of the inputs, by differences of them."""
+
+    def at(step: float) -> list[torch.Tensor]:
+        moved = [x.detach() + step * t for x, t in zip(inputs, tangents, strict=True)]
+        return [y.detach() for y in function(*[x.requires_grad_() for x in moved])]
+
+    h = _DISTANCE
+    return [
+        (8 * (b - c) - (a - d)) / (12 * h)
+        for a, b, c, d in zip(at(2 * h), at(h), at(-h), at(-2 * h), strict=True)
+    ]

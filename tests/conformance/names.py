@@ -49,7 +49,7 @@ def missing() -> set[str]:
         for name in _public(space, theirs):
             if _is_borrowed(getattr(theirs, name, None)):
                 continue
-            if not hasattr(ours, name):
+            if getattr(getattr(ours, name, None), "is_left_out", not hasattr(ours, name)):
                 found.add(f"{space}.{name}".lstrip("."))
     return found
 

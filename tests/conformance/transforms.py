@@ -21,7 +21,7 @@ import torch
 
 import lazytorch
 
-from . import comparison, database
+from . import arbitration, comparison, database, report
 from .check import UNDEFINED, Findings, Options, Sample, attempt
 from .comparison import tensors
 from .translate import Missing, NotApplicable, Translation, callable_of, unseeded
@@ -232,17 +232,46 @@ class Checker:
             options = {"check_forward_ad": True, "check_backward_ad": False, "fast_mode": True}
             found = attempt(lazytorch.autograd.gradcheck, mine.of_wanted, inputs, **options)
             return f"{type(found).__name__}: {found}" if isinstance(found, Exception) else None
-        return self.compare(_tangents(lazytorch, mine.of_wanted, mine, ours), expected)
+        found = _tangents(lazytorch, mine.of_wanted, mine, ours)
+        return self.judged(found, expected, real.of_wanted, real, directions)
 
     def forward2(self, real: _Arguments, mine: _Arguments) -> str | None:
         directions = self._directions(real)
         ours = Translation(self.options.device)(directions)
-        expected = attempt(_tangents, torch, _pulled(torch, real), real, directions)
+        pulled = _pulled(torch, real)
+        expected = attempt(_tangents, torch, pulled, real, directions)
         if isinstance(expected, Exception):
             raise _Refused(str(expected))
-        return self.compare(
-            _tangents(lazytorch, _pulled(lazytorch, mine), mine, ours), expected, 10.0
-        )
+        found = _tangents(lazytorch, _pulled(lazytorch, mine), mine, ours)
+        return self.judged(found, expected, pulled, real, directions, 10.0)
+
+    def judged(
+        self, found: Any, expected: Sequence[Any], function: Callable[..., Any], real: _Arguments,
+        directions: Sequence[Any], wider: float = 1.0,
+    ) -> str | None:  # fmt: skip
+        """Tangents as PyTorch's: of its forward mode or, where another way to the same numbers
+        differs from that, by its reverse mode or by differences of its results."""
+        reason = self.compare(found, expected, wider)
+        if reason is None:
+            return None
+        inputs = [real.tensors[i] for i in real.wanted]
+        for way in (arbitration.products, arbitration.differences):
+            other = attempt(way, function, inputs, directions)
+            if not isinstance(other, Exception) and self.compare(found, other, wider) is None:
+                return None
+        self.refuse_undefined(real)
+        return reason
+
+    def refuse_undefined(self, real: _Arguments) -> None:
+        """Refused where PyTorch's gradients, or those of them, are not what finite differences
+        show: then nothing says what the numbers are to be."""
+        inputs = [real.tensors[i] for i in real.wanted]
+        options: dict[str, Any] = {
+            "fast_mode": True, "check_undefined_grad": False, "nondet_tol": 0.0,
+        }  # fmt: skip
+        for check in (torch.autograd.gradcheck, torch.autograd.gradgradcheck):
+            if isinstance(attempt(check, real.of_wanted, inputs, **options), Exception):
+                raise _Refused("PyTorch's gradients are not those of finite differences")
 
     # ---- batches --------------------------------------------------------------------------
 
@@ -266,7 +295,10 @@ class Checker:
                     xs[0] if dim is None else xs[i]
                     for xs, dim in zip(examples, in_dims, strict=True)
                 ]
-                results.append(list(tensors(real(*[x.clone() for x in one]))))
+                result = attempt(real, *[x.clone() for x in one])
+                if isinstance(result, Exception):
+                    raise _Refused(f"PyTorch refuses an example: {result}")
+                results.append(list(tensors(result)))
             same = {tuple([tuple(t.shape) for t in r]) for r in results}
             if len(same) > 1 or not results[0]:
                 raise _Refused("results of other shapes, or none")
@@ -304,7 +336,10 @@ class Checker:
         _, pull = lazytorch.func.vjp(lambda *x: _tracked(mine.of_wanted(*x)), *inputs)
         ours = Translation(self.options.device)(seeds)
         found = lazytorch.vmap(lambda *s: pull(tuple(s)))(*ours)
-        return self.compare(found, expected)
+        reason = self.compare(found, expected)
+        if reason is not None:
+            self.refuse_undefined(real)
+        return reason
 
 
 def _spread(samples: list[Any], limit: int) -> list[Any]:
@@ -366,7 +401,9 @@ def check(op: Any, options: TransformOptions) -> Findings:
 
 
 def totals(results: Sequence[Findings], listed: Any, device: str) -> str:
-    """A line an aspect: operators that pass on every sample, of those that have it."""
+    """A line an aspect: operators that pass on every sample, of those that have it and a meaning
+    here."""
+    results = [f for f in results if report.applicable(f, listed)]
     lines = [f"{device}: {len(results)} operators, {sum(f.samples for f in results)} samples"]
     for aspect in ASPECTS:
         have = [f for f in results if f.passed.get(aspect) or f.failed.get(aspect)]

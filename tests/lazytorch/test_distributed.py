@@ -82,7 +82,25 @@ def check_collectives(rank: int, folder: str) -> None:
     landed = [torch.zeros(1) for _ in range(SIZE)]
     dist.all_to_all(landed, list(parts.split(1)))
     assert [x.item() for x in landed] == [rank, 10 + rank, 20 + rank]
+    sizes = [1, 2, 0]  # to each rank; rank r gets sizes[r] rows from each
+    rows = torch.zeros(sizes[rank] * SIZE, 2)
+    given = torch.full((3, 2), float(rank))
+    dist.all_to_all_single(rows, given, [sizes[rank]] * SIZE, sizes)
+    assert rows[:, 0].tolist() == [r for r in range(SIZE) for _ in range(sizes[rank])]
+    after, before = (rank + 1) % SIZE, (rank - 1) % SIZE
+    told_by = torch.zeros(1)
+    mine_to_all = [dist.P2POp(dist.isend, torch.ones(1) * rank, after),
+                   dist.P2POp(dist.irecv, told_by, before)]  # fmt: skip
+    for work in dist.batch_isend_irecv(mine_to_all):
+        work.wait()
+    assert told_by.item() == before
+    if rank == 0:
+        dist.send_object_list(["a", {"b": 2}], 1)
+    elif rank == 1:
+        objects_told: list[Any] = [None, None]
+        assert dist.recv_object_list(objects_told, 0) == 0 and objects_told == ["a", {"b": 2}]
     pair = dist.new_group([0, 2])
+    assert dist.get_global_rank(pair, 1) == 2 and dist.get_group_rank(pair, 2) == 1
     if rank != 1:
         total = torch.ones(2) * (rank + 1)
         dist.all_reduce(total, group=pair)

@@ -258,6 +258,14 @@ ERRORS: dict[str, Case] = {
     "item": lambda t, x: t.vmap(lambda v: v[0].item())(x),
     "branch": lambda t, x: t.vmap(lambda v: v if v.sum() > 0 else -v)(x),
     "random": lambda t, x: t.vmap(lambda v: t.rand(2))(x),
+    "nonzero": lambda t, x: t.vmap(t.nonzero)(x),
+    "unique": lambda t, x: t.vmap(t.unique)(x),
+    "mask": lambda t, x: t.vmap(lambda v: v[v > 0])(x),
+    "masked_select": lambda t, x: t.vmap(lambda v: t.masked_select(v, v > 0))(x),
+    "places": lambda t, x: t.vmap(t.argwhere)(x.clamp(0)),
+    "allclose": lambda t, x: t.vmap(lambda v: t.allclose(v, v))(x),
+    "equal": lambda t, x: t.vmap(lambda v: t.equal(v, v))(x),
+    "one_hot": lambda t, x: t.vmap(t.nn.functional.one_hot)(x.long().abs()),
     "shared": lambda t, x: _write_shared(t, x),
     "number": lambda t, x: t.vmap(lambda v: 3)(x),
     "unbatched": lambda t, x: t.vmap(lambda v: v, out_dims=None)(x),
@@ -294,6 +302,43 @@ def _write_shared(t: Any, x: Any) -> Any:
     shared = t.zeros(4, dtype=x.dtype, device=x.device)
     shared.sum().item()
     return t.vmap(lambda v: shared.copy_(v))(x)
+
+
+# Of a matrix, each row's values are read; PyTorch calls these on one row after the other.
+READING: dict[str, Case] = {
+    "argwhere": lambda t, x: t.argwhere(x * x + 1),
+    "nonzero_static": lambda t, x: t.nonzero_static(x > 0, size=3),
+    "histc": lambda t, x: t.histc(x, 3),
+    "histogram": lambda t, x: tuple(t.histogram(x, 3)),
+    "bincount": lambda t, x: t.bincount((x > 0).long(), minlength=3),
+    "linspace": lambda t, x: t.linspace(x[0], x[1], 3, dtype=t.float64),
+    "repeats": lambda t, x: t.repeat_interleave(x, (x.argsort() % 2) + 1).sin(),
+    "one_repeat": lambda t, x: t.repeat_interleave(x, (x.argmax() * 0 + 2)),
+    "masked_scatter": lambda t, x: x.masked_scatter(x > 0, x.sin()),
+    "segments": lambda t, x: t.segment_reduce(x * x, "sum", lengths=(x.argsort() // 2) * 2 + 0),
+    "lstsq": lambda t, x: tuple(
+        t.linalg.lstsq(t.stack([x, x * x + 1]).T, x[:, None], driver="gelsd")
+    ),
+}
+
+
+@pytest.mark.parametrize("name", READING)
+def test_functions_that_read_values_are_called_for_each_example(name: str) -> None:
+    function = READING[name]
+
+    def levels(t: Any, x: Any) -> Any:
+        rows = t.vmap(lambda v: function(t, v))
+        wide = t.stack([x, x * 2], 1)
+        return rows(x), t.vmap(rows, in_dims=1)(wide)
+
+    both(levels, A)
+    if name in ("repeats", "masked_scatter"):
+
+        def total(t: Any, v: Any) -> Any:
+            return function(t, v).square().sum()
+
+        both(lambda t, x: t.vmap(t.func.grad(lambda v: total(t, v)))(x), A)
+        both(lambda t, x: t.func.grad(lambda v: t.vmap(lambda w: total(t, w))(v).sum())(x), A)
 
 
 @pytest.mark.parametrize("name", ERRORS)

@@ -281,7 +281,7 @@ def test_writes_wait_in_the_order_of_the_program() -> None:
         tensors = [torch.ones(n) for n in range(1, 9)]
         for t in reversed(tensors):
             t.add_(1)
-        waiting = [r() for r in pending_writes.values()]
+        waiting = [r() for r, _ in pending_writes.values()]
         sizes = [s.expression.type.size for s in waiting if s is not None]
         assert sizes == [8, 7, 6, 5, 4, 3, 2, 1]
         del tensors, t, waiting

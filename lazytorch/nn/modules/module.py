@@ -12,7 +12,12 @@ from lazytorch.autograd.grad_mode import no_grad
 from lazytorch.functions.creation import empty_like
 from lazytorch.nn.modules._hooks import *  # noqa: F403  PyTorch has these names here too
 from lazytorch.nn.modules._hooks import BackwardHooks, WrappedHook, add_hook, filtered, global_hooks
-from lazytorch.nn.modules._state import StateDict, _is_meta
+from lazytorch.nn.modules._state import (  # noqa: F401
+    _EXTRA_STATE_KEY_SUFFIX,
+    StateDict,
+    _IncompatibleKeys,
+    _is_meta,
+)
 from lazytorch.nn.modules._to import parse_to
 from lazytorch.nn.modules.utils import indent_after_first, typename
 from lazytorch.nn.parameter import Buffer, Parameter
@@ -110,7 +115,7 @@ class Module(StateDict):
             or _global_backward_pre_hooks
         ):
             return self._call_with_hooks(args, kwargs)
-        return self.forward(*args, **kwargs)
+        return self.forward(*args, **kwargs) if kwargs else self.forward(*args)
 
     def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
         return Module.__call__(self, *args, **kwargs)
@@ -344,11 +349,13 @@ class Module(StateDict):
 
     def __getattr__(self, name: str) -> Any:
         # Reached only when ordinary lookup has failed.
-        attributes = self.__dict__
-        for registry in ("_parameters", "_buffers", "_modules"):
-            members = attributes.get(registry)
-            if members is not None and name in members:
-                return members[name]
+        get = self.__dict__.get
+        if (members := get("_parameters")) is not None and name in members:
+            return members[name]
+        if (members := get("_modules")) is not None and name in members:
+            return members[name]
+        if (members := get("_buffers")) is not None and name in members:
+            return members[name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 
 from lazytorch.autograd import backward as engine
 from lazytorch.autograd.grad_mode import no_grad, state
-from lazytorch.distributed import ReduceOp, algorithms
+from lazytorch.distributed import ReduceOp
+from lazytorch.distributed import collective_algorithms as algorithms
 from lazytorch.distributed.collectives import array_of, write
 from lazytorch.distributed.groups import ProcessGroup, chosen
 from lazytorch.functions.creation import zeros_like

@@ -16,11 +16,11 @@ from codegen.ir.node import TensorType
 from codegen.runtime.cpu import set_num_threads
 from codegen.runtime.memory import Buffer
 from lazytorch import cuda
-from lazytorch.expression import Expression
+from lazytorch.expression import Expression, new_expression
 from lazytorch.functions import data, joining, random
 from lazytorch.functions.random import Generator, default_generator
 from lazytorch.realize import realize
-from lazytorch.storage import Storage, from_array
+from lazytorch.storage import from_array, new_storage
 from lazytorch.tensor import Tensor, wrap
 
 __all__ = [
@@ -112,9 +112,9 @@ def to_array(tensor: Tensor) -> tuple[np.ndarray[Any, Any], str]:
 def adopt(array: np.ndarray[Any, Any], dtype: str, requires_grad: bool) -> Tensor:
     """A tensor over the array's memory, which is writable and nobody else's, without a copy."""
     kind = dt.BY_NAME[dtype] if dtype else dt.from_numpy(array.dtype)
-    expression = Expression(TensorType(array.shape, kind), "cpu", value=Buffer.wrapping(array))
+    expression = new_expression(TensorType(array.shape, kind), "cpu", value=Buffer.wrapping(array))
     tensor = object.__new__(Tensor)
-    tensor._storage = Storage(expression)
+    tensor._storage = new_storage(expression)
     tensor._type = expression.type
     return tensor.requires_grad_() if requires_grad else tensor
 

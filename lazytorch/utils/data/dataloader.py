@@ -19,6 +19,9 @@ from lazytorch.utils.data.sampler import BatchSampler, RandomSampler, Sampler, S
 from lazytorch.utils.data.worker import Exhausted, Failure, NewEpoch, Result, Task
 
 T = TypeVar("T", covariant=True)
+# PyTorch's names for the types of such arguments.
+_collate_fn_t = Callable[[list[Any]], Any]
+_worker_init_fn_t = Callable[[int], None]
 
 _FIXED_ATTRIBUTES = (
     "batch_size",

@@ -17,6 +17,7 @@ from lazytorch.vision.ops.boxes import (
 from lazytorch.vision.ops.misc import (
     MLP,
     Conv2dNormActivation,
+    FrozenBatchNorm2d,
     Permute,
     SqueezeExcitation,
     StochasticDepth,
@@ -24,8 +25,8 @@ from lazytorch.vision.ops.misc import (
 )
 
 __all__ = [
-    "MLP", "Conv2dNormActivation", "Permute", "SqueezeExcitation", "StochasticDepth",
-    "batched_nms", "box_area", "box_convert", "box_iou", "boxes", "clip_boxes_to_image",
-    "complete_box_iou", "distance_box_iou", "generalized_box_iou", "masks_to_boxes", "misc", "nms",
-    "remove_small_boxes", "stochastic_depth",
+    "MLP", "Conv2dNormActivation", "FrozenBatchNorm2d", "Permute", "SqueezeExcitation",
+    "StochasticDepth", "batched_nms", "box_area", "box_convert", "box_iou", "boxes",
+    "clip_boxes_to_image", "complete_box_iou", "distance_box_iou", "generalized_box_iou",
+    "masks_to_boxes", "misc", "nms", "remove_small_boxes", "stochastic_depth",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lazytorch.functions.creation import empty
+from lazytorch.functions.creation import empty, full
 from lazytorch.nn import modules as nn
 from lazytorch.tensor import Tensor
 
@@ -63,6 +63,32 @@ def _pair(value: int | Sequence[int]) -> tuple[int, ...]:
 
 def _in_place(inplace: bool | None) -> dict[str, bool]:
     return {} if inplace is None else {"inplace": inplace}
+
+
+class FrozenBatchNorm2d(nn.Module):
+    """Batch normalization with statistics and affine parameters that never change: buffers."""
+
+    def __init__(self, num_features: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+        for name, value in (("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0),
+                            ("running_var", 1.0)):  # fmt: skip
+            self.register_buffer(name, full((num_features,), value))
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
+        state_dict.pop(prefix + "num_batches_tracked", None)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    def forward(self, x: Tensor) -> Any:
+        weight, bias, mean, variance = [
+            b.reshape(1, -1, 1, 1)
+            for b in (self.weight, self.bias, self.running_mean, self.running_var)
+        ]
+        scale = weight * (variance + self.eps).rsqrt()
+        return x * scale + (bias - mean * scale)
+
+    def __repr__(self) -> str:
+        return f"FrozenBatchNorm2d({self.weight.shape[0]}, eps={self.eps})"
 
 
 class SqueezeExcitation(nn.Module):

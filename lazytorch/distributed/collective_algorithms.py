@@ -26,6 +26,9 @@ class ReduceOp(Enum):
     BXOR = 7
 
 
+setattr(ReduceOp, "RedOpType", ReduceOp)  # noqa: B010  PyTorch's name for the type of the values
+
+
 _FUNCTIONS: dict[ReduceOp, Callable[..., Any]] = {
     ReduceOp.SUM: np.add, ReduceOp.AVG: np.add, ReduceOp.PRODUCT: np.multiply,
     ReduceOp.MIN: np.minimum, ReduceOp.MAX: np.maximum, ReduceOp.BAND: np.bitwise_and,
