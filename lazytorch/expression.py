@@ -257,6 +257,10 @@ def shared_owner(value: Expression) -> weakref.ref[Storage] | Overwritten | Shar
     return owner
 
 
+# Numbers tracked calls: one that another reads has a lower number.
+next_in_sequence = itertools.count().__next__
+
+
 class Call:
     """One application of a function, to be run at some realize().
 
@@ -275,18 +279,20 @@ class Call:
     way        of a tracked gradient call: what a gradient of it goes on to; not set elsewhere.
     in_place   its result replaced its first input, as x.sin_() does, of which PyTorch saves a copy;
                not set elsewhere.
+    sequence   of a tracked call: how many tracked calls there were before it; not set elsewhere.
     """
 
     __slots__ = (
         "__weakref__", "freed", "has_gradient", "in_place", "inputs", "is_linear", "is_quadratic",
-        "led_to", "node", "outputs", "place", "readers", "siblings", "signature", "tracked", "via",
-        "way",
+        "led_to", "node", "outputs", "place", "readers", "sequence", "siblings", "signature",
+        "tracked", "via", "way",
     )  # fmt: skip
     in_place: bool
     is_linear: bool
     is_quadratic: bool
     led_to: list[weakref.ref[Tensor]]
     node: NodeState
+    sequence: int
     siblings: object
     via: tuple[ViewOrigin | None, str, Geometry, Geometry | None]
     way: Way
@@ -307,6 +313,8 @@ def new_call(signature: Signature, inputs: tuple[Expression, ...], tracked: bool
     made.signature, made.inputs, made.tracked = signature, inputs, tracked
     made.has_gradient = made.freed = False
     made.place, made.readers, made.outputs = None, (), ()
+    if tracked:
+        made.sequence = next_in_sequence()
     return made
 
 
@@ -316,7 +324,8 @@ class Way:
 
     cotangents  those that came in and are tracked.
     steps       calls that were differentiated by one of their inputs (a gradient call: of one of
-                its outputs), and the number of that.
+                its outputs), the number of that, and whether the cotangent there could itself be
+                differentiated.
     made_of     of each output: a bit for each of the steps, and then of the cotangents.
     freed       the bits of outputs that backward has been through without retain_graph.
     """
@@ -325,7 +334,7 @@ class Way:
 
     def __init__(self) -> None:
         self.cotangents: list[weakref.ref[Expression]] = []
-        self.steps: list[tuple[weakref.ref[Call], int]] = []
+        self.steps: list[tuple[weakref.ref[Call], int, bool]] = []
         self.made_of: list[int] = []
         self.freed = 0
 
@@ -368,6 +377,11 @@ class Hooks:
         self.functions: OrderedDict[int, Callable[[Tensor], Tensor | None]] = OrderedDict()
         self.retained_by: weakref.ref[Tensor] | None = None
         self.node: NodeState | None = None
+
+
+def nobody() -> None:
+    """In the place of a reference to the tensor that collects a leaf's gradient: none is asked
+    for, though what is made of the leaf requires one."""
 
 
 def hooks_of(e: Expression) -> Hooks:

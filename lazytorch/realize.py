@@ -31,7 +31,6 @@ from lazytorch.expression import (
     Expression,
     Function,
     Overwritten,
-    Signature,
     new_call,
     new_expression,
     trace_conditions,
@@ -663,7 +662,7 @@ def _release_freed(calls: Sequence[Call]) -> None:
 def _may_be_walked_again(call: Call) -> bool:
     """Whether a freed call that saves nothing keeps its inputs, as it does in PyTorch. They keep
     no memory alive: values that nobody shows go, and are computed again should anybody ask."""
-    if not saves_nothing[0](call.signature):
+    if not saves_nothing[0](call):
         return False
     gone: list[Expression] = []
     for e in call.inputs:
@@ -675,7 +674,7 @@ def _may_be_walked_again(call: Call) -> bool:
         made = e.call
         if e.tracked and (made is None or not (made.freed and made.inputs)):
             return False
-        if made is not None and e.tracked and not saves_nothing[0](made.signature):
+        if made is not None and e.tracked and not saves_nothing[0](made):
             return False
         gone.append(e)
     if gone:
@@ -696,7 +695,7 @@ def _may_be_walked_again(call: Call) -> bool:
 FREED_VALUE = Function("freed_value", lambda shape, dtype: full(0, shape, dtype))
 
 # What autograd/walk.py knows of a signature; it puts it here.
-saves_nothing: list[Callable[[Signature], bool]] = []
+saves_nothing: list[Callable[[Call], bool]] = []
 
 
 def _is_pending(reference: weakref.ref[Call]) -> bool:

@@ -12,6 +12,7 @@ from lazytorch.expression import (
     Function,
     Signature,
     new_expression,
+    next_in_sequence,
     shared_owner,
 )
 from lazytorch.realize import realize, settle_depth
@@ -30,13 +31,37 @@ def untracked(value: Expression) -> Expression:
     return record(core.DETACH, (value,), (), False)[0]
 
 
-def note_in_place(value: Expression) -> None:
-    """Note at the call that made a value that this is written where its first input was."""
+def last_recorded(e: Expression) -> Expression:
+    """The value whose gradient is that of ``e``: what was there before writes without recording."""
+    while e.call is not None and e.call.signature.function is core.REPLACE_VALUE:
+        if not e.call.inputs:
+            break
+        e = e.call.inputs[1]
+    return e
+
+
+def of_its_own(value: Expression) -> Expression:
+    """A value that no tensor has: itself, or a copy."""
+    call = value.call
+    if (
+        value.owner is not None
+        or value.leaf is not None
+        or call is None
+        or call.signature.function is core.VIEW
+    ):
+        return record(core.IDENTITY, (value,), (), value.tracked)[0]
+    return value
+
+
+def note_in_place(value: Expression) -> Call | None:
+    """Note at the call that made a value that this is written where its first input was; the call
+    it was noted at."""
     call = value.call
     while call is not None and call.signature.function is core.CAST:
         call = call.inputs[0].call if call.inputs else None
     if call is not None:
         call.in_place = True
+    return call
 
 
 def record(
@@ -78,6 +103,8 @@ def outputs_of_call(
     call = Call()
     call.signature, call.inputs, call.tracked = signature, inputs, tracked
     call.has_gradient, call.freed, call.place, call.readers = has_gradient, False, None, ()
+    if tracked:
+        call.sequence = next_in_sequence()
     if signature.places_left:
         note_place(call)
     outputs: list[Expression] = []

@@ -13,7 +13,7 @@ from codegen.runtime.memory import Buffer, allocate
 from lazytorch import capture, levels, references
 from lazytorch.autograd.grad_mode import inference
 from lazytorch.autograd.grad_mode import state as grad_state
-from lazytorch.core import REPLACE_VALUE
+from lazytorch.core import IDENTITY, REPLACE_VALUE
 from lazytorch.device import placed
 from lazytorch.expression import (
     Expression,
@@ -180,10 +180,18 @@ class Storage:
     def own_value(self) -> Expression:
         """The value, as an expression that no recorded call knows yet."""
         known = self.expression
-        if references.count(known) <= references.BY_NAME + 2 or known.value is None:
+        if references.count(known) <= references.BY_NAME + 2:
             return known
-        known.owner = None
-        self.expression = new_expression(known.type, known.device, value=known.value)
+        if known.value is None:
+            signature = IDENTITY.signature((known.type,), ())
+            call = new_call(signature, (known,), False)
+            call.has_gradient = known.call is not None and known.call.has_gradient
+            made = new_expression(known.type, known.device, call, depth=known.depth + 1)
+            call.outputs = (weakref.ref(made),)
+            self.expression = made
+        else:
+            self.expression = new_expression(known.type, known.device, value=known.value)
+        known.owner = shared_owner(known)  # whoever has saved it sees writes to come
         self.expression.owner = weakref.ref(self)
         return self.expression
 

@@ -15,16 +15,18 @@ from codegen.dtype import DType
 from codegen.ir.node import TensorType
 from codegen.ops.strided import contiguous_strides
 from codegen.runtime.memory import Buffer
-from lazytorch import capture, core, levels, references
+from lazytorch import core, levels, references
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.device import Device
 from lazytorch.expression import (
     Attributes,
+    Call,
     Expression,
     Overwritten,
     SharedSince,
     hooks_of,
     new_expression,
+    nobody,
     shared_owner,
 )
 from lazytorch.geometry import (
@@ -39,27 +41,27 @@ from lazytorch.geometry import (
 from lazytorch.host_values import HostValues
 from lazytorch.layout import Layout, strided
 from lazytorch.memory_views import view_of_memory, write_into_shared
+from lazytorch.memory_writes import MemoryWrites
 from lazytorch.realize import realize
-from lazytorch.recording import note_in_place, record, untracked
+from lazytorch.recording import last_recorded, note_in_place, of_its_own, record, untracked
 from lazytorch.size import Size
-from lazytorch.storage import ExportedMemory, buffer_array, new_storage
+from lazytorch.storage import ExportedMemory, new_storage
 from lazytorch.view_history import (
     CANNOT_DETACH,
     CANNOT_REQUIRE,
     ViewOrigin,
+    forget_retained,
     is_restricted,
     origin_of,
     refusal,
     refusal_of_inner,
     retain_by,
+    views,
 )
 from lazytorch.write_refusals import WriteRefusals
 
 # Memory that NumPy shares is copied when read, up to this size; above it, the reader runs at once.
 SNAPSHOT_BYTES = 4 << 20
-# Writes to parts of one pending value that are still recorded; after these it is computed.
-MOST_PENDING_REGIONS = 8
-
 # Views that may show an element more than once.
 _REPEATING = frozenset(["AsStrided", "Expand", "Unfold"])
 
@@ -69,7 +71,7 @@ _USE_DETACH = (
 )
 
 
-class Tensor(HostValues, WriteRefusals):
+class Tensor(HostValues, MemoryWrites, WriteRefusals):
     """A multi-dimensional array of one element type, whose operations are recorded and compiled.
 
     >>> import lazytorch as torch
@@ -99,9 +101,12 @@ class Tensor(HostValues, WriteRefusals):
     _collects = True  # as a leaf with a marker
     _without_recording = False  # a view made under no_grad
     _in_inference = False  # or in inference mode
+    _counts_writes = False  # of inference memory: it may be written to, outside that mode too
     _of_unrecorded = False  # a view made of such a view
-    # Why a recorded write is refused, of what a user's Function gave back.
-    _refused_write: str | None = None
+    _refused_write: str | None = None  # why a recorded write is refused
+    # Of a view that a user's Function gave back, and of views of it: what made it, which of its
+    # outputs it is, and why nobody may write to it.
+    _of_function: tuple[str, int, str] | None = None
     _view_cache: tuple[Expression, Expression] | None = None  # (storage value, view of it)
     # Of a view, that PyTorch has made its node: it does that when a recorded call reads the view.
     _has_node = False
@@ -259,18 +264,15 @@ class Tensor(HostValues, WriteRefusals):
             if self._without_recording and not self._collects:
                 self._refuse_changed()
             return self._read_marker(value)
-        if (
-            self._without_recording
-            and value.tracked
-            and grad_state.enabled
-            and self._is_of_tracked()
-        ):
+        if self._without_recording and grad_state.enabled and self._is_of_tracked():
             # As in PyTorch, it is a leaf of its own, and nobody collects its gradient.
             self._refuse_changed()
             self._marker, self._collects = (_NEVER, _NEVER), False
             return self._read_marker(value)
         parent = self._parent
         if parent is not None and parent._marker is not None:
+            if self._one_of is not None:
+                self._refuse_changed()
             return self._view_of_marker(parent, parent._read())
         cached = self._view_cache
         if cached is not None and cached[0] is value:
@@ -320,6 +322,8 @@ class Tensor(HostValues, WriteRefusals):
     def _read_marker(self, value: Expression) -> Expression:
         marker = self._marker
         assert marker is not None
+        if self._of_function is not None:
+            self._refuse_changed()
         if marker[0] is not value:
             source = untracked(value) if value.tracked else value
             geometry = self._geometry
@@ -334,7 +338,7 @@ class Tensor(HostValues, WriteRefusals):
                 leaf = record(core.REPLACE_VALUE, (leaf, history), (), True)[0]
             else:
                 leaf.tracked = True
-                leaf.leaf = weakref.ref(self) if self._collects else _nobody
+                leaf.leaf = weakref.ref(self) if self._collects else nobody
             if not self._silent:
                 leaf.owner = SharedSince(weakref.ref(self._storage), self._storage.version)
             self._marker = marker = (value, leaf)
@@ -345,12 +349,14 @@ class Tensor(HostValues, WriteRefusals):
         storage = self._storage
         before = storage.expression
         recording = grad_state.enabled
-        if storage.is_inference():
-            self._refuse_inference_write(recording)
+        if storage.is_inference() and self._is_refused_inference_write(recording):
+            self._write_refused(value)
         if recording:
             self._refuse_recorded_write(before, value.tracked)
             if value.tracked and value.owner is None and value.leaf is None:
-                note_in_place(value)
+                made = note_in_place(value)
+                if views.watched and made is not None and self._geometry is not None:
+                    self._read_from_base(made, before)
         if recording and not self._connected:
             root = self if self._parent is None or self._marker is not None else self._parent
             if value.tracked or root._marker is not None:
@@ -375,10 +381,8 @@ class Tensor(HostValues, WriteRefusals):
             if before.tracked and not (recording and self._connected):
                 base = untracked(before)
             if value.tracked:
-                if value.owner is not None or value.leaf is not None:
-                    value = record(core.IDENTITY, (value,), (), True)[0]
-                else:
-                    written = value  # lies in this memory from now on
+                value = of_its_own(value)
+                written = value  # lies in this memory from now on
             value = record(
                 core.WRITE_VIEW,
                 (base, value),
@@ -389,13 +393,7 @@ class Tensor(HostValues, WriteRefusals):
             seen = recording and self._connected
             function = core.OVERWRITE if seen else core.REPLACE_VALUE
             value = record(function, (value, before), (), True)[0]
-        if (
-            value.owner is not None
-            or value.leaf is not None
-            or value.call is None
-            or value.call.signature.function is core.VIEW
-        ):
-            value = record(core.IDENTITY, (value,), (), value.tracked)[0]
+        value = of_its_own(value)
         if storage.is_shared():
             write_into_shared(storage, value, self._silent)
         else:
@@ -404,9 +402,22 @@ class Tensor(HostValues, WriteRefusals):
                 written.owner = SharedSince(weakref.ref(storage), storage.version)
             if recording and value.tracked:
                 self._has_node = True
-                if before.hooks is not None and self._connected:
-                    self._retain_new_value(before)
+                if self._connected:
+                    self._retain_new_value(last_recorded(before))
+                    if self._retains_grad and self._geometry is not None:
+                        forget_retained(self)  # that of what is read next is kept
         return self
+
+    def _read_from_base(self, call: Call, base: Expression) -> None:
+        """Let what an operation in place reads of this view come from the storage: its gradient
+        goes to the base, not to the view that this one was made of, which may have a hook."""
+        cached, geometry = self._view_cache, self._geometry
+        if cached is None or geometry is None or call.inputs[:1] != (cached[1],):
+            return
+        if cached[1].tracked and cached[0] is base:
+            attributes = (geometry.shape, geometry.strides, geometry.offset)
+            fresh = record(core.VIEW, (base,), attributes, True)[0]
+            call.inputs = (fresh, *call.inputs[1:])
 
     def _retain_new_value(self, before: Expression) -> None:
         """Keep the gradient of what was written in place, also through a view, in the stead of
@@ -415,67 +426,19 @@ class Tensor(HostValues, WriteRefusals):
             hooks_of(self._storage.expression).retained_by = before.hooks.retained_by
             before.hooks.retained_by = None
 
-    def _write_in_memory(self, value: Expression) -> bool:
-        """Put a value into its place in memory at once, if the storage is computed and nothing
-        else refers to its old value. A loop that fills a buffer part by part would otherwise make
-        a kernel for each part."""
-        storage = self._storage
-        if storage.shared is not None:
-            return False
-        if levels.is_unknown(value) or levels.is_unknown(storage.expression):
-            return False
-        if storage.expression.value is None:
-            storage.regions += 1
-            if storage.regions <= MOST_PENDING_REGIONS:
-                return False
-            realize([storage.expression])
-        storage.regions = 0
-        if value.value is None:
-            realize([value])
-        self._view_cache = None
-        before = storage.expression
-        buffer = before.value
-        # Besides the names here: the storage's attribute, and the expression's.
-        alone = references.BY_NAME + 1
-        if references.count(before) > alone or references.count(buffer) > alone:
-            return False
-        capture.refuse("a tensor was written part by part")
-        source = value.value
-        if buffer.memory is not None and self._copy_on_device(buffer, source):
-            storage.write(new_expression(before.type, before.device, value=buffer), self._silent)
-            return True
-        if not buffer.is_reachable:
-            return False
-        target = self._within(buffer_array(buffer, before.type))
-        if type(source) is Buffer:
-            target[...] = buffer_array(source, value.type)
-        else:
-            target[...] = source
-        storage.write(new_expression(before.type, before.device, value=buffer), self._silent)
-        return True
-
-    def _copy_on_device(self, buffer: Buffer, source: Any) -> bool:
-        """Copy memory of a device into this view's place in its storage's; False where it takes
-        more than that, or the host has to."""
-        if type(source) is not Buffer or not self.is_contiguous():
-            return False
-        offset = self.storage_offset() * self._type.dtype.itemsize
-        assert buffer.memory is not None
-        return not source.nbytes or buffer.memory.copy_in(offset, source)
-
     def _write_history(self, root: Tensor, value: Expression) -> Tensor:
         """A recorded write through an unconnected alias: it has a history from now on, and the
         memory's other aliases see the value alone."""
         if root._marker is not None and root.is_leaf:
             raise self._leaf_error()
         current = root._read()
+        if value.tracked:
+            value = of_its_own(value)
         if root is not self:
             geometry = self._place_in(root)
             value = record(core.WRITE_VIEW, (current, value), geometry, True)[0]
         elif not value.tracked:
             value = record(core.OVERWRITE, (value, current), (), True)[0]
-        elif value.leaf is not None:
-            value = record(core.IDENTITY, (value,), (), True)[0]
         grad_state.enabled = False
         try:
             root._write(untracked(value))
@@ -493,14 +456,14 @@ class Tensor(HostValues, WriteRefusals):
             return True
         value = self._storage.expression
         if not value.tracked or not self._connected:
-            if self._without_recording and value.tracked:
+            if self._without_recording:
                 return self._is_of_tracked()
             return self._parent is not None and self._parent._marker is not None
         return self._geometry is not None or value.leaf is None or value.leaf() is self
 
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:
-        if not self.is_leaf:
+        if not self._is_leaf():
             raise RuntimeError(
                 "you can only change requires_grad flags of leaf variables."
                 + ("" if flag else _USE_DETACH)
@@ -510,7 +473,7 @@ class Tensor(HostValues, WriteRefusals):
     def _is_of_tracked(self) -> bool:
         """Of a view made under no_grad: whether what it is a view of requires grad."""
         root = self._root()
-        return root._connected and root.requires_grad
+        return root is not self and root.requires_grad
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Collect a gradient in ``.grad`` from now on (or no longer)."""
@@ -559,6 +522,8 @@ class Tensor(HostValues, WriteRefusals):
 
     @property
     def is_leaf(self) -> bool:
+        if self._of_function is not None and self.requires_grad:
+            self._refuse_changed()
         if self._geometry is not None and self._marker is None and self.requires_grad:
             if self._made_at != self._storage.version and is_restricted(self):
                 raise refusal(self, indirect=True)  # PyTorch would make its node anew
@@ -587,7 +552,10 @@ class Tensor(HostValues, WriteRefusals):
 
     def detach(self) -> Tensor:
         """An alias through which no gradient flows; writes to either are seen in both."""
-        return self._alias(Tensor, connected=False)
+        alias = self._alias(Tensor, connected=False)
+        if self._storage.is_inference() and not grad_state.inference:
+            alias._counts_writes = True
+        return alias
 
     def detach_(self) -> Tensor:
         """Cut this tensor from the graph that made it."""
@@ -614,12 +582,20 @@ class Tensor(HostValues, WriteRefusals):
     @property
     def data(self) -> Tensor:
         """An alias without history, whose writes backward does not check for."""
-        alias = self._alias(Tensor, connected=False)
+        alias = self.detach()
         alias._silent = True
         return alias
 
     @data.setter
     def data(self, new: Tensor) -> None:
+        if self.requires_grad and not self._is_leaf() and new._type == self._type:
+            # Its gradient flows on to what it was computed from.
+            history = self._read()
+            self._storage, self._type = new._storage, new._type
+            self._geometry, self._overlaps = new._geometry, new._overlaps
+            self._connected, self._view_cache = False, None
+            self._marker = (_NEVER, history)
+            return
         if self.is_leaf and self.requires_grad:
             flag = True
             self._forget_leaf()
@@ -649,6 +625,8 @@ class Tensor(HostValues, WriteRefusals):
             alias._geometry, alias._overlaps = self._geometry, self._overlaps
         if not connected or not self._connected:
             alias._connected = False
+        if self._silent and not connected:
+            alias._silent = True
         return alias
 
     @staticmethod
@@ -679,6 +657,8 @@ class Tensor(HostValues, WriteRefusals):
         view._view_name = name
         view._type = TensorType(geometry.shape, self._type.dtype)
         view._source, view._made_at = self, self._storage.version
+        if self._silent:
+            view._silent = True
         if self._connected and grad_state.enabled:
             if self._storage.expression.tracked:
                 self._storage.viewed = True
@@ -694,6 +674,10 @@ class Tensor(HostValues, WriteRefusals):
             else:
                 inner = self._marker is not None or self._parent is None
                 view._parent = self if inner else self._parent
+                if self._of_function is not None:
+                    if self.requires_grad:
+                        self._refuse_changed()
+                    view._of_function = (name, 0, self._of_function[2])
                 if self._without_recording or self._of_unrecorded:
                     view._of_unrecorded = True
                     if self.requires_grad:
@@ -744,10 +728,6 @@ class Tensor(HostValues, WriteRefusals):
                 view = record(core.VIEW, (view,), attributes, view.tracked)[0]
             self._view_cache = cached = (value, view)
         return cached[1]
-
-
-def _nobody() -> None:
-    """In the place of a reference to the tensor that collects a leaf's gradient."""
 
 
 class _Eager:

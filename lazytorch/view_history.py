@@ -14,10 +14,16 @@ if TYPE_CHECKING:
 
 _DIRECTLY = "is being modified inplace"
 _INDIRECTLY = "its base or another view of its base has been modified inplace"
-_ONE_OF_SEVERAL = (
+ONE_OF_SEVERAL = (
     "This view is the output of a function that returns multiple views. Such functions do not "
     "allow the output views to be modified inplace. You should replace the inplace operation by an "
     "out-of-place one."
+)
+OF_FUNCTION = (
+    "This view was created inside a custom Function (or because an input was returned as-is) and "
+    "the autograd logic to handle view+inplace would override the custom backward associated with "
+    "the custom Function, leading to incorrect gradients. This behavior is forbidden. You can fix "
+    "this by cloning the output of the custom Function."
 )
 _AMBIGUOUS = (
     "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your "
@@ -49,8 +55,9 @@ CANNOT_DETACH = (
 
 
 def is_restricted(x: Any) -> bool:
-    """Whether a view is one of several that a function made, or was made without recording."""
-    return x._one_of is not None or x._without_recording
+    """Whether a view is one of several that a function made, or was made without recording, or by
+    a user's Function."""
+    return x._one_of is not None or x._without_recording or x._of_function is not None
 
 
 class RefusedView(RuntimeError):
@@ -70,14 +77,19 @@ def _refusal(x: Tensor, indirect: bool) -> str:
     how = _INDIRECTLY if indirect else _DIRECTLY
     if x._one_of is not None and not x._without_recording and x._has_node:
         name, number, _ = x._one_of
-        return f"Output {number} of {name} is a view and {how}. {_ONE_OF_SEVERAL}"
+        return f"Output {number} of {name} is a view and {how}. {ONE_OF_SEVERAL}"
+    if x._of_function is not None and not x._without_recording:
+        name, number, why = x._of_function
+        return f"Output {number} of {name} is a view and {how}. {why}"
     if x._in_inference:
         return (
             f"A view was created in inference mode and {how} in normal mode. "
             f"{_AMBIGUOUS_IN_INFERENCE}"
         )
     unrecorded = x._without_recording and not x._of_unrecorded
-    why = _AMBIGUOUS if x._one_of is None or unrecorded else _ONE_OF_SEVERAL
+    why = _AMBIGUOUS if x._one_of is None or unrecorded else ONE_OF_SEVERAL
+    if x._of_function is not None:
+        why = x._of_function[2]
     return f"A view was created in no_grad mode and {how} with grad mode enabled. {why}"
 
 
@@ -145,11 +157,14 @@ def origin_of(x: Tensor | None) -> ViewOrigin | None:
     found = None
     while x is not None and (geometry := x._geometry) is not None:
         found = x._origin
-        if found is not None and found.geometry is geometry:
+        # Since what it shows was written to, it is a view of the storage as a whole.
+        is_current = x._made_at == x._storage.version
+        known = found is not None and found.geometry is geometry
+        if found is not None and known and (is_current or found.source is None):
             break
         found = None
         chain.append((x, geometry))
-        x = x._source
+        x = x._source if is_current else None
     for x, geometry in reversed(chain):
         found = x._origin = ViewOrigin(x, geometry, found)
     return found
@@ -166,11 +181,16 @@ def watch(x: Tensor, e: Expression) -> None:
         views.watched = True
 
 
-def retain_by(x: Tensor, e: Expression) -> None:
-    """Let a tensor keep the gradient of its present value. A view has kept that of its value
-    before what it shows was written to: the gradient kept is the view's, as its hooks are not."""
+def forget_retained(x: Tensor) -> None:
+    """Let a view keep no gradient of the values that it had."""
     for old in x._watched or ():
         if old.hooks is not None and old.hooks.retained_by is not None:
             old.hooks.retained_by = None
+
+
+def retain_by(x: Tensor, e: Expression) -> None:
+    """Let a tensor keep the gradient of its present value. A view has kept that of its value
+    before what it shows was written to: the gradient kept is the view's, as its hooks are not."""
+    forget_retained(x)
     hooks_of(e).retained_by = weakref.ref(x)
     watch(x, e)

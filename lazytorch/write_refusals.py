@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lazytorch.autograd.grad_mode import state as grad_state
+from lazytorch.recording import untracked
 from lazytorch.view_history import CANNOT_WRITE, is_restricted, refusal
 
 if TYPE_CHECKING:
@@ -27,16 +28,23 @@ class WriteRefusals:
         if self._made_at != self._storage.version and grad_state.enabled:
             raise refusal(self, indirect=True)
 
-    def _refuse_inference_write(self, recording: bool) -> None:
-        """Raise where an inference tensor is written to outside inference mode."""
+    def _is_refused_inference_write(self, recording: bool) -> bool:
+        """Whether an inference tensor must not be written to: outside inference mode."""
         recorded_leaf = recording and self._geometry is None and self.requires_grad
-        if not grad_state.inference and not recorded_leaf:  # that has an error of its own
-            raise RuntimeError(CANNOT_WRITE)
+        # That has an error of its own.
+        return not (grad_state.inference or recorded_leaf or self._counts_writes)
+
+    def _write_refused(self, value: Expression) -> None:
+        """Write to an inference tensor and raise: in that order, as PyTorch does."""
+        self._counts_writes = True
+        try:
+            self._write(untracked(value) if value.tracked else value)
+        finally:
+            del self._counts_writes
+        raise RuntimeError(CANNOT_WRITE)
 
     def _refuse_before(self, tracked: bool) -> None:
         """Before another error of a write: PyTorch asks first whether it is allowed at all."""
-        if self._storage.is_inference():
-            self._refuse_inference_write(grad_state.enabled)
         if grad_state.enabled:
             self._refuse_recorded_write(self._storage.expression, tracked)
 
@@ -48,9 +56,8 @@ class WriteRefusals:
 
     def _refuse_recorded_write(self, before: Expression, tracked: bool = False) -> None:
         """Raise PyTorch's error where a recorded write (of a ``tracked`` value) is forbidden."""
-        if (self._source is not None or self._refused_write is not None) and (
-            tracked or self.requires_grad
-        ):
+        may_be_refused = self._source is not None or self._of_function is not None
+        if (may_be_refused or self._refused_write is not None) and (tracked or self.requires_grad):
             if self._refused_write is not None:
                 raise RuntimeError(self._refused_write)
             if is_restricted(self):

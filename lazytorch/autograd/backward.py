@@ -16,6 +16,7 @@ from lazytorch.autograd.walk import (
     Walk,
     as_collected,
     gradient_source,
+    has_hooks,
     owner_of,
 )
 from lazytorch.expression import Expression, Function
@@ -58,8 +59,6 @@ def backward(
     seeds = _seeds(roots, values, given)
     if inputs is not None:
         inputs = tuple([t._collecting() for t in _as_tuple(inputs)])
-        if not all([t.requires_grad for t in inputs]):
-            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
         for t in inputs:
             t.retain_grad()  # leaves do not
     chosen = None if inputs is None else {id(t) for t in inputs}
@@ -68,7 +67,9 @@ def backward(
     session = Session(values, seeds, walk, create_graph)
     session.run_hooks()
     leaves = [(t, e) for t, e in walk.leaves() if chosen is None or id(owner_of(t)) in chosen]
+    undefined = []
     if session.reached is not None:
+        undefined = [t for t, e in leaves if e in session.undefined and e not in session.reached]
         leaves = [(t, e) for t, e in leaves if e in session.reached]
     gradients = session.cotangents([e for _, e in leaves])
     walk.free(retain, session.readers)
@@ -83,8 +84,13 @@ def backward(
         if gradient._storage.expression.device != device:
             gradient = moved(gradient, device)
         total[id(tensor)] = (tensor, gradient if before is None else add(before[1], gradient))
+    if len(total) > 1 and any([has_hooks(t) for t, _ in total.values()]):
+        turns = walk.order_of_leaves()
+        total = dict(sorted(total.items(), key=lambda item: turns.get(item[0], 0)))
     before_mode, grad_state.enabled = grad_state.enabled, create_graph  # that of hooks
     try:
+        for tensor in {id(t): t for t in undefined if id(t) not in total}.values():
+            _accumulate(tensor, None, create_graph)
         for tensor, gradient in total.values():
             _accumulate(tensor, gradient, create_graph)
     finally:
@@ -147,6 +153,9 @@ def grad(
                     f"The differentiated Tensor at index {number} appears to not have been used in "
                     "the graph. Set allow_unused=True if this is the desired behavior."
                 )
+    for tensor, readings in zip(wanted, targets, strict=True):
+        if not readings and tensor.is_leaf and gradient_source(tensor) in session.undefined:
+            _after_hooks(tensor, None, create_graph)
     arrived = list(dict.fromkeys([e for readings in targets for e in readings]))
     computed = dict(zip(arrived, session.cotangents(arrived), strict=True))
     walk.free(retain, session.readers)
@@ -299,7 +308,7 @@ at_the_end: list[Callable[[], None]] = []
 accumulated: list[Callable[[Tensor], None]] = []
 
 
-def _after_hooks(tensor: Tensor, gradient: Tensor, create_graph: bool) -> Tensor:
+def _after_hooks(tensor: Tensor, gradient: Any, create_graph: bool) -> Any:
     hooks = tensor._backward_hooks
     if not hooks:
         return gradient
@@ -310,12 +319,13 @@ def _after_hooks(tensor: Tensor, gradient: Tensor, create_graph: bool) -> Tensor
         grad_state.enabled = before
 
 
-def _accumulate(tensor: Tensor, gradient: Tensor, create_graph: bool) -> None:
+def _accumulate(tensor: Tensor, gradient: Any, create_graph: bool) -> None:
+    """Add a gradient to a leaf's, with its hooks; of None the hooks are told alone."""
     if tensor._backward_hooks:
         # A hook may keep what it saw, which later gradients are not added to.
         seen = _after_hooks(tensor, gradient, create_graph)
         gradient = seen
-        if seen.layout is strided:
+        if seen is not None and seen.layout is strided:
             gradient = wrap(record(core.IDENTITY, (seen._read(),), (), seen.requires_grad)[0])
     hooks = tensor.__dict__.get("_node_hooks")
     if hooks:
@@ -323,7 +333,7 @@ def _accumulate(tensor: Tensor, gradient: Tensor, create_graph: bool) -> None:
             answer = hook((gradient,))
             if answer is not None:
                 gradient = answer if isinstance(answer, Tensor) else answer[0]
-    if tensor.requires_grad:  # still; its hooks see what it would have got
+    if tensor.requires_grad and gradient is not None:  # still; its hooks see what it would get
         _add_to_grad(tensor, gradient, create_graph)
     after_hooks = tensor.__dict__.get("_post_accumulate_hooks")
     if after_hooks:

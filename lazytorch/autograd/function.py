@@ -19,26 +19,15 @@ from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.graph import CallNode
 from lazytorch.autograd.saved import Packed
 from lazytorch.autograd.walk import FREED, modified_text, output_text
-from lazytorch.expression import Call, Expression, NodeState, hooks_of
+from lazytorch.expression import Call, Expression, NodeState, SharedSince, hooks_of
+from lazytorch.layout import strided
 from lazytorch.recording import untracked
 from lazytorch.storage import Storage
 from lazytorch.tensor import Tensor, record, wrap
-from lazytorch.view_history import CANNOT_SAVE
-
-IS_ONE_OF_SEVERAL = (
-    "This view is the output of a function that returns multiple views. Such functions do not "
-    "allow the output views to be modified inplace. You should replace the inplace operation by an "
-    "out-of-place one."
-)
-_IN_CUSTOM_FUNCTION = (
-    "This view was created inside a custom Function (or because an input was returned as-is) and "
-    "the autograd logic to handle view+inplace would override the custom backward associated with "
-    "the custom Function, leading to incorrect gradients. This behavior is forbidden. You can fix "
-    "this by cloning the output of the custom Function."
-)
+from lazytorch.view_history import CANNOT_SAVE, OF_FUNCTION, ONE_OF_SEVERAL
 
 
-class _Saved:
+class Saved:
     """A tensor that forward saved, or which output it is; and its version then."""
 
     def __init__(self, tensor: Tensor, output: int | None) -> None:
@@ -56,7 +45,7 @@ class _Saved:
         self.packed = (tensor._read(), Packed(tensor))
         self.tensor = self.value = None
 
-    def unpack(self, node: BackwardCFunction) -> Tensor:
+    def unpack(self, node: CallNode) -> Tensor:
         if self.packed is not None:
             value, packed = self.packed
             found = packed.unpack()
@@ -183,11 +172,19 @@ class BackwardCFunction(FunctionCtx, CallNode):
         first = len(call.outputs)
         return [None if s is None or s < 0 else call.inputs[first + s] for s in self._slots]
 
-    def _materialized(self, gradients: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+    def _of_results(self, gradients: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
         """The gradients of all results of forward, given those of the recorded outputs."""
+        return tuple(
+            [
+                gradients[number] if kind == "output" and number < len(gradients) else None
+                for kind, number in self._output_types
+            ]
+        )
+
+    def _materialized(self, gradients: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+        """Those of all results, with zeros where none arrives, unless forward wanted None."""
         found: list[Tensor | None] = []
-        for kind, detail in self._output_types:
-            gradient = gradients[detail] if kind == "output" and detail < len(gradients) else None
+        for (kind, _), gradient in zip(self._output_types, gradients, strict=True):
             if gradient is None and kind != "other" and self._materialize:
                 made, device = self._zeros[len(found)]
                 gradient = _zeros(made, device)
@@ -431,8 +428,14 @@ def _apply(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         grad_state.enabled = before
     if not recorded:
         for x in ctx._dirty:
-            x._storage.version += 1  # as the recorded write would
+            if not x._silent:
+                x._storage.version += 1  # as the recorded write would
         ctx._saved = _save(ctx, [], recorded=False)
+        given = [a for a in args if isinstance(a, Tensor) and not _is_among(a, ctx._dirty)]
+        if isinstance(result, Tensor):
+            return _unless_given(result, given)
+        if isinstance(result, tuple):
+            return tuple([_unless_given(x, given) for x in result])
         return result
     results = result if isinstance(result, (tuple, list)) else (result,)
     made = _record(ctx, args, sources, results, batched is not NotImplemented)
@@ -443,6 +446,18 @@ def _apply(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def _is_among(x: Any, others: Sequence[Any]) -> bool:
     return any([x is other for other in others])
+
+
+def _unless_given(x: Any, given: Sequence[Tensor]) -> Any:
+    """What forward gave back without being recorded; a view of it where it was an argument."""
+    if not _is_among(x, given) or x.layout is not strided:
+        return x
+    if not is_grad_enabled():
+        return x._alias(type(x), connected=False)
+    with no_grad():
+        view = x._view(x._type.shape, x._strides(), x.storage_offset())
+    view._of_function = ("", 0, OF_FUNCTION)
+    return view
 
 
 def _record(
@@ -497,7 +512,7 @@ def _record(
     for x in ctx._dirty:
         is_leaf = x.requires_grad and x._is_leaf()
         try:
-            if x._source is not None or not is_leaf:
+            if not is_leaf:
                 x._refuse_recorded_write(x._storage.expression, True)
         except RuntimeError:
             x._storage.version += 1  # as in PyTorch, the refused write counts
@@ -521,6 +536,7 @@ def _record(
                     "a leaf Variable that requires grad has been used in an in-place operation."
                 )
             x._write(value)
+            x._grad = None
             shown[id(x)] = x
         else:
             several = len(outputs) > 1
@@ -546,6 +562,9 @@ def _with_history(
 ) -> Tensor:
     """A result of forward as the output of the call: itself, or an alias where it is a view."""
     storage = x._storage
+    if x._source is None and not is_input and not x._connected:
+        x._marker = (storage.expression, value)  # what detach() gives is no view
+        return x
     if x._geometry is None and not is_input and storage.expression.tracked is False:
         old = storage.expression
         if storage.shared is None:
@@ -555,10 +574,9 @@ def _with_history(
             return x
     alias = x._alias(type(x), connected=False)
     alias._marker = (storage.expression, value)
-    alias._refused_write = (
-        f"Output {number} of {ctx._forward_cls.__name__} is a view and is being modified inplace. "
-        + (IS_ONE_OF_SEVERAL if several else _IN_CUSTOM_FUNCTION)
-    )
+    value.owner = SharedSince(weakref.ref(storage), storage.version)
+    why = ONE_OF_SEVERAL if several else OF_FUNCTION
+    alias._of_function, alias._made_at = (ctx._forward_cls.__name__, number, why), storage.version
     return alias
 
 
@@ -576,7 +594,7 @@ def _save(ctx: Any, outputs: Sequence[Tensor], recorded: bool) -> list[Any]:
         if recorded and x._storage.is_inference():
             raise RuntimeError(CANNOT_SAVE)
         places = [x is o for o in outputs]
-        saved.append(_Saved(x, places.index(True) if True in places else None))
+        saved.append(Saved(x, places.index(True) if True in places else None))
     return saved
 
 

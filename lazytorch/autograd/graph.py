@@ -16,9 +16,14 @@ from lazytorch.autograd.saved import (  # noqa: F401  they are named here
     save_on_cpu,
     saved_tensors_hooks,
 )
-from lazytorch.autograd.walk import FREED, gradient_reads, last_recorded, node_name
+from lazytorch.autograd.walk import (
+    FREED,
+    gradient_reads,
+    name_of_node,
+    node_name,
+)
 from lazytorch.expression import Call, Expression, NodeState, hooks_of, new_expression, node_state
-from lazytorch.recording import record
+from lazytorch.recording import last_recorded, record
 from lazytorch.storage import Storage
 from lazytorch.tensor import Tensor, wrap
 from lazytorch.utils.hooks import RemovableHandle
@@ -242,7 +247,7 @@ def accumulator(variable: Tensor | None) -> Node | None:
 
 def gradient_node(e: Expression, operation: str) -> Node:
     """The node of an operation that made a tensor of other parts than one value."""
-    name = f"{operation}Backward0"
+    name = name_of_node(operation)
     cls = _classes.get(name)
     if cls is None:
         cls = _classes[name] = _class(name)

@@ -10,8 +10,9 @@ from typing import Any
 from lazytorch import capture
 from lazytorch.autograd.backward import backward
 from lazytorch.autograd.graph import Node, node_of_tensor
-from lazytorch.autograd.walk import gradient_source, last_recorded
+from lazytorch.autograd.walk import gradient_source
 from lazytorch.expression import Hooks, hooks_of
+from lazytorch.recording import last_recorded
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import c_name, type_name
 from lazytorch.utils.hooks import RemovableHandle

@@ -18,7 +18,7 @@ from codegen.ir.node import Node, TensorType, substitute
 from codegen.ops.calls import call as call_node
 from codegen.ops.leaves import parameter
 from codegen.ops.reduction import full
-from lazytorch import core
+from lazytorch import core, levels
 from lazytorch.application import pack_reads as packs_reads
 from lazytorch.application import pack_results as packs_results
 from lazytorch.application import refuse_saving as refuses_saving
@@ -198,7 +198,10 @@ packs_results.append(pack_results)
 def refuse_saving(
     signature: Signature, inputs: Sequence[Any], expressions: Sequence[Expression]
 ) -> None:
-    """Raise where the gradient of a call would read an inference tensor among its inputs."""
+    """Raise where the gradient of a call would read an inference tensor among its inputs. What a
+    transform differentiates is its own affair."""
+    if levels.state.inside:
+        return
     made = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x._storage.is_inference()]
     if made and signature.function not in _NEVER_PACKED:
         tracked = frozenset([i for i, e in enumerate(expressions) if e.tracked])

@@ -24,6 +24,7 @@ from lazytorch.autograd.walk import (
     node_name,
     reads_anything,
     reads_tracked,
+    tracked_reads,
 )
 from lazytorch.expression import Call, Expression, Function, Hooks, NodeState, Way
 from lazytorch.importer import GRADIENT, TANGENT
@@ -36,6 +37,7 @@ class Session:
     """The roots of a backward pass, their cotangents, and those that hooks have replaced.
 
     reached  the values that a gradient arrives at, where Python may have stopped it; else None.
+    undefined  the values that only None arrives at, which a Function sent on.
     sent     calls whose inputs' gradients Python has sent on, as roots: none flows through them.
     early    gradients of targets as they were before the targets' own hooks: as in PyTorch, that
              is what ``grad`` gives where it has to go on from there to another target.
@@ -55,6 +57,7 @@ class Session:
         self.replaced: list[tuple[Expression, Expression]] = []
         self.readers: list[weakref.ref[Call]] = []
         self.reached: set[Expression] | None = None
+        self.undefined: set[Expression] = set()
         self.sent: set[Call] = set()
         self.early: dict[Expression, Tensor] = {}
 
@@ -77,7 +80,7 @@ class Session:
                 alone = self._depending(seeds=False)
                 outputs[0].call.is_linear = alone.isdisjoint(targets)
                 outputs[0].call.is_quadratic = self._is_quadratic(on_the_way)
-                outputs[0].call.way = self._way(targets)
+                outputs[0].call.way = self._way(targets, on_the_way)
             for e, target in zip(outputs, targets, strict=True):
                 e.tracked = target in depends
         call = outputs[0].call
@@ -117,21 +120,24 @@ class Session:
                 continue
             following = goes_on_to(e)
             arrives.update(following)
-            if e in depends or reads_tracked(call):
+            if e in depends or (hasattr(call, "way") and reads_tracked(call)):
                 overwrites = call.signature.function is core.OVERWRITE
                 depends.update([i for i in following if not overwrites or i is call.inputs[0]])
+            elif reads_tracked(call):
+                by_reading = [x for i, x in enumerate(call.inputs) if tracked_reads(call, i)]
+                depends.update([x for x in by_reading if x.tracked])
         return depends
 
-    def _way(self, targets: Sequence[Expression]) -> Way:
-        """What the targets' gradients are made of."""
+    def _way(self, targets: Sequence[Expression], depending: set[Expression]) -> Way:
+        """What the targets' gradients are made of, some cotangents ``depending`` on others."""
         way = Way()
         numbers: dict[tuple[Call, int], int] = {}
 
-        def step(call: Call, number: int) -> int:
+        def step(call: Call, number: int, depends: bool) -> int:
             place = numbers.get((call, number))
             if place is None:
                 place = numbers[call, number] = len(way.steps)
-                way.steps.append((weakref.ref(call), number))
+                way.steps.append((weakref.ref(call), number, depends))
             return 1 << place
 
         given = [g for g in [*self.seeds, *[g for _, g in self.replaced]] if g.tracked]
@@ -157,14 +163,14 @@ class Session:
                 continue
             steps, cotangents = made[e]
             if hasattr(call, "way"):
-                steps |= step(call, e.number) if reads_tracked(call) else 0
+                steps |= step(call, e.number, e in depending) if reads_tracked(call) else 0
                 for x in goes_on_to(e):
                     arrive(x, steps, cotangents)
                 continue
             inputs = call.inputs[:1] if call.signature.function is core.OVERWRITE else call.inputs
             for i, x in enumerate(inputs):
                 if x.tracked:
-                    own = step(call, i) if reads_anything(call, i) else 0
+                    own = step(call, i, e in depending) if reads_anything(call, i) else 0
                     arrive(x, steps | own, cotangents)
         way.cotangents = [weakref.ref(g) for g in places]
         way.made_of = [
@@ -248,9 +254,12 @@ class Session:
         for e in reversed(order):
             call = e.call
             hooks = e.hooks
-            if hooks is not None and e in reached:
+            if hooks is not None and (e in reached or e in self.undefined):
                 try:
-                    self._run_value_hooks(e, hooks)
+                    if e in reached:
+                        self._run_value_hooks(e, hooks)
+                    else:
+                        call_hooks(hooks.functions, None)
                 except Exception as error:
                     _add_forward_line(error, call)
                     raise
@@ -273,6 +282,8 @@ class Session:
                         raise
             elif e in reached:
                 reached.update(goes_on_to(e))
+            elif e in self.undefined:
+                self.undefined.update(goes_on_to(e))
 
     def _settle(self, order: Sequence[Expression], passed: set[Expression]) -> None:
         """Compute the gradients at all that is left, which are the roots from now on."""
@@ -323,16 +334,18 @@ class Session:
         assert reached is not None
         outputs = [reference() for reference in call.outputs]
         known = [e for e in outputs if e is not None and e in reached]
-        if not known:
+        if not known and self.undefined.isdisjoint(outputs):
             return
         arrived = dict(zip(known, self.gradients(known), strict=True))
         gradients = tuple([None if e is None else arrived.get(e) for e in outputs])
-        given = gradients
+        given = gradients if state.custom is None else state.custom._of_results(gradients)
         for hook in list(state.before.values()):
-            given = _replaced(hook(_shown(state, given)), given)
+            given = _replaced(hook(given), given)
         if state.custom is None:
             inputs: list[Tensor | None] | None
-            if state.packed:
+            if not known:
+                inputs = [None] * len(call.inputs)
+            elif state.packed:
                 inputs = gradients_of_saved(call, state.packed, given)
             elif hasattr(call, "way"):
                 inputs = None  # it stands for many nodes, and has no inputs of its own
@@ -348,7 +361,7 @@ class Session:
                 ]
         else:
             try:
-                inputs = state.custom._backward(call, _shown(state, given))
+                inputs = state.custom._backward(call, state.custom._materialized(given))
             except Exception:
                 if anomaly_mode.state.enabled:
                     anomaly_mode.warn_of(call, state.custom.name())
@@ -363,25 +376,32 @@ class Session:
             return
         seen = tuple(inputs)
         for hook in list(state.after.values()):
-            seen = _replaced(hook(seen, _shown(state, given)), seen)
+            seen = _replaced(hook(seen, given), seen)
         if state.custom is None:
             # What the compiler would send on arrives from here instead.
             for e in known:
                 self._keep_early(e, arrived)
-                zero = record(ZEROS_LIKE, (e,), (), False)[0]
-                self.replaced.append((e, zero))
+            self.stop_at(known)
         self.sent.add(call)
         edges = call.inputs if state.custom is None else state.custom._edges(call)
         for edge, gradient in zip(edges, seen, strict=True):
-            if edge is None or not edge.tracked or gradient is None:
+            if edge is None or not edge.tracked:
                 continue
             if self.walk.passed is None or edge in self.walk.seen:
-                self.send(edge, gradient)
+                if gradient is None:
+                    self.undefined.add(edge)
+                else:
+                    self.send(edge, gradient)
 
     def _keep_early(self, e: Expression, arrived: dict[Expression, Tensor]) -> None:
         """Keep the gradient of a value that is asked for, and gone on from otherwise."""
         if e in self.walk.targets and e not in self.early:
             self.early[e] = arrived[e]
+
+    def stop_at(self, values: Sequence[Expression]) -> None:
+        """Let nothing go on from some values."""
+        for e in values:
+            self.replaced.append((e, record(ZEROS_LIKE, (e,), (), False)[0]))
 
     def send(self, e: Expression, gradient: Tensor) -> None:
         """Add a gradient that Python computed to what arrives at a value."""
@@ -437,13 +457,6 @@ def _alone(e: Expression) -> Expression:
     return record(core.IDENTITY, (e,), (), True)[0] if e.tracked else e
 
 
-def _shown(state: NodeState, gradients: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
-    if state.custom is None:
-        return gradients
-    shown: tuple[Tensor | None, ...] = state.custom._materialized(gradients)
-    return shown
-
-
 def _replaced(answer: Any, before: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
     """What a hook of a node makes of some gradients."""
     if answer is None:
@@ -458,14 +471,14 @@ def _replaced(answer: Any, before: tuple[Tensor | None, ...]) -> tuple[Tensor | 
     return parts
 
 
-def call_hooks(functions: dict[int, Any], gradient: Tensor) -> Tensor:
-    """A gradient as the hooks of a tensor leave it."""
+def call_hooks(functions: dict[int, Any], gradient: Any) -> Any:
+    """A gradient as the hooks of a tensor leave it. It may be None, where a Function sent that."""
     for function in list(functions.values()):
         result = function(gradient)
         if result is not None:
             if not isinstance(result, Tensor):
                 raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
-            if result.shape != gradient.shape:
+            if gradient is not None and result.shape != gradient.shape:
                 raise RuntimeError(
                     f"hook '{getattr(function, '__name__', function)}' has changed the size of "
                     "value"

@@ -23,11 +23,12 @@ from lazytorch.expression import (
     SharedSince,
     Signature,
     Way,
+    nobody,
 )
 from lazytorch.geometry import Geometry, places_between
 from lazytorch.importer import GRADIENT, TANGENT
 from lazytorch.realize import saves_nothing as known_to_realize
-from lazytorch.recording import record
+from lazytorch.recording import last_recorded, record
 from lazytorch.tensor import Tensor
 from lazytorch.view_history import ViewOrigin, viewed, views
 
@@ -42,15 +43,6 @@ def gradient_source(x: Tensor) -> Expression:
     if x._geometry is None and x._marker is None:
         return last_recorded(value)
     return value
-
-
-def last_recorded(e: Expression) -> Expression:
-    """The value whose gradient is that of ``e``: what was there before writes without recording."""
-    while e.call is not None and e.call.signature.function is core.REPLACE_VALUE:
-        if not e.call.inputs:
-            break
-        e = e.call.inputs[1]
-    return e
 
 
 class Collector:
@@ -100,6 +92,7 @@ class Walk:
         defers: bool = False,
     ) -> None:
         self.refusal: tuple[Call, Exception] | None = None
+        self._leaves: dict[int, list[Expression]] | None = None
         self.order: list[Expression] = []
         self.seen: set[Expression] = set()
         self.calls: list[Call] = []
@@ -123,6 +116,7 @@ class Walk:
             raise RuntimeError(FREED)
         checked: set[int] = set()
         acts = False
+        failing: list[tuple[Call, Exception, bool]] = []
         for e in reversed(self.order):
             if e.hooks is not None:
                 acts = True
@@ -139,11 +133,15 @@ class Walk:
                 try:
                     check_value(e, call)
                 except RuntimeError as error:
-                    if defers and acts:
-                        self.refusal = call, error
-                        return
-                    self._warn_of(call)
-                    raise
+                    failing.append((call, error, acts))
+        if failing:
+            # PyTorch runs what was recorded last first.
+            refused, refusal, acts = max(failing, key=lambda found: found[0].sequence)
+            if defers and acts:
+                self.refusal = refused, refusal
+                return
+            self._warn_of(refused)
+            raise refusal
 
     def _warn_of(self, call: Call) -> None:
         if anomaly_mode.state.enabled:
@@ -208,6 +206,7 @@ class Walk:
 
     def _keep_above(self, given: Sequence[Expression]) -> set[Expression]:
         """Forget all but the targets and what is made of them; the latter."""
+        given = [e for e in given if e.leaf is not nobody]
         tensors = {id(e.leaf()) for e in given if e.leaf is not None}
         targets = {*given}
         targets.update(
@@ -235,9 +234,12 @@ class Walk:
             return [value] if value in self.seen else []
         if not tensor._collects:
             return []
-        if value in self.seen and tensor._storage.shared is None:
-            return [value]
-        return [e for e in self.order if e.leaf is not None and e.leaf() is tensor]
+        if self._leaves is None:
+            self._leaves = {}
+            for e in self.order:
+                if e.leaf is not None:
+                    self._leaves.setdefault(id(e.leaf()), []).append(e)
+        return self._leaves.get(id(tensor), [])
 
     def collected_for(self, tensor: Tensor) -> list[Expression]:
         """The leaves whose collectors give a tensor its gradient."""
@@ -248,6 +250,20 @@ class Walk:
                 found.append(e)
         return found
 
+    def order_of_leaves(self) -> dict[int, int]:
+        """For the identity of each leaf, where its turn comes: as soon as what reads it was run, of
+        which PyTorch runs the latest first."""
+        last: dict[int, int] = {}
+        for e in self.order:
+            call = e.call
+            if call is None or e.leaf is not None or not call.tracked:
+                continue
+            for x in goes_on_to(e):
+                if x.leaf is not None:
+                    key = id(x.leaf())
+                    last[key] = min(last.get(key, call.sequence), call.sequence)
+        return {key: -sequence for key, sequence in last.items()}
+
     def leaves(self) -> list[tuple[Tensor, Expression]]:
         found = []
         for e in self.order:
@@ -257,7 +273,7 @@ class Walk:
                     continue
                 if isinstance(tensor, Tensor) and tensor._storage.expression is e:
                     found.append((tensor, e))  # it still is the leaf that it was
-                elif tensor.requires_grad or _has_hooks(tensor):
+                elif tensor.requires_grad or has_hooks(tensor):
                     if not tensor.is_leaf:
                         raise RuntimeError("leaf variable has been moved into the graph interior")
                     found.append((tensor, e))
@@ -287,7 +303,7 @@ class Walk:
                     custom._free()
 
 
-def _has_hooks(leaf: Tensor) -> bool:
+def has_hooks(leaf: Tensor) -> bool:
     names = ("_post_accumulate_hooks", "_node_hooks")
     return bool(leaf._backward_hooks or any([leaf.__dict__.get(name) for name in names]))
 
@@ -357,8 +373,8 @@ def goes_on_to(e: Expression) -> Sequence[Expression]:
     if way is None or not call.inputs:
         return [i for i in call.inputs if i.tracked]
     found: dict[Expression, None] = {}
-    for differentiated, number, _ in _steps(way, e.number):
-        found.update(dict.fromkeys(_tracked_reads(differentiated, number)))
+    for differentiated, number, _, _ in _steps(way, e.number):
+        found.update(dict.fromkeys(tracked_reads(differentiated, number)))
     bits = way.made_of[e.number] >> len(way.steps)
     for i, reference in enumerate(way.cotangents):
         cotangent = reference() if bits >> i & 1 else None
@@ -367,14 +383,14 @@ def goes_on_to(e: Expression) -> Sequence[Expression]:
     return list(found)
 
 
-def _steps(way: Way, output: int) -> Iterator[tuple[Call, int, bool]]:
+def _steps(way: Way, output: int) -> Iterator[tuple[Call, int, bool, bool]]:
     """What was differentiated on the way to an output of a gradient call; whether that is freed."""
     bits = way.made_of[output]
-    for i, (reference, number) in enumerate(way.steps):
+    for i, (reference, number, depends) in enumerate(way.steps):
         if bits >> i & 1:
             call = reference()
             if call is not None:
-                yield call, number, bool(way.freed >> i & 1)
+                yield call, number, depends, bool(way.freed >> i & 1)
 
 
 def reads_anything(call: Call, number: int) -> bool:
@@ -387,7 +403,7 @@ def reads_anything(call: Call, number: int) -> bool:
     return any(gradient_reads(call.signature, frozenset([number])))
 
 
-def _tracked_reads(call: Call, number: int) -> Sequence[Expression]:
+def tracked_reads(call: Call, number: int) -> Sequence[Expression]:
     """The tracked values that the gradient of a call by one of its inputs is made of; those of a
     gradient call by one of its outputs."""
     if not call.inputs or not reads_tracked(call):
@@ -424,18 +440,29 @@ def check_value(e: Expression, call: Call) -> None:
     if call.signature.function.refusal is not None:
         raise NotImplementedError(call.signature.function.refusal)
     way = way_of(call)
+    if call.freed and not call.inputs:
+        raise RuntimeError(FREED)
     if way is None:
         _check_read(call, None, call.freed)
         return
-    if call.freed and not call.inputs:
-        raise RuntimeError(FREED)
-    for differentiated, number, freed in _steps(way, e.number):
-        _check_read(differentiated, number, freed)
+    for differentiated, number, depends, freed in _steps(way, e.number):
+        # Derivatives of a product's gradient read its cotangent; by that one, what it reads.
+        skips = not depends and is_bilinear(differentiated.signature)
+        _check_read(differentiated, number, freed, skips)
 
 
-def _check_read(call: Call, number: int | None, freed: bool) -> None:
-    """Raise where what the gradient of a call, by one of its inputs or by all that are tracked,
-    reads is ``freed`` or gone."""
+def _asked_for(call: Call) -> list[int]:
+    """The inputs that a gradient is computed for. Of one that nobody collects it for, the others
+    are not saved; a single one always is."""
+    tracked = [i for i, x in enumerate(call.inputs) if x.tracked]
+    if len(call.inputs) == 1:
+        return tracked
+    return [i for i in tracked if call.inputs[i].leaf is not nobody]
+
+
+def _check_read(call: Call, number: int | None, freed: bool, skips: bool = False) -> None:
+    """Raise where what the gradient of a call, by one of its inputs or by all that are asked for,
+    reads is ``freed``, or gone (unless that ``skips``)."""
     outputs = [reference() for reference in call.outputs]
     if not freed and _are_as_they_were(call.inputs) and _are_as_they_were(outputs):
         return
@@ -445,12 +472,11 @@ def _check_read(call: Call, number: int | None, freed: bool) -> None:
         return
     if call.signature.function in (GRADIENT, TANGENT, core.CUSTOM):
         return  # what a Function has saved, it checks itself
-    numbers = [i for i, x in enumerate(call.inputs) if x.tracked] if number is None else [number]
-    tracked = frozenset(numbers)
+    tracked = frozenset(_asked_for(call) if number is None else [number])
     reads_inputs, reads_outputs = gradient_reads(call.signature, tracked)
     if freed and (not call.inputs or reads_outputs or _saves(call.signature, reads_inputs)):
         raise RuntimeError(FREED)
-    if grad_state.mutation_allowed or (getattr(call, "node", None) and call.node.packed):
+    if skips or grad_state.mutation_allowed or (getattr(call, "node", None) and call.node.packed):
         return  # read as they were, or as they are unpacked
     # PyTorch looks at what it saved by name: "other", or "mat2", and then "self".
     for i in sorted(overwritten_inputs, key=lambda number: (number == 0, number)):
@@ -472,11 +498,14 @@ def _saves(signature: Signature, read: frozenset[int]) -> bool:
     return not all([signature.input_types[i].weak for i in read])
 
 
-def saves_nothing(signature: Signature) -> bool:
-    """Whether the gradient of such a call can be taken again after it was freed."""
+def saves_nothing(call: Call) -> bool:
+    """Whether the gradient of a call can be taken again after it was freed."""
+    signature = call.signature
     known = signature.reads_nothing
+    if known is None and signature.function is core.CUSTOM:
+        return not call.node.custom._settles  # it refuses what is gone by itself
     if known is None:
-        if signature.function in (GRADIENT, TANGENT, core.CUSTOM):
+        if signature.function in (GRADIENT, TANGENT):
             known = False
         else:
             types = signature.input_types
@@ -566,12 +595,19 @@ def node_name(call: Call) -> str:
     if call.signature.function is core.CUSTOM and call.node.custom is not None:
         return str(call.node.custom.name())
     via = getattr(call, "via", None)
-    return call.signature.function.gradient_name if via is None else f"{via[1]}Backward0"
+    return call.signature.function.gradient_name if via is None else name_of_node(via[1])
+
+
+def name_of_node(operation: str) -> str:
+    """The node of an operation, which PyTorch may have several of: Squeeze, and Squeeze1."""
+    number = operation[-1] if operation[-1].isdigit() else "0"
+    return f"{operation.rstrip('0123456789')}Backward{number}"
 
 
 def output_text(number: int, name: str) -> str:
     """PyTorch's words for what made a value."""
-    return f", which is output {number} of {re.sub('Backward[0-9]*$', '', name)},"
+    operation = re.sub(r"Backward0?([1-9]?)$", r"\1", name)
+    return f", which is output {number} of {operation},"
 
 
 _HINTS = {
@@ -640,6 +676,8 @@ def _find_reads(signature: Signature, tracked: frozenset[int]) -> tuple[Reads, R
             [o for o, _ in flows], [s for _, s in flows], {}, [inputs[i] for i in sorted(tracked)]
         )
     own = {o for o in outputs if o not in inputs and not signature.function.recomputes}
+    # A result that is constant, as an empty one, may be the same node as a gradient.
+    own = {o for o in own if not set(topological([o])).isdisjoint(inputs)}
 
     def numbers(visited: set[Node]) -> Reads:
         return (

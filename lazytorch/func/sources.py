@@ -53,6 +53,8 @@ def is_live(value: Expression, sources: Container[Expression] | None = None) -> 
         call = e.call
         if e.leaf is not None or e in sources or call is None:
             return True
+        if call.freed and not call.inputs:
+            return True  # it was, when it was released
         if call.signature.function is PLACEHOLDER:
             return True
         stack.extend(call.inputs)

@@ -19,7 +19,7 @@ from lazytorch.functions.registration import PUBLIC, operation
 from lazytorch.storage import share_array
 from lazytorch.tensor import Geometry, Tensor, wrap_dim
 from lazytorch.type_names import type_name
-from lazytorch.view_history import refusal_of_inner
+from lazytorch.view_history import ONE_OF_SEVERAL, refusal_of_inner
 
 Shape = Sequence[int]
 
@@ -422,14 +422,14 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
 # ---- dimensions of extent 1 --------------------------------------------------------
 
 
-def _squeezed(x: Tensor, dims: Shape) -> Tensor:
+def _squeezed(x: Tensor, dims: Shape, name: str) -> Tensor:
     shape, strides = x._type.shape, x._steps()
     kept = [i for i, n in enumerate(shape) if n != 1 or i not in dims]
     return x._view(
         tuple([shape[i] for i in kept]),
         tuple([strides[i] for i in kept]),
         x.storage_offset(),
-        "Squeeze",
+        name,
     )
 
 
@@ -438,10 +438,10 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """Without its dimensions of extent 1, or those of them named, as a view."""
     rank = input.ndim
     if dim is None:
-        return _squeezed(input, range(rank))
+        return _squeezed(input, range(rank), "Squeeze")
     if isinstance(dim, int):
-        return _squeezed(input, (wrap_dim(dim, rank),))
-    return _squeezed(input, wrap_dims(dim, rank))
+        return _squeezed(input, (wrap_dim(dim, rank),), "Squeeze1")
+    return _squeezed(input, wrap_dims(dim, rank), "Squeeze2")
 
 
 @operation()
@@ -574,6 +574,8 @@ def _several(views: Sequence[Tensor], name: str) -> tuple[Tensor, ...]:
     node = object()
     for number, view in enumerate(views):
         view._view_name, view._one_of = name, (name, number, node)
+        if view._of_function is not None:
+            view._of_function = (name, number, ONE_OF_SEVERAL)
         if view._of_unrecorded and view.requires_grad:
             view._refused_write = refusal_of_inner(name, number)
     return tuple(views)
@@ -637,7 +639,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     extent = input._type.shape[axis]
     size = -(-extent // chunks)
     if size == 0:
-        return _several([cut(input, axis, 0, 0) for _ in range(chunks)], "Split")
+        return _several([cut(input, axis, 0, 0) for _ in range(chunks)], "SplitWithSizes")
     return split(input, size, axis)
 
 

@@ -15,16 +15,17 @@ from typing import Any
 
 from lazytorch import capture, core
 from lazytorch.autograd.backward import backward
-from lazytorch.autograd.function import Function
+from lazytorch.autograd.function import Function, Saved
 from lazytorch.autograd.grad_mode import enable_grad, is_grad_enabled
 from lazytorch.autograd.graph import CallNode
-from lazytorch.autograd.session import ZEROS_LIKE, Session
-from lazytorch.autograd.walk import Walk
-from lazytorch.expression import Call, Expression, NodeState, hooks_of
+from lazytorch.autograd.session import Session
+from lazytorch.autograd.walk import FREED, Walk, goes_on_to
+from lazytorch.expression import Call, Expression, NodeState, hooks_of, next_in_sequence
 from lazytorch.functions.random import default_generator
 from lazytorch.realize import realize
 from lazytorch.recording import untracked
 from lazytorch.tensor import Tensor, record, wrap
+from lazytorch.view_history import CANNOT_SAVE
 
 __all__ = [
     "CheckpointError",
@@ -216,6 +217,38 @@ class CheckpointFunction(Function):
 CheckpointFunction._backward_cls._settles = True
 
 
+def _read_from_outside(
+    outputs: Sequence[Expression], boundary: Sequence[Expression], began: int
+) -> list[Expression]:
+    """What a part, begun when so many calls were tracked, has read besides its arguments, in the
+    order that a walk from its outputs finds it."""
+
+    def is_outside(e: Expression) -> bool:
+        return e.leaf is not None or e.call is None or e.call.sequence < began
+
+    found: dict[Expression, None] = {}
+    own, seen = {*boundary}, {*boundary}
+    stack = list(reversed(outputs))
+    while stack:
+        e = stack.pop()
+        if e in seen:
+            continue
+        seen.add(e)
+        below = goes_on_to(e)
+        is_view = e.call is not None and e.call.signature.function is core.VIEW
+        # A view may be older than its node, which is made when it is read.
+        if is_outside(e) or (is_view and below and below[0] not in own and is_outside(below[0])):
+            found[e] = None
+        else:
+            stack.extend(reversed(below))
+    return list(found)
+
+
+def _sequence(e: Expression) -> int:
+    assert e.call is not None
+    return e.call.sequence
+
+
 def _tensors(values: Any) -> list[Tensor]:
     """The tensors in nested lists, tuples and dictionaries."""
     if isinstance(values, Tensor):
@@ -244,7 +277,7 @@ def _with(values: Any, replaced: dict[int, Tensor]) -> Any:
 class CheckpointNode(CallNode):
     """The node of a checkpointed part: backward runs the part again.
 
-    The gradient goes to the arguments and to the leaves that the part has used.
+    The gradient goes to the arguments and to the values that the part has read besides.
     """
 
     _settles = True
@@ -253,6 +286,10 @@ class CheckpointNode(CallNode):
         self.function, self.args, self.kwargs, self.context = function, args, kwargs, context
         self.random: _RandomState | None = None
         self.reference: weakref.ref[Call] | None = None
+        self.given = [t for t in _tensors((args, kwargs)) if t.requires_grad]
+        # As in PyTorch, arguments must not have been written to before the second run.
+        self.saved = [Saved(a, None) for a in args if isinstance(a, Tensor)]
+        self.freed = False
         self.kinds: list[Any] | None = None  # what the results were, where that is compared
 
     def _call(self) -> Call | None:
@@ -263,52 +300,79 @@ class CheckpointNode(CallNode):
 
     def run(self, connected: bool) -> tuple[Any, list[Tensor]]:
         """The part's results, and its arguments that require grad, as values of their own."""
-        given = [t for t in _tensors((self.args, self.kwargs)) if t.requires_grad]
+        given = self.given
         if connected:
             alone = [wrap(record(core.IDENTITY, (t._read(),), (), True)[0]) for t in given]
         else:
-            alone = [t.detach().requires_grad_() for t in given]
-        replaced = {id(t): a for t, a in zip(given, alone, strict=True)}
+            # Each reading of memory that NumPy shares is another value.
+            alone = [
+                (t.detach() if t._storage.shared is None else t.detach().clone()).requires_grad_()
+                for t in given
+            ]
+        tensors = _tensors((self.args, self.kwargs))
+        replaced = {id(t): t.detach() for t in tensors if t.requires_grad}  # by now, perhaps
+        replaced.update({id(t): a for t, a in zip(given, alone, strict=True)})
         result = self.function(*_with(self.args, replaced), **_with(self.kwargs, replaced))
         return result, alone
 
     def _edges(self, call: Call) -> list[Expression | None]:
         return [e for e in call.inputs if e.tracked]
 
-    def _materialized(self, gradients: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    def _of_results(self, gradients: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
         return gradients
 
+    _materialized = _of_results
+
     def _free(self) -> None:
-        self.args, self.kwargs = (), {}
+        self.args, self.kwargs, self.given, self.saved = (), {}, [], []
+        self.freed = True
 
     def _backward(self, call: Call, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
         create_graph = is_grad_enabled()
+        if self.freed:
+            raise RuntimeError(FREED)
+        for saved in self.saved:
+            saved.unpack(self)
+        began = next_in_sequence()
         with _again(self.random), self.context:
             result, alone = self.run(create_graph)
         outputs = [t for t in _tensors(result) if t.requires_grad]
         if len(outputs) != len(gradients):
-            raise CheckpointError(
-                "torch.utils.checkpoint: A different number of tensors was saved during the "
-                f"original forward and recomputation.\nNumber of tensors saved during forward: "
-                f"{len(gradients)}\nNumber of tensors saved during recomputation: {len(outputs)}."
-            )
+            raise CheckpointError(_OTHERS.format(len(gradients), len(outputs)))
         if self.kinds is not None:
             _compare(self.kinds, [_kind(o) for o in outputs])
         pairs = [(o, g) for o, g in zip(outputs, gradients, strict=True) if g is not None]
         values = [o._read() for o, _ in pairs]
         edges = [e for e in self._edges(call) if e is not None]
-        boundary, leaves = [a._read() for a in alone], edges[len(alone) :]
-        walk = Walk(values, stop=boundary)
+        boundary = [a._read() for a in alone]
+        others = _read_from_outside(values, boundary, began)
+        if len(boundary) + len(others) != len(edges):
+            raise CheckpointError(_OTHERS.format(len(edges), len(boundary) + len(others)))
+        walk = Walk(values, stop=[*boundary, *others])
         session = Session(values, [g._read() for _, g in pairs], walk, create_graph)
         session.run_hooks()
         found = session.gradients(boundary)
-        # A leaf may have a part in the arguments too: that part of its gradient comes by them.
-        session.replaced += [(e, record(ZEROS_LIKE, (e,), (), False)[0]) for e in boundary]
-        found += session.gradients(leaves)
+        # What is read besides, part of it below the rest or the arguments: each gets what comes to
+        # it alone.
+        session.stop_at(boundary)
+        by_value: dict[Expression, Tensor] = {}
+        for e in sorted([e for e in others if e.leaf is None], key=_sequence, reverse=True):
+            (by_value[e],) = session.gradients([e])
+            session.stop_at([e])
+        leaves = [e for e in others if e.leaf is not None]
+        by_value.update(zip(leaves, session.gradients(leaves), strict=True))
+        found += [by_value[e] for e in others]
         walk.free(create_graph, session.readers)
         if not create_graph:
             realize([g._read() for g in found])
         return [*found]
+
+
+_OTHERS = (
+    "torch.utils.checkpoint: A different number of tensors was saved during the original forward "
+    "and recomputation.\nNumber of tensors saved during forward: {}\nNumber of tensors saved "
+    "during recomputation: {}."
+)
 
 
 class CheckpointError(RuntimeError):
@@ -344,8 +408,11 @@ def _checkpoint(
     if not is_grad_enabled():
         with first:
             return function(*args, **kwargs)
+    if any([t._storage.is_inference() for t in _tensors((args, kwargs))]):
+        raise RuntimeError(CANNOT_SAVE)
     node = CheckpointNode(function, args, kwargs, second)
     node.random = _RandomState() if preserve else None
+    began = next_in_sequence()
     with first:
         result, alone = node.run(connected=True)
     outputs = [t for t in _tensors(result) if t.requires_grad]
@@ -354,12 +421,10 @@ def _checkpoint(
     if checks:
         node.kinds = [_kind(t) for t in outputs]
     boundary = [a._read() for a in alone]
-    leaves = [
-        e for e in Walk([t._read() for t in outputs], stop=boundary).order if e.leaf is not None
-    ]
+    others = _read_from_outside([t._read() for t in outputs], boundary, began)
     given = [t._read() for t in _tensors((args, kwargs)) if t.requires_grad]
     raw = [untracked(t._read()) for t in outputs]
-    values = record(core.CUSTOM, (*raw, *given, *leaves), (len(raw),), True)
+    values = record(core.CUSTOM, (*raw, *given, *others), (len(raw),), True)
     call = values[0].call
     assert call is not None
     state = call.node = NodeState()

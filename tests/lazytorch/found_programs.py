@@ -249,4 +249,243 @@ v3 = torch.autograd.grad(v2, v0)[0]""",
 v0 = torch.tensor([1.0, 2.0], requires_grad=True)
 v1 = v0 * 2
 v1.requires_grad = True""",
+    "a value copied into a part keeps its own versions": """
+v1 = torch.tensor([[1.5, 0.25], [-1.0, -2.0]], requires_grad=True)
+v2 = v1[-1]
+with torch.set_grad_enabled(False): v3 = v1.neg()
+v3[..., 0] = v2
+v3[torch.tensor([0])] = 0.25
+torch.autograd.backward([(v2 * v2).sum(), (v3 * v3).sum()], create_graph=True, inputs=[v2, v1])""",
+    "the second derivative of a product reads no factor": """
+v1 = torch.tensor([[0.25, -0.5], [0.5, 2.0], [0.25, -2.0]], requires_grad=True)
+v2, other = Signs.apply(v1)
+v3 = torch.autograd.grad((v2 * v2).sum(), v1, create_graph=True)[0] + 0
+v4 = torch.where(v3 > v2, v3, v2)
+v5 = v2.unflatten(0, (1, -1))
+v7 = v1 - v4
+v5.detach().add_(1.5)
+v7.square().mean().backward(retain_graph=True)""",
+    "a tracked value copied through .data stays its owner's": """
+v0 = torch.tensor([[1.0, 1.5], [1.5, 1.0]], requires_grad=True)
+v1 = torch.tensor([[-1.0], [0.0]])
+v2 = v1 - v0
+v3 = v0.sin()
+v2.data.copy_(v3)
+v2.zero_()
+v3.cos().sum().backward()""",
+    "what detach() gives, as a Function's result": """
+v0 = torch.tensor([[2.0], [0.5]])
+v1 = torch.tensor([-1.0, -1.0, 2.0], requires_grad=True)
+v0.requires_grad_()
+v3 = Once.apply(v0)
+(v3 * v1).sum().backward(create_graph=True)""",
+    "an operand that nobody collects a gradient for is not saved": """
+v0 = torch.tensor([[0.25, -0.5], [0.0, 2.0]], requires_grad=True)
+v1 = torch.tensor([-2.0, 0.5, 0.0], requires_grad=True)
+v3 = v1.sigmoid()
+v4 = torch.autograd.grad((v0 * v0 * v0).sum(), v0, create_graph=True)[0]
+v6, v7 = v3.chunk(2)
+v8 = v7.detach()
+with torch.no_grad(): v9 = v7.unbind(0)[0]
+v4.addcmul_(v9, v9)
+v8.detach().fill_(0.75)
+v12 = v4[v4 > -9]
+v15 = v12.sin()
+(v15 * v15).sum().backward(create_graph=True)""",
+    "requires_grad_() of a pending value does not reach back": """
+v0 = torch.tensor(0.0, requires_grad=True)
+v1 = torch.tensor([[1.5], [2.0]])
+v2 = v0 - v1
+v3 = v1 * v1
+v4 = v2.unsqueeze(-1).squeeze(-1)
+v3[-1] = 0.25
+v5 = v4 * v3
+v3.requires_grad = True
+v4.detach().fill_(0.75)
+v6, other = Both.apply(v3, v3)
+v5.cos().sum().backward()""",
+    "an argument of a checkpoint was written": """
+v0 = torch.tensor([-0.5, -2.0, 0.0], requires_grad=True)
+v1 = torch.tensor([1.0, 1.5, 2.0], requires_grad=True)
+v2 = torch.maximum(v0, v0)
+v3, other = Both.apply(v2, v1)
+v4 = v3.view(-1)
+v7 = v4 * 2
+v12 = checkpoint(lambda a: a * a, v4, use_reentrant=False)
+v13 = v7.sigmoid()
+v3.addcmul_(v13, v13)
+v12.cos().sum().backward(retain_graph=True)""",
+    "a Function's argument, given back unrecorded": """
+v0 = torch.tensor([[-1.0], [2.0]], requires_grad=True)
+v1 = torch.tensor([[0.25], [-2.0]])
+v2 = v1.square()
+v3 = Same.apply(v2)
+v4, v5 = v0.tensor_split(2)
+v2 *= v4
+v16 = v3.flatten()""",
+    "a leaf before and after a write that was not recorded": """
+v1 = torch.tensor([0.25, 1.0, -1.0], requires_grad=True)
+v2 = torch.stack([v1, v1])
+v1.detach().fill_(0.75)
+v3 = v1[torch.tensor([0])]
+v4 = v2 - v3
+v90, v91 = torch.autograd.grad(v4.sum(), [v1, v2], materialize_grads=True)""",
+    "a freed Function that saved nothing": """
+v1 = torch.tensor([[0.25, -1.0], [0.5, 1.0]], requires_grad=True)
+v2 = v1.reshape(-1)
+v3, other = Signs.apply(v2)
+v92, v93, v94 = torch.autograd.grad(v3.square().mean(), [v1, v2, v2])
+v4 = v3.narrow(-1, 0, 3)
+v6 = v4[0]
+v8 = v2 - v6
+(v95,) = torch.autograd.grad(v8.square().mean(), [v2], allow_unused=True)""",
+    "a view that a Function gave back, its base written": """
+v0 = torch.tensor([[2.0, -2.0, 2.0], [-1.0, 2.0, 1.5]], requires_grad=True)
+v1 = torch.tensor([[1.0], [-0.5]], requires_grad=True)
+v2 = torch.autograd.grad(v0.sum(), [v1, v1, v1], materialize_grads=True, create_graph=True)[-1] + 0
+v6 = Same.apply(v2)
+v2.T.zero_()
+with torch.set_grad_enabled(False): v2 = v0 + v6
+v13 = v6 - v0""",
+    "the base of what a Function gave back, saved before": """
+v0 = torch.tensor([[0.5, 1.5, 2.0], [-2.0, 2.0, 1.5]], requires_grad=True)
+v1 = torch.tensor([[-2.0], [1.5]], requires_grad=True)
+v2 = v0.detach()
+v3 = Same.apply(v0)
+v4 = v3 * v1
+v8 = v4.cos()
+v2.mul_(0.5)
+v17 = v8.cos()
+(v2 * v17).sum().backward(retain_graph=True)""",
+    "a gradient is kept through a recorded write after one that was not": """
+v2 = torch.tensor([[1.5, 1.5, 0.25], [-0.5, -1.0, 2.0]], requires_grad=True)
+v3 = v2 * v2
+v3.backward(v3.detach() * 0.5, create_graph=True, inputs=[v3, v3])
+v8 = v3[..., 0]
+with torch.no_grad(): v8.select(0, 0).add_(1)
+v9 = v8.expand_as(v8)
+with saved_tensors_hooks(lambda x: x, lambda x: x * 1): v9[-1] = 0.25
+v10 = torch.autograd.grad(v9.cos().sum(), [v3], materialize_grads=True)[-1] + 0""",
+    "views of a view whose base was written": """
+v0 = torch.tensor([[-2.0], [-0.5]], requires_grad=True)
+v1 = torch.tensor([[1.0], [0.5]])
+v2 = torch.stack([v0, v1])[0]
+v4 = v2.expand(2, -1, -1)
+v4[-1] = 0.25
+v9 = v4.sigmoid()
+v12, v13 = v4.tensor_split(2)
+v14, other = Signs.apply(v2)
+(v13 * v14).sum().backward(retain_graph=True, inputs=[v2, v9])""",
+    "one of several views of an alias with a history": """
+v0 = torch.tensor(1.5, requires_grad=True)
+v1 = torch.tensor([[-2.0], [-0.5]], requires_grad=True)
+v2 = v1.detach()
+v4 = v2.unbind(0)[0]
+v2.transpose(0, 1).copy_(v0)
+v7, other = Both.apply(v2, v4)""",
+    "a freed Function whose gradient is zero": """
+v1 = torch.tensor([[-1.0, -1.0], [0.5, 1.0]], requires_grad=True)
+v2 = v1.sigmoid()
+v3 = Square.apply(v1)
+v4 = torch.autograd.grad((v3 * v3).sum(), [v1], materialize_grads=True)[-1] + 0
+v3.copy_(v2)
+(v96,) = torch.autograd.grad((v3 * v3).sum(), [v1], materialize_grads=True)""",
+    "an empty view reads nothing": """
+v1 = torch.tensor(-1.0, requires_grad=True)
+v2 = v1.view(-1)
+v4 = v1.flatten()
+v5 = v4[1:]
+v6 = v5 - v2
+v10, v11 = v6.chunk(2)
+(v97,) = torch.autograd.grad(v11.cos().sum(), [v6], allow_unused=True)
+v90, v91 = torch.autograd.grad((v11 * v11).sum(), [v11, v1], allow_unused=True)""",
+    "a single operand is saved, though nobody collects its gradient": """
+v0 = torch.tensor([[2.0], [0.25]], requires_grad=True)
+v2 = v0 - v0
+with torch.no_grad(): v5 = v2[0]
+v11 = v5.tanh()
+v11.detach().tanh_()
+v11.backward(create_graph=True)""",
+    "hooks of leaves run as soon as their gradient is there": """
+v0 = torch.tensor(0.25, requires_grad=True)
+v1 = torch.tensor([[0.0, 1.0], [0.0, -1.0], [-0.5, 1.0]], requires_grad=True)
+v1.register_post_accumulate_grad_hook(lambda p: seen.append(p.grad.tolist()))
+v0.register_hook(lambda g: seen.append(g.tolist()))
+v2 = v1.sin()
+v3 = torch.where(v2 > 0, v2, v0)
+v3.sum().backward(retain_graph=True)""",
+    "a view that keeps its gradient is written to": """
+v0 = torch.tensor([[2.0, 0.0], [0.5, 1.5], [-0.5, 0.0]], requires_grad=True)
+v4 = v0.neg()
+v3 = v4.flatten()
+v4.mul_(2)
+v6 = v4.squeeze()
+v6.retain_grad()
+v6.masked_fill_(v6.detach() > 0, 0.5)
+v4.sum().backward(retain_graph=True)""",
+    "a view of a view with a hook is written to": """
+v0 = torch.tensor([-2.0, 1.5, 0.0], requires_grad=True)
+v2 = v0 - v0
+v3 = v2.view_as(v2)
+v4 = v0 + 0.5
+v3.cos().sum().backward(retain_graph=True, inputs=[v4, v3])
+v7 = v4.tanh()
+v8 = v3[0]
+v8.add_(1)
+v9 = v7.chunk(2)[0]
+v11 = v9 - v8
+(v11 * v11).sum().backward(create_graph=True)""",
+    "views of what a Function gave back": """
+v0 = torch.tensor([[1.5, 0.25], [0.0, 1.5]], requires_grad=True)
+v1 = Part.apply(v0)
+v1.select(0, 0).sub_(-1, alpha=0.5)
+v2, v3 = v1.chunk(2, -1)
+v2.neg_()""",
+    ".data of a computed tensor": """
+v0 = torch.tensor([0.5, 2.0], requires_grad=True)
+v1 = v0.tanh()
+v1.data = torch.tensor([3.0, 4.0])
+(v1 * v1).sum().backward()""",
+    "a checkpoint reads its argument also from outside": """
+v0 = torch.tensor([[1.0], [1.5]], requires_grad=True)
+v1 = v0.sigmoid().view(-1)
+v2 = checkpoint(lambda a, y=v1: a.sin() * y, v1, use_reentrant=False)
+v3 = torch.autograd.grad((v2 * v2).sum(), [v1, v0], create_graph=True)[1]
+v2.square().mean().backward(create_graph=True)""",
+    "a Function sends on None": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([0.5, -0.5], requires_grad=True)
+v2 = Exp.apply(v0)
+v2.register_hook(lambda g: seen.append(g is None))
+v3 = v2.cos()
+v0.register_post_accumulate_grad_hook(lambda p: seen.append(p.grad is None))
+other, v4 = Sparing.apply(v3, v1)
+v4.sum().backward()""",
+    "hooks before a Function get what arrived": """
+v0 = torch.tensor([1.0, -2.0], requires_grad=True)
+v1, other = Signs.apply(v0)
+v1.grad_fn.register_prehook(lambda g: (g[0] * 0.5, *g[1:]))
+v1.grad_fn.register_hook(lambda gs, g: seen.append([len(gs), len(g), g[1] is None]))
+v1.sum().backward()""",
+    "a product's gradient depends on what was read for it": """
+v0 = torch.tensor([[0.25, -1.0], [0.5, 1.0]], requires_grad=True)
+v1 = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+v2 = torch.where(v0 > 0, v0, v1)
+v2.addcmul_(v1, v1)
+v2.fill_(0.75)
+v2.square().mean().backward(create_graph=True)""",
+    "of two refusals the later call's": """
+v1 = torch.tensor([[-0.5, -0.5], [0.5, -2.0], [-2.0, 1.0]], requires_grad=True)
+v2 = v1 * v1
+v4 = v2.cos()
+v5 = v2[torch.tensor([0])]
+v2.index_add_(0, torch.tensor([0]), v2[:1] * 2)
+torch.autograd.backward([v5.square().mean(), v2.square().mean()], inputs=[v1, v4])
+(v2 * v4).sum().backward()""",
+    "an inference tensor is written before that is refused": """
+v1 = torch.tensor([-2.0, 1.0, -1.0])
+with torch.inference_mode(): v2 = v1.clone()
+v2.tanh_()
+v3 = v2.detach()
+v3.mul_(2)""",
 }
