@@ -107,6 +107,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
     # Of a view that a user's Function gave back, and of views of it: what made it, which of its
     # outputs it is, and why nobody may write to it.
     _of_function: tuple[str, int, str] | None = None
+    _reaches_out = False  # an as_strided view of what the tensor it is made of does not show
     _view_cache: tuple[Expression, Expression] | None = None  # (storage value, view of it)
     # Of a view, that PyTorch has made its node: it does that when a recorded call reads the view.
     _has_node = False
@@ -325,6 +326,8 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
         if self._of_function is not None:
             self._refuse_changed()
         if marker[0] is not value:
+            if self._reaches_out and value.tracked and self._made_at != self._storage.version:
+                return self._read_anew()
             source = untracked(value) if value.tracked else value
             geometry = self._geometry
             if geometry is None:
@@ -343,6 +346,13 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
                 leaf.owner = SharedSince(weakref.ref(self._storage), self._storage.version)
             self._marker = marker = (value, leaf)
         return marker[1]
+
+    def _read_anew(self) -> Expression:
+        """A view of the storage as a whole, which PyTorch makes of any view whose memory was
+        written to: it is not one of what the tensor it was made of shows any more."""
+        self._marker, self._connected = None, True
+        self._reaches_out, self._refused_write = False, None
+        return self._read()
 
     def _write(self, value: Expression) -> Tensor:
         """Replace what this tensor shows by a value of its type, in every alias."""
