@@ -299,11 +299,21 @@ class Session:
         frontier = [e for e in left if e in below]
         wanted = [e for e in self.walk.targets if e in passed and e in reached]
         wanted = [e for e in wanted if e not in self.early and e not in left]
-        found = self.gradients([*frontier, *wanted])
-        realize([g._read() for g in found])
-        self.early.update(zip(wanted, found[len(frontier) :], strict=True))
+        found: dict[Expression, Tensor] = {}
+        rest, asked = frontier, [*wanted]
+        while rest or asked:
+            # What comes to a root by way of another one is still to come.
+            below = _below(rest)
+            now = [e for e in rest if e not in below]
+            asked += now
+            found.update(zip(asked, self.gradients(asked), strict=True))
+            rest, asked = [e for e in rest if e in below], []
+            if rest:
+                self.stop_at(now)
+        realize([g._read() for g in found.values()])
+        self.early.update([(e, found[e]) for e in wanted])
         self.roots = frontier
-        self.seeds = [g._read() for g in found[: len(frontier)]]
+        self.seeds = [found[e]._read() for e in frontier]
         self.replaced = []
 
     def cotangents(self, targets: Sequence[Expression]) -> list[Tensor]:
@@ -431,6 +441,20 @@ class Session:
 def _add_forward_line(error: Exception, call: Call | None) -> None:
     if call is not None:
         late_errors.add_forward_line(error, call, node_name(call))
+
+
+def _below(values: Sequence[Expression]) -> set[Expression]:
+    """What gradients at some values go on to, but for those that Python sends on."""
+    found: set[Expression] = set()
+    stack = list(values)
+    while stack:
+        e = stack.pop()
+        if e.call is None or e.call.signature.function is core.CUSTOM:
+            continue
+        following = [x for x in goes_on_to(e) if x not in found]
+        found.update(following)
+        stack.extend(following)
+    return found
 
 
 def _settles(e: Expression) -> bool:

@@ -488,4 +488,20 @@ with torch.inference_mode(): v2 = v1.clone()
 v2.tanh_()
 v3 = v2.detach()
 v3.mul_(2)""",
+    "an as_strided view of places outside of its source, which are written to": """
+v1 = torch.tensor([[-2.0, 1.0], [0.5, 0.5], [2.0, 1.5]], requires_grad=True)
+v2 = v1[2:]
+v3 = v2.as_strided((1, 2), (2, 1), 0)
+v4 = v1[:2]
+with torch.no_grad(): v4.tanh_()
+v5 = v3.select(0, 0)
+v5.square().mean().backward()""",
+    "what is read above a checkpoint, and beside it": """
+v0 = torch.tensor([-0.5, 0.5, 0.5])
+v1 = torch.tensor(1.0, requires_grad=True)
+v2 = v1.flatten()
+v3 = v1.cos() * v0
+v4 = checkpoint(lambda a: (a * a).tanh(), v2, use_reentrant=False)
+v5 = v4 / v1.sigmoid()
+(v3 * v5).sum().backward()""",
 }
