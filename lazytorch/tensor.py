@@ -730,14 +730,28 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
         return places_between(chain, root._geometry)
 
     def _view_of_marker(self, parent: Tensor, value: Expression) -> Expression:
-        cached = self._view_cache
-        if cached is None or cached[0] is not value:
-            view = value
-            for place in self._places_in(parent):
-                attributes = (place.shape, place.strides, place.offset)
-                view = record(core.VIEW, (view,), attributes, view.tracked)[0]
-            self._view_cache = cached = (value, view)
-        return cached[1]
+        cached, geometry = self._view_cache, self._geometry
+        if cached is not None and cached[0] is value:
+            return cached[1]
+        assert geometry is not None
+        made_of, name, view = self._source, self._view_name, value
+        is_current = self._made_at == self._storage.version
+        for place in self._places_in(parent):
+            attributes = (place.shape, place.strides, place.offset)
+            view = record(core.VIEW, (view,), attributes, view.tracked)[0]
+            assert view.call is not None
+            view.call.via = None, name if is_current else "AsStrided", geometry, None
+        if view.call is not None and is_current:
+            if made_of is not parent:
+                view.call.via = origin_of(made_of), name, geometry, self._place_in_source()
+            if self._one_of is not None:
+                view.call.siblings = self._one_of[2]
+        if self._retains_grad and view.tracked:
+            if not grad_state.enabled:
+                return view
+            retain_by(self, view)
+        self._view_cache = (value, view)
+        return view
 
 
 class _Eager:

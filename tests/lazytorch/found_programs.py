@@ -504,4 +504,16 @@ v3 = v1.cos() * v0
 v4 = checkpoint(lambda a: (a * a).tanh(), v2, use_reentrant=False)
 v5 = v4 / v1.sigmoid()
 (v3 * v5).sum().backward()""",
+    "a view of a view of an alias keeps its gradient": """
+v0 = torch.tensor([[-0.5, 0.5, 0.0], [1.0, 2.0, 0.5]], requires_grad=True)
+with torch.no_grad(): v1 = v0.movedim(0, -1)
+v2 = v1.diagonal()
+v3 = v2[:1]
+v2.register_hook(lambda g: g * 10)
+v2.backward(v2.detach() * 0.5, retain_graph=True, inputs=[v2])
+v3.square().mean().backward()
+v4 = v0.detach().requires_grad_()
+v5 = v4[1:].diagonal()
+v6 = v5[..., None]
+v7 = torch.autograd.grad(v6.cos().sum(), v5)[0]""",
 }
