@@ -60,6 +60,7 @@ class Session:
         self.undefined: set[Expression] = set()
         self.sent: set[Call] = set()
         self.early: dict[Expression, Tensor] = {}
+        self._skipped: set[Call] = set()
 
     def gradients(self, targets: Sequence[Expression]) -> list[Tensor]:
         """The targets' cotangents, as one pending call."""
@@ -265,8 +266,8 @@ class Session:
                     raise
             if call is None or e.leaf is not None or not call.tracked:
                 continue
-            if self.walk.refusal is not None:
-                self.walk.refuse(call)
+            if self.walk.refusals:
+                self.walk.refuse(call, e in reached or not self._is_skipped(call))
             if id(call) in waiting:
                 waiting[id(call)] -= 1
                 if passed is not None and passed.isdisjoint([r() for r in call.outputs]):
@@ -284,6 +285,18 @@ class Session:
                 reached.update(goes_on_to(e))
             elif e in self.undefined:
                 self.undefined.update(goes_on_to(e))
+
+    def _is_skipped(self, call: Call) -> bool:
+        """Whether PyTorch asks nothing of a call where only None arrives, though it was freed: a
+        write to a view, with the operation in place that it is one of."""
+        if call.signature.function is not core.WRITE_VIEW:
+            return call in self._skipped
+        written = call.inputs[1].call if call.inputs else None
+        while written is not None and written.signature.function in (core.IDENTITY, core.CAST):
+            written = written.inputs[0].call if written.inputs else None
+        if written is not None and getattr(written, "in_place", False):
+            self._skipped.add(written)
+        return True
 
     def _settle(self, order: Sequence[Expression], passed: set[Expression]) -> None:
         """Compute the gradients at all that is left, which are the roots from now on."""

@@ -79,8 +79,9 @@ class Walk:
     Given ``targets``, only what lies between the roots and them; nothing below ``stop``. With
     ``runs_targets``, what made the targets is run too, though nothing is sent on from there.
 
-    refusal  a call that backward refuses to pass, and why, where hooks or Functions run before it
-             is reached: they may raise first. Only where the caller ``defers`` it.
+    refusals  the calls that backward refuses to pass, and why, the first to come first, where hooks
+              or Functions run before it is reached: these may raise first, or send None there. Only
+              where the caller ``defers`` them.
     """
 
     def __init__(
@@ -91,7 +92,8 @@ class Walk:
         runs_targets: bool = False,
         defers: bool = False,
     ) -> None:
-        self.refusal: tuple[Call, Exception] | None = None
+        self.refusals: list[tuple[Call, Exception]] = []
+        self._come_to: set[Call] = set()
         self._leaves: dict[int, list[Expression]] | None = None
         self.order: list[Expression] = []
         self.seen: set[Expression] = set()
@@ -136,9 +138,10 @@ class Walk:
                     failing.append((call, error, acts))
         if failing:
             # PyTorch runs what was recorded last first.
-            refused, refusal, acts = max(failing, key=lambda found: found[0].sequence)
+            failing.sort(key=lambda found: found[0].sequence, reverse=True)
+            refused, refusal, acts = failing[0]
             if defers and acts:
-                self.refusal = refused, refusal
+                self.refusals = [(call, error) for call, error, _ in failing]
                 return
             self._warn_of(refused)
             raise refusal
@@ -147,11 +150,16 @@ class Walk:
         if anomaly_mode.state.enabled:
             anomaly_mode.warn_of(call, node_name(call))
 
-    def refuse(self, call: Call) -> None:
-        """Raise what was deferred until backward comes to this call."""
-        if self.refusal is not None and self.refusal[0] is call:
-            self._warn_of(call)
-            raise self.refusal[1]
+    def refuse(self, call: Call, runs: bool) -> None:
+        """Raise what was deferred until backward comes to this call, if it ``runs`` that."""
+        if runs:
+            self._come_to.add(call)
+        else:
+            self.refusals = [found for found in self.refusals if found[0] is not call]
+        if self.refusals and self.refusals[0][0] in self._come_to:
+            refused, refusal = self.refusals[0]
+            self._warn_of(refused)
+            raise refusal
 
     def has_lost(self, target: Expression) -> bool:
         """Whether a part of the graph that led to this leaf was freed and forgotten."""

@@ -516,4 +516,13 @@ v4 = v0.detach().requires_grad_()
 v5 = v4[1:].diagonal()
 v6 = v5[..., None]
 v7 = torch.autograd.grad(v6.cos().sum(), v5)[0]""",
+    "None arrives at a write that was freed": """
+v1 = torch.tensor([2.0, 3.0], requires_grad=True)
+v2 = v1 - 0.5
+v2[0] = 0.5
+v2[1:].sin_()
+v2.sum().backward()
+v3, v4 = Sparing.apply(v2, v1)
+v4.sum().backward()
+v3.sum().backward()""",
 }
