@@ -459,13 +459,13 @@ def check_value(e: Expression, call: Call) -> None:
         _check_read(differentiated, number, freed, skips)
 
 
-def _asked_for(call: Call) -> list[int]:
-    """The inputs that a gradient is computed for. Of one that nobody collects it for, the others
-    are not saved; a single one always is."""
-    tracked = [i for i, x in enumerate(call.inputs) if x.tracked]
-    if len(call.inputs) == 1:
-        return tracked
-    return [i for i in tracked if call.inputs[i].leaf is not nobody]
+def asked_for(inputs: Sequence[Expression]) -> frozenset[int]:
+    """The inputs of a call that a gradient is computed for. For one that nobody collects it of, the
+    others are not saved; a single one always is."""
+    single = len(inputs) == 1
+    return frozenset(
+        [i for i, x in enumerate(inputs) if x.tracked and (single or x.leaf is not nobody)]
+    )
 
 
 def _check_read(call: Call, number: int | None, freed: bool, skips: bool = False) -> None:
@@ -480,7 +480,7 @@ def _check_read(call: Call, number: int | None, freed: bool, skips: bool = False
         return
     if call.signature.function in (GRADIENT, TANGENT, core.CUSTOM):
         return  # what a Function has saved, it checks itself
-    tracked = frozenset(_asked_for(call) if number is None else [number])
+    tracked = asked_for(call.inputs) if number is None else frozenset([number])
     reads_inputs, reads_outputs = gradient_reads(call.signature, tracked)
     if freed and (not call.inputs or reads_outputs or _saves(call.signature, reads_inputs)):
         raise RuntimeError(FREED)

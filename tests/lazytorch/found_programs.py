@@ -525,4 +525,12 @@ v2.sum().backward()
 v3, v4 = Sparing.apply(v2, v1)
 v4.sum().backward()
 v3.sum().backward()""",
+    "nothing is saved for what nobody collects": """
+v0 = torch.tensor([0.25, -0.5, 1.0], requires_grad=True)
+with torch.inference_mode(): v1 = v0.clone()
+with torch.no_grad(): v2 = v0.view_as(v0)
+v3 = v2 * v1
+with saved_tensors_hooks(lambda x: seen.append(x.tolist()) or x, lambda x: x * 2): v4 = v2 * v0
+v4.sum().backward()
+v5 = v0 * v1""",
 }
