@@ -202,9 +202,10 @@ def refuse_saving(
     if levels.state.inside:
         return
     made = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x._storage.is_inference()]
-    if made and signature.function not in _NEVER_PACKED:
-        if not gradient_reads(signature, asked_for(expressions))[0].isdisjoint(made):
-            raise RuntimeError(CANNOT_SAVE)
+    if not made or signature.function in _NEVER_PACKED:
+        return
+    if not gradient_reads(signature, asked_for(expressions))[0].isdisjoint(made):
+        raise RuntimeError(CANNOT_SAVE)
 
 
 refuses_saving.append(refuse_saving)
