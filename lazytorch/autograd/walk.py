@@ -555,7 +555,7 @@ def _overwritten(e: Expression) -> Overwritten | SharedSince | None:
         call = e.call
         if call is None or not call.inputs or call.signature.function not in _ALIASES:
             return None
-        itself = itself and call.signature.function is not core.DETACH
+        itself = itself and call.signature.function is core.VIEW
         e = call.inputs[0]
 
 
@@ -567,7 +567,7 @@ def _is_overwritten(e: Expression) -> bool:
     return type(owner) is Overwritten
 
 
-_ALIASES = (core.VIEW, core.DETACH)
+_ALIASES = (core.VIEW, core.DETACH, core.SOURCE)
 _MARKS = (Overwritten, SharedSince)
 
 

@@ -533,4 +533,11 @@ v3 = v2 * v1
 with saved_tensors_hooks(lambda x: seen.append(x.tolist()) or x, lambda x: x * 2): v4 = v2 * v0
 v4.sum().backward()
 v5 = v0 * v1""",
+    "what a derivative was taken by is written to later": """
+v1 = torch.tensor([[-1.0, 2.0], [-1.0, 0.5]], requires_grad=True)
+v2 = torch.func.grad(lambda a, y=2: (a.sin() * y).sum())(v1[0])
+v3 = torch.func.grad(lambda a, y=2: (a * y).sum())(v1[1])
+v1.detach().square_()
+v3.sum().backward()
+v2.sum().backward()""",
 }
