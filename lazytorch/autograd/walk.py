@@ -571,6 +571,18 @@ _ALIASES = (core.VIEW, core.DETACH, core.SOURCE)
 _MARKS = (Overwritten, SharedSince)
 
 
+def _last_known(e: Expression, mark: Overwritten | SharedSince) -> tuple[int, Expression]:
+    """What is left of a storage that is gone: the version after the last write to it whose value
+    the graph has, and that value."""
+    last = e
+    while (written := mark.by()) is not None:
+        last, owner = written, written.owner
+        if type(owner) is not Overwritten:
+            break
+        mark = owner
+    return mark.version + 1, last
+
+
 _DETACHED = (
     "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_().This is "
     "not supported, please use out-of-place `.detach()` instead"
@@ -584,9 +596,11 @@ def _raise_overwritten(e: Expression, saved_by: Call | None = None) -> None:
     storage = mark.storage()
     if type(mark) is SharedSince and (storage is None or storage.version <= mark.version):
         raise RuntimeError(_DETACHED)
-    now = storage.version if storage is not None else mark.version + 1
+    if storage is not None:
+        now, shown = storage.version, storage.expression  # PyTorch names what made it last
+    else:
+        now, shown = _last_known(e, mark)
     made = ""
-    shown = e if storage is None else storage.expression  # PyTorch names what made it last
     shown = last_recorded(shown)
     if saved_by is not None:
         made = output_text(e.number, node_name(saved_by))
