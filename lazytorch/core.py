@@ -86,6 +86,8 @@ WRITE_VIEW = ViewFunction(
 )
 DETACH = Function("detach", detach)
 IDENTITY = Function("clone", lambda x: ew.cast(x, x.dtype), gradient_name="CloneBackward0")
+# What a derivative is taken by: a value of its own to the graph, where PyTorch has an alias.
+SOURCE = Function("source", lambda x: ew.cast(x, x.dtype))
 
 
 def _cast(x: Node, dtype: DType) -> Node:

@@ -107,6 +107,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
     # Of a view that a user's Function gave back, and of views of it: what made it, which of its
     # outputs it is, and why nobody may write to it.
     _of_function: tuple[str, int, str] | None = None
+    _reaches_out = False  # an as_strided view of what the tensor it is made of does not show
     _view_cache: tuple[Expression, Expression] | None = None  # (storage value, view of it)
     # Of a view, that PyTorch has made its node: it does that when a recorded call reads the view.
     _has_node = False
@@ -325,6 +326,8 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
         if self._of_function is not None:
             self._refuse_changed()
         if marker[0] is not value:
+            if self._reaches_out and value.tracked and self._made_at != self._storage.version:
+                return self._read_anew()
             source = untracked(value) if value.tracked else value
             geometry = self._geometry
             if geometry is None:
@@ -343,6 +346,13 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
                 leaf.owner = SharedSince(weakref.ref(self._storage), self._storage.version)
             self._marker = marker = (value, leaf)
         return marker[1]
+
+    def _read_anew(self) -> Expression:
+        """A view of the storage as a whole, which PyTorch makes of any view whose memory was
+        written to: it is not one of what the tensor it was made of shows any more."""
+        self._marker, self._connected = None, True
+        self._reaches_out, self._refused_write = False, None
+        return self._read()
 
     def _write(self, value: Expression) -> Tensor:
         """Replace what this tensor shows by a value of its type, in every alias."""
@@ -720,14 +730,28 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
         return places_between(chain, root._geometry)
 
     def _view_of_marker(self, parent: Tensor, value: Expression) -> Expression:
-        cached = self._view_cache
-        if cached is None or cached[0] is not value:
-            view = value
-            for place in self._places_in(parent):
-                attributes = (place.shape, place.strides, place.offset)
-                view = record(core.VIEW, (view,), attributes, view.tracked)[0]
-            self._view_cache = cached = (value, view)
-        return cached[1]
+        cached, geometry = self._view_cache, self._geometry
+        if cached is not None and cached[0] is value:
+            return cached[1]
+        assert geometry is not None
+        made_of, name, view = self._source, self._view_name, value
+        is_current = self._made_at == self._storage.version
+        for place in self._places_in(parent):
+            attributes = (place.shape, place.strides, place.offset)
+            view = record(core.VIEW, (view,), attributes, view.tracked)[0]
+            assert view.call is not None
+            view.call.via = None, name if is_current else "AsStrided", geometry, None
+        if view.call is not None and is_current:
+            if made_of is not parent:
+                view.call.via = origin_of(made_of), name, geometry, self._place_in_source()
+            if self._one_of is not None:
+                view.call.siblings = self._one_of[2]
+        if self._retains_grad and view.tracked:
+            if not grad_state.enabled:
+                return view
+            retain_by(self, view)
+        self._view_cache = (value, view)
+        return view
 
 
 class _Eager:

@@ -22,7 +22,15 @@ from lazytorch.autograd.walk import (
     name_of_node,
     node_name,
 )
-from lazytorch.expression import Call, Expression, NodeState, hooks_of, new_expression, node_state
+from lazytorch.expression import (
+    Call,
+    Expression,
+    NodeState,
+    SharedSince,
+    hooks_of,
+    new_expression,
+    node_state,
+)
 from lazytorch.recording import last_recorded, record
 from lazytorch.storage import Storage
 from lazytorch.tensor import Tensor, wrap
@@ -270,8 +278,11 @@ def _source_of_view(e: Expression) -> Tensor | None:
         return None
     source, value = via[0].view(), viewed(e)
     if source is None:
-        return _remade(via[0], value)
-    return source if source._storage.expression is value else None
+        # Not of an alias with a history of its own, in whose value views lie elsewhere.
+        return None if type(value.owner) is SharedSince else _remade(via[0], value)
+    known = source._view_cache
+    is_current = source._storage.expression is value or (known is not None and known[0] is value)
+    return source if is_current else None
 
 
 def _remade(origin: ViewOrigin, value: Expression) -> Tensor:

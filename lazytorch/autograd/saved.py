@@ -24,7 +24,7 @@ from lazytorch.application import pack_results as packs_results
 from lazytorch.application import refuse_saving as refuses_saving
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.grad_mode import unusual
-from lazytorch.autograd.walk import gradient_reads
+from lazytorch.autograd.walk import asked_for, gradient_reads
 from lazytorch.expression import (
     Call,
     Expression,
@@ -159,8 +159,7 @@ def pack_reads(outputs: Sequence[Expression], inputs: Sequence[Any]) -> None:
     call = outputs[0].call
     if call is None or not call.tracked or call.signature.function in _NEVER_PACKED:
         return
-    tracked = frozenset([i for i, e in enumerate(call.inputs) if e.tracked])
-    of_inputs, of_results = gradient_reads(call.signature, tracked)
+    of_inputs, of_results = gradient_reads(call.signature, asked_for(call.inputs))
     written = [i for i, x in enumerate(inputs) if x is grad_state.written][:1]
     packed: list[tuple[bool, int, Packed]] = []
     for i in sorted(of_inputs):
@@ -203,10 +202,10 @@ def refuse_saving(
     if levels.state.inside:
         return
     made = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x._storage.is_inference()]
-    if made and signature.function not in _NEVER_PACKED:
-        tracked = frozenset([i for i, e in enumerate(expressions) if e.tracked])
-        if not gradient_reads(signature, tracked)[0].isdisjoint(made):
-            raise RuntimeError(CANNOT_SAVE)
+    if not made or signature.function in _NEVER_PACKED:
+        return
+    if not gradient_reads(signature, asked_for(expressions))[0].isdisjoint(made):
+        raise RuntimeError(CANNOT_SAVE)
 
 
 refuses_saving.append(refuse_saving)
@@ -269,7 +268,7 @@ def gradients_of_saved(
         values.append(value)
     arrived = tuple([i for i, g in enumerate(given) if g is not None])
     seeds = [g._read() for g in given if g is not None]
-    tracked = tuple([i for i, e in enumerate(call.inputs) if e.tracked])
+    tracked = tuple(sorted(asked_for(call.inputs)))
     read = tuple([(of_input, i) for of_input, i, _ in packed])
     signature = call.signature
     weak = [(True, i) for i, t in enumerate(signature.input_types) if t.weak]

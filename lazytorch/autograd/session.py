@@ -60,6 +60,7 @@ class Session:
         self.undefined: set[Expression] = set()
         self.sent: set[Call] = set()
         self.early: dict[Expression, Tensor] = {}
+        self._skipped: set[Call] = set()
 
     def gradients(self, targets: Sequence[Expression]) -> list[Tensor]:
         """The targets' cotangents, as one pending call."""
@@ -265,8 +266,8 @@ class Session:
                     raise
             if call is None or e.leaf is not None or not call.tracked:
                 continue
-            if self.walk.refusal is not None:
-                self.walk.refuse(call)
+            if self.walk.refusals:
+                self.walk.refuse(call, e in reached or not self._is_skipped(call))
             if id(call) in waiting:
                 waiting[id(call)] -= 1
                 if passed is not None and passed.isdisjoint([r() for r in call.outputs]):
@@ -285,6 +286,18 @@ class Session:
             elif e in self.undefined:
                 self.undefined.update(goes_on_to(e))
 
+    def _is_skipped(self, call: Call) -> bool:
+        """Whether PyTorch asks nothing of a call where only None arrives, though it was freed: a
+        write to a view, with the operation in place that it is one of."""
+        if call.signature.function is not core.WRITE_VIEW:
+            return call in self._skipped
+        written = call.inputs[1].call if call.inputs else None
+        while written is not None and written.signature.function in (core.IDENTITY, core.CAST):
+            written = written.inputs[0].call if written.inputs else None
+        if written is not None and getattr(written, "in_place", False):
+            self._skipped.add(written)
+        return True
+
     def _settle(self, order: Sequence[Expression], passed: set[Expression]) -> None:
         """Compute the gradients at all that is left, which are the roots from now on."""
         reached = self.reached
@@ -299,11 +312,21 @@ class Session:
         frontier = [e for e in left if e in below]
         wanted = [e for e in self.walk.targets if e in passed and e in reached]
         wanted = [e for e in wanted if e not in self.early and e not in left]
-        found = self.gradients([*frontier, *wanted])
-        realize([g._read() for g in found])
-        self.early.update(zip(wanted, found[len(frontier) :], strict=True))
+        found: dict[Expression, Tensor] = {}
+        rest, asked = frontier, [*wanted]
+        while rest or asked:
+            # What comes to a root by way of another one is still to come.
+            below = _below(rest)
+            now = [e for e in rest if e not in below]
+            asked += now
+            found.update(zip(asked, self.gradients(asked), strict=True))
+            rest, asked = [e for e in rest if e in below], []
+            if rest:
+                self.stop_at(now)
+        realize([g._read() for g in found.values()])
+        self.early.update([(e, found[e]) for e in wanted])
         self.roots = frontier
-        self.seeds = [g._read() for g in found[: len(frontier)]]
+        self.seeds = [found[e]._read() for e in frontier]
         self.replaced = []
 
     def cotangents(self, targets: Sequence[Expression]) -> list[Tensor]:
@@ -431,6 +454,20 @@ class Session:
 def _add_forward_line(error: Exception, call: Call | None) -> None:
     if call is not None:
         late_errors.add_forward_line(error, call, node_name(call))
+
+
+def _below(values: Sequence[Expression]) -> set[Expression]:
+    """What gradients at some values go on to, but for those that Python sends on."""
+    found: set[Expression] = set()
+    stack = list(values)
+    while stack:
+        e = stack.pop()
+        if e.call is None or e.call.signature.function is core.CUSTOM:
+            continue
+        following = [x for x in goes_on_to(e) if x not in found]
+        found.update(following)
+        stack.extend(following)
+    return found
 
 
 def _settles(e: Expression) -> bool:

@@ -79,8 +79,9 @@ class Walk:
     Given ``targets``, only what lies between the roots and them; nothing below ``stop``. With
     ``runs_targets``, what made the targets is run too, though nothing is sent on from there.
 
-    refusal  a call that backward refuses to pass, and why, where hooks or Functions run before it
-             is reached: they may raise first. Only where the caller ``defers`` it.
+    refusals  the calls that backward refuses to pass, and why, the first to come first, where hooks
+              or Functions run before it is reached: these may raise first, or send None there. Only
+              where the caller ``defers`` them.
     """
 
     def __init__(
@@ -91,7 +92,8 @@ class Walk:
         runs_targets: bool = False,
         defers: bool = False,
     ) -> None:
-        self.refusal: tuple[Call, Exception] | None = None
+        self.refusals: list[tuple[Call, Exception]] = []
+        self._come_to: set[Call] = set()
         self._leaves: dict[int, list[Expression]] | None = None
         self.order: list[Expression] = []
         self.seen: set[Expression] = set()
@@ -136,9 +138,10 @@ class Walk:
                     failing.append((call, error, acts))
         if failing:
             # PyTorch runs what was recorded last first.
-            refused, refusal, acts = max(failing, key=lambda found: found[0].sequence)
+            failing.sort(key=lambda found: found[0].sequence, reverse=True)
+            refused, refusal, acts = failing[0]
             if defers and acts:
-                self.refusal = refused, refusal
+                self.refusals = [(call, error) for call, error, _ in failing]
                 return
             self._warn_of(refused)
             raise refusal
@@ -147,11 +150,16 @@ class Walk:
         if anomaly_mode.state.enabled:
             anomaly_mode.warn_of(call, node_name(call))
 
-    def refuse(self, call: Call) -> None:
-        """Raise what was deferred until backward comes to this call."""
-        if self.refusal is not None and self.refusal[0] is call:
-            self._warn_of(call)
-            raise self.refusal[1]
+    def refuse(self, call: Call, runs: bool) -> None:
+        """Raise what was deferred until backward comes to this call, if it ``runs`` that."""
+        if runs:
+            self._come_to.add(call)
+        else:
+            self.refusals = [found for found in self.refusals if found[0] is not call]
+        if self.refusals and self.refusals[0][0] in self._come_to:
+            refused, refusal = self.refusals[0]
+            self._warn_of(refused)
+            raise refusal
 
     def has_lost(self, target: Expression) -> bool:
         """Whether a part of the graph that led to this leaf was freed and forgotten."""
@@ -451,13 +459,13 @@ def check_value(e: Expression, call: Call) -> None:
         _check_read(differentiated, number, freed, skips)
 
 
-def _asked_for(call: Call) -> list[int]:
-    """The inputs that a gradient is computed for. Of one that nobody collects it for, the others
-    are not saved; a single one always is."""
-    tracked = [i for i, x in enumerate(call.inputs) if x.tracked]
-    if len(call.inputs) == 1:
-        return tracked
-    return [i for i in tracked if call.inputs[i].leaf is not nobody]
+def asked_for(inputs: Sequence[Expression]) -> frozenset[int]:
+    """The inputs of a call that a gradient is computed for. For one that nobody collects it of, the
+    others are not saved; a single one always is."""
+    single = len(inputs) == 1
+    return frozenset(
+        [i for i, x in enumerate(inputs) if x.tracked and (single or x.leaf is not nobody)]
+    )
 
 
 def _check_read(call: Call, number: int | None, freed: bool, skips: bool = False) -> None:
@@ -472,7 +480,7 @@ def _check_read(call: Call, number: int | None, freed: bool, skips: bool = False
         return
     if call.signature.function in (GRADIENT, TANGENT, core.CUSTOM):
         return  # what a Function has saved, it checks itself
-    tracked = frozenset(_asked_for(call) if number is None else [number])
+    tracked = asked_for(call.inputs) if number is None else frozenset([number])
     reads_inputs, reads_outputs = gradient_reads(call.signature, tracked)
     if freed and (not call.inputs or reads_outputs or _saves(call.signature, reads_inputs)):
         raise RuntimeError(FREED)
@@ -547,7 +555,7 @@ def _overwritten(e: Expression) -> Overwritten | SharedSince | None:
         call = e.call
         if call is None or not call.inputs or call.signature.function not in _ALIASES:
             return None
-        itself = itself and call.signature.function is not core.DETACH
+        itself = itself and call.signature.function is core.VIEW
         e = call.inputs[0]
 
 
@@ -559,8 +567,20 @@ def _is_overwritten(e: Expression) -> bool:
     return type(owner) is Overwritten
 
 
-_ALIASES = (core.VIEW, core.DETACH)
+_ALIASES = (core.VIEW, core.DETACH, core.SOURCE)
 _MARKS = (Overwritten, SharedSince)
+
+
+def _last_known(e: Expression, mark: Overwritten | SharedSince) -> tuple[int, Expression]:
+    """What is left of a storage that is gone: the version after the last write to it whose value
+    the graph has, and that value."""
+    last = e
+    while (written := mark.by()) is not None:
+        last, owner = written, written.owner
+        if type(owner) is not Overwritten:
+            break
+        mark = owner
+    return mark.version + 1, last
 
 
 _DETACHED = (
@@ -576,9 +596,11 @@ def _raise_overwritten(e: Expression, saved_by: Call | None = None) -> None:
     storage = mark.storage()
     if type(mark) is SharedSince and (storage is None or storage.version <= mark.version):
         raise RuntimeError(_DETACHED)
-    now = storage.version if storage is not None else mark.version + 1
+    if storage is not None:
+        now, shown = storage.version, storage.expression  # PyTorch names what made it last
+    else:
+        now, shown = _last_known(e, mark)
     made = ""
-    shown = e if storage is None else storage.expression  # PyTorch names what made it last
     shown = last_recorded(shown)
     if saved_by is not None:
         made = output_text(e.number, node_name(saved_by))

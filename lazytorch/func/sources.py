@@ -20,7 +20,7 @@ from lazytorch.tensor import Tensor, wrap
 
 def source(x: Tensor) -> Expression:
     """A copy of ``x`` that derivatives can be taken by."""
-    return record(core.IDENTITY, (x._read(),), (), True)[0]
+    return record(core.SOURCE, (x._read(),), (), True)[0]
 
 
 @contextmanager

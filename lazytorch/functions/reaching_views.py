@@ -99,5 +99,6 @@ def _reaching_view(input: Tensor, geometry: Geometry, own: Geometry) -> Tensor:
     view._view_name = "AsStrided"
     view._source, view._made_at = input, storage.version
     view._refused_write = _REFUSED_WRITE
+    view._reaches_out = input._connected
     view._marker = (storage.expression, value)
     return view

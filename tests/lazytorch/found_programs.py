@@ -488,4 +488,56 @@ with torch.inference_mode(): v2 = v1.clone()
 v2.tanh_()
 v3 = v2.detach()
 v3.mul_(2)""",
+    "an as_strided view of places outside of its source, which are written to": """
+v1 = torch.tensor([[-2.0, 1.0], [0.5, 0.5], [2.0, 1.5]], requires_grad=True)
+v2 = v1[2:]
+v3 = v2.as_strided((1, 2), (2, 1), 0)
+v4 = v1[:2]
+with torch.no_grad(): v4.tanh_()
+v5 = v3.select(0, 0)
+v5.square().mean().backward()""",
+    "what is read above a checkpoint, and beside it": """
+v0 = torch.tensor([-0.5, 0.5, 0.5])
+v1 = torch.tensor(1.0, requires_grad=True)
+v2 = v1.flatten()
+v3 = v1.cos() * v0
+v4 = checkpoint(lambda a: (a * a).tanh(), v2, use_reentrant=False)
+v5 = v4 / v1.sigmoid()
+(v3 * v5).sum().backward()""",
+    "a view of a view of an alias keeps its gradient": """
+v0 = torch.tensor([[-0.5, 0.5, 0.0], [1.0, 2.0, 0.5]], requires_grad=True)
+with torch.no_grad(): v1 = v0.movedim(0, -1)
+v2 = v1.diagonal()
+v3 = v2[:1]
+v2.register_hook(lambda g: g * 10)
+v2.backward(v2.detach() * 0.5, retain_graph=True, inputs=[v2])
+v3.square().mean().backward()
+v4 = v0.detach().requires_grad_()
+v5 = v4[1:].diagonal()
+v6 = v5[..., None]
+v7 = torch.autograd.grad(v6.cos().sum(), v5)[0]""",
+    "None arrives at a write that was freed": """
+v1 = torch.tensor([2.0, 3.0], requires_grad=True)
+v2 = v1 - 0.5
+v2[0] = 0.5
+v2[1:].sin_()
+v2.sum().backward()
+v3, v4 = Sparing.apply(v2, v1)
+v4.sum().backward()
+v3.sum().backward()""",
+    "nothing is saved for what nobody collects": """
+v0 = torch.tensor([0.25, -0.5, 1.0], requires_grad=True)
+with torch.inference_mode(): v1 = v0.clone()
+with torch.no_grad(): v2 = v0.view_as(v0)
+v3 = v2 * v1
+with saved_tensors_hooks(lambda x: seen.append(x.tolist()) or x, lambda x: x * 2): v4 = v2 * v0
+v4.sum().backward()
+v5 = v0 * v1""",
+    "what a derivative was taken by is written to later": """
+v1 = torch.tensor([[-1.0, 2.0], [-1.0, 0.5]], requires_grad=True)
+v2 = torch.func.grad(lambda a, y=2: (a.sin() * y).sum())(v1[0])
+v3 = torch.func.grad(lambda a, y=2: (a * y).sum())(v1[1])
+v1.detach().square_()
+v3.sum().backward()
+v2.sum().backward()""",
 }
