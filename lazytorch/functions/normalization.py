@@ -120,8 +120,9 @@ def _rms_norm(x: Node, eps: Node, *rest: Any) -> Node:
 
 
 LAYER_NORM = Function(
-    "layer_norm", _layer_norm, _layer_norm_rule, gradient_name="NativeLayerNormBackward0"
-)
+    "layer_norm", _layer_norm, _layer_norm_rule, gradient_name="NativeLayerNormBackward0",
+    saves_inputs=True,
+)  # fmt: skip
 RMS_NORM = Function("rms_norm", _rms_norm, gradient_name="FusedRmsNormBackward0")
 
 
@@ -220,11 +221,13 @@ def _batch_norm_fixed(x: Node, eps: Node, mean: Node, variance: Node, *rest: Any
 
 
 BATCH_NORM = Function(
-    "batch_norm", _batch_norm, _batch_norm_rule, gradient_name="NativeBatchNormBackward0"
-)
+    "batch_norm", _batch_norm, _batch_norm_rule, gradient_name="NativeBatchNormBackward0",
+    saves_inputs=True,
+)  # fmt: skip
 BATCH_NORM_FIXED = Function(
-    "batch_norm_fixed", _batch_norm_fixed, gradient_name="NativeBatchNormBackward0"
-)
+    "batch_norm_fixed", _batch_norm_fixed, gradient_name="NativeBatchNormBackward0",
+    saves_inputs=True,
+)  # fmt: skip
 
 
 @operation(method=False)

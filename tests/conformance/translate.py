@@ -28,10 +28,10 @@ _NAMESPACES = (
 
 
 def lookup(module: Any, path: str) -> Any:
-    """An attribute of an attribute…; None where there is none."""
+    """An attribute of an attribute…; None where there is none, or a name alone."""
     for part in filter(None, path.split(".")):
         module = getattr(module, part, None)
-    return module
+    return None if getattr(module, "is_left_out", False) else module
 
 
 # What has an entry in ``_paths``: kept, lest another get its id.

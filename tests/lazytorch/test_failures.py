@@ -349,6 +349,14 @@ def same(found: Any, wanted: Any, name: str) -> None:
     )
 
 
+@pytest.fixture(autouse=True)
+def _ctrl_c_interrupts() -> Iterator[None]:
+    """Also in a process that was started in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("seed", range(PROGRAMS))
 @pytest.mark.parametrize("cause", CAUSES)
 def test_programs_go_on_after_failures(cause: str, seed: int) -> None:
