@@ -48,8 +48,8 @@ class Signature:
 
     __slots__ = (
         "_template", "attributes", "conditions", "form", "function", "has_float_output",
-        "input_types", "is_bilinear", "number", "output_types", "place", "places_left", "plans",
-        "reads", "reads_nothing", "region",
+        "input_types", "number", "output_types", "place", "places_left", "plans", "reads",
+        "reads_nothing", "region", "second_derivatives",
     )  # fmt: skip
 
     def __init__(
@@ -77,7 +77,8 @@ class Signature:
         self.places_left = PLACES_NOTED
         self.place: tuple[CodeType, int] | None = None  # the last one that was noted
         self.reads_nothing: bool | None = None  # the gradient of such a call, once that is known
-        self.is_bilinear: bool | None = None  # such a call, to autograd, once that is known
+        # Whether they read none of its inputs, and whether they are constant, once that is known.
+        self.second_derivatives: tuple[bool, bool] | None = None
         self.region: Region | None = None
         self.form = -1
         # tracked inputs -> (inputs, outputs) whose values the gradient reads; and smoothly

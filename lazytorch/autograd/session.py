@@ -25,6 +25,7 @@ from lazytorch.autograd.walk import (
     reads_anything,
     reads_tracked,
     tracked_reads,
+    way_of,
 )
 from lazytorch.expression import Call, Expression, Function, Hooks, NodeState, Way
 from lazytorch.importer import GRADIENT, TANGENT
@@ -123,7 +124,8 @@ class Session:
             arrives.update(following)
             if e in depends or (hasattr(call, "way") and reads_tracked(call)):
                 overwrites = call.signature.function is core.OVERWRITE
-                depends.update([i for i in following if not overwrites or i is call.inputs[0]])
+                varying = following if way_of(call) is None else goes_on_to(e, varying=True)
+                depends.update([i for i in varying if not overwrites or i is call.inputs[0]])
             elif reads_tracked(call):
                 by_reading = [x for i, x in enumerate(call.inputs) if tracked_reads(call, i)]
                 depends.update([x for x in by_reading if x.tracked])

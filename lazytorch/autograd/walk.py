@@ -372,8 +372,9 @@ def way_of(call: Call) -> Way | None:
     return getattr(call, "way", None) if call.has_gradient else None
 
 
-def goes_on_to(e: Expression) -> Sequence[Expression]:
-    """The values that a gradient at this one goes on to."""
+def goes_on_to(e: Expression, varying: bool = False) -> Sequence[Expression]:
+    """The values that a gradient at this one goes on to; those that it goes on to as constant zeros
+    aside, if it is to be ``varying``."""
     call = e.call
     if call is None or not call.tracked or e.leaf is not None:
         return ()
@@ -382,7 +383,8 @@ def goes_on_to(e: Expression) -> Sequence[Expression]:
         return [i for i in call.inputs if i.tracked]
     found: dict[Expression, None] = {}
     for differentiated, number, _, _ in _steps(way, e.number):
-        found.update(dict.fromkeys(tracked_reads(differentiated, number)))
+        if not (varying and is_piecewise_linear(differentiated.signature)):
+            found.update(dict.fromkeys(tracked_reads(differentiated, number)))
     bits = way.made_of[e.number] >> len(way.steps)
     for i, reference in enumerate(way.cotangents):
         cotangent = reference() if bits >> i & 1 else None
@@ -714,24 +716,34 @@ def _find_reads(signature: Signature, tracked: frozenset[int]) -> tuple[Reads, R
 
 def is_bilinear(signature: Signature) -> bool:
     """Whether the second derivatives of such a call read none of its values, as a product's."""
-    known = signature.is_bilinear
+    return _second_derivatives(signature)[0]
+
+
+def is_piecewise_linear(signature: Signature) -> bool:
+    """Whether the second derivatives of such a call are constant, as an absolute value's: they do
+    not depend on what arrives either, as those do that PyTorch computes from saved inputs."""
+    return _second_derivatives(signature)[1]
+
+
+def _second_derivatives(signature: Signature) -> tuple[bool, bool]:
+    known = signature.second_derivatives
     if known is None:
-        known = signature.is_bilinear = _find_bilinear(signature)
+        known = signature.second_derivatives = _find_second_derivatives(signature)
     return known
 
 
-def _find_bilinear(signature: Signature) -> bool:
+def _find_second_derivatives(signature: Signature) -> tuple[bool, bool]:
     function, template = signature.function, signature.template
     if function in (GRADIENT, TANGENT, core.CUSTOM) or function.saves_inputs:
-        return False
+        return False, False
     # PyTorch's gradient of a power is a power, whatever the exponent.
     if template.gradient is not None or function.gradient_name == "PowBackward0":
-        return False
+        return False, False
     inputs = [p for p in template.parameters if p.dtype.kind == "float" and not p.type.weak]
     outputs = [o for o in inline_plain(template.outputs) if o.dtype.kind == "float"]
     seeds = [parameter(1000 + i, o.type) for i, o in enumerate(outputs)]
     first = cotangents(outputs, seeds, {}, inputs)
-    second = cotangents(
-        first, [parameter(2000 + i, g.type) for i, g in enumerate(first)], {}, inputs
-    )
-    return set(topological(second)).isdisjoint(inputs)
+    arriving = [parameter(2000 + i, g.type) for i, g in enumerate(first)]
+    read = set(topological(cotangents(first, arriving, {}, inputs)))
+    reads_no_input = read.isdisjoint(inputs)
+    return reads_no_input, reads_no_input and read.isdisjoint(arriving)

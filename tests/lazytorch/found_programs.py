@@ -540,4 +540,12 @@ v3 = torch.func.grad(lambda a, y=2: (a * y).sum())(v1[1])
 v1.detach().square_()
 v3.sum().backward()
 v2.sum().backward()""",
+    "second derivatives of an absolute value are constant": """
+v0 = torch.tensor([0.5, 0.0, -0.5], requires_grad=True)
+v1 = torch.autograd.grad(v0.abs().sum(), v0, create_graph=True)[0] + 0
+v2 = torch.autograd.grad((v1 * v1).sum(), v0, create_graph=True)[0] + 0
+v3 = v0.relu()
+v4 = torch.autograd.grad((v3 + v3.abs()).sum(), v0, create_graph=True)[0] + 0
+v5 = torch.autograd.grad((v4 * v4).sum(), v0, create_graph=True)[0] + 0
+v6 = torch.autograd.grad((v4 * v1).sum(), v0, create_graph=True)[0] + 0""",
 }
