@@ -327,7 +327,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
             self._refuse_changed()
         if marker[0] is not value:
             if self._reaches_out and value.tracked and self._made_at != self._storage.version:
-                return self._read_anew()
+                return self._read_anew(value)
             source = untracked(value) if value.tracked else value
             geometry = self._geometry
             if geometry is None:
@@ -347,12 +347,17 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
             self._marker = marker = (value, leaf)
         return marker[1]
 
-    def _read_anew(self) -> Expression:
-        """A view of the storage as a whole, which PyTorch makes of any view whose memory was
-        written to: it is not one of what the tensor it was made of shows any more."""
-        self._marker, self._connected = None, True
-        self._reaches_out, self._refused_write = False, None
-        return self._read()
+    def _read_anew(self, value: Expression) -> Expression:
+        """As a view of the storage, which PyTorch makes of any view whose memory was written to: it
+        is none of what the tensor it was made of shows any more."""
+        geometry = self._geometry
+        assert geometry is not None
+        attributes = (geometry.shape, geometry.strides, geometry.offset)
+        view = record(core.VIEW, (value,), attributes, True)[0]
+        assert view.call is not None
+        view.call.via = None, "AsStrided", geometry, None
+        self._marker = (value, view)
+        return view
 
     def _write(self, value: Expression) -> Tensor:
         """Replace what this tensor shows by a value of its type, in every alias."""

@@ -495,7 +495,10 @@ v3 = v2.as_strided((1, 2), (2, 1), 0)
 v4 = v1[:2]
 with torch.no_grad(): v4.tanh_()
 v5 = v3.select(0, 0)
-v5.square().mean().backward()""",
+v5.square().mean().backward()
+v6 = v5.t()
+with torch.no_grad(): v4.tanh_()
+v6.square().mean().backward()""",
     "what is read above a checkpoint, and beside it": """
 v0 = torch.tensor([-0.5, 0.5, 0.5])
 v1 = torch.tensor(1.0, requires_grad=True)
