@@ -221,12 +221,6 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
     def is_complex(self) -> bool:
         return False
 
-    def _is_at(self, other: Tensor) -> bool:
-        """Whether a tensor of the same shape lies at the same elements of the storage."""
-        return (
-            self.storage_offset() == other.storage_offset() and self._strides() == other._strides()
-        )
-
     def _strides(self) -> tuple[int, ...]:
         geometry = self._geometry
         return contiguous_strides(self._type.shape) if geometry is None else geometry.strides

@@ -220,8 +220,9 @@ def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], boo
             sizes.append(length)
             strides.append(old_strides[axis] * step)
             offset += start * old_strides[axis]
+            if start or step != 1 or length != shape[axis] or type(key) is slice:
+                name = "Slice"  # else PyTorch makes no view for it
             axis += 1
-            name = "Slice"
         elif item is None:
             stride = shape[axis] * old_strides[axis] if axis < len(shape) else 1
             sizes.append(1)
@@ -239,15 +240,17 @@ def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], boo
             advanced.append((len(sizes), of_array(np.zeros(int(item), np.int64), dt.int64)))
             sizes.append(1)
             strides.append(1)
+            name = "Unsqueeze"
         elif isinstance(item, Tensor):
             if item.dtype in (dt.bool_, dt.uint8):
                 _check_mask(item, shape, axis)
-                found = _nonzero_of_mask(item)
+                found = _nonzero_of_mask(item) if item.ndim else ()
                 if not item.ndim:
                     count = int(bool(item.item()))
                     advanced.append((len(sizes), of_array(np.zeros(count, np.int64), dt.int64)))
                     sizes.append(1)
                     strides.append(1)
+                    name = "Unsqueeze"
                 for part in found[: item.ndim]:
                     advanced.append((len(sizes), of_array(part, dt.int64)))
                     sizes.append(shape[axis])
@@ -420,8 +423,8 @@ def _set_item(self: Tensor, key: Any, value: Any) -> None:
         target = self
         advanced: list[tuple[int, Tensor]] = []
     else:
-        target, advanced, _ = _resolve(self, key)
-    if target._type.shape == self._type.shape and target._is_at(self):
+        target, advanced, _ = _resolve(self, (key,) if type(key) is slice else key)
+    if target._view_name == "Alias":
         target = self  # x[:] and x[...] are the tensor, not a view of it
     if target._geometry is not None:
         target._refuse_unknown_history()

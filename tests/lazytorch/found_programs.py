@@ -551,4 +551,16 @@ v3 = v0.relu()
 v4 = torch.autograd.grad((v3 + v3.abs()).sum(), v0, create_graph=True)[0] + 0
 v5 = torch.autograd.grad((v4 * v4).sum(), v0, create_graph=True)[0] + 0
 v6 = torch.autograd.grad((v4 * v1).sum(), v0, create_graph=True)[0] + 0""",
+    "which view is written to by an index": """
+v0 = torch.tensor(-2.0, requires_grad=True)
+v1 = Part.apply(v0.expand(2).split(1)[0])
+v2 = v0 * 1.5
+v1[..., ::2] = v2
+v1[:, None] = v2
+v1[None, 0] = v2
+v1[:, 0:9] = v2
+v1[True] = v2
+v3 = v0.expand(2)[torch.tensor(True)]
+v4 = v3[:, :].grad_fn.name()
+v5 = v3[:].grad_fn.name()""",
 }
