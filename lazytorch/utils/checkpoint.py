@@ -344,6 +344,8 @@ class CheckpointNode(CallNode):
         pairs = [(o, g) for o, g in zip(outputs, gradients, strict=True) if g is not None]
         values = [o._read() for o, _ in pairs]
         edges = [e for e in self._edges(call) if e is not None]
+        if not pairs:
+            return [None] * len(edges)
         boundary = [a._read() for a in alone]
         others = _read_from_outside(values, boundary, began)
         if len(boundary) + len(others) != len(edges):

@@ -563,4 +563,10 @@ v1[True] = v2
 v3 = v0.expand(2)[torch.tensor(True)]
 v4 = v3[:, :].grad_fn.name()
 v5 = v3[:].grad_fn.name()""",
+    "None arrives at a checkpoint": """
+v0 = torch.tensor(-0.5, requires_grad=True)
+v1 = v0 * 3
+v2 = checkpoint(lambda a, y=v1: a.sin() * y, v0, use_reentrant=False)
+other, v3 = Sparing.apply(v2, v0)
+v3.backward()""",
 }
