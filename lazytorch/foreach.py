@@ -19,12 +19,12 @@ _UNARY = (
     "floor", "frac", "lgamma", "log", "log10", "log1p", "log2", "max", "neg", "reciprocal",
     "round", "rsqrt", "sigmoid", "sign", "sin", "sinh", "sqrt", "tan", "tanh", "trunc", "zero",
 )  # fmt: skip
-# With a list, a number, a list of numbers or a 0-d tensor; by the name of the method.
-_BINARY = {
-    "add": "add", "sub": "sub", "mul": "mul", "div": "div", "pow": "pow", "clamp_max": "clamp_max",
-    "clamp_min": "clamp_min", "maximum": "clamp_min", "minimum": "clamp_max", "mm": "mm",
-    "copy": "copy",
-}  # fmt: skip
+# With a list, a number, a list of numbers or a 0-d tensor.
+_BINARY = (
+    "add", "clamp_max", "clamp_min", "copy", "div", "maximum", "minimum", "mm", "mul", "pow", "sub",
+)  # fmt: skip
+# Methods of other names than the operators, because they take numbers too.
+_METHODS = {"maximum": "clamp_min", "minimum": "clamp_max"}
 _OTHER = ("other", "scalar", "scalars", "exponent", "mat2", "src")
 _WITHOUT_COPY, _ONLY_IN_PLACE = ("max", "clone", "mm"), ("zero", "copy")
 
@@ -139,10 +139,11 @@ def _foreach_powsum(self: Any, ord: float = 2, dtype: Any = None) -> tuple[Tenso
 
 
 def _define() -> None:
-    makers = {n: (_unary, n) for n in _UNARY} | {n: (_binary, m) for n, m in _BINARY.items()}
-    makers |= {"addcmul": (_ternary, "addcmul"), "addcdiv": (_ternary, "addcdiv")}
-    makers["lerp"] = _lerp, "lerp"
-    for operator, (maker, method) in makers.items():
+    makers: dict[str, Callable[..., Any]] = dict.fromkeys(_UNARY, _unary)
+    makers |= dict.fromkeys(_BINARY, _binary)
+    makers |= {"addcmul": _ternary, "addcdiv": _ternary, "lerp": _lerp}
+    for operator, maker in makers.items():
+        method = _METHODS.get(operator, operator)
         for suffix in ("", "_"):
             if operator in (_WITHOUT_COPY if suffix else _ONLY_IN_PLACE):
                 continue
