@@ -308,8 +308,7 @@ class Session:
         for e in order:
             if e in reached and (e not in passed or e.leaf is not None):
                 left[e] = None
-        sources = [e for e in passed if e.leaf is None and e.call is not None]
-        below = {i for e in sources for i in e.call.inputs if i.tracked}  # type: ignore[union-attr]
+        below = {i for e in passed if e.leaf is None for i in goes_on_to(e)}
         below.update(self.roots)
         frontier = [e for e in left if e in below]
         wanted = [e for e in self.walk.targets if e in passed and e in reached]
