@@ -569,4 +569,10 @@ v1 = v0 * 3
 v2 = checkpoint(lambda a, y=v1: a.sin() * y, v0, use_reentrant=False)
 other, v3 = Sparing.apply(v2, v0)
 v3.backward()""",
+    "a checkpoint where a gradient is below a gradient's call, and beside it": """
+v0 = torch.tensor([2.0, -0.5], requires_grad=True)
+v1 = torch.tensor([[3.0, 1.0], [0.5, -1.0]], requires_grad=True)
+v2 = checkpoint(lambda a, y=v0: a * y, v1, use_reentrant=False)
+v3 = torch.autograd.grad((v2 * v2).sum(), v1, create_graph=True)[0] + 0
+v4 = torch.autograd.grad((v3 * v2).sum(), v0)[0]""",
 }
