@@ -15,7 +15,7 @@ from lazytorch.tensor import Tensor
 
 def _update(*arguments: Any) -> Sequence[Node]:
     *inputs, count, has_decay, decoupled, amsgrad, maximize = arguments
-    step_size, decay, weight1, beta2, weight2, correction2, eps = inputs[-7:]
+    step_size, decay, weight1, beta2, weight2, scale2, eps = inputs[-7:]
     params, averages, squares, largest = [], [], [], []
     for i in range(count):
         f = Formula(inputs, count, i)
@@ -33,7 +33,8 @@ def _update(*arguments: Any) -> Sequence[Node]:
         if amsgrad:
             spread = ew.maximum(f.state(2), square)
             largest.append(spread)
-        root = ew.div(ew.sqrt(spread), f.spread(correction2))
+        # Times one over its correction: kernels are bound by their divisions.
+        root = ew.mul(ew.sqrt(spread), f.spread(scale2))
         change = ew.div(average, ew.add(root, f.spread(eps)))
         params.append(ew.sub(param, ew.mul(f.spread(step_size), change)))
         averages.append(average)
@@ -132,7 +133,7 @@ class Adam(RecordedOptimizer):
             1.0 - beta1,
             beta2,
             1.0 - beta2,
-            (1.0 - beta2**step) ** 0.5,
+            (1.0 - beta2**step) ** -0.5,
             float(group["eps"]),
         ]
 
