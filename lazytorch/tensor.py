@@ -695,8 +695,8 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
                     else:  # as if made there too
                         view._without_recording, view._parent = True, None
         if self._one_of is not None:
-            if self._made_at != self._storage.version and grad_state.enabled and self.requires_grad:
-                raise refusal(self, indirect=True)
+            if self.requires_grad:
+                self._refuse_changed()
             view._one_of = (name, 0, None)
         return view
 

@@ -569,4 +569,31 @@ v1 = v0 * 3
 v2 = checkpoint(lambda a, y=v1: a.sin() * y, v0, use_reentrant=False)
 other, v3 = Sparing.apply(v2, v0)
 v3.backward()""",
+    "what a gradient saves for the inputs that it is computed for": """
+v0 = torch.tensor(-2.0, requires_grad=True)
+v1 = torch.tensor([[-1.0], [0.0]], requires_grad=True)
+v2 = v1 + v0
+v2.lerp_(v1, 0.5)
+v3 = v2.addcmul(torch.ones(2, 1), torch.ones(2, 1)).tril()
+v4 = v3.addcdiv(v1.detach(), torch.ones(2, 1))
+v5 = torch.autograd.grad(v3.sum(), v1)[0] + 0
+v3.sum().backward()
+v6 = torch.autograd.grad(v4.sum(), v3)[0] + 0
+v4.sum().backward()""",
+    "one of several views, that is a leaf of its own": """
+v1 = torch.tensor([1.5, 1.0, -0.5])
+v2 = v1.unbind(0)[0]
+v2.reshape(-1).relu_()
+v2.requires_grad_()
+v3 = v2.view(-1)
+(v2 * v3).sum().backward()
+v4 = v1.unbind(0)[1].requires_grad_()
+v1.mul_(2)
+v5 = v4.view(-1) * 3
+v5.backward()
+v6, v7 = v1.split(2)
+v6.requires_grad_()
+v1.mul_(3)
+v8 = v6[:1] * v6
+v8.sum().backward()""",
 }
