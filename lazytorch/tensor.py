@@ -409,12 +409,12 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
             storage.write(value, self._silent)
             if written is not None:
                 written.owner = SharedSince(weakref.ref(storage), storage.version)
-            if recording and value.tracked:
-                self._has_node = True
-                if self._connected:
-                    self._retain_new_value(last_recorded(before))
-                    if self._retains_grad and self._geometry is not None:
-                        forget_retained(self)  # that of what is read next is kept
+        if recording and value.tracked:
+            self._has_node = True
+            if self._connected:
+                self._retain_new_value(last_recorded(before))
+                if self._retains_grad and self._geometry is not None:
+                    forget_retained(self)  # that of what is read next is kept
         return self
 
     def _read_from_base(self, call: Call, base: Expression) -> None:

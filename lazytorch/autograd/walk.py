@@ -41,7 +41,7 @@ def gradient_source(x: Tensor) -> Expression:
         if value.tracked and value.leaf is None and x._connected:
             return value  # each read is a copy of it
     value = x._read()
-    if x._geometry is None and x._marker is None:
+    if x._geometry is None or x._marker is not None:
         return last_recorded(value)
     return value
 

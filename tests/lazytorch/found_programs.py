@@ -596,4 +596,28 @@ v6.requires_grad_()
 v1.mul_(3)
 v8 = v6[:1] * v6
 v8.sum().backward()""",
+    "a value whose .data was replaced is found where it was used before": """
+v1 = torch.tensor([1.0, -2.0, 1.5], requires_grad=True)
+v2 = v1 - v1
+v4 = torch.stack([v2, v2])[0]
+v2.data = v4.detach().clone()
+v9 = torch.autograd.grad(v4.square().mean(), v2, create_graph=True, retain_graph=True)[0] + 0
+v5 = v2 * v4
+v6 = torch.autograd.grad(v5.sum(), v2, retain_graph=True)[0] + 0
+v2.retain_grad()
+v2.sum().backward()""",
+    "a view of what NumPy shares is written, recorded, again": """
+v0 = torch.tensor(-2.0, requires_grad=True)
+v2 = torch.tensor([1.5, 0.5, -2.0]) * 1
+v3 = v2.as_strided((2,), (1,))
+a0 = v3.detach().numpy()
+v3.add_(v0)
+v3 += 1.5
+v3.square().sum().backward(retain_graph=True)
+v4 = v2 * v0
+a1 = v4.detach().numpy()
+v7 = v4[1:]
+v7.retain_grad()
+v7.mul_(v0)
+v4.sum().backward()""",
 }
