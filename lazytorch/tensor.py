@@ -411,6 +411,8 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
                 written.owner = SharedSince(weakref.ref(storage), storage.version)
         if recording and value.tracked:
             self._has_node = True
+            if self._geometry is not None:
+                storage.viewed = True
             if self._connected:
                 self._retain_new_value(last_recorded(before))
                 if self._retains_grad and self._geometry is not None:

@@ -620,4 +620,30 @@ v7 = v4[1:]
 v7.retain_grad()
 v7.mul_(v0)
 v4.sum().backward()""",
+    "a copy in its order, made without recording, is no view made so": """
+v0 = torch.tensor([[0.5, -2.0], [-2.0, 1.5]], requires_grad=True)
+v1 = torch.tensor([[1.5], [0.25]], requires_grad=True)
+with torch.no_grad(): v4 = v0.t().clone()
+seen.append([v4.requires_grad, v4.is_leaf, v4._is_view(), v4.stride()])
+v4.add_(v1)
+v4.square().sum().backward()
+with torch.no_grad(): v5 = v0.t().clone()
+v5.requires_grad_()
+v6 = v5[0] * 3
+v6.sum().backward()
+with torch.no_grad(): v5.mul_(2)
+v5.square().sum().backward()
+with torch.inference_mode(): v7 = v0.t().clone()
+seen.append(v7.is_inference())
+v8 = v7 * 2
+v7.add_(1)
+v9 = v7 * v0
+v10 = v0.detach().t().clone()
+v10[0] = v1[0]
+v10.sum().backward()
+with torch.no_grad(): v11 = v0.t().clone()
+v12 = v11[0]
+v12.mul_(v1[0])
+v11.square().sum().backward()
+v11.detach_()""",
 }
