@@ -646,4 +646,21 @@ v12 = v11[0]
 v12.mul_(v1[0])
 v11.square().sum().backward()
 v11.detach_()""",
+    "what NumPy shares, read before and after it changed": """
+v1 = torch.tensor([[0.25, 1.0, 2.0], [1.5, 0.5, 1.0]], requires_grad=True)
+v2 = v1[v1 > -9]
+v4 = torch.autograd.grad((v2 * v2).sum(), v1, retain_graph=True)[0] + 0
+v9 = v2.detach().as_strided((2,), (1,))
+a0 = v9.detach().numpy()
+v9.detach().sigmoid_()
+v4.exp_()
+with saved_tensors_hooks(lambda x: x, lambda x: x * 1): v2[1:] = 0.25
+v3 = v1 * 2
+a1 = v3.detach().numpy()
+v5 = v3 + 0
+v3.detach().mul_(2)
+v6 = v3 * v5
+v3.detach().mul_(2)
+v7 = v3 + v6
+v7.sum().backward()""",
 }
