@@ -39,6 +39,10 @@ _signature_numbers = itertools.count(0, 2)
 PLACES_NOTED = 64
 
 
+# In the place of the numbers of all inputs that gradients flow to.
+EVERY: frozenset[int] = frozenset([-1])
+
+
 class Signature:
     """A function at given argument types and attributes: its types of output and its template.
 
@@ -49,7 +53,7 @@ class Signature:
     __slots__ = (
         "_template", "attributes", "conditions", "form", "function", "has_float_output",
         "input_types", "number", "output_types", "place", "places_left", "plans", "reads",
-        "reads_nothing", "region", "second_derivatives",
+        "region", "saving", "second_derivatives",
     )  # fmt: skip
 
     def __init__(
@@ -76,7 +80,8 @@ class Signature:
         self.plans: dict[str, Any] = {}  # of one such call on leaves, by device
         self.places_left = PLACES_NOTED
         self.place: tuple[CodeType, int] | None = None  # the last one that was noted
-        self.reads_nothing: bool | None = None  # the gradient of such a call, once that is known
+        # The inputs whose gradients save what backward frees, or EVERY, once that is known.
+        self.saving: frozenset[int] | None = None
         # Whether they read none of its inputs, and whether they are constant, once that is known.
         self.second_derivatives: tuple[bool, bool] | None = None
         self.region: Region | None = None

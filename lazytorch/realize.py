@@ -27,6 +27,7 @@ from codegen.runtime.memory import Buffer
 from codegen.runtime.signals import HeldOff
 from lazytorch import capture, levels, references
 from lazytorch.expression import (
+    EVERY,
     Call,
     Expression,
     Function,
@@ -654,7 +655,7 @@ def _release_freed(calls: Sequence[Call]) -> None:
             if e is not None and e.value is None:
                 break
         else:
-            if call.signature.reads_nothing is not False and _may_be_walked_again(call):
+            if call.signature.saving is not EVERY and _may_be_walked_again(call):
                 continue
             call.inputs = ()
 

@@ -233,8 +233,10 @@ class Storage:
         view = buffer_array(copy, live.type)
         view[...] = buffer_array(live.value, live.type)
         if live.tracked and live.leaf is None:
-            # The gradient flows on to what was computed.
-            call = new_call(REPLACE_VALUE.signature((live.type, live.type), ()), (live, live), True)
+            # The gradient flows on to what was computed; the value is another than that, and than
+            # those of other snapshots.
+            now = new_expression(live.type, live.device, value=copy)
+            call = new_call(REPLACE_VALUE.signature((live.type, live.type), ()), (now, live), True)
             taken = new_expression(live.type, live.device, call, 0, copy, True)
             call.outputs = (weakref.ref(taken),)
             taken.owner = shared_owner(live)

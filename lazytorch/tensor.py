@@ -409,12 +409,14 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
             storage.write(value, self._silent)
             if written is not None:
                 written.owner = SharedSince(weakref.ref(storage), storage.version)
-            if recording and value.tracked:
-                self._has_node = True
-                if self._connected:
-                    self._retain_new_value(last_recorded(before))
-                    if self._retains_grad and self._geometry is not None:
-                        forget_retained(self)  # that of what is read next is kept
+        if recording and value.tracked:
+            self._has_node = True
+            if self._geometry is not None:
+                storage.viewed = True
+            if self._connected:
+                self._retain_new_value(last_recorded(before))
+                if self._retains_grad and self._geometry is not None:
+                    forget_retained(self)  # that of what is read next is kept
         return self
 
     def _read_from_base(self, call: Call, base: Expression) -> None:
@@ -695,8 +697,8 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
                     else:  # as if made there too
                         view._without_recording, view._parent = True, None
         if self._one_of is not None:
-            if self._made_at != self._storage.version and grad_state.enabled and self.requires_grad:
-                raise refusal(self, indirect=True)
+            if self.requires_grad:
+                self._refuse_changed()
             view._one_of = (name, 0, None)
         return view
 

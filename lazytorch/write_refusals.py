@@ -26,6 +26,8 @@ class WriteRefusals:
 
     def _refuse_changed(self) -> None:
         if self._made_at != self._storage.version and grad_state.enabled:
+            if self._is_leaf() and not self._root().requires_grad:
+                return  # a leaf of its own: PyTorch makes no node of it anew
             raise refusal(self, indirect=True)
 
     def _is_refused_inference_write(self, recording: bool) -> bool:

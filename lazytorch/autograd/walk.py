@@ -16,6 +16,7 @@ from lazytorch import core, late_errors
 from lazytorch.autograd import anomaly_mode
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.expression import (
+    EVERY,
     Call,
     Expression,
     Overwritten,
@@ -40,7 +41,7 @@ def gradient_source(x: Tensor) -> Expression:
         if value.tracked and value.leaf is None and x._connected:
             return value  # each read is a copy of it
     value = x._read()
-    if x._geometry is None and x._marker is None:
+    if x._geometry is None or x._marker is not None:
         return last_recorded(value)
     return value
 
@@ -484,8 +485,10 @@ def _check_read(call: Call, number: int | None, freed: bool, skips: bool = False
         return  # what a Function has saved, it checks itself
     tracked = asked_for(call.inputs) if number is None else frozenset([number])
     reads_inputs, reads_outputs = gradient_reads(call.signature, tracked)
-    if freed and (not call.inputs or reads_outputs or _saves(call.signature, reads_inputs)):
-        raise RuntimeError(FREED)
+    if freed:
+        saves = reads_outputs or _saves(call.signature, reads_inputs)
+        if not call.inputs or saves or (number is None and not saves_nothing(call)):
+            raise RuntimeError(FREED)
     if skips or grad_state.mutation_allowed or (getattr(call, "node", None) and call.node.packed):
         return  # read as they were, or as they are unpacked
     # PyTorch looks at what it saved by name: "other", or "mat2", and then "self".
@@ -511,19 +514,40 @@ def _saves(signature: Signature, read: frozenset[int]) -> bool:
 def saves_nothing(call: Call) -> bool:
     """Whether the gradient of a call can be taken again after it was freed."""
     signature = call.signature
-    known = signature.reads_nothing
-    if known is None and signature.function is core.CUSTOM:
+    if signature.function is core.CUSTOM:
         return not call.node.custom._settles  # it refuses what is gone by itself
-    if known is None:
-        if signature.function in (GRADIENT, TANGENT):
-            known = False
-        else:
-            types = signature.input_types
-            tracked = frozenset([i for i, t in enumerate(types) if t.dtype.kind == "float"])
-            inputs, outputs = gradient_reads(signature, tracked)
-            known = not outputs and not _saves(signature, inputs)
-        signature.reads_nothing = known
-    return known
+    saving = signature.saving
+    if saving is None:
+        saving = signature.saving = _find_saving(signature)
+    if saving is EVERY:
+        return False
+    inputs = call.inputs
+    for i in saving:  # as asked_for() says
+        if inputs[i].tracked and (inputs[i].leaf is not nobody or len(inputs) == 1):
+            return False
+    return True
+
+
+def _find_saving(signature: Signature) -> frozenset[int]:
+    """The numbers of the inputs whose gradients PyTorch saves something for."""
+    if signature.function in (GRADIENT, TANGENT):
+        return EVERY
+    types = signature.input_types
+    numbers = [i for i, t in enumerate(types) if t.dtype.kind == "float" and not t.weak]
+    inputs, outputs = gradient_reads(signature, frozenset(numbers))
+    if not outputs and not _saves(signature, inputs):
+        return frozenset()
+    if len(numbers) > 4:
+        return EVERY  # a whole layer's
+    found: list[int] = []
+    shared: list[int] = []  # what one gradient reads is saved for it, what several read always
+    for i in numbers:
+        inputs, outputs = gradient_reads(signature, frozenset([i]))
+        if outputs or _saves(signature, inputs):
+            found.append(i)
+            shared += [number for number in inputs if not types[number].weak]
+    is_shared = len(shared) > len({*shared})
+    return EVERY if is_shared or len(found) == len(numbers) else frozenset(found)
 
 
 known_to_realize.append(saves_nothing)

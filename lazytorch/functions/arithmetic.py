@@ -280,8 +280,8 @@ def _lower_name(node: Node) -> str:
     return long.get(name, name.lower())
 
 
-ADDCMUL = Function("addcmul", _addcmul)
-ADDCDIV = Function("addcdiv", _addcdiv)
+ADDCMUL = Function("addcmul", _addcmul, keeps_numbers=True)
+ADDCDIV = Function("addcdiv", _addcdiv, keeps_numbers=True)
 LERP = Function("lerp", _lerp, keeps_numbers=True)
 
 

@@ -192,13 +192,22 @@ def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     if (geometry is not None and memory_format is None) or _preserves(memory_format):
         order = _dense_order(input)
         if order is not None:
-            flat = views.permute(input, order)
-            back = sorted(range(len(order)), key=order.__getitem__)
-            copied = apply(core.IDENTITY, (flat,))
-            made: Tensor = views.permute(copied, back)
-            made._view_name = "Clone"
-            return made
+            copied = apply(core.IDENTITY, (views.permute(input, order),))
+            return _seen_in_order(copied, order)
     return apply(core.IDENTITY, (input,))  # type: ignore[no-any-return]
+
+
+def _seen_in_order(copied: Tensor, order: list[int]) -> Tensor:
+    """A copy whose dimensions lie in this order in memory, which is a view to nobody: nothing was
+    made without recording."""
+    back = sorted(range(len(order)), key=order.__getitem__)
+    enabled, grad_state.enabled = grad_state.enabled, True
+    try:
+        made: Tensor = views.permute(copied, back)
+    finally:
+        grad_state.enabled = enabled
+    made._view_name = "Clone"
+    return made
 
 
 def _preserves(memory_format: Any) -> bool:

@@ -465,8 +465,8 @@ def _triangle(x: Node, diagonal: Node, lower: bool) -> Node:
     return ew.where(broadcast(kept, x.shape, (rank - 2, rank - 1)), x, ew.full_like(x, 0))
 
 
-TRIL = Function("tril", lambda x, diagonal: _triangle(x, diagonal, True))
-TRIU = Function("triu", lambda x, diagonal: _triangle(x, diagonal, False))
+TRIL = Function("tril", lambda x, diagonal: _triangle(x, diagonal, True), keeps_numbers=True)
+TRIU = Function("triu", lambda x, diagonal: _triangle(x, diagonal, False), keeps_numbers=True)
 
 
 @operation(inplace=True, out="same type")

@@ -575,4 +575,98 @@ v1 = torch.tensor([[3.0, 1.0], [0.5, -1.0]], requires_grad=True)
 v2 = checkpoint(lambda a, y=v0: a * y, v1, use_reentrant=False)
 v3 = torch.autograd.grad((v2 * v2).sum(), v1, create_graph=True)[0] + 0
 v4 = torch.autograd.grad((v3 * v2).sum(), v0)[0]""",
+    "what a gradient saves for the inputs that it is computed for": """
+v0 = torch.tensor(-2.0, requires_grad=True)
+v1 = torch.tensor([[-1.0], [0.0]], requires_grad=True)
+v2 = v1 + v0
+v2.lerp_(v1, 0.5)
+v3 = v2.addcmul(torch.ones(2, 1), torch.ones(2, 1)).tril()
+v4 = v3.addcdiv(v1.detach(), torch.ones(2, 1))
+v5 = torch.autograd.grad(v3.sum(), v1)[0] + 0
+v3.sum().backward()
+v6 = torch.autograd.grad(v4.sum(), v3)[0] + 0
+v4.sum().backward()""",
+    "one of several views, that is a leaf of its own": """
+v1 = torch.tensor([1.5, 1.0, -0.5])
+v2 = v1.unbind(0)[0]
+v2.reshape(-1).relu_()
+v2.requires_grad_()
+v3 = v2.view(-1)
+(v2 * v3).sum().backward()
+v4 = v1.unbind(0)[1].requires_grad_()
+v1.mul_(2)
+v5 = v4.view(-1) * 3
+v5.backward()
+v6, v7 = v1.split(2)
+v6.requires_grad_()
+v1.mul_(3)
+v8 = v6[:1] * v6
+v8.sum().backward()""",
+    "a value whose .data was replaced is found where it was used before": """
+v1 = torch.tensor([1.0, -2.0, 1.5], requires_grad=True)
+v2 = v1 - v1
+v4 = torch.stack([v2, v2])[0]
+v2.data = v4.detach().clone()
+v9 = torch.autograd.grad(v4.square().mean(), v2, create_graph=True, retain_graph=True)[0] + 0
+v5 = v2 * v4
+v6 = torch.autograd.grad(v5.sum(), v2, retain_graph=True)[0] + 0
+v2.retain_grad()
+v2.sum().backward()""",
+    "a view of what NumPy shares is written, recorded, again": """
+v0 = torch.tensor(-2.0, requires_grad=True)
+v2 = torch.tensor([1.5, 0.5, -2.0]) * 1
+v3 = v2.as_strided((2,), (1,))
+a0 = v3.detach().numpy()
+v3.add_(v0)
+v3 += 1.5
+v3.square().sum().backward(retain_graph=True)
+v4 = v2 * v0
+a1 = v4.detach().numpy()
+v7 = v4[1:]
+v7.retain_grad()
+v7.mul_(v0)
+v4.sum().backward()""",
+    "a copy in its order, made without recording, is no view made so": """
+v0 = torch.tensor([[0.5, -2.0], [-2.0, 1.5]], requires_grad=True)
+v1 = torch.tensor([[1.5], [0.25]], requires_grad=True)
+with torch.no_grad(): v4 = v0.t().clone()
+seen.append([v4.requires_grad, v4.is_leaf, v4._is_view(), v4.stride()])
+v4.add_(v1)
+v4.square().sum().backward()
+with torch.no_grad(): v5 = v0.t().clone()
+v5.requires_grad_()
+v6 = v5[0] * 3
+v6.sum().backward()
+with torch.no_grad(): v5.mul_(2)
+v5.square().sum().backward()
+with torch.inference_mode(): v7 = v0.t().clone()
+seen.append(v7.is_inference())
+v8 = v7 * 2
+v7.add_(1)
+v9 = v7 * v0
+v10 = v0.detach().t().clone()
+v10[0] = v1[0]
+v10.sum().backward()
+with torch.no_grad(): v11 = v0.t().clone()
+v12 = v11[0]
+v12.mul_(v1[0])
+v11.square().sum().backward()
+v11.detach_()""",
+    "what NumPy shares, read before and after it changed": """
+v1 = torch.tensor([[0.25, 1.0, 2.0], [1.5, 0.5, 1.0]], requires_grad=True)
+v2 = v1[v1 > -9]
+v4 = torch.autograd.grad((v2 * v2).sum(), v1, retain_graph=True)[0] + 0
+v9 = v2.detach().as_strided((2,), (1,))
+a0 = v9.detach().numpy()
+v9.detach().sigmoid_()
+v4.exp_()
+with saved_tensors_hooks(lambda x: x, lambda x: x * 1): v2[1:] = 0.25
+v3 = v1 * 2
+a1 = v3.detach().numpy()
+v5 = v3 + 0
+v3.detach().mul_(2)
+v6 = v3 * v5
+v3.detach().mul_(2)
+v7 = v3 + v6
+v7.sum().backward()""",
 }

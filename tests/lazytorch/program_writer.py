@@ -333,7 +333,10 @@ class Writer:
 
     def is_saved(self, name: str) -> bool:
         """Whether a backward would read this memory: PyTorch sees there what ``.data`` writes."""
-        place = _place(self.names[name])
+        return self.saves(_place(self.names[name]))
+
+    def saves(self, place: int | None) -> bool:
+        """Whether a backward would read memory of which this is an address."""
         stack = [n for x in self.tensors() for n in _nodes_at(self.names[x])]
         stack += [n for x in self.tensors() for n in _nodes_at(self.names[x].grad)]
         seen = set()
@@ -344,7 +347,7 @@ class Writer:
             seen.add(node)
             stack += [following for following, _ in node.next_functions]
             for saved in _saved_by(node):
-                if isinstance(saved, torch.Tensor) and _place(saved) in (place, None):
+                if isinstance(saved, torch.Tensor) and _may_cover(saved, place):
                     return True
         return False
 
@@ -435,9 +438,12 @@ class Writer:
         if arrays:
             a = self.random.choice(arrays)
             forms += [
-                f"{self.fresh()} = from_numpy({a})", f"{a}[...] *= 0.5", f"{a}[0] = 0.25",
-                f"{self.fresh()} = from_numpy({a})", f"{self.fresh()} = torch.tensor({a})",
+                f"{self.fresh()} = from_numpy({a})", f"{self.fresh()} = from_numpy({a})",
+                f"{self.fresh()} = torch.tensor({a})",
             ]  # fmt: skip
+            # PyTorch's gradients see what NumPy writes to what they read; ours what was read.
+            if not self.saves(self.names[a].__array_interface__["data"][0]):
+                forms += [f"{a}[...] *= 0.5", f"{a}[0] = 0.25"]
         return self.random.choice(forms)
 
     def read(self) -> str:
@@ -491,6 +497,13 @@ def _place(x: Any) -> int | None:
         return int(x.untyped_storage().data_ptr())
     except RuntimeError:
         return None  # of a tensor that a transform has used
+
+
+def _may_cover(x: Any, place: int | None) -> bool:
+    start = _place(x)
+    if start is None or place is None:
+        return start is None
+    return start <= place < start + max(x.untyped_storage().nbytes(), 1)
 
 
 def _saved_by(node: Any) -> list[Any]:
