@@ -116,10 +116,12 @@ class Guards:
         self._seen: set[int] = set()
         self._kept: list[Any] = []
         self._pending: deque[Any] = deque()
-        self._functions = {
-            code: [f for f in gc.get_referrers(code) if isinstance(f, types.FunctionType)]
-            for code in observer.codes
+        self._functions: dict[types.CodeType, list[types.FunctionType]] = {
+            code: [] for code in observer.codes
         }
+        for f in gc.get_referrers(*observer.codes):  # all at once: it looks at every object
+            if isinstance(f, types.FunctionType):
+                self._functions[f.__code__].append(f)
         for code, scope in observer.codes.items():
             self._read_names(code, scope)
         for functions in self._functions.values():

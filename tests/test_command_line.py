@@ -144,15 +144,17 @@ def test_run_a_module_with_workers_and_a_report(tmp_path: Path) -> None:
         assert f"  {word}" in finished.stderr
 
 
+FAILS = ("raise ValueError('no more')", 1, "ValueError: no more")
+EXITS = [("sys.exit(3)", 3, ""), ("sys.exit('no more')", 1, "no more")]
+
+
 @pytest.mark.parametrize(
-    ("ending", "status", "said"),
+    ("command", "ending", "status", "said"),
     [
-        ("raise ValueError('no more')", 1, "ValueError: no more"),
-        ("sys.exit(3)", 3, ""),
-        ("sys.exit('no more')", 1, "no more"),
+        *[(command, *FAILS) for command in ("kernels", "profile", "run", "view")],
+        *[("profile", *EXITS[0]), ("run", *EXITS[0]), ("run", *EXITS[1]), ("view", *EXITS[1])],
     ],
 )
-@pytest.mark.parametrize("command", ["kernels", "profile", "run", "view"])
 def test_the_status_is_the_scripts(
     command: str, ending: str, status: int, said: str, tmp_path: Path
 ) -> None:

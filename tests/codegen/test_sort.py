@@ -57,7 +57,8 @@ def test_every_form(dtype: DType) -> None:
                 outputs.append(make(ARGSORT, (x,), (descending, *part)))
     graph = Graph(tuple(parameters), tuple(outputs))
     wants = run_interpreted(graph, arrays)
-    for threads in (2, 5):
+    # How rows are shared out has nothing to do with their type.
+    for threads in (2, 5) if dtype in (dt.bfloat16, dt.float32, dt.int64) else (2,):
         for got, want, node in zip(
             run_compiled(graph, arrays, threads), wants, outputs, strict=True
         ):
