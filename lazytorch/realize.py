@@ -7,6 +7,7 @@ import os
 import threading
 import traceback
 import weakref
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -644,6 +645,7 @@ def _release(wanted: Sequence[Expression], tracked: Sequence[Call]) -> None:
 def _release_freed(calls: Sequence[Call]) -> None:
     readers: Any = ()  # of the call before: many calls share them
     waits = False
+    uses: Counter[Expression] = Counter()
     for call in calls:
         if call.readers is not readers:
             readers = call.readers
@@ -655,14 +657,17 @@ def _release_freed(calls: Sequence[Call]) -> None:
             if e is not None and e.value is None:
                 break
         else:
-            if call.signature.saving is not EVERY and _may_be_walked_again(call):
+            if call.signature.saving is not EVERY and _may_be_walked_again(call, calls, uses):
                 continue
+            if uses:
+                uses.subtract(call.inputs)
             call.inputs = ()
 
 
-def _may_be_walked_again(call: Call) -> bool:
-    """Whether a freed call that saves nothing keeps its inputs, as it does in PyTorch. They keep
-    no memory alive: values that nobody shows go, and are computed again should anybody ask."""
+def _may_be_walked_again(call: Call, calls: Sequence[Call], uses: Counter[Expression]) -> bool:
+    """Whether one of the freed calls, that saves nothing, keeps its inputs, as it does in PyTorch.
+    They keep no memory alive: values that nobody but freed calls refers to go. ``uses`` is to count
+    how often those of them do whose results are known."""
     if not saves_nothing[0](call):
         return False
     gone: list[Expression] = []
@@ -679,11 +684,20 @@ def _may_be_walked_again(call: Call) -> bool:
             return False
         gone.append(e)
     if gone:
+        if not uses:
+            known = [c for c in calls if all([o.value is not None for o in _alive(c)])]
+            uses.update([i for c in known for i in c.inputs])
         inputs = list(call.inputs)
         for i, e in enumerate(inputs):
-            if e in gone and e.tracked:
-                e.value = None
-            elif e in gone:
+            if e not in gone:
+                continue
+            if e.tracked:
+                # Besides what is here: what is pending may read it, for which it could not be
+                # computed again where what it was made of has gone.
+                here = references.BY_NAME + gone.count(e) + inputs.count(e)
+                if references.count(e) <= here + uses[e] + 1:  # one of them counts as a key
+                    e.value = None
+            else:
                 signature = FREED_VALUE.signature((), (e.type.shape, e.type.dtype))
                 zeros = new_call(signature, (), False)
                 inputs[i] = new_expression(e.type, e.device, zeros, depth=1)

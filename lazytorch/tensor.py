@@ -366,6 +366,14 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
                 made = note_in_place(value)
                 if views.watched and made is not None and self._geometry is not None:
                     self._read_from_base(made, before)
+        geometry = self._geometry
+        if geometry is not None:
+            if any(s == 0 and n > 1 for n, s in zip(geometry.shape, geometry.strides, strict=True)):
+                raise RuntimeError(
+                    "unsupported operation: more than one element of the written-to tensor refers "
+                    "to a single memory location. Please clone() the tensor before performing the "
+                    "operation."
+                )
         if recording and not self._connected:
             root = self if self._parent is None or self._marker is not None else self._parent
             if value.tracked or root._marker is not None:
@@ -375,14 +383,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
         if storage.is_shared():
             before = storage.expression
         written: Expression | None = None
-        if self._geometry is not None:
-            geometry = self._geometry
-            if any(s == 0 and n > 1 for n, s in zip(geometry.shape, geometry.strides, strict=True)):
-                raise RuntimeError(
-                    "unsupported operation: more than one element of the written-to tensor refers "
-                    "to a single memory location. Please clone() the tensor before performing the "
-                    "operation."
-                )
+        if geometry is not None:
             if not (before.tracked or value.tracked) and self._write_in_memory(value):
                 return self
             before = storage.expression

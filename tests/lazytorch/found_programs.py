@@ -669,4 +669,19 @@ v6 = v3 * v5
 v3.detach().mul_(2)
 v7 = v3 + v6
 v7.sum().backward()""",
+    "what is pending reads a value that a freed graph has no need of": """
+v0 = torch.tensor([[1.5], [-2.0]])
+v1 = torch.tensor(-2.0, requires_grad=True)
+v2 = torch.tensor(1.5)
+v3 = v2.flatten()
+v4 = v2.unsqueeze(0)
+v2.lerp_(v1, 0.5)
+v5 = v0.transpose(0, 1)
+v6 = torch.stack([v1, v2])[0]
+v5[1:] = v5[1:] * 2
+v7 = Once.apply(v4)
+v3[0:].square_()
+v11 = Same.apply(v6)
+v9 = v11 + v6
+v9.square().mean().backward()""",
 }
