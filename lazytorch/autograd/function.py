@@ -204,10 +204,9 @@ class BackwardCFunction(FunctionCtx, CallNode):
         return self._checked(answer if isinstance(answer, tuple) else (answer,), call)
 
     def _use_saved_for_forward(self) -> None:
-        """``saved_tensors`` are those saved for ``jvp``, if there are any."""
-        kept = self.__dict__.get("saved_for_forward")
-        if kept is not None:
-            self._to_save, self._saved, self._freed = tuple(kept), None, False
+        """``saved_tensors`` are those saved for ``jvp``, never those for backward."""
+        kept = self.__dict__.get("saved_for_forward") or ()
+        self._to_save, self._saved, self._freed = tuple(kept), None, False
 
     def _push_forward(
         self, call: Call, parts: Sequence[Expression | None]

@@ -332,6 +332,22 @@ log(check(wrong(lambda g, a: 2 * a * g), x))
 fails(lambda: check(torch.detach, x))
 fails(lambda: check(torch.sin, x.detach()))
 fails(lambda: check(torch.sin, y[:, None].expand(2, 3)))
+layer = torch.nn.Linear(2, 1).double()
+log(check(lambda w: layer(x.detach()), layer.weight))  # which is read otherwise than by w
+fails(lambda: check(lambda a: a[a > 0.4999999], torch.full((2,), 0.4999999, dtype=x.dtype,
+                                                           requires_grad=True)))
+cases = ((lambda a: (a.detach() * 2, a * 2), y), (lambda a: (a, None), y),
+         (lambda a: a.max(0), x), (lambda a: a * a.detach(), y), (lambda a: a.abs(), y))
+for f, given in cases:
+    given = given.detach().requires_grad_()
+    for options in ({}, {"check_forward_ad": True, "check_backward_ad": False}, {"masked": True},
+                    {"check_batched_grad": True}, {"nondet_tol": 1.0, "eps": 1e-3},
+                    {"check_batched_forward_grad": True, "check_forward_ad": True}):
+        fails(lambda: check(f, given, **options))
+        fails(lambda: log(check(f, given, raise_exception=False, **options)))
+    fails(lambda: twice(f, given, check_fwd_over_rev=True, gen_non_contig_grad_outputs=True,
+                        raise_exception=False))
+fails(lambda: twice(torch.sin, y, check_rev_over_rev=False))
 """
 
 
