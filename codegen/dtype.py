@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,9 @@ class DType:
     (< ``complex``).
     ``numpy`` is how a buffer of it is seen from NumPy; bfloat16, which NumPy lacks, is stored
     as its 16 bits (uint16). ``storage_c`` is the C type of an element in memory, bits for both
-    half types; ``compute_c`` that which arithmetic is done in.
+    half types; ``compute_c`` that which arithmetic is done in. ``differentiable``: whether
+    gradients flow through such numbers. Complex numbers have no C type of their own: the compiler
+    sees their real and imaginary parts (ops/complex_numbers.py).
     """
 
     name: str
@@ -25,6 +27,10 @@ class DType:
     numpy: np.dtype[Any]
     storage_c: str
     compute_c: str
+    differentiable: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "differentiable", self.kind in ("float", "complex"))
 
     def __repr__(self) -> str:
         return f"torch.{self.name.rstrip('_')}"
@@ -64,10 +70,11 @@ WIDE_UNSIGNED = (uint16, uint32, uint64)
 ALL = (
     bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64, *WIDE_UNSIGNED
 )  # fmt: skip
+complex64 = DType("complex64", "complex", 8, np.dtype(np.complex64), "float[2]", "")
+complex128 = DType("complex128", "complex", 16, np.dtype(np.complex128), "double[2]", "")
+COMPLEX = (complex64, complex128)
 # Types known by name alone, which programs list and compare with: no tensor has one.
 complex32 = DType("complex32", "complex", 4, np.dtype("V4"), "", "")
-complex64 = DType("complex64", "complex", 8, np.dtype(np.complex64), "", "")
-complex128 = DType("complex128", "complex", 16, np.dtype(np.complex128), "", "")
 float8_e4m3fn = DType("float8_e4m3fn", "float8", 1, np.dtype("V1"), "", "")
 float8_e4m3fnuz = DType("float8_e4m3fnuz", "float8", 1, np.dtype("V1"), "", "")
 float8_e5m2 = DType("float8_e5m2", "float8", 1, np.dtype("V1"), "", "")
@@ -77,12 +84,16 @@ qint8 = DType("qint8", "quantized", 1, np.dtype("V1"), "", "")
 quint8 = DType("quint8", "quantized", 1, np.dtype("V1"), "", "")
 qint32 = DType("qint32", "quantized", 4, np.dtype("V4"), "", "")
 NAMED = (
-    complex32, complex64, complex128, float8_e4m3fn, float8_e4m3fnuz, float8_e5m2,
+    complex32, float8_e4m3fn, float8_e4m3fnuz, float8_e5m2,
     float8_e5m2fnuz, float8_e8m0fnu, qint8, quint8, qint32,
 )  # fmt: skip
 COMPLEX_OF_HALF = {2: complex32, 4: complex64, 8: complex128}  # by the bytes of a half
-BY_NAME = {d.name: d for d in ALL}
-_FROM_NUMPY = {d.numpy: d for d in ALL if d is not bfloat16}
+BY_NAME = {d.name: d for d in (*ALL, *COMPLEX)}
+_FROM_NUMPY = {d.numpy: d for d in (*ALL, *COMPLEX) if d is not bfloat16}
+
+# The type of a complex number's halves, and back.
+HALF_OF_COMPLEX = {complex64: float32, complex128: float64}
+COMPLEX_OF = {float32: complex64, float64: complex128}
 
 
 def from_numpy(dtype: np.dtype[Any]) -> DType:

@@ -113,7 +113,7 @@ _PARTS = {
         "fft fft2 fftn hfft hfft2 hfftn ifft ifft2 ifftn ihfft ihfft2 ihfftn irfft irfft2 irfftn "
         "rfft rfft2 rfftn"
     ),
-    "": "complex istft polar stft view_as_complex view_as_real",
+    "": "istft stft",
 }
 
 

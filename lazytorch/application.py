@@ -140,7 +140,7 @@ def _recorded_apart(
     raises that refusal again where one might."""
     plain = [x.detach() if isinstance(x, Tensor) else x for x in inputs]
     outputs = _recorded(function, plain, attributes)
-    if any([e.type.dtype.kind == "float" for e in outputs]):
+    if any([e.type.dtype.differentiable for e in outputs]):
         raise
     return outputs
 

@@ -18,7 +18,7 @@ NAMES: dict[str, DType] = {
     "uint8": dt.uint8, "int8": dt.int8, "int16": dt.int16, "short": dt.int16,
     "int32": dt.int32, "int": dt.int32, "int64": dt.int64, "long": dt.int64, "bool": dt.bool_,
 }  # fmt: skip
-NAMES |= {d.name: d for d in dt.NAMED}
+NAMES |= {d.name: d for d in (*dt.COMPLEX, *dt.NAMED)}
 NAMES |= {"chalf": dt.complex32, "cfloat": dt.complex64, "cdouble": dt.complex128}
 
 # The classes torch.FloatTensor, torch.LongTensor … by element type.
@@ -40,6 +40,8 @@ def as_dtype(dtype: Any) -> DType:
         return dt.int64
     if dtype is bool:
         return dt.bool_
+    if dtype is complex:
+        return dt.complex128
     raise TypeError(f"dtype must be a torch.dtype, but got {type(dtype).__name__}")
 
 

@@ -20,6 +20,8 @@ from codegen import dtype as dt
 from codegen.ir.node import Node, TensorType
 from codegen.ops.calls import CustomGradient, Template
 from codegen.ops.leaves import parameter
+from codegen.runtime.memory import Buffer
+from lazytorch.complex_refusals import RULES_OF_PARTS, check_complex
 from lazytorch.limited_types import check_types
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ class Signature:
             output_types = tuple([TensorType(t.shape, t.dtype) for t in types])
             check_types(function.name, input_types, output_types)
         self.output_types = output_types
-        self.has_float_output = any([t.dtype.kind == "float" for t in output_types])
+        self.has_float_output = any([t.dtype.differentiable for t in output_types])
         self.number = next(_signature_numbers)
         self.plans: dict[str, Any] = {}  # of one such call on leaves, by device
         self.places_left = PLACES_NOTED
@@ -200,9 +202,18 @@ class Function:
 
     def trace(self, input_types: Types, attributes: Attributes) -> Template:
         parameters = tuple([parameter(i, t) for i, t in enumerate(input_types)])
+        check_complex(self.name, input_types)
         result = self.body(*parameters, *attributes)
         outputs = (result,) if isinstance(result, Node) else tuple(result)
-        return Template(self.name, parameters, outputs, self._custom_gradient(attributes))
+        rule = self._custom_gradient(attributes)
+        if (
+            rule is not None
+            and self.refusal is None
+            and self.name not in RULES_OF_PARTS
+            and any([n.dtype.is_complex for n in (*parameters, *outputs)])
+        ):
+            rule = None  # it is one for real numbers
+        return Template(self.name, parameters, outputs, rule)
 
     def _custom_gradient(self, attributes: Attributes) -> CustomGradient | None:
         rule = self.gradient
@@ -453,6 +464,7 @@ def new_expression(
 
 
 _WEAK_FLOAT = TensorType((), dt.float64, True)
+_WEAK_COMPLEX = TensorType((), dt.complex128, True)
 _WEAK_INT = TensorType((), dt.int64, True)
 _WEAK_BOOL = TensorType((), dt.bool_, True)
 _LEAST_INT, _GREATEST_INT = -(1 << 63), (1 << 63) - 1
@@ -481,7 +493,7 @@ def sourced(value: float | int, source: Source) -> SourcedFloat | SourcedInt:
     return made
 
 
-def scalar(value: float | int | bool, device: str) -> Expression:
+def scalar(value: Any, device: str) -> Expression:
     """A Python number as an argument of the plan: another value compiles nothing."""
     kind = type(value)
     made = Expression()
@@ -497,6 +509,9 @@ def scalar(value: float | int | bool, device: str) -> Expression:
         if not _LEAST_INT <= value <= _GREATEST_INT:
             raise RuntimeError("value cannot be converted to type int64_t without overflow")
         made.type = _WEAK_INT
+    elif isinstance(value, (complex, np.complexfloating)):
+        # Two numbers do not fit into one argument: memory of its own.
+        made.type, value = _WEAK_COMPLEX, Buffer.wrapping(np.array(value, np.complex128))
     elif isinstance(value, (float, np.floating)):
         made.type, value = _WEAK_FLOAT, value if kind is SourcedFloat else float(value)
     else:

@@ -65,8 +65,11 @@ class HostValues:
         geometry = self._geometry
         if geometry is None:
             return whole
-        flat = whole.reshape(-1)[geometry.offset :]
         size = self._type.dtype.itemsize
+        flat = whole.reshape(-1)
+        if flat.itemsize != size:  # real numbers seen as complex ones, or the other way
+            flat = flat.view(self._type.dtype.numpy)
+        flat = flat[geometry.offset :]
         return np.lib.stride_tricks.as_strided(
             flat, geometry.shape, [s * size for s in geometry.strides]
         )
@@ -139,10 +142,19 @@ class HostValues:
             raise error.in_control_flow() from None
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._real_item("double"))
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._real_item("int64_t"))
+
+    def _real_item(self, name: str) -> Any:
+        """The one element, which must have no imaginary part."""
+        value = self.item()
+        if isinstance(value, complex):
+            if value.imag != 0:
+                raise RuntimeError(f"value cannot be converted to type {name} without overflow")
+            return value.real
+        return value
 
     def __index__(self) -> int:
         if self._type.dtype.kind == "float" or self._type.size != 1:

@@ -7,10 +7,12 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from codegen.graph.complex_parts import split_complex
 from codegen.graph.expand import expand
 from codegen.ir import provenance
 from codegen.ir.node import Node, substitute, topological
 from codegen.ops.calls import Template, call, detach, gradient, mark, tangent
+from codegen.ops.complex_numbers import COMPLEX, parts
 from codegen.ops.leaves import parameter
 from codegen.pipeline import Graph
 from lazytorch.core import CUSTOM
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 _INTERMEDIATE_TAG = 1 << 20
 _COTANGENT = 1 << 30
+# What is not worth keeping for backward.
+_COSTLESS = ("movement", "leaf", "mark")
 
 
 class GradientFunction(Function):
@@ -102,11 +106,16 @@ def import_graph(trace: Trace, moved: Sequence[MovedCall] = ()) -> tuple[Graph, 
     images = expand(called)
     values = dict(zip(images[len(wanted) :], bound.values(), strict=True))
     known = {image: slot for image, slot in values.items() if image.operation.kind != "leaf"}
+    for image, slot in values.items():
+        if image.operation is COMPLEX:  # whose parts are read without it
+            pairs = zip(image.inputs, parts(slot), strict=True)
+            known |= {half: part for half, part in pairs if half.operation.kind != "leaf"}
     outputs = substitute(images[: len(wanted)], known)
     if origins is not None:
         origins.outputs = [lines_of(e.call) for e in wanted if e.call is not None]
     kept = tuple(called[: len(wanted)]) if origins is not None else ()
-    return Graph(tuple(parameters), tuple(outputs), kept), tuple([trace.numbers[e] for e in wanted])
+    slots, made = split_complex(parameters, outputs)
+    return Graph(tuple(slots), tuple(made), kept), tuple([trace.numbers[e] for e in wanted])
 
 
 # What stands in the place of a call's template, and its inputs besides the call's.
@@ -202,8 +211,12 @@ def _read_by_backward(
     by_image = {
         image: e
         for image, e in zip(forward, computed, strict=True)
-        if image.operation.kind not in ("movement", "leaf", "mark") and e.value is None
+        if image.operation.kind not in _COSTLESS and e.value is None
     }
+    for image, e in zip(forward, computed, strict=True):
+        if image.operation is COMPLEX and e.value is None:  # its parts are read without it
+            halves = [h for h in image.inputs if h.operation.kind not in _COSTLESS]
+            by_image.update(dict.fromkeys(halves, e))
     stack = [
         source
         for node in topological(backward)

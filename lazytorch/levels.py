@@ -113,7 +113,7 @@ def leave(level: Level) -> None:
 def new_placeholder(level: Level, type_: TensorType, device: str, tracked: bool) -> Expression:
     """One example's value of an input."""
     call = new_call(PLACEHOLDER.signature((), (type_,)), (), tracked)
-    is_tracked = tracked and type_.dtype.is_floating_point
+    is_tracked = tracked and type_.dtype.differentiable
     made = new_expression(type_, device, call, 0, None, is_tracked, 1)
     call.outputs = (weakref.ref(made),)
     state.known[made] = level.bit

@@ -112,7 +112,7 @@ def outputs_of_call(
         output = Expression()
         output.type, output.device, output.call, output.number = type_, device, call, len(outputs)
         output.value, output.owner, output.leaf, output.hooks = None, None, None, None
-        output.tracked = tracked and type_.dtype.kind == "float"
+        output.tracked = tracked and type_.dtype.differentiable
         output.depth = depth
         outputs.append(output)
     call.outputs = tuple(map(_reference, outputs))

@@ -44,6 +44,7 @@ from lazytorch.memory_views import view_of_memory, write_into_shared
 from lazytorch.memory_writes import MemoryWrites
 from lazytorch.realize import realize
 from lazytorch.recording import last_recorded, note_in_place, of_its_own, record, untracked
+from lazytorch.seen_as import read_view, written_view
 from lazytorch.size import Size
 from lazytorch.storage import ExportedMemory, new_storage
 from lazytorch.view_history import (
@@ -219,7 +220,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
         return self._type.dtype.is_floating_point
 
     def is_complex(self) -> bool:
-        return False
+        return self._type.dtype.is_complex
 
     def _strides(self) -> tuple[int, ...]:
         geometry = self._geometry
@@ -282,7 +283,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
             view = view_of_memory(self._type, geometry, source)
         if view is None:
             attributes = (geometry.shape, geometry.strides, geometry.offset)
-            view = record(core.VIEW, (source,), attributes, source.tracked)[0]
+            view = read_view(source, self._type.dtype, attributes, source.tracked)
             made_of = self._source
             if source.tracked and made_of is not None and view.call is not None:
                 if self._made_at == self._storage.version:
@@ -328,7 +329,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
                 leaf = record(core.IDENTITY, (source,), (), False)[0]
             else:
                 attributes = (geometry.shape, geometry.strides, geometry.offset)
-                leaf = record(core.VIEW, (source,), attributes, False)[0]
+                leaf = read_view(source, self._type.dtype, attributes, False)
             history = marker[1]
             if history is not _NEVER and history.leaf is None:
                 # What was written through another alias, while the gradient flows as before.
@@ -347,7 +348,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
         geometry = self._geometry
         assert geometry is not None
         attributes = (geometry.shape, geometry.strides, geometry.offset)
-        view = record(core.VIEW, (value,), attributes, True)[0]
+        view = read_view(value, self._type.dtype, attributes, True)
         assert view.call is not None
         view.call.via = None, "AsStrided", geometry, None
         self._marker = (value, view)
@@ -393,12 +394,8 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
             if value.tracked:
                 value = of_its_own(value)
                 written = value  # lies in this memory from now on
-            value = record(
-                core.WRITE_VIEW,
-                (base, value),
-                (geometry.shape, geometry.strides, geometry.offset),
-                base.tracked or value.tracked,
-            )[0]
+            place = (geometry.shape, geometry.strides, geometry.offset)
+            value = written_view(base, value, place, base.tracked or value.tracked)
         if before.tracked and before.leaf is None and not value.tracked:
             seen = recording and self._connected
             function = core.OVERWRITE if seen else core.REPLACE_VALUE
@@ -428,7 +425,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
             return
         if cached[1].tracked and cached[0] is base:
             attributes = (geometry.shape, geometry.strides, geometry.offset)
-            fresh = record(core.VIEW, (base,), attributes, True)[0]
+            fresh = read_view(base, self._type.dtype, attributes, True)
             call.inputs = (fresh, *call.inputs[1:])
 
     def _retain_new_value(self, before: Expression) -> None:
@@ -448,7 +445,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
             value = of_its_own(value)
         if root is not self:
             geometry = self._place_in(root)
-            value = record(core.WRITE_VIEW, (current, value), geometry, True)[0]
+            value = written_view(current, value, geometry, True)
         elif not value.tracked:
             value = record(core.OVERWRITE, (value, current), (), True)[0]
         grad_state.enabled = False
@@ -501,7 +498,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
             if self._marker is not None or not self._without_recording:
                 self._forget_leaf()  # a view made without recording goes on requiring grad
             return self
-        if not self._type.dtype.is_floating_point:
+        if not self._type.dtype.differentiable:
             raise RuntimeError(
                 "only Tensors of floating point and complex dtype can require gradients"
             )
@@ -653,8 +650,9 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
         return made
 
     def _view(
-        self, shape: Sequence[int], strides: Sequence[int], offset: int, name: str = "View"
-    ) -> Tensor:
+        self, shape: Sequence[int], strides: Sequence[int], offset: int, name: str = "View",
+        dtype: DType | None = None,
+    ) -> Tensor:  # fmt: skip
         """A view of the same storage, whose grad_fn shows as ``name``."""
         view = object.__new__(Tensor)
         view._storage = self._storage
@@ -667,7 +665,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
         geometry = Geometry(shape, tuple(strides), offset)
         view._geometry = geometry
         view._view_name = name
-        view._type = TensorType(geometry.shape, self._type.dtype)
+        view._type = TensorType(geometry.shape, dtype or self._type.dtype)
         view._source, view._made_at = self, self._storage.version
         if self._silent:
             view._silent = True
@@ -740,7 +738,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
         is_current = self._made_at == self._storage.version
         for place in self._places_in(parent):
             attributes = (place.shape, place.strides, place.offset)
-            view = record(core.VIEW, (view,), attributes, view.tracked)[0]
+            view = read_view(view, self._type.dtype, attributes, view.tracked)
             assert view.call is not None
             view.call.via = None, name if is_current else "AsStrided", geometry, None
         if view.call is not None and is_current:

@@ -15,7 +15,8 @@ _C_NAMES = {
     "float32": "float", "float64": "double", "float16": "c10::Half", "bfloat16": "c10::BFloat16",
     "uint8": "unsigned char", "int8": "signed char", "int16": "short", "int32": "int",
     "int64": "long int", "bool_": "bool", "uint16": "unsigned short", "uint32": "unsigned int",
-    "uint64": "unsigned long",
+    "uint64": "unsigned long", "complex64": "c10::complex<float>",
+    "complex128": "c10::complex<double>",
 }  # fmt: skip
 
 

@@ -231,6 +231,7 @@ _RULES: dict[str, Rule] = {
     "elementwise": _elementwise,
     "sort": _elementwise,
     "mark": _elementwise,
+    "as_real": _elementwise,
     "host": _elementwise,  # leading dimensions are a batch
     "reduce": _on_attributes(lambda _size, axes: (_shifted(axes),)),
     "scan": _on_attributes(lambda _size, axis: (axis + 1,)),

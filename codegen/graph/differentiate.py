@@ -13,6 +13,7 @@ from codegen.ir import provenance
 from codegen.ir.node import Node, substitute, topological
 from codegen.ops import elementwise as ew
 from codegen.ops.calls import CALL, DETACH, MARK, Template, call
+from codegen.ops.complex_numbers import accumulated
 from codegen.ops.leaves import parameter
 from codegen.ops.loop import LOOP, unrolled
 
@@ -30,7 +31,7 @@ def cotangents(
 
     def accumulate(node: Node, cotangent: Node) -> None:
         before = total.get(node)
-        total[node] = cotangent if before is None else ew.add(before, cotangent)
+        total[node] = cotangent if before is None else accumulated(before, cotangent)
 
     for root, seed in zip(roots, seeds, strict=True):
         accumulate(root, seed)
@@ -79,7 +80,7 @@ def _active_nodes(order: Sequence[Node], targets: set[Node]) -> set[Node]:
     for node in order:
         flows = (
             node.operation is not DETACH
-            and node.dtype.is_floating_point
+            and node.dtype.differentiable
             and any(i in active for i in node.inputs)
         )
         if node in targets or flows:

@@ -17,6 +17,7 @@ from codegen.graph.inline import inline_plain
 from codegen.ir.node import Node, make, substitute, topological
 from codegen.ops import elementwise as ew
 from codegen.ops.calls import CALL, DETACH, MARK, Template, call
+from codegen.ops.complex_numbers import AS_REAL, COMPLEX, IMAG, REAL
 from codegen.ops.indexing import EMPTY, scatter, write
 from codegen.ops.leaves import parameter
 from codegen.ops.loop import LOOP, LoopBody
@@ -25,6 +26,8 @@ from codegen.ops.reduction import logcumsumexp
 # Numbers of the parameters that stand for cotangents, and for all else that a gradient rule
 # reads, while it is transposed.
 _COTANGENT, _LOCAL = -(1 << 20), -(1 << 21)
+# Linear, but not times a number.
+_LINEAR = (COMPLEX, REAL, IMAG, AS_REAL)
 
 
 def tangents(roots: Sequence[Node], given: dict[Node, Node]) -> list[Node]:
@@ -40,7 +43,7 @@ def _pushed(roots: Sequence[Node], given: dict[Node, Node]) -> list[Node | None]
     known: dict[Node, Node] = dict(given)
     calls: dict[tuple[Template, tuple[Node, ...]], list[Node | None]] = {}
     for node in topological(roots):
-        if node in known or not node.dtype.is_floating_point:
+        if node in known or not node.dtype.differentiable:
             continue
         parts = [known.get(i) for i in node.inputs]
         if not any(parts):
@@ -67,6 +70,9 @@ def _through(node: Node, parts: Sequence[Node | None]) -> Node | None:
         return first
     if operation is LOOP:
         return _through_loop(node, parts)
+    if operation in _LINEAR:
+        changes = [p or ew.full_like(x, 0) for p, x in zip(parts, node.inputs, strict=True)]
+        return make(operation, tuple(changes), ())
     if operation.name == "write":
         return _through_write(node, parts)
     if operation.name == "scatter" and node.attributes[0] in ("add", "set"):
@@ -121,7 +127,7 @@ def _through_call(
     local = [parameter(_LOCAL - i, x.type) for i, x in enumerate(actual)]
     own_inputs, own_outputs = local[: len(inputs)], local[len(inputs) : len(inputs) + len(outputs)]
     seen = [
-        parameter(_COTANGENT - i, o.type) if o.dtype.is_floating_point else None
+        parameter(_COTANGENT - i, o.type) if o.dtype.differentiable else None
         for i, o in enumerate(outputs)
     ]
     pulled = template.gradient(own_inputs, own_outputs, seen)
@@ -179,7 +185,7 @@ def _through_loop(node: Node, parts: Sequence[Node | None]) -> Node | None:
             inputs.append(node.inputs[i])
         for i in group:
             part = parts[i]
-            if part is None and i in groups[1] and node.inputs[i].dtype.is_floating_point:
+            if part is None and i in groups[1] and node.inputs[i].dtype.differentiable:
                 part = ew.full_like(node.inputs[i], 0)
             if part is not None:
                 value = renamed[body.parameters[i]]

@@ -80,19 +80,29 @@ _Key = tuple["Operation", tuple[Node, ...], tuple[Hashable, ...]]
 _table: dict[_Key, weakref.ref[Node]] = {}
 _keys: dict[weakref.ref[Node], _Key] = {}
 
+# What makes the node of an operation on complex inputs: ops/complex_numbers.py puts it here.
+on_complex: list[Callable[[Operation, tuple[Node, ...], tuple[Hashable, ...]], Node | None]] = []
+
 _new, _reference = object.__new__, weakref.ref
 _set_operation, _set_inputs = Node.operation.__set__, Node.inputs.__set__  # type: ignore
 _set_attributes, _set_type = Node.attributes.__set__, Node.type.__set__  # type: ignore
 
 
 def make(operation: Operation, inputs: tuple[Node, ...], attributes: tuple[Hashable, ...]) -> Node:
-    """The node of this operation on these inputs; the operation's type rule refuses bad ones."""
+    """The node of this operation on these inputs; the operation's type rule refuses bad ones. Of
+    complex inputs, what their real and imaginary parts make."""
     key = (operation, inputs, attributes)
     known = _table.get(key)
     if known is not None:
         found = known()
         if found is not None:
             return found
+    for x in inputs:
+        if x.type.dtype.kind == "complex":
+            parts = on_complex[0](operation, inputs, attributes)
+            if parts is not None:
+                return parts
+            break
     made = _new(Node)
     _set_operation(made, operation)
     _set_inputs(made, inputs)

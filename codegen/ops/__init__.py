@@ -2,6 +2,8 @@
 
 from codegen.ops import (
     calls,
+    complex_functions,
+    complex_numbers,
     elementwise,
     host,
     indexing,
@@ -15,6 +17,8 @@ from codegen.ops import (
 
 __all__ = [
     "calls",
+    "complex_functions",
+    "complex_numbers",
     "elementwise",
     "host",
     "indexing",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from codegen import dtype as dt
-from codegen.dtype import DType
+from codegen.dtype import HALF_OF_COMPLEX, DType
 from codegen.ir.node import Node, TensorType, make
 from codegen.ops import special_reference
 from codegen.ops.leaves import constant
@@ -23,6 +23,8 @@ from codegen.ops.registry import (
 )
 
 GradientRule = Callable[..., Sequence["Node | None"]]
+# What was given to ``elementwise``, by name.
+GRADIENT_RULES: dict[str, GradientRule] = {}
 Unary = Callable[[Node], Node]
 Binary = Callable[[Node, Node], Node]
 _UNSIGNED = {
@@ -88,6 +90,8 @@ def elementwise(
     high: float = 3,
 ) -> Operation:
     """Register an operation whose gradient rule is given as (out, cotangent, *inputs)."""
+    if gradient is not None:
+        GRADIENT_RULES[name] = gradient
 
     def apply_gradient(node: Node, g: Node) -> Sequence[Node | None]:
         assert gradient is not None
@@ -111,7 +115,7 @@ def _no_gradient(_out: Node, _g: Node, *inputs: Node) -> Sequence[None]:
     return [None] * len(inputs)
 
 
-def full_like(x: Node, value: float | int | bool) -> Node:
+def full_like(x: Node, value: complex) -> Node:
     """One number in the shape and element type of ``x``."""
     from_constant = constant(value, x.dtype)
     return from_constant if not x.shape else _broadcast_constant(from_constant, x.shape)
@@ -643,7 +647,19 @@ def kept(x: Node) -> Node:
 
 def cast(x: Node, dtype: DType) -> Node:
     """The same numbers in another element type, converted as PyTorch does."""
-    return x if x.dtype is dtype else make(CAST, (x,), (dtype,))
+    if x.dtype is dtype:
+        return x
+    if dtype.kind == "complex":
+        return make(OPERATIONS["complex"], _halves(x, HALF_OF_COMPLEX[dtype]), ())
+    return make(CAST, (x,), (dtype,))
+
+
+def _halves(x: Node, dtype: DType) -> tuple[Node, Node]:
+    if x.dtype.kind != "complex":
+        re = cast(x, dtype)
+        return re, full_like(re, 0)
+    re, im = (make(OPERATIONS[part], (x,), ()) for part in ("real", "imag"))
+    return cast(re, dtype), cast(im, dtype)
 
 
 def threefry(seed: Node, stream: Node, counter: Node) -> Node:

@@ -12,7 +12,7 @@ from codegen import dtype as dt
 from codegen.ir.node import Node, Shape, TensorType, make
 from codegen.ops import elementwise as ew
 from codegen.ops.movement import region, slice_
-from codegen.ops.registry import Array, Operation, Sample, register
+from codegen.ops.registry import OPERATIONS, Array, Operation, Sample, register
 
 # ---- gather and scatter -------------------------------------------------------------------
 
@@ -243,6 +243,9 @@ EMPTY = register(
 
 def empty(shape: Shape, dtype: dt.DType) -> Node:
     """A tensor whose elements are whatever the memory holds."""
+    if dtype.kind == "complex":
+        half = make(EMPTY, (), (shape, dt.HALF_OF_COMPLEX[dtype]))
+        return make(OPERATIONS["complex"], (half, half), ())
     return make(EMPTY, (), (shape, dtype))
 
 

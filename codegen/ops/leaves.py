@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from codegen import dtype as dt
-from codegen.dtype import DType
+from codegen.dtype import HALF_OF_COMPLEX, DType
 from codegen.ir.node import Node, TensorType, make
-from codegen.ops.registry import Array, Operation, as_dtype, interpreted_dtype, register
+from codegen.ops.registry import OPERATIONS, Array, Operation, as_dtype, interpreted_dtype, register
 
 
 def _parameter_reference(type_: TensorType, arrays: Any, *_: Any) -> Array:
@@ -42,19 +42,25 @@ def parameter(number: int, type_: TensorType) -> Node:
     return make(PARAMETER, (), (number, type_))
 
 
-def constant(value: float | int | bool, dtype: DType) -> Node:
+def constant(value: complex, dtype: DType) -> Node:
     """A 0-d constant, converted to the element type as C would."""
+    if dtype.kind == "complex":
+        half, number = HALF_OF_COMPLEX[dtype], complex(value)
+        parts = constant(number.real, half), constant(number.imag, half)
+        return make(OPERATIONS["complex"], parts, ())
+    held: float | int | bool
+    assert not isinstance(value, complex)
     if dtype.kind == "bool":
-        value = bool(value)
+        held = bool(value)
     elif dtype.kind == "int":
         bits = dtype.itemsize * 8
-        value = int(value) & ((1 << bits) - 1)
-        if dtype.is_signed and value >= 1 << (bits - 1):
-            value -= 1 << bits
+        held = int(value) & ((1 << bits) - 1)
+        if dtype.is_signed and held >= 1 << (bits - 1):
+            held -= 1 << bits
     else:
-        value = float(value)
+        held = float(value)
     # The text tells -0.0 from 0.0, which compare equal.
-    return make(CONSTANT, (), (value, repr(value), dtype))
+    return make(CONSTANT, (), (held, repr(held), dtype))
 
 
 def iota(size: int, dtype: DType = dt.int64) -> Node:

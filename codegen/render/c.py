@@ -34,4 +34,5 @@ C = Dialect(
     winograd="",
     whole_lines=True,
     body=LinesBody,
+    scalar='__asm__ volatile ("");',
 )

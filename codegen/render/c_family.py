@@ -101,6 +101,7 @@ class Dialect:
     winograd: str = "0"
     device: DeviceDescription | None = None  # one with work-groups, where schedules are for it
     body: Callable[[Kernel, Dialect], Body] | None = None  # where ``Body`` is not enough
+    scalar: str = ""  # in a loop that must not be done in vectors, where compilers get it wrong
 
     @property
     def narrow(self) -> tuple[DType, ...]:
@@ -124,6 +125,18 @@ def render(kernel: Kernel, dialect: Dialect) -> KernelSource:
     ]
     body = "\n".join(lines)
     return KernelSource(kernel.name, body, dialect.prologue + functions_used(body))
+
+
+def _interleaves_by_guard(loop: Vector) -> bool:
+    """Whether a loop writes several elements a step, side by side, by conditions on the step's
+    number: gcc 12 turns such loads, choices and stores into wrong permutations of vectors."""
+    guarded, stores = False, 0
+    for statement in loop.body:
+        if isinstance(statement, (Load, Select)):
+            guarded = guarded or bool(statement.guard)
+        elif isinstance(statement, Store) and isinstance(statement.place, Index):
+            stores += abs(statement.place.coefficient(loop.variable)) > 1
+    return guarded and stores > 1
 
 
 def functions_used(text: str) -> tuple[str, ...]:
@@ -325,6 +338,8 @@ class Body:
         pad = "    " * level
         v, extent = loop.variable, loop.extent
         body = self.block(loop.body, level + 1)
+        if self.dialect.scalar and _interleaves_by_guard(loop):
+            body.insert(0, f"{pad}    {self.dialect.scalar}")
         if loop.start.constant_value() == 0 and loop.block >= extent:
             return [
                 f"{pad}{self.dialect.independent(extent)}",

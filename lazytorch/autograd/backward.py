@@ -288,6 +288,11 @@ def _seeds(roots: Sequence[Tensor], values: Sequence[Expression], given: Any) ->
         if cotangent is None:
             if root.numel() != 1:
                 raise RuntimeError("grad can be implicitly created only for scalar outputs")
+            if root.dtype.is_complex:
+                raise RuntimeError(
+                    "grad can be implicitly created only for real scalar outputs but got "
+                    f"{root.dtype!r}"
+                )
             seeds.append(record(ONES_LIKE, (value,), (), False)[0])
         else:
             if cotangent.shape != root.shape:

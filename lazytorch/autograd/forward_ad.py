@@ -82,7 +82,7 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
             "enter_dual_level() first."
         )
     for name, x in (("primal", tensor), ("tangent", tangent)):
-        if not x.dtype.is_floating_point:
+        if not x.dtype.differentiable:
             raise ValueError(f"Expected {name} to be floating point or complex, but got: {x.dtype}")
     check_tangent(tensor, tangent)
     made = source(tensor)
@@ -93,7 +93,7 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
 
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:
     """The value and the tangent of what was computed of dual tensors."""
-    if not _levels or not tensor.dtype.is_floating_point:
+    if not _levels or not tensor.dtype.differentiable:
         return UnpackedDualTensor(tensor, None)
     given = _levels[-1].tangents
     value: Any = tensor._read()

@@ -486,7 +486,7 @@ def _record(
         x
         for x in results
         if isinstance(x, Tensor)
-        and x.dtype.is_floating_point
+        and x.dtype.differentiable
         and not _is_among(x, ctx._non_differentiable)
     ]
     kinds: list[tuple[str, int]] = []

@@ -99,7 +99,7 @@ class CallNode(Node):
         call = self._call()
         if call is None:
             return ()
-        return tuple([_edge(e) for e in call.inputs if e.type.dtype.kind == "float"])
+        return tuple([_edge(e) for e in call.inputs if e.type.dtype.differentiable])
 
     @property
     def metadata(self) -> dict[Any, Any]:

@@ -533,7 +533,7 @@ def _find_saving(signature: Signature) -> frozenset[int]:
     if signature.function in (GRADIENT, TANGENT):
         return EVERY
     types = signature.input_types
-    numbers = [i for i, t in enumerate(types) if t.dtype.kind == "float" and not t.weak]
+    numbers = [i for i, t in enumerate(types) if t.dtype.differentiable and not t.weak]
     inputs, outputs = gradient_reads(signature, frozenset(numbers))
     if not outputs and not _saves(signature, inputs):
         return frozenset()
@@ -719,7 +719,7 @@ def _find_reads(signature: Signature, tracked: frozenset[int]) -> tuple[Reads, R
         results = [p for i, p in enumerate(parts) if p is not None and i in tracked]
     else:
         outputs = inline_plain(template.outputs)
-        flows = [(o, s) for o, s in zip(outputs, seeds, strict=True) if o.dtype.kind == "float"]
+        flows = [(o, s) for o, s in zip(outputs, seeds, strict=True) if o.dtype.differentiable]
         results = cotangents(
             [o for o, _ in flows], [s for _, s in flows], {}, [inputs[i] for i in sorted(tracked)]
         )
@@ -734,8 +734,8 @@ def _find_reads(signature: Signature, tracked: frozenset[int]) -> tuple[Reads, R
         )
 
     every = numbers(set(topological(results, stop=lambda node: node in own)))
-    smooth = topological(results, stop=lambda node: node in own or node.dtype.kind != "float")
-    return every, numbers({node for node in smooth if node.dtype.kind == "float"})
+    smooth = topological(results, stop=lambda node: node in own or not node.dtype.differentiable)
+    return every, numbers({node for node in smooth if node.dtype.differentiable})
 
 
 def is_bilinear(signature: Signature) -> bool:
@@ -763,8 +763,8 @@ def _find_second_derivatives(signature: Signature) -> tuple[bool, bool]:
     # PyTorch's gradient of a power is a power, whatever the exponent.
     if template.gradient is not None or function.gradient_name == "PowBackward0":
         return False, False
-    inputs = [p for p in template.parameters if p.dtype.kind == "float" and not p.type.weak]
-    outputs = [o for o in inline_plain(template.outputs) if o.dtype.kind == "float"]
+    inputs = [p for p in template.parameters if p.dtype.differentiable and not p.type.weak]
+    outputs = [o for o in inline_plain(template.outputs) if o.dtype.differentiable]
     seeds = [parameter(1000 + i, o.type) for i, o in enumerate(outputs)]
     first = cotangents(outputs, seeds, {}, inputs)
     arriving = [parameter(2000 + i, g.type) for i, g in enumerate(first)]

@@ -94,7 +94,7 @@ class _Inputs:
         for x in values:
             if not isinstance(x, Tensor):
                 raise ValueError(f"Thing passed to transform API must be Tensor, got {type(x)}")
-            if not x.dtype.is_floating_point:
+            if not x.dtype.differentiable:
                 raise RuntimeError("only Tensors of floating point dtype can require gradients")
             self.expressions.append(source(x))
 
@@ -194,7 +194,7 @@ def vjp(func: F, *primals: Any, has_aux: bool = False) -> Any:
             output, aux = _with_aux(output, "vjp(f, *primals)")
         outputs, out_spec = checked_outputs(output, "vjp(f, *primals)")
     for x in outputs:
-        if not x.dtype.is_floating_point:
+        if not x.dtype.differentiable:
             raise RuntimeError(
                 "vjp(f, ...): All outputs of f must be floating-point or complex Tensors, got "
                 f"Tensor with dtype {x.dtype}"

@@ -117,7 +117,7 @@ def _made_of(
                 stack.extend(missing)
                 continue
             stack.pop()
-            known[e] = e.type.dtype.is_floating_point and any([known[i] for i in inputs])
+            known[e] = e.type.dtype.differentiable and any([known[i] for i in inputs])
             if known[e] and call is not None and call.signature.function is core.CUSTOM:
                 customs[call] = None
     return [known[root] for root in roots], list(customs)

@@ -92,8 +92,14 @@ _LARGEST = {"float16": 65504.0, "float32": 3.4028234663852886e38, "bfloat16": 3.
 
 def check_number(value: Any, dtype: DType) -> None:
     """Refuse a Python number that the element type cannot hold."""
-    if dtype.kind == "bool":
+    if dtype.kind in ("bool", "complex"):
         return
+    if isinstance(value, complex):
+        if value.imag != 0:
+            raise RuntimeError(
+                f"value cannot be converted to type {_C_NAMES[dtype.name]} without overflow"
+            )
+        value = value.real
     if dtype.kind == "int":
         bits = dtype.itemsize * 8
         high = (1 << bits) - 1 if not dtype.is_signed else (1 << (bits - 1)) - 1

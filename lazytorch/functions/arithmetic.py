@@ -44,7 +44,7 @@ def _scaled(x: Node, y: Node, scale: Node, name: str = "alpha") -> tuple[Node, N
     dtype = result_dtype((x, y))
     if scale.dtype.kind == "bool" and dtype is not dt.bool_:
         raise RuntimeError("Boolean alpha only supported for Boolean results.")
-    if scale.dtype.kind == "float" and dtype.kind != "float":
+    if scale.dtype.differentiable and not dtype.differentiable:
         raise RuntimeError(
             f"For integral input tensors, argument {name} must not be a floating point number."
         )
@@ -246,7 +246,7 @@ def _addcmul(x: Node, a: Node, b: Node, value: Node) -> Node:
 
 
 def _addcdiv(x: Node, a: Node, b: Node, value: Node) -> Node:
-    if a.dtype.kind != "float" and b.dtype.kind != "float":
+    if not a.dtype.differentiable and not b.dtype.differentiable:
         raise RuntimeError(
             "Integer division with addcdiv is no longer supported, and in a future  release "
             "addcdiv will perform a true division of tensor1 and tensor2. The historic addcdiv "
@@ -335,7 +335,7 @@ _SPECIAL_POWERS: dict[float, Callable[[Node], Node]] = {
 def _special_pow(x: Node, exponent: float, kind: str) -> Node:
     """``kind`` is that of the Python number, which 2 and 2.0 differ in."""
     dtype = x.dtype
-    if kind == "float" and dtype.kind != "float":
+    if kind == "float" and not dtype.differentiable:
         dtype = as_float(dtype)
     elif kind == "int" and dtype is dt.bool_:
         dtype = dt.int64
@@ -360,7 +360,7 @@ def pow(input: Any, exponent: Any) -> Tensor:
     """
     if isinstance(exponent, (int, float)) and isinstance(input, Tensor):
         whole = isinstance(exponent, int)
-        if whole and exponent < 0 and input.dtype.kind != "float":
+        if whole and exponent < 0 and not input.dtype.differentiable:
             raise RuntimeError("Integers to negative integer powers are not allowed.")
         if exponent in _SPECIAL_POWERS:
             kind = "float" if not whole else "bool" if isinstance(exponent, bool) else "int"

@@ -59,10 +59,11 @@ def _close(x: Node, y: Node, rtol: Node, atol: Node, equal_nan: bool) -> Node:
     if equal_nan:
         same = ew.or_(same, ew.and_(ew.ne(a, a), ew.ne(b, b)))
     fa, fb = ew.cast(a, dtype), ew.cast(b, dtype)
-    relative, absolute = (broadcast(ew.cast(n, dtype), fa.shape, ()) for n in (rtol, atol))
     difference = ew.abs_(ew.sub(fa, fb))
+    real = difference.dtype
+    relative, absolute = (broadcast(ew.cast(n, real), fa.shape, ()) for n in (rtol, atol))
     allowed = ew.add(absolute, ew.mul(relative, ew.abs_(fb)))
-    finite = ew.lt(difference, ew.full_like(fa, float("inf")))
+    finite = ew.lt(difference, ew.full_like(difference, float("inf")))
     return ew.or_(same, ew.and_(finite, ew.le(difference, allowed)))
 
 

@@ -50,6 +50,8 @@ FIT = Function("copy", _fit, gradient_name="CopyBackwards")
 def write_value(target: Tensor, value: Any) -> Tensor:
     """Write a tensor or a number, broadcast and converted, into a tensor (or a view)."""
     if isinstance(value, Tensor):
+        if value._type.dtype.is_complex:
+            warn_of_lost_parts(target._type.dtype)
         if value._type is target._type:
             return target._write(_instead_of(target, value._read()))
         shape = target._type.shape
@@ -78,7 +80,21 @@ def _instead_of(target: Tensor, value: Expression) -> Expression:
 def converted(x: Tensor, dtype: DType, copy: bool = False) -> Tensor:
     if dtype is x._type.dtype:
         return x if not copy else clone(x)
+    if x._type.dtype.is_complex:
+        warn_of_lost_parts(dtype)
     return apply(core.CAST, (x,), (dtype,))  # type: ignore[no-any-return]
+
+
+_LOST_PARTS = "Casting complex values to real discards the imaginary part"
+_warned = False
+
+
+def warn_of_lost_parts(dtype: DType) -> None:
+    """Warn, once a process, that a type has no place for imaginary parts."""
+    global _warned
+    if not (dtype.is_complex or dtype is dt.bool_ or _warned):
+        _warned = True
+        warnings.warn(_LOST_PARTS, stacklevel=4)
 
 
 _OPTIONS = ("dtype", "device", "non_blocking", "copy", "memory_format", "other")
@@ -103,7 +119,7 @@ def to(self: Tensor, *args: Any, **options: Any) -> Tensor:
         first = rest.pop(0)
         if isinstance(first, Tensor):
             dtype, device = first.dtype, first.device
-        elif isinstance(first, DType) or first in (float, int, bool):
+        elif isinstance(first, DType) or first in (float, int, bool, complex):
             dtype = first
         elif first is None or isinstance(first, (str, int, Device)):
             device = first
@@ -139,7 +155,8 @@ def _casting(name: str, dtype: DType) -> None:
 for _name, _dtype in (
     ("float", dt.float32), ("double", dt.float64), ("half", dt.float16),
     ("bfloat16", dt.bfloat16), ("int", dt.int32), ("long", dt.int64), ("short", dt.int16),
-    ("char", dt.int8), ("byte", dt.uint8), ("bool", dt.bool_),
+    ("char", dt.int8), ("byte", dt.uint8), ("bool", dt.bool_), ("cfloat", dt.complex64),
+    ("cdouble", dt.complex128),
 ):  # fmt: skip
     _casting(_name, _dtype)
 
@@ -246,7 +263,7 @@ def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """Write ``src``, broadcast and converted, into this tensor."""
     if not isinstance(src, Tensor):
-        if not isinstance(src, (int, float)):
+        if not isinstance(src, (int, float, complex)):
             raise TypeError(
                 "copy_(): argument 'other' (position 1) must be Tensor, not "
                 f"{src.__class__.__name__}"
@@ -275,7 +292,7 @@ def _fill(self: Tensor, value: Any) -> Tensor:
         return write_value(self, value)
     if isinstance(value, np.generic):
         value = value.item()
-    if not isinstance(value, (int, float)):
+    if not isinstance(value, (int, float, complex)):
         raise TypeError(
             f"fill_() received an invalid combination of arguments - got "
             f"({value.__class__.__name__})"
@@ -573,7 +590,7 @@ def _iterate(self: Tensor) -> Iterator[Tensor]:
 
 
 def _contains(self: Tensor, element: Any) -> bool:
-    if isinstance(element, (Tensor, int, float)):
+    if isinstance(element, (Tensor, int, float, complex)):
         return bool((self == element).any())  # type: ignore[attr-defined]
     raise RuntimeError(
         f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
@@ -663,7 +680,7 @@ def is_floating_point(input: Tensor) -> bool:
 
 @operation(method=False)
 def is_complex(input: Tensor) -> bool:
-    return False
+    return input.dtype.is_complex
 
 
 __all__ = ["NAMES", "converted", "grow", "moved", "rebuild", "text", "write_value"]

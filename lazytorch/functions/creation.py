@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from codegen import dtype as dt
 from codegen.dtype import DType
 from codegen.ir.node import Node, Shape
+from codegen.ops import complex_numbers as cn
 from codegen.ops import elementwise as ew
 from codegen.ops.indexing import empty as empty_node
 from codegen.ops.leaves import iota
@@ -27,6 +28,7 @@ from lazytorch.dtypes import CLASS_NAMES, as_dtype
 from lazytorch.expression import Attributes, Function, scalar
 from lazytorch.functions.arguments import check_number, integers, size_argument
 from lazytorch.functions.data import leaf, of_array, tensor
+from lazytorch.functions.promotion import default_complex
 from lazytorch.functions.registration import operation, write_out
 from lazytorch.levels import by_example
 from lazytorch.tensor import Tensor, legacy_constructor, record, wrap, wrap_dim
@@ -137,6 +139,7 @@ def full(size: Any, fill_value: Any, **options: Any) -> Tensor:
             raise TypeError("full(): argument 'fill_value' must be Number, not Tensor")
         fill_value = fill_value.item()
     kind = dt.bool_ if isinstance(fill_value, bool) else (
+        default_complex() if isinstance(fill_value, complex) else
         dt.int64 if isinstance(fill_value, (int, np.integer)) else defaults.dtype
     )  # fmt: skip
     chosen = kind if dtype is None and out is None else _type(dtype, out)
@@ -322,6 +325,8 @@ def arange(
     whole = isinstance(start, int) and isinstance(end, int) and isinstance(step, int)
     natural = dt.int64 if whole else defaults.dtype
     chosen = natural if dtype is None and out is None else _type(dtype, out)
+    if chosen.is_complex:
+        raise NotImplementedError(f"\"arange_cpu\" not implemented for '{type_name(chosen)}'")
     if chosen is dt.bool_:
         raise RuntimeError("\"arange_cpu_out\" not implemented for 'Bool'")
     if step == 0:
@@ -364,6 +369,10 @@ def _linspace(start: Node, end: Node, steps: int, dtype: DType) -> Node:
     if dtype.itemsize == 2 and dtype.kind == "float":
         compute = dt.float32
     shape = (steps,)
+    if dtype.is_complex:
+        half = dt.HALF_OF_COMPLEX[dtype]
+        ends = zip(cn.parts(start), cn.parts(end), strict=True)
+        return cn.complex_(*[_linspace(a, b, steps, half) for a, b in ends])
     first, last = ew.cast(start, compute), ew.cast(end, compute)
     if steps == 1:
         return ew.cast(broadcast(first, shape, ()), dtype)
@@ -378,7 +387,9 @@ def _linspace(start: Node, end: Node, steps: int, dtype: DType) -> Node:
 
 def _logspace(start: Node, end: Node, base: Node, steps: int, dtype: DType) -> Node:
     compute = dt.float64 if dtype.kind == "int" or dtype is dt.float64 else dt.float32
-    if dtype.kind != "float":
+    if dtype.is_complex:
+        compute = dtype
+    if not dtype.differentiable:
         start, end = ew.cast(start, dtype), ew.cast(end, dtype)
     power = _linspace(start, end, steps, compute)
     return ew.cast(ew.pow_(broadcast(ew.cast(base, compute), (steps,), ()), power), dtype)
@@ -406,6 +417,16 @@ def _steps(start: Any, end: Any, steps: int, name: str) -> int:
     return steps
 
 
+def _between(start: Any, end: Any, dtype: Any, out: Tensor | None) -> DType:
+    """The type of numbers between two."""
+    if dtype is None and out is None:
+        ends = [x.dtype.is_complex if isinstance(x, Tensor) else isinstance(x, complex)
+                for x in (start, end)]  # fmt: skip
+        if any(ends):
+            return default_complex()
+    return _type(dtype, out)
+
+
 @operation(method=False)
 @by_example
 def linspace(
@@ -415,7 +436,7 @@ def linspace(
     """``steps`` numbers evenly from start to end, both included."""
     _ignore("linspace", options)
     count = _steps(start, end, steps, "linspace")
-    numbers, attributes = (_number(start), _number(end)), (count, _type(dtype, out))
+    numbers, attributes = (_number(start), _number(end)), (count, _between(start, end, dtype, out))
     return make(LINSPACE, numbers, attributes, device, requires_grad, out)
 
 
@@ -428,7 +449,8 @@ def logspace(
     """base to the powers of ``linspace(start, end, steps)``."""
     _ignore("logspace", options)
     count = _steps(start, end, steps, "logspace")
-    numbers, attributes = (_number(start), _number(end), base), (count, _type(dtype, out))
+    chosen = _between(start, end, dtype, out)
+    numbers, attributes = (_number(start), _number(end), base), (count, chosen)
     return make(LOGSPACE, numbers, attributes, device, requires_grad, out)
 
 

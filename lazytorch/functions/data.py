@@ -19,7 +19,7 @@ from lazytorch.defaults import defaults
 from lazytorch.device import device_name
 from lazytorch.dtypes import as_dtype
 from lazytorch.expression import new_expression
-from lazytorch.functions.promotion import RANK
+from lazytorch.functions.promotion import RANK, default_complex
 from lazytorch.functions.registration import operation
 from lazytorch.storage import ForeignMemory, Storage, from_array, new_storage, share_array
 from lazytorch.tensor import Tensor, record, wrap
@@ -50,8 +50,6 @@ def array_dtype(array: NDArray[Any]) -> DType:
     try:
         return dt.from_numpy(array.dtype)
     except KeyError:
-        if array.dtype.kind == "c":
-            raise NotImplementedError(f"lazytorch has no tensors of torch.{array.dtype}") from None
         kind = array.dtype.type
         name = f"{kind.__module__}.{kind.__qualname__}"
         raise TypeError(_NUMPY_UNSUPPORTED.format(name)) from None
@@ -66,7 +64,7 @@ def _infer(data: Any) -> DType:
     if isinstance(data, int):
         return dt.int64
     if isinstance(data, complex) and not isinstance(data, np.generic):
-        return dt.complex64 if defaults.dtype.itemsize < 8 else dt.complex128
+        return default_complex()
     if isinstance(data, Tensor):
         return data.dtype
     if isinstance(data, (np.ndarray, np.generic)):
@@ -171,14 +169,12 @@ def data_array(data: Any, dtype: DType | None) -> tuple[NDArray[Any], DType]:
         except ValueError:
             _check_nesting(data)
             raise
-        if array.dtype.kind not in "fibu":
+        if array.dtype.kind not in "fibuc":
             _check_nesting(data)
             if dtype is None:
                 dtype = _infer(data)
             if array.dtype.kind == "O":
                 raise ValueError("Overflow when unpacking long long")
-            if array.dtype.kind == "c":
-                raise NotImplementedError(f"lazytorch has no tensors of {dtype!r}")
             raise TypeError(f"new(): invalid data type '{array.dtype.type.__name__}'")
         if array.dtype == np.uint64 and dtype is not dt.uint64:
             raise ValueError("Overflow when unpacking long long")
@@ -189,6 +185,8 @@ def data_array(data: Any, dtype: DType | None) -> tuple[NDArray[Any], DType]:
         array = np.asarray(data)
         found = array_dtype(array)
         return array, found if dtype is None else dtype
+    if isinstance(data, complex):
+        return np.array(data), dtype if dtype is not None else default_complex()
     if isinstance(data, (float, int)):
         high = 1 << (64 if dtype is dt.uint64 else 63)
         if isinstance(data, int) and not -(1 << 63) <= data < high:
@@ -214,6 +212,8 @@ def _list_dtype(data: Any, array: NDArray[Any]) -> DType:
         return _infer(data)
     if array.dtype.kind == "f":
         return defaults.dtype
+    if array.dtype.kind == "c":
+        return default_complex()
     return dt.bool_ if array.dtype.kind == "b" else dt.int64
 
 
@@ -248,7 +248,7 @@ def tensor(
 
 
 def leaf(made: Tensor) -> Tensor:
-    if made.dtype.kind != "float":
+    if not made.dtype.differentiable:
         raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
     return made.requires_grad_()
 

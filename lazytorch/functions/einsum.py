@@ -266,7 +266,7 @@ def _trace(x: Node) -> Node:
     n = min(x.shape)
     square = slice_(x, (0, 0), (n, n), (1, 1))
     diagonal, _ = diagonals(square, (0, 0))
-    exact = diagonal if x.dtype.is_floating_point else ew.cast(diagonal, dt.int64)
+    exact = diagonal if x.dtype.differentiable else ew.cast(diagonal, dt.int64)
     return sum_(exact, (0,))
 
 

@@ -403,7 +403,7 @@ def _set_item(self: Tensor, key: Any, value: Any) -> None:
     """Write into the places that ``self[key]`` shows."""
     if isinstance(value, np.generic):
         value = value.item()
-    elif not isinstance(value, (Tensor, int, float)):
+    elif not isinstance(value, (Tensor, int, float, complex)):
         kind = "numpy.ndarray" if isinstance(value, np.ndarray) else type(value).__name__
         raise TypeError(f"can't assign a {kind} to a torch.{type_name(self.dtype)}Tensor")
     if (

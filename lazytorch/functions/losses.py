@@ -78,7 +78,7 @@ def _weighted_mse(x: Node, y: Node, weight: Node, reduction: str) -> Node:
 
 def _l1(x: Node, y: Node, reduction: str) -> Node:
     x, y = promote(x, y)
-    if reduction == "mean" and not x.dtype.is_floating_point:
+    if reduction == "mean" and not x.dtype.differentiable:
         raise RuntimeError(
             "mean(): could not infer output dtype. Input dtype must be either a floating point or "
             f"complex dtype. Got: {type_name(x.dtype)}"

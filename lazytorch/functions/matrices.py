@@ -192,7 +192,7 @@ def derivative_of(composition: Callable[..., Sequence[Node]]) -> Rule:
         made = composition(*inner, *attributes)
         known = [(r, g) for r, g in zip(made, given, strict=False) if g is not None]
         seeds = [parameter(-1 - len(inner) - i, g.type) for i, (_, g) in enumerate(known)]
-        wanted = [x for x in inner if x.dtype.is_floating_point]
+        wanted = [x for x in inner if x.dtype.differentiable]
         roots = inline_plain([r for r, _ in known])
         found = cotangents(roots, seeds, {}, wanted)
         values = dict(zip([*inner, *seeds], [*inputs, *[g for _, g in known]], strict=True))
@@ -241,7 +241,7 @@ def need_square(name: str, x: Any, argument: str = "A") -> None:
 
 def need_float(name: str, x: Tensor, kernel: str | None = None) -> None:
     """Refuse element types that LAPACK does not have."""
-    if x.dtype.kind != "float":
+    if not x.dtype.differentiable:
         raise RuntimeError(
             f"{name}: Expected a floating point or complex tensor as input. Got "
             f"{type_name(x.dtype)}"

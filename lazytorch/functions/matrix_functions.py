@@ -218,7 +218,7 @@ def check_norm_type(name: str, x: Tensor, dtype: DType | None) -> None:
     """Refuse a type to compute in that would lose something."""
     if dtype is None:
         return
-    if dtype.kind != "float":
+    if not dtype.differentiable:
         raise RuntimeError(
             f"{name}: dtype should be floating point or complex, but got {type_name(dtype)}"
         )
@@ -240,7 +240,7 @@ def matrix_norm_of(
     first, second = [wrap_dim(d, A.ndim) for d in dims]
     if first == second:
         raise RuntimeError(f"{name}: dims must be different. Got ({dims[0]}, {dims[1]})")
-    if A.dtype.kind != "float":
+    if not A.dtype.differentiable:
         raise RuntimeError(
             f"{name}: Expected a floating point or complex tensor as input. Got "
             f"{type_name(A.dtype)}"

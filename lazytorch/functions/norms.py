@@ -12,7 +12,7 @@ from codegen.ops import reduction as rd
 from codegen.ops.movement import reshape
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import require_tensor
-from lazytorch.functions.bodies import accumulation_type, apply_one
+from lazytorch.functions.bodies import accumulation_type, apply_one, call_function
 from lazytorch.functions.promotion import promote_float
 from lazytorch.functions.reductions import Dims, extent, keep, reduced_axes, unkeep
 from lazytorch.functions.registration import PUBLIC, operation
@@ -42,6 +42,8 @@ def norm_node(x: Node, order: float, axes: Shape) -> Node:
 
 def _norm(x: Node, order: float, axes: Shape, keepdim: bool, dtype: DType | None) -> Node:
     x = ew.cast(x, dtype or x.dtype)
+    if x.dtype.is_complex:
+        return call_function(NORM, (ew.abs_(x),), (order, axes, keepdim, None))
     wide = ew.cast(x, accumulation_type(x.dtype))
     return keep(ew.cast(norm_node(wide, order, axes), x.dtype), x.shape, axes, keepdim)
 
@@ -90,7 +92,7 @@ def vector_norm(
     """The norm of all elements, or of those along ``dim``, of any order."""
     require_tensor("linalg_vector_norm", x)
     for given in (x.dtype, dtype or x.dtype):
-        if given.kind != "float":
+        if not given.differentiable:
             raise RuntimeError(
                 "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
                 f"{type_name(given)}"
@@ -106,7 +108,10 @@ def vector_norm(
 
 def _dist(x: Node, y: Node, order: float) -> Node:
     a, b = promote_float(x, y)
-    return norm_node(ew.sub(a, b), order, tuple(range(len(a.shape))))
+    axes = tuple(range(len(a.shape)))
+    if a.dtype.is_complex:
+        return call_function(NORM, (ew.abs_(ew.sub(a, b)),), (order, axes, False, None))
+    return norm_node(ew.sub(a, b), order, axes)
 
 
 def _dist_gradient(

@@ -13,7 +13,7 @@ from lazytorch.functions.arithmetic import ADD, DIV, MUL, SUB
 from lazytorch.functions.registration import PUBLIC
 from lazytorch.tensor import Tensor
 
-_OPERANDS = (Tensor, float, int, np.number, np.bool_)
+_OPERANDS = (Tensor, float, int, complex, np.number, np.bool_)
 
 
 def _forward(function: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
@@ -91,7 +91,7 @@ def _equal(self: Tensor, other: Any) -> Any:
 
 
 def _invert(self: Tensor) -> Any:
-    if self.dtype.kind == "float":
+    if self.dtype.differentiable:
         raise TypeError(
             "~ (operator.invert) is only implemented on integer and Boolean-type tensors"
         )

@@ -11,6 +11,7 @@ import numpy as np
 from codegen import dtype as dt
 from codegen.dtype import DType
 from codegen.ir.node import Node
+from codegen.ops import complex_numbers as cn
 from codegen.ops import elementwise as ew
 from lazytorch import return_types
 from lazytorch.application import apply
@@ -259,6 +260,7 @@ def _frac(x: Node) -> Node:
 
 
 def _sign(x: Node) -> Node:
+    """Of complex numbers, for ``sgn`` alone, the number of size 1 in their direction."""
     return x if x.dtype is dt.bool_ else ew.sign(x)
 
 
@@ -549,10 +551,12 @@ logical_xor = binary("logical_xor", _logical(ew.xor), "Whether one alone is 0.",
 # ---- tests ------------------------------------------------------------------------------------
 
 
-def _test(of_float: Body1, of_integer: bool) -> Body1:
+def _test(of_float: Body1, of_integer: bool, of_complex: Body2 | None = None) -> Body1:
     def body(x: Node) -> Node:
         if x.dtype.kind == "float":
             return of_float(x)
+        if x.dtype.is_complex and of_complex is not None:
+            return of_complex(*[of_float(part) for part in cn.parts(x)])
         return ew.full_like(ew.eq(x, x), of_integer)
 
     return body
@@ -568,15 +572,24 @@ _TESTS: dict[str, tuple[Body1, bool, str]] = {
     "isfinite": (lambda x: ew.lt(ew.abs_(x), _infinity(x)), True, "Whether finite."),
     "isposinf": (lambda x: ew.eq(x, _infinity(x)), False, "Whether infinity."),
     "isneginf": (lambda x: ew.eq(x, _infinity(x, -1)), False, "Whether minus infinity."),
-    "isreal": (lambda x: ew.full_like(ew.eq(x, x), True), True, "Whether real: always."),
 }
+# What is true of a complex number, of what is of its parts.
+_OF_PARTS: dict[str, Body2] = {"isnan": ew.or_, "isinf": ew.or_, "isfinite": ew.and_}
 TESTS = {
     name: unary(
         name,
-        _test(body, otherwise),
+        _test(body, otherwise, _OF_PARTS.get(name)),
         text,
         inplace=False,
         out=_NOT_BOOL.format(name) if name in ("isposinf", "isneginf") else True,
     )
     for name, (body, otherwise, text) in _TESTS.items()
 }
+
+
+def _isreal(x: Node) -> Node:
+    part = cn.parts(x)[1] if x.dtype.is_complex else ew.full_like(x, 0)
+    return ew.eq(part, ew.full_like(part, 0))
+
+
+isreal = unary("isreal", _isreal, "Whether the imaginary part is 0.", inplace=False)

@@ -299,7 +299,7 @@ def _avg_pool(x: Node, *rest: Any) -> Node:
     *divisor, window, padding, include = rest
     if x.dtype is not dt.int64:
         need_float(x, "avg_pool2d")
-    quotient = ew.div if x.dtype.is_floating_point else ew.trunc_divide
+    quotient = ew.div if x.dtype.differentiable else ew.trunc_divide
     first = len(x.shape) - len(window.sizes)
     padded = pad_axes(x, first, window.low, window.high)
     seen = windows(padded, first, window.kernel, window.outputs, window.stride, window.dilation)

@@ -9,6 +9,7 @@ from typing import Any
 from codegen import dtype as dt
 from codegen.ir.node import Node, Shape
 from codegen.ops import elementwise as ew
+from codegen.ops.complex_numbers import conj
 from codegen.ops.movement import reshape, slice_
 from lazytorch.application import apply, of_two
 from lazytorch.core import broadcast_to
@@ -273,6 +274,7 @@ MM = Function("mm", _mm)
 BMM = Function("bmm", _bmm)
 MV = Function("mv", _mv)
 DOT = Function("dot", _dot)
+VDOT = Function("vdot", lambda a, b: _dot(conj(a), b))
 OUTER = Function("outer", _outer, gradient_name="MulBackward0")
 MATMUL = Function("matmul", matmul_node, gradient_name="UnsafeViewBackward0")
 
@@ -304,7 +306,7 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
 @operation(out=RESULT_DTYPE)
 def vdot(input: Tensor, other: Tensor) -> Tensor:
     """``dot``; it conjugates complex input."""
-    return apply_one(DOT, (input, other))
+    return apply_one(VDOT, (input, other))
 
 
 @operation(

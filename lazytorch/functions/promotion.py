@@ -1,7 +1,8 @@
 """PyTorch's type promotion and broadcasting, on typed nodes: what every function body begins with.
 
-Categories rank bool < int < float. Within the highest category present, tensors with dimensions
-decide; then 0-d tensors; then Python numbers, which take the default type of their category.
+Categories rank bool < int < float < complex. Within the highest category present, tensors with
+dimensions decide; then 0-d tensors; then Python numbers, which take the default type of their
+category. Complex numbers are as exact as the floating-point operands of a higher standing.
 """
 
 from __future__ import annotations
@@ -72,13 +73,15 @@ def result_dtype(values: Sequence[Node]) -> DType:
     for value in values:
         level = 2 if value.type.weak else 1 if value.shape == () else 0
         dtype = value.dtype
-        if value.type.weak and dtype.kind == "float":
-            dtype = defaults.dtype
+        if value.type.weak and dtype.kind in ("float", "complex"):
+            dtype = defaults.dtype if dtype.kind == "float" else default_complex()
         before = best[level]
         best[level] = dtype if before is None else promote_types(before, dtype)
     result: DType | None = None
     for candidate in best:
         if candidate is not None and (result is None or RANK[candidate.kind] > RANK[result.kind]):
+            if result is not None and candidate.is_complex and result.kind == "float":
+                candidate = _complex_of(result)  # as exact as the tensors are
             result = candidate
     assert result is not None
     return result
@@ -86,7 +89,17 @@ def result_dtype(values: Sequence[Node]) -> DType:
 
 def as_float(dtype: DType) -> DType:
     """The type itself if it is floating point, else the default type."""
-    return dtype if dtype.kind == "float" else defaults.dtype
+    return dtype if dtype.differentiable else defaults.dtype
+
+
+def _complex_of(dtype: DType) -> DType:
+    """The complex type whose halves hold a floating-point type."""
+    return dt.complex128 if dtype is dt.float64 else dt.complex64
+
+
+def default_complex() -> DType:
+    """The complex type whose halves are of the default type."""
+    return dt.COMPLEX_OF_HALF[max(defaults.dtype.itemsize, 4)]
 
 
 def broadcast_shapes(*shapes: Sequence[int]) -> Shape:

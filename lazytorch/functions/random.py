@@ -29,6 +29,7 @@ from lazytorch.device import Device, device_name
 from lazytorch.dtypes import as_dtype
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import integers, size_argument
+from lazytorch.functions.complex_numbers import view_as_complex, view_as_real
 from lazytorch.functions.creation import make
 from lazytorch.functions.data import of_array
 from lazytorch.functions.promotion import broadcast_shapes
@@ -329,6 +330,16 @@ def _drawn(
         if key not in _OPTIONS:
             raise TypeError(f"{function.name}() got an unexpected keyword argument '{key}'")
     chosen = as_dtype(dtype) if dtype is not None else default if out is None else out.dtype
+    if chosen.is_complex and function in (RAND, RANDN) and not numbers:
+        # Real and imaginary parts, of which both together have the variance of one number.
+        options |= {"device": device, "generator": generator, "dtype": dt.HALF_OF_COMPLEX[chosen]}
+        pairs = _drawn(function, (), (*shape, 2), last, options, default)
+        if function is RANDN:
+            pairs = pairs * math.sqrt(0.5)
+        made = view_as_complex(pairs).clone()
+        if out is not None:
+            return write_out(out, made)  # type: ignore[no-any-return]
+        return made.requires_grad_(requires_grad)  # type: ignore[no-any-return]
     if function is not RANDINT and chosen.kind != "float":
         raise NotImplementedError(
             f'"{"normal_kernel_cpu" if function is RANDN else "check_uniform_bounds"}" not '
@@ -571,6 +582,9 @@ def _normal_(
 ) -> Tensor:
     """Normal numbers."""
     _check_std(std)
+    if self.dtype.is_complex:
+        _normal_(view_as_real(self), mean, std * math.sqrt(0.5), generator=generator)
+        return self
     _need_float(self, "normal_kernel_cpu")
     return _draw_into(self, NORMAL, (float(mean), float(std)), generator)
 

@@ -10,6 +10,7 @@ from typing import Any
 from codegen import dtype as dt
 from codegen.dtype import DType
 from codegen.ir.node import Node, Shape
+from codegen.ops import complex_numbers as cn
 from codegen.ops import elementwise as ew
 from codegen.ops import reduction as rd
 from codegen.ops.movement import reshape
@@ -17,7 +18,7 @@ from lazytorch import return_types
 from lazytorch.application import apply
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import require_tensor
-from lazytorch.functions.bodies import accumulation_type, apply_one
+from lazytorch.functions.bodies import accumulation_type, apply_one, call_function
 from lazytorch.functions.promotion import as_float
 from lazytorch.functions.registration import INPUT_TYPE, PUBLIC, SAME_OF_SEVERAL, operation
 from lazytorch.tensor import Tensor, wrap_dim
@@ -75,7 +76,7 @@ def summed(x: Node, axes: Shape) -> Node:
 
 def _widened(x: Node, dtype: DType | None) -> Node:
     if dtype is None:
-        dtype = x.dtype if x.dtype.kind == "float" else dt.int64
+        dtype = x.dtype if x.dtype.differentiable else dt.int64
     return ew.cast(x, dtype)
 
 
@@ -84,7 +85,7 @@ def _sum(x: Node, axes: Shape, keepdim: bool, dtype: DType | None) -> Node:
 
 
 def _without_nan(x: Node) -> Node:
-    return ew.where(ew.eq(x, x), x, ew.full_like(x, 0)) if x.dtype.kind == "float" else x
+    return ew.where(ew.eq(x, x), x, ew.full_like(x, 0)) if x.dtype.differentiable else x
 
 
 def _nansum(x: Node, axes: Shape, keepdim: bool, dtype: DType | None) -> Node:
@@ -104,7 +105,7 @@ def divided(total: Node, count: float) -> Node:
 
 def _require_float(name: str, input: Tensor, dtype: DType | None) -> None:
     wanted = dtype or input.dtype
-    if wanted.kind != "float":
+    if not wanted.differentiable:
         which = "Input" if dtype is None else "Optional"
         raise RuntimeError(
             f"{name}(): could not infer output dtype. {which} dtype must be either a floating "
@@ -189,7 +190,7 @@ def nanmean(
 ) -> Tensor:
     """Mean over ``dim`` of the elements that are not NaN."""
     require_tensor("nanmean", input)
-    if input.dtype.kind != "float":
+    if not input.dtype.differentiable:
         raise RuntimeError(
             "nanmean(): expected input to have floating point or complex dtype but got "
             f"{type_name(input.dtype)}"
@@ -212,6 +213,11 @@ def _degrees(x: Node, axes: Shape, correction: float) -> float:
 
 
 def _spread(x: Node, axes: Shape, keepdim: bool, correction: float, root: bool) -> Node:
+    if x.dtype.is_complex:
+        attributes = (axes, keepdim, correction, False)
+        parts = [call_function(VAR, (part,), attributes) for part in cn.parts(x)]
+        total = ew.add(*parts)
+        return ew.sqrt(total) if root else total
     centered = _deviations(x, axes)
     variance = divided(rd.sum_(ew.mul(centered, centered), axes), _degrees(x, axes, correction))
     result = ew.sqrt(variance) if root else variance
@@ -277,7 +283,7 @@ def _call_spread(
 ) -> Any:  # fmt: skip
     name, root = function.name, function in (STD, STD_MEAN)
     require_tensor(name, input)
-    if input.dtype.kind != "float":
+    if not input.dtype.differentiable:
         raise RuntimeError(f"{name} only support floating point and complex dtypes")
     if isinstance(dim, bool):
         dim, unbiased = None, dim
@@ -571,9 +577,10 @@ def _logsumexp(x: Node, axes: Shape, keepdim: bool) -> Node:
     if not extent(x.shape, axes):
         kept = tuple([n for i, n in enumerate(x.shape) if i not in axes])
         return keep(rd.full(-math.inf, kept, x.dtype), x.shape, axes, keepdim)
-    largest = rd.max_(x, axes)
+    largest = rd.max_(cn.parts(x)[0], axes)
     infinite = ew.eq(ew.abs_(largest), ew.full_like(largest, math.inf))
     shift = ew.where(infinite, ew.full_like(largest, 0), largest)
+    shift = ew.cast(shift, x.dtype)
     total = summed(ew.exp(ew.sub(x, rd.expand_back(shift, x.shape, axes))), axes)
     return keep(ew.add(ew.log(total), shift), x.shape, axes, keepdim)
 

@@ -41,7 +41,7 @@ FOUND_DTYPE = "Found dtype {out} but expected {made}"
 RESULT_DTYPE = "result dtype {out} does not match input dtype {made}"
 SCALAR_TYPE = "expected scalar_type {made} but found {out}"
 
-_RANK = {"bool": 0, "int": 1, "float": 2}
+_RANK = {"bool": 0, "int": 1, "float": 2, "complex": 3}
 
 
 def operation(

@@ -30,7 +30,7 @@ Nodes = Sequence["Node | None"]
 
 def _scan(primitive: Callable[[Node, int], Node]) -> Callable[..., Node]:
     def body(x: Node, axis: int, dtype: DType | None) -> Node:
-        result = dtype or (x.dtype if x.dtype.kind == "float" else dt.int64)
+        result = dtype or (x.dtype if x.dtype.differentiable else dt.int64)
         x = ew.cast(x, result)
         if not x.shape:
             return x

@@ -195,7 +195,7 @@ def _filled(x: Node, value: Node) -> Node:
 
 def _mean(total: Node, count: Node) -> Node:
     divisor = ew.maximum(count, ew.full_like(count, 1))
-    if total.dtype.kind == "float":
+    if total.dtype.differentiable:
         return ew.div(total, divisor)
     return ew.floor_divide(total, divisor)
 

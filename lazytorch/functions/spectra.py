@@ -317,7 +317,7 @@ def _pseudo_inverse(
     A: Any, atol: Any, rtol: Any, hermitian: bool, name: str = "linalg.pinv"
 ) -> Tensor:
     require_tensor("linalg_pinv", A)
-    if A.ndim < 2 or A.dtype.kind != "float":
+    if A.ndim < 2 or not A.dtype.differentiable:
         raise RuntimeError(
             f"{name}({c_name(A.dtype).capitalize()}{{{list(A.shape)}}}): expected a tensor with 2 "
             "or more dimensions of float, double, cfloat or cdouble types"

@@ -80,7 +80,7 @@ def cov(
             _check_weights(name, given, observations)
             given = views.reshape(given, -1)
             weight = given if weight is None else weight * given
-    if not x.dtype.is_floating_point and not (weight is not None and weight.is_floating_point()):
+    if not x.dtype.differentiable and not (weight is not None and weight.is_floating_point()):
         x = x.to(as_float(x.dtype))
     if weight is None:
         total: Any = observations
@@ -389,7 +389,7 @@ def gradient(
             )
         if isinstance(given, Tensor) and given._storage.device != input._storage.device:
             raise RuntimeError("torch.gradient expected each tensor to be on the same device")
-    x = input if input.dtype.is_floating_point else input.to(as_float(input.dtype))
+    x = input if input.dtype.differentiable else input.to(as_float(input.dtype))
     return tuple(
         [
             apply_one(SLOPE, (x, given), (axis, int(edge_order)))

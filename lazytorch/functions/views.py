@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from codegen import dtype as dt
 from codegen.dtype import DType
 from codegen.ir.node import TensorType
 from codegen.ops.strided import contiguous_strides
@@ -143,6 +144,8 @@ def _as_type(x: Tensor, dtype: DType) -> Tensor:
             shape[-1] *= ratio
             strides = [*[s * ratio for s in strides[:-1]], 1]
             offset *= ratio
+    if dtype in (dt.HALF_OF_COMPLEX.get(x.dtype), dt.COMPLEX_OF.get(x.dtype)):
+        return x._view(shape, strides, offset, dtype=dtype)
     x = x.detach()
     x.realize()
     array = x._storage.exported_array().reshape(-1).view(dtype.numpy)
@@ -278,12 +281,6 @@ def t(input: Tensor) -> Tensor:
     return _permuted(input, (1, 0) if rank == 2 else range(rank), "T")
 
 
-@operation()
-def adjoint(input: Tensor) -> Tensor:
-    """The last two dimensions exchanged."""
-    return transpose(input, -2, -1)
-
-
 @operation(names=("moveaxis",))
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """Some dimensions moved to other positions, as a view."""
@@ -322,18 +319,7 @@ def _matrix_transposed(self: Tensor) -> Tensor:
     return transpose(self, -2, -1)
 
 
-def _conjugate_transposed(self: Tensor) -> Tensor:
-    if self.ndim not in (0, 2):
-        raise RuntimeError(
-            f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor."
-        )
-    return _transposed(self)
-
-
-for _name, _getter in (
-    ("T", _transposed), ("mT", _matrix_transposed), ("H", _conjugate_transposed),
-    ("mH", _matrix_transposed),
-):  # fmt: skip
+for _name, _getter in (("T", _transposed), ("mT", _matrix_transposed)):
     setattr(Tensor, _name, property(_getter))
 
 

@@ -1,0 +1,279 @@
+"""Complex tensors: made of parts, their parts as views, conjugates, angles."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from codegen import dtype as dt
+from codegen.dtype import DType
+from codegen.ir.node import Node
+from codegen.ops import complex_functions as cf
+from codegen.ops import complex_numbers as cn
+from codegen.ops import elementwise as ew
+from codegen.ops.calls import detach
+from lazytorch.expression import Function
+from lazytorch.functions import views
+from lazytorch.functions.arguments import require_tensor
+from lazytorch.functions.bodies import apply_one
+from lazytorch.functions.families import in_float, unary
+from lazytorch.functions.promotion import broadcast_together
+from lazytorch.functions.registration import FOUND_DTYPE, PUBLIC, SCALAR_TYPE, operation
+from lazytorch.tensor import Tensor
+from lazytorch.type_names import type_name
+
+# ---- from parts ----------------------------------------------------------------------------------
+
+
+def _check_parts(name: str, first: Node, second: Node, names: tuple[str, str]) -> None:
+    if first.dtype not in dt.COMPLEX_OF or second.dtype not in dt.COMPLEX_OF:
+        raise RuntimeError(
+            "Expected both inputs to be Half, Float or Double tensors but got "
+            f"{type_name(first.dtype)} and {type_name(second.dtype)}"
+        )
+    if first.dtype is not second.dtype:
+        raise RuntimeError(
+            f"Expected object of scalar type {type_name(first.dtype)} but got scalar type "
+            f"{type_name(second.dtype)} for second argument"
+        )
+
+
+def _complex(real: Node, imag: Node) -> Node:
+    _check_parts("complex", real, imag, ("real", "imag"))
+    return cn.complex_(*broadcast_together(real, imag))
+
+
+def _polar(size: Node, angle: Node) -> Node:
+    _check_parts("polar", size, angle, ("abs", "angle"))
+    size, angle = broadcast_together(size, angle)
+    return cn.complex_(ew.mul(size, ew.cos(angle)), ew.mul(size, ew.sin(angle)))
+
+
+COMPLEX = Function("complex", _complex)
+POLAR = Function("polar", _polar)
+
+
+@operation(method=False, out=SCALAR_TYPE)
+def complex(real: Tensor, imag: Tensor) -> Tensor:
+    """real + i imag, of two float32 or float64 tensors that broadcast together.
+
+    >>> torch.complex(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]))
+    tensor([1.+3.j, 2.+4.j])
+    """
+    require_tensor("complex", real, "real")
+    require_tensor("complex", imag, "imag", 2)
+    return apply_one(COMPLEX, (real, imag))
+
+
+@operation(method=False, out=SCALAR_TYPE)
+def polar(abs: Tensor, angle: Tensor) -> Tensor:
+    """abs * exp(i angle), of two float32 or float64 tensors that broadcast together."""
+    require_tensor("polar", abs, "abs")
+    require_tensor("polar", angle, "angle", 2)
+    return apply_one(POLAR, (abs, angle))
+
+
+# ---- views ---------------------------------------------------------------------------------------
+
+
+def _part(z: Tensor, number: int) -> Tensor:
+    strides = [2 * s for s in z._steps()]
+    place = 2 * z.storage_offset() + number
+    return z._view(z._type.shape, strides, place, "Select", dt.HALF_OF_COMPLEX[z.dtype])
+
+
+def _real(self: Tensor) -> Tensor:
+    """The real parts, as a view; a real tensor itself."""
+    return _part(self, 0) if self.dtype.is_complex else self
+
+
+def _imag(self: Tensor) -> Tensor:
+    """The imaginary parts, as a view; RuntimeError of a real tensor."""
+    require_tensor("imag", self)
+    if not self.dtype.is_complex:
+        raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
+    return _part(self, 1)
+
+
+def _set_part(get: Any) -> Any:
+    def write(self: Tensor, value: Any) -> None:
+        get(self).copy_(value)
+
+    return write
+
+
+@operation(method=False)
+def real(input: Tensor) -> Tensor:
+    """The real parts, in the same memory; a real tensor itself.
+
+    >>> z = torch.tensor([1 + 2j])
+    >>> z.real = 5
+    >>> z
+    tensor([5.+2.j])
+    """
+    require_tensor("real", input)
+    return _real(input)
+
+
+@operation(method=False)
+def imag(input: Tensor) -> Tensor:
+    """The imaginary parts, in the same memory; RuntimeError of a real tensor."""
+    return _imag(input)
+
+
+@operation(method=False)
+def view_as_real(input: Tensor) -> Tensor:
+    """The memory of complex numbers: a view of shape (*, 2), real parts first."""
+    require_tensor("view_as_real", input)
+    if not input.dtype.is_complex:
+        raise RuntimeError("view_as_real is only supported for complex tensors")
+    strides = [2 * s for s in input._steps()]
+    return input._view(
+        (*input._type.shape, 2), (*strides, 1), 2 * input.storage_offset(), "ViewAsReal",
+        dt.HALF_OF_COMPLEX[input.dtype],
+    )  # fmt: skip
+
+
+@operation(method=False)
+def view_as_complex(input: Tensor) -> Tensor:
+    """Pairs along the last dimension, which must lie side by side, as complex numbers: a view.
+
+    >>> torch.view_as_complex(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([1.+2.j, 3.+4.j])
+    """
+    require_tensor("view_as_complex", input)
+    dtype = input.dtype
+    if dtype not in dt.COMPLEX_OF:
+        raise RuntimeError(
+            "view_as_complex is only supported for half, float and double tensors, but got a "
+            f"tensor of scalar type: {type_name(dtype)}"
+        )
+    shape, strides = input._type.shape, input._steps()
+    if not shape:
+        raise RuntimeError("Input tensor must have one or more dimensions")
+    if shape[-1] != 2:
+        raise RuntimeError("Tensor must have a last dimension of size 2")
+    if strides[-1] != 1:
+        raise RuntimeError("Tensor must have a last dimension with stride 1")
+    for s in strides[:-1]:
+        if s % 2:
+            raise RuntimeError(
+                "Tensor must have a stride divisible by 2 for all but last dimension"
+            )
+    if input.storage_offset() % 2:
+        raise RuntimeError("Tensor must have a storage_offset divisible by 2")
+    halves = [s // 2 for s in strides[:-1]]
+    return input._view(
+        shape[:-1], halves, input.storage_offset() // 2, "ViewAsComplex", dt.COMPLEX_OF[dtype]
+    )
+
+
+# ---- conjugates ----------------------------------------------------------------------------------
+
+CONJ = Function("conj", cn.conj)
+
+
+@operation()
+def conj(input: Tensor) -> Tensor:
+    """The complex conjugate; of a real tensor itself. It is computed, where PyTorch marks a view:
+    ``is_conj`` is never true."""
+    require_tensor("conj", input)
+    return apply_one(CONJ, (input,)) if input.dtype.is_complex else input
+
+
+@operation(out=FOUND_DTYPE)
+def conj_physical(input: Tensor) -> Tensor:
+    """The complex conjugate in memory of its own; of a real tensor itself."""
+    require_tensor("conj_physical", input)
+    return conj(input)
+
+
+@operation(function=False)
+def conj_physical_(self: Tensor) -> Tensor:
+    """The conjugate in place."""
+    return self.copy_(conj(self)) if self.dtype.is_complex else self
+
+
+Tensor.conj_physical_ = PUBLIC["conj_physical_"] = conj_physical_  # type: ignore[attr-defined]
+
+
+@operation()
+def resolve_conj(input: Tensor) -> Tensor:
+    """The input, which is never stored conjugated."""
+    require_tensor("resolve_conj", input)
+    return input
+
+
+@operation()
+def resolve_neg(input: Tensor) -> Tensor:
+    """The input, which is never stored negated."""
+    require_tensor("resolve_neg", input)
+    return input
+
+
+@operation()
+def is_conj(input: Tensor) -> bool:
+    return False
+
+
+@operation()
+def is_neg(input: Tensor) -> bool:
+    return False
+
+
+def _conjugate_transposed(self: Tensor) -> Tensor:
+    """The conjugate of a matrix's transpose."""
+    if self.ndim not in (0, 2):
+        more = " For batches of matrices, consider using tensor.mH" if self.ndim > 2 else ""
+        raise RuntimeError(
+            f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor.{more}"
+        )
+    return conj(self.T)
+
+
+def _adjoint_matrices(self: Tensor) -> Tensor:
+    return _adjoint(self, "tensor.mH")
+
+
+def _adjoint(x: Tensor, name: str) -> Tensor:
+    if x.ndim < 2:
+        raise RuntimeError(
+            f"{name} is only supported on matrices or batches of matrices. Got {x.ndim}-D tensor."
+        )
+    return conj(views.transpose(x, -2, -1))
+
+
+@operation()
+def adjoint(input: Tensor) -> Tensor:
+    """The conjugate of the transpose of matrices: a view of real ones."""
+    require_tensor("adjoint", input)
+    return _adjoint(input, "tensor.adjoint()") if input.ndim else conj(input)
+
+
+Tensor.H = property(_conjugate_transposed)  # type: ignore[attr-defined]
+Tensor.mH = property(_adjoint_matrices)  # type: ignore[attr-defined]
+
+# ---- angles --------------------------------------------------------------------------------------
+
+
+def _angle(x: Node) -> Node:
+    """Of real numbers 0, or π below 0; NaN stays."""
+    if x.dtype.is_complex:
+        return cf.angle(x)
+    zero = ew.full_like(x, 0)
+    turned = ew.where(ew.lt(x, zero), ew.full_like(x, math.pi), zero)
+    return ew.where(ew.ne(x, x), detach(x), turned)
+
+
+angle = unary("angle", in_float(_angle), "The angle in the complex plane.", inplace=False)
+
+Tensor.real = property(_real, _set_part(_real))  # type: ignore[attr-defined]
+Tensor.imag = property(_imag, _set_part(_imag))  # type: ignore[attr-defined]
+
+
+def half_of(dtype: DType) -> DType:
+    """The type of the parts of complex numbers; a real type itself."""
+    return dt.HALF_OF_COMPLEX.get(dtype, dtype)
+
+
+__all__ = ["angle", "complex", "conj", "conj_physical", "half_of", "imag", "polar", "real"]
