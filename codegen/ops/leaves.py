@@ -44,7 +44,7 @@ def parameter(number: int, type_: TensorType) -> Node:
 
 def constant(value: complex, dtype: DType) -> Node:
     """A 0-d constant, converted to the element type as C would."""
-    if dtype.kind == "complex":
+    if dtype in HALF_OF_COMPLEX:
         half, number = HALF_OF_COMPLEX[dtype], complex(value)
         parts = constant(number.real, half), constant(number.imag, half)
         return make(OPERATIONS["complex"], parts, ())
