@@ -6,6 +6,7 @@ import gc
 import os
 import random
 import shutil
+import sys
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -69,8 +70,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """What all modules hold is left out of every garbage collection that follows, of which some
-    tests ask for many: PyTorch alone is a third of a million objects."""
+    _leave_modules_to_no_collection()
+
+
+def pytest_runtest_logfinish() -> None:
+    if len(sys.modules) > _modules + 200:  # PyTorch imports some of its parts when they are used
+        _leave_modules_to_no_collection()
+
+
+_modules = 0
+
+
+def _leave_modules_to_no_collection() -> None:
+    """What modules hold is left out of every garbage collection that follows, of which some tests
+    ask for many: PyTorch alone is a third of a million objects."""
+    global _modules
+    _modules = len(sys.modules)
     gc.collect()
     gc.freeze()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,14 @@ def compare(code: str, tolerance: float = 0.0, strides: bool = False, **names: A
     """The expression gives the same in both libraries."""
     assert_same(evaluate(code, lazytorch, **names), evaluate(code, torch, **names),
                 tolerance, strides)  # fmt: skip
+
+
+def compare_all(codes: Sequence[str], tolerance: float = 0.0) -> None:
+    """``compare`` of expressions whose tensors are computed by one plan."""
+    found = [evaluate(code, lazytorch) for code in codes]
+    lazytorch.realize(*found)
+    for code, ours in zip(codes, found, strict=True):
+        assert_same(ours, evaluate(code, torch), tolerance)
 
 
 def compare_error(code: str) -> None:

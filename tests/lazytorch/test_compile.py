@@ -202,6 +202,23 @@ def mode_and_globals(compiler: Any) -> list[Any]:
     return found
 
 
+def variables_of_a_function_out_of_reach(compiler: Any) -> list[Any]:
+    """One that is held where no attribute, item or variable leads."""
+    factor, x = 1.0, data(4)
+
+    class Holder:
+        __slots__ = ("scaled",)
+
+    holder = Holder()
+    holder.scaled = lambda x: x * factor
+    f = compiler(lambda: holder.scaled(x))
+    found = []
+    for i in range(3 * CALLS):
+        factor = float(i // CALLS)
+        found.append(f().numpy().copy())
+    return found
+
+
 def frozen(compiler: Any) -> list[Any]:
     """A parameter frozen, and one replaced, on the way."""
     model = two_layers()
@@ -226,7 +243,7 @@ def frozen(compiler: Any) -> list[Any]:
     return found + state(model)
 
 
-CHANGING = [mode_and_globals, frozen]
+CHANGING = [mode_and_globals, variables_of_a_function_out_of_reach, frozen]
 
 
 def reads_the_loss(compiler: Any) -> list[Any]:

@@ -4,15 +4,18 @@ flexible attention, names of parts that are left out. The same program on both."
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
 import torch
+from devices import FUNCTIONS
 from pytorch_oracle import assert_same, compare, compare_error
 
 import lazytorch
 from lazytorch import absent
+from lazytorch.defaults import set_default_device
 
 pytestmark = [pytest.mark.pytorch, pytest.mark.host]
 
@@ -25,6 +28,15 @@ NUMBERS = {
 }  # fmt: skip
 
 
+@pytest.fixture
+def interpreted() -> Iterator[None]:
+    """What a list is made of is operators that other tests compile."""
+    set_default_device(FUNCTIONS)
+    yield
+    set_default_device("cpu")
+
+
+@pytest.mark.usefixtures("interpreted")
 @pytest.mark.parametrize("name", sorted(n for n in dir(torch) if n.startswith("_foreach_")))
 def test_operators_on_lists(name: str) -> None:
     operator = name.removeprefix("_foreach_").rstrip("_")
@@ -33,6 +45,7 @@ def test_operators_on_lists(name: str) -> None:
     compare(f"torch.{name}({lists}{', ' + other if other else ''})", tolerance=1e-5)
 
 
+@pytest.mark.usefixtures("interpreted")
 @pytest.mark.parametrize(
     "code",
     [
