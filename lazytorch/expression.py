@@ -85,7 +85,7 @@ class Signature:
         # The inputs whose gradients save what backward frees, or EVERY, once that is known.
         self.saving: frozenset[int] | None = None
         # Whether they read none of its inputs, and whether they are constant, once that is known.
-        self.second_derivatives: tuple[bool, bool] | None = None
+        self.second_derivatives: tuple[bool, bool, bool] | None = None
         self.region: Region | None = None
         self.form = -1
         # tracked inputs -> (inputs, outputs) whose values the gradient reads; and smoothly
@@ -142,13 +142,17 @@ class Function:
               without it the body itself is differentiated.
     saves_inputs  PyTorch's gradient saves the inputs (or the result), if only for their shapes or
               to compare them: it requires grad as they do, and is differentiated to zeros.
+    joint     PyTorch has one node for the gradients of all inputs: each of them requires grad where
+              an input does, but is differentiated by what it reads alone. With ``saves_inputs``.
+    saves     (number of inputs, *attributes) -> those inputs that PyTorch's gradient saves in any
+              case, where it reads less of them.
     keeps_numbers  PyTorch's gradient reads its numbers, which are never freed.
     recomputes  PyTorch's gradient computes the result anew from the inputs where it needs it.
     """
 
     __slots__ = (
-        "body", "gradient", "gradient_name", "keeps_numbers", "name", "plain_pairs", "recomputes",
-        "refusal", "saves_inputs", "signatures",
+        "body", "gradient", "gradient_name", "joint", "keeps_numbers", "name", "plain_pairs",
+        "recomputes", "refusal", "saves", "saves_inputs", "signatures",
     )  # fmt: skip
 
     def __init__(
@@ -160,8 +164,12 @@ class Function:
         saves_inputs: bool = False,
         keeps_numbers: bool = False,
         recomputes: bool = False,
+        joint: bool = False,
+        saves: Callable[..., Sequence[int]] | None = None,
     ) -> None:
         self.name = name
+        self.joint = joint
+        self.saves = saves
         self.recomputes = recomputes
         self.keeps_numbers = keeps_numbers
         self.saves_inputs = saves_inputs

@@ -22,6 +22,7 @@ from lazytorch.autograd.walk import (
     goes_on_to,
     is_bilinear,
     node_name,
+    passes_nothing,
     reads_anything,
     reads_tracked,
     tracked_reads,
@@ -122,6 +123,8 @@ class Session:
                 continue
             following = goes_on_to(e)
             arrives.update(following)
+            if e in depends and passes_nothing(call.signature):
+                continue
             if e in depends or (hasattr(call, "way") and reads_tracked(call)):
                 overwrites = call.signature.function is core.OVERWRITE
                 varying = following if way_of(call) is None else goes_on_to(e, varying=True)

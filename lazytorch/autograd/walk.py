@@ -385,7 +385,7 @@ def goes_on_to(e: Expression, varying: bool = False) -> Sequence[Expression]:
     found: dict[Expression, None] = {}
     for differentiated, number, _, _ in _steps(way, e.number):
         if not (varying and is_piecewise_linear(differentiated.signature)):
-            found.update(dict.fromkeys(tracked_reads(differentiated, number)))
+            found.update(dict.fromkeys(tracked_reads(differentiated, number, jointly=False)))
     bits = way.made_of[e.number] >> len(way.steps)
     for i, reference in enumerate(way.cotangents):
         cotangent = reference() if bits >> i & 1 else None
@@ -414,9 +414,9 @@ def reads_anything(call: Call, number: int) -> bool:
     return any(gradient_reads(call.signature, frozenset([number])))
 
 
-def tracked_reads(call: Call, number: int) -> Sequence[Expression]:
+def tracked_reads(call: Call, number: int, jointly: bool = True) -> Sequence[Expression]:
     """The tracked values that the gradient of a call by one of its inputs is made of; those of a
-    gradient call by one of its outputs."""
+    gradient call by one of its outputs. ``jointly``: as far as it is one node with the others."""
     if not call.inputs or not reads_tracked(call):
         return ()
     outputs = [e for e in [reference() for reference in call.outputs] if e is not None]
@@ -430,8 +430,10 @@ def tracked_reads(call: Call, number: int) -> Sequence[Expression]:
     read = [e for i, e in enumerate(call.inputs) if i in of_inputs]
     read += [e for e in outputs if e.number in of_outputs]
     found = [e for e in read if e.tracked]
+    if found or smoothly or (function.joint and not jointly):
+        return found
     # Saved inputs count also where only their places are read, as those of maxima.
-    return found if found or smoothly else [e for e in call.inputs if e.tracked]
+    return [e for e in call.inputs if e.tracked]
 
 
 # ---- what backward reads -------------------------------------------------------------------
@@ -734,6 +736,9 @@ def _find_reads(signature: Signature, tracked: frozenset[int]) -> tuple[Reads, R
         )
 
     every = numbers(set(topological(results, stop=lambda node: node in own)))
+    if signature.function.saves is not None:
+        saved = signature.function.saves(len(inputs), *signature.attributes)
+        every = every[0].union(saved), every[1]
     smooth = topological(results, stop=lambda node: node in own or not node.dtype.differentiable)
     return every, numbers({node for node in smooth if node.dtype.differentiable})
 
@@ -749,25 +754,34 @@ def is_piecewise_linear(signature: Signature) -> bool:
     return _second_derivatives(signature)[1]
 
 
-def _second_derivatives(signature: Signature) -> tuple[bool, bool]:
+def passes_nothing(signature: Signature) -> bool:
+    """Whether the gradients of such a call are constant whatever arrives, as a rounding's."""
+    return _second_derivatives(signature)[2]
+
+
+def _second_derivatives(signature: Signature) -> tuple[bool, bool, bool]:
     known = signature.second_derivatives
     if known is None:
         known = signature.second_derivatives = _find_second_derivatives(signature)
     return known
 
 
-def _find_second_derivatives(signature: Signature) -> tuple[bool, bool]:
+def _find_second_derivatives(signature: Signature) -> tuple[bool, bool, bool]:
     function, template = signature.function, signature.template
-    if function in (GRADIENT, TANGENT, core.CUSTOM) or function.saves_inputs:
-        return False, False
     # PyTorch's gradient of a power is a power, whatever the exponent.
-    if template.gradient is not None or function.gradient_name == "PowBackward0":
-        return False, False
+    if function in (GRADIENT, TANGENT, core.CUSTOM) or function.gradient_name == "PowBackward0":
+        return False, False, False
     inputs = [p for p in template.parameters if p.dtype.differentiable and not p.type.weak]
-    outputs = [o for o in inline_plain(template.outputs) if o.dtype.differentiable]
+    if template.gradient is None:
+        outputs: Sequence[Node] = inline_plain(template.outputs)
+    else:
+        count = len(template.outputs)
+        outputs = [call_node(template, template.parameters, i) for i in range(count)]
+    outputs = [o for o in outputs if o.dtype.differentiable]
     seeds = [parameter(1000 + i, o.type) for i, o in enumerate(outputs)]
-    first = cotangents(outputs, seeds, {}, inputs)
+    first = inline_plain(cotangents(outputs, seeds, {}, inputs))
+    constant = set(topological(first)).isdisjoint(seeds)
     arriving = [parameter(2000 + i, g.type) for i, g in enumerate(first)]
     read = set(topological(cotangents(first, arriving, {}, inputs)))
     reads_no_input = read.isdisjoint(inputs)
-    return reads_no_input, reads_no_input and read.isdisjoint(arriving)
+    return reads_no_input, reads_no_input and read.isdisjoint(arriving), constant

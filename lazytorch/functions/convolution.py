@@ -221,6 +221,8 @@ CONVOLUTION = Function(
     _convolution,
     lambda inputs, _outputs, g, window: _bias_rule(_forward_rule, inputs, g[0], window),
     saves_inputs=True,
+    joint=True,
+    saves=lambda *_: (0, 1),
 )
 CONVOLUTION_TRANSPOSED = Function(
     "convolution_transposed",
@@ -228,6 +230,8 @@ CONVOLUTION_TRANSPOSED = Function(
     lambda inputs, _outputs, g, window: _bias_rule(_input_rule, inputs, g[0], window),
     gradient_name="ConvolutionBackward0",
     saves_inputs=True,
+    joint=True,
+    saves=lambda *_: (0, 1),
 )
 
 

@@ -133,8 +133,9 @@ def _grid_sample(x: Node, grid: Node, mode: str, padding: str, align: bool) -> N
 
 
 GRID_SAMPLE = Function(
-    "grid_sample", _grid_sample, gradient_name="GridSampler2DBackward0", saves_inputs=True
-)
+    "grid_sample", _grid_sample, gradient_name="GridSampler2DBackward0", saves_inputs=True,
+    joint=True, saves=lambda *_: (0, 1),
+)  # fmt: skip
 
 
 def _check(input: Tensor, grid: Tensor, mode: str) -> None:

@@ -121,7 +121,7 @@ def _rms_norm(x: Node, eps: Node, *rest: Any) -> Node:
 
 LAYER_NORM = Function(
     "layer_norm", _layer_norm, _layer_norm_rule, gradient_name="NativeLayerNormBackward0",
-    saves_inputs=True,
+    saves_inputs=True, joint=True, saves=lambda count, *_: range(count),
 )  # fmt: skip
 RMS_NORM = Function("rms_norm", _rms_norm, gradient_name="FusedRmsNormBackward0")
 
@@ -222,11 +222,13 @@ def _batch_norm_fixed(x: Node, eps: Node, mean: Node, variance: Node, *rest: Any
 
 BATCH_NORM = Function(
     "batch_norm", _batch_norm, _batch_norm_rule, gradient_name="NativeBatchNormBackward0",
-    saves_inputs=True,
+    saves_inputs=True, joint=True,
+    saves=lambda _, has_weight, *__: (0, 3) if has_weight else (0,),
 )  # fmt: skip
 BATCH_NORM_FIXED = Function(
     "batch_norm_fixed", _batch_norm_fixed, gradient_name="NativeBatchNormBackward0",
-    saves_inputs=True,
+    saves_inputs=True, joint=True,
+    saves=lambda count, _, has_bias: range(count - 1 if has_bias else count),
 )  # fmt: skip
 
 
@@ -344,8 +346,14 @@ def _group_norm_rule(
 
 
 GROUP_NORM = Function(
-    "group_norm", _group_norm, _group_norm_rule, gradient_name="NativeGroupNormBackward0"
-)
+    "group_norm", _group_norm, _group_norm_rule, gradient_name="NativeGroupNormBackward0",
+    saves=lambda _, __, has_weight, *___: (0, 2) if has_weight else (0,),
+)  # fmt: skip
+# A batch normalization of each sample's channels, in PyTorch.
+INSTANCE_NORM = Function(
+    "instance_norm", _group_norm, _group_norm_rule, gradient_name="ViewBackward0",
+    saves_inputs=True, joint=True,
+)  # fmt: skip
 
 
 @operation(method=False)
@@ -354,6 +362,13 @@ def group_norm(
     eps: float = 1e-5, cudnn_enabled: bool = True,
 ) -> Tensor:  # fmt: skip
     """Each group of channels of each sample of (N, C, …) standardized."""
+    return _by_groups(GROUP_NORM, input, num_groups, weight, bias, eps)
+
+
+def _by_groups(
+    function: Function, input: Tensor, num_groups: int, weight: Tensor | None, bias: Tensor | None,
+    eps: float,
+) -> Tensor:  # fmt: skip
     shape = input._type.shape
     if len(shape) < 2:
         raise RuntimeError(
@@ -376,7 +391,7 @@ def group_norm(
                 f"{list(shape)}"
             )
     inputs = (input, float(eps), *[p for p in (weight, bias) if p is not None])
-    return apply_one(GROUP_NORM, inputs, (num_groups, weight is not None, bias is not None))
+    return apply_one(function, inputs, (num_groups, weight is not None, bias is not None))
 
 
 def _instance_statistics(x: Node, mean: Node, variance: Node, momentum: Node) -> list[Node]:
@@ -423,7 +438,7 @@ def instance_norm(
             )  # fmt: skip
             assign(running_mean, mean)
             assign(running_var, variance)
-    return group_norm(input, shape[1], weight, bias, eps)
+    return _by_groups(INSTANCE_NORM, input, shape[1], weight, bias, eps)
 
 
 # ---- local response ---------------------------------------------------------------------------

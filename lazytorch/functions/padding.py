@@ -75,7 +75,11 @@ def _beyond(x: Node, axis: int, count: int, mode: str, before: bool) -> Node:
 
 PAD_CONSTANT = Function("constant_pad_nd", _pad_constant)
 PAD_COPIES = Function(
-    "pad_copies", _pad_copies, gradient_name="ReflectionPad2DBackward0", saves_inputs=True
+    "pad_copies",
+    _pad_copies,
+    gradient_name="ReflectionPad2DBackward0",
+    saves_inputs=True,
+    saves=lambda _, *settings: () if "circular" in settings else (0,),
 )
 
 

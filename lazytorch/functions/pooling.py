@@ -106,7 +106,7 @@ def _give_to_places(g: Node, places: Node, sizes: Sizes) -> Node:
 
 MAX_POOL = Function(
     "max_pool", _max_pool, _max_pool_rule, gradient_name="MaxPool2DWithIndicesBackward0",
-    saves_inputs=True,
+    saves_inputs=True, saves=lambda *_: (0,),
 )  # fmt: skip
 
 
@@ -357,7 +357,12 @@ def _avg_pool_rule(
 
 
 AVG_POOL = Function(
-    "avg_pool", _avg_pool, _avg_pool_rule, gradient_name="AvgPool2DBackward0", saves_inputs=True
+    "avg_pool",
+    _avg_pool,
+    _avg_pool_rule,
+    gradient_name="AvgPool2DBackward0",
+    saves_inputs=True,
+    saves=lambda *_: (0,),
 )
 
 
@@ -499,11 +504,11 @@ def _adaptive_max_rule(
 
 ADAPTIVE_AVG = Function(
     "adaptive_avg_pool", _adaptive_avg, gradient_name="AdaptiveAvgPool2DBackward0",
-    saves_inputs=True,
+    saves_inputs=True, saves=lambda *_: (0,),
 )  # fmt: skip
 ADAPTIVE_MAX = Function(
     "adaptive_max_pool", _adaptive_max, _adaptive_max_rule,
-    gradient_name="AdaptiveMaxPool2DBackward0", saves_inputs=True,
+    gradient_name="AdaptiveMaxPool2DBackward0", saves_inputs=True, saves=lambda *_: (0,),
 )  # fmt: skip
 
 
