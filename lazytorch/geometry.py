@@ -41,6 +41,11 @@ def _step(size: int, within: int) -> Step:
     return made
 
 
+def repeats(geometry: Geometry) -> bool:
+    """Whether a step of zero shows elements more than once."""
+    return any([s == 0 and n > 1 for n, s in zip(geometry.shape, geometry.strides, strict=True)])
+
+
 def steps_of(view: Geometry) -> tuple[Step, ...]:
     """The strides of a view, from which views of it are computed in both ways."""
     return tuple(map(_step, view.strides, contiguous_strides(view.shape)))

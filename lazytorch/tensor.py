@@ -34,6 +34,7 @@ from lazytorch.geometry import (
     is_contiguous,
     place_in_copy,
     places_between,
+    repeats,
     steps_of,
     within_region,
     wrap_dim,
@@ -368,13 +369,11 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
                 if views.watched and made is not None and self._geometry is not None:
                     self._read_from_base(made, before)
         geometry = self._geometry
-        if geometry is not None:
-            if any(s == 0 and n > 1 for n, s in zip(geometry.shape, geometry.strides, strict=True)):
-                raise RuntimeError(
-                    "unsupported operation: more than one element of the written-to tensor refers "
-                    "to a single memory location. Please clone() the tensor before performing the "
-                    "operation."
-                )
+        if geometry is not None and repeats(geometry):
+            raise RuntimeError(
+                "unsupported operation: more than one element of the written-to tensor refers to a "
+                "single memory location. Please clone() the tensor before performing the operation."
+            )
         if recording and not self._connected:
             root = self if self._parent is None or self._marker is not None else self._parent
             if value.tracked or root._marker is not None:

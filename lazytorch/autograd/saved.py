@@ -9,7 +9,7 @@ keeps it sees what is written to it later. What an operation in place writes ove
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from codegen.graph.differentiate import cotangents
@@ -142,6 +142,36 @@ class Packed:
         return found
 
 
+class Known:
+    """A value that a gradient reads, and ``original``, to which that one's derivatives go on."""
+
+    __slots__ = ("original", "value")
+
+    def __init__(self, value: Expression, original: Expression) -> None:
+        self.value, self.original = value, original
+
+    def unpack(self) -> Tensor:
+        return wrap(untracked(self.value))
+
+
+def let_read(call: Call, others: Mapping[Expression, Expression]) -> None:
+    """Where the gradient of a call reads a value that is another's too: further derivatives go on
+    to that."""
+    if call.signature.function in _NEVER_PACKED or not call.inputs:
+        return
+    outputs = [reference() for reference in call.outputs]
+    of_inputs, of_results = gradient_reads(call.signature, asked_for(call.inputs))
+    read = [(True, i, call.inputs[i]) for i in sorted(of_inputs) if not call.inputs[i].type.weak]
+    read += [(False, i, e) for i in sorted(of_results) if (e := outputs[i]) is not None]
+    if others.keys().isdisjoint([e for _, _, e in read]):
+        return
+    state = node_state(call)
+    state.packed = [(is_input, i, Known(e, others.get(e, e))) for is_input, i, e in read]
+    for output in outputs:
+        if output is not None:
+            hooks_of(output).node = state
+
+
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
     """Nothing is packed or recorded within: a hook is at work."""
@@ -253,7 +283,7 @@ SAVED_GRADIENT = Function("gradient_of_saved", lambda *all_: _gradient(all_[:-6]
 
 
 def gradients_of_saved(
-    call: Call, packed: Sequence[tuple[bool, int, Packed]], given: Sequence[Tensor | None]
+    call: Call, packed: Sequence[tuple[bool, int, Packed | Known]], given: Sequence[Tensor | None]
 ) -> list[Tensor | None]:
     """The gradients of a call's inputs from what was packed, given those of its outputs."""
     create_graph = grad_state.enabled
@@ -262,6 +292,8 @@ def gradients_of_saved(
     for of_input, i, item in packed:
         value = item.unpack()._read()
         original = call.inputs[i] if of_input else outputs[i]
+        if type(item) is Known:
+            original = item.original
         if create_graph and original is not None and original.tracked:
             # Further derivatives go on to what was packed.
             value = record(core.REPLACE_VALUE, (untracked(value), original), (), True)[0]

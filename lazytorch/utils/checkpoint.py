@@ -18,6 +18,7 @@ from lazytorch.autograd.backward import backward
 from lazytorch.autograd.function import Function, Saved
 from lazytorch.autograd.grad_mode import enable_grad, is_grad_enabled
 from lazytorch.autograd.graph import CallNode
+from lazytorch.autograd.saved import let_read
 from lazytorch.autograd.session import Session
 from lazytorch.autograd.walk import FREED, Walk, goes_on_to
 from lazytorch.expression import Call, Expression, NodeState, hooks_of, next_in_sequence
@@ -351,6 +352,14 @@ class CheckpointNode(CallNode):
         if len(boundary) + len(others) != len(edges):
             raise CheckpointError(_OTHERS.format(len(edges), len(boundary) + len(others)))
         walk = Walk(values, stop=[*boundary, *others])
+        if create_graph:
+            # What gradients read of the results is what the first run gave: its user may
+            # differentiate by that.
+            results = [r() for r in call.outputs]
+            pairs_of_runs = zip([o._read() for o in outputs], results, strict=True)
+            first = {e: result for e, result in pairs_of_runs if result is not None}
+            for each in walk.calls:
+                let_read(each, first)
         session = Session(values, [g._read() for _, g in pairs], walk, create_graph)
         session.run_hooks()
         found = session.gradients(boundary)

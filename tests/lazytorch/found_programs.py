@@ -684,4 +684,11 @@ v3[0:].square_()
 v11 = Same.apply(v6)
 v9 = v11 + v6
 v9.square().mean().backward()""",
+    "a checkpoint's gradient is differentiated by its result": """
+v1 = torch.tensor([2.0, -0.5], requires_grad=True)
+v2 = checkpoint(lambda a, y=v1: (a * y).tanh(), v1, use_reentrant=False)
+v7 = torch.autograd.grad(v2.square().sum(), v1, create_graph=True)[0] + 0
+v12 = v2 * v7
+v16 = torch.autograd.grad(v12.sum(), v2, retain_graph=True)[0] + 0
+v3 = torch.autograd.grad(v12.sum(), v1, create_graph=True)[0] + 0""",
 }
