@@ -29,7 +29,8 @@ from codegen.runtime.compiler import compile_many, find_compiler
 from codegen.runtime.kernels import KernelSource, kernel_file
 from codegen.runtime.plan import KernelRecord, PlanRecord
 from lazytorch.importer import import_graph
-from lazytorch.realize import Trace, describe
+from lazytorch.realize import describe
+from lazytorch.trace import Trace
 
 PAGE = Path(__file__).with_name("walk.md")
 # Differs between machines: shown, but not compared by the tests.

@@ -26,9 +26,10 @@ from lazytorch.expression import (
 if TYPE_CHECKING:
     from lazytorch.expression import Attributes
     from lazytorch.optim._recorded import RecordedOptimizer
-    from lazytorch.realize import CachedPlan, Trace
+    from lazytorch.realize import CachedPlan
     from lazytorch.storage import Storage
     from lazytorch.tensor import Tensor
+    from lazytorch.trace import Trace
 
 
 class Run:

@@ -22,7 +22,7 @@ from lazytorch.places import MovedCall
 from lazytorch.source import lines_of
 
 if TYPE_CHECKING:
-    from lazytorch.realize import Trace
+    from lazytorch.trace import Trace
 
 _INTERMEDIATE_TAG = 1 << 20
 _COTANGENT = 1 << 30

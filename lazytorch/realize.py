@@ -26,7 +26,7 @@ from codegen.pipeline import (
 )
 from codegen.runtime.memory import Buffer
 from codegen.runtime.signals import HeldOff
-from lazytorch import capture, levels, references
+from lazytorch import capture, known_traces, levels, references
 from lazytorch.expression import (
     EVERY,
     Call,
@@ -38,6 +38,7 @@ from lazytorch.expression import (
     trace_conditions,
 )
 from lazytorch.importer import import_graph
+from lazytorch.known_traces import KnownTrace, Recognised
 from lazytorch.places import Family, MovedCall, starts_of
 from lazytorch.recompiles import note_miss
 from lazytorch.storage import (
@@ -49,11 +50,7 @@ from lazytorch.storage import (
     pending_writes,
     unsettled_values,
 )
-
-# Marks in a key; signatures and numbers are not negative, and leaves' types far below.
-_LEAF, _BOUND, _WANTED = -1, -2, -3
-# Forms of views in a family's key, further below.
-_FIRST_FORM = -(1 << 60)
+from lazytorch.trace import Trace, loses
 
 
 @dataclass
@@ -65,10 +62,13 @@ class CachedPlan:
     saves_more: bool  # than the trace wanted
     has_lines: bool  # whether it was made while somebody asked for user lines
     uses: dict[int, int] | None = None  # how often calls refer to each leaf that may be donated
+    known: KnownTrace | None = None  # what it is recognised by, once it was found a second time
 
 
 _plans: dict[str, dict[tuple[int, ...], CachedPlan]] = {}  # device -> key -> plan
 _families: dict[str, dict[tuple[int, ...], Family]] = {}  # device -> key but for places -> plans
+# What was last computed at roots like these.
+_known: dict[known_traces.Key, KnownTrace] = {}
 # Plans of single calls, by _small_call's key.
 _single_plans: dict[tuple[Any, ...], Plan] = {}
 _checked_plans: dict[tuple[str, tuple[int, ...]], CachedPlan] = {}
@@ -116,173 +116,8 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_lock)
 
 
-class Trace:
-    """Everything pending under some roots, in an order that depends on structure alone; and those
-    of ``held``, values that somebody holds, which are made of what is computed on the way.
-
-    key        identifies the structure: equal keys may run the same plan on their leaves.
-    leaves     the expressions whose values go in.
-    calls      the calls to run, inputs first.
-    tracked    those of them that a gradient flows through.
-    numbers    each expression's number; a call's outputs are numbered together.
-    bound      realized expressions that a gradient goes through: definition and value are known.
-    wanted     the expressions to compute: the roots, and whatever else some tensor still shows.
-    views      the calls of views that may lie elsewhere the next time, and their places in the key.
-    """
-
-    __slots__ = (
-        "bound", "calls", "has_gradient", "key", "leaves", "numbers", "tracked", "views", "wanted",
-    )  # fmt: skip
-
-    def __init__(self, roots: Sequence[Expression], held: Sequence[Expression] = ()) -> None:
-        key: list[int] = []
-        leaves: list[Expression] = []
-        calls: list[Call] = []
-        tracked: list[Call] = []
-        numbers: dict[Expression, int] = {}
-        bound: list[Expression] = []
-        wanted: list[Expression] = []
-        views: list[tuple[Call, int]] = []
-        count = 0
-        has_gradient = False
-        for e in roots:
-            if e.call is not None and e.call.has_gradient:
-                has_gradient = True
-        chosen = set(roots)
-        # Values whose calls are numbered next, and, in tuples, those that are yet to be visited.
-        stack: list[Any] = [(e,) for e in reversed(roots)]
-        outputs: Sequence[Expression | None]
-        reference_type = weakref.ref
-        offered = iter(held)
-        while True:
-            while stack:
-                e = stack.pop()
-                if type(e) is tuple:
-                    (e,) = e
-                    if e in numbers:
-                        continue
-                    # Down the first of what is pending, as far as that goes.
-                    while True:
-                        first = others = None
-                        for i in e.call.inputs:
-                            source = i.call
-                            if (
-                                source is not None
-                                and (i.value is None or (has_gradient and source.inputs))
-                                and i not in numbers
-                            ):
-                                if first is None:
-                                    first = i
-                                elif others is None:
-                                    others = [(i,)]
-                                else:
-                                    others.append((i,))
-                        if first is None:
-                            break
-                        stack.append(e)
-                        if others is not None:
-                            stack += others[::-1]
-                        e = first
-                call = e.call
-                calls.append(call)
-                if call.tracked:
-                    tracked.append(call)
-                signature = call.signature
-                if signature.region is not None:
-                    views.append((call, len(key)))
-                key.append(signature.number + call.tracked)
-                for i in call.inputs:
-                    known = numbers.get(i)
-                    if known is None:
-                        known = numbers[i] = count
-                        count += 1
-                        leaves.append(i)
-                        key.append(~(2 * i.type.number + i.tracked))
-                    key.append(known)
-                references = call.outputs
-                if len(references) == 1:
-                    outputs = (e,)
-                    if e.value is None and e.leaf is None and e not in chosen:
-                        # The commonest case of what follows: a value that nobody shows.
-                        owner = e.owner
-                        if type(owner) is not reference_type or owner() is None:
-                            numbers[e] = count
-                            count += 1
-                            continue
-                else:
-                    outputs = [r() for r in references]
-                for output in outputs:
-                    if output is None:
-                        continue
-                    number = count + output.number
-                    numbers[output] = number
-                    if output.value is not None:
-                        bound.append(output)
-                        key.append(_BOUND)
-                        key.append(number)
-                        continue
-                    if output.leaf is not None:
-                        key.append(_LEAF)
-                    owner = output.owner
-                    if output in chosen or (
-                        type(owner) is reference_type
-                        and (storage := owner()) is not None
-                        and storage.expression is output
-                    ):
-                        wanted.append(output)
-                        key.append(_WANTED)
-                        key.append(number)
-                count += len(references)
-            found = None
-            if held:
-                kept = chosen.union(wanted)
-                found = next((e for e in offered if _loses(e, numbers, kept, has_gradient)), None)
-            if found is None:
-                break
-            stack.append((found,))
-        self.key, self.leaves, self.calls, self.numbers = key, leaves, calls, numbers
-        self.bound, self.wanted, self.has_gradient = bound, wanted, has_gradient
-        self.tracked, self.views = tracked, views
-
-    def family_key(self) -> tuple[int, ...]:
-        """The key but for where views begin."""
-        key = self.key.copy()
-        for call, place in self.views:
-            key[place] = _FIRST_FORM - 2 * call.signature.form - call.tracked
-        return tuple(key)
-
-
 # Storages that were made since the last look at which are held, before the next one.
 _MOST_BORN = 10000
-# So many pending values are looked at to find what a value that somebody holds is made of.
-_MOST_LOOKED_AT = 500
-
-
-def _loses(
-    e: Expression, numbers: dict[Expression, int], kept: set[Expression], has_gradient: bool
-) -> bool:
-    """Whether a pending value is made of others that are about to be computed and not kept: they
-    would have to be computed again for it."""
-    if e in numbers or (e.call is not None and e.call.has_gradient and not has_gradient):
-        return False
-    found = False
-    seen = {e}
-    stack = [e]
-    while stack:
-        call = stack.pop().call
-        if call is None or call.signature.function is levels.PLACEHOLDER:
-            return False  # left over from a vmap: nobody can compute it
-        for i in call.inputs:
-            if i.value is not None or i in seen:
-                continue
-            if i not in numbers:
-                seen.add(i)
-                stack.append(i)
-            elif i not in kept:
-                found = True
-        if len(seen) > _MOST_LOOKED_AT:
-            return False
-    return found
 
 
 def realize(roots: Sequence[Expression]) -> None:
@@ -473,13 +308,45 @@ def run(roots: Sequence[Expression], device: str, held: Sequence[Expression] = (
 
 
 def _run_traced(roots: Sequence[Expression], device: str, held: Sequence[Expression]) -> None:
-    began = spans.now() if spans.listeners else 0
-    trace = Trace(roots, [e for e in held if e.device == device])
-    if began:
-        spans.note("trace", "trace", began, calls=len(trace.calls))
-    if checking.active and not device.startswith("interpreter"):
-        _run_checked(trace, device)
-        return
+    trace: Trace | Recognised
+    found: Recognised | None = None
+    active = capture.state.active
+    if active is None and not (spans.listeners or provenance.state.wanted):
+        found = _recognised(roots, device, held)
+    noted = None
+    places: list[int] = []
+    bound: Sequence[Expression] = ()
+    if found is not None:
+        trace, cached = found, found.cached
+    else:
+        began = spans.now() if spans.listeners else 0
+        trace = Trace(roots, [e for e in held if e.device == device])
+        if began:
+            spans.note("trace", "trace", began, calls=len(trace.calls))
+        if checking.active and not device.startswith("interpreter"):
+            _run_checked(trace, device)
+            return
+        cached, places = _plan_of(trace, roots, device)
+        bound = trace.bound
+        noted = active.start_run(trace, cached, places) if active is not None else None
+    free = _free_leaves(trace, cached) if cached.plan.donated else ()
+    with HeldOff() if free else _NOTHING:
+        values = cached.plan.run([e.value for e in [*trace.leaves, *bound]] + places, free)
+        for i in free:
+            trace.leaves[i].value = None
+        _store(trace, cached, values)
+        computed, tracked = trace.wanted, trace.tracked
+        if noted is not None:
+            noted.outputs = [weakref.ref(e) for e in computed]
+        # What the trace alone still refers to is not waiting for anything.
+        del trace, bound, found
+        _release(computed, tracked)
+
+
+def _plan_of(
+    trace: Trace, roots: Sequence[Expression], device: str
+) -> tuple[CachedPlan, list[int]]:
+    """The plan of a trace, and where views begin if it takes that as arguments."""
     plans = _plans.get(device)
     if plans is None:
         plans = _plans[device] = {}
@@ -500,20 +367,39 @@ def _run_traced(roots: Sequence[Expression], device: str, held: Sequence[Express
             call = trace.calls[-1]
             if call.inputs == tuple(trace.leaves):
                 call.signature.plans[device] = cached.plan
-    active = capture.state.active
-    noted = active.start_run(trace, cached, places) if active is not None else None
-    free = _free_leaves(trace, cached) if cached.plan.donated else ()
-    with HeldOff() if free else _NOTHING:
-        values = cached.plan.run([e.value for e in [*trace.leaves, *trace.bound]] + places, free)
-        for i in free:
-            trace.leaves[i].value = None
-        _store(trace, cached, values)
-        computed, tracked = trace.wanted, trace.tracked
-        if noted is not None:
-            noted.outputs = [weakref.ref(e) for e in computed]
-        # What the trace alone still refers to is not waiting for anything.
-        del trace
-        _release(computed, tracked)
+    elif not places:
+        _remember(trace, roots, device, cached)
+    return cached, places
+
+
+def _recognised(
+    roots: Sequence[Expression], device: str, held: Sequence[Expression]
+) -> Recognised | None:
+    """What is to be computed at some roots, where that is what was computed last time."""
+    call = roots[0].call
+    known = _known.get((device, call.signature, len(roots))) if call is not None else None
+    found = known.recognise(roots) if known is not None else None
+    if known is None or found is None or unsettled_values():
+        return None
+    if held:
+        values = {e for e in found.values if e is not None}
+        kept = {*found.wanted}
+        rest = [e for e in held if e not in values and e.device == device]
+        if any([loses(e, values, kept, known.has_gradient) for e in rest]):
+            return None
+    return found
+
+
+def _remember(trace: Trace, roots: Sequence[Expression], device: str, cached: CachedPlan) -> None:
+    """Have what is computed now recognised the next time."""
+    call = roots[0].call
+    if call is None:
+        return
+    key = device, call.signature, len(roots)
+    if cached.known is None or cached.known.key != key:
+        cached.known = KnownTrace(key, trace, roots, cached)
+    if cached.known.is_whole:
+        _known[key] = cached.known
 
 
 def _plan_for_places(trace: Trace, device: str) -> tuple[CachedPlan | None, list[int]]:
@@ -552,7 +438,7 @@ def _run_checked(trace: Trace, device: str) -> None:
     _release(trace.wanted, trace.tracked)
 
 
-def _store(trace: Trace, cached: CachedPlan, values: Sequence[Any]) -> None:
+def _store(trace: Trace | Recognised, cached: CachedPlan, values: Sequence[Any]) -> None:
     """Give the expressions what was computed."""
     if cached.saves_more:
         by_number = {number: e for e, number in trace.numbers.items()}
@@ -565,7 +451,7 @@ def _store(trace: Trace, cached: CachedPlan, values: Sequence[Any]) -> None:
             e.value = buffer
 
 
-def _free_leaves(trace: Trace, cached: CachedPlan) -> list[int]:
+def _free_leaves(trace: Trace | Recognised, cached: CachedPlan) -> list[int]:
     """The leaves that an output may overwrite: values that a write has replaced, and that nothing
     but this trace refers to."""
     readers: Any = None
@@ -584,15 +470,16 @@ def _free_leaves(trace: Trace, cached: CachedPlan) -> list[int]:
         cached.uses = {n: inputs.count(trace.leaves[n]) for n in cached.plan.donated
                        if n < len(trace.leaves)}  # fmt: skip
     free = []
+    in_trace = trace.references_to_leaf
     for number, uses in cached.uses.items():
         e = trace.leaves[number]
         owner = e.owner
         if type(owner) is not Overwritten:
             continue
-        # Besides the name here, its calls, the list of leaves and the numbering refer to it, and
-        # the write that replaced it, in case it should fail.
+        # Besides the name here, its calls and the trace refer to it, and the write that replaced
+        # it, in case it should fail.
         write = pending_writes.get(id(owner.storage()))
-        known = 2 if write is None else 2 + write[1].count(e)
+        known = in_trace if write is None else in_trace + write[1].count(e)
         if (
             e.hooks is None
             and references.count(e) == references.BY_NAME + uses + known
@@ -603,7 +490,7 @@ def _free_leaves(trace: Trace, cached: CachedPlan) -> list[int]:
     return free
 
 
-def _is_needed_elsewhere(trace: Trace) -> bool:
+def _is_needed_elsewhere(trace: Trace | Recognised) -> bool:
     """Whether what a failure left pending is made of values that a trace computes on its way."""
     numbers = trace.numbers
     stack = [e for e in unsettled_values() if e not in numbers]

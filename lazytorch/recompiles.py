@@ -15,7 +15,7 @@ from lazytorch.source import lines_of
 if TYPE_CHECKING:
     from codegen.ir.node import TensorType
     from lazytorch.expression import Signature
-    from lazytorch.realize import Trace
+    from lazytorch.trace import Trace
 
 _KEPT = 200  # structures of plans that others are compared with
 _LISTED = 1000  # reasons that are kept

@@ -16,8 +16,8 @@ from codegen.errors import CheckError
 from lazytorch import realize
 from lazytorch.expression import Call, Expression, Overwritten
 from lazytorch.layout import strided
-from lazytorch.realize import Trace
 from lazytorch.storage import Storage, leave_pending, pending_writes
+from lazytorch.trace import Trace
 
 # So many values are tried one by one which could not be computed together.
 _FEW = 8

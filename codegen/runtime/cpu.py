@@ -22,8 +22,8 @@ from codegen.statistics import statistics
 
 MAX_THREADS = 1024  # as in native.c
 # How long an idle thread spins before it sleeps: longer than the Python of a training step, or
-# every step's first kernel would run on one thread while the others wake.
-_SPIN_NANOSECONDS = 500_000
+# every step's first kernel would run on one thread while the others wake, which takes 50 µs.
+_SPIN_NANOSECONDS = 2_000_000
 
 
 class _Step(ctypes.Structure):
@@ -265,6 +265,8 @@ def _native() -> Any:
     library = load_library(source)
     library.lt_run_program.argtypes = [ctypes.c_void_p]
     library.lt_run_program.restype = ctypes.c_int
+    library.lt_are_within.argtypes = [ctypes.c_void_p, ctypes.c_long, ctypes.c_long]
+    library.lt_are_within.restype = ctypes.c_int
     library.lt_set_threads.argtypes = [ctypes.c_long, ctypes.c_long]
     library.lt_set_threads.restype = None
     _tell_threads(library)
@@ -272,6 +274,13 @@ def _native() -> Any:
     kernels = ctypes.c_long.in_dll(library, "lt_kernels_run")
     statistics.native = lambda: (programs.value, kernels.value)
     return library
+
+
+def are_within(address: int, count: int, limit: int) -> bool:
+    """Whether int64 numbers in the host's memory are known to be from 0 to below ``limit``: they
+    are not where nothing was compiled yet."""
+    known = _native.cache_info().currsize
+    return bool(known) and bool(_native().lt_are_within(address, count, limit))
 
 
 def _tell_threads(library: Any) -> None:

@@ -13,7 +13,7 @@ from codegen.ir.node import Node, topological
 from codegen.ops.calls import call as call_node
 from codegen.ops.leaves import parameter
 from lazytorch import core, late_errors
-from lazytorch.autograd import anomaly_mode
+from lazytorch.autograd import anomaly_mode, known_walks
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.expression import (
     EVERY,
@@ -100,6 +100,12 @@ class Walk:
         self.seen: set[Expression] = set()
         self.calls: list[Call] = []
         self.targets = () if targets is None else tuple(targets)
+        may_be_known = targets is None and len(values) == 1 and not stop and not views.watched
+        if may_be_known and (found := known_walks.recognised(values[0])) is not None:
+            self.order, self.calls = found
+            self.seen.update(self.order)
+            self._walked, self.passed = self.order, None
+            return
         self.seen.update(stop)
         for value in values:
             self._visit(value)
@@ -146,6 +152,8 @@ class Walk:
                 return
             self._warn_of(refused)
             raise refusal
+        if may_be_known:
+            known_walks.remember(values[0], self.order, self.calls)
 
     def _warn_of(self, call: Call) -> None:
         if anomaly_mode.state.enabled:
@@ -564,7 +572,7 @@ def _are_as_they_were(values: Sequence[Expression | None]) -> bool:
         if type(e.owner) in _MARKS:
             return False
         call = e.call
-        if call is not None and call.signature.function in _ALIASES:
+        if call is not None and call.signature.function in known_walks.ALIASES:
             return False
     return True
 
@@ -581,7 +589,7 @@ def _overwritten(e: Expression) -> Overwritten | SharedSince | None:
             if written or (owner.detached and itself):
                 return owner
         call = e.call
-        if call is None or not call.inputs or call.signature.function not in _ALIASES:
+        if call is None or not call.inputs or call.signature.function not in known_walks.ALIASES:
             return None
         itself = itself and call.signature.function is core.VIEW
         e = call.inputs[0]
@@ -595,7 +603,6 @@ def _is_overwritten(e: Expression) -> bool:
     return type(owner) is Overwritten
 
 
-_ALIASES = (core.VIEW, core.DETACH, core.SOURCE)
 _MARKS = (Overwritten, SharedSince)
 
 

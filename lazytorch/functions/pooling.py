@@ -132,8 +132,9 @@ def _extent(n: int, k: int, s: int, p: int, d: int, ceil_mode: bool) -> int:
 
 def _pool_window(x: Tensor, *settings: Any) -> Window:
     """How the windows lie; see ``_window``, which is asked once for the same settings."""
-    given = [tuple(s) if isinstance(s, list) else s for s in settings]
-    return _window(x._type.shape, *given)
+    if list in map(type, settings):
+        settings = tuple([tuple(s) if isinstance(s, list) else s for s in settings])
+    return _window(x._type.shape, *settings)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -173,7 +173,10 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in another shape: a view where the strides allow it, else a copy."""
     if not shape:
         raise TypeError('reshape() missing 1 required positional arguments: "shape"')
-    wanted = inferred_shape(integers(shape, "reshape", "shape"), input._type.size)
+    return _reshaped(input, inferred_shape(integers(shape, "reshape", "shape"), input._type.size))
+
+
+def _reshaped(input: Tensor, wanted: tuple[int, ...]) -> Tensor:
     found = _viewed(input, wanted, "View")
     if found is not None:
         return found
@@ -206,7 +209,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     if start == end:
         return input
     merged = math.prod(shape[start : end + 1])
-    return reshape(input, (*shape[:start], merged, *shape[end + 1 :]))
+    return _reshaped(input, (*shape[:start], merged, *shape[end + 1 :]))
 
 
 @operation()

@@ -11,8 +11,9 @@ from codegen.runtime.report import computed_in, roofline_of
 from codegen.runtime.roofline import Roofline
 from lazytorch.inspect.information import compile_trace, pending_roots
 from lazytorch.profiler.recording import measured_seconds
-from lazytorch.realize import Trace, is_known
+from lazytorch.realize import is_known
 from lazytorch.tensor import Tensor
+from lazytorch.trace import Trace
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from codegen.runtime.memory import Buffer
 from codegen.runtime.plan import SCALAR_FORMATS, PlanRecord
 from lazytorch.importer import import_graph
 from lazytorch.layout import contiguous_format
-from lazytorch.realize import Trace
 from lazytorch.tensor import Tensor
+from lazytorch.trace import Trace
 
 _C_TYPES = {
     "float32": "float", "float64": "double", "int64": "long", "int32": "int", "int16": "short",

@@ -22,6 +22,7 @@ from lazytorch.expression import Call, Expression
 from lazytorch.importer import import_graph
 from lazytorch.late_errors import add, is_explained
 from lazytorch.recompiles import RecompileError
+from lazytorch.trace import Trace
 
 _MOST_LINES = 4
 
@@ -61,17 +62,17 @@ def explain_failure(error: Exception, roots: Sequence[Expression]) -> None:
     add(error, advice)
 
 
-def _failed(roots: Sequence[Expression]) -> tuple[realize.Trace, str] | None:
+def _failed(roots: Sequence[Expression]) -> tuple[Trace, str] | None:
     """The first trace of those that would have been run which has not."""
     pending = realize.pending_with(roots)
     for device in sorted({e.device for e in pending}):
         chosen = [e for e in pending if e.device == device and e.value is None]
         if chosen:
-            return realize.Trace(chosen), device
+            return Trace(chosen), device
     return None
 
 
-def _lines(error: Exception, failed: tuple[realize.Trace, str]) -> Sequence[str]:
+def _lines(error: Exception, failed: tuple[Trace, str]) -> Sequence[str]:
     trace, device = failed
     names = getattr(error, "kernels", ())
     if names:

@@ -14,9 +14,10 @@ from codegen.runtime.plan import WORKING_MEMORY, KernelRecord, PlanRecord
 from lazytorch.expression import Expression
 from lazytorch.importer import import_graph
 from lazytorch.inspect.notebook import kernel_html
-from lazytorch.realize import Trace, describe
+from lazytorch.realize import describe
 from lazytorch.storage import pending_writes
 from lazytorch.tensor import Tensor
+from lazytorch.trace import Trace
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from codegen.runtime.plan import PlanRecord
 from lazytorch.inspect.alone import made_up, symbols_of, write_alone
 from lazytorch.inspect.information import KernelInfo, compile_trace, kernels_of, pending_roots
 from lazytorch.inspect.network import graph_of, to_dot
-from lazytorch.realize import Trace
 from lazytorch.tensor import Tensor
+from lazytorch.trace import Trace
 
 Folder = str | os.PathLike[str]
 

@@ -85,7 +85,15 @@ class MaxPool2d(_MaxPoolNd):
     __doc__ = _MaxPoolNd.__doc__
 
     def forward(self, input: Tensor) -> Any:
-        return F.max_pool2d(input, **self._settings())
+        return F.max_pool2d(
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            ceil_mode=self.ceil_mode,
+            return_indices=self.return_indices,
+        )
 
 
 class MaxPool3d(_MaxPoolNd):

@@ -1,0 +1,155 @@
+"""Graphs that backward has been through before: in a loop the next one is recognised by comparing,
+which costs a third of what the walk does, with its checks."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+from lazytorch import core
+from lazytorch.expression import Call, Expression, SharedSince, Signature
+
+ALIASES = (core.VIEW, core.DETACH, core.SOURCE)
+_USUAL_OWNERS = frozenset([type(None), weakref.ref])
+# So many structures are known for each signature at the root.
+_MOST_KNOWN = 4
+
+
+class KnownWalk:
+    """The structure of a tracked graph under one root, in which nothing stands in backward's way.
+
+    Its *occurrences* are the root, and then the inputs of its calls, call after call, each of which
+    is found at an earlier occurrence of one of its outputs: see ``known_traces.KnownTrace``.
+
+    steps    of each call: at which occurrence it is found, its signature, how many inputs it has.
+    order    the tracked values, inputs first; ``calls``: those of them that calls made, the root's
+             first.
+    """
+
+    __slots__ = (
+        "calls", "firsts", "followed", "is_leaf", "made_by", "numbers", "order", "same_as", "steps",
+        "tracked", "untracked",
+    )  # fmt: skip
+
+    def __init__(
+        self, root: Expression, order: Sequence[Expression], calls: Sequence[Call]
+    ) -> None:
+        met = [root]
+        self.steps: list[tuple[int, Signature, int]] = []
+        self.firsts: list[int] = []
+        self.same_as: list[int] = []
+        found: list[Call] = []
+        places: dict[Call, int] = {}
+        numbers: dict[Expression, int] = {}
+        for place, e in enumerate(met):  # which grows meanwhile
+            number = numbers.get(e)
+            if number is None:
+                number = numbers[e] = len(numbers)
+                self.firsts.append(place)
+            self.same_as.append(number)
+            call = e.call
+            if not e.tracked or e.leaf is not None or call is None or call in places:
+                continue
+            places[call] = len(found)
+            found.append(call)
+            self.steps.append((place, call.signature, len(call.inputs)))
+            met += call.inputs
+        each = [*numbers]
+        self.tracked = [e.tracked for e in each]
+        self.is_leaf = [e.leaf is not None for e in each]
+        self.untracked = [i for i, e in enumerate(each) if not e.tracked]
+        self.followed = [i for i, e in enumerate(each) if e.tracked and e.leaf is None]
+        calls_of = [each[i].call for i in self.followed]
+        self.made_by = [places[call] for call in calls_of if call is not None]
+        self.numbers = [each[i].number for i in self.followed]
+        self.order = [numbers[e] for e in order]
+        self.calls = [places[call] for call in calls]
+
+    def recognise(self, root: Expression) -> tuple[list[Expression], list[Call]] | None:
+        """``Walk.order`` and ``Walk.calls`` under a root; None where the graph is another one, or
+        there may be something in the way."""
+        met = [root]
+        calls: list[Call] = []
+        for place, signature, count in self.steps:
+            call = met[place].call
+            if call is None or call.signature is not signature or call.freed:
+                return None
+            inputs = call.inputs
+            if len(inputs) != count or call.has_gradient or not call.tracked:
+                return None
+            calls.append(call)
+            met += inputs
+        each = [met[i] for i in self.firsts]
+        if len(set(each)) != len(each) or [each[i] for i in self.same_as] != met:
+            return None
+        followed = [each[i] for i in self.followed]
+        if (
+            len(set(calls)) != len(calls)
+            or [e.tracked for e in each] != self.tracked
+            or [e.leaf is not None for e in each] != self.is_leaf
+            or [e.call for e in followed] != [calls[i] for i in self.made_by]
+            or [e.number for e in followed] != self.numbers
+        ):
+            return None
+        for i in self.untracked:
+            source = each[i].call
+            if source is not None and source.signature.function in ALIASES:
+                return None
+        outputs: list[Any] = [reference() for call in calls for reference in call.outputs]
+        for e in (*each, *outputs):
+            if e is not None and type(e.owner) not in _USUAL_OWNERS and _may_be_written(e):
+                return None
+        return [each[i] for i in self.order], [calls[i] for i in self.calls]
+
+
+def _may_be_written(e: Expression) -> bool:
+    """Whether a value may have been written over since it was read."""
+    owner = e.owner
+    if type(owner) is not SharedSince or owner.detached:
+        return True
+    storage = owner.storage()
+    return storage is not None and storage.version > owner.version
+
+
+class _Known:
+    """The structures known for a signature at the root, and how many others came since one of
+    them did."""
+
+    __slots__ = ("others", "walks")
+
+    def __init__(self) -> None:
+        self.walks: list[KnownWalk] = []
+        self.others = 0
+
+
+_known: dict[Signature, _Known] = {}
+
+
+def recognised(root: Expression) -> tuple[list[Expression], list[Call]] | None:
+    """``Walk.order`` and ``Walk.calls`` under a root, where its graph is a known one."""
+    known = _known.get(root.call.signature) if root.call is not None else None
+    if known is None:
+        return None
+    for walk in known.walks:
+        found = walk.recognise(root)
+        if found is not None:
+            known.others = 0
+            return found
+    return None
+
+
+def remember(root: Expression, order: Sequence[Expression], calls: Sequence[Call]) -> None:
+    """Have a graph recognised the next time; where each one is new, more and more rarely."""
+    call = root.call
+    if call is None or any([c.has_gradient or c.signature.function.refusal for c in calls]):
+        return
+    made = [e.call for e in order if e.leaf is None]
+    if not all([c is not None and c.tracked for c in made]):
+        return
+    known = _known.get(call.signature)
+    if known is None:
+        known = _known[call.signature] = _Known()
+    known.others += 1
+    if known.others & (known.others - 1) == 0:
+        known.walks = [KnownWalk(root, order, calls), *known.walks[: _MOST_KNOWN - 1]]

@@ -1,0 +1,170 @@
+"""Traces that were seen before: in a loop the next one is recognised by comparing, which costs half
+of what the walk of ``trace.Trace`` does and finds the plan without its key."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lazytorch.expression import Call, Expression, Signature
+
+if TYPE_CHECKING:
+    from lazytorch.realize import CachedPlan
+    from lazytorch.trace import Trace
+
+_reference_type = weakref.ref
+# What tells whether a known trace may be what is computed: device, first root's signature, how many
+# roots.
+Key = tuple[str, Signature, int]
+
+
+class Recognised:
+    """What a trace comes to that has the structure of a known one: as in ``Trace``.
+
+    values  everything that its calls make and that is alive.
+    """
+
+    __slots__ = ("cached", "calls", "leaves", "tracked", "values", "wanted")
+    cached: CachedPlan
+    calls: list[Call]
+    leaves: list[Expression]
+    tracked: list[Call]
+    values: list[Expression | None]
+    wanted: list[Expression]
+    references_to_leaf = 1  # that of the list of leaves
+    numbers: ClassVar[dict[Expression, int]] = {}  # not known, and not asked for
+
+
+class KnownTrace:
+    """The structure of a trace, whose plan is ``cached``, that is all below its roots and computes
+    each value anew, as the steps of a loop do.
+
+    Its *occurrences* are the roots, and then the inputs of its calls, call after call, each of
+    which is found at an earlier occurrence of one of its outputs. Which of them are the same
+    expression says how the graph hangs together; what is left to compare are lists of facts.
+
+    steps       of each call: at which occurrence it is found, its signature, whether it is tracked,
+                how many inputs it has. ``gradients``: whether it is made of a gradient call.
+    tracked     which of the calls are, in the trace's order.
+    firsts      of each expression: its first occurrence.
+    same_as     of each occurrence: which of these expressions it is.
+    pending     of the expressions those that calls make; ``made_by`` and ``numbers``: by which, and
+                as which of its outputs.
+    leaves      the others, in the trace's order, with their ``types`` and whether ``tracked``.
+    root_leaves whether roots are values of tensors that collect gradients.
+    others      of all outputs of all calls those that are no roots, and the ``shown`` among them.
+    wanted      the outputs that are wanted, in the trace's order.
+    is_whole    whether that says it all.
+    """
+
+    __slots__ = (
+        "cached", "firsts", "gradients", "has_gradient", "is_whole", "key", "leaf_tracked",
+        "leaf_types", "leaves", "made_by", "numbers", "others", "pending", "root_leaves", "same_as",
+        "shown", "steps", "tracked", "wanted",
+    )  # fmt: skip
+    steps: list[tuple[int, Signature, bool, int]]
+
+    def __init__(
+        self, key: Key, trace: Trace, roots: Sequence[Expression], cached: CachedPlan
+    ) -> None:
+        self.key, self.cached, self.has_gradient = key, cached, trace.has_gradient
+        known_leaves = set(trace.leaves)
+        met = [*roots]
+        places: dict[Call, int] = {}
+        self.steps = []
+        calls: list[Call] = []
+        order: dict[Expression, int] = {}
+        self.firsts: list[int] = []
+        for place, e in enumerate(met):  # which grows meanwhile
+            if e not in order:
+                order[e] = len(order)
+                self.firsts.append(place)
+            call = e.call
+            if e in known_leaves or call is None or call in places:
+                continue
+            places[call] = len(calls)
+            calls.append(call)
+            self.steps.append((place, call.signature, call.tracked, len(call.inputs)))
+            met += call.inputs
+        self.is_whole = False
+        if trace.bound or cached.saves_more or len(calls) < len(trace.calls):
+            return
+        self.tracked = [places[call] for call in trace.tracked]
+        self.gradients = [call.has_gradient for call in calls]
+        self.same_as = [order[e] for e in met]
+        made = [e for e in order if e not in known_leaves]
+        self.pending = [order[e] for e in made]
+        self.made_by = [places[e.call] for e in made if e.call is not None]
+        self.numbers = [e.number for e in made]
+        self.leaves = [order[e] for e in trace.leaves]
+        self.leaf_types = [e.type for e in trace.leaves]
+        self.leaf_tracked = [e.tracked for e in trace.leaves]
+        self.root_leaves = [e.leaf is None for e in roots]
+        outputs = [reference() for call in calls for reference in call.outputs]
+        numbers = {e: i for i, e in enumerate(outputs) if e is not None}
+        chosen = set(roots)
+        self.others = [i for i, e in enumerate(outputs) if e not in chosen]
+        self.wanted = [numbers[e] for e in trace.wanted]
+        self.shown = sorted({*self.wanted}.intersection(self.others))
+        values = [e for e in outputs if e is not None and e not in chosen]
+        self.is_whole = all([e.leaf is None for e in values])
+
+    def recognise(self, roots: Sequence[Expression]) -> Recognised | None:
+        """What some roots come to; None where that has another structure."""
+        met = [*roots]
+        calls: list[Call] = []
+        for place, signature, tracked, count in self.steps:
+            call = met[place].call
+            if call is None or call.signature is not signature or call.tracked is not tracked:
+                return None
+            inputs = call.inputs
+            if len(inputs) != count:
+                return None  # they are gone
+            calls.append(call)
+            met += inputs
+        each = [met[i] for i in self.firsts]
+        if len(set(each)) != len(each) or [each[i] for i in self.same_as] != met:
+            return None
+        pending = [each[i] for i in self.pending]
+        leaves = [each[i] for i in self.leaves]
+        if (
+            len(set(calls)) != len(calls)
+            or [call.has_gradient for call in calls] != self.gradients
+            or [e.call for e in pending] != [calls[i] for i in self.made_by]
+            or [e.number for e in pending] != self.numbers
+            or [e.type for e in leaves] != self.leaf_types
+            or [e.tracked for e in leaves] != self.leaf_tracked
+            or [e.leaf is None for e in roots] != self.root_leaves
+            or any([e.value is not None for e in pending])
+        ):
+            return None
+        for e in leaves:
+            if e.value is None:
+                return None
+            call = e.call
+            if call is not None and self.has_gradient and call.inputs:
+                return None  # a gradient goes through it
+        outputs = [reference() for call in calls for reference in call.outputs]
+        shown = []
+        for i in self.others:
+            output = outputs[i]
+            if output is None:
+                continue
+            if output.value is not None or output.leaf is not None:
+                return None
+            owner = output.owner
+            if (
+                type(owner) is _reference_type
+                and (storage := owner()) is not None
+                and storage.expression is output
+            ):
+                shown.append(i)
+        if shown != self.shown:
+            return None
+        found = Recognised()
+        found.cached, found.calls, found.leaves, found.values = self.cached, calls, leaves, outputs
+        found.tracked = [calls[i] for i in self.tracked]
+        wanted: Any = [outputs[i] for i in self.wanted]
+        found.wanted = wanted
+        return found

@@ -1,0 +1,186 @@
+"""Loops whose steps are recognised by their structure (known_traces.py, autograd/known_walks.py):
+steps that differ from those before must be noticed, in whatever they differ."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lazytorch
+
+torch = pytest.importorskip("torch")
+
+
+class _Program:
+    """A model of two weights and what steps do with it; the same in both libraries."""
+
+    def __init__(self, library: Any) -> None:
+        generator = np.random.default_rng(0)
+        self.t = library
+        self.seen: list[Any] = []
+        self.kept: list[Any] = []
+
+        def made(*shape: int) -> Any:
+            return library.tensor(generator.random(shape, dtype=np.float32) - 0.5)
+
+        self.x, self.y = made(4, 6), made(4, 6)
+        self.w = library.nn.Parameter(made(6, 6))
+        self.v = library.nn.Parameter(made(6, 6))
+        self.optimizer = library.optim.SGD([self.w, self.v], lr=0.01, momentum=0.9)
+
+    def forward(self, first: Any = None, second: Any = None) -> tuple[Any, Any]:
+        first = self.w if first is None else first
+        second = self.v if second is None else second
+        hidden = (self.x @ first).tanh()
+        return hidden, ((hidden @ second - self.y) ** 2).mean()
+
+    def finish(self, loss: Any) -> None:
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+
+    # ---- what a step may do ------------------------------------------------------------------
+
+    def plain(self) -> None:
+        self.finish(self.forward()[1])
+
+    def one_weight_twice(self) -> None:
+        self.finish(self.forward(self.w, self.w)[1])
+
+    def weights_exchanged(self) -> None:
+        self.finish(self.forward(self.v, self.w)[1])
+
+    def hidden_is_kept(self) -> None:
+        hidden, loss = self.forward()
+        self.finish(loss)
+        self.seen.append(hidden.detach())
+
+    def loss_is_read(self) -> None:
+        loss = self.forward()[1]
+        self.seen.append(loss.item())
+        self.finish(loss)
+
+    def another_is_pending(self) -> None:
+        hidden, loss = self.forward()
+        self.kept = [hidden.detach() * 2]
+        self.finish(loss)
+        self.seen.append(self.kept[0])
+
+    def frozen(self) -> None:
+        self.v.requires_grad_(False)
+        self.plain()
+        self.v.requires_grad_(True)
+
+    def hooked(self) -> None:
+        handle = self.w.register_hook(lambda g: g * 3)
+        self.plain()
+        handle.remove()
+
+    def inner_hook(self) -> None:
+        hidden, loss = self.forward()
+        hidden.register_hook(lambda g: g * 2)
+        self.finish(loss)
+
+    def retained(self) -> None:
+        hidden, loss = self.forward()
+        hidden.retain_grad()
+        self.finish(loss)
+        self.seen.append(hidden.grad)
+
+    def backward_twice(self) -> None:
+        loss = self.forward()[1]
+        self.optimizer.zero_grad()
+        loss.backward(retain_graph=True)
+        loss.backward()
+        self.optimizer.step()
+
+    def freed(self) -> None:
+        loss = self.forward()[1]
+        self.finish(loss)
+        with pytest.raises(RuntimeError, match="second time"):
+            loss.backward()
+
+    def overwritten(self) -> None:
+        hidden, loss = self.forward()
+        with self.t.no_grad():
+            hidden.mul_(2)
+        with pytest.raises(RuntimeError, match="modified by an inplace"):
+            loss.backward()
+
+    def weight_overwritten(self) -> None:
+        loss = self.forward()[1]
+        with self.t.no_grad():
+            self.v.mul_(1.5)
+        with pytest.raises(RuntimeError, match="modified by an inplace"):
+            loss.backward()
+
+    def input_written(self) -> None:
+        self.x.add_(0.125)
+        self.plain()
+
+    def input_is_a_view(self) -> None:
+        before, self.x = self.x, self.x.flip(0)[:].view(2, 2, 6).view(4, 6)
+        self.plain()
+        self.x = before
+
+    def gradients_added(self) -> None:
+        self.forward()[1].backward()
+        self.optimizer.step()
+
+    def of_a_gradient(self) -> None:
+        loss = self.forward()[1]
+        (gradient,) = self.t.autograd.grad(loss, self.w, create_graph=True)
+        self.finish(loss + (gradient**2).sum())
+
+    def weight_replaced(self) -> None:
+        self.w.data = self.w.data * 0.5
+        self.plain()
+
+    def another_rate(self) -> None:
+        self.optimizer.param_groups[0]["lr"] *= 1.25
+        self.plain()
+
+    def detached(self) -> None:
+        hidden = (self.x @ self.w).tanh().detach()
+        self.finish(((hidden @ self.v - self.y) ** 2).mean())
+
+
+_STEPS: list[Callable[[_Program], None]] = [
+    value for name, value in vars(_Program).items()
+    if callable(value) and name not in ("__init__", "forward", "finish")
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_steps_that_differ_are_noticed(seed: int) -> None:
+    ours, theirs = _Program(lazytorch), _Program(torch)
+    steps = [*_STEPS]
+    random.Random(seed).shuffle(steps)
+    for step in steps:
+        # Often enough that both plain and other steps are known when they change.
+        for each in (_Program.plain, _Program.plain, _Program.plain, step, step, step):
+            each(ours)
+            each(theirs)
+        for mine, other in ((ours.w, theirs.w), (ours.v, theirs.v)):
+            np.testing.assert_allclose(
+                mine.detach().numpy(), other.detach().numpy(), 1e-4, 1e-5, err_msg=step.__name__
+            )
+    for a, b in zip(ours.seen, theirs.seen, strict=True):
+        np.testing.assert_allclose(np.asarray(a), np.asarray(b), 1e-4, 1e-5)
+
+
+def test_the_same_roots_with_another_count() -> None:
+    """A plan reached from one root and from two: what is known of it is of one of them."""
+    x = lazytorch.ones(3).realize()
+    for _ in range(3):
+        a = x + 1
+        b = a * 2
+        lazytorch.realize(a, b)
+        a = x + 1
+        b = a * 2
+        lazytorch.realize(b)
+        assert a.tolist() == [2.0] * 3 and b.tolist() == [4.0] * 3
