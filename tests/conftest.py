@@ -70,20 +70,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    _leave_modules_to_no_collection()
+    _collect_what_stays_no_more()
 
 
 def pytest_runtest_logfinish() -> None:
-    if len(sys.modules) > _modules + 200:  # PyTorch imports some of its parts when they are used
-        _leave_modules_to_no_collection()
+    global _finished
+    _finished += 1
+    # PyTorch imports some of its parts when they are used; caches of plans grow slowly.
+    if len(sys.modules) > _modules + 200 or _finished % 200 == 0:
+        _collect_what_stays_no_more()
 
 
-_modules = 0
+_modules = _finished = 0
 
 
-def _leave_modules_to_no_collection() -> None:
-    """What modules hold is left out of every garbage collection that follows, of which some tests
-    ask for many: PyTorch alone is a third of a million objects."""
+def _collect_what_stays_no_more() -> None:
+    """What there is now is left out of every garbage collection that follows, of which some tests
+    ask for many: the modules of PyTorch alone are a third of a million objects."""
     global _modules
     _modules = len(sys.modules)
     gc.collect()
