@@ -407,6 +407,7 @@ def test_a_step_is_repeated_once_the_system_is_well_again(
         # Nothing is known of what is to be compiled.
         patch.setattr(sys.modules["lazytorch.realize"], "find_plan", lambda description: None)
         patch.setattr(sys.modules["lazytorch.realize"], "_plans", {})
+        patch.setattr(sys.modules["lazytorch.realize"], "_known", {})
         patch.setattr(kernels, "_addresses", {})
         patch.setattr(kernels, "_load_cached_kernel", lambda key: False)
         plant(patch)
