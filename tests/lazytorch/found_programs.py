@@ -708,4 +708,15 @@ v6.copy_(v1)
 w7 = torch.autograd.grad(v6.square().sum(), [v0, v1], create_graph=True)
 v8 = w7[0] + w7[1]
 v8.sum().backward()""",
+    "a hook on what NumPy shares, used before": """
+v1 = torch.tensor([[1.5, 0.25], [-2.0, 0.25], [0.0, 0.25]], requires_grad=True)
+v7 = v1.cos()
+v10 = torch.stack([v7, v7])[0]
+b1 = v7.detach().numpy()
+v7.register_hook(lambda g: seen.append(g.tolist()))
+v7.retain_grad()
+v2 = v10 + v7
+v2.backward(v10.detach() * 0.5, retain_graph=True)
+v7.detach().mul_(2)
+(v7 * v2).sum().backward()""",
 }
