@@ -173,7 +173,11 @@ class Session:
                 for x in goes_on_to(e):
                     arrive(x, steps, cotangents)
                 continue
-            inputs = call.inputs[:1] if call.signature.function is core.OVERWRITE else call.inputs
+            inputs = call.inputs
+            if call.signature.function is core.OVERWRITE:
+                for x in inputs[1:]:
+                    arrive(x, 0, 0)  # constant zeros
+                inputs = inputs[:1]
             for i, x in enumerate(inputs):
                 if x.tracked:
                     own = step(call, i, e in depending) if reads_anything(call, i) else 0

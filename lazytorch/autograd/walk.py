@@ -39,7 +39,7 @@ def gradient_source(x: Tensor) -> Expression:
     if x._storage.shared is not None and x._geometry is None and x._marker is None:
         value = x._storage.expression
         if value.tracked and value.leaf is None and x._connected:
-            return value  # each read is a copy of it
+            return last_recorded(value)  # each read is a copy of it
     value = x._read()
     if x._geometry is None or x._marker is not None:
         return last_recorded(value)

@@ -691,4 +691,32 @@ v7 = torch.autograd.grad(v2.square().sum(), v1, create_graph=True)[0] + 0
 v12 = v2 * v7
 v16 = torch.autograd.grad(v12.sum(), v2, retain_graph=True)[0] + 0
 v3 = torch.autograd.grad(v12.sum(), v1, create_graph=True)[0] + 0""",
+    "a gradient of what was overwritten with a constant": """
+v0 = torch.tensor([[-2.0, -0.5]], requires_grad=True)
+v1 = torch.tensor([[1.0, 2.0]], requires_grad=True)
+v3 = torch.autograd.grad(v0.square().mean(), [v0], create_graph=True)[-1] + 0
+v3.zero_()
+v10 = torch.autograd.grad(v3.sum(), [v0], create_graph=True)[-1] + 0
+v10.sum().backward(retain_graph=True)
+v4 = v0 * v1
+v4.fill_(0.5)
+v5 = torch.autograd.grad(v4.sum(), v0, create_graph=True)[0] + 0
+v5.sum().backward()
+v6 = v0.exp() * v1
+v6.data.mul_(2)
+v6.copy_(v1)
+w7 = torch.autograd.grad(v6.square().sum(), [v0, v1], create_graph=True)
+v8 = w7[0] + w7[1]
+v8.sum().backward()""",
+    "a hook on what NumPy shares, used before": """
+v1 = torch.tensor([[1.5, 0.25], [-2.0, 0.25], [0.0, 0.25]], requires_grad=True)
+v7 = v1.cos()
+v10 = torch.stack([v7, v7])[0]
+b1 = v7.detach().numpy()
+v7.register_hook(lambda g: seen.append(g.tolist()))
+v7.retain_grad()
+v2 = v10 + v7
+v2.backward(v10.detach() * 0.5, retain_graph=True)
+v7.detach().mul_(2)
+(v7 * v2).sum().backward()""",
 }
