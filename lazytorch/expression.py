@@ -88,8 +88,8 @@ class Signature:
         self.second_derivatives: tuple[bool, bool, bool] | None = None
         self.region: Region | None = None
         self.form = -1
-        # tracked inputs -> (inputs, outputs) whose values the gradient reads; and smoothly
-        self.reads: dict[frozenset[int], tuple[Reads, Reads]] = {}
+        # tracked inputs -> (inputs, outputs) whose values the gradient reads; smoothly; and saves
+        self.reads: dict[frozenset[int], tuple[Reads, Reads, Reads]] = {}
 
     @property
     def template(self) -> Template:

@@ -84,6 +84,11 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
     for name, x in (("primal", tensor), ("tangent", tangent)):
         if not x.dtype.differentiable:
             raise ValueError(f"Expected {name} to be floating point or complex, but got: {x.dtype}")
+    if tensor._read() in _levels[-1].tangents:
+        raise RuntimeError(
+            "Making a dual Tensor based on a Tensor that already has a forward gradient at the "
+            f"same level {len(_levels) - 1} is not supported."
+        )
     check_tangent(tensor, tangent)
     made = source(tensor)
     _levels[-1].tangents[made] = tangent._read()

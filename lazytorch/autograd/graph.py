@@ -18,7 +18,7 @@ from lazytorch.autograd.saved import (  # noqa: F401  they are named here
 )
 from lazytorch.autograd.walk import (
     FREED,
-    gradient_reads,
+    gradient_saves,
     name_of_node,
     node_name,
 )
@@ -149,7 +149,7 @@ class GradientNode(CallNode):
             if call.freed:
                 raise RuntimeError(FREED)
             tracked = frozenset([i for i, e in enumerate(call.inputs) if e.tracked])
-            inputs, outputs = gradient_reads(call.signature, tracked)
+            inputs, outputs = gradient_saves(call.signature, tracked)
             number = _SAVED_NAMES.get(name[len("_saved_") :])
             if name == "_saved_result" and self._expression.number in outputs:
                 return _shown(self._expression)

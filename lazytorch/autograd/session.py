@@ -17,12 +17,12 @@ from lazytorch import capture, core, late_errors
 from lazytorch.autograd import anomaly_mode
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.saved import gradients_of_saved
+from lazytorch.autograd.second_derivatives import is_bilinear, passes_nothing
 from lazytorch.autograd.walk import (
     Walk,
     goes_on_to,
-    is_bilinear,
+    is_linear_in_cotangent,
     node_name,
-    passes_nothing,
     reads_anything,
     reads_tracked,
     tracked_reads,
@@ -99,7 +99,9 @@ class Session:
             call = e.call
             if call is None or e.leaf is not None or not call.tracked or not reads_tracked(call):
                 continue
-            if e in depends or not is_bilinear(call.signature):
+            if not is_bilinear(call.signature) or (
+                e in depends and not is_linear_in_cotangent(call)
+            ):
                 return False
         return True
 
@@ -523,10 +525,17 @@ def call_hooks(functions: dict[int, Any], gradient: Any) -> Any:
         if result is not None:
             if not isinstance(result, Tensor):
                 raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
-            if gradient is not None and result.shape != gradient.shape:
-                raise RuntimeError(
-                    f"hook '{getattr(function, '__name__', function)}' has changed the size of "
-                    "value"
-                )
+            if gradient is not None:
+                _check_replacement(getattr(function, "__name__", function), gradient, result)
             gradient = result
     return gradient
+
+
+def _check_replacement(hook: Any, before: Tensor, after: Tensor) -> None:
+    """What a hook returns takes the gradient's place only where it is of its type and size."""
+    if before.dtype is not after.dtype:
+        raise RuntimeError(
+            f"hook '{hook}' has changed the type of value (was {before.type()} got {after.type()})"
+        )
+    if before.shape != after.shape:
+        raise RuntimeError(f"hook '{hook}' has changed the size of value")

@@ -15,6 +15,7 @@ from codegen.ops.leaves import parameter
 from lazytorch import core, late_errors
 from lazytorch.autograd import anomaly_mode, known_walks
 from lazytorch.autograd.grad_mode import state as grad_state
+from lazytorch.autograd.second_derivatives import is_bilinear, is_piecewise_linear
 from lazytorch.expression import (
     EVERY,
     Call,
@@ -433,15 +434,13 @@ def tracked_reads(call: Call, number: int, jointly: bool = True) -> Sequence[Exp
         return [x for e in outputs if e.number == number for x in goes_on_to(e)]
     if function in (GRADIENT, TANGENT):
         return [e for e in call.inputs if e.tracked]
-    smoothly = not function.saves_inputs
+    smoothly = not function.saves_inputs or (function.joint and not jointly)
     of_inputs, of_outputs = gradient_reads(call.signature, frozenset([number]), smoothly)
     read = [e for i, e in enumerate(call.inputs) if i in of_inputs]
     read += [e for e in outputs if e.number in of_outputs]
     found = [e for e in read if e.tracked]
-    if found or smoothly or (function.joint and not jointly):
-        return found
     # Saved inputs count also where only their places are read, as those of maxima.
-    return [e for e in call.inputs if e.tracked]
+    return found if found or smoothly else [e for e in call.inputs if e.tracked]
 
 
 # ---- what backward reads -------------------------------------------------------------------
@@ -494,7 +493,7 @@ def _check_read(call: Call, number: int | None, freed: bool, skips: bool = False
     if call.signature.function in (GRADIENT, TANGENT, core.CUSTOM):
         return  # what a Function has saved, it checks itself
     tracked = asked_for(call.inputs) if number is None else frozenset([number])
-    reads_inputs, reads_outputs = gradient_reads(call.signature, tracked)
+    reads_inputs, reads_outputs = gradient_saves(call.signature, tracked)
     if freed:
         saves = reads_outputs or _saves(call.signature, reads_inputs)
         if not call.inputs or saves or (number is None and not saves_nothing(call)):
@@ -544,7 +543,7 @@ def _find_saving(signature: Signature) -> frozenset[int]:
         return EVERY
     types = signature.input_types
     numbers = [i for i, t in enumerate(types) if t.dtype.differentiable and not t.weak]
-    inputs, outputs = gradient_reads(signature, frozenset(numbers))
+    inputs, outputs = gradient_saves(signature, frozenset(numbers))
     if not outputs and not _saves(signature, inputs):
         return frozenset()
     if len(numbers) > 4:
@@ -552,7 +551,7 @@ def _find_saving(signature: Signature) -> frozenset[int]:
     found: list[int] = []
     shared: list[int] = []  # what one gradient reads is saved for it, what several read always
     for i in numbers:
-        inputs, outputs = gradient_reads(signature, frozenset([i]))
+        inputs, outputs = gradient_saves(signature, frozenset([i]))
         if outputs or _saves(signature, inputs):
             found.append(i)
             shared += [number for number in inputs if not types[number].weak]
@@ -694,10 +693,19 @@ def type_name(e: Expression) -> str:
 def gradient_reads(signature: Signature, tracked: frozenset[int], smoothly: bool = False) -> Reads:
     """The numbers of the inputs and outputs whose values the gradient of a call reads; with
     ``smoothly``, of those by which it can be differentiated, which no comparison hides."""
+    return _reads(signature, tracked)[smoothly]
+
+
+def gradient_saves(signature: Signature, tracked: frozenset[int]) -> Reads:
+    """As ``gradient_reads``, and what PyTorch's gradient saves without reading it."""
+    return _reads(signature, tracked)[2]
+
+
+def _reads(signature: Signature, tracked: frozenset[int]) -> tuple[Reads, Reads, Reads]:
     found = signature.reads.get(tracked)
     if found is None:
         found = signature.reads[tracked] = _find_reads(signature, tracked)
-    return found[smoothly]
+    return found
 
 
 def reads_tracked(call: Call) -> bool:
@@ -716,7 +724,7 @@ def reads_tracked(call: Call) -> bool:
     return bool(inputs & tracked or outputs)
 
 
-def _find_reads(signature: Signature, tracked: frozenset[int]) -> tuple[Reads, Reads]:
+def _find_reads(signature: Signature, tracked: frozenset[int]) -> tuple[Reads, Reads, Reads]:
     template = signature.template
     inputs = template.parameters
     seeds = [parameter(1000 + i, o.type) for i, o in enumerate(template.outputs)]
@@ -743,52 +751,20 @@ def _find_reads(signature: Signature, tracked: frozenset[int]) -> tuple[Reads, R
         )
 
     every = numbers(set(topological(results, stop=lambda node: node in own)))
-    if signature.function.saves is not None:
-        saved = signature.function.saves(len(inputs), *signature.attributes)
-        every = every[0].union(saved), every[1]
     smooth = topological(results, stop=lambda node: node in own or not node.dtype.differentiable)
-    return every, numbers({node for node in smooth if node.dtype.differentiable})
+    saved = every
+    if signature.function.saves is not None:
+        more = signature.function.saves(len(inputs), *signature.attributes)
+        saved = every[0].union(more), every[1]
+    return every, numbers({node for node in smooth if node.dtype.differentiable}), saved
 
 
-def is_bilinear(signature: Signature) -> bool:
-    """Whether the second derivatives of such a call read none of its values, as a product's."""
-    return _second_derivatives(signature)[0]
-
-
-def is_piecewise_linear(signature: Signature) -> bool:
-    """Whether the second derivatives of such a call are constant, as an absolute value's: they do
-    not depend on what arrives either, as those do that PyTorch computes from saved inputs."""
-    return _second_derivatives(signature)[1]
-
-
-def passes_nothing(signature: Signature) -> bool:
-    """Whether the gradients of such a call are constant whatever arrives, as a rounding's."""
-    return _second_derivatives(signature)[2]
-
-
-def _second_derivatives(signature: Signature) -> tuple[bool, bool, bool]:
-    known = signature.second_derivatives
-    if known is None:
-        known = signature.second_derivatives = _find_second_derivatives(signature)
-    return known
-
-
-def _find_second_derivatives(signature: Signature) -> tuple[bool, bool, bool]:
-    function, template = signature.function, signature.template
-    # PyTorch's gradient of a power is a power, whatever the exponent.
-    if function in (GRADIENT, TANGENT, core.CUSTOM) or function.gradient_name == "PowBackward0":
-        return False, False, False
-    inputs = [p for p in template.parameters if p.dtype.differentiable and not p.type.weak]
-    if template.gradient is None:
-        outputs: Sequence[Node] = inline_plain(template.outputs)
-    else:
-        count = len(template.outputs)
-        outputs = [call_node(template, template.parameters, i) for i in range(count)]
-    outputs = [o for o in outputs if o.dtype.differentiable]
-    seeds = [parameter(1000 + i, o.type) for i, o in enumerate(outputs)]
-    first = inline_plain(cotangents(outputs, seeds, {}, inputs))
-    constant = set(topological(first)).isdisjoint(seeds)
-    arriving = [parameter(2000 + i, g.type) for i, g in enumerate(first)]
-    read = set(topological(cotangents(first, arriving, {}, inputs)))
-    reads_no_input = read.isdisjoint(inputs)
-    return reads_no_input, reads_no_input and read.isdisjoint(arriving), constant
+def is_linear_in_cotangent(call: Call) -> bool:
+    """Whether the gradients of a call are made of what arrives and of untracked values alone, so
+    that their derivatives are not tracked."""
+    if not is_bilinear(call.signature):
+        return False
+    tracked = frozenset([i for i, x in enumerate(call.inputs) if x.tracked])
+    inputs, outputs = gradient_reads(call.signature, tracked)
+    types = call.signature.output_types
+    return tracked.isdisjoint(inputs) and not any([types[i].dtype.differentiable for i in outputs])

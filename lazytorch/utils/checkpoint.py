@@ -8,6 +8,7 @@ that the memory of one part is there at a time.
 from __future__ import annotations
 
 import contextlib
+import enum
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -30,8 +31,11 @@ from lazytorch.view_history import CANNOT_SAVE
 
 __all__ = [
     "CheckpointError",
+    "CheckpointPolicy",
+    "SelectiveCheckpointContext",
     "checkpoint",
     "checkpoint_sequential",
+    "create_selective_checkpoint_contexts",
     "set_checkpoint_debug_enabled",
     "set_checkpoint_early_stop",
 ]
@@ -61,6 +65,40 @@ _debug: list[bool | None] = [None]
 
 def noop_context_fn() -> tuple[Any, Any]:
     """Two contexts that do nothing: of the first run, and of the second."""
+    return contextlib.nullcontext(), contextlib.nullcontext()
+
+
+class CheckpointPolicy(enum.Enum):
+    """What a policy of a selective checkpoint says of an operator."""
+
+    MUST_SAVE = 0
+    PREFER_SAVE = 1
+    MUST_RECOMPUTE = 2
+    PREFER_RECOMPUTE = 3
+    MUST_CPU_OFFLOAD = 4
+    PREFER_CPU_OFFLOAD = 5
+
+
+class SelectiveCheckpointContext:
+    """What a policy is given beside an operator: whether it is recomputed, and what it gave."""
+
+    def __init__(self, *, is_recompute: bool, op_output: Any = None) -> None:
+        self.is_recompute = is_recompute
+        self.op_output = op_output
+
+
+def create_selective_checkpoint_contexts(
+    policy_fn_or_list: Any, allow_cache_entry_mutation: bool = False
+) -> tuple[Any, Any]:
+    """The two contexts of a checkpoint that keeps what some operators give.
+
+    Which operators is of no consequence here: a checkpointed part is run again as a whole, in one
+    plan, and what its gradients read of it is all that is computed. The results are the same.
+
+    TypeError where the policy is neither a function nor a list of operators.
+    """
+    if not isinstance(policy_fn_or_list, list) and not callable(policy_fn_or_list):
+        raise TypeError("policy_fn_or_list must be either a function or a list of ops.")
     return contextlib.nullcontext(), contextlib.nullcontext()
 
 
