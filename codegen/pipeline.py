@@ -30,6 +30,7 @@ import numpy as np
 from codegen import dtype as dt
 from codegen import settings, spans
 from codegen.errors import CompileError, UnsupportedTypeError
+from codegen.graph.by_products import take_by_products
 from codegen.graph.chains import Chain, find_chains
 from codegen.graph.explain import annotate
 from codegen.graph.fuse import Cluster, Fusion, fuse
@@ -37,6 +38,7 @@ from codegen.graph.layout import sink_permutes
 from codegen.graph.memory import MemoryPlan, plan_memory
 from codegen.graph.order import run_early
 from codegen.graph.passes import AppliedPass, Pass, Passes
+from codegen.graph.pick import pick_elements
 from codegen.graph.recompute import repeat_or_keep
 from codegen.graph.simplify import simplify
 from codegen.graph.split import split_reductions, split_rows
@@ -89,6 +91,7 @@ from codegen.statistics import statistics
 # After simplifying, nothing rewrites what the later passes put into its final form.
 GRAPH_PASSES: tuple[tuple[str, Pass], ...] = (
     ("simplify", simplify),
+    ("pick", pick_elements),
     ("split", split_reductions),
     ("layout", sink_permutes),
     ("recompute", repeat_or_keep),
@@ -530,6 +533,8 @@ def compile_graph(
     fusion = fuse(outputs, dialect.narrow)
     if dialect.has_chains:
         fusion = find_chains(fusion, outputs)
+    if dialect.device is None:
+        fusion = take_by_products(fusion, outputs)
     fusion = run_early(fusion)
     if settings.get("LAZYTORCH_VERIFY") != "0":
         verify_fusion(fusion, outputs)

@@ -50,9 +50,7 @@ def find_chains(fusion: Fusion, outputs: Sequence[Node]) -> Fusion:
             owner = {n: c for c in clusters for n in c.nodes}
             chain = _chain_around(middle, fusion, owner, wanted)
             if chain is not None:
-                clusters = _in_order(
-                    [c for c in clusters if c not in chain.parts] + [chain], fusion
-                )
+                clusters = in_order([c for c in clusters if c not in chain.parts] + [chain], fusion)
     if len(clusters) == len(fusion.clusters):
         return fusion
     owner = {n: c for c in clusters for n in c.nodes}
@@ -214,7 +212,7 @@ def _meet_outside(
     return any([owner[r.source] is first for n in third.nodes for r in fusion.reads[n]])
 
 
-def _in_order(clusters: list[Cluster], fusion: Fusion) -> list[Cluster]:
+def in_order(clusters: list[Cluster], fusion: Fusion) -> list[Cluster]:
     """Each cluster after those that it reads, and otherwise where it was."""
     owner = {n: c for c in clusters for n in c.nodes}
     done: set[Cluster] = set()

@@ -36,6 +36,8 @@ _MOST_PARTS = 16
 # Below this many rows, a large row-wise cluster cannot keep the threads busy.
 _FEW_ROWS = 4
 _LARGE = 1 << 15
+# Kernels over fewer points than this are merged after all others.
+_LEAST_LARGE = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Cluster:
            contraction; alias (a reshape of what another cluster stores); or the kind of an
            operation that has a kernel of its own.
     latest the last position, in the graph's order, of a node in it or in what it depends on.
+    by_products  sums over parts of the rows of values that it computes (``by_products.py``).
     """
 
     kind: str
@@ -69,6 +72,7 @@ class Cluster:
     nodes: list[Node] = field(default_factory=list)
     number: int = 0
     latest: int = 0
+    by_products: dict[Node, Node] = field(default_factory=dict)
 
     @property
     def row_shape(self) -> Shape:
@@ -143,10 +147,11 @@ class _Fuser:
                 self._join_same(node, cluster)
             elif cluster.kind == "write":
                 self._join_write(node, cluster)
-            for read in sorted(self.reads[node], key=lambda r: -self.position[r.source]):
-                source = self.cluster_of.get(read.source)
-                if source is not None:
-                    self._try_merge(source, self.cluster_of[node])
+            self._merge_with_sources(node, _LEAST_LARGE)
+        # What moves the most is merged first: a few numbers more in a kernel save little, and may
+        # have it wait for another that reads the same large memory.
+        for node in self.anchors:
+            self._merge_with_sources(node, 0)
         self._merge_siblings()
         clusters = self._ordered_clusters()
         stored = {
@@ -337,6 +342,15 @@ class _Fuser:
         joined.latest = max(joined.latest, cluster.latest)
         self.cluster_of[node] = joined
         self._tell_readers(joined)
+
+    def _merge_with_sources(self, node: Node, least: int) -> None:
+        """Merge a node's cluster with those that it reads, where one has so many points."""
+        for read in sorted(self.reads[node], key=lambda r: -self.position[r.source]):
+            source, cluster = self.cluster_of.get(read.source), self.cluster_of[node]
+            if source not in (None, cluster):
+                assert source is not None
+                if max(prod(source.shape), prod(cluster.shape)) >= least:
+                    self._try_merge(source, cluster)
 
     def _try_merge(self, producer: Cluster, consumer: Cluster) -> bool:
         if producer is consumer:

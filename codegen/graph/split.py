@@ -16,7 +16,7 @@ from math import prod
 
 from codegen import dtype as dt
 from codegen.graph.contraction_match import ContractionMatch, match_contraction
-from codegen.ir.node import Node, make, rebuild, same
+from codegen.ir.node import Node, make, rebuild, same, topological
 from codegen.ops import elementwise as ew
 from codegen.ops.movement import permute, reshape, slice_
 from codegen.ops.reduction import sum_
@@ -84,21 +84,52 @@ def split_rows(roots: Sequence[Node], threads: int) -> list[Node]:
     own cache; any other cut fetches most of it from other cores. What reads the result adds the
     parts on the way.
     """
-    if not 1 < threads <= _MOST_PARTS:
-        return list(roots)
-    return rebuild(roots, lambda node, inputs: _cut_rows(same(node, inputs), threads))
+    beside = _summed_beside(roots)
+    return rebuild(roots, lambda node, inputs: _cut_rows(same(node, inputs), threads, beside))
 
 
-def _cut_rows(node: Node, threads: int) -> Node:
+def _summed_beside(roots: Sequence[Node]) -> set[tuple[Node, tuple[int, ...]]]:
+    """Leaves that a kernel which goes through rows has at hand, each with the rows' axes: the sum
+    of the leaf over these costs nothing there."""
+    found = set()
+    for node in topological(roots):
+        if node.operation.name == "sum" and _goes_with_rows(node):
+            axes = node.attributes[0]
+            assert isinstance(axes, tuple)
+            (x,) = node.inputs
+            for n in topological([x], stop=lambda n: n.operation.kind != "elementwise"):
+                if n.operation.kind == "leaf" and n.shape == x.shape:
+                    found.add((n, axes))
+    return found
+
+
+def _goes_with_rows(node: Node) -> bool:
+    """Whether a sum over rows is of something that is made of reductions of the same rows."""
+    (x,) = node.inputs
+    rank, axes = len(x.shape), node.attributes[0]
+    assert isinstance(axes, tuple)
+    if not axes or len(axes) == rank or axes != tuple(range(len(axes))):
+        return False
+    for n in topological([x], stop=lambda n: n.operation.kind not in ("elementwise", "movement")):
+        along_rows = n.operation.kind == "reduce" and n.inputs[0].shape == x.shape
+        if along_rows and n.attributes[0] == tuple(range(len(axes), rank)):
+            return True
+    return False
+
+
+def _cut_rows(node: Node, threads: int, beside: set[tuple[Node, tuple[int, ...]]]) -> Node:
     if node.operation.name != "sum" or node.dtype not in (dt.float32, dt.float64):
         return node
     (x,) = node.inputs
     axes = node.attributes[0]
     assert isinstance(axes, tuple)
-    axis = next((a for a in axes if x.shape[a] % threads == 0), None)
     match = match_contraction(node)
     is_long = _is_long_sum_of_columns(node) if match is None else _is_long_product(match)
-    if axis is None or not is_long:
+    if match is None and is_long and ((x, axes) in beside or _goes_with_rows(node)):
+        return _in_parts_of_rows(node, threads)
+    axis = next((a for a in axes if x.shape[a] % threads == 0), None)
+    cuts = 1 < threads <= _MOST_PARTS and x.operation.kind != "leaf"
+    if axis is None or not is_long or not cuts:
         return node
 
     def with_parts(value: Node) -> Node:
@@ -111,6 +142,18 @@ def _cut_rows(node: Node, threads: int) -> Node:
     cut = with_parts(x) if match is None else ew.mul(*[with_parts(v) for v in x.inputs])
     parts = sum_(cut, tuple([a + 1 for a in axes]))
     return reduce(ew.add, [reshape(_part(parts, 0, i, i + 1), node.shape) for i in range(threads)])
+
+
+def _in_parts_of_rows(node: Node, threads: int) -> Node:
+    """A sum over leading axes as one of so many parts of neighbouring rows."""
+    (x,) = node.inputs
+    rows = x.type.size // node.type.size
+    if rows % threads:
+        return node
+    sums = sum_(reshape(x, (threads, rows // threads, *node.shape)), (1,))
+    if threads > _MOST_PARTS:
+        return sum_(sums, (0,))
+    return reduce(ew.add, [reshape(_part(sums, 0, i, i + 1), node.shape) for i in range(threads)])
 
 
 def _is_long_product(match: ContractionMatch) -> bool:
@@ -135,7 +178,6 @@ def _is_long_sum_of_columns(node: Node) -> bool:
         and len(x.shape) - 1 not in axes
         and columns <= _FEW_COLUMNS
         and x.type.size >= _LONG * columns
-        and x.operation.kind != "leaf"
     )
 
 

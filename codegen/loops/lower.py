@@ -10,7 +10,7 @@ from codegen.graph.explain import computed_nodes
 from codegen.graph.fuse import Cluster, Fusion
 from codegen.index.algebra import Index, Variable, constant, flatten, unflatten, variable
 from codegen.ir.node import Node, Shape
-from codegen.loops.emitter import Emitter, Indices, Operand
+from codegen.loops.emitter import Emitter, Indices, Operand, literal
 from codegen.loops.grammar import (
     Accumulator,
     Fold,
@@ -24,10 +24,12 @@ from codegen.loops.grammar import (
     Serial,
     SetLane,
     Statement,
+    Store,
     Vector,
 )
 from codegen.loops.lines import TILE, streamed, tile_width, turned
 from codegen.loops.prefetch import with_prefetches
+from codegen.ops.elementwise import ADD
 
 # Elements of the innermost axis that one task takes, where the axis is long.
 BLOCK = 4096
@@ -286,6 +288,9 @@ class Rows(_Lowering):
     A reduction belongs to the first stage that knows what goes into it; what needs its result
     comes in a later stage. Lanes run along the row, or, where the row is not what is contiguous
     in memory, along neighbouring rows.
+
+    With by-products, a task is a part of the rows: it begins with the part's sums at 0, and goes
+    through its rows one after another.
     """
 
     def __init__(self, cluster: Cluster, fusion: Fusion, groups: Groups) -> None:
@@ -293,7 +298,7 @@ class Rows(_Lowering):
         inner = set(cluster.axes)
         self.row_groups = [i for i, g in enumerate(groups) if g[0] not in inner]
         self.inner_groups = [i for i, g in enumerate(groups) if g[0] in inner]
-        self.by_columns = self._lanes_along_rows()
+        self.by_columns = not cluster.by_products and self._lanes_along_rows()
         self.stage = self._stages()
         self.scratch = 0
 
@@ -390,11 +395,24 @@ class Rows(_Lowering):
         self.point = tuple([i.substitute(mapping) for i in self.point])
         self.column_start = indices[-1] * LANES if self.by_columns else constant(0)
         kept = self.kept()
-        with emitter.loop(("task",), lambda body: Parallel("task", tasks, body)) as scope:
-            del scope
+
+        def one_row() -> None:
             for number in range(max(self.stage.values()) + 1):
                 self.stage_loop(number, kept)
             self.store_rows()
+
+        if not self.cluster.by_products:
+            with emitter.loop(("task",), lambda body: Parallel("task", tasks, body)):
+                one_row()
+        else:
+            parts = next(iter(self.cluster.by_products)).shape[0]
+            each = tasks // parts
+            task = variable("part", parts) * each + variable("row", each)
+            self.point = tuple([i.substitute({"task": task}) for i in self.point])
+            with emitter.loop(("part",), lambda body: Parallel("part", parts, body)):
+                self.open_loops(lambda lane: self._begin_by_products())
+                with emitter.loop(("row",), lambda body: Serial("row", each, body)):
+                    one_row()
         accesses = emitter.accesses
         if all(len(g) == 1 for g in self.groups):
             accesses = self.plain_accesses()
@@ -414,6 +432,11 @@ class Rows(_Lowering):
         with emitter.loop(plain.names, lambda body: Serial("all", 1, body)):
             for node in plain.cluster.nodes:
                 full = plain.cluster.level(node) == "full"
+                if node in plain.cluster.by_products:
+                    emitter.value(plain.cluster.by_products[node], plain.point)
+                    inner = tuple([plain.point[a] for a in plain.cluster.axes])
+                    emitter.accesses.append(flatten(inner, node.shape[1:]))
+                    continue
                 if node.operation.kind == "reduce":
                     emitter.value(node.inputs[0], plain.point)
                     if "arg" in node.operation.name:
@@ -425,6 +448,15 @@ class Rows(_Lowering):
                     emitter.accesses.append(flatten(at, node.shape))
         return emitter.accesses
 
+    def _begin_by_products(self) -> None:
+        for node in self.cluster.by_products:
+            self.emitter.store(node, self._place_of_part(node), literal(0, node.dtype))
+
+    def _place_of_part(self, node: Node) -> Index:
+        """Where the present element is added up in the sums of the present part."""
+        inner = tuple([self.point[a] for a in self.cluster.axes])
+        return flatten((variable("part", node.shape[0]), *inner), node.shape)
+
     def fresh(self) -> Rows:
         """The same lowering before anything was emitted."""
         return type(self)(self.cluster, self.fusion, self.groups)
@@ -434,11 +466,13 @@ class Rows(_Lowering):
 
     def stage_loop(self, number: int, kept: set[Node]) -> None:
         """One pass over the row: the reductions and stores of a stage."""
-        reductions, writes, row_values = [], [], []
+        reductions, writes, row_values, parts = [], [], [], []
         for node in self.cluster.nodes:
             if self.stage[node] != number:
                 continue
-            if self.cluster.level(node) == "row" and node.operation.kind != "reduce":
+            if node in self.cluster.by_products:
+                parts.append(node)
+            elif self.cluster.level(node) == "row" and node.operation.kind != "reduce":
                 row_values.append(node)
             elif node.operation.kind == "reduce":
                 reductions.append(node)
@@ -448,7 +482,7 @@ class Rows(_Lowering):
                 writes.append(node)
         if self.by_columns and row_values:
             self._keep_row_values(row_values)
-        if not reductions and not writes:
+        if not reductions and not writes and not parts:
             return
         accumulators = {node: self.accumulator(node) for node in reductions}
         rows = {
@@ -456,7 +490,13 @@ class Rows(_Lowering):
             for node in writes
             if node in kept and node not in self.fusion.stored
         }
-        self.open_loops(lambda lane: self._stage_body(accumulators, writes, rows, lane))
+
+        def body(lane: str) -> None:
+            self._stage_body(accumulators, writes, rows, lane)
+            for node in parts:
+                self._add_to_part(node)
+
+        self.open_loops(body)
         for node, accumulator in accumulators.items():
             self._finish(node, accumulator)
         for node in writes:
@@ -544,6 +584,13 @@ class Rows(_Lowering):
                 position = self.point[axes[0]]
             emitter.add(Reduce(accumulator, lane, text, position))
 
+    def _add_to_part(self, node: Node) -> None:
+        text, _ = self.emitter.value(self.cluster.by_products[node], self.point)
+        place = self._place_of_part(node)
+        self.emitter.accesses.append(place)
+        argument = self.emitter.argument(node, True)
+        self.emitter.add(Store(argument.name, node.dtype, place, text, combine=ADD))
+
     def row_place(self, row: Row) -> Index:
         """Where the present element lies in a row buffer."""
         indices = [self.variables[g] for g in self.inner_groups]
@@ -559,7 +606,8 @@ class Rows(_Lowering):
         if not self.by_columns:
             name = emitter.name(node.operation.name)
             emitter.add(Fold(name, accumulator))
-            emitter.results[node] = lambda: (name, 1)
+            depth = emitter.depth
+            emitter.results[node] = lambda: (name, depth)
             return
         suffix = "_at" if "arg" in node.operation.name else ""
         column = self.names[self.row_groups[-1]]
@@ -609,7 +657,8 @@ class Rows(_Lowering):
 
     def store_rows(self) -> None:
         """Write the results that there is one of per row."""
-        writes = [n for n in self.stores() if self.cluster.level(n) == "row"]
+        parts = self.cluster.by_products
+        writes = [n for n in self.stores() if self.cluster.level(n) == "row" and n not in parts]
         if not writes:
             return
 

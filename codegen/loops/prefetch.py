@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from codegen.index.algebra import Index, constant, variable
-from codegen.loops.grammar import Argument, Kernel, Lanes, Load, Parallel, Prefetch, Store
+from codegen.loops.grammar import Argument, Kernel, Lanes, Load, Parallel, Prefetch, Serial, Store
 
 # Arrays smaller than this stay in the second-level cache from one kernel to the next.
 _LARGE = 1 << 20
@@ -22,13 +22,16 @@ def with_prefetches(kernel: Kernel) -> Kernel:
     if len(kernel.body) < 1 or not isinstance(kernel.body[-1], Parallel):
         return kernel
     parallel = kernel.body[-1]
-    walks = [(i, s) for i, s in enumerate(parallel.body) if isinstance(s, Lanes)]
+    rows: Parallel | Serial = parallel
+    inner = parallel.body[-1] if parallel.body else None
+    if isinstance(inner, Serial) and inner.variable == "row":  # a task has several
+        rows = inner
+    walks = [(i, s) for i, s in enumerate(rows.body) if isinstance(s, Lanes)]
     if len(walks) < 2:
         return kernel
     large = {a.name: a for a in kernel.arguments if a.type.nbytes >= _LARGE}
     ahead: list[dict[tuple[str, Index], Prefetch]] = [{} for _ in walks]
-    task = parallel.variable
-    following = {task: variable(task, parallel.extent) + constant(1)}
+    following = {rows.variable: variable(rows.variable, rows.extent) + constant(1)}
     for number, (_, walk) in enumerate(walks):
         for statement in walk.body:
             if number == 0 and isinstance(statement, Load) and not statement.guard:
@@ -41,10 +44,13 @@ def with_prefetches(kernel: Kernel) -> Kernel:
                 if place is not None:
                     fetched = Prefetch(statement.argument, place, True)
                     ahead[number - 1][fetched.argument, fetched.place] = fetched
-    body = list(parallel.body)
+    body = list(rows.body)
     for (i, walk), prefetches in zip(walks, ahead, strict=True):
         body[i] = replace(walk, ahead=tuple(prefetches.values()))
-    kernel.body = [*kernel.body[:-1], replace(parallel, body=body)]
+    rows = replace(rows, body=body)
+    if isinstance(rows, Serial):
+        rows = replace(parallel, body=[*parallel.body[:-1], rows])
+    kernel.body = [*kernel.body[:-1], rows]
     return kernel
 
 

@@ -227,6 +227,23 @@ weight.grad = None
 torch.nn.functional.embedding(indices, weight).backward(seed)
 grad = done(weight.grad)
 """
+CROSS_ENTROPY = """
+x, t = rand(4096, 1000).requires_grad_(), integers(1000, 4096)
+"""
+CROSS_ENTROPY_STEP = """
+x.grad = None
+torch.nn.functional.cross_entropy(x, t).backward()
+grad = done(x.grad)
+"""
+LAYER_NORM = """
+x, seed = rand(4096, 1024).requires_grad_(), rand(4096, 1024)
+weight, bias = rand(1024).requires_grad_(), rand(1024).requires_grad_()
+"""
+LAYER_NORM_STEP = """
+x.grad = weight.grad = bias.grad = None
+torch.nn.functional.layer_norm(x, (1024,), weight, bias).backward(seed)
+grad = done(weight.grad, bias.grad, x.grad)
+"""
 GATHER_STEP = """
 x.grad = None
 torch.gather(x, 1, places).backward(seed)
@@ -288,6 +305,8 @@ def _rows() -> list[Case]:
         Case("gather's gradient, 4096×1024",
              "x, seed = rand(4096, 1024).requires_grad_(), rand(4096, 1024)\n"
              "places = integers(1024, 4096, 1024)", GATHER_STEP, "grad"),
+        Case("cross-entropy 4096×1000, training", CROSS_ENTROPY, CROSS_ENTROPY_STEP, "grad"),
+        Case("layer norm 4096×1024, training", LAYER_NORM, LAYER_NORM_STEP, "grad"),
         Case("max-pool 3×3 by 2, training", MAX_POOL, POOL_STEP, "grad"),
         Case("average pool 3×3 by 2, training", MAX_POOL.replace("MaxPool", "AvgPool"),
              POOL_STEP, "grad"),

@@ -15,7 +15,7 @@ from tests.codegen.graphs import RandomGraph
 def test_each_pass_begins_where_the_last_ended_and_says_what_it_changed(seed: int) -> None:
     with provenance.recording():
         compiled = compile_graph(RandomGraph(seed).graph, threads=2)
-    assert [p.name for p in compiled.passes][:2] == ["simplify", "split"]
+    assert [p.name for p in compiled.passes][:3] == ["simplify", "pick", "split"]
     at = compiled.graph.outputs
     for step in compiled.passes:
         assert step.before == at

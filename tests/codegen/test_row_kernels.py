@@ -1,0 +1,73 @@
+"""Kernels that go through rows: what they sum over the rows on their way, and what they pick."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from codegen import dtype as dt
+from codegen.ir.node import Node, TensorType
+from codegen.ops import elementwise as ew
+from codegen.ops.leaves import parameter
+from codegen.ops.reduction import broadcast, expand_back, max_, one_hot_mask, sum_
+from codegen.pipeline import Graph, compile_graph
+from tests.codegen.graphs import run_compiled, run_interpreted
+
+
+def _parameters(*types: tuple[tuple[int, ...], dt.DType]) -> tuple[Node, ...]:
+    return tuple([parameter(i, TensorType(*t)) for i, t in enumerate(types)])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 7])
+@pytest.mark.parametrize("shape", [(768, 64), (12, 56, 100), (521, 65)])
+def test_sums_over_rows_are_by_products(shape: tuple[int, ...], threads: int) -> None:
+    x, g = parameters = _parameters((shape, dt.float32), (shape, dt.float32))
+    last = (len(shape) - 1,)
+    mean = ew.div(sum_(x, last), ew.full_like(sum_(x, last), shape[-1]))
+    seen = ew.sub(x, expand_back(mean, shape, last))
+    rows = tuple(range(len(shape) - 1))
+    outputs = (ew.mul(g, seen), sum_(ew.mul(g, seen), rows), sum_(g, rows))
+    graph = Graph(parameters, outputs)
+    made = [c for c in compile_graph(graph, threads).fusion.clusters if c.by_products]
+    count = int(np.prod(shape[:-1]))
+    assert [len(c.by_products) for c in made] == ([2] if count % threads == 0 else [])
+    numbers = np.random.default_rng(0)
+    arrays = [(numbers.normal(size=shape) + 3).astype(np.float32) for _ in parameters]
+    found = run_compiled(graph, arrays, threads)
+    wide = arrays[0].astype(np.float64)
+    centred = wide - wide.mean(-1, keepdims=True)
+    product = arrays[1] * centred
+    wanted = (product, product.sum(rows), arrays[1].astype(np.float64).sum(rows))
+    for value, exact in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(value, exact, rtol=1e-5, atol=2e-3)
+
+
+@pytest.mark.parametrize("shape", [(5, 40), (3, 17, 6), (0, 20)])
+def test_a_sum_over_a_one_hot_mask_reads_one_element(shape: tuple[int, ...]) -> None:
+    index_shape = (shape[0], *shape[2:])
+    x, line, index = parameters = _parameters(
+        (shape, dt.float32), ((shape[1],), dt.float32), (index_shape, dt.int64)
+    )
+    mask = one_hot_mask(index, shape, 1)
+
+    def picked(value: Node) -> Node:
+        return sum_(ew.where(mask, value, ew.full_like(value, 0)), (1,))
+
+    lower = ew.sub(x, expand_back(max_(x, (1,)), shape, (1,)))
+    spread = broadcast(line, shape, (1,))
+    graph = Graph(parameters, (picked(x), picked(lower), picked(ew.mul(x, spread))))
+    compiled = compile_graph(graph, 2)
+    assert not shape[0] or not any(
+        [n.operation.name == "sum" for c in compiled.fusion.clusters for n in c.nodes]
+    )
+    numbers = np.random.default_rng(0)
+    values = numbers.normal(size=shape).astype(np.float32)
+    values[numbers.random(shape) < 0.1] = np.nan  # in classes that nobody asks for, and in others
+    places = numbers.integers(-2, shape[1] + 2, index_shape)  # some are no class
+    arrays = [values, numbers.normal(size=shape[1]).astype(np.float32), places]
+    exact = run_interpreted(graph, arrays)
+    for value, wanted in zip(run_compiled(graph, arrays, 2), exact, strict=True):
+        np.testing.assert_array_equal(value, wanted)
+    inside = (places >= 0) & (places < shape[1])
+    plain = np.take_along_axis(values, np.expand_dims(np.where(inside, places, 0), 1), 1)[:, 0]
+    np.testing.assert_array_equal(exact[0], np.where(inside, plain, 0))
