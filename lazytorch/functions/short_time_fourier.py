@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 from lazytorch import fft
 from lazytorch.functions.arguments import require_tensor
@@ -13,10 +14,23 @@ from lazytorch.functions.padding import constant_pad_nd
 from lazytorch.functions.padding import pad as pad_by
 from lazytorch.functions.registration import operation
 from lazytorch.tensor import Tensor
+from lazytorch.type_names import type_name
 
 
 def _sizes(x: Tensor) -> str:
     return str(list(x.shape))
+
+
+def _described(name: str, x: Tensor, type_: str, **arguments: Any) -> str:
+    """The call as PyTorch's errors show it."""
+    shown = [f"{key}={_text(value)}" for key, value in arguments.items()]
+    return f"{name}({type_}{_sizes(x)}, {', '.join(shown)}) "
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"{value.type()}{{{_sizes(value)}}}"
+    return str(int(value)) if isinstance(value, bool) else str(value)
 
 
 def _padded_window(window: Tensor | None, length: int, n_fft: int, like: Tensor) -> Tensor | None:
@@ -43,16 +57,11 @@ def stft(
     require_tensor("stft", input)
     hop = n_fft // 4 if hop_length is None else hop_length
     length = n_fft if win_length is None else win_length
-    described = (
-        f"stft({input.type()}{_sizes(input)}, n_fft={n_fft}, hop_length={hop}, "
-        f"win_length={length}, window="
-        + ("None" if window is None else f"{window.type()}{{{_sizes(window)}}}")
-        + f", normalized={int(normalized)}, onesided="
-        + ("None" if onesided is None else str(int(onesided)))
-        + ", return_complex="
-        + ("None" if return_complex is None else str(int(return_complex)))
-        + ") "
-    )
+    described = _described(
+        "stft", input, input.type(), n_fft=n_fft, hop_length=hop, win_length=length,
+        window=window, normalized=normalized, onesided=onesided, return_complex=return_complex,
+        align_to_window=align_to_window,
+    )  # fmt: skip
     if not input.dtype.differentiable:
         raise RuntimeError(f"{described}: expected a tensor of floating point or complex values")
     if input.ndim > 2 or input.ndim < 1:
@@ -80,6 +89,7 @@ def stft(
             x = constant_pad_nd(x, (side, side))
         else:
             x = pad_by(x.unsqueeze(1), (side, side), mode=pad_mode).squeeze(1)
+        described = described.replace(_sizes(input), _sizes(x), 1)
     size = x.shape[-1]
     if n_fft <= 0 or n_fft > size:
         raise RuntimeError(f"{described}: expected 0 < n_fft < {size}, but got n_fft={n_fft}")
@@ -120,16 +130,11 @@ def istft(
     require_tensor("istft", input)
     hop = n_fft // 4 if hop_length is None else hop_length
     win = n_fft if win_length is None else win_length
-    described = (
-        f"istft({input.type()}{_sizes(input)}, n_fft={n_fft}, hop_length={hop}, win_length={win}, "
-        "window="
-        + ("None" if window is None else f"{window.type()}{{{_sizes(window)}}}")
-        + f", center={int(center)}, normalized={int(normalized)}, onesided="
-        + ("None" if onesided is None else str(int(onesided)))
-        + ", length="
-        + ("None" if length is None else str(length))
-        + f", return_complex={int(return_complex)}) "
-    )
+    described = _described(
+        "istft", input, f"CPU{type_name(input.dtype)}Type", n_fft=n_fft, hop_length=hop,
+        win_length=win, window=window, center=center, normalized=normalized, onesided=onesided,
+        length=length, return_complex=return_complex,
+    )  # fmt: skip
     if not input.is_complex():
         raise RuntimeError(
             "istft requires a complex-valued input tensor matching the output from stft with "
@@ -188,7 +193,7 @@ def istft(
     signal, envelope = signal[..., start:cut], envelope[..., start:cut]
     lowest = envelope.abs().min()
     if not bool(lowest > 1e-11):
-        raise RuntimeError(f"{described}window overlap add min: {int(bool(lowest > 1e-11))}")
+        raise RuntimeError(f"{described}window overlap add min: 1\n[ CPUBoolType{{}} ]")
     signal = signal / envelope
     if end > total:
         warnings.warn(

@@ -31,7 +31,6 @@ def main() -> int:
     given = arguments()
     wanted = set(filter(None, given.ops.split(",")))
     start = time.perf_counter()
-    database.complex_only = given.complex
     pool.begin()
     chosen, names = [], {}
     for number, op in enumerate(database.operators()):
@@ -42,7 +41,7 @@ def main() -> int:
             chosen.append(number)
     part, parts = map(int, given.part.split("/"))
     chosen = chosen[part - 1 :: parts]
-    options = Options(device=given.device, samples=given.samples)
+    options = Options(device=given.device, samples=given.samples, complex=given.complex)
     path = report.LEFT_OUT
     if given.check:
         aspects = transforms.ASPECTS if given.check == "all" else tuple(given.check.split(","))

@@ -53,6 +53,7 @@ class Options:
     forms: int = 0
     second: int = 12
     piece: int = 0
+    complex: bool = False  # samples of complex64 alone
 
 
 @dataclass
@@ -484,6 +485,7 @@ def _same_twice(first: Any, second: Any, drawn: bool) -> bool:
     for a, b in zip(tensors(first), tensors(second), strict=True):
         if a.layout is not torch.strided or a.shape != b.shape:
             return a.shape == b.shape
+        a, b = (torch.view_as_real(x.resolve_conj()) if x.is_complex() else x for x in (a, b))
         if not torch.equal(torch.nan_to_num(a.detach()), torch.nan_to_num(b.detach())):
             return False
     return list(tensors(first)) != [] or first == second
@@ -521,6 +523,7 @@ def check(op: Any, options: Options) -> Findings:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
+            database.complex_only = options.complex
             findings = Checker(op, options).run()
         except (Missing, NotApplicable) as error:
             findings = Findings(database.title(op), database.family(op))
