@@ -116,7 +116,7 @@ def stft(
     result: Tensor = transformed.transpose(1, 2)
     if input.ndim == 1:
         result = result.squeeze(0)
-    return result if return_complex else view_as_real(result)  # type: ignore[no-any-return]
+    return result if return_complex else view_as_real(result)
 
 
 @operation()
@@ -202,7 +202,7 @@ def istft(
             stacklevel=2,
         )
         signal = constant_pad_nd(signal, (0, end - total))
-    return signal.squeeze(0) if input.ndim == 2 else signal  # type: ignore[no-any-return]
+    return signal.squeeze(0) if input.ndim == 2 else signal
 
 
 def _overlapped(frames: Tensor, hop: int, total: int) -> Tensor:

@@ -41,7 +41,7 @@ GRADIENTS = """
 torch.view_as_real((z @ w.mH).log() * z.mean()).pow(2).sum()
 torch.view_as_real(z.sqrt() + z.tan() + z.asin() + z ** w + z.acosh()).pow(3).sum()
 torch.view_as_real(z[:, 1:].cumsum(1) + z.prod()).pow(2).sum() + z.norm() + z.var()
-torch.polar(x, x * 2).real.sum() + torch.view_as_real(torch.fft.rfft(x, 6)).pow(2).sum()
+torch.polar(x.abs(), x * 2).real.sum() + torch.view_as_real(torch.fft.rfft(x, 6)).pow(2).sum()
 torch.view_as_real(torch.fft.fft(z, 5)).pow(3).sum() + torch.fft.irfft2(z).pow(2).sum()
 torch.view_as_real(torch.view_as_complex(torch.stack([x, y], -1)) * w).pow(2).sum()
 """
