@@ -42,7 +42,6 @@ from lazytorch import (
     version,
 )
 from lazytorch.absent import AT_THE_TOP as _AT_THE_TOP
-from lazytorch.absent import left_out as _left_out
 from lazytorch.amp import autocast_mode as _autocast_mode
 from lazytorch.amp.autocast_mode import (
     autocast,
@@ -144,7 +143,6 @@ _function.creation.append(_PUBLIC["zeros"])
 _backward.stacked.append(_PUBLIC["stack"])
 globals().update(_PUBLIC)
 globals().update(_DTYPES)
-globals().update(_left_out(""))
 globals().update(_TYPED_CLASSES)
 globals().update(_STORAGE_CLASSES)
 has_lapack = has_spectral = has_openmp = True

@@ -109,11 +109,6 @@ _PARTS = {
         "graph graph_pool_handle make_graphed_callables use_mem_pool"
     ),
     "distributed": "DeviceMesh init_device_mesh",
-    "fft": (
-        "fft fft2 fftn hfft hfft2 hfftn ifft ifft2 ifftn ihfft ihfft2 ihfftn irfft irfft2 irfftn "
-        "rfft rfft2 rfftn"
-    ),
-    "": "istft stft",
 }
 
 

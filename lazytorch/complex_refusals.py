@@ -61,5 +61,5 @@ def check_complex(name: str, types: Sequence[TensorType]) -> None:
 # Those of all others are for real numbers: of complex ones the body is differentiated.
 RULES_OF_PARTS = frozenset([
     "view_at", "place_at", "replace_value", "overwrite", "custom_function", "as_strided",
-    "embedding",
+    "embedding", "fft_c2c", "fft_c2r", "fft_r2c",
 ])  # fmt: skip

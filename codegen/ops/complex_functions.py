@@ -278,7 +278,7 @@ def _template(operation: Operation, types: tuple[TensorType, ...]) -> Template:
         value = _power(*inputs)
     else:
         value = complex_(*_ANALYTIC[operation.name](*pairs))
-    slopes = _pow_slopes if operation is ew.POW else ew.GRADIENT_RULES[operation.name]
+    slopes = _SLOPES.get(operation.name) or ew.GRADIENT_RULES[operation.name]
 
     def gradient(
         given: Sequence[Node], outputs: Sequence[Node], cotangents: Sequence[Node | None]
@@ -316,6 +316,15 @@ def _pow_slopes(out: Node, g: Node, x: Node, y: Node) -> tuple[Node, Node]:
     to_y = ew.mul(g, ew.mul(out, ew.log(ew.where(nothing, one, x))))
     return to_x, ew.where(nothing, zero, to_y)
 
+
+def _acosh_slopes(_out: Node, g: Node, z: Node) -> tuple[Node]:
+    """Of two roots: that of z² - 1 is another one to the left of 0."""
+    one = ew.full_like(z, 1)
+    return (ew.mul(g, ew.mul(ew.rsqrt(ew.sub(z, one)), ew.rsqrt(ew.add(z, one)))),)
+
+
+# Where the real operation's rule does not hold for complex numbers.
+_SLOPES: dict[str, ew.GradientRule] = {"pow": _pow_slopes, "acosh": _acosh_slopes}
 
 for _name in _ANALYTIC:
     RULES[_name] = _apply(OPERATIONS[_name])

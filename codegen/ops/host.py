@@ -1,7 +1,8 @@
 """Calls of the host's linear algebra: the one operation whose kernel is not generated.
 
-A factorization of a matrix is LAPACK's, called through NumPy and SciPy (ops/lapack.py), on every
-device. Its gradients are formulas of the front end, so the operation itself has none.
+A factorization of a matrix is LAPACK's, called through NumPy and SciPy (ops/lapack.py), and a
+Fourier transform NumPy's (ops/fourier.py), on every device. Their gradients are formulas of the
+front end, so the operation itself has none.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from codegen import dtype as dt
 from codegen.ir.node import Node, TensorType, make
+from codegen.ops import fourier  # noqa: F401  enters its routines
 from codegen.ops.lapack import ROUTINES
 from codegen.ops.registry import Array, Operation, Sample, register
 

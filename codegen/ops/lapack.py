@@ -37,9 +37,11 @@ class Routine:
 ROUTINES: dict[str, Routine] = {}
 
 
-def _routine(
+def routine(
     shapes: Callable[..., Sequence[Result]],
 ) -> Callable[[Callable[..., Sequence[Array]]], Callable[..., Sequence[Array]]]:
+    """Enter a routine under its function's name."""
+
     def enter(run: Callable[..., Sequence[Array]]) -> Callable[..., Sequence[Array]]:
         ROUTINES[run.__name__] = Routine(shapes, run)
         return run
@@ -75,7 +77,7 @@ def _identity(shape: Shape, dtype: Any) -> Array:
 # ---- Cholesky ---------------------------------------------------------------------------------
 
 
-@_routine(lambda shapes: [(shapes[0], None), (shapes[0][:-2], dt.int32)])
+@routine(lambda shapes: [(shapes[0], None), (shapes[0][:-2], dt.int32)])
 def cholesky(a: Array) -> Sequence[Array]:
     """The lower factor, and the order of the leading minor that is not positive."""
     info = _info(a)
@@ -113,7 +115,7 @@ def _lu_shapes(shapes: Sequence[Shape]) -> Sequence[Result]:
     return [(shapes[0], None), ((*batch, min(m, n)), dt.int32), (tuple(batch), dt.int32)]
 
 
-@_routine(_lu_shapes)
+@routine(_lu_shapes)
 def lu_factor(a: Array) -> Sequence[Array]:
     """L below the diagonal and U on and above it, the rows exchanged, from 1 on, and the place of
     the first 0 on U's diagonal."""
@@ -127,7 +129,7 @@ def lu_factor(a: Array) -> Sequence[Array]:
     return packed, pivots, info
 
 
-@_routine(lambda shapes, rows, _back: [((*shapes[0][:-1], rows), dt.int64)])
+@routine(lambda shapes, rows, _back: [((*shapes[0][:-1], rows), dt.int64)])
 def permutation(pivots: Array, rows: int, back: bool) -> Sequence[Array]:
     """Where each row of L U comes from in the factored matrix: A[permutation] = L U; or ``back``:
     A = (L U)[permutation]."""
@@ -140,7 +142,7 @@ def permutation(pivots: Array, rows: int, back: bool) -> Sequence[Array]:
     return (np.argsort(order, -1) if back else order,)
 
 
-@_routine(lambda shapes, _transposed: [(shapes[2], None)])
+@routine(lambda shapes, _transposed: [(shapes[2], None)])
 def lu_solve(lu: Array, pivots: Array, b: Array, transposed: bool) -> Sequence[Array]:
     """X with A X = B, or Aᵀ X = B; A's factors are those of ``lu_factor``. One batch for all."""
     x = np.zeros_like(b)
@@ -157,7 +159,7 @@ def lu_solve(lu: Array, pivots: Array, b: Array, transposed: bool) -> Sequence[A
 # ---- LDLᵀ -------------------------------------------------------------------------------------
 
 
-@_routine(_lu_shapes)
+@routine(_lu_shapes)
 def ldl_factor(a: Array) -> Sequence[Array]:
     """L D Lᵀ of a symmetric matrix, from its lower triangle, packed as LAPACK's sytrf does."""
     packed, info = np.zeros_like(a), _info(a)
@@ -170,7 +172,7 @@ def ldl_factor(a: Array) -> Sequence[Array]:
     return np.tril(packed), pivots, info
 
 
-@_routine(lambda shapes: [(shapes[2], None)])
+@routine(lambda shapes: [(shapes[2], None)])
 def ldl_solve(ld: Array, pivots: Array, b: Array) -> Sequence[Array]:
     """X with A X = B; A's factors are those of ``ldl_factor``. One batch for all."""
     x = b.copy()
@@ -209,7 +211,7 @@ def _exchange(x: Array, i: int, j: int) -> None:
 # ---- triangles --------------------------------------------------------------------------------
 
 
-@_routine(lambda shapes, _upper, _unit: [(shapes[1], None)])
+@routine(lambda shapes, _upper, _unit: [(shapes[1], None)])
 def triangular_solve(a: Array, b: Array, upper: bool, unit: bool) -> Sequence[Array]:
     """X with A X = B, where only a triangle of A is read, and its diagonal is 1 if ``unit``."""
     x = np.empty_like(b)
@@ -234,7 +236,7 @@ def _qr_shapes(shapes: Sequence[Shape], mode: str) -> Sequence[Result]:
     return [r] if mode == "r" else [((*batch, m, k), None), r]
 
 
-@_routine(_qr_shapes)
+@routine(_qr_shapes)
 def qr(a: Array, mode: str) -> Sequence[Array]:
     """Q and R, as ``numpy.linalg.qr``; R alone in mode r."""
     if mode == "r":
@@ -242,14 +244,14 @@ def qr(a: Array, mode: str) -> Sequence[Array]:
     return tuple(np.linalg.qr(a, mode=mode))  # type: ignore[call-overload]
 
 
-@_routine(lambda shapes: [(shapes[0], None), (_lu_shapes(shapes)[1][0], None)])
+@routine(lambda shapes: [(shapes[0], None), (_lu_shapes(shapes)[1][0], None)])
 def geqrf(a: Array) -> Sequence[Array]:
     """R above Householder vectors, and their factors tau."""
     packed, tau = np.linalg.qr(a, mode="raw")
     return packed.swapaxes(-1, -2), tau
 
 
-@_routine(lambda shapes: [(shapes[0], None)])
+@routine(lambda shapes: [(shapes[0], None)])
 def orgqr(v: Array, tau: Array) -> Sequence[Array]:
     """The first columns of the product of Householder reflectors."""
     q = _identity(v.shape, v.dtype).copy()
@@ -260,7 +262,7 @@ def orgqr(v: Array, tau: Array) -> Sequence[Array]:
     return (q,)
 
 
-@_routine(lambda shapes, _left, _transposed: [(shapes[2], None)])
+@routine(lambda shapes, _left, _transposed: [(shapes[2], None)])
 def ormqr(v: Array, tau: Array, c: Array, left: bool, transposed: bool) -> Sequence[Array]:
     """A product with the whole matrix Q of Householder reflectors, or with its transpose."""
     x = c.copy()
@@ -277,7 +279,7 @@ def ormqr(v: Array, tau: Array, c: Array, left: bool, transposed: bool) -> Seque
 # ---- eigenvalues and singular values -----------------------------------------------------------
 
 
-@_routine(lambda shapes, _upper: [(shapes[0][:-1], None), (shapes[0], None)])
+@routine(lambda shapes, _upper: [(shapes[0][:-1], None), (shapes[0], None)])
 def eigh(a: Array, upper: bool) -> Sequence[Array]:
     """Ascending eigenvalues and their vectors of symmetric matrices, of which a triangle is read;
     NaN where they cannot be found."""
@@ -293,7 +295,7 @@ def eigh(a: Array, upper: bool) -> Sequence[Array]:
     return values, vectors
 
 
-@_routine(lambda shapes, upper: [(shapes[0][:-1], None)])
+@routine(lambda shapes, upper: [(shapes[0][:-1], None)])
 def eigvalsh(a: Array, upper: bool) -> Sequence[Array]:
     """As ``eigh``, without the vectors."""
     try:
@@ -317,7 +319,7 @@ def _svd_shapes(shapes: Sequence[Shape], full: bool) -> Sequence[Result]:
 _NOT_FINITE, _NOT_CONVERGED = -4, 1
 
 
-@_routine(_svd_shapes)
+@routine(_svd_shapes)
 def svd(a: Array, full: bool) -> Sequence[Array]:
     """U, the singular values in descending order, Vᵀ, and what went wrong."""
     info = np.where(np.isfinite(a).all((-2, -1)), 0, _NOT_FINITE).astype(np.int32)
@@ -338,7 +340,7 @@ def svd(a: Array, full: bool) -> Sequence[Array]:
     return (*found, info)
 
 
-@_routine(lambda shapes: _svd_shapes(shapes, False)[1::2])
+@routine(lambda shapes: _svd_shapes(shapes, False)[1::2])
 def svdvals(a: Array) -> Sequence[Array]:
     """The singular values in descending order, and what went wrong."""
     if np.isfinite(a).all():
@@ -362,7 +364,7 @@ def _lstsq_shapes(shapes: Sequence[Shape], _rcond: float, _driver: str) -> Seque
     ]  # fmt: skip
 
 
-@_routine(_lstsq_shapes)
+@routine(_lstsq_shapes)
 def lstsq(a: Array, b: Array, rcond: float, driver: str) -> Sequence[Array]:
     """X of the least |A X - B|, A's rank, its singular values (0 if the driver finds none), and
     what went wrong. One batch for both."""
@@ -394,7 +396,7 @@ def lstsq(a: Array, b: Array, rcond: float, driver: str) -> Sequence[Array]:
     return x, rank, values, info
 
 
-@_routine(lambda shapes: [(shapes[0], None)])
+@routine(lambda shapes: [(shapes[0], None)])
 def matrix_exp(a: Array) -> Sequence[Array]:
     """The exponential of square matrices, by scaling and squaring; NaN of what is not finite.
 

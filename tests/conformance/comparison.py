@@ -10,6 +10,7 @@ import torch
 
 from lazytorch.tensor import Tensor
 
+from . import database
 from .translate import NotApplicable, array_of
 
 Tolerance = tuple[float, float]
@@ -33,7 +34,8 @@ def kind_of(x: Any) -> str:
 def structure(found: Any, expected: Any) -> str | None:
     """Types, shapes and dtypes, and whether gradients flow; None where they are the same."""
     if isinstance(expected, torch.Tensor):
-        if expected.is_complex() or expected.layout is not torch.strided:
+        is_complex = expected.is_complex() and not database.complex_only
+        if is_complex or expected.layout is not torch.strided:
             raise NotApplicable("a complex or sparse result")
         if not isinstance(found, Tensor):
             return f"{type(found).__name__} instead of a tensor"
@@ -53,7 +55,7 @@ def structure(found: Any, expected: Any) -> str | None:
         return next((r for r in reasons if r), None)
     if isinstance(expected, torch.dtype):
         return None if str(found) == str(expected) else f"{found} instead of {expected}"
-    if isinstance(expected, complex):
+    if isinstance(expected, complex) and not database.complex_only:
         raise NotApplicable("a complex result")
     if type(found) is not type(expected):
         return f"{type(found).__name__} instead of {type(expected).__name__}"
@@ -67,7 +69,7 @@ def values(found: Any, expected: Any, allowed: Tolerance) -> str | None:
     if isinstance(expected, (list, tuple)):
         reasons = [values(f, e, allowed) for f, e in zip(found, expected, strict=True)]
         return next((r for r in reasons if r), None)
-    if isinstance(expected, float):
+    if isinstance(expected, (float, complex)):
         return numbers(np.array(found), np.array(expected), allowed)
     return None if str(found) == str(expected) else f"{found} instead of {expected}"
 
@@ -76,7 +78,7 @@ def numbers(f: np.ndarray[Any, Any], e: np.ndarray[Any, Any], allowed: Tolerance
     if f.shape != e.shape:
         return f"shape {f.shape} instead of {e.shape}"
     with np.errstate(all="ignore"):
-        if e.dtype.kind == "f":
+        if e.dtype.kind in "fc":
             same = np.isclose(f.astype(e.dtype), e, *allowed, equal_nan=True)
         else:
             same = f == e

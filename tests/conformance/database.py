@@ -37,6 +37,10 @@ def operators() -> list[Any]:
     return list(op_db)
 
 
+# Whether samples are complex numbers alone: ``--complex``.
+complex_only = False
+
+
 def title(op: Any) -> str:
     """The operator's name and variant: what the tables and the list of the left out call it."""
     variant = op.variant_test_name
@@ -51,6 +55,8 @@ def family(op: Any) -> str:
 def dtypes(op: Any) -> list[torch.dtype]:
     """float64, float32 and one integer type (or bool), as far as the operator takes them."""
     known = op.supported_dtypes("cpu")
+    if complex_only:
+        return [torch.complex64] if torch.complex64 in known else []
     floats = [d for d in (torch.float64, torch.float32) if d in known]
     return floats + [d for d in INTEGERS if d in known][:1]
 

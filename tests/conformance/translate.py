@@ -12,6 +12,8 @@ import torch
 import lazytorch
 from lazytorch.tensor import Tensor
 
+from . import database
+
 
 class NotApplicable(Exception):
     """A sample of complex numbers, sparse layout, quantization or CUDA."""
@@ -183,14 +185,14 @@ class Translation:
             return self.place(value)
         if isinstance(value, torch.Generator):
             return lazytorch.Generator().manual_seed(value.initial_seed())
-        if isinstance(value, complex):
+        if isinstance(value, complex) and not database.complex_only:
             raise NotApplicable("complex numbers")
         if callable(value) and not isinstance(value, type):
             return callable_of(value)
         return value
 
     def named(self, value: Any, kind: str) -> Any:
-        if isinstance(value, torch.dtype) and value.is_complex:
+        if isinstance(value, torch.dtype) and value.is_complex and not database.complex_only:
             raise NotApplicable("complex numbers")
         found = getattr(lazytorch, str(value).removeprefix("torch."), None)
         if found is None:
@@ -206,12 +208,12 @@ class Translation:
         """The same numbers in the same memory layout, through a view where PyTorch's is one."""
         if x.layout is not torch.strided:
             raise NotApplicable("sparse layout")
-        if x.is_complex():
+        if x.is_complex() and not database.complex_only:
             raise NotApplicable("complex numbers")
         if x.is_quantized or x.device.type != "cpu":
             raise NotApplicable(f"{x.dtype} on {x.device}")
         self.named(x.dtype, "dtype")
-        whole = x.detach().resolve_neg()
+        whole = x.detach().resolve_neg().resolve_conj()
         memory = whole.untyped_storage()
         base = self.storages.get(memory.data_ptr()) if memory.nbytes() else None
         count = memory.nbytes() // x.element_size()

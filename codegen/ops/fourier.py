@@ -1,0 +1,55 @@
+"""Discrete Fourier transforms as host routines, NumPy's: unscaled, over pairs of real numbers.
+
+Complex arrays come and go as their memory, with a last axis of 2. Axes count from the end, of the
+complex array, so that leading dimensions are a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from codegen.ops.lapack import Array, Result, Shape, routine
+
+
+def _complex(pairs: Array) -> Array:
+    kind = np.complex64 if pairs.dtype == np.float32 else np.complex128
+    return np.ascontiguousarray(pairs).view(kind)[..., 0]
+
+
+def _pairs(z: Array) -> Array:
+    half = np.float32 if z.dtype == np.complex64 else np.float64
+    return np.ascontiguousarray(z)[..., None].view(half)
+
+
+@routine(lambda shapes, _axes, _forward: [(shapes[0], None)])
+def fft_complex(x: Array, axes: Sequence[int], forward: bool) -> Sequence[Array]:
+    """sum x[j] exp(∓2πi jk/n) over each axis; + unless ``forward``."""
+    z = _complex(x)
+    if not z.size:
+        return (x,)
+    transform: Any = np.fft.fftn if forward else np.fft.ifftn
+    return (_pairs(transform(z, axes=tuple(axes), norm="backward" if forward else "forward")),)
+
+
+def _half_shape(shapes: Sequence[Shape]) -> list[Result]:
+    *rest, n = shapes[0]
+    return [((*rest, n // 2 + 1, 2), None)]
+
+
+@routine(_half_shape)
+def fft_of_real(x: Array) -> Sequence[Array]:
+    """The forward transform of real numbers along the last axis: its first n // 2 + 1 elements."""
+    if not x.size:
+        return (np.zeros(_half_shape([x.shape])[0][0], x.dtype),)
+    return (_pairs(np.fft.rfft(x)),)
+
+
+@routine(lambda shapes, n: [((*shapes[0][:-2], n), None)])
+def fft_to_real(x: Array, n: int) -> Sequence[Array]:
+    """The backward transform of n // 2 + 1 elements, of which the others are conjugates."""
+    if not x.size:
+        return (np.zeros((*x.shape[:-2], n), x.dtype),)
+    return (np.fft.irfft(_complex(x), n, norm="forward"),)

@@ -1,0 +1,151 @@
+"""Fourier transforms: what torch.fft's functions record, and their gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod, sqrt
+
+from codegen import dtype as dt
+from codegen.ir.node import Node, Shape
+from codegen.ops import complex_numbers as cn
+from codegen.ops import elementwise as ew
+from codegen.ops.host import host_call
+from codegen.ops.movement import inverse_order, pad_to, permute, slice_
+from lazytorch.expression import Function
+from lazytorch.functions.bodies import call_function
+
+Nodes = Sequence["Node | None"]
+
+# ---- unscaled transforms ----------------------------------------------------------------------
+# A transform's adjoint is another one; the formulas are those of PyTorch's FunctionsManual.cpp
+# (fft_r2c_backward, fft_c2r_backward).
+
+
+def _of_complex(z: Node, axes: Shape, forward: bool) -> Node:
+    from_end = tuple([a - len(z.shape) for a in axes])
+    return cn.as_complex(host_call([cn.as_real(z)], "fft_complex", from_end, forward)[0])
+
+
+def _of_complex_gradient(
+    _inputs: Sequence[Node], _outputs: Sequence[Node], given: Nodes, axes: Shape, forward: bool
+) -> Nodes:
+    (g,) = given
+    return [None if g is None else call_function(OF_COMPLEX, (g,), (axes, not forward))]
+
+
+def _of_real(x: Node) -> Node:
+    return cn.as_complex(host_call([x], "fft_of_real")[0])
+
+
+def _of_real_gradient(inputs: Sequence[Node], _outputs: Sequence[Node], given: Nodes) -> Nodes:
+    (x,), (g,) = inputs, given
+    if g is None:
+        return [None]
+    axis = len(x.shape) - 1
+    whole = resized(g, axis, x.shape[axis])
+    return [cn.real(call_function(OF_COMPLEX, (whole,), ((axis,), False)))]
+
+
+def _to_real(z: Node, n: int) -> Node:
+    return host_call([cn.as_real(z)], "fft_to_real", n)[0]
+
+
+def _to_real_gradient(
+    _inputs: Sequence[Node], _outputs: Sequence[Node], given: Nodes, n: int
+) -> Nodes:
+    (g,) = given
+    if g is None:
+        return [None]
+    half = call_function(OF_REAL, (g,))
+    # All but the first element, and the middle one of an even number, stand for two.
+    axis, twice = len(half.shape) - 1, (n - 1) // 2
+    sizes, starts, steps = list(half.shape), [0] * len(half.shape), [1] * len(half.shape)
+    sizes[axis], starts[axis] = twice, 1
+    doubled = slice_(half, starts, sizes, steps) if twice else None
+    if doubled is None:
+        return [half]
+    return [ew.add(half, pad_to(doubled, half.shape, starts, steps))]
+
+
+OF_COMPLEX = Function("fft_c2c", _of_complex, gradient=_of_complex_gradient)
+OF_REAL = Function("fft_r2c", _of_real, gradient=_of_real_gradient)
+TO_REAL = Function("fft_c2r", _to_real, gradient=_to_real_gradient)
+
+
+# ---- what the functions are made of -----------------------------------------------------------
+
+
+def resized(x: Node, axis: int, size: int) -> Node:
+    """Cut, or filled up with zeros, to so many elements along an axis."""
+    extent = x.shape[axis]
+    zeros, ones, shape = [0] * len(x.shape), [1] * len(x.shape), list(x.shape)
+    shape[axis] = size
+    if size < extent:
+        return slice_(x, zeros, shape, ones)
+    return pad_to(x, shape, zeros, ones)
+
+
+def _scaled(x: Node, count: int, norm: str) -> Node:
+    """Divided by the number of points, by its root, or not."""
+    if norm == "none" or not count:
+        return x
+    factor = 1 / count if norm == "all" else 1 / sqrt(count)
+    if not x.dtype.is_complex:
+        return ew.mul(x, ew.full_like(x, factor))
+    return cn.complex_(*[ew.mul(p, ew.full_like(p, factor)) for p in cn.parts(x)])
+
+
+def _last(x: Node, axis: int) -> tuple[Node, list[int]]:
+    """With an axis behind all others, and the order that does it."""
+    order = [i for i in range(len(x.shape)) if i != axis] + [axis]
+    return permute(x, order), order
+
+
+def complex_to_complex(
+    x: Node, axes: Shape, sizes: Shape, norm: str, forward: bool, dtype: dt.DType
+) -> Node:
+    """fftn and its inverse; ``norm``: none, all or root, of what it is divided by."""
+    z = ew.cast(x, dtype)
+    for axis, size in zip(axes, sizes, strict=True):
+        z = resized(z, axis, size)
+    if axes:
+        z = call_function(OF_COMPLEX, (z,), (axes, forward))
+    return _scaled(z, prod(sizes), norm)
+
+
+def real_to_complex(
+    x: Node, axes: Shape, sizes: Shape, norm: str, forward: bool, dtype: dt.DType
+) -> Node:
+    """rfftn, and ihfftn if not ``forward``; half of the last of the axes comes out."""
+    x = ew.cast(x, dtype)
+    for axis, size in zip(axes, sizes, strict=True):
+        x = resized(x, axis, size)
+    moved, order = _last(x, axes[-1])
+    z = permute(call_function(OF_REAL, (moved,)), inverse_order(order))
+    if not forward:
+        z = cn.conj(z)
+    if len(axes) > 1:
+        z = call_function(OF_COMPLEX, (z,), (axes[:-1], forward))
+    return _scaled(z, prod(sizes), norm)
+
+
+def complex_to_real(
+    x: Node, axes: Shape, sizes: Shape, norm: str, forward: bool, dtype: dt.DType
+) -> Node:
+    """irfftn, and hfftn if ``forward``; ``sizes`` are those of the result."""
+    z = ew.cast(x, dtype)
+    for axis, size in zip(axes[:-1], sizes[:-1], strict=True):
+        z = resized(z, axis, size)
+    z = resized(z, axes[-1], sizes[-1] // 2 + 1)
+    if len(axes) > 1:
+        z = call_function(OF_COMPLEX, (z,), (axes[:-1], forward))
+    if forward:
+        z = cn.conj(z)
+    moved, order = _last(z, axes[-1])
+    y = permute(call_function(TO_REAL, (moved,), (sizes[-1],)), inverse_order(order))
+    return _scaled(y, prod(sizes), norm)
+
+
+FFT = Function("fft", complex_to_complex, gradient_name="FftC2CBackward0")
+RFFT = Function("rfft", real_to_complex, gradient_name="FftR2CBackward0")
+IRFFT = Function("irfft", complex_to_real, gradient_name="FftC2RBackward0")
