@@ -15,7 +15,7 @@ from codegen.dtype import DType
 from codegen.ir.node import TensorType
 from codegen.ops.strided import contiguous_strides
 from codegen.runtime.memory import Buffer
-from lazytorch import core, levels, references
+from lazytorch import core, layouts, levels, references
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.device import Device
 from lazytorch.expression import (
@@ -37,8 +37,7 @@ from lazytorch.geometry import (
     wrap_dim,
 )
 from lazytorch.host_values import HostValues
-from lazytorch.layout import MemoryFormat, contiguous_format, strided
-from lazytorch.layouts import Layout
+from lazytorch.layout import Layout, MemoryFormat, contiguous_format, strided
 from lazytorch.memory_views import view_of_memory, write_into_shared
 from lazytorch.memory_writes import MemoryWrites
 from lazytorch.realize import realize
@@ -173,7 +172,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         return Device(self._storage.device)
 
     @property
-    def layout(self) -> Any:
+    def layout(self) -> Layout:
         return strided
 
     @property
@@ -710,7 +709,7 @@ eager = _Eager()
 _NEVER = new_expression(TensorType((), dt.float32), "cpu")
 
 
-def wrap(expression: Expression, layout: Layout | None = None) -> Tensor:
+def wrap(expression: Expression, layout: layouts.Layout | None = None) -> Tensor:
     """A new tensor that owns this value."""
     made = object.__new__(Tensor)
     made._storage, made._type = new_storage(expression, layout), expression.type

@@ -170,3 +170,21 @@ def _images(t: Any) -> list[Any]:
 
 def test_channels_last() -> None:
     assert _images(lazytorch) == _images(torch)
+
+
+def test_memory_that_is_taken_over() -> None:
+    """What a write replaces may lend its memory to a result that lies in another order."""
+
+    def run(t: Any) -> list[Any]:
+        x = t.arange(600.0).reshape(20, 30)
+        y = (x.t() + 1).clone()
+        seen = []
+        for i in range(4):
+            y.mul_(2).sub_(i)
+            seen.append(y.sum().item())
+        rows = y.contiguous()
+        rows.add_(y)
+        del y
+        return [*seen, rows.add_(1).tolist(), rows.stride()]
+
+    assert run(lazytorch) == run(torch)
