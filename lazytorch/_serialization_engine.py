@@ -70,7 +70,8 @@ def storage_of(tensor: Tensor) -> Hashable:
 
 def storage_bytes(tensor: Tensor) -> Any:
     """The tensor's whole storage (not its view alone) as a contiguous bytes-like object."""
-    return np.ascontiguousarray(tensor._whole_array()).reshape(-1).view(np.uint8)
+    tensor._whole_array()
+    return tensor._storage.memory().view(np.uint8)
 
 
 def storage_nbytes(tensor: Tensor) -> int:

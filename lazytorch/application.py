@@ -15,6 +15,7 @@ from lazytorch.device import finish
 from lazytorch.expression import Attributes, Call, Expression, Function, SparseOperand, scalar
 from lazytorch.realize import realize
 from lazytorch.recording import MAXIMUM_DEPTH, outputs_of_call
+from lazytorch.result_layouts import LaidOut, laid_out
 from lazytorch.storage import Storage, born
 from lazytorch.tensor import Tensor, eager, wrap
 from lazytorch.view_history import RefusedView
@@ -39,10 +40,12 @@ def apply(function: Function, inputs: Sequence[Any], attributes: Attributes = ()
         return apply_to_sparse[0](function, inputs, attributes)
     except RefusedView:
         outputs = _recorded_apart(function, inputs, attributes)
+    if outputs.__class__ is LaidOut:
+        return _laid_out(outputs)
     if len(outputs) == 1:
         (value,) = outputs
         storage = Storage()
-        storage.expression, storage.version, storage.regions, storage.shared = value, 0, 0, None
+        storage.expression, storage.version, storage.regions, storage.special = value, 0, 0, None
         value.owner = reference = _reference(storage)
         born.append(reference)
         made = _new(Tensor)  # as ``wrap``
@@ -57,6 +60,13 @@ def apply(function: Function, inputs: Sequence[Any], attributes: Attributes = ()
     if unusual.used and grad_state.waiting is not None:
         pack_results[0](results)
     return results
+
+
+def _laid_out(outputs: Any) -> Any:
+    results = tuple([wrap(e, layout) for e, layout in zip(outputs, outputs.layouts, strict=True)])
+    if unusual.used and grad_state.waiting is not None:
+        pack_results[0](results)
+    return results[0] if len(results) == 1 else results
 
 
 def of_two(function: Function, otherwise: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -75,8 +85,8 @@ def of_two(function: Function, otherwise: Callable[[Any, Any], Any]) -> Callable
             or y.tracked
             or a._geometry is not None
             or b._geometry is not None
-            or first.shared is not None
-            or second.shared is not None
+            or first.special is not None
+            or second.special is not None
             or a._marker is not None
             or b._marker is not None
             or x.device != "cpu"
@@ -108,7 +118,7 @@ def of_two(function: Function, otherwise: Callable[[Any, Any], Any]) -> Callable
         value.value, value.leaf, value.hooks, value.tracked = None, None, None, False
         call.outputs = (_reference(value),)
         storage = Storage()
-        storage.expression, storage.version, storage.regions, storage.shared = value, 0, 0, None
+        storage.expression, storage.version, storage.regions, storage.special = value, 0, 0, None
         value.owner = reference = _reference(storage)
         born.append(reference)
         if inference.used and grad_state.inference:
@@ -148,7 +158,7 @@ def _recorded_apart(
 def _recorded(
     function: Function, inputs: Sequence[Any], attributes: Attributes
 ) -> list[Expression]:
-    tracked = has_gradient = False
+    tracked = has_gradient = is_special = False
     depth, device = 0, None
     expressions: list[Expression] = []
     types: list[TensorType] = []
@@ -158,8 +168,9 @@ def _recorded(
             # The commonest cases of ``_read``, without the call.
             storage = x._storage
             e = storage.expression
-            if x._geometry is not None or x._marker is not None or storage.shared is not None:
+            if x._geometry is not None or x._marker is not None or storage.special is not None:
                 e = x._read()
+                is_special = True
                 if e.tracked:
                     tracked = True
             elif e.tracked:
@@ -200,7 +211,7 @@ def _recorded(
         realize(outputs)
         if device is not None and device != "cpu":
             finish(device)  # before somebody writes to the memory that it reads
-    return outputs
+    return laid_out(function, inputs, outputs) if is_special else outputs
 
 
 def _common_device(device: str, e: Expression) -> str:

@@ -22,6 +22,7 @@ from lazytorch.expression import (
     SourcedInt,
     sourced,
 )
+from lazytorch.orders import order_of
 
 if TYPE_CHECKING:
     from lazytorch.expression import Attributes
@@ -131,6 +132,8 @@ class Capture:
             self.refuse("another thread computed something at the same time")
         if cached.saves_more or trace.bound:
             self.refuse("a gradient may still flow through what was computed")
+        if trace.orders or any([order_of(e) is not None for e in trace.leaves]):
+            self.refuse("a tensor does not lie in rows")
         sources = [self._source(e) for e in trace.leaves]
         sources += [("number", int, place) for place in places]
         run = Run(cached, sources)

@@ -226,7 +226,8 @@ def _key(value: Any, tensors: list[Tensor]) -> Any:
         if value._marker is not None or value._storage.is_shared():
             raise _Obstacle("an argument shares its memory with NumPy, or is a detached leaf")
         tensors.append(value)
-        return (type(value), value._type.number, value._storage.device, value.requires_grad)
+        return (type(value), value._type.number, value._storage.device, value.requires_grad,
+                None if value.is_contiguous() else value._strides())  # fmt: skip
     if value is None or is_constant_value(value):
         return (type(value), value)
     if isinstance(value, (tuple, list)):
@@ -391,6 +392,8 @@ class _Fresh:
         e = tensor._storage.expression
         if type(tensor) is not Tensor or tensor._geometry is not None or tensor._marker is not None:
             raise _Obstacle("it returns a view, or a tensor of a class of its own")
+        if tensor._storage.layout is not None:
+            raise _Obstacle("it returns a tensor that does not lie in rows")
         if e.tracked and (e.call is None or not e.call.freed):
             raise _Obstacle("a gradient may still be asked of what it returns")
         self.source = finished._source(e)
@@ -468,7 +471,7 @@ class _Replay:
         for e, tensor in zip(arguments, tensors, strict=True):
             if type(e.value) is not Buffer:
                 realize([e])
-            if tensor._storage.expression.value is None:
+            if tensor._storage.expression.value is None or e.value.order is not None:
                 return False
         if pending_writes and any([n not in self.constant_numbers for n in pending_writes]):
             realize(())
@@ -476,6 +479,7 @@ class _Replay:
             e = storage.expression
             if (
                 type(e.value) is not Buffer
+                or e.value.order is not None
                 or e.type is not type_
                 or e.tracked is not tracked
                 or (storage.shared is not None and storage.is_shared())

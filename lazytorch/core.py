@@ -10,13 +10,15 @@ from codegen.ops import elementwise as ew
 from codegen.ops import moved_views, strided
 from codegen.ops.calls import call, detach
 from codegen.ops.moved_views import Region, region
-from codegen.ops.movement import reshape
+from codegen.ops.movement import inverse_order, permute, reshape
 from codegen.ops.reduction import broadcast
 from lazytorch.expression import Attributes, Body, Function, Signature, Types, trace_conditions
 
 
 class ViewFunction(Function):
-    """A view, or a write through one: its attributes are a shape, strides and an offset.
+    """A view, or a write through one: its attributes are a shape, strides and an offset; and the
+    order in which the axes of its base lie in memory, where that says more than strides of the
+    base's rows can.
 
     ``moved`` does the same at a place that arguments say: its inputs are this one's and the starts
     that its region, the only attribute, leaves open.
@@ -32,6 +34,8 @@ class ViewFunction(Function):
         found = self.signatures.get((input_types, attributes))
         if found is not None:
             return found
+        if len(attributes) > 3:  # of memory in another order than its value's
+            return super().signature(input_types, attributes)
         shape, strides, offset = attributes
         part = region(input_types[0].shape, shape, strides, offset)
         if part is None:
@@ -80,10 +84,24 @@ def _by(adjoint: Callable[[], Function]) -> Callable[..., Sequence[Node | None]]
 VIEW_AT = Function("view_at", moved_views.view_at, gradient=_by(lambda: PLACE_AT))
 PLACE_AT: Function = Function("place_at", moved_views.place_at, gradient=_by(lambda: VIEW_AT))
 WRITE_VIEW_AT = Function("copy_slices_at", moved_views.write_view_at)
-VIEW = ViewFunction("view", strided.view, VIEW_AT, "ViewBackward0")
-WRITE_VIEW = ViewFunction(
-    "copy_slices", strided.write_view, WRITE_VIEW_AT, "torch::autograd::CopySlices"
-)
+
+
+def _view(base: Node, shape: Shape, strides: Shape, offset: int, *order: Shape) -> Node:
+    base = permute(base, order[0]) if order else base
+    return strided.view(base, shape, strides, offset)
+
+
+def _write_view(
+    base: Node, value: Node, shape: Shape, strides: Shape, offset: int, *order: Shape
+) -> Node:
+    if not order:
+        return strided.write_view(base, value, shape, strides, offset)
+    written = strided.write_view(permute(base, order[0]), value, shape, strides, offset)
+    return permute(written, inverse_order(order[0]))
+
+
+VIEW = ViewFunction("view", _view, VIEW_AT, "ViewBackward0")
+WRITE_VIEW = ViewFunction("copy_slices", _write_view, WRITE_VIEW_AT, "torch::autograd::CopySlices")
 DETACH = Function("detach", detach)
 IDENTITY = Function("clone", lambda x: ew.cast(x, x.dtype), gradient_name="CloneBackward0")
 # What a derivative is taken by: a value of its own to the graph, where PyTorch has an alias.

@@ -150,7 +150,11 @@ def is_on_queue(name: str) -> bool:
 
 def placed(buffer: Buffer, name: str) -> Buffer:
     """The content of a new buffer of the host's where a device of this name has its values."""
-    return device_of(name).put(buffer) if is_on_queue(name) else buffer
+    if not is_on_queue(name):
+        return buffer
+    made = device_of(name).put(buffer)
+    made.order = buffer.order
+    return made
 
 
 def transferred(buffer: Buffer, name: str) -> Buffer:
@@ -159,6 +163,7 @@ def transferred(buffer: Buffer, name: str) -> Buffer:
     copy = device_of(name).put(buffer) if is_on_queue(name) else buffer.on_host()
     if began:
         spans.note(f"copy to {name}", "transfer", began, bytes=buffer.nbytes)
+    copy.order = buffer.order
     return copy
 
 

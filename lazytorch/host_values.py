@@ -48,6 +48,8 @@ class HostValues:
             realize([value])
         if not isinstance(value.value, Buffer):
             raise AssertionError("a storage never holds a bare number")
+        if value.value.order != storage.order:
+            storage.settle()
         return buffer_array(value.value, value.type)
 
     def _array(self) -> NDArray[Any]:
@@ -66,7 +68,7 @@ class HostValues:
         if geometry is None:
             return whole
         size = self._type.dtype.itemsize
-        flat = whole.reshape(-1)
+        flat = self._storage.flat(whole)
         if flat.itemsize != size:  # real numbers seen as complex ones, or the other way
             flat = flat.view(self._type.dtype.numpy)
         flat = flat[geometry.offset :]

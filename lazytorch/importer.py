@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 from codegen.graph.complex_parts import split_complex
 from codegen.graph.expand import expand
+from codegen.graph.layout import outputs_in_order
 from codegen.ir import provenance
-from codegen.ir.node import Node, substitute, topological
+from codegen.ir.node import Node, TensorType, substitute, topological
 from codegen.ops.calls import Template, call, detach, gradient, mark, tangent
 from codegen.ops.complex_numbers import COMPLEX, parts
 from codegen.ops.leaves import parameter
+from codegen.ops.movement import inverse_order, permute
 from codegen.pipeline import Graph
+from codegen.runtime.memory import Buffer
 from lazytorch.core import CUSTOM
 from lazytorch.expression import Call, Expression, Function
 from lazytorch.levels import refuse_reading
@@ -86,12 +89,14 @@ def import_graph(trace: Trace, moved: Sequence[MovedCall] = ()) -> tuple[Graph, 
     parameters: list[Node] = []
     nodes: dict[Expression, Node] = {}
     for e in trace.leaves:
-        slot = parameter(len(parameters), e.type)
+        slot, node = _slot(len(parameters), e)
         parameters.append(slot)
-        nodes[e] = mark(slot, trace.numbers[e]) if e.tracked else slot
+        nodes[e] = mark(node, trace.numbers[e]) if e.tracked else node
     origins = provenance.state.active
-    bound = {e: parameter(len(trace.leaves) + i, e.type) for i, e in enumerate(trace.bound)}
-    parameters.extend(bound.values())
+    bound = {}
+    for e in trace.bound:
+        slot, bound[e] = _slot(len(parameters), e)
+        parameters.append(slot)
     first = len(parameters)
     arguments = 1 + max([n for m in moved for n in m.arguments], default=-1)
     parameters += [parameter(first + i, MovedCall.ARGUMENT) for i in range(arguments)]
@@ -111,11 +116,26 @@ def import_graph(trace: Trace, moved: Sequence[MovedCall] = ()) -> tuple[Graph, 
             pairs = zip(image.inputs, parts(slot), strict=True)
             known |= {half: part for half, part in pairs if half.operation.kind != "leaf"}
     outputs = substitute(images[: len(wanted)], known)
+    if trace.orders:
+        places = [i for i, e in enumerate(wanted) if e in trace.orders]
+        outputs = outputs_in_order(outputs, {i: trace.orders[wanted[i]] for i in places})
     if origins is not None:
         origins.outputs = [lines_of(e.call) for e in wanted if e.call is not None]
     kept = tuple(called[: len(wanted)]) if origins is not None else ()
     slots, made = split_complex(parameters, outputs)
     return Graph(tuple(slots), tuple(made), kept), tuple([trace.numbers[e] for e in wanted])
+
+
+def _slot(number: int, e: Expression) -> tuple[Node, Node]:
+    """The parameter for a computed value, in whose memory its axes may lie in another order, and
+    the value."""
+    order = e.value.order if type(e.value) is Buffer else None
+    if order is None:
+        slot = parameter(number, e.type)
+        return slot, slot
+    shape = e.type.shape
+    slot = parameter(number, TensorType(tuple([shape[i] for i in order]), e.type.dtype))
+    return slot, permute(slot, inverse_order(order))
 
 
 # What stands in the place of a call's template, and its inputs besides the call's.

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lazytorch.expression import Call, Expression, Signature
+from lazytorch.layouts import orders
+from lazytorch.orders import order_of, wanted_order
 
 if TYPE_CHECKING:
     from lazytorch.realize import CachedPlan
@@ -88,7 +90,7 @@ class KnownTrace:
             self.steps.append((place, call.signature, call.tracked, len(call.inputs)))
             met += call.inputs
         self.is_whole = False
-        if trace.bound or cached.saves_more or len(calls) < len(trace.calls):
+        if trace.bound or trace.orders or cached.saves_more or len(calls) < len(trace.calls):
             return
         self.tracked = [places[call] for call in trace.tracked]
         self.gradients = [call.has_gradient for call in calls]
@@ -162,6 +164,11 @@ class KnownTrace:
                 shown.append(i)
         if shown != self.shown:
             return None
+        if orders.used and (
+            any([order_of(e) is not None for e in leaves])
+            or any([e is not None and wanted_order(e) is not None for e in outputs])
+        ):
+            return None  # what does not lie in rows
         found = Recognised()
         found.cached, found.calls, found.leaves, found.values = self.cached, calls, leaves, outputs
         found.tracked = [calls[i] for i in self.tracked]

@@ -23,7 +23,7 @@ class Layout(_Named):
 
 
 class MemoryFormat(_Named):
-    """An order of strides; accepted everywhere, and taken as a wish."""
+    """An order of axes in memory."""
 
 
 strided = Layout("strided")

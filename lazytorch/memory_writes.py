@@ -56,6 +56,8 @@ class MemoryWrites:
             return False
         capture.refuse("a tensor was written part by part")
         source = value.value
+        if buffer.order != storage.order:
+            return False
         if buffer.memory is not None and self._copy_on_device(buffer, source):
             storage.write(new_expression(before.type, before.device, value=buffer), self._silent)
             return True
@@ -72,7 +74,7 @@ class MemoryWrites:
     def _copy_on_device(self, buffer: Buffer, source: Any) -> bool:
         """Copy memory of a device into this view's place in its storage's; False where it takes
         more than that, or the host has to."""
-        if type(source) is not Buffer or not self.is_contiguous():
+        if type(source) is not Buffer or source.order is not None or not self.is_contiguous():
             return False
         offset = self.storage_offset() * self._type.dtype.itemsize
         assert buffer.memory is not None

@@ -26,7 +26,7 @@ from codegen.pipeline import (
 )
 from codegen.runtime.memory import Buffer
 from codegen.runtime.signals import HeldOff
-from lazytorch import capture, known_traces, levels, references
+from lazytorch import capture, known_traces, layouts, levels, references
 from lazytorch.expression import (
     EVERY,
     Call,
@@ -39,8 +39,10 @@ from lazytorch.expression import (
 )
 from lazytorch.importer import import_graph
 from lazytorch.known_traces import KnownTrace, Recognised
+from lazytorch.orders import Order, has_orders, order_of, orders_of_outputs
 from lazytorch.places import Family, MovedCall, starts_of
 from lazytorch.recompiles import note_miss
+from lazytorch.small_calls import small_call
 from lazytorch.storage import (
     Storage,
     born,
@@ -63,13 +65,24 @@ class CachedPlan:
     has_lines: bool  # whether it was made while somebody asked for user lines
     uses: dict[int, int] | None = None  # how often calls refer to each leaf that may be donated
     known: KnownTrace | None = None  # what it is recognised by, once it was found a second time
+    orders: tuple[tuple[int, Order], ...] = ()  # those of outputs whose axes lie in another order
+
+    def run(self, values: Sequence[Any], free: Sequence[int] = ()) -> Sequence[Any]:
+        """The outputs' values, of those of leaves and bound expressions."""
+        made = self.plan.run(values, free)
+        if free:
+            for buffer in made:  # may be a leaf's
+                buffer.order = None
+        for number, order in self.orders:
+            made[number].order = order
+        return made
 
 
 _plans: dict[str, dict[tuple[int, ...], CachedPlan]] = {}  # device -> key -> plan
 _families: dict[str, dict[tuple[int, ...], Family]] = {}  # device -> key but for places -> plans
 # What was last computed at roots like these.
 _known: dict[known_traces.Key, KnownTrace] = {}
-# Plans of single calls, by _small_call's key.
+# Plans of single calls, by small_call's key.
 _single_plans: dict[tuple[Any, ...], Plan] = {}
 _checked_plans: dict[tuple[str, tuple[int, ...]], CachedPlan] = {}
 _lock = threading.RLock()
@@ -209,38 +222,14 @@ def held_values() -> list[Expression]:
     return [] if levels.state.active else [s.expression for s in held_storages()]
 
 
-def _small_call(e: Expression) -> tuple[tuple[Any, ...], list[Expression]] | None:
-    """A key for one call whose inputs are computed values, or views and the like of such, and the
-    leaves in the order in which ``Trace`` finds them; None where there is more to it."""
-    call = e.call
-    if call is None or call.tracked or len(call.outputs) != 1:
-        return None
-    key: list[Any] = [e.device, call.signature.number]
-    leaves: list[Expression] = []
-    behind: list[Expression] = []
-    for i in call.inputs:
-        if i.value is not None:
-            leaves.append(i)
-            key.append(-1)
-            continue
-        source = i.call
-        if source is None or source.tracked or i.owner is not None or len(source.outputs) != 1:
-            return None
-        key.append(source.signature.number)
-        for j in source.inputs:
-            if j.value is None:
-                return None
-            behind.append(j)
-    leaves = behind + leaves
-    return (tuple(key), leaves) if len(set(leaves)) == len(leaves) else None
-
-
 def _run_single(e: Expression) -> bool:
     """Run a small call without the search of ``Trace``; False where there is no plan for it yet."""
     if e.value is not None:
         return True
     call = e.call
     if call is None or call.tracked or capture.state.active is not None or levels.state.sources:
+        return False
+    if layouts.orders.used and has_orders(e):
         return False
     plan = call.signature.plans.get(e.device)
     if plan is not None:
@@ -252,7 +241,7 @@ def _run_single(e: Expression) -> bool:
             e.call = None
             call.inputs = ()
             return True
-    small = _small_call(e)
+    small = small_call(e)
     if small is None:
         return False
     plan = _single_plans.get(small[0])
@@ -331,7 +320,7 @@ def _run_traced(roots: Sequence[Expression], device: str, held: Sequence[Express
         noted = active.start_run(trace, cached, places) if active is not None else None
     free = _free_leaves(trace, cached) if cached.plan.donated else ()
     with HeldOff() if free else _NOTHING:
-        values = cached.plan.run([e.value for e in [*trace.leaves, *bound]] + places, free)
+        values = cached.run([e.value for e in [*trace.leaves, *bound]] + places, free)
         for i in free:
             trace.leaves[i].value = None
         _store(trace, cached, values)
@@ -361,7 +350,9 @@ def _plan_of(
         if not again:
             note_miss(trace, device)
         cached = plans[key] = _make(trace, device, again)
-        small = _small_call(roots[0]) if len(roots) == len(cached.outputs) == 1 else None
+        small = small_call(roots[0]) if len(roots) == len(cached.outputs) == 1 else None
+        if layouts.orders.used and has_orders(roots[0]):
+            small = None
         if small is not None and small[1] == trace.leaves:
             _single_plans[small[0]] = cached.plan
             call = trace.calls[-1]
@@ -432,8 +423,9 @@ def _run_checked(trace: Trace, device: str) -> None:
             graph, outputs = import_graph(trace)
             plan = CheckedPlan(graph, device, describe(trace, device))
         more = len(outputs) > len(trace.wanted)
-        cached = _checked_plans[key] = CachedPlan(plan, outputs, more, True)
-    values = cached.plan.run([e.value for e in [*trace.leaves, *trace.bound]])
+        orders = orders_of_outputs(trace, outputs)
+        cached = _checked_plans[key] = CachedPlan(plan, outputs, more, True, orders=orders)
+    values = cached.run([e.value for e in [*trace.leaves, *trace.bound]])
     _store(trace, cached, values)
     _release(trace.wanted, trace.tracked)
 
@@ -626,7 +618,8 @@ def _make(
             name = "make plan again, for its lines" if again else "make plan"
             spans.note(name, "lower", began, calls=len(trace.calls))
     plan, outputs = found
-    return CachedPlan(plan, outputs, len(outputs) > len(trace.wanted), wanted)
+    more, orders = len(outputs) > len(trace.wanted), orders_of_outputs(trace, outputs)
+    return CachedPlan(plan, outputs, more, wanted, orders=orders)
 
 
 def describe(trace: Trace, device: str, moved: Sequence[MovedCall] = ()) -> str:
@@ -635,7 +628,9 @@ def describe(trace: Trace, device: str, moved: Sequence[MovedCall] = ()) -> str:
     lines = [device, trace_conditions() or "by default"]
     numbers = trace.numbers
     for e in trace.leaves:
-        lines.append(f"leaf {numbers[e]} {e.type!r} {e.tracked}")
+        order = order_of(e)
+        lies = f" {order}" if order is not None else ""
+        lines.append(f"leaf {numbers[e]} {e.type!r} {e.tracked}{lies}")
     for call in trace.calls:
         signature = call.signature
         inputs = [numbers[i] for i in call.inputs]
@@ -644,6 +639,10 @@ def describe(trace: Trace, device: str, moved: Sequence[MovedCall] = ()) -> str:
         lines.append(f"call {what} {inputs} {call.tracked} {leaves}")
     lines.append(f"bound {[numbers[e] for e in trace.bound]}")
     lines.append(f"wanted {[numbers[e] for e in trace.wanted]}")
+    orders = [(numbers[e], order_of(e)) for e in trace.bound if order_of(e)]
+    orders += [(numbers[e], order) for e, order in trace.orders.items()]
+    if orders:
+        lines.append(f"orders {orders}")
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codegen.ir.node import TensorType
+from codegen.ops.movement import inverse_order
 from codegen.runtime.memory import Buffer, allocate
 from lazytorch import capture, levels, references
 from lazytorch.autograd.grad_mode import inference
@@ -22,6 +23,7 @@ from lazytorch.expression import (
     overwritten,
     shared_owner,
 )
+from lazytorch.layouts import Layout
 
 # Storages written in place since they were last realized: the next realize writes them too. With
 # each what its pending writes replace, the first and the last of them, where these may have to be
@@ -102,20 +104,35 @@ class ExportedMemory:
         return self.holder() is not None
 
 
+class Special:
+    """What few storages have: ``shared``, whose eyes see the memory from outside, and ``layout``,
+    how the elements lie, where that is not row by row."""
+
+    __slots__ = ("layout", "shared")
+
+    def __init__(
+        self, shared: ForeignMemory | ExportedMemory | None, layout: Layout | None
+    ) -> None:
+        self.shared, self.layout = shared, layout
+
+
 class Storage:
     """A block of elements with a value that changes by writes.
 
-    expression  the present value.
+    expression  the present value, in the shape of the tensor that the storage was made for.
     version     counts writes.
-    shared      whose eyes see the memory from outside, or None: then reads take a copy and
-                writes happen at the call.
+    special     what few storages have, or None.
+    shared      of that: whose eyes see the memory from outside, or None: then reads take a copy
+                and writes happen at the call.
+    layout      of that: how the elements lie, or None where they do row by row. It never changes:
+                views are places in that order.
     regions     pending writes to parts of it.
     viewed      that it was viewed while a gradient flowed through it; not set otherwise.
     inference   that it was made in inference mode; not set otherwise.
     """
 
     __slots__ = (
-        "__weakref__", "expression", "inference", "regions", "shared", "version", "viewed"
+        "__weakref__", "expression", "inference", "regions", "special", "version", "viewed"
     )  # fmt: skip
     viewed: bool
     inference: bool
@@ -123,7 +140,26 @@ class Storage:
     expression: Expression
     version: int
     regions: int
-    shared: ForeignMemory | ExportedMemory | None
+    special: Special | None
+
+    @property
+    def shared(self) -> ForeignMemory | ExportedMemory | None:
+        return None if self.special is None else self.special.shared
+
+    @shared.setter
+    def shared(self, shared: ForeignMemory | ExportedMemory | None) -> None:
+        layout = self.layout
+        self.special = None if shared is None and layout is None else Special(shared, layout)
+
+    @property
+    def layout(self) -> Layout | None:
+        return None if self.special is None else self.special.layout
+
+    @property
+    def order(self) -> tuple[int, ...] | None:
+        """The axes from the outermost in memory to the innermost; None where rows lie so."""
+        layout = None if self.special is None else self.special.layout
+        return None if layout is None else layout.order
 
     @property
     def device(self) -> str:
@@ -139,12 +175,36 @@ class Storage:
 
     def is_shared(self) -> bool:
         """Whether anybody outside the engine can see or change the memory now."""
-        if self.shared is None:
+        special = self.special
+        if special is None or special.shared is None:
             return False
-        if self.shared.alive():
+        if special.shared.alive():
             return True
         self.shared = None
         return False
+
+    def memory(self) -> NDArray[Any]:
+        """The computed elements as they lie in memory, in one dimension."""
+        value = self.expression
+        self.settle()
+        assert isinstance(value.value, Buffer)
+        return value.value.as_numpy(value.type.dtype.numpy, (value.type.size,))
+
+    def flat(self, whole: NDArray[Any]) -> NDArray[Any]:
+        """An array of all elements in one dimension, as they lie in memory."""
+        order = self.order
+        return (whole if order is None else whole.transpose(order)).reshape(-1)
+
+    def settle(self) -> None:
+        """Let the elements of a computed value lie in this storage's order. They lie in another
+        where they were computed before they became its value."""
+        value = self.expression
+        assert isinstance(value.value, Buffer)
+        if value.value.order != self.order:
+            made = allocate(value.type.nbytes)
+            made.order = self.order
+            buffer_array(made, value.type)[...] = buffer_array(value.value, value.type)
+            value.value = placed(made, value.device)
 
     def write(self, expression: Expression, silent: bool = False) -> None:
         """Replace the value, keeping the role of a leaf that requires grad.
@@ -200,12 +260,15 @@ class Storage:
         capture.refuse("a value was read")
         live = self.expression
         assert isinstance(live.value, Buffer)
+        self.settle()
         if isinstance(self.shared, ExportedMemory):
             holder = self.shared.holder()
             if holder is not None:
-                return np.asarray(holder)
+                return in_order(np.asarray(holder), self.order)
         if not live.value.is_reachable:  # computed on a device beside what lives there
-            own = new_expression(live.type, live.device, value=live.value.on_host())
+            copy = live.value.on_host()
+            copy.order = live.value.order
+            own = new_expression(live.type, live.device, value=copy)
             live.owner = None
             own.tracked, own.leaf = live.tracked, live.leaf
             own.owner = weakref.ref(self)
@@ -221,15 +284,16 @@ class Storage:
             before.owner = shared_owner(before)  # writes to come are writes to it
             self.expression = live
             live.owner = weakref.ref(self)
-        array = buffer_array(live.value, live.type)
+        array = memory_array(live.value, live.type)
         self.shared = ExportedMemory(array.base)
-        return array
+        return in_order(array, self.order)
 
     def snapshot(self) -> Expression:
         """The present value as a leaf that later outside writes do not change."""
         live = self.expression
         assert isinstance(live.value, Buffer)
         copy = allocate(live.type.nbytes)
+        copy.order = live.value.order
         view = buffer_array(copy, live.type)
         view[...] = buffer_array(live.value, live.type)
         if live.tracked and live.leaf is None:
@@ -247,10 +311,12 @@ class Storage:
         return taken
 
 
-def new_storage(expression: Expression) -> Storage:
+def new_storage(expression: Expression, layout: Layout | None = None) -> Storage:
     """A storage that shows this value."""
     made = Storage()
-    made.expression, made.version, made.regions, made.shared = expression, 0, 0, None
+    made.expression, made.version, made.regions, made.special = expression, 0, 0, None
+    if layout is not None:
+        made.special = Special(None, layout)
     expression.owner = reference = weakref.ref(made)
     if expression.value is None:
         born.append(reference)
@@ -273,7 +339,20 @@ def is_constant(expression: Expression) -> bool:
 
 def buffer_array(buffer: Buffer, type_: TensorType) -> NDArray[Any]:
     """A buffer as a NumPy array of a type (bfloat16 as its bits)."""
-    return buffer.as_numpy(type_.dtype.numpy, type_.shape)
+    if buffer.order is None:
+        return buffer.as_numpy(type_.dtype.numpy, type_.shape)
+    return in_order(memory_array(buffer, type_), buffer.order)
+
+
+def memory_array(buffer: Buffer, type_: TensorType) -> NDArray[Any]:
+    """A buffer as an array whose axes are in the order in which they lie in memory."""
+    shape = type_.shape if buffer.order is None else [type_.shape[i] for i in buffer.order]
+    return buffer.as_numpy(type_.dtype.numpy, shape)
+
+
+def in_order(array: NDArray[Any], order: tuple[int, ...] | None) -> NDArray[Any]:
+    """An array whose axes lie in this order, with its axes in their own."""
+    return array if order is None else array.transpose(inverse_order(order))
 
 
 def share_array(array: NDArray[Any], type_: TensorType, device: str) -> Storage:

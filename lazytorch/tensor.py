@@ -15,11 +15,10 @@ from codegen.dtype import DType
 from codegen.ir.node import TensorType
 from codegen.ops.strided import contiguous_strides
 from codegen.runtime.memory import Buffer
-from lazytorch import core, levels, references
+from lazytorch import core, layouts, levels, references
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.device import Device
 from lazytorch.expression import (
-    Attributes,
     Call,
     Expression,
     Overwritten,
@@ -33,19 +32,16 @@ from lazytorch.geometry import (
     Geometry,
     is_contiguous,
     place_in_copy,
-    places_between,
     repeats,
     steps_of,
-    within_region,
     wrap_dim,
 )
 from lazytorch.host_values import HostValues
-from lazytorch.layout import Layout, strided
+from lazytorch.layout import Layout, MemoryFormat, contiguous_format, strided
 from lazytorch.memory_views import view_of_memory, write_into_shared
 from lazytorch.memory_writes import MemoryWrites
 from lazytorch.realize import realize
 from lazytorch.recording import last_recorded, note_in_place, of_its_own, record, untracked
-from lazytorch.seen_as import read_view, written_view
 from lazytorch.size import Size
 from lazytorch.storage import ExportedMemory, new_storage
 from lazytorch.view_history import (
@@ -60,6 +56,7 @@ from lazytorch.view_history import (
     retain_by,
     views,
 )
+from lazytorch.view_places import ViewPlaces, read_in, write_in
 from lazytorch.write_refusals import WriteRefusals
 
 # Memory that NumPy shares is copied when read, up to this size; above it, the reader runs at once.
@@ -73,7 +70,7 @@ _USE_DETACH = (
 )
 
 
-class Tensor(HostValues, MemoryWrites, WriteRefusals):
+class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
     """A multi-dimensional array of one element type, whose operations are recorded and compiled.
 
     >>> import lazytorch as torch
@@ -211,11 +208,12 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
     def storage_offset(self) -> int:
         return self._geometry.offset if self._geometry else 0
 
-    def is_contiguous(self) -> bool:
-        geometry = self._geometry
-        if geometry is None or self._type.size == 0:
+    def is_contiguous(self, memory_format: MemoryFormat = contiguous_format) -> bool:
+        if memory_format is not contiguous_format:
+            return self._is_in_format(memory_format)
+        if self._type.size == 0 or (self._geometry is None and self._storage.special is None):
             return True
-        return is_contiguous(geometry.shape, geometry.strides)
+        return is_contiguous(self._type.shape, self._strides())
 
     def is_floating_point(self) -> bool:
         return self._type.dtype.is_floating_point
@@ -225,13 +223,16 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
 
     def _strides(self) -> tuple[int, ...]:
         geometry = self._geometry
-        return contiguous_strides(self._type.shape) if geometry is None else geometry.strides
+        if geometry is not None:
+            return geometry.strides
+        layout = self._storage.layout
+        return contiguous_strides(self._type.shape) if layout is None else layout.strides
 
     def _steps(self) -> tuple[int, ...]:
         """The strides, for views to be computed from."""
         geometry = self._geometry
         if geometry is None:
-            return contiguous_strides(self._type.shape)
+            return self._strides()
         return steps_of(geometry) if self._overlaps else geometry.strides
 
     # ---- the expression behind ----------------------------------------------------------------
@@ -240,7 +241,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
         """The expression of the present value, as an input of a call."""
         storage = self._storage
         value = storage.expression
-        if storage.shared is not None and storage.is_shared():
+        if storage.special is not None and storage.is_shared():
             value = self._read_shared(value)
         if self._geometry is not None:
             return self._read_view(value)
@@ -257,6 +258,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
         return value
 
     def _read_view(self, value: Expression) -> Expression:
+        storage = self._storage
         if self._marker is not None:
             if self._without_recording and not self._collects:
                 self._refuse_changed()
@@ -280,14 +282,14 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
         view = None
         if source.tracked and grad_state.enabled:
             self._has_node = True
-        if not source.tracked and type(source.value) is Buffer:
+        memory = source.value
+        if not source.tracked and type(memory) is Buffer and memory.order == storage.order:
             view = view_of_memory(self._type, geometry, source)
         if view is None:
-            attributes = (geometry.shape, geometry.strides, geometry.offset)
-            view = read_view(source, self._type.dtype, attributes, source.tracked)
+            view = read_in(storage, source, self._type.dtype, geometry, source.tracked)
             made_of = self._source
             if source.tracked and made_of is not None and view.call is not None:
-                if self._made_at == self._storage.version:
+                if self._made_at == storage.version:
                     via = origin_of(made_of), self._view_name, geometry, self._place_in_source()
                     view.call.via = via
                     if self._one_of is not None:
@@ -305,9 +307,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
         return view
 
     def _is_view(self) -> bool:
-        """Whether it is a view to its user: a copy whose memory lies in another order is none."""
-        made_of = self._source is not None and self._view_name != "Clone"
-        return made_of and not self._storage.is_inference()
+        return self._source is not None and not self._storage.is_inference()
 
     def _root(self) -> Tensor:
         """The tensor that all views on the way to this one are views of."""
@@ -329,8 +329,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
             if geometry is None:
                 leaf = record(core.IDENTITY, (source,), (), False)[0]
             else:
-                attributes = (geometry.shape, geometry.strides, geometry.offset)
-                leaf = read_view(source, self._type.dtype, attributes, False)
+                leaf = read_in(self._storage, source, self._type.dtype, geometry, False)
             history = marker[1]
             if history is not _NEVER and history.leaf is None:
                 # What was written through another alias, while the gradient flows as before.
@@ -348,8 +347,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
         is none of what the tensor it was made of shows any more."""
         geometry = self._geometry
         assert geometry is not None
-        attributes = (geometry.shape, geometry.strides, geometry.offset)
-        view = read_view(value, self._type.dtype, attributes, True)
+        view = read_in(self._storage, value, self._type.dtype, geometry, True)
         assert view.call is not None
         view.call.via = None, "AsStrided", geometry, None
         self._marker = (value, view)
@@ -393,8 +391,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
             if value.tracked:
                 value = of_its_own(value)
                 written = value  # lies in this memory from now on
-            place = (geometry.shape, geometry.strides, geometry.offset)
-            value = written_view(base, value, place, base.tracked or value.tracked)
+            value = write_in(storage, base, value, geometry, base.tracked or value.tracked)
         if before.tracked and before.leaf is None and not value.tracked:
             seen = recording and self._connected
             function = core.OVERWRITE if seen else core.REPLACE_VALUE
@@ -423,8 +420,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
         if cached is None or geometry is None or call.inputs[:1] != (cached[1],):
             return
         if cached[1].tracked and cached[0] is base:
-            attributes = (geometry.shape, geometry.strides, geometry.offset)
-            fresh = read_view(base, self._type.dtype, attributes, True)
+            fresh = read_in(self._storage, base, self._type.dtype, geometry, True)
             call.inputs = (fresh, *call.inputs[1:])
 
     def _retain_new_value(self, before: Expression) -> None:
@@ -443,8 +439,7 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
         if value.tracked:
             value = of_its_own(value)
         if root is not self:
-            geometry = self._place_in(root)
-            value = written_view(current, value, geometry, True)
+            value = self._written_in(root, current, value)
         elif not value.tracked:
             value = record(core.OVERWRITE, (value, current), (), True)[0]
         grad_state.enabled = False
@@ -700,58 +695,6 @@ class Tensor(HostValues, MemoryWrites, WriteRefusals):
             view._one_of = (name, 0, None)
         return view
 
-    def _place_in(self, root: Tensor) -> Attributes:
-        """Where this view lies in the elements of the alias that it is a view of."""
-        geometry = self._geometry
-        assert geometry is not None
-        if root._geometry is not None:
-            geometry = within_region(geometry, root._geometry)
-        return (geometry.shape, geometry.strides, geometry.offset)
-
-    def _place_in_source(self) -> Geometry | None:
-        """Where a view of what overlaps lies in a copy of that, if it lies where it did."""
-        found = self._in_source
-        if found is None or self._source is None or self._source._geometry is not found[1]:
-            return None
-        return found[0]
-
-    def _places_in(self, root: Tensor) -> list[Geometry]:
-        """As ``_place_in``; view by view where one of them shows elements more than once."""
-        geometry = self._geometry
-        assert geometry is not None
-        if root._geometry is None:
-            return [geometry]
-        chain = []
-        x: Tensor | None = self
-        while x is not None and x is not root and x._geometry is not None:
-            chain.append((x._geometry, x._place_in_source()))
-            x = x._source
-        return places_between(chain, root._geometry)
-
-    def _view_of_marker(self, parent: Tensor, value: Expression) -> Expression:
-        cached, geometry = self._view_cache, self._geometry
-        if cached is not None and cached[0] is value:
-            return cached[1]
-        assert geometry is not None
-        made_of, name, view = self._source, self._view_name, value
-        is_current = self._made_at == self._storage.version
-        for place in self._places_in(parent):
-            attributes = (place.shape, place.strides, place.offset)
-            view = read_view(view, self._type.dtype, attributes, view.tracked)
-            assert view.call is not None
-            view.call.via = None, name if is_current else "AsStrided", geometry, None
-        if view.call is not None and is_current:
-            if made_of is not parent:
-                view.call.via = origin_of(made_of), name, geometry, self._place_in_source()
-            if self._one_of is not None:
-                view.call.siblings = self._one_of[2]
-        if self._retains_grad and view.tracked:
-            if not grad_state.enabled:
-                return view
-            retain_by(self, view)
-        self._view_cache = (value, view)
-        return view
-
 
 class _Eager:
     """Set while arguments are read: the call under way must run before anything else happens."""
@@ -766,10 +709,10 @@ eager = _Eager()
 _NEVER = new_expression(TensorType((), dt.float32), "cpu")
 
 
-def wrap(expression: Expression) -> Tensor:
+def wrap(expression: Expression, layout: layouts.Layout | None = None) -> Tensor:
     """A new tensor that owns this value."""
     made = object.__new__(Tensor)
-    made._storage, made._type = new_storage(expression), expression.type
+    made._storage, made._type = new_storage(expression, layout), expression.type
     made._geometry = made._marker = None  # found sooner than the class's
     return made
 

@@ -6,12 +6,14 @@ import weakref
 from collections.abc import Container, Sequence
 from typing import Any
 
-from lazytorch import levels
+from lazytorch import layouts, levels
 from lazytorch.expression import Call, Expression
+from lazytorch.orders import Order, order_of, wanted_order
 
 # Marks in a key; signatures and numbers are not negative, and leaves' types far below.
 _LEAF, _BOUND, _WANTED = -1, -2, -3
-# Forms of views in a family's key, further below.
+# Orders of axes in memory, behind what lies so, and forms of views in a family's key: below these.
+_FIRST_ORDER = -(1 << 59)
 _FIRST_FORM = -(1 << 60)
 
 
@@ -27,12 +29,14 @@ class Trace:
     bound      realized expressions that a gradient goes through: definition and value are known.
     wanted     the expressions to compute: the roots, and whatever else some tensor still shows.
     views      the calls of views that may lie elsewhere the next time, and their places in the key.
+    orders     of what is wanted and is to lie in memory in another order of its axes, that order.
     """
 
     references_to_leaf = 2  # those of the list of leaves and of the numbering
 
     __slots__ = (
-        "bound", "calls", "has_gradient", "key", "leaves", "numbers", "tracked", "views", "wanted",
+        "bound", "calls", "has_gradient", "key", "leaves", "numbers", "orders", "tracked", "views",
+        "wanted",
     )  # fmt: skip
 
     def __init__(self, roots: Sequence[Expression], held: Sequence[Expression] = ()) -> None:
@@ -44,6 +48,8 @@ class Trace:
         bound: list[Expression] = []
         wanted: list[Expression] = []
         views: list[tuple[Call, int]] = []
+        orders: dict[Expression, Order] = {}
+        ordered = layouts.orders.used
         count = 0
         has_gradient = False
         for e in roots:
@@ -99,6 +105,8 @@ class Trace:
                         count += 1
                         leaves.append(i)
                         key.append(~(2 * i.type.number + i.tracked))
+                        if ordered and (order := order_of(i)) is not None:
+                            key.append(_FIRST_ORDER - layouts.order_number(order))
                     key.append(known)
                 references = call.outputs
                 if len(references) == 1:
@@ -121,6 +129,8 @@ class Trace:
                         bound.append(output)
                         key.append(_BOUND)
                         key.append(number)
+                        if ordered and (order := order_of(output)) is not None:
+                            key.append(_FIRST_ORDER - layouts.order_number(order))
                         continue
                     if output.leaf is not None:
                         key.append(_LEAF)
@@ -133,6 +143,9 @@ class Trace:
                         wanted.append(output)
                         key.append(_WANTED)
                         key.append(number)
+                        if ordered and (order := wanted_order(output)) is not None:
+                            orders[output] = order
+                            key.append(_FIRST_ORDER - layouts.order_number(order))
                 count += len(references)
             found = None
             if held:
@@ -143,7 +156,7 @@ class Trace:
             stack.append((found,))
         self.key, self.leaves, self.calls, self.numbers = key, leaves, calls, numbers
         self.bound, self.wanted, self.has_gradient = bound, wanted, has_gradient
-        self.tracked, self.views = tracked, views
+        self.tracked, self.views, self.orders = tracked, views, orders
 
     def family_key(self) -> tuple[int, ...]:
         """The key but for where views begin."""

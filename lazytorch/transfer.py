@@ -28,7 +28,8 @@ def moved(x: Tensor, device: str, copy: bool = False) -> Tensor:
         source = e
     if not e.tracked and capture.state.active is None:
         assert isinstance(source.value, Buffer)
-        return wrap(new_expression(x._type, device, value=transferred(source.value, device)))
+        value = new_expression(x._type, device, value=transferred(source.value, device))
+        return wrap(value, made._storage.layout)
     # The copy is a call on the other device: a gradient flows through it, a replay makes it again.
     e.device = device
     return made

@@ -1,12 +1,12 @@
-"""Makes contractions compute their results in the order of axes in which they are wanted."""
+"""Orders of axes: contractions and outputs computed in those in which they are wanted."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from codegen.graph.contraction_match import match_contraction
-from codegen.ir.node import Node, make, rebuild, same, topological
-from codegen.ops.movement import permute
+from codegen.ir.node import Node, Shape, make, rebuild, same, topological
+from codegen.ops.movement import inverse_order, permute
 
 
 def sink_permutes(roots: Sequence[Node]) -> list[Node]:
@@ -82,3 +82,38 @@ def _sum_in_order(node: Node, order: tuple[int, ...]) -> Node:
     whole = (*[kept[i] for i in order], *summed)
     moved = make(product.operation, tuple([permute(x, whole) for x in product.inputs]), ())
     return make(node.operation, (moved,), (tuple(range(len(kept), len(whole))),))
+
+
+def outputs_in_order(outputs: Sequence[Node], orders: Mapping[int, Shape]) -> list[Node]:
+    """The outputs, some with their axes in another order, in which they are to lie in memory.
+
+    The element-wise operations that such an output comes from are done in its order, each once for
+    whoever reads it: so a loop goes through memory as it lies where the operands lie alike.
+
+    orders: of an output by its number; its axes from the outermost in memory to the innermost.
+    """
+    chosen: dict[Node, Shape] = {}
+    for number, order in orders.items():
+        stack = [outputs[number]]
+        while stack:
+            node = stack.pop()
+            if node.operation.kind == "elementwise" and node not in chosen:
+                chosen[node] = order
+                stack.extend(node.inputs)
+
+    def change(node: Node, inputs: tuple[Node, ...]) -> Node:
+        order = chosen.get(node)
+        if order is None:
+            return same(node, inputs)
+        turned = tuple([_permuted(i, order) for i in inputs])
+        return permute(make(node.operation, turned, node.attributes), inverse_order(order))
+
+    made = rebuild(outputs, change)
+    return [_permuted(x, orders[i]) if i in orders else x for i, x in enumerate(made)]
+
+
+def _permuted(x: Node, order: Shape) -> Node:
+    if x.operation.name != "permute":
+        return permute(x, order)
+    (inner,) = x.attributes
+    return permute(x.inputs[0], [inner[i] for i in order])  # type: ignore[index]

@@ -67,14 +67,16 @@ class Buffer:
     """A block of memory, given back when the last reference to it goes.
 
     ``memory`` is None where it is the host's; of a device's memory the host's address is found
-    when it is asked for, which waits for the device.
+    when it is asked for, which waits for the device. ``order`` is for whoever keeps a value here:
+    its axes from the outermost in memory to the innermost, or None where they lie as they come.
     """
 
-    __slots__ = ("__weakref__", "_block", "_capacity", "address", "memory", "nbytes")
+    __slots__ = ("__weakref__", "_block", "_capacity", "address", "memory", "nbytes", "order")
 
     address: int
     memory: DeviceMemory | None
     nbytes: int
+    order: tuple[int, ...] | None
     _block: _Block
     _capacity: int  # 0: foreign memory
 
@@ -83,7 +85,7 @@ class Buffer:
         """A Buffer over a device's memory: over a part of what ``owner`` keeps alive, or else over
         a whole that is given back in the end."""
         made = Buffer()
-        made.memory, made.nbytes = memory, nbytes
+        made.memory, made.nbytes, made.order = memory, nbytes, None
         made._block, made._capacity = (0, owner), 0 if owner is not None else max(nbytes, 1)
         return made
 
@@ -181,6 +183,7 @@ def _over(block: _Block, nbytes: int) -> Buffer:
     made = Buffer()
     made._block, made._capacity = block, 0
     made.address, made.memory, made.nbytes = block[0], None, nbytes
+    made.order = None
     return made
 
 
@@ -227,6 +230,7 @@ def allocate(nbytes: int) -> Buffer:
     made = Buffer()
     made._block, made._capacity = block, capacity
     made.address, made.memory, made.nbytes = block[0], None, nbytes
+    made.order = None
     return made
 
 

@@ -21,8 +21,10 @@ from lazytorch.autograd.walk import (
 )
 from lazytorch.expression import Expression, Function
 from lazytorch.layout import strided
+from lazytorch.layouts import is_dense
 from lazytorch.levels import UnknownValue
 from lazytorch.realize import flush
+from lazytorch.result_layouts import lay_out
 from lazytorch.size import Size
 from lazytorch.storage import pending_writes
 from lazytorch.tensor import Tensor, record, wrap
@@ -349,6 +351,16 @@ def _accumulate(tensor: Tensor, gradient: Any, create_graph: bool) -> None:
             hook((), (gradient,))
 
 
+def _lying_as(gradient: Tensor, tensor: Tensor) -> Tensor:
+    """The gradient, or a copy of it that lies in memory as the tensor does, if that is dense."""
+    shape, strides = tensor._type.shape, tensor._strides()
+    fits = gradient._strides() == strides or (tensor.is_contiguous() and gradient.is_contiguous())
+    if fits or not is_dense(shape, strides) or gradient.requires_grad:
+        return gradient
+    copied = wrap(record(core.IDENTITY, (gradient._read(),), (), False)[0])
+    return lay_out(copied, strides)
+
+
 def _add_to_grad(tensor: Tensor, gradient: Tensor, create_graph: bool) -> None:
     before = tensor._grad
     if capture.state.active is not None:
@@ -360,6 +372,10 @@ def _add_to_grad(tensor: Tensor, gradient: Tensor, create_graph: bool) -> None:
     elif before is None:
         if gradient._storage.expression.leaf is not None or gradient._geometry is not None:
             gradient = wrap(record(core.IDENTITY, (gradient._read(),), (), False)[0])
+        if tensor.layout is strided and (
+            tensor._geometry is not None or tensor._storage.special is not None
+        ):
+            gradient = _lying_as(gradient, tensor)
         tensor._grad = gradient
     elif create_graph:
         tensor._grad = add(before, gradient)

@@ -288,7 +288,7 @@ def _source_of_view(e: Expression) -> Tensor | None:
 def _remade(origin: ViewOrigin, value: Expression) -> Tensor:
     """A view that nobody holds any more, over the storage's value at that time."""
     storage = object.__new__(Storage)  # which does not own the value
-    storage.expression, storage.version, storage.regions, storage.shared = value, 0, 0, None
+    storage.expression, storage.version, storage.regions, storage.special = value, 0, 0, None
     made = object.__new__(Tensor)
     made._storage, made._type = storage, value.type
     chain: list[ViewOrigin] = []

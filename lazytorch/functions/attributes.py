@@ -45,7 +45,7 @@ def dim_order(self: Tensor, *, ambiguity_check: Any = False) -> tuple[int, ...]:
         raise TypeError("The ambiguity_check argument must be a bool or a list of memory formats.")
     strides, shape = self._strides(), self._type.shape
     ambiguous = any(a == b for a, b in itertools.pairwise(strides)) or 1 in shape
-    fitting = [f for f in formats if self.is_contiguous(memory_format=f)]  # type: ignore[call-arg]
+    fitting = [f for f in formats if self.is_contiguous(memory_format=f)]
     if ambiguity_check and ambiguous and len(fitting) != 1:
         raise RuntimeError(
             "The tensor does not have unique dim order, or cannot map to exact one of the given "

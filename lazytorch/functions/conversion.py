@@ -31,8 +31,10 @@ from lazytorch.functions.creation import TYPED_CLASSES
 from lazytorch.functions.data import of_array
 from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.registration import PUBLIC, operation
-from lazytorch.layout import MemoryFormat, channels_last, channels_last_3d
+from lazytorch.layout import contiguous_format, strided
+from lazytorch.layouts import strides_in_format, suggested_strides
 from lazytorch.printing import format_tensor
+from lazytorch.result_layouts import lay_out
 from lazytorch.storage import Storage, from_array, new_storage, share_array
 from lazytorch.tensor import OWN_ATTRIBUTES, Geometry, Tensor, record, wrap
 from lazytorch.transfer import moved
@@ -138,14 +140,35 @@ def to(self: Tensor, *args: Any, **options: Any) -> Tensor:
         made = moved(made, device_name(device))
     if dtype is not None:
         made = converted(made, as_dtype(dtype))
+    memory_format = options.get("memory_format")
+    if memory_format is not None:
+        made = _in_format(made, memory_format, self)
     if copy and made is self:
         made = clone(self)
     return made
 
 
+def _in_format(x: Tensor, memory_format: Any, source: Tensor) -> Tensor:
+    """A tensor in a memory format: itself if it counts as having it, else a copy. ``source``: what
+    it was converted from, whose order a copy has that is to preserve that."""
+    shape, strides = x._type.shape, x._strides()
+    name = memory_format.name
+    if x is source and name == "preserve_format":
+        return x
+    wanted = strides_in_format(shape, source._strides(), name)
+    if x is source and suggested_strides(shape, strides) == wanted:
+        return x
+    if strides == wanted:
+        return x
+    made: Tensor = apply(core.CAST, (x,), (x._type.dtype,))
+    made._storage.special = None
+    return lay_out(made, wanted)
+
+
 def _casting(name: str, dtype: DType) -> None:
     def cast(self: Tensor, memory_format: Any = None) -> Tensor:
-        return converted(self, dtype)
+        made = converted(self, dtype)
+        return made if memory_format is None else _in_format(made, memory_format, self)
 
     cast.__name__ = cast.__qualname__ = name
     cast.__doc__ = f"The numbers as {dtype!r}."
@@ -204,60 +227,27 @@ def get_device(self: Tensor) -> int:
 
 @operation()
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
-    """A copy in memory of its own, through which gradients flow."""
-    geometry = input._geometry
-    if (geometry is not None and memory_format is None) or _preserves(memory_format):
-        order = _dense_order(input)
-        if order is not None:
-            copied = apply(core.IDENTITY, (views.permute(input, order),))
-            return _seen_in_order(copied, order)
-    return apply(core.IDENTITY, (input,))  # type: ignore[no-any-return]
-
-
-def _seen_in_order(copied: Tensor, order: list[int]) -> Tensor:
-    """A copy whose dimensions lie in this order in memory, which is a view to nobody: nothing was
-    made without recording."""
-    back = sorted(range(len(order)), key=order.__getitem__)
-    enabled, grad_state.enabled = grad_state.enabled, True
-    try:
-        made: Tensor = views.permute(copied, back)
-    finally:
-        grad_state.enabled = enabled
-    made._view_name = "Clone"
-    return made
-
-
-def _preserves(memory_format: Any) -> bool:
-    return isinstance(memory_format, MemoryFormat) and memory_format.name == "preserve_format"
-
-
-def _dense_order(x: Tensor) -> list[int] | None:
-    """The dimensions by falling stride where that is a contiguous order other than their own."""
-    geometry = x._geometry
-    if geometry is None or x.is_contiguous():
-        return None
-    strides, shape = geometry.strides, geometry.shape
-    order = sorted(range(len(shape)), key=lambda i: (-strides[i], i))
-    wanted = contiguous_strides([shape[i] for i in order])
-    fits = all(shape[i] == 1 or strides[i] == w for i, w in zip(order, wanted, strict=True))
-    return order if fits and order != list(range(len(shape))) else None
+    """A copy in memory of its own, through which gradients flow. It lies as the input does, or in
+    the memory format asked for."""
+    made: Tensor = apply(core.IDENTITY, (input,))
+    if memory_format is None and (
+        input.layout is not strided or (input._geometry is None and input._storage.special is None)
+    ):
+        return made
+    name = "preserve_format" if memory_format is None else memory_format.name
+    return lay_out(made, strides_in_format(input._type.shape, input._strides(), name))
 
 
 @operation(function=False)
-def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
-    """Itself if its elements lie in row-major order, else a copy in which they do."""
-    if memory_format in (channels_last, channels_last_3d):
-        order = (0, *range(2, self.ndim), 1)
-        if len(order) != (4 if memory_format is channels_last else 5):
-            raise RuntimeError(
-                f"required rank {4 if memory_format is channels_last else 5} tensor to use "
-                f"{memory_format.name} format"
-            )
-        back = sorted(range(len(order)), key=order.__getitem__)
-        return views.permute(contiguous(views.permute(self, order)), back)
-    if self._geometry is None or self.is_contiguous():
+def contiguous(self: Tensor, memory_format: Any = contiguous_format) -> Tensor:
+    """Itself if its elements lie in the memory format, in rows by default; else a copy in which
+    they do."""
+    if self.is_contiguous() if memory_format is None else self.is_contiguous(memory_format):
         return self
-    return apply(core.IDENTITY, (self,))  # type: ignore[no-any-return]
+    made: Tensor = apply(core.IDENTITY, (self,))
+    if memory_format in (None, contiguous_format):
+        return made
+    return lay_out(made, strides_in_format(self._type.shape, (), memory_format.name))
 
 
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
@@ -377,7 +367,8 @@ _pinned: weakref.WeakSet[Storage] = weakref.WeakSet()
 
 def grow(x: Tensor, count: int) -> None:
     """Give this tensor a storage of at least ``count`` elements that begins with its old one."""
-    old = x._whole_array().reshape(-1)
+    x._whole_array()
+    old = x._storage.memory()
     whole = np.zeros(count, old.dtype)
     whole[: old.size] = old
     type_ = TensorType((count,), x.dtype)
@@ -531,7 +522,8 @@ def _deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
     if base is None:
         whole = self.detach()
         whole._geometry, whole._type = None, self._storage.expression.type
-        base = memo[key] = wrap(record(core.IDENTITY, (whole._read(),), (), False)[0])
+        copied = record(core.IDENTITY, (whole._read(),), (), False)[0]
+        base = memo[key] = wrap(copied, self._storage.layout)
     made = object.__new__(self.__class__)
     made._storage, made._type = base._storage, self._type
     if self._geometry is not None:
@@ -559,7 +551,7 @@ def _copy(self: Tensor) -> Tensor:
 
 def rebuild(
     cls: Any, array: Any, dtype: DType, requires_grad: bool, state: dict[str, Any],
-    device: str = "cpu",
+    device: str = "cpu", strides: tuple[int, ...] | None = None,
 ) -> Tensor:  # fmt: skip
     """Make a pickled tensor again."""
     if device == "cpu":
@@ -570,6 +562,8 @@ def rebuild(
     made = object.__new__(cls)
     made._storage, made._type = storage, storage.expression.type
     made.__dict__.update(state)
+    if strides is not None:
+        lay_out(made, strides)
     return made.requires_grad_() if requires_grad else made  # type: ignore[no-any-return]
 
 
@@ -579,7 +573,9 @@ def _reduce(self: Tensor, protocol: Any) -> Any:
     array = np.array(self.detach()._array(), order="C")
     state = {k: v for k, v in self.__dict__.items() if k not in OWN_ATTRIBUTES}
     device = self._storage.device
-    place = () if device == "cpu" else (device,)
+    place: tuple[Any, ...] = () if device == "cpu" else (device,)
+    if self._storage.layout is not None and self._geometry is None:
+        place = (device, self._strides())
     return rebuild, (self.__class__, array, self.dtype, self.requires_grad, state, *place)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,9 @@ from lazytorch.functions.arguments import check_number, integers, size_argument
 from lazytorch.functions.data import leaf, of_array, tensor
 from lazytorch.functions.promotion import default_complex
 from lazytorch.functions.registration import operation, write_out
+from lazytorch.layouts import strides_in_format
 from lazytorch.levels import by_example
+from lazytorch.result_layouts import lay_out
 from lazytorch.tensor import Tensor, legacy_constructor, record, wrap, wrap_dim
 from lazytorch.type_names import type_name
 
@@ -107,7 +109,11 @@ def _ignore(name: str, options: dict[str, Any]) -> None:
 @operation(method=False)
 def empty(*size: Any, **options: Any) -> Tensor:
     """A tensor of undefined values."""
-    return _constant("empty", None, size, options)
+    made = _constant("empty", None, size, options)
+    memory_format = options.get("memory_format")
+    if memory_format is None:
+        return made
+    return lay_out(made, strides_in_format(made._type.shape, made._strides(), memory_format.name))
 
 
 @operation(method=False)
@@ -164,26 +170,35 @@ def _like(
     return make(CONSTANT, (), (value, shape, chosen), device, requires_grad)
 
 
-@operation(method=False)
-def empty_like(input: Tensor, **options: Any) -> Tensor:
-    return _like(input, "empty_like", None, input._type.shape, options)
+def lying_as(made: Tensor, input: Tensor, memory_format: Any) -> Tensor:
+    """A new tensor of the input's shape, which lies as that does, or in a memory format."""
+    if memory_format is None and input._geometry is None and input._storage.special is None:
+        return made
+    name = "preserve_format" if memory_format is None else memory_format.name
+    return lay_out(made, strides_in_format(input._type.shape, input._strides(), name))
 
 
-@operation(method=False)
-def zeros_like(input: Tensor, **options: Any) -> Tensor:
-    return _like(input, "zeros_like", 0, input._type.shape, options)
+def _made_like(name: str, value: float | None) -> Callable[..., Tensor]:
+    def like(input: Tensor, **options: Any) -> Tensor:
+        made = _like(input, name, value, input._type.shape, options)
+        return lying_as(made, input, options.get("memory_format"))
+
+    like.__name__ = like.__qualname__ = name
+    like.__doc__ = "A tensor of the input's shape, type and device, which lies as it does."
+    return operation(method=False)(like)
 
 
-@operation(method=False)
-def ones_like(input: Tensor, **options: Any) -> Tensor:
-    return _like(input, "ones_like", 1, input._type.shape, options)
+empty_like = _made_like("empty_like", None)
+zeros_like = _made_like("zeros_like", 0)
+ones_like = _made_like("ones_like", 1)
 
 
 @operation(method=False)
 def full_like(input: Tensor, fill_value: Any, **options: Any) -> Tensor:
     options["dtype"] = options.get("dtype") or input.dtype
     options["device"] = options.get("device") or input._storage.device
-    return full(input._type.shape, fill_value, **options)
+    made: Tensor = full(input._type.shape, fill_value, **options)
+    return lying_as(made, input, options.get("memory_format"))
 
 
 @operation(function=False)

@@ -30,7 +30,7 @@ from lazytorch.dtypes import as_dtype
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import integers, size_argument
 from lazytorch.functions.complex_numbers import view_as_complex, view_as_real
-from lazytorch.functions.creation import make
+from lazytorch.functions.creation import lying_as, make
 from lazytorch.functions.data import of_array
 from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.registration import operation, write_out
@@ -394,17 +394,20 @@ def _randint(low: int, high: int, shape: Shape, options: dict[str, Any]) -> Tens
 
 @operation(method=False)
 def rand_like(input: Tensor, **options: Any) -> Tensor:
-    return rand(input._type.shape, **_as_input(input, options))
+    made = rand(input._type.shape, **_as_input(input, options))
+    return lying_as(made, input, options.get("memory_format"))
 
 
 @operation(method=False)
 def randn_like(input: Tensor, **options: Any) -> Tensor:
-    return randn(input._type.shape, **_as_input(input, options))
+    made = randn(input._type.shape, **_as_input(input, options))
+    return lying_as(made, input, options.get("memory_format"))
 
 
 @operation(method=False)
 def randint_like(input: Tensor, *args: Any, **options: Any) -> Tensor:
-    return randint(*args, size=input._type.shape, **_as_input(input, options))
+    made = randint(*args, size=input._type.shape, **_as_input(input, options))
+    return lying_as(made, input, options.get("memory_format"))
 
 
 def _as_input(input: Tensor, options: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from codegen.ir.node import Node, TensorType
 from codegen.ops import elementwise as ew
 from codegen.ops import strided
-from codegen.ops.movement import reshape
 from lazytorch.autograd.grad_mode import is_grad_enabled
 from lazytorch.expression import Function
 from lazytorch.geometry import Geometry, within_region
@@ -26,7 +25,7 @@ _Place = tuple[tuple[int, ...], tuple[int, ...], int]
 
 
 def _view(whole: Node, _source: Node, of: _Place, _by: _Place) -> Node:
-    return strided.view(reshape(whole, (whole.type.size,)), *of)
+    return strided.view(whole, *of)
 
 
 def _to_source(
@@ -79,6 +78,8 @@ def strided_view(
                 f"of bounds for storage of size {total}"
             )
     own = input._geometry
+    if own is None and input._storage.layout is not None:
+        own = Geometry(input._type.shape, input._strides(), 0)
     if own is not None and input.requires_grad and is_grad_enabled():
         geometry = Geometry(shape, strides, offset)
         if _reaches_out(own, geometry):
@@ -88,8 +89,10 @@ def strided_view(
 
 def _reaching_view(input: Tensor, geometry: Geometry, own: Geometry) -> Tensor:
     storage = input._storage
-    whole = input._alias(Tensor, connected=False)
-    whole._geometry, whole._type = None, storage.expression.type
+    count = storage.expression.type.size
+    whole = input._alias(Tensor, connected=False)  # in one dimension
+    whole._geometry, whole._overlaps = Geometry((count,), (1,), 0), False
+    whole._type = TensorType((count,), input.dtype)
     places = (geometry.shape, geometry.strides, geometry.offset)
     of_input = (own.shape, own.strides, own.offset)
     (value,) = record(AS_STRIDED, (whole._read(), input._read()), (places, of_input), True)

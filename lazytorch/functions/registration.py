@@ -243,7 +243,8 @@ def write_out(out: Any, result: Any) -> Any:
                 "t.resize_(0).",
                 stacklevel=3,
             )
-        fresh = wrap(_converted(result, out.dtype))
+        layout = result._storage.layout if result._geometry is None else None
+        fresh = wrap(_converted(result, out.dtype), layout)
         out._storage, out._type, out._geometry = fresh._storage, fresh._type, None
         return out
     return out._write(_converted(result, out.dtype))

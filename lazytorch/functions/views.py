@@ -81,10 +81,10 @@ def view_strides(shape: Shape, strides: Shape, wanted: Shape) -> tuple[int, ...]
 
 
 def _viewed(x: Tensor, shape: tuple[int, ...], name: str) -> Tensor | None:
-    if x._geometry is None:
+    if x._geometry is None and x._storage.special is None:
         return x._view(shape, contiguous_strides(shape), 0, name)
     strides = view_strides(x._type.shape, x._steps(), shape)
-    return None if strides is None else x._view(shape, strides, x._geometry.offset, name)
+    return None if strides is None else x._view(shape, strides, x.storage_offset(), name)
 
 
 @operation(function=False)
@@ -148,7 +148,7 @@ def _as_type(x: Tensor, dtype: DType) -> Tensor:
         return x._view(shape, strides, offset, dtype=dtype)
     x = x.detach()
     x.realize()
-    array = x._storage.exported_array().reshape(-1).view(dtype.numpy)
+    array = x._storage.flat(x._storage.exported_array()).view(dtype.numpy)
     storage = share_array(array, TensorType(array.shape, dtype), x._storage.device)
     made = object.__new__(Tensor)
     made._storage, made._type = storage, storage.expression.type

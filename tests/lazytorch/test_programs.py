@@ -36,7 +36,7 @@ PROGRAMS, TESTS = (4, 12) if DEVICE != "interpreter" else (25, 16)
 # What we do not support, and say so.
 _NOT_SUPPORTED = "is not supported; clone"
 # What PyTorch refuses and we do not, where the program ends: memory that overlaps itself, a view of
-# what PyTorch keeps transposed.
+# what PyTorch keeps transposed (a gradient).
 _OVERLAPPING = "single memory location"
 _REFUSED = "single memory location|view size is not compatible"
 # A view of memory that NumPy shares is another value each time that it is read.
@@ -70,7 +70,9 @@ def described(x: Any) -> dict[str, Any]:
 
 def _described(x: Any) -> dict[str, Any]:
     gradient = x.grad if x.is_leaf or x.retains_grad else None
+    strides = zip(x.stride(), x.shape, strict=True) if "--strides" in sys.argv else ()
     return {
+        "strides": [s for s, n in strides if n > 1],
         "values": x.tolist(),
         "shape": tuple(x.shape),
         "requires_grad": x.requires_grad,
@@ -186,6 +188,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--programs", type=int, default=1, help="how many")
     parser.add_argument("--seed", type=int, default=0, help="of the first; the others follow")
+    parser.add_argument("--strides", action="store_true", help="compare those too")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     differing = 0

@@ -1,0 +1,145 @@
+"""Where views lie: in the values that they are read from, and in those that they are made of."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from lazytorch import core
+from lazytorch.autograd.grad_mode import state as grad_state
+from lazytorch.expression import Attributes, Expression
+from lazytorch.geometry import Geometry, places_between, within_region
+from lazytorch.layout import channels_last, channels_last_3d, preserve_format
+from lazytorch.layouts import is_contiguous_channels_last
+from lazytorch.recording import record
+from lazytorch.seen_as import read_view, written_view
+from lazytorch.view_history import origin_of, retain_by
+
+if TYPE_CHECKING:
+    from codegen.dtype import DType
+    from lazytorch.layouts import Layout
+    from lazytorch.storage import Storage
+    from lazytorch.tensor import Tensor
+
+
+def attributes_of(view: Geometry, storage: Storage) -> Attributes:
+    """The attributes of a call that reads this view from its storage's value, or writes there."""
+    layout = storage.layout
+    if layout is None or layout.order is None:
+        return (view.shape, view.strides, view.offset)
+    return _attributes_in(view, storage.expression.type.shape, layout)
+
+
+@lru_cache(4096)
+def _attributes_in(view: Geometry, shape: tuple[int, ...], layout: Layout) -> Attributes:
+    try:
+        view = within_region(view, Geometry(shape, layout.strides, 0))
+    except RuntimeError:  # it runs from one row of the value into the next
+        return (view.shape, view.strides, view.offset, layout.order)
+    return (view.shape, view.strides, view.offset)
+
+
+def read_in(
+    storage: Storage, value: Expression, dtype: DType, view: Geometry, tracked: bool
+) -> Expression:
+    """What a view of elements of this type shows of a value of the storage's."""
+    order = storage.order
+    if order is None or dtype is value.type.dtype:
+        return read_view(value, dtype, attributes_of(view, storage), tracked)
+    flat = _flat(value, order, tracked)
+    return read_view(flat, dtype, (view.shape, view.strides, view.offset), tracked)
+
+
+def write_in(
+    storage: Storage, base: Expression, value: Expression, view: Geometry, tracked: bool
+) -> Expression:
+    """A value of the storage's with what is written where a view of it lies."""
+    layout = storage.layout
+    if layout is None or layout.order is None or value.type.dtype is base.type.dtype:
+        return written_view(base, value, attributes_of(view, storage), tracked)
+    flat = _flat(base, layout.order, tracked)
+    made = written_view(flat, value, (view.shape, view.strides, view.offset), tracked)
+    return record(core.VIEW, (made,), (base.type.shape, layout.strides, 0), tracked)[0]
+
+
+def _flat(value: Expression, order: tuple[int, ...], tracked: bool) -> Expression:
+    """The elements of a value in one dimension, as they lie in memory in this order."""
+    return record(core.VIEW, (value,), ((value.type.size,), (1,), 0, order), tracked)[0]
+
+
+class ViewPlaces:
+    """The part of ``Tensor`` that knows where a view lies in what it was made of."""
+
+    if TYPE_CHECKING:
+        _view_cache: tuple[Expression, Expression] | None  # as Tensor has it
+
+    def _is_in_format(self: Any, memory_format: Any) -> bool:
+        """Whether it lies in rows, or as images or volumes whose channels lie innermost."""
+        shape, strides = self._type.shape, self._strides()
+        if memory_format is preserve_format:
+            raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
+        if memory_format not in (channels_last, channels_last_3d):
+            raise TypeError(
+                "is_contiguous(): argument 'memory_format' must be torch.memory_format, not "
+                f"{type(memory_format).__name__}"
+            )
+        rank = 4 if memory_format is channels_last else 5
+        if len(shape) != rank:
+            return False
+        return 0 in shape or is_contiguous_channels_last(shape, strides)
+
+    def _written_in(self: Any, root: Any, base: Expression, value: Expression) -> Expression:
+        """The value of the alias that this is a view of, with what is written to the view."""
+        view: Geometry = self._geometry
+        if root._geometry is None:
+            return write_in(self._storage, base, value, view, True)
+        place = within_region(view, root._geometry)
+        return written_view(base, value, (place.shape, place.strides, place.offset), True)
+
+    def _place_in_source(self: Any) -> Geometry | None:
+        """Where a view of what overlaps lies in a copy of that, if it lies where it did."""
+        found: tuple[Geometry, Geometry | None] | None = self._in_source
+        if found is None or self._source is None or self._source._geometry is not found[1]:
+            return None
+        return found[0]
+
+    def _places_in(self: Any, root: Any) -> list[Geometry]:
+        """As ``_place_in``; view by view where one of them shows elements more than once."""
+        geometry = self._geometry
+        assert geometry is not None
+        if root._geometry is None:
+            return [geometry]
+        chain = []
+        x: Tensor | None = self
+        while x is not None and x is not root and x._geometry is not None:
+            chain.append((x._geometry, x._place_in_source()))
+            x = x._source
+        return places_between(chain, root._geometry)
+
+    def _view_of_marker(self: Any, parent: Tensor, value: Expression) -> Expression:
+        cached, geometry = self._view_cache, self._geometry
+        if cached is not None and cached[0] is value:
+            known: Expression = cached[1]
+            return known
+        assert geometry is not None
+        made_of, name, view = self._source, self._view_name, value
+        is_current = self._made_at == self._storage.version
+        for place in self._places_in(parent):
+            if parent._geometry is None:
+                view = read_in(self._storage, view, self._type.dtype, place, view.tracked)
+            else:
+                attributes = (place.shape, place.strides, place.offset)
+                view = read_view(view, self._type.dtype, attributes, view.tracked)
+            assert view.call is not None
+            view.call.via = None, name if is_current else "AsStrided", geometry, None
+        if view.call is not None and is_current:
+            if made_of is not parent:
+                view.call.via = origin_of(made_of), name, geometry, self._place_in_source()
+            if self._one_of is not None:
+                view.call.siblings = self._one_of[2]
+        if self._retains_grad and view.tracked:
+            if not grad_state.enabled:
+                return view
+            retain_by(self, view)
+        self._view_cache = (value, view)
+        return view
