@@ -39,6 +39,7 @@ def tile_function(
     strides: tuple[int, int, int, int],
     direct: bool,
     ahead: bool = False,
+    awaited: bool = False,
 ) -> str:
     """A function that multiplies ``rows`` x ``depth`` of A by vectors of B, all sums in registers.
 
@@ -46,7 +47,8 @@ def tile_function(
     last column and computes some columns twice, so nothing is read or written past the edge.
     ``stored`` is the number of elements of each vector that C has. ``strides``: of A along rows
     and K, of B along K, of C along rows. ``direct``: B lies as the caller left it, unaligned.
-    ``ahead``: as many rows of A that come next are fetched meanwhile.
+    ``ahead``: as many rows of A that come next are fetched meanwhile. ``awaited``: C's place may
+    lie in no near cache; it is fetched meanwhile, so that the sums need not wait for it.
     """
     a_row, a_inner, b_inner, c_row = strides
     element = dtype.compute_c
@@ -73,6 +75,9 @@ def tile_function(
             text.add(f"const {element} a{row} = a[{row * a_row + k * a_inner}]; {sums}")
         text.add("}")
 
+    if awaited and stored == lanes:
+        for row in range(rows):
+            text.add(" ".join(f"__builtin_prefetch(c + {row * c_row + p}, 1);" for p in positions))
     unroll = 2
     text.add("long k = 0;")
     if ahead:
@@ -607,6 +612,7 @@ class Tiles(Form):
                 min(self.lanes, self.n) if self.stores else self.lanes,
                 (*a_strides, b_inner, c_row),
                 not schedule.pack_b,
+                awaited=self.stores and self.task is None,
             )
             return f"{name}({a_chunk}, panel_, {target}, {self.used}, k_begin_ == 0);"
 

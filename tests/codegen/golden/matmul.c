@@ -28,16 +28,16 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
                         if (p_ < 1) {
                             rows_ = i_end_ - i_ < 12 ? i_end_ - i_ : 12;
                             if (rows_ == 12) {
-                                contraction_tile12x1_0454170d6d(a_chunk_ + (i_ - i_begin_) * 96, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
+                                contraction_tile12x1_ac74f41806(a_chunk_ + (i_ - i_begin_) * 96, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
                             } else if (rows_ == 4) {
-                                contraction_tile4x1_376125a3ac(a_chunk_ + (i_ - i_begin_) * 96, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
+                                contraction_tile4x1_8e4074340e(a_chunk_ + (i_ - i_begin_) * 96, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
                             }
                         } else {
                             rows_ = i_end_ - i_ < 6 ? i_end_ - i_ : 6;
                             if (rows_ == 6) {
-                                contraction_tile6x2_24a9f2acca(a_chunk_ + (i_ - i_begin_) * 96, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
+                                contraction_tile6x2_56e4d4d96a(a_chunk_ + (i_ - i_begin_) * 96, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
                             } else if (rows_ == 4) {
-                                contraction_tile4x2_3aba104da2(a_chunk_ + (i_ - i_begin_) * 96, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
+                                contraction_tile4x2_59cc22dd2a(a_chunk_ + (i_ - i_begin_) * 96, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
                             }
                         }
                     }

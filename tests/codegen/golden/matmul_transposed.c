@@ -92,16 +92,16 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
                         if (p_ < 1) {
                             rows_ = i_end_ - i_ < 12 ? i_end_ - i_ : 12;
                             if (rows_ == 12) {
-                                contraction_tile12x1_01d74d468a(a_chunk_ + (i_ - i_begin_) * 1, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
+                                contraction_tile12x1_f4f87b16be(a_chunk_ + (i_ - i_begin_) * 1, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
                             } else if (rows_ == 8) {
-                                contraction_tile8x1_751a728e8d(a_chunk_ + (i_ - i_begin_) * 1, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
+                                contraction_tile8x1_a49d0b8ab5(a_chunk_ + (i_ - i_begin_) * 1, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
                             }
                         } else {
                             rows_ = i_end_ - i_ < 6 ? i_end_ - i_ : 6;
                             if (rows_ == 6) {
-                                contraction_tile6x2_b3aaa20054(a_chunk_ + (i_ - i_begin_) * 1, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
+                                contraction_tile6x2_3cebd7b599(a_chunk_ + (i_ - i_begin_) * 1, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
                             } else if (rows_ == 2) {
-                                contraction_tile2x2_54552d7af0(a_chunk_ + (i_ - i_begin_) * 1, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
+                                contraction_tile2x2_3e18799cd6(a_chunk_ + (i_ - i_begin_) * 1, panel_, target_ + (i_ - i_begin_) * 200, depth_, k_begin_ == 0);
                             }
                         }
                     }
