@@ -77,8 +77,7 @@ def tile_function(
 
     if awaited and stored == lanes:
         for row in range(rows):
-            places = [f"__builtin_prefetch(c + {row * c_row + p}, 1);" for p in positions]
-            text.add(" ".join(places))
+            text.add(" ".join(f"__builtin_prefetch(c + {row * c_row + p}, 1);" for p in positions))
     unroll = 2
     text.add("long k = 0;")
     if ahead:
