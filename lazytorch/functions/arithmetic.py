@@ -343,7 +343,8 @@ def _special_pow(x: Node, exponent: float, kind: str) -> Node:
 
 
 def _float_power(x: Node, y: Node) -> Node:
-    a, b = broadcast_together(ew.cast(x, dt.float64), ew.cast(y, dt.float64))
+    wide = dt.complex128 if x.dtype.is_complex or y.dtype.is_complex else dt.float64
+    a, b = broadcast_together(ew.cast(x, wide), ew.cast(y, wide))
     return ew.pow_(a, b)
 
 

@@ -96,7 +96,7 @@ def cov(
         norm = (total - correction * (weight * aweights).sum() / total).clamp(min=0)
     centred = x - mean
     other = centred if weight is None else centred * weight
-    product = matmul(centred, views.transpose(other, 0, 1).to(centred.dtype)) / norm
+    product = matmul(centred, views.transpose(other, 0, 1).conj().to(centred.dtype)) / norm
     return views.reshape(product, ()) if product.numel() == 1 else product
 
 

@@ -258,7 +258,7 @@ class Checker:
         return reason
 
     def tolerance(self, expected: Any) -> tuple[float, float]:
-        kinds = [t.dtype for t in tensors(expected) if t.is_floating_point()]
+        kinds = [t.dtype for t in tensors(expected) if t.is_floating_point() or t.is_complex()]
         return database.tolerance(self.op, kinds[0] if kinds else torch.float64)
 
     def layout(self, found: Any, expected: Any, ours: Any, theirs: Any, where: str) -> None:

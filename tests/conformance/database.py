@@ -14,7 +14,7 @@ import torch
 # orders of summation a little wider.
 TOLERANCE: dict[torch.dtype, tuple[float, float]] = {
     torch.float16: (2e-3, 1e-3), torch.bfloat16: (2e-2, 1e-2), torch.float32: (2e-5, 2e-5),
-    torch.float64: (1e-7, 1e-7),
+    torch.float64: (1e-7, 1e-7), torch.complex64: (2e-5, 2e-5),
 }  # fmt: skip
 INTEGERS = (torch.int64, torch.int32, torch.uint8, torch.bool)
 _FAMILIES = ("nn.functional", "linalg", "special", "fft", "masked", "sparse", "signal")
