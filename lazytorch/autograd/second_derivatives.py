@@ -42,6 +42,8 @@ def _find_second_derivatives(signature: Signature) -> tuple[bool, bool, bool]:
     # PyTorch's gradient of a power is a power, whatever the exponent.
     if function in (GRADIENT, TANGENT, core.CUSTOM) or function.gradient_name == "PowBackward0":
         return False, False, False
+    if not all([t.size for t in (*signature.input_types, *signature.output_types)]):
+        return False, False, False  # without elements everything is constant, but to PyTorch
     inputs = [p for p in template.parameters if p.dtype.differentiable and not p.type.weak]
     if template.gradient is None:
         outputs: Sequence[Node] = inline_plain(template.outputs)
