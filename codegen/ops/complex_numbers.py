@@ -80,19 +80,17 @@ def complex_(re: Node, im: Node) -> Node:
 
 
 def real(z: Node) -> Node:
-    """The real part."""
-    return make(REAL, (z,), ())
+    """The real part; of a real node itself."""
+    return make(REAL, (z,), ()) if z.dtype.kind == "complex" else z
 
 
 def imag(z: Node) -> Node:
-    """The imaginary part."""
-    return make(IMAG, (z,), ())
+    """The imaginary part; of a real node 0."""
+    return make(IMAG, (z,), ()) if z.dtype.kind == "complex" else ew.full_like(z, 0)
 
 
 def parts(z: Node) -> tuple[Node, Node]:
-    """Real and imaginary part; of a real node itself and 0."""
-    if z.dtype.kind != "complex":
-        return z, ew.full_like(z, 0)
+    """Real and imaginary part."""
     return real(z), imag(z)
 
 
