@@ -719,4 +719,17 @@ v2 = v10 + v7
 v2.backward(v10.detach() * 0.5, retain_graph=True)
 v7.detach().mul_(2)
 (v7 * v2).sum().backward()""",
+    "an inner value below what was freed is asked for": """
+v0 = torch.tensor([1.0, -2.0], requires_grad=True)
+v1 = v0 * 3
+v2 = v1.cos()
+v3 = v2.abs()
+seen.append(torch.autograd.grad((v3 * v3).sum(), [v2])[0].tolist())
+torch.autograd.grad(v3.sum(), [v2], allow_unused=True)
+torch.autograd.grad(v3.sum(), [v1], allow_unused=True)
+v4 = torch.stack([v0, v0])
+v5 = v4.abs()
+seen.append(torch.autograd.grad((v5 * v5).sum(), v0)[0].tolist())
+torch.autograd.grad(v5.sum(), [v1, v4], allow_unused=True)
+seen.append(torch.autograd.grad(v5.sum(), v1, allow_unused=True))""",
 }
