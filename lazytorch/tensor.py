@@ -677,7 +677,11 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
                     view._in_inference = True
             else:
                 inner = self._marker is not None or self._parent is None
-                view._parent = self if inner else self._parent
+                view._parent = parent = self if inner else self._parent
+                assert parent is not None
+                view._has_node = parent._marker is not None
+                if parent._reaches_out:
+                    view._refused_write = parent._refused_write
                 if self._of_function is not None:
                     if self.requires_grad:
                         self._refuse_changed()

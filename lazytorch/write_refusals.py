@@ -60,10 +60,10 @@ class WriteRefusals:
         """Raise PyTorch's error where a recorded write (of a ``tracked`` value) is forbidden."""
         may_be_refused = self._source is not None or self._of_function is not None
         if (may_be_refused or self._refused_write is not None) and (tracked or self.requires_grad):
-            if self._refused_write is not None:
-                raise RuntimeError(self._refused_write)
             if is_restricted(self):
                 raise refusal(self)
+            if self._refused_write is not None:
+                raise RuntimeError(self._refused_write)
         if before.tracked and self._connected:
             self._refuse_leaf_write(before)
         elif self._marker is not None and self.is_leaf:

@@ -732,4 +732,13 @@ v5 = v4.abs()
 seen.append(torch.autograd.grad((v5 * v5).sum(), v0)[0].tolist())
 torch.autograd.grad(v5.sum(), [v1, v4], allow_unused=True)
 seen.append(torch.autograd.grad(v5.sum(), v1, allow_unused=True))""",
+    "a view that reaches outside one of several is one of them": """
+v0 = torch.tensor([[1.0, -0.5, -1.0], [-0.5, 1.5, -2.0]], requires_grad=True)
+v1, v2 = v0.chunk(2)
+v3 = v2.as_strided((1, 2), (2, 1), 0)
+v4 = torch.tensor([[-1.0], [0.25]])
+v3.sub_(v4)
+v3.as_strided((1, 2), (2, 1), 0).sub_(v4, alpha=0.5)
+v3.as_strided((1, 2), (2, 1), 0).sub_(2)
+v3[0] = 3""",
 }
