@@ -741,4 +741,38 @@ v3.sub_(v4)
 v3.as_strided((1, 2), (2, 1), 0).sub_(v4, alpha=0.5)
 v3.as_strided((1, 2), (2, 1), 0).sub_(2)
 v3[0] = 3""",
+    "what has no gradient makes no node of a view that it reads": """
+v1 = torch.tensor([[2.0], [-1.0]], requires_grad=True)
+v3 = torch.tensor(1.0, requires_grad=True)
+v5 = v1.detach().clone()
+v6 = v5[:1]
+v5[-1] = v3
+v6.masked_fill_(v6 > 0, v3)
+seen.append((v6 > 0).tolist())
+with torch.no_grad(): v7 = v6 * 2
+v8 = v6.detach() * 2
+v9 = v6.argmax()
+seen.append(v6.tolist())
+v6.mul_(2)
+v10 = v6 * 2
+v6.mul_(2)
+v5.sum().backward()
+v20 = torch.tensor([[0.5, -0.5], [-1.0, 0.0]], requires_grad=True)
+v21 = torch.tensor([[2.0, 3.0]], requires_grad=True)
+v23 = v20.detach()
+v25 = v23.unsqueeze(-1)
+v26 = v23[:1]
+v23.sub_(v21, alpha=0.5)
+v25 += 1.5
+v25.mul_(v26.unsqueeze(-1) > 0)
+v25.masked_fill_(v25 > 0, 2.0)
+v25.fill_(1)
+v25[0] = 2
+v25[0].mul_(2)
+v26 += 1
+v28 = v26 * 3
+v26 += 1
+v27 = v23[0]
+v27.mul_(2)
+v23.sum().backward()""",
 }
