@@ -775,4 +775,22 @@ v26 += 1
 v27 = v23[0]
 v27.mul_(2)
 v23.sum().backward()""",
+    "powers that are known still save their base": """
+v0 = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+v1 = v0.pow(1)
+v1.sum().backward()
+v1.sum().backward()
+v2 = v0 ** 0
+v2.sum().backward()
+v2.sum().backward()
+v3 = v0 * 2
+v4 = v3.pow(1.0)
+v3.mul_(2)
+v4.sum().backward()
+v5 = v0 * 2
+v5.pow_(1)
+v6 = torch.autograd.grad(v5.sum(), v0, create_graph=True)[0]
+v6.sum().backward()
+v6.sum().backward()
+v7 = torch.autograd.grad((v0 ** 0).sum(), v0, create_graph=True)[0]""",
 }
