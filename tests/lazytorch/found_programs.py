@@ -793,4 +793,15 @@ v6 = torch.autograd.grad(v5.sum(), v0, create_graph=True)[0]
 v6.sum().backward()
 v6.sum().backward()
 v7 = torch.autograd.grad((v0 ** 0).sum(), v0, create_graph=True)[0]""",
+    "what replaces a slice is one node, which saves nothing": """
+v0 = torch.tensor([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]], requires_grad=True)
+v1 = torch.tensor([1.0, 2.0], requires_grad=True)
+v2 = v0.t().slice_scatter(v1[None], 0, 0, 1)
+v3 = v0.select_scatter(v1.double(), 1, -1)
+v4 = v0.diagonal_scatter(v1, 1)
+v5 = v2.t() + v3 + v4
+seen.append([x.grad_fn.name() for x in (v2, v3, v4)])
+seen.append([v2.stride(), str(v3.dtype)])
+v5.sum().backward()
+v5.sum().backward()""",
 }
