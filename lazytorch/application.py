@@ -162,6 +162,7 @@ def _recorded(
     depth, device = 0, None
     expressions: list[Expression] = []
     types: list[TensorType] = []
+    made_nodes: list[Tensor] = []  # views whose node this reading made
     eager.wanted = False
     for x in inputs:
         if isinstance(x, Tensor):
@@ -169,10 +170,13 @@ def _recorded(
             storage = x._storage
             e = storage.expression
             if x._geometry is not None or x._marker is not None or storage.special is not None:
+                fresh = not x._has_node
                 e = x._read()
                 is_special = True
                 if e.tracked:
                     tracked = True
+                    if fresh and x._has_node:
+                        made_nodes.append(x)
             elif e.tracked:
                 leaf = e.leaf
                 if not x._connected or (leaf is not None and leaf() is not x):
@@ -200,6 +204,9 @@ def _recorded(
     signature = function.signatures.get(key) or function.signature(*key)
     if tracked and inference.used and grad_state.enabled:
         refuse_saving[0](signature, inputs, expressions)
+    if made_nodes and not signature.has_float_output:
+        for x in made_nodes:
+            x._has_node = False  # as a comparison has no node, PyTorch makes none for its inputs
     outputs = outputs_of_call(
         signature, tuple(expressions), tracked and grad_state.enabled, depth + 1, has_gradient,
         device or "cpu",

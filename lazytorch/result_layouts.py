@@ -202,6 +202,7 @@ RULES: dict[str, Rule] = {
     "div": _quotient,
     "true_divide": _quotient,
     "pow": _power,
+    "pow_one": _power,
     "pow_special": _power,
     "prelu": _of_first,
     "glu": _halved,

@@ -275,6 +275,8 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
             return self._view_of_marker(parent, parent._read())
         cached = self._view_cache
         if cached is not None and cached[0] is value:
+            if not self._has_node and cached[1].tracked and grad_state.enabled:
+                self._has_node = True
             return cached[1]
         geometry = self._geometry
         assert geometry is not None
@@ -449,6 +451,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
             grad_state.enabled = True
         value.owner = SharedSince(weakref.ref(self._storage), self._storage.version)
         root._marker = (self._storage.expression, value)
+        self._has_node = True
         return self
 
     # ---- autograd state -------------------------------------------------------------------------
@@ -677,7 +680,12 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
                     view._in_inference = True
             else:
                 inner = self._marker is not None or self._parent is None
-                view._parent = self if inner else self._parent
+                view._parent = parent = self if inner else self._parent
+                assert parent is not None
+                if parent._marker is not None:
+                    self._has_node = view._has_node = True
+                if parent._reaches_out:
+                    view._refused_write = parent._refused_write
                 if self._of_function is not None:
                     if self.requires_grad:
                         self._refuse_changed()

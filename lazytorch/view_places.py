@@ -118,6 +118,8 @@ class ViewPlaces:
 
     def _view_of_marker(self: Any, parent: Tensor, value: Expression) -> Expression:
         cached, geometry = self._view_cache, self._geometry
+        if value.tracked and grad_state.enabled:
+            self._has_node = True
         if cached is not None and cached[0] is value:
             known: Expression = cached[1]
             return known

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from lazytorch.geometry import Geometry
     from lazytorch.storage import Storage
 
+_LEAF = "a leaf Variable that requires grad is being used in an in-place operation."
+
 
 class WriteRefusals:
     """The part of ``Tensor`` that raises PyTorch's errors of writes that are forbidden."""
@@ -53,21 +55,34 @@ class WriteRefusals:
     def _refuse_unknown_history(self) -> None:
         """Of a view, before it is read in order to be written to: reading it makes its node, and
         PyTorch refuses the write where it had none."""
-        if not self._has_node and self._storage.expression.tracked and grad_state.enabled:
+        if self._has_node or not grad_state.enabled:
+            return
+        if self._storage.expression.tracked or self._is_of_later_history():
             self._refuse_recorded_write(self._storage.expression)
+
+    def _is_of_later_history(self) -> bool:
+        """Of a view of an alias that got a history of its own: whether that came after the view,
+        and nothing has made its node since."""
+        parent = self._parent
+        if self._has_node or parent is None or parent._marker is None or self._marker is not None:
+            return False
+        return not (self._without_recording or parent._is_leaf())
 
     def _refuse_recorded_write(self, before: Expression, tracked: bool = False) -> None:
         """Raise PyTorch's error where a recorded write (of a ``tracked`` value) is forbidden."""
         may_be_refused = self._source is not None or self._of_function is not None
         if (may_be_refused or self._refused_write is not None) and (tracked or self.requires_grad):
-            if self._refused_write is not None:
-                raise RuntimeError(self._refused_write)
             if is_restricted(self):
                 raise refusal(self)
+            if self._refused_write is not None:
+                raise RuntimeError(self._refused_write)
         if before.tracked and self._connected:
             self._refuse_leaf_write(before)
-        elif self._marker is not None and self.is_leaf:
-            raise self._leaf_error()
+        elif self._marker is not None:
+            if self.is_leaf:
+                raise self._leaf_error()
+        elif self._is_of_later_history():
+            raise RuntimeError(_LEAF)
 
     def _leaf_error(self) -> RuntimeError:
         """The refusal of a recorded write to a leaf, or to a view of what is one."""
@@ -79,9 +94,7 @@ class WriteRefusals:
     def _refuse_leaf_write(self, before: Expression) -> None:
         if self._geometry is not None and not self._has_node and not self._without_recording:
             # Made before its base had a history, which PyTorch has not told it of.
-            raise RuntimeError(
-                "a leaf Variable that requires grad is being used in an in-place operation."
-            )
+            raise RuntimeError(_LEAF)
         if before.leaf is None:
             return
         if self._geometry is not None:
@@ -90,6 +103,4 @@ class WriteRefusals:
                 "operation."
             )
         if before.leaf() is self:
-            raise RuntimeError(
-                "a leaf Variable that requires grad is being used in an in-place operation."
-            )
+            raise RuntimeError(_LEAF)

@@ -172,13 +172,19 @@ class Walk:
             raise refusal
 
     def has_lost(self, target: Expression) -> bool:
-        """Whether a part of the graph that led to this leaf was freed and forgotten."""
-        tensor = None if target.leaf is None else target.leaf()
-        if tensor is None or any([e.leaf is not None and e.leaf() is tensor for e in self._walked]):
+        """Whether a part of the graph that led to this value was freed and forgotten."""
+        sought: Any = target if target.leaf is None else target.leaf()
+        walked = self._walked
+        if sought is None or any([e.leaf is not None and e.leaf() is sought for e in walked]):
             return False
-        calls = [e.call for e in self._walked if e.leaf is None and e.call is not None]
-        lost = [c.led_to for c in calls if c.freed and c.tracked and not c.inputs]
-        return any([leaf() is tensor for leaves in lost for leaf in leaves])
+        calls = [e.call for e in walked if e.leaf is None and e.call is not None]
+        lost = [c for c in calls if c.freed and c.tracked and not c.inputs]
+        made = target.call if target.leaf is None else None
+        if made is not None:
+            lost = [c for c in lost if made.tracked and made.sequence < c.sequence]
+            if made.freed and any([c.led_to is made.led_to for c in lost]):
+                return True  # one backward went through both
+        return any([reference() is sought for c in lost for reference in c.led_to])
 
     def _lead_through_views(self, targets: Sequence[Expression]) -> bool:
         """Let each view of a view be read from that one, where its gradient matters.
@@ -306,7 +312,12 @@ class Walk:
         return all([e in self.seen for e in outputs])
 
     def free(self, retain: bool, readers: list[weakref.ref[Call]]) -> None:
+        led_to: list[weakref.ref[Any]]
         led_to = [e.leaf for e in self._walked if type(e.leaf) is weakref.ref]
+        if self.passed is not None:  # inner values that are not freed
+            led_to += [
+                weakref.ref(e) for e in self._walked if e.leaf is None and e not in self.passed
+            ]
         for call in self.calls:
             # Gradients of earlier passes may still be pending, and read this call too.
             earlier = [r for r in call.readers if r() is not None] if call.readers else None

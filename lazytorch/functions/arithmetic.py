@@ -349,7 +349,13 @@ def _float_power(x: Node, y: Node) -> Node:
 
 
 POW = Function("pow", _pow, gradient_name="PowBackward1")
-POW_SPECIAL = Function("pow_special", _special_pow, gradient_name="PowBackward0")
+POW_SPECIAL = Function(
+    "pow_special", _special_pow, gradient_name="PowBackward0", saves=lambda *_: (0,)
+)
+# PyTorch's gradient reads the input's power 0.
+POW_ONE = Function(
+    "pow_one", _special_pow, gradient_name="PowBackward0", saves_inputs=True, saves=lambda *_: (0,)
+)
 
 
 @operation(inplace=True, out=True)
@@ -365,7 +371,9 @@ def pow(input: Any, exponent: Any) -> Tensor:
             raise RuntimeError("Integers to negative integer powers are not allowed.")
         if exponent in _SPECIAL_POWERS:
             kind = "float" if not whole else "bool" if isinstance(exponent, bool) else "int"
-            return apply_one(POW_SPECIAL, (input,), (float(exponent), kind))
+            return apply_one(
+                POW_ONE if exponent == 1 else POW_SPECIAL, (input,), (float(exponent), kind)
+            )
     if not isinstance(exponent, Tensor):
         require_tensor("pow", input)
     return apply_one(POW, (input, exponent))

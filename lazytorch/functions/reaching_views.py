@@ -100,8 +100,10 @@ def _reaching_view(input: Tensor, geometry: Geometry, own: Geometry) -> Tensor:
     view._geometry = geometry
     view._type = TensorType(geometry.shape, input.dtype)
     view._view_name = "AsStrided"
-    view._source, view._made_at = input, storage.version
+    view._source, view._made_at, view._has_node = input, storage.version, True
     view._refused_write = _REFUSED_WRITE
+    if input._one_of is not None:
+        view._one_of = ("AsStrided", 0, None)
     view._reaches_out = input._connected
     view._marker = (storage.expression, value)
     return view

@@ -5,28 +5,48 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from lazytorch import core
+from lazytorch.application import apply
 from lazytorch.functions import views
-from lazytorch.functions.conversion import clone, write_value
+from lazytorch.functions.conversion import clone, converted, write_value
 from lazytorch.functions.registration import SAME, operation
-from lazytorch.tensor import Tensor, wrap_dim
+from lazytorch.recording import record
+from lazytorch.result_layouts import lay_out
+from lazytorch.tensor import Tensor, wrap, wrap_dim
 
 
-def _replaced(input: Tensor, src: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
-    made: Tensor = clone(input)
-    target = part(made)
+def _function(name: str) -> core.ViewFunction:
+    """What a write to a view is, with a node of its own, which saves nothing."""
+    node = "".join([word.capitalize() for word in name.split("_")]) + "Backward0"
+    return core.ViewFunction(name, core.WRITE_VIEW.body, core.WRITE_VIEW_AT, node)
+
+
+_SELECT = _function("select_scatter")
+_SLICE = _function("slice_scatter")
+_DIAGONAL = _function("diagonal_scatter")
+_STRIDED = _function("as_strided_scatter")
+
+
+def _replaced(
+    function: core.ViewFunction, input: Tensor, src: Tensor, part: Callable[[Tensor], Tensor]
+) -> Tensor:
+    copied = clone(input.detach())  # says how the result lies in memory
+    plain = wrap(record(core.IDENTITY, (copied._read(),), (), False)[0])  # as the call sees it
+    target = part(plain)
     if target._type.shape != src._type.shape:
         raise RuntimeError(
             "expected src to have a size equal to the slice of self. src size = "
             f"{list(src.shape)}, slice size = {list(target.shape)}"
         )
-    write_value(target, src)
-    return made
+    place = (target._type.shape, target._strides(), target.storage_offset())
+    made: Tensor = apply(function, (input, converted(src, input._type.dtype)), place)
+    return made if copied.is_contiguous() else lay_out(made, copied._strides())
 
 
 @operation()
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     """A copy with ``src`` at one place of a dimension."""
-    return _replaced(input, src, lambda x: views.select(x, dim, index))
+    return _replaced(_SELECT, input, src, lambda x: views.select(x, dim, index))
 
 
 @operation(out=SAME)
@@ -37,7 +57,7 @@ def slice_scatter(
     """A copy with ``src`` in a slice of a dimension."""
     axis = wrap_dim(dim, input.ndim)
     key = (*[slice(None)] * axis, slice(start, end, step))
-    return _replaced(input, src, lambda x: x[key])
+    return _replaced(_SLICE, input, src, lambda x: x[key])
 
 
 @operation()
@@ -45,7 +65,7 @@ def diagonal_scatter(
     input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
 ) -> Tensor:
     """A copy with ``src`` along a diagonal."""
-    return _replaced(input, src, lambda x: x.diagonal(offset, dim1, dim2))
+    return _replaced(_DIAGONAL, input, src, lambda x: x.diagonal(offset, dim1, dim2))
 
 
 @operation()
@@ -53,8 +73,14 @@ def as_strided_scatter(
     input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: int | None = None
 ) -> Tensor:
     """A copy with ``src`` in the places of a strided view."""
-    made = input.contiguous() if input._geometry is not None else input
-    return _replaced(made, src, lambda x: views.as_strided(x, size, stride, storage_offset))
+    of = input.contiguous() if input._geometry is not None else input
+    if of.is_contiguous():
+        return _replaced(
+            _STRIDED, of, src, lambda x: views.as_strided(x, size, stride, storage_offset)
+        )
+    made: Tensor = clone(of)
+    write_value(views.as_strided(made, size, stride, storage_offset), src)
+    return made
 
 
 def _fill_diagonal(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:

@@ -254,7 +254,7 @@ def _div(function: Function, inputs: Sequence[Any], attributes: Attributes) -> A
     return a._with(apply_one(function, (a._entries, b), attributes), "Div")
 
 
-@_rule(*[f for f in all_functions() if f.name in ("pow", "pow_special")])
+@_rule(*[f for f in all_functions() if f.name in ("pow", "pow_one", "pow_special")])
 def _pow(function: Function, inputs: Sequence[Any], attributes: Attributes) -> Any:
     a, *rest = inputs
     if not isinstance(a, SparseTensor):

@@ -719,4 +719,89 @@ v2 = v10 + v7
 v2.backward(v10.detach() * 0.5, retain_graph=True)
 v7.detach().mul_(2)
 (v7 * v2).sum().backward()""",
+    "an inner value below what was freed is asked for": """
+v0 = torch.tensor([1.0, -2.0], requires_grad=True)
+v1 = v0 * 3
+v2 = v1.cos()
+v3 = v2.abs()
+seen.append(torch.autograd.grad((v3 * v3).sum(), [v2])[0].tolist())
+torch.autograd.grad(v3.sum(), [v2], allow_unused=True)
+torch.autograd.grad(v3.sum(), [v1], allow_unused=True)
+v4 = torch.stack([v0, v0])
+v5 = v4.abs()
+seen.append(torch.autograd.grad((v5 * v5).sum(), v0)[0].tolist())
+torch.autograd.grad(v5.sum(), [v1, v4], allow_unused=True)
+seen.append(torch.autograd.grad(v5.sum(), v1, allow_unused=True))""",
+    "a view that reaches outside one of several is one of them": """
+v0 = torch.tensor([[1.0, -0.5, -1.0], [-0.5, 1.5, -2.0]], requires_grad=True)
+v1, v2 = v0.chunk(2)
+v3 = v2.as_strided((1, 2), (2, 1), 0)
+v4 = torch.tensor([[-1.0], [0.25]])
+v3.sub_(v4)
+v3.as_strided((1, 2), (2, 1), 0).sub_(v4, alpha=0.5)
+v3.as_strided((1, 2), (2, 1), 0).sub_(2)
+v3[0] = 3""",
+    "what has no gradient makes no node of a view that it reads": """
+v1 = torch.tensor([[2.0], [-1.0]], requires_grad=True)
+v3 = torch.tensor(1.0, requires_grad=True)
+v5 = v1.detach().clone()
+v6 = v5[:1]
+v5[-1] = v3
+v6.masked_fill_(v6 > 0, v3)
+seen.append((v6 > 0).tolist())
+with torch.no_grad(): v7 = v6 * 2
+v8 = v6.detach() * 2
+v9 = v6.argmax()
+seen.append(v6.tolist())
+v6.mul_(2)
+v10 = v6 * 2
+v6.mul_(2)
+v5.sum().backward()
+v20 = torch.tensor([[0.5, -0.5], [-1.0, 0.0]], requires_grad=True)
+v21 = torch.tensor([[2.0, 3.0]], requires_grad=True)
+v23 = v20.detach()
+v25 = v23.unsqueeze(-1)
+v26 = v23[:1]
+v23.sub_(v21, alpha=0.5)
+v25 += 1.5
+v25.mul_(v26.unsqueeze(-1) > 0)
+v25.masked_fill_(v25 > 0, 2.0)
+v25.fill_(1)
+v25[0] = 2
+v25[0].mul_(2)
+v26 += 1
+v28 = v26 * 3
+v26 += 1
+v27 = v23[0]
+v27.mul_(2)
+v23.sum().backward()""",
+    "powers that are known still save their base": """
+v0 = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+v1 = v0.pow(1)
+v1.sum().backward()
+v1.sum().backward()
+v2 = v0 ** 0
+v2.sum().backward()
+v2.sum().backward()
+v3 = v0 * 2
+v4 = v3.pow(1.0)
+v3.mul_(2)
+v4.sum().backward()
+v5 = v0 * 2
+v5.pow_(1)
+v6 = torch.autograd.grad(v5.sum(), v0, create_graph=True)[0]
+v6.sum().backward()
+v6.sum().backward()
+v7 = torch.autograd.grad((v0 ** 0).sum(), v0, create_graph=True)[0]""",
+    "what replaces a slice is one node, which saves nothing": """
+v0 = torch.tensor([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]], requires_grad=True)
+v1 = torch.tensor([1.0, 2.0], requires_grad=True)
+v2 = v0.t().slice_scatter(v1[None], 0, 0, 1)
+v3 = v0.select_scatter(v1.double(), 1, -1)
+v4 = v0.diagonal_scatter(v1, 1)
+v5 = v2.t() + v3 + v4
+seen.append([x.grad_fn.name() for x in (v2, v3, v4)])
+seen.append([v2.stride(), str(v3.dtype)])
+v5.sum().backward()
+v5.sum().backward()""",
 }
