@@ -435,7 +435,7 @@ def test_safetensors(tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     path = tmp_path / "x.safetensors"
-    for dtype in DTYPES:
+    for dtype in [d for d in DTYPES if d != "complex128"]:  # which the format lacks
         made = torch.arange(6).to(getattr(torch, dtype)).reshape(2, 3)
         theirs = {"whole": made, "turned": made.T.contiguous(), "none": made[:0], "one": made[0, 1]}
         save_file({k: v.clone() for k, v in theirs.items()}, path, metadata={"format": "pt"})
