@@ -32,7 +32,7 @@ cd tests/benchmarks
 python compare.py --engines eager,compile,jax,ours,compiled --json figures.json
 python compare.py --engines eager,ours --json figures.json --memory Adam LeNet GPT train LSTM
 python compare.py --engines eager,compile,jax,ours --json figures.json --starts "LeNet, batch 4"
-python compare.py --engines eager,ours,compiled --json one_thread.json --threads 1
+python compare.py --engines eager,jax,ours,compiled --json one_thread.json --threads 1
 python compare.py --engines ours,opencl --json opencl.json gelu softmax norm sum "matmul 1024"
 python report.py figures.json --one-thread one_thread.json --opencl opencl.json
 ```
