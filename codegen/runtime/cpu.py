@@ -265,8 +265,6 @@ def _native() -> Any:
     library = load_library(source)
     library.lt_run_program.argtypes = [ctypes.c_void_p]
     library.lt_run_program.restype = ctypes.c_int
-    library.lt_are_within.argtypes = [ctypes.c_void_p, ctypes.c_long, ctypes.c_long]
-    library.lt_are_within.restype = ctypes.c_int
     library.lt_set_threads.argtypes = [ctypes.c_long, ctypes.c_long]
     library.lt_set_threads.restype = None
     _tell_threads(library)
@@ -274,13 +272,6 @@ def _native() -> Any:
     kernels = ctypes.c_long.in_dll(library, "lt_kernels_run")
     statistics.native = lambda: (programs.value, kernels.value)
     return library
-
-
-def are_within(address: int, count: int, limit: int) -> bool:
-    """Whether int64 numbers in the host's memory are known to be from 0 to below ``limit``: they
-    are not where nothing was compiled yet."""
-    known = _native.cache_info().currsize
-    return bool(known) and bool(_native().lt_are_within(address, count, limit))
 
 
 def _tell_threads(library: Any) -> None:

@@ -402,13 +402,6 @@ int lt_run_program(const struct program *program) {
     return 0;
 }
 
-/* Whether all of some numbers are from 0 to below `limit`. */
-int lt_are_within(const long *numbers, long count, long limit) {
-    int outside = 0;
-    for (long i = 0; i < count; i++) outside |= (unsigned long)numbers[i] >= (unsigned long)limit;
-    return !outside;
-}
-
 /* Threads that parallel steps are cut for, and how long an idle one spins before it sleeps. */
 void lt_set_threads(long threads, long spin) {
     threads = threads < 1 ? 1 : threads > MAX_THREADS ? MAX_THREADS : threads;

@@ -14,7 +14,6 @@ from codegen.ops.reduction import (
     one_hot_mask,
     sum_,
 )
-from codegen.runtime.cpu import are_within
 from codegen.runtime.memory import Buffer
 from lazytorch.expression import Function
 from lazytorch.functions.bodies import (
@@ -184,12 +183,6 @@ def _check_targets(target: Tensor, classes: int, ignore: int) -> None:
     if not isinstance(value, Buffer) or not value.is_reachable or not target._type.size:
         return
     if target._type.dtype.kind == "float":  # which the function itself refuses
-        return
-    if (
-        target._geometry is None
-        and target._type.dtype is dt.int64
-        and are_within(value.address, target._type.size, classes)
-    ):
         return
     array = target._within(buffer_array(value, target._storage.expression.type))
     if array.min() >= 0 and array.max() < classes:
