@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from codegen import dtype as dt
 from codegen.graph.chains import in_order
-from codegen.graph.fuse import Cluster, Fusion, Read, _step, real_axes
+from codegen.graph.fuse import Cluster, Fusion, Read, reads_below, real_axes
 from codegen.ir.node import Node, topological
 from codegen.ops.reduction import kept_axes
 
@@ -98,23 +98,11 @@ def _partial_sums(
 
 def _reads_at(value: Node, fusion: Fusion) -> tuple[tuple[Read, ...], frozenset[Node]]:
     """What a value reads, as ``fuse`` would say of one that is computed at its own points."""
-    found: dict[Read, None] = {}
-    loaded: set[Node] = set()
-    seen: set[Read] = set()
-    stack = [Read(value, "same")]
-    while stack:
-        state = stack.pop()
-        if state in seen:
-            continue
-        seen.add(state)
-        node = state.source
-        if node in fusion.anchors or node.operation.name == "parameter":
-            loaded.add(node)
-        if node in fusion.anchors:
-            found[state] = None
-            continue
-        stack += [_step(node, source, state) for source in node.inputs]
-    return tuple(found), frozenset(loaded)
+    reads, seen = reads_below([Read(value, "same")], fusion.anchors)
+    sources = {state.source for state in seen}
+    return reads, frozenset(
+        [n for n in sources if n in fusion.anchors or n.operation.name == "parameter"]
+    )
 
 
 def _fits(found: _PartialSum, cluster: Cluster, fusion: Fusion, owner: dict[Node, Cluster]) -> bool:

@@ -8,7 +8,7 @@ goes in and what is made of their results, contractions with what follows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING
@@ -276,24 +276,11 @@ class _Fuser:
         kind = anchor.operation.kind
         aligned = kind in ("elementwise", "reduce", "gather")
         start = Read(anchor, "same" if aligned else "other")
-        found: dict[Read, None] = {}
-        seen: set[Read] = set()
         if kind == "movement":
-            stack = [Read(anchor.inputs[0], "other")]
+            begin = [Read(anchor.inputs[0], "other")]
         else:
-            stack = [_step(anchor, i, start) for i in anchor.inputs]
-        while stack:
-            state = stack.pop()
-            if state in seen:
-                continue
-            seen.add(state)
-            node = state.source
-            if node in self.anchor_set:
-                found[state] = None
-                continue
-            for source in node.inputs:
-                stack.append(_step(node, source, state))
-        return tuple(found)
+            begin = [_step(anchor, i, start) for i in anchor.inputs]
+        return reads_below(begin, self.anchor_set)[0]
 
     # ---- merging -------------------------------------------------------------------------------
 
@@ -497,6 +484,26 @@ def _is_constant(node: Node) -> bool:
     while node.operation.name in ("broadcast", "reshape"):
         node = node.inputs[0]
     return node.operation.name == "constant"
+
+
+def reads_below(
+    begin: Sequence[Read], anchors: Container[Node]
+) -> tuple[tuple[Read, ...], set[Read]]:
+    """What is read of the anchors below some values, and all that is passed on the way there."""
+    found: dict[Read, None] = {}
+    seen: set[Read] = set()
+    stack = [*begin]
+    while stack:
+        state = stack.pop()
+        if state in seen:
+            continue
+        seen.add(state)
+        node = state.source
+        if node in anchors:
+            found[state] = None
+            continue
+        stack += [_step(node, source, state) for source in node.inputs]
+    return tuple(found), seen
 
 
 def _step(node: Node, source: Node, state: Read) -> Read:
