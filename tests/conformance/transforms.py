@@ -204,14 +204,20 @@ class Checker:
         outputs = mine.of_wanted(*[mine.tensors[i] for i in mine.wanted])
         if any(t.requires_grad and t.dtype is not lazytorch.float64 for t in outputs):
             raise _Refused("too coarse for finite differences")
+        return self._by_differences("gradgradcheck", real, mine, options)
+
+    def _by_differences(
+        self, check: str, real: _Arguments, mine: _Arguments, options: dict[str, Any]
+    ) -> str | None:
+        """Our check of finite differences; refused where PyTorch's own fails too."""
         inputs = [mine.tensors[i] for i in mine.wanted]
-        found = attempt(lazytorch.autograd.gradgradcheck, mine.of_wanted, inputs, **options)
+        found = attempt(getattr(lazytorch.autograd, check), mine.of_wanted, inputs, **options)
         if not isinstance(found, Exception):
             return None
         theirs = [real.tensors[i] for i in real.wanted]
-        expected = attempt(torch.autograd.gradgradcheck, real.of_wanted, theirs, **options)
+        expected = attempt(getattr(torch.autograd, check), real.of_wanted, theirs, **options)
         if isinstance(expected, Exception):
-            raise _Refused("PyTorch's second gradients are not those of finite differences either")
+            raise _Refused("PyTorch's derivatives are not those of finite differences either")
         return f"{type(found).__name__}: {found}"
 
     # ---- forward mode ---------------------------------------------------------------------
@@ -228,16 +234,8 @@ class Checker:
         ours = Translation(self.options.device)(directions)
         expected = attempt(_tangents, torch, real.of_wanted, real, directions)
         if isinstance(expected, Exception) or None in expected:  # finite differences
-            inputs = [mine.tensors[i] for i in mine.wanted]
             options = {"check_forward_ad": True, "check_backward_ad": False, "fast_mode": True}
-            found = attempt(lazytorch.autograd.gradcheck, mine.of_wanted, inputs, **options)
-            if not isinstance(found, Exception):
-                return None
-            inputs = [real.tensors[i] for i in real.wanted]
-            theirs = attempt(torch.autograd.gradcheck, real.of_wanted, inputs, **options)
-            if isinstance(theirs, Exception):
-                raise _Refused("PyTorch's check fails too")
-            return f"{type(found).__name__}: {found}"
+            return self._by_differences("gradcheck", real, mine, options)
         found = _tangents(lazytorch, mine.of_wanted, mine, ours)
         return self.judged(found, expected, real.of_wanted, real, directions)
 
