@@ -45,6 +45,11 @@ SETTINGS = (
         "default: where it is clearly less work",
     ),
     Setting(
+        "LAZYTORCH_RECORDS",
+        "",
+        "0: operations are recorded by Python alone; default: by C too, once steps repeat",
+    ),
+    Setting(
         "LAZYTORCH_OPENCL_SCHEDULE",
         "",
         "gpu or cpu: schedules of OpenCL kernels; default: as the device is",

@@ -15,12 +15,14 @@ from lazytorch.device import finish
 from lazytorch.expression import Attributes, Call, Expression, Function, SparseOperand, scalar
 from lazytorch.realize import realize
 from lazytorch.recording import MAXIMUM_DEPTH, outputs_of_call
+from lazytorch.records import known_to_native, native
 from lazytorch.result_layouts import LaidOut, laid_out
 from lazytorch.storage import Storage, born
 from lazytorch.tensor import Tensor, eager, wrap
 from lazytorch.view_history import RefusedView
 
 _new, _reference = object.__new__, weakref.ref
+known_to_native["Tensor"] = Tensor
 
 # What hooks on saved values do with a recorded call, and with the tensors of its results:
 # autograd/saved.py puts it here.
@@ -34,6 +36,16 @@ apply_to_sparse: list[Any] = []
 
 def apply(function: Function, inputs: Sequence[Any], attributes: Attributes = ()) -> Any:
     """Call a function on tensors and Python numbers: a tensor, or a tuple of them."""
+    plain = native.plain
+    if plain is not None and not unusual.used and not autocast_active.count:
+        storage = plain(function, inputs, attributes, grad_state.enabled)
+        if storage.__class__ is Storage:
+            made = _new(Tensor)
+            made._storage, made._type = storage, storage.expression.type
+            made._geometry = made._marker = None
+            return made
+        if storage is not None:
+            return tuple([_shown(s) for s in storage])
     try:
         outputs = _recorded(function, inputs, attributes)
     except SparseOperand:
@@ -60,6 +72,13 @@ def apply(function: Function, inputs: Sequence[Any], attributes: Attributes = ()
     if unusual.used and grad_state.waiting is not None:
         pack_results[0](results)
     return results
+
+
+def _shown(storage: Storage) -> Tensor:
+    made = _new(Tensor)
+    made._storage, made._type = storage, storage.expression.type
+    made._geometry = made._marker = None
+    return made
 
 
 def _laid_out(outputs: Any) -> Any:

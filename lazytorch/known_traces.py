@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lazytorch.expression import Call, Expression, Signature
 from lazytorch.layouts import orders
 from lazytorch.orders import order_of, wanted_order
+from lazytorch.records import native, packed
 
 if TYPE_CHECKING:
     from lazytorch.realize import CachedPlan
@@ -58,10 +59,11 @@ class KnownTrace:
     others      of all outputs of all calls those that are no roots, and the ``shown`` among them.
     wanted      the outputs that are wanted, in the trace's order.
     is_whole    whether that says it all.
+    facts       what is compared, as records.c reads it.
     """
 
     __slots__ = (
-        "cached", "firsts", "gradients", "has_gradient", "is_whole", "key", "leaf_tracked",
+        "cached", "facts", "firsts", "gradients", "has_gradient", "is_whole", "key", "leaf_tracked",
         "leaf_types", "leaves", "made_by", "numbers", "others", "pending", "root_leaves", "same_as",
         "shown", "steps", "tracked", "wanted",
     )  # fmt: skip
@@ -111,9 +113,46 @@ class KnownTrace:
         self.shown = sorted({*self.wanted}.intersection(self.others))
         values = [e for e in outputs if e is not None and e not in chosen]
         self.is_whole = all([e.leaf is None for e in values])
+        steps = zip(self.steps, self.gradients, strict=True)
+        self.facts = (
+            tuple([signature for _, signature, _, _ in self.steps]),
+            packed([(place, tracked, g, count) for (place, _, tracked, count), g in steps]),
+            packed([self.firsts]),
+            packed([self.same_as]),
+            packed(zip(self.pending, self.made_by, self.numbers, strict=True)),
+            packed(zip(self.leaves, self.leaf_tracked, strict=True)),
+            tuple(self.leaf_types),
+            packed([self.root_leaves]),
+            packed([(i, i in self.shown) for i in self.others]),
+            self.has_gradient,
+        )
 
     def recognise(self, roots: Sequence[Expression]) -> Recognised | None:
         """What some roots come to; None where that has another structure."""
+        if native.known_trace is not None:
+            same = native.known_trace(self.facts, roots)
+        else:
+            native.count_repeat()
+            same = self._compare(roots)
+        if same is None:
+            return None
+        calls, leaves, outputs = same
+        if orders.used and (
+            any([order_of(e) is not None for e in leaves])
+            or any([e is not None and wanted_order(e) is not None for e in outputs])
+        ):
+            return None  # what does not lie in rows
+        found = Recognised()
+        found.cached, found.calls, found.leaves, found.values = self.cached, calls, leaves, outputs
+        found.tracked = [calls[i] for i in self.tracked]
+        wanted: Any = [outputs[i] for i in self.wanted]
+        found.wanted = wanted
+        return found
+
+    def _compare(
+        self, roots: Sequence[Expression]
+    ) -> tuple[list[Call], list[Expression], list[Expression | None]] | None:
+        """The calls, the leaves and all outputs of a graph that is as this one."""
         met = [*roots]
         calls: list[Call] = []
         for place, signature, tracked, count in self.steps:
@@ -164,14 +203,4 @@ class KnownTrace:
                 shown.append(i)
         if shown != self.shown:
             return None
-        if orders.used and (
-            any([order_of(e) is not None for e in leaves])
-            or any([e is not None and wanted_order(e) is not None for e in outputs])
-        ):
-            return None  # what does not lie in rows
-        found = Recognised()
-        found.cached, found.calls, found.leaves, found.values = self.cached, calls, leaves, outputs
-        found.tracked = [calls[i] for i in self.tracked]
-        wanted: Any = [outputs[i] for i in self.wanted]
-        found.wanted = wanted
-        return found
+        return calls, leaves, outputs

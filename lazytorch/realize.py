@@ -42,6 +42,7 @@ from lazytorch.known_traces import KnownTrace, Recognised
 from lazytorch.orders import Order, has_orders, order_of, orders_of_outputs
 from lazytorch.places import Family, MovedCall, starts_of
 from lazytorch.recompiles import note_miss
+from lazytorch.records import known_to_native, native
 from lazytorch.small_calls import small_call
 from lazytorch.storage import (
     Storage,
@@ -116,6 +117,7 @@ class _Checking:
         pass
 
 
+known_to_native["PLACEHOLDER"] = levels.PLACEHOLDER
 checking = _Checking()
 
 
@@ -372,7 +374,10 @@ def _recognised(
     found = known.recognise(roots) if known is not None else None
     if known is None or found is None or unsettled_values():
         return None
-    if held:
+    if held and native.loses_any is not None:
+        if native.loses_any(held, found.values, found.wanted, known.has_gradient):
+            return None
+    elif held:
         values = {e for e in found.values if e is not None}
         kept = {*found.wanted}
         rest = [e for e in held if e not in values and e.device == device]

@@ -16,6 +16,7 @@ from lazytorch.expression import (
     shared_owner,
 )
 from lazytorch.realize import realize, settle_depth
+from lazytorch.records import native
 from lazytorch.source import note_place
 
 # A chain of pending calls longer than this is run: memory and the next compile stay bounded.
@@ -68,6 +69,10 @@ def record(
     function: Function, inputs: tuple[Expression, ...], attributes: Attributes, tracked: bool
 ) -> list[Expression]:
     """Record a call; its outputs."""
+    if native.record is not None:
+        made = native.record(function, inputs, attributes, tracked)
+        if made is not None:
+            return made  # type: ignore[no-any-return]
     types = tuple([e.type for e in inputs])
     depth, has_gradient, device = 0, False, "cpu"
     for e in inputs:

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from lazytorch import core
-from lazytorch.expression import Call, Expression, SharedSince, Signature
+from lazytorch.expression import Call, Expression, Function, SharedSince, Signature
+from lazytorch.importer import GRADIENT, TANGENT
+from lazytorch.records import known_to_native, native, packed
 
 ALIASES = (core.VIEW, core.DETACH, core.SOURCE)
 _USUAL_OWNERS = frozenset([type(None), weakref.ref])
@@ -25,10 +27,11 @@ class KnownWalk:
     steps    of each call: at which occurrence it is found, its signature, how many inputs it has.
     order    the tracked values, inputs first; ``calls``: those of them that calls made, the root's
              first.
+    facts    what is compared, as records.c reads it.
     """
 
     __slots__ = (
-        "calls", "firsts", "followed", "is_leaf", "made_by", "numbers", "order", "same_as", "steps",
+        "calls", "facts", "firsts", "followed", "is_leaf", "made_by", "numbers", "order", "same_as", "steps",
         "tracked", "untracked",
     )  # fmt: skip
 
@@ -65,10 +68,26 @@ class KnownWalk:
         self.numbers = [each[i].number for i in self.followed]
         self.order = [numbers[e] for e in order]
         self.calls = [places[call] for call in calls]
+        kinds = zip(self.tracked, self.is_leaf, strict=True)
+        self.facts = (
+            tuple([signature for _, signature, _ in self.steps]),
+            packed([(place, True, 2, count) for place, _, count in self.steps]),
+            packed([self.firsts]),
+            packed([self.same_as]),
+            packed([[tracked + 2 * is_leaf for tracked, is_leaf in kinds]]),
+            packed(zip(self.followed, self.made_by, self.numbers, strict=True)),
+            packed([self.order]),
+            packed([self.calls]),
+        )
 
     def recognise(self, root: Expression) -> tuple[list[Expression], list[Call]] | None:
         """``Walk.order`` and ``Walk.calls`` under a root; None where the graph is another one, or
         there may be something in the way."""
+        if native.known_walk is not None:
+            return native.known_walk(self.facts, [root])  # type: ignore[no-any-return]
+        return self._compare(root)
+
+    def _compare(self, root: Expression) -> tuple[list[Expression], list[Call]] | None:
         met = [root]
         calls: list[Call] = []
         for place, signature, count in self.steps:
@@ -76,7 +95,7 @@ class KnownWalk:
             if call is None or call.signature is not signature or call.freed:
                 return None
             inputs = call.inputs
-            if len(inputs) != count or call.has_gradient or not call.tracked:
+            if len(inputs) != count or not call.tracked:
                 return None
             calls.append(call)
             met += inputs
@@ -112,6 +131,15 @@ def _may_be_written(e: Expression) -> bool:
     return storage is not None and storage.version > owner.version
 
 
+known_to_native.update(
+    may_be_written=_may_be_written, VIEW=core.VIEW, DETACH=core.DETACH, SOURCE=core.SOURCE
+)
+
+
+def _has_rules_of_its_own(function: Function) -> bool:
+    return function.refusal is not None or function in (GRADIENT, TANGENT)
+
+
 class _Known:
     """The structures known for a signature at the root, and how many others came since one of
     them did."""
@@ -142,7 +170,7 @@ def recognised(root: Expression) -> tuple[list[Expression], list[Call]] | None:
 def remember(root: Expression, order: Sequence[Expression], calls: Sequence[Call]) -> None:
     """Have a graph recognised the next time; where each one is new, more and more rarely."""
     call = root.call
-    if call is None or any([c.has_gradient or c.signature.function.refusal for c in calls]):
+    if call is None or any([_has_rules_of_its_own(c.signature.function) for c in calls]):
         return
     made = [e.call for e in order if e.leaf is None]
     if not all([c is not None and c.tracked for c in made]):

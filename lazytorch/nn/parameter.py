@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lazytorch.functions.creation import empty
+from lazytorch.records import known_to_native
 from lazytorch.tensor import Tensor
 
 __all__ = [
@@ -33,6 +34,9 @@ class Parameter(Tensor):
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:
         return "Parameter containing:\n" + super().__repr__()
+
+
+known_to_native["Parameter"] = Parameter
 
 
 class Buffer(Tensor):

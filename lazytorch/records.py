@@ -1,0 +1,124 @@
+"""What every operation of every step does, without the interpreter: records.c, where it can be loaded.
+
+Each of its functions has a twin in Python, which says what it does, and does it where there is no C
+compiler, or another Python than CPython. It is loaded when steps repeat, so that a short program
+does not wait for it to be compiled.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.resources
+import itertools
+import sys
+import sysconfig
+import weakref
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from codegen import settings
+from codegen.ir.node import TensorType
+from codegen.runtime.kernels import load_library
+from lazytorch.expression import Call, Expression, Function, Signature, next_in_sequence, scalar
+from lazytorch.storage import Storage, born
+
+# Steps that repeat one before it, until it is loaded.
+_REPEATS = 16
+
+# The objects that it knows by name; other modules add theirs.
+known_to_native: dict[str, Any] = {
+    "None": None, "True": True, "False": False, "zero": 0, "empty": (), "cpu": "cpu",
+    "float_type": float, "int_type": int, "list_type": list, "tuple_type": tuple,
+    "reference_type": weakref.ref, "Expression": Expression, "Call": Call, "Storage": Storage,
+    "scalar": scalar, "born": born, "next_in_sequence": next_in_sequence,
+    "name_storage": "_storage", "name_geometry": "_geometry", "name_marker": "_marker",
+    "name_connected": "_connected", "name_differentiable": "differentiable",
+}  # fmt: skip
+_CLASSES = {c.__name__: c for c in (Call, Expression, Function, Signature, Storage, TensorType)}
+
+
+class Native:
+    """The functions of records.c, None before it is loaded."""
+
+    def __init__(self) -> None:
+        self._repeats = 0
+        self.unload()
+
+    def count_repeat(self) -> None:
+        """A step that may be one of many: enough of them load it."""
+        self._repeats += 1
+        if self._repeats == _REPEATS and settings.get("LAZYTORCH_RECORDS") != "0":
+            self.load()
+
+    def load(self) -> bool:
+        """Load it, where that is possible; whether it is there."""
+        if self.plain is None:
+            try:
+                functions = _loaded()
+            except Exception:  # no compiler, or a Python that keeps its objects in another way
+                return False
+            for name, function in functions.items():
+                setattr(self, name, function)
+        return True
+
+    def unload(self) -> None:
+        """Go on in Python."""
+        self.plain: Callable[..., Any] | None = None
+        self.record: Callable[..., Any] | None = None
+        self.known_trace: Callable[..., Any] | None = None
+        self.known_walk: Callable[..., Any] | None = None
+        self.loses_any: Callable[..., Any] | None = None
+
+
+native = Native()
+
+
+def packed(numbers: Iterable[Sequence[int]]) -> bytes:
+    """Numbers as records.c reads them."""
+    return array("i", itertools.chain.from_iterable(numbers)).tobytes()
+
+
+def _loaded() -> dict[str, Callable[..., Any]]:
+    if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
+        raise NotImplementedError("its objects are not CPython's")
+    if _words(Function)[1] != id(type):
+        raise NotImplementedError("a class is not where it is expected in an object")
+    source = importlib.resources.files("lazytorch").joinpath("records.c").read_text()
+    library = ctypes.PyDLL(load_library(source)._name)
+
+    def names(table: str) -> list[str]:
+        text = ctypes.c_char.in_dll(library, table)
+        return ctypes.string_at(ctypes.addressof(text)).decode().split()
+
+    functions = [
+        ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
+        for name in names("lt_functions")
+    ]
+    slots = [_offset(*name.split(".")) for name in names("lt_slots")]
+    objects = [id(known_to_native[name]) for name in names("lt_objects")]
+    library.lt_fill(
+        (ctypes.c_void_p * len(functions))(*functions),
+        (ctypes.c_long * len(slots))(*slots),
+        (ctypes.c_void_p * len(objects))(*objects),
+    )
+    library.lt_method.restype = ctypes.py_object
+    methods = {}
+    for i in range(library.lt_method_count()):
+        method = library.lt_method(i)
+        methods[method.__name__] = method
+    return methods
+
+
+def _words(o: Any) -> Sequence[int]:
+    """The memory of an object that has nothing but slots, or its beginning."""
+    size = type(o).__basicsize__ // ctypes.sizeof(ctypes.c_size_t)
+    return (ctypes.c_size_t * size).from_address(id(o))
+
+
+def _offset(class_name: str, slot: str) -> int:
+    """Where in its instances a class keeps a slot."""
+    kind = _CLASSES[class_name]
+    held, instance = object(), object.__new__(kind)
+    setattr(instance, slot, held)
+    return list(_words(instance)).index(id(held)) * ctypes.sizeof(ctypes.c_size_t)
