@@ -39,11 +39,16 @@ _CLASSES = {c.__name__: c for c in (Call, Expression, Function, Signature, Stora
 
 
 class Native:
-    """The functions of records.c, None before it is loaded."""
+    """The functions of records.c, None while it is not loaded."""
+
+    plain: Callable[..., Any] | None = None
+    record: Callable[..., Any] | None = None
+    known_trace: Callable[..., Any] | None = None
+    known_walk: Callable[..., Any] | None = None
+    loses_any: Callable[..., Any] | None = None
 
     def __init__(self) -> None:
         self._repeats = 0
-        self.unload()
 
     def count_repeat(self) -> None:
         """A step that may be one of many: enough of them load it."""
@@ -64,11 +69,7 @@ class Native:
 
     def unload(self) -> None:
         """Go on in Python."""
-        self.plain: Callable[..., Any] | None = None
-        self.record: Callable[..., Any] | None = None
-        self.known_trace: Callable[..., Any] | None = None
-        self.known_walk: Callable[..., Any] | None = None
-        self.loses_any: Callable[..., Any] | None = None
+        self.plain = self.record = self.known_trace = self.known_walk = self.loses_any = None
 
 
 native = Native()

@@ -167,7 +167,7 @@ class Trace:
 
 
 # So many pending values are looked at to find what a value that somebody holds is made of.
-_MOST_LOOKED_AT = 500
+MOST_LOOKED_AT = 500
 
 
 def loses(
@@ -192,6 +192,6 @@ def loses(
                 stack.append(i)
             elif i not in kept:
                 found = True
-        if len(seen) > _MOST_LOOKED_AT:
+        if len(seen) > MOST_LOOKED_AT:
             return False
     return found

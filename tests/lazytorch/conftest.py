@@ -11,6 +11,7 @@ from devices import GIVEN
 import lazytorch.functions  # noqa: F401
 from lazytorch.defaults import set_default_device
 from lazytorch.expression import Signature, all_functions
+from lazytorch.records import native
 
 
 def exactly(attributes: Hashable) -> Hashable:
@@ -33,6 +34,12 @@ class ExactTable(dict[Any, Signature]):
                 f"{found.function} was made for {found.attributes} and is called with {key[1]}"
             )
         return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def native_records() -> None:
+    """Have what records.c does done by it from the start; test_records.py compares it with Python."""
+    native.load()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,0 +1,221 @@
+"""records.c and its twins in Python: what one makes and finds, the other does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lazytorch as torch
+from lazytorch import recording, records
+from lazytorch.autograd.known_walks import KnownWalk
+from lazytorch.expression import all_functions
+from lazytorch.known_traces import KnownTrace
+from lazytorch.records import native
+from lazytorch.storage import born
+from lazytorch.trace import MOST_LOOKED_AT, loses
+
+pytestmark = pytest.mark.skipif(not native.load(), reason="needs CPython and a C compiler")
+
+
+@pytest.fixture
+def python_alone() -> Iterator[None]:
+    native.unload()
+    yield
+    native.load()
+
+
+def slots_of(e: Any) -> dict[str, Any]:
+    """What an expression and its call say of themselves; objects by what they are to each other."""
+    call = e.call
+    owner = None if e.owner is None else e.owner()
+    return {
+        "type": e.type, "device": e.device, "number": e.number, "value": e.value, "leaf": e.leaf,
+        "hooks": e.hooks, "tracked": e.tracked, "depth": e.depth,
+        "owner": owner is not None and (owner.expression is e, owner.version, owner.regions,
+                                        owner.layout, owner in [r() for r in born]),
+        "call": (call.signature, call.inputs, call.tracked, call.has_gradient, call.freed,
+                 call.place, call.readers, hasattr(call, "sequence")),
+        "outputs": [output() is e for output in call.outputs],
+    }  # fmt: skip
+
+
+def inputs() -> dict[str, Any]:
+    leaf = torch.ones(2, 3, requires_grad=True)
+    shared, turned = torch.zeros(2, 3), torch.ones(3, 2)
+    shared.numpy()
+    return {
+        "leaf": leaf, "plain": torch.ones(2, 3), "pending": torch.ones(2, 3) + 1,
+        "tracked": leaf * 2, "parameter": torch.nn.Parameter(torch.ones(2, 3)),
+        "detached": leaf.detach(), "view": turned.t(), "tracked view": (leaf * 1)[:, :],
+        "shared": shared, "gradient": torch.autograd.grad((leaf**2).sum(), leaf)[0],
+        "of another type": torch.ones(2, 3, dtype=torch.float64), "number": 2.5, "integer": 3,
+    }  # fmt: skip
+
+
+PAIRS = [(a, b) for a in inputs() for b in inputs() if "number" not in a and "integer" not in a]
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+@pytest.mark.parametrize("recording_is_on", [True, False])
+def test_calls_are_recorded_alike(
+    first: str, second: str, recording_is_on: bool, python_alone: None
+) -> None:
+    made = inputs()
+    x, y = made[first], made[second]
+
+    def results() -> list[Any]:
+        with torch.set_grad_enabled(recording_is_on):
+            return [x + y, torch.sub(x, y), *torch.max(x, 1), torch.relu(x)]
+
+    for _ in range(70):  # the first calls of a signature note the user's line
+        in_python = results()
+    native.load()
+    in_c = results()
+    pairs = list(zip(in_python, in_c, strict=True))
+    for one, other in pairs:
+        mine, theirs = [slots_of(t._storage.expression) for t in (one, other)]
+        for fact, same in zip(mine.pop("call"), theirs.pop("call"), strict=True):
+            if isinstance(fact, tuple) and fact and hasattr(fact[0], "tracked"):
+                # A number is an expression of its own each time.
+                assert [(e.type, e.tracked) for e in fact] == [(e.type, e.tracked) for e in same]
+            else:
+                assert fact == same
+        assert mine == theirs
+    for one, other in pairs:
+        assert one.tolist() == other.tolist()
+
+
+def test_what_is_not_usual_is_left_to_python() -> None:
+    plain = native.plain
+    assert plain is not None
+    function = next(f for f in all_functions() if f.name == "add")
+    x = torch.ones(2, 3)
+    for inputs_ in ((x.t(), x.t()), (x, object()), (x, True), [x] * 65, "xy", (x, None)):
+        assert plain(function, inputs_, (), True) is None
+    assert plain(function, (torch.ones(7, 11, 1, 3), torch.ones(1, 11, 5, 1)), (), True) is None
+
+
+def same_graphs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Have both twins asked of each graph from now on, and compared; how often either said yes."""
+    found = [0, 0]
+    c = native.known_trace, native.known_walk, native.loses_any
+    assert c[0] is not None and c[1] is not None and c[2] is not None
+    traces: dict[int, KnownTrace] = {}
+    walks: dict[int, KnownWalk] = {}
+    recognise, recognise_walk = KnownTrace.recognise, KnownWalk.recognise
+
+    def known_trace(facts: Any, roots: Any) -> Any:
+        answers = c[0](facts, roots), traces[id(facts)]._compare(roots)  # type: ignore[misc]
+        assert answers[0] == answers[1] or list(answers[0]) == list(answers[1])
+        found[0] += answers[0] is not None
+        return answers[0]
+
+    def known_walk(facts: Any, roots: Any) -> Any:
+        answers = c[1](facts, roots), walks[id(facts)]._compare(*roots)  # type: ignore[misc]
+        assert answers[0] == answers[1]
+        found[1] += answers[0] is not None
+        return answers[0]
+
+    def loses_any(held: Any, values: Any, wanted: Any, has_gradient: bool) -> bool:
+        known, kept = set(values), set(wanted)
+        rest = [e for e in held if e not in known]
+        answer = any([loses(e, known, kept, has_gradient) for e in rest])
+        assert c[2](held, values, wanted, has_gradient) is answer  # type: ignore[misc]
+        return answer
+
+    def remembered(self: KnownTrace, roots: Any) -> Any:
+        traces[id(self.facts)] = self
+        return recognise(self, roots)
+
+    def remembered_walk(self: KnownWalk, root: Any) -> Any:
+        walks[id(self.facts)] = self
+        return recognise_walk(self, root)
+
+    monkeypatch.setattr(KnownTrace, "recognise", remembered)
+    monkeypatch.setattr(KnownWalk, "recognise", remembered_walk)
+    for name, function in (
+        ("known_trace", known_trace), ("known_walk", known_walk), ("loses_any", loses_any)
+    ):  # fmt: skip
+        monkeypatch.setattr(native, name, function)
+    return found
+
+
+@pytest.mark.pytorch
+def test_random_programs_are_recognised_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    from test_programs import differences, made
+
+    same_graphs(monkeypatch)
+    for seed in range(4000, 4040):
+        assert not list(differences(made(seed)))
+
+
+def test_steps_of_loops_are_recognised_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = same_graphs(monkeypatch)
+    model = torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.Tanh(), torch.nn.Linear(5, 2))
+    optimizer = torch.optim.Adam(model.parameters())
+    x, by_hand = torch.rand(4, 6), torch.ones(6, 6, requires_grad=True)
+    kept = []
+    for step in range(30):
+        loss = (model(x @ by_hand) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        with torch.no_grad():
+            by_hand -= 0.1 * by_hand.grad
+            by_hand.grad.zero_()
+        if step % 7 == 0:
+            kept.append(loss * 2)
+    assert found[0] > 10 and found[1] > 10
+
+
+@pytest.mark.pytorch
+def test_programs_in_python_alone(python_alone: None) -> None:
+    from test_programs import differences, made
+
+    for seed in range(5000, 5040):
+        assert not list(differences(made(seed)))
+
+
+def test_it_is_loaded_when_steps_repeat_and_can_be_forbidden() -> None:
+    program = """
+    import lazytorch as torch
+    from lazytorch.records import native
+from lazytorch.storage import born
+    w = torch.ones(3, requires_grad=True)
+    for step in range(40):
+        (w * 2).sum().backward()
+        w.grad.tolist()
+        w.grad = None
+        if step == 3: assert native.plain is None
+    print(native.plain is not None)
+    """
+    for setting, expected in (("", "True"), ("0", "False")):
+        ran = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True,
+            env={**os.environ, "LAZYTORCH_RECORDS": setting}, check=True,
+        )  # fmt: skip
+        assert ran.stdout.strip() == expected
+
+
+def test_where_it_cannot_be_loaded_python_goes_on(
+    monkeypatch: pytest.MonkeyPatch, python_alone: None
+) -> None:
+    def refused() -> Any:
+        raise NotImplementedError("another Python")
+
+    monkeypatch.setattr(records, "_loaded", refused)
+    assert not native.load()
+    assert (torch.ones(2) + 1).tolist() == [2, 2]
+
+
+def test_limits_are_those_of_python() -> None:
+    source = Path(records.__file__).with_suffix(".c").read_text()
+    assert f"MAXIMUM_DEPTH = {recording.MAXIMUM_DEPTH} " in source
+    assert f"MOST_LOOKED_AT = {MOST_LOOKED_AT} " in source
