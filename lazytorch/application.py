@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from codegen.ir.node import Node, TensorType
@@ -18,7 +17,7 @@ from lazytorch.expression import Attributes, Call, Expression, Function, SparseO
 from lazytorch.geometry import Geometry
 from lazytorch.realize import realize
 from lazytorch.recording import MAXIMUM_DEPTH, outputs_of_call
-from lazytorch.result_layouts import RULES, LaidOut, laid_out
+from lazytorch.result_layouts import LaidOut, laid_out
 from lazytorch.source import note_place
 from lazytorch.storage import Storage, born
 from lazytorch.tensor import Tensor, eager, wrap
@@ -73,15 +72,16 @@ def _laid_out(outputs: Any) -> Any:
     return results[0] if len(results) == 1 else results
 
 
-def of_two(function: Function, otherwise: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+def of_two(
+    function: Function,
+    otherwise: Callable[[Any, Any], Any],
+    of_views: Function | None = None,
+) -> Callable[[Any, Any], Any]:
     """``apply`` of a function to two values. Two plain tensors through which no gradient flows, the
-    commonest inputs in a loop over small ones, are done with at a third of ``apply``'s cost, and so
-    are whole tensors seen in another order, where the result lies in rows all the same; what else
-    there is goes ``otherwise``."""
+    commonest inputs in a loop over small ones, are done with at a third of ``apply``'s cost; what
+    else there is goes ``otherwise``. ``of_views``: the function ``over_views``, if there is one,
+    for whole tensors seen in another order."""
     signatures = function.plain_pairs
-    of_views = None
-    if function.name not in RULES and function.gradient is None:
-        of_views = Function(f"{function.name}_of_views", partial(_body_of_views, function.body))
 
     def apply_to_two(a: Any, b: Any) -> Any:
         if type(a) is not Tensor or type(b) is not Tensor:
@@ -161,13 +161,16 @@ def _is_whole(x: Tensor, value: Expression) -> bool:
     )
 
 
-def _body_of_views(
-    body: Callable[[Node, Node], Node], a: Node, b: Node, first: Geometry | None,
-    second: Geometry | None,
-) -> Node:  # fmt: skip
-    """A body over the values of storages, and where two tensors lie in them."""
-    a, b = (x if place is None else view(x, *place) for x, place in ((a, first), (b, second)))
-    return body(a, b)
+def over_views(function: Function) -> Function:
+    """A function of two tensors, whose result lies in rows however they do, over the values of
+    their storages and where they lie in them: one call instead of up to three."""
+
+    def body(a: Node, b: Node, first: Geometry | None, second: Geometry | None) -> Any:
+        if first is not None:
+            a = view(a, *first)
+        return function.body(a, b if second is None else view(b, *second))
+
+    return Function(f"{function.name}_of_views", body)
 
 
 def apply_expressions(
