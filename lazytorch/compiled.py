@@ -455,11 +455,15 @@ class _Replay:
                 # A constant after each call is one before the next, which its plan is made for.
                 self.constants.append((storage, source))
         self.constant_numbers = {id(s) for s, _ in self.constants}
-        # For each run its values, numbers that never change among them, and where the others come
-        # from.
+        # For each run its values, numbers that never change among them, the storages whose values
+        # others are, and where the rest comes from.
         self.values = [[s[2] if s[0] == "number" else None for s in run.sources] for run in runs]
+        self.held = [
+            [(i, s[1]) for i, s in enumerate(run.sources) if s[0] == "storage"] for run in runs
+        ]
         self.sources = [
-            [(i, s) for i, s in enumerate(run.sources) if s[0] != "number"] for run in runs
+            [(i, s) for i, s in enumerate(run.sources) if s[0] not in ("number", "storage")]
+            for run in runs
         ]
 
     def reads_the_same(self) -> bool:
@@ -482,7 +486,7 @@ class _Replay:
                 or e.value.order is not None
                 or e.type is not type_
                 or e.tracked is not tracked
-                or (storage.shared is not None and storage.is_shared())
+                or (storage.special is not None and storage.is_shared())
             ):
                 return False
         return all([c.is_value_of(s.expression) for s, c in self.constants])
@@ -490,6 +494,8 @@ class _Replay:
     def run(self, arguments: list[Expression], tensors: list[Tensor]) -> Any:
         """Compute what the call did, then change what it changed; nothing if that fails."""
         active = self.finished.capture
+        if not active.steps and not any([run.cached.plan.donated for run in active.runs]):
+            return self._change(self._compute(arguments, tensors))  # nothing is to be put back
         counted = [counts([s for s in step.states if s is not None]) for step in active.steps]
         lends = len(active.runs) == 1 and active.runs[0].cached.plan.donated
         with HeldOff() if lends else _NOTHING:
@@ -506,13 +512,15 @@ class _Replay:
         steps = [step.numbers() for step in active.steps]
         draws = [generator.take(count) for generator, count in active.draws]
         results: list[list[Buffer]] = []
-        for run, known, sources in zip(active.runs, self.values, self.sources, strict=True):
+        for run, known, held, sources in zip(
+            active.runs, self.values, self.held, self.sources, strict=True
+        ):
             values: list[Any] = known.copy()
+            for i, storage in held:
+                values[i] = storage.expression.value
             for i, source in sources:
                 kind = source[0]
-                if kind == "storage":
-                    values[i] = source[1].expression.value
-                elif kind == "step":
+                if kind == "step":
                     values[i] = steps[source[1]][source[2]]
                 elif kind == "argument":
                     values[i] = arguments[source[1]].value

@@ -43,7 +43,7 @@ from lazytorch.orders import Order, has_orders, order_of, orders_of_outputs
 from lazytorch.places import Family, MovedCall, starts_of
 from lazytorch.recompiles import note_miss
 from lazytorch.records import known_to_native, native
-from lazytorch.small_calls import small_call
+from lazytorch.small_calls import small_call, small_calls
 from lazytorch.storage import (
     Storage,
     born,
@@ -83,8 +83,9 @@ _plans: dict[str, dict[tuple[int, ...], CachedPlan]] = {}  # device -> key -> pl
 _families: dict[str, dict[tuple[int, ...], Family]] = {}  # device -> key but for places -> plans
 # What was last computed at roots like these.
 _known: dict[known_traces.Key, KnownTrace] = {}
-# Plans of single calls, by small_call's key.
+# Plans of single calls, by small_call's key, and of several, by small_calls'.
 _single_plans: dict[tuple[Any, ...], Plan] = {}
+_several_plans: dict[tuple[Any, ...], Plan] = {}
 _checked_plans: dict[tuple[str, tuple[int, ...]], CachedPlan] = {}
 _lock = threading.RLock()
 _NOTHING = nullcontext()
@@ -148,7 +149,9 @@ def realize(roots: Sequence[Expression]) -> None:
                         _realize(roots)
                     finally:
                         spans.note("realize", "realize", began)
-            elif len(roots) != 1 or pending_writes or not _run_single(roots[0]):
+            elif pending_writes or not (
+                _run_single(roots[0]) if len(roots) == 1 else _run_several(roots)
+            ):
                 _realize(roots)
         except Exception as error:
             for explain in explain_failure:
@@ -252,6 +255,24 @@ def _run_single(e: Expression) -> bool:
     (e.value,) = plan.run([i.value for i in small[1]])
     e.call = None
     call.inputs = ()
+    return True
+
+
+def _run_several(roots: Sequence[Expression]) -> bool:
+    """As ``_run_single``, calls on values that are known."""
+    if capture.state.active is not None or levels.state.sources:
+        return False
+    if layouts.orders.used and any([has_orders(e) for e in roots]):
+        return False
+    found = small_calls(roots)
+    plan = _several_plans.get(found[0]) if found is not None else None
+    if found is None or plan is None:
+        return False
+    for e, value in zip(roots, plan.run([i.value for i in found[1]]), strict=True):
+        e.value = value
+        if e.call is not None:
+            e.call.inputs = ()
+            e.call = None
     return True
 
 
@@ -360,6 +381,13 @@ def _plan_of(
             call = trace.calls[-1]
             if call.inputs == tuple(trace.leaves):
                 call.signature.plans[device] = cached.plan
+        several = small_calls(roots) if len(roots) > 1 and trace.wanted == [*roots] else None
+        if (
+            several is not None
+            and several[1] == trace.leaves
+            and not (cached.saves_more or cached.orders or trace.bound)
+        ):
+            _several_plans[several[0]] = cached.plan
     elif not places:
         _remember(trace, roots, device, cached)
     return cached, places

@@ -1,7 +1,9 @@
-"""Calls whose plans are found without a search: one, of values that are known or views of such."""
+"""Calls whose plans are found without a search: one, of values that are known or views of such; or
+several, of values that are known."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -32,3 +34,23 @@ def small_call(e: Expression) -> tuple[tuple[Any, ...], list[Expression]] | None
             behind.append(j)
     leaves = behind + leaves
     return (tuple(key), leaves) if len(set(leaves)) == len(leaves) else None
+
+
+def small_calls(
+    roots: Sequence[Expression],
+) -> tuple[tuple[Any, ...], list[Expression]] | None:
+    """As ``small_call``, for values that are each a call's one output, all of them on one device;
+    the key says which calls read the same value."""
+    device = roots[0].device if roots else ""
+    key: list[Any] = [device]
+    leaves: dict[Expression, int] = {}
+    for e in roots:
+        call = e.call
+        if call is None or call.tracked or len(call.outputs) != 1 or e.device != device:
+            return None
+        key.append(call.signature.number)
+        for i in call.inputs:
+            if i.value is None:
+                return None
+            key.append(leaves.setdefault(i, len(leaves)))
+    return tuple(key), list(leaves)

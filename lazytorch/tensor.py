@@ -651,18 +651,25 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         dtype: DType | None = None,
     ) -> Tensor:  # fmt: skip
         """A view of the same storage, whose grad_fn shows as ``name``."""
-        view = object.__new__(Tensor)
-        view._storage = self._storage
         shape = tuple(shape)
-        if self._overlaps or name in _REPEATING:
-            view._overlaps = True
-            if self._overlaps and name != "AsStrided":
-                view._in_source = place_in_copy(shape, strides, offset), self._geometry
-            strides, offset = [int(s) for s in strides], int(offset)
-        geometry = Geometry(shape, tuple(strides), offset)
-        view._geometry = geometry
+        if not self._overlaps and name not in _REPEATING:
+            geometry = Geometry(shape, tuple(strides), offset)
+            return self._view_at(geometry, TensorType(shape, dtype or self._type.dtype), name)
+        within = None
+        if self._overlaps and name != "AsStrided":
+            within = place_in_copy(shape, strides, offset), self._geometry
+        geometry = Geometry(shape, tuple([int(s) for s in strides]), int(offset))
+        view = self._view_at(geometry, TensorType(shape, dtype or self._type.dtype), name)
+        view._overlaps = True
+        if within is not None:
+            view._in_source = within
+        return view
+
+    def _view_at(self, geometry: Geometry, type_: TensorType, name: str) -> Tensor:
+        """As ``_view``, of a place and a type that are known, without repeated elements."""
+        view = object.__new__(Tensor)
+        view._storage, view._geometry, view._type = self._storage, geometry, type_
         view._view_name = name
-        view._type = TensorType(geometry.shape, dtype or self._type.dtype)
         view._source, view._made_at = self, self._storage.version
         if self._silent:
             view._silent = True

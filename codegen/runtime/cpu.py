@@ -240,12 +240,16 @@ class Program:
         raise OutOfMemoryError(f"the host has no room for {nbytes} bytes of scratch a thread")
 
 
-_threads: int | None = None  # None: what the settings say
+_threads: int | None = None  # None: nobody has asked
 
 
 def get_num_threads() -> int:
-    """Threads that a parallel step is cut for."""
-    return settings.num_threads() if _threads is None else _threads
+    """Threads that a parallel step is cut for: what the settings said when somebody asked first,
+    for each compiled step asks, and the environment takes its time to answer."""
+    global _threads
+    if _threads is None:
+        _threads = settings.num_threads()
+    return _threads
 
 
 def set_num_threads(count: int) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from lazytorch.application import apply, of_two
 from lazytorch.expression import Function
 from lazytorch.functions.arithmetic import ADD, DIV, MUL, SUB
+from lazytorch.functions.products import MATMUL, MATMUL_OF_VIEWS
 from lazytorch.functions.registration import PUBLIC
 from lazytorch.tensor import Tensor
 
@@ -123,7 +124,8 @@ def install() -> None:
         setattr(Tensor, f"__{name}__", getattr(Tensor, function))
     matmul = PUBLIC["matmul"]
     for name, operate in (
-        ("__matmul__", _forward(matmul)), ("__rmatmul__", _reflected("__rmatmul__", matmul)),
+        ("__matmul__", of_two(MATMUL, _forward(matmul), MATMUL_OF_VIEWS)),
+        ("__rmatmul__", _reflected("__rmatmul__", matmul)),
         ("__contains__", _contains), ("__round__", _round), ("__invert__", _invert),
     ):  # fmt: skip
         setattr(Tensor, name, operate)

@@ -11,7 +11,7 @@ from codegen.ir.node import Node, Shape
 from codegen.ops import elementwise as ew
 from codegen.ops.complex_numbers import conj
 from codegen.ops.movement import reshape, slice_
-from lazytorch.application import apply, of_two
+from lazytorch.application import apply, of_two, over_views
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import require_tensor
@@ -343,7 +343,8 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     return apply_one(OUTER, (input, vec2))
 
 
-_matmul_of_two = of_two(MATMUL, lambda input, other: apply(MATMUL, (input, other)))
+MATMUL_OF_VIEWS = over_views(MATMUL)
+_matmul_of_two = of_two(MATMUL, lambda input, other: apply(MATMUL, (input, other)), MATMUL_OF_VIEWS)
 
 
 @operation(out=RESULT_DTYPE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from codegen import dtype as dt
@@ -234,7 +235,19 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
 # ---- order of dimensions -----------------------------------------------------------
 
 
+@lru_cache(4096)
+def _permuted_place(
+    type_: TensorType, place: Geometry | None, order: Shape
+) -> tuple[Geometry, TensorType]:
+    strides = contiguous_strides(type_.shape) if place is None else place.strides
+    shape = tuple([type_.shape[i] for i in order])
+    made = Geometry(shape, tuple([strides[i] for i in order]), 0 if place is None else place.offset)
+    return made, TensorType(shape, type_.dtype)
+
+
 def _permuted(x: Tensor, order: Shape, name: str) -> Tensor:
+    if x._storage.special is None and not x._overlaps:
+        return x._view_at(*_permuted_place(x._type, x._geometry, tuple(order)), name)
     shape, strides = x._type.shape, x._steps()
     return x._view(
         tuple([shape[i] for i in order]),

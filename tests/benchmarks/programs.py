@@ -119,7 +119,7 @@ def cases() -> list[Case]:
                     Case(f"10 products of {n}{kind}",
                          f"a, b = rand({n}, {n}), [rand({n}, {n}) for _ in range(10)]",
                          f"products = [{left.replace('b', 'm')} @ {right.replace('b', 'm')} "
-                         "for m in b]\nc = done(*products)", "c")
+                         "for m in b]\ndone(*products)", "products")
                 )  # fmt: skip
     big = "x, a, b = rand(1 << 24), rand(1 << 24), rand(1 << 24)"
     cases += [

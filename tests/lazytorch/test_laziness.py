@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import gc
 import importlib
+import itertools
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -288,15 +289,44 @@ def test_writes_wait_in_the_order_of_the_program() -> None:
 
 
 def test_one_call_on_computed_values_needs_no_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor does one on views of such: its plan is found by the calls' signatures."""
+    """Nor does one on views of such, nor several: plans are found by the calls' signatures."""
     a, b = torch.randn(7, 5), torch.randn(7, 3)
     torch.realize(a, b)
-    programs = (lambda: a.exp(), lambda: a.t() @ b, lambda: b.t() @ a)
+    programs: tuple[Callable[[], tuple[Any, ...]], ...] = (
+        lambda: (a.exp(),),
+        lambda: (a.t() @ b,),
+        lambda: (b.t() @ a,),
+        lambda: (a.t() @ b, b.exp(), b.t() @ b),
+        lambda: (a + a, b + b),
+    )
+    wanted = [[x.numpy().copy() for x in program()] for program in programs]
     for program in programs:
-        program().realize()
+        torch.realize(*program())
     searches: list[object] = []
     module = importlib.import_module("lazytorch.realize")  # the package has a function of its name
     monkeypatch.setattr(module, "Trace", searches.append)
-    for program in programs:
-        program().realize()
+    for program, values in zip(programs, wanted, strict=True):
+        made = program()
+        torch.realize(*made)
+        assert all((x.numpy() == value).all() for x, value in zip(made, values, strict=True))
     assert not searches
+
+
+def test_several_calls_are_told_apart_by_what_they_share() -> None:
+    """Calls of the same functions on other values of the same types: another plan for each way in
+    which they read the same values."""
+    values = [torch.randn(4, 4).realize() for _ in range(4)]
+    for a, b, c, d in itertools.product(values, repeat=4):
+        first, second = a @ b, c @ d
+        torch.realize(first, second)
+        for x, (y, z) in ((first, (a, b)), (second, (c, d))):
+            assert (abs(x.numpy() - y.numpy() @ z.numpy()) < 1e-5).all()
+
+
+def test_a_product_of_transposed_matrices_is_one_call() -> None:
+    a, b = torch.randn(7, 5), torch.randn(7, 3)
+    torch.realize(a, b)
+    for x in (a, a + 1):
+        product = x.t() @ b
+        call = product._storage.expression.call
+        assert call.inputs == (x._storage.expression, b._storage.expression)

@@ -187,7 +187,6 @@ def test_it_is_loaded_when_steps_repeat_and_can_be_forbidden() -> None:
     program = """
     import lazytorch as torch
     from lazytorch.records import native
-from lazytorch.storage import born
     w = torch.ones(3, requires_grad=True)
     for step in range(40):
         (w * 2).sum().backward()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import numpy as np
 import pytest
 from devices import memory_allocated
 from pytorch_oracle import assert_same, compare, compare_error, evaluate, torch
@@ -313,3 +314,52 @@ def test_strided_view_reaches_outside_its_leaf(offset: int) -> None:
         y.backward(library.arange(4.0).reshape(2, 2))
         results.append((y, x.grad))
     assert_same(*results)
+
+
+def _products_of_views(t: Any) -> list[Any]:
+    """Products of matrices that lie otherwise than in rows, and of what is written to such."""
+    a = t.arange(12.0).reshape(3, 4) + 1
+    b = t.arange(12.0).reshape(3, 4) * 0.5
+    c = t.arange(16.0).reshape(4, 4)
+    stack = t.arange(24.0).reshape(2, 3, 4)
+    found = [a.t() @ b, a @ b.t(), a.t().t() @ b.t(), c.t() @ c, c @ c.t(), c.t() @ c.t()]
+    found += [
+        a.view(4, 3) @ b,
+        a.view(12) @ b.view(12),
+        a.t() @ a[0].expand(3, 4),
+        a[1:].t() @ b[1:],
+    ]
+    found += [stack.transpose(1, 2) @ stack, stack.permute(2, 0, 1) @ stack.permute(2, 1, 0)]
+    found += [a.t()[1:3] @ b, c.as_strided((2, 8), (1, 2)) @ c.view(8, 2), c[::2].t() @ c[1::2]]
+    z = t.view_as_complex(t.arange(8.0).reshape(2, 2, 2))
+    found += [z.t() @ z, z.real.t() @ z.imag, (z.mH @ z).real]
+    view = a.t()
+    found.append(view @ b)
+    a.mul_(2)
+    found.append(view @ b)
+    view.add_(1)
+    found += [view @ b, a.t() @ b]
+    with t.no_grad():
+        unrecorded = c.t()
+        found.append(unrecorded @ c)
+    w = a.detach().clone().requires_grad_()
+    loss = ((w.t() @ b) * (w.detach().t() @ b)).sum()
+    loss.backward()
+    found += [w.grad, unrecorded @ c, w.data.t() @ w.t().detach().t()]
+    with t.inference_mode():
+        found.append(w.t() @ b)
+    return [x.detach().numpy().copy() for x in found]
+
+
+def test_products_of_views() -> None:
+    for ours, theirs in zip(_products_of_views(lazytorch), _products_of_views(torch), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+
+
+def test_a_refused_product_of_views_says_what_pytorch_says() -> None:
+    def message(t: Any) -> str:
+        with pytest.raises(RuntimeError) as found:
+            t.zeros(3, 4).t() @ t.zeros(4, 5)
+        return str(found.value)
+
+    assert message(lazytorch) == message(torch)
