@@ -245,6 +245,55 @@ def test_scenarios(scenario: Case) -> None:
     both(scenario, A, B)
 
 
+def _beside(t: Any, whole: Any, offset: int | None) -> Any:
+    """as_strided of what lies beside an input of a derivative, that is itself a view."""
+    place = (2, 2), (1, 2), offset
+    f, forward, results = t.func, t.autograd.forward_ad, []
+    for x in (whole[5:15], whole.view(4, 5).t()[1:], whole[2:14].view(6, 2)[:, 1]):
+        change = x * 0.5 + 1
+
+        def function(x: Any) -> Any:
+            return x.as_strided(*place) * x.sum()
+
+        def changed(x: Any) -> Any:
+            return (x * 2).sum() + x.as_strided(*place).square().sum()
+
+        value, pull = f.vjp(function, x)
+        inner = f.jvp(lambda x: f.grad(changed)(x), (x,), (change,))
+        results += [value, pull(value), f.jvp(function, (x,), (change,)), inner]
+        results.append(f.vmap(lambda s: pull(s * value)[0])(t.ones_like(x).view(-1)[:3]))  # noqa: B023
+        with forward.dual_level(), t.no_grad():
+            dual = forward.make_dual(x, change)
+            results.append(tuple(forward.unpack_dual(dual.as_strided(*place) * dual.sum())))
+    x = whole[5:15]
+    results.append(f.grad(lambda x: x[1:].as_strided(*place).square().sum())(x))
+    leaf = x.detach().requires_grad_()
+    for check in (t.autograd.gradcheck, t.autograd.gradgradcheck):
+        results.append(check(lambda x: x.as_strided(*place).sin(), (leaf,)))
+    results.append(
+        t.autograd.gradcheck(lambda x: x.as_strided(*place).sin(), (leaf,), check_forward_ad=True)
+    )
+    return results
+
+
+@pytest.mark.parametrize("offset", [None, 0, 3, 10, 13])
+def test_as_strided_beside_an_input(offset: int | None) -> None:
+    both(lambda t, whole: _beside(t, whole, offset), drawn(20))
+
+
+def test_as_strided_of_an_input_that_was_written_to() -> None:
+    """Not beside PyTorch, whose function would have written to what it was given."""
+    whole = lazytorch.arange(6.0)
+
+    def function(x: Any) -> Any:
+        x.mul_(3)
+        return x.as_strided((4,), (1,), 0)
+
+    value, change = lazytorch.func.jvp(function, (whole[2:5],), (lazytorch.ones(3),))
+    assert value.tolist() == [0.0, 1.0, 6.0, 9.0] and change.tolist() == [0.0, 0.0, 3.0, 3.0]
+    assert whole.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+
+
 def test_an_inner_loop_is_differentiated() -> None:
     parameters = {"a": drawn(1, 6), "b": drawn(6), "c": drawn(6, 1)}
     both(_maml, parameters, drawn(3, 5, 1), drawn(3, 5, 1))
