@@ -54,8 +54,8 @@ class Signature:
 
     __slots__ = (
         "_template", "attributes", "conditions", "form", "function", "has_float_output",
-        "input_types", "number", "output_types", "place", "places_left", "plans", "reads",
-        "region", "saving", "second_derivatives",
+        "input_types", "number", "output_types", "place", "places_left", "plans", "reaches",
+        "reads", "region", "saving", "second_derivatives",
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +90,8 @@ class Signature:
         self.form = -1
         # tracked inputs -> (inputs, outputs) whose values the gradient reads; smoothly; and saves
         self.reads: dict[frozenset[int], tuple[Reads, Reads, Reads]] = {}
+        # Of each output, the inputs that its gradient goes on to, where those are not all.
+        self.reaches: tuple[frozenset[int], ...] | None = None
 
     @property
     def template(self) -> Template:

@@ -401,7 +401,10 @@ def goes_on_to(e: Expression, varying: bool = False) -> Sequence[Expression]:
         return ()
     way = way_of(call)
     if way is None or not call.inputs:
-        return [i for i in call.inputs if i.tracked]
+        reaches = call.signature.reaches
+        if reaches is None or not call.inputs:
+            return [i for i in call.inputs if i.tracked]
+        return [call.inputs[i] for i in sorted(reaches[e.number]) if call.inputs[i].tracked]
     found: dict[Expression, None] = {}
     for differentiated, number, _, _ in _steps(way, e.number):
         if not (varying and is_piecewise_linear(differentiated.signature)):

@@ -281,6 +281,29 @@ def test_as_strided_beside_an_input(offset: int | None) -> None:
     both(lambda t, whole: _beside(t, whole, offset), drawn(20))
 
 
+# Of a function of two matrices, whose results do not depend on each of them.
+REACHING: dict[str, Case] = {
+    "another output": lambda t, x, w: t.vmap(lambda x, w: (x * w, w * 2))(x, w)[1],
+    "jacrev": lambda t, x, w: t.func.jacrev(lambda x: (x * w).sum(0))(x),
+    "jacrev by chunks": lambda t, x, w: t.func.jacrev(lambda x: x * w, chunk_size=2)(x),
+    "gradients": lambda t, x, w: t.vmap(t.func.grad(lambda x, w: (x * w).sum()))(x, w),
+    "shared": lambda t, x, w: t.vmap(t.func.jacrev(lambda x: x @ w.t()))(x),
+    "nested": lambda t, x, w: t.vmap(t.vmap(t.func.grad(lambda x, w: x * w * w)))(x, w),
+    "both": lambda t, x, w: t.vmap(t.func.grad(lambda x, w: (x.sin() * w).sum()))(x, w),
+}
+
+
+@pytest.mark.parametrize("name", REACHING)
+def test_gradients_that_reach_nothing_are_none(name: str) -> None:
+    def scenario(t: Any, x: Any, w: Any) -> Any:
+        leaves = [x.clone().requires_grad_(), w.clone().requires_grad_()]
+        result = REACHING[name](t, *leaves)
+        found = t.autograd.grad(result.sum(), leaves, allow_unused=True)
+        return [g is None for g in found], [g for g in found if g is not None]
+
+    both(scenario, drawn(3, 4), drawn(3, 4))
+
+
 def test_as_strided_of_an_input_that_was_written_to() -> None:
     """Not beside PyTorch, whose function would have written to what it was given."""
     whole = lazytorch.arange(6.0)
