@@ -54,8 +54,8 @@ class Signature:
 
     __slots__ = (
         "_template", "attributes", "conditions", "form", "function", "has_float_output",
-        "input_types", "number", "output_types", "place", "places_left", "plans", "reads",
-        "region", "saving", "second_derivatives",
+        "input_types", "number", "output_types", "place", "places_left", "plans", "reaches",
+        "reads", "region", "saving", "second_derivatives",
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +90,8 @@ class Signature:
         self.form = -1
         # tracked inputs -> (inputs, outputs) whose values the gradient reads; smoothly; and saves
         self.reads: dict[frozenset[int], tuple[Reads, Reads, Reads]] = {}
+        # Of each output, the inputs that its gradient goes on to, where those are not all.
+        self.reaches: tuple[frozenset[int], ...] | None = None
 
     @property
     def template(self) -> Template:
@@ -144,15 +146,17 @@ class Function:
               to compare them: it requires grad as they do, and is differentiated to zeros.
     joint     PyTorch has one node for the gradients of all inputs: each of them requires grad where
               an input does, but is differentiated by what it reads alone. With ``saves_inputs``.
-    saves     (number of inputs, *attributes) -> those inputs that PyTorch's gradient saves in any
-              case, where it reads less of them.
+    saves     (number of inputs, *attributes) -> what PyTorch's gradient saves in any case, where
+              it reads less: inputs by their number i, outputs by ~i.
+    spares    as ``saves``: what may be written to before backward, because PyTorch's nodes read
+              values of their own that are made of it.
     keeps_numbers  PyTorch's gradient reads its numbers, which are never freed.
     recomputes  PyTorch's gradient computes the result anew from the inputs where it needs it.
     """
 
     __slots__ = (
         "body", "gradient", "gradient_name", "joint", "keeps_numbers", "name", "plain_pairs",
-        "recomputes", "refusal", "saves", "saves_inputs", "signatures",
+        "recomputes", "refusal", "saves", "saves_inputs", "signatures", "spares",
     )  # fmt: skip
 
     def __init__(
@@ -166,10 +170,11 @@ class Function:
         recomputes: bool = False,
         joint: bool = False,
         saves: Callable[..., Sequence[int]] | None = None,
+        spares: Callable[..., Sequence[int]] | None = None,
     ) -> None:
         self.name = name
         self.joint = joint
-        self.saves = saves
+        self.saves, self.spares = saves, spares
         self.recomputes = recomputes
         self.keeps_numbers = keeps_numbers
         self.saves_inputs = saves_inputs

@@ -107,6 +107,8 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
     # outputs it is, and why nobody may write to it.
     _of_function: tuple[str, int, str] | None = None
     _reaches_out = False  # an as_strided view of what the tensor it is made of does not show
+    # Of what a derivative is taken by, and views of it: the tensor given, and its copy's value.
+    _stands_for: tuple[Tensor, Expression] | None = None
     _view_cache: tuple[Expression, Expression] | None = None  # (storage value, view of it)
     # Of a view, that PyTorch has made its node: it does that when a recorded call reads the view.
     _has_node = False
@@ -633,6 +635,8 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
             alias._connected = False
         if self._silent and not connected:
             alias._silent = True
+        if self._stands_for is not None:
+            alias._stands_for = self._stands_for
         return alias
 
     @staticmethod
@@ -673,6 +677,8 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         view._source, view._made_at = self, self._storage.version
         if self._silent:
             view._silent = True
+        if self._stands_for is not None:
+            view._stands_for = self._stands_for
         if self._connected and grad_state.enabled:
             if self._storage.expression.tracked:
                 self._storage.viewed = True

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from lazytorch.expression import Expression
 from lazytorch.func.derivatives import check_tangent
-from lazytorch.func.sources import pushed_forward, settled, source
+from lazytorch.func.sources import pushed_forward, settled, source, stand_in
 from lazytorch.levels import is_unknown, state
 from lazytorch.realize import realize
 from lazytorch.tensor import Tensor, wrap
@@ -93,7 +93,7 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
     made = source(tensor)
     _levels[-1].tangents[made] = tangent._read()
     state.sources[made] = 1
-    return wrap(made)
+    return stand_in(tensor, made)
 
 
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:

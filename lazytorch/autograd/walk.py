@@ -401,7 +401,10 @@ def goes_on_to(e: Expression, varying: bool = False) -> Sequence[Expression]:
         return ()
     way = way_of(call)
     if way is None or not call.inputs:
-        return [i for i in call.inputs if i.tracked]
+        reaches = call.signature.reaches
+        if reaches is None or not call.inputs:
+            return [i for i in call.inputs if i.tracked]
+        return [call.inputs[i] for i in sorted(reaches[e.number]) if call.inputs[i].tracked]
     found: dict[Expression, None] = {}
     for differentiated, number, _, _ in _steps(way, e.number):
         if not (varying and is_piecewise_linear(differentiated.signature)):
@@ -511,14 +514,17 @@ def _check_read(call: Call, number: int | None, freed: bool, skips: bool = False
             raise RuntimeError(FREED)
     if skips or grad_state.mutation_allowed or (getattr(call, "node", None) and call.node.packed):
         return  # read as they were, or as they are unpacked
+    spares = call.signature.function.spares
+    spared = () if spares is None else spares(len(call.inputs), *call.signature.attributes)
     # PyTorch looks at what it saved by name: "other", or "mat2", and then "self".
     for i in sorted(overwritten_inputs, key=lambda number: (number == 0, number)):
         # PyTorch keeps a copy of what an operation in place writes over, not of its arguments.
-        if i in reads_inputs and not (i == 0 and getattr(call, "in_place", False)):
+        kept = i in spared or (i == 0 and getattr(call, "in_place", False))
+        if i in reads_inputs and not kept:
             _raise_overwritten(call.inputs[i])
     for i in overwritten_outputs:
         e = outputs[i]
-        if i in reads_outputs and e is not None:
+        if i in reads_outputs and ~i not in spared and e is not None:
             _raise_overwritten(e, call)
 
 
@@ -763,11 +769,15 @@ def _find_reads(signature: Signature, tracked: frozenset[int]) -> tuple[Reads, R
 
     every = numbers(set(topological(results, stop=lambda node: node in own)))
     smooth = topological(results, stop=lambda node: node in own or not node.dtype.differentiable)
+    smoothly = numbers({node for node in smooth if node.dtype.differentiable})
     saved = every
     if signature.function.saves is not None:
         more = signature.function.saves(len(inputs), *signature.attributes)
-        saved = every[0].union(more), every[1]
-    return every, numbers({node for node in smooth if node.dtype.differentiable}), saved
+        saved = (
+            every[0].union([i for i in more if i >= 0]),
+            every[1].union([~i for i in more if i < 0]),
+        )
+    return every, smoothly, saved
 
 
 def is_linear_in_cotangent(call: Call) -> bool:

@@ -9,7 +9,14 @@ from typing import Any
 from lazytorch.autograd.backward import grad as gradients_of
 from lazytorch.autograd.grad_mode import enable_grad, is_grad_enabled
 from lazytorch.expression import Expression
-from lazytorch.func.sources import is_live, open_sources, pushed_forward, settled, source
+from lazytorch.func.sources import (
+    is_live,
+    open_sources,
+    pushed_forward,
+    settled,
+    source,
+    stand_in,
+)
 from lazytorch.functions.registration import PUBLIC
 from lazytorch.tensor import Tensor, wrap
 from lazytorch.utils._pytree import (
@@ -90,6 +97,7 @@ class _Inputs:
     """The arguments that a derivative is taken by, each as a source of its own."""
 
     def __init__(self, values: Sequence[Any]) -> None:
+        self.values = values
         self.expressions: list[Expression] = []
         for x in values:
             if not isinstance(x, Tensor):
@@ -99,7 +107,7 @@ class _Inputs:
             self.expressions.append(source(x))
 
     def tensors(self) -> list[Tensor]:
-        return [wrap(e) for e in self.expressions]
+        return [stand_in(x, e) for x, e in zip(self.values, self.expressions, strict=True)]
 
     def pulled_back(
         self, outputs: Sequence[Tensor], cotangents: Sequence[Tensor | None],
@@ -112,7 +120,7 @@ class _Inputs:
             return [PUBLIC["zeros_like"](wrap(e)).detach() for e in self.expressions]
         read = [t._read() for pair in pairs for t in pair if t is not None]
         live = enabled and any([is_live(e) for e in read])
-        inputs = self.tensors()
+        inputs = [wrap(e) for e in self.expressions]
         with enable_grad():
             found = gradients_of(
                 [o for o, _ in pairs], inputs, [c for _, c in pairs], retain_graph=retain,
@@ -288,7 +296,8 @@ class _Linearized:
         self.sources = [source(x) for x in flat]
         self.aux: Any = None
         with open_sources(self.sources), enable_grad():
-            output = func(*tree_unflatten([wrap(e) for e in self.sources], spec))
+            inputs = [stand_in(x, e) for x, e in zip(flat, self.sources, strict=True)]
+            output = func(*tree_unflatten(inputs, spec))
             if has_aux:
                 output, self.aux = _with_aux(output, _JVP)
             outputs, self.spec = checked_outputs(output, _JVP)

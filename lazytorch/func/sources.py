@@ -23,6 +23,15 @@ def source(x: Tensor) -> Expression:
     return record(core.SOURCE, (x._read(),), (), True)[0]
 
 
+def stand_in(x: Tensor, value: Expression) -> Tensor:
+    """What the function is given in the stead of ``x``: its copy, with this value."""
+    made = wrap(value)
+    is_whole = x._geometry is None and x._storage.layout is None
+    if not is_whole or x._stands_for is not None:
+        made._stands_for = x, value
+    return made
+
+
 @contextmanager
 def open_sources(sources: Sequence[Expression]) -> Iterator[None]:
     """Derivatives by these are under way."""

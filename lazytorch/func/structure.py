@@ -19,6 +19,7 @@ from codegen.ops.calls import CALL, Template, mark
 from codegen.ops.leaves import parameter
 from codegen.ops.movement import inverse_order, permute
 from lazytorch.autograd.grad_mode import state as grad_state
+from lazytorch.autograd.walk import goes_on_to
 from lazytorch.core import CUSTOM
 from lazytorch.expression import Call, Expression, Function
 from lazytorch.importer import derivative_ends, import_calls
@@ -150,6 +151,20 @@ class Region:
         lines.append(str([(numbers[e], e.tracked) for e in self.roots]))
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
+    def reaches(self) -> tuple[frozenset[int], ...]:
+        """Of each root, the numbers of the inputs that its gradient goes on to."""
+        places = {e: i for i, e in enumerate(self.inputs)}
+        found = []
+        for root in self.roots:
+            seen, stack = {root}, [root] if root.tracked else []
+            while stack:
+                e = stack.pop()
+                following = () if e in places else goes_on_to(e)
+                stack += [x for x in following if x not in seen]
+                seen.update(following)
+            found.append(frozenset([places[e] for e in seen if e in places]))
+        return tuple(found)
+
     def template(self, types: Sequence[TensorType]) -> Template:
         """The calls as a graph over the inputs for all examples."""
         nodes: dict[Expression, Node] = {}
@@ -253,6 +268,10 @@ def batched_call(
     ])  # fmt: skip
     tracked = grad_state.enabled and any([e.tracked for e in roots])
     outputs = record(VMAP, inputs, (region.structure(),), tracked)
+    assert outputs[0].call is not None
+    signature = outputs[0].call.signature
+    if tracked and signature.reaches is None:
+        signature.reaches = region.reaches()
     for root, made in zip(roots, outputs, strict=True):
         made.tracked = made.tracked and root.tracked
     return outputs

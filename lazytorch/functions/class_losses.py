@@ -170,11 +170,15 @@ def _cross_entropy_probabilities(x: Node, target: Node, *rest: Any) -> Node:
     return ew.div(total, ew.full_like(total, count))
 
 
-NLL = Function("nll_loss", _nll, saves_inputs=True)
-CROSS_ENTROPY = Function("cross_entropy", _cross_entropy, gradient_name="NllLossBackward0")
-CROSS_ENTROPY_PROBABILITIES = Function(
-    "cross_entropy_probabilities", _cross_entropy_probabilities, gradient_name="DivBackward1"
+NLL = Function("nll_loss", _nll, saves_inputs=True, saves=lambda *_: (0,))
+# A logarithm of a softmax, which saves its result, and what is made of that.
+CROSS_ENTROPY = Function(
+    "cross_entropy", _cross_entropy, gradient_name="NllLossBackward0", spares=lambda *_: (0,)
 )
+CROSS_ENTROPY_PROBABILITIES = Function(
+    "cross_entropy_probabilities", _cross_entropy_probabilities, gradient_name="DivBackward1",
+    spares=lambda _, __, ___, smooth: (0, 1) if smooth else (0,),
+)  # fmt: skip
 
 
 def _check_targets(target: Tensor, classes: int, ignore: int) -> None:

@@ -85,7 +85,10 @@ def _pairwise_distance(x: Node, y: Node, eps: Node, *rest: Any) -> Node:
     return reshape(result, (*result.shape, 1)) if keepdim else result
 
 
-PAIRWISE_DISTANCE = Function("pairwise_distance", _pairwise_distance, gradient_name="NormBackward1")
+PAIRWISE_DISTANCE = Function(
+    "pairwise_distance", _pairwise_distance, gradient_name="NormBackward1",
+    saves=lambda *_: (~0,), spares=lambda *_: (0, 1),
+)  # fmt: skip
 
 
 @operation(method=False)
@@ -111,7 +114,9 @@ def _least(x: Node, axis: tuple[int, ...], eps: Node) -> Node:
     return ew.add(ew.sub(length, detach(length)), limited)
 
 
-COSINE_SIMILARITY = Function("cosine_similarity", _cosine_similarity, gradient_name="SumBackward1")
+COSINE_SIMILARITY = Function(
+    "cosine_similarity", _cosine_similarity, gradient_name="SumBackward1", spares=lambda *_: (~0,)
+)
 
 
 @operation(method=False)
@@ -128,7 +133,10 @@ def _normalize(x: Node, eps: Node, *rest: Any) -> Node:
     return ew.div(x, expand_back(length, x.shape, axes))
 
 
-NORMALIZE = Function("normalize", _normalize, gradient_name="DivBackward0", saves_inputs=True)
+NORMALIZE = Function(
+    "normalize", _normalize, gradient_name="DivBackward0", saves_inputs=True,
+    spares=lambda *_: (~0,),
+)  # fmt: skip
 
 
 def normalize(
@@ -175,7 +183,7 @@ def _cdist(x: Node, y: Node, *rest: Any) -> Node:
     return _distance(difference, power, kind)
 
 
-CDIST = Function("cdist", _cdist)
+CDIST = Function("cdist", _cdist, saves=lambda *_: (~0,))
 _COMPUTE_MODES = (
     "use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist",
 )  # fmt: skip
@@ -186,7 +194,7 @@ def _pdist(x: Node, y: Node, *rest: Any) -> Node:
     return _distance(ew.sub(x, y), power, kind)
 
 
-PDIST = Function("pdist", _pdist)
+PDIST = Function("pdist", _pdist, saves=lambda *_: (~0,))
 
 
 @operation(method=False)

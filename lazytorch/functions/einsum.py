@@ -289,7 +289,7 @@ def _turned(x: Node, axis: int, by: int) -> Node:
     return ew.add(part(by, 3 - by, 0), part(0, by, 3 - by))
 
 
-KRON = Function("kron", _kron)
+KRON = Function("kron", _kron, spares=lambda *_: (0, 1))
 TRACE = Function("trace", _trace)
 CROSS = Function("cross", _cross, gradient_name="LinalgCrossBackward0")
 

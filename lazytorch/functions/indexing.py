@@ -147,6 +147,8 @@ def _index_put(x: Node, value: Node, *rest: Any) -> Node:
 
 INDEX = Function("index", _index)
 INDEX_PUT = Function("index_put", _index_put)
+_INDEX_ADD = Function("index_add", _index_put, saves=lambda *_: (1,))
+_INDEX_COPY = Function("index_copy", _index_put, saves=lambda *_: (1,))
 
 
 # ---- x[...] ------------------------------------------------------------------------
@@ -584,7 +586,7 @@ def _check_source(name: str, x: Tensor, axis: int, index: Tensor, source: Tensor
         )
 
 
-def _write_along(name: str, mode: str) -> Any:
+def _write_along(name: str, function: Function, mode: str) -> Any:
     def body(x: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
         axis = wrap_dim(dim, x.ndim)
         _need_index(index, name)
@@ -601,13 +603,13 @@ def _write_along(name: str, mode: str) -> Any:
             return views.reshape(lifted, ())
         if not source.ndim:
             source = views.reshape(source, (1,) * x.ndim)
-        return apply(INDEX_PUT, (x, source, _flat_index(index)), ((axis,), mode))  # type: ignore[no-any-return]
+        return apply(function, (x, source, _flat_index(index)), ((axis,), mode))  # type: ignore[no-any-return]
 
     return body
 
 
-_index_add = _write_along("index_add", "add")
-_index_copy = _write_along("index_copy", "set")
+_index_add = _write_along("index_add", _INDEX_ADD, "add")
+_index_copy = _write_along("index_copy", _INDEX_COPY, "set")
 _SCALE = Function("index_add_alpha", lambda source, alpha: ew.mul(*promote(source, alpha)))
 
 

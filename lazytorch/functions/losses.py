@@ -106,7 +106,7 @@ def _huber(x: Node, y: Node, delta: Node, reduction: str) -> Node:
 
 MSE = Function("mse_loss", _mse)
 WEIGHTED_MSE = Function("weighted_mse_loss", _weighted_mse, gradient_name="MseLossBackward0")
-L1 = Function("l1_loss", _l1, gradient_name="MeanBackward0")
+L1 = Function("l1_loss", _l1, gradient_name="MeanBackward0", spares=lambda *_: (0, 1))
 SMOOTH_L1 = Function("smooth_l1_loss", _smooth_l1)
 HUBER = Function("huber_loss", _huber)
 
@@ -289,7 +289,9 @@ BINARY_CROSS_ENTROPY_WITH_LOGITS = Function(
 )
 KL_DIV = Function("kl_div", _kl_div, gradient_name="DivBackward0")
 POISSON_NLL = Function("poisson_nll_loss", _poisson_nll, gradient_name="MeanBackward0")
-GAUSSIAN_NLL = Function("gaussian_nll_loss", _gaussian_nll, gradient_name="MeanBackward0")
+GAUSSIAN_NLL = Function(
+    "gaussian_nll_loss", _gaussian_nll, gradient_name="MeanBackward0", spares=lambda *_: (0, 1, 2)
+)
 
 
 def _known(tensor: Tensor) -> Any:

@@ -184,15 +184,24 @@ def _triplet_margin(
 COSINE_EMBEDDING = Function(
     "cosine_embedding_loss", _cosine_embedding, gradient_name="MeanBackward0"
 )
-MARGIN_RANKING = Function("margin_ranking_loss", _margin_ranking, gradient_name="MeanBackward0")
-HINGE_EMBEDDING = Function("hinge_embedding_loss", _hinge_embedding, gradient_name="MeanBackward0")
+MARGIN_RANKING = Function(
+    "margin_ranking_loss", _margin_ranking, gradient_name="MeanBackward0",
+    spares=lambda *_: (0, 1, 2),
+)  # fmt: skip
+HINGE_EMBEDDING = Function(
+    "hinge_embedding_loss", _hinge_embedding, gradient_name="MeanBackward0",
+    spares=lambda *_: (0, 1),
+)  # fmt: skip
 SOFT_MARGIN = Function("soft_margin_loss", _soft_margin)
 MULTILABEL_SOFT_MARGIN = Function(
     "multilabel_soft_margin_loss", _multilabel_soft_margin, gradient_name="MeanBackward0"
 )
 MULTI_MARGIN = Function("multi_margin_loss", _multi_margin, saves_inputs=True)
 MULTILABEL_MARGIN = Function("multilabel_margin_loss", _multilabel_margin, saves_inputs=True)
-TRIPLET_MARGIN = Function("triplet_margin_loss", _triplet_margin, gradient_name="MeanBackward0")
+TRIPLET_MARGIN = Function(
+    "triplet_margin_loss", _triplet_margin, gradient_name="MeanBackward0",
+    spares=lambda *_: (0, 1, 2),
+)  # fmt: skip
 
 
 def cosine_embedding_loss(

@@ -352,7 +352,7 @@ GROUP_NORM = Function(
 # A batch normalization of each sample's channels, in PyTorch.
 INSTANCE_NORM = Function(
     "instance_norm", _group_norm, _group_norm_rule, gradient_name="ViewBackward0",
-    saves_inputs=True, joint=True,
+    saves_inputs=True, joint=True, spares=lambda count, *_: range(2, count),
 )  # fmt: skip
 
 
@@ -459,8 +459,9 @@ def _local_response_norm(x: Node, alpha: Node, beta: Node, k: Node, size: int) -
 
 
 LOCAL_RESPONSE_NORM = Function(
-    "local_response_norm", _local_response_norm, gradient_name="DivBackward0"
-)
+    "local_response_norm", _local_response_norm, gradient_name="DivBackward0",
+    spares=lambda *_: (~0,),
+)  # fmt: skip
 
 
 def local_response_norm(

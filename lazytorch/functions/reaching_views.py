@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from codegen.ir.node import Node, TensorType
 from codegen.ops import elementwise as ew
 from codegen.ops import strided
+from codegen.ops.strided import contiguous_strides
+from lazytorch import core
 from lazytorch.autograd.grad_mode import is_grad_enabled
-from lazytorch.expression import Function
+from lazytorch.expression import Expression, Function
 from lazytorch.geometry import Geometry, within_region
-from lazytorch.recording import record
-from lazytorch.tensor import Tensor
+from lazytorch.recording import record, untracked
+from lazytorch.tensor import Tensor, wrap
 
 _REFUSED_WRITE = (
     "a recorded write to an as_strided view that reaches outside the tensor it is made of is not "
@@ -65,37 +67,49 @@ def _reaches_out(source: Geometry, view: Geometry) -> bool:
 
 
 def strided_view(
-    input: Tensor, shape: tuple[int, ...], strides: tuple[int, ...], offset: int
+    input: Tensor, shape: tuple[int, ...], strides: tuple[int, ...], offset: int | None
 ) -> Tensor:
-    """A view of a tensor's storage with any geometry that lies within it."""
-    if 0 not in shape:
-        reach = offset + 1 + sum([(n - 1) * s for n, s in zip(shape, strides, strict=True)])
-        item, total = input.dtype.itemsize, input._storage.expression.type.nbytes
-        if reach * item > total:
-            raise RuntimeError(
-                f"setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset "
-                f"{offset}, and itemsize {item} requiring a storage size of {reach * item} are out "
-                f"of bounds for storage of size {total}"
-            )
-    own = input._geometry
-    if own is None and input._storage.layout is not None:
-        own = Geometry(input._type.shape, input._strides(), 0)
-    if own is not None and input.requires_grad and is_grad_enabled():
-        geometry = Geometry(shape, strides, offset)
-        if _reaches_out(own, geometry):
-            return _reaching_view(input, geometry, own)
-    return input._view(shape, strides, offset, "AsStrided")
+    """A view of a tensor's storage with any geometry that lies within it; ``offset`` None: from
+    where the tensor begins."""
+    own = _place(input)
+    geometry = Geometry(shape, strides, own.offset if offset is None else offset)
+    if input._stands_for is not None:
+        return _seen_beside(input, geometry, own)
+    _check_bounds(geometry, input._storage.expression.type.size, input)
+    is_whole = input._geometry is None and input._storage.layout is None
+    if not is_whole and input.requires_grad and is_grad_enabled() and _reaches_out(own, geometry):
+        return _reaching_view(input, geometry, own)
+    return input._view(*geometry, "AsStrided")
+
+
+def _check_bounds(view: Geometry, size: int, input: Tensor) -> None:
+    if 0 in view.shape:
+        return
+    both = zip(view.shape, view.strides, strict=True)
+    reach = view.offset + 1 + sum([(n - 1) * s for n, s in both])
+    item = input.dtype.itemsize
+    if reach > size:
+        raise RuntimeError(
+            f"setStorage: sizes {list(view.shape)}, strides {list(view.strides)}, storage offset "
+            f"{view.offset}, and itemsize {item} requiring a storage size of {reach * item} are "
+            f"out of bounds for storage of size {size * item}"
+        )
+
+
+def _whole(input: Tensor) -> Tensor:
+    """A tensor's storage in one dimension."""
+    count = input._storage.expression.type.size
+    whole = input._alias(Tensor, connected=False)
+    whole._geometry, whole._overlaps = Geometry((count,), (1,), 0), False
+    whole._type = TensorType((count,), input.dtype)
+    return whole
 
 
 def _reaching_view(input: Tensor, geometry: Geometry, own: Geometry) -> Tensor:
     storage = input._storage
-    count = storage.expression.type.size
-    whole = input._alias(Tensor, connected=False)  # in one dimension
-    whole._geometry, whole._overlaps = Geometry((count,), (1,), 0), False
-    whole._type = TensorType((count,), input.dtype)
-    places = (geometry.shape, geometry.strides, geometry.offset)
-    of_input = (own.shape, own.strides, own.offset)
-    (value,) = record(AS_STRIDED, (whole._read(), input._read()), (places, of_input), True)
+    (value,) = record(
+        AS_STRIDED, (_whole(input)._read(), input._read()), (tuple(geometry), tuple(own)), True
+    )
     view = input._alias(Tensor, connected=False)
     view._geometry = geometry
     view._type = TensorType(geometry.shape, input.dtype)
@@ -107,3 +121,45 @@ def _reaching_view(input: Tensor, geometry: Geometry, own: Geometry) -> Tensor:
     view._reaches_out = input._connected
     view._marker = (storage.expression, value)
     return view
+
+
+# ---- of what a derivative is taken by: a copy, that lies where the tensor given does ------------
+
+
+def _place(x: Tensor) -> Geometry:
+    """Where a tensor lies in its storage, or in that of the tensor whose copy it shows."""
+    own = x._geometry or Geometry(x._type.shape, x._strides(), 0)
+    if x._stands_for is None:
+        return own
+    given = _place(x._stands_for[0])
+    if x._geometry is None:
+        return given
+    if given.strides != contiguous_strides(given.shape):
+        raise NotImplementedError(
+            "as_strided of a view of a function's input, where a derivative is taken by that "
+            "input and it does not lie in rows; clone() the input first"
+        )
+    return Geometry(own.shape, own.strides, given.offset + own.offset)
+
+
+def _memory(x: Tensor) -> Expression:
+    """What lies around a tensor, in one dimension, with what was written to its copy."""
+    if x._stands_for is None:
+        return _whole(x)._read()
+    given, copied = x._stands_for
+    around, value = _memory(given), x._storage.expression
+    if value is copied:
+        return around
+    value = untracked(value) if value.tracked else value
+    return record(core.WRITE_VIEW, (around, value), tuple(_place(given)), False)[0]
+
+
+def _seen_beside(input: Tensor, geometry: Geometry, own: Geometry) -> Tensor:
+    """What a view of the memory around shows, of which the tensor's own elements are the copy's.
+    It is no view of the copy: writes to it are not seen there."""
+    around = _memory(input)
+    _check_bounds(geometry, around.type.size, input)
+    source = input._read()
+    tracked = source.tracked and is_grad_enabled()
+    places = (tuple(geometry), tuple(own))
+    return wrap(record(AS_STRIDED, (around, source), places, tracked)[0])

@@ -71,8 +71,9 @@ def _corner(x: Node, shape: Shape) -> Node:
     return slice_(x, (0,) * len(shape), shape, (1,) * len(shape))
 
 
-GATHER = Function("gather", _gather)
+GATHER = Function("gather", _gather, saves=lambda *_: (0,))
 SCATTER = Function("scatter", _scatter)
+SCATTER_REDUCE = Function("scatter_reduce", _scatter, saves=lambda *_: (0, 2, ~0))
 
 
 def _check_index_shape(name: str, x: Tensor, axis: int, index: Tensor, source: Any) -> None:
@@ -136,16 +137,19 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     return apply(GATHER, (input, index), (axis,))  # type: ignore[no-any-return]
 
 
-def _scattered(name: str, x: Tensor, dim: int, index: Tensor, source: Any, mode: str) -> Tensor:
+def _scattered(
+    name: str, x: Tensor, dim: int, index: Tensor, source: Any, mode: str,
+    function: Function = SCATTER,
+) -> Tensor:  # fmt: skip
     axis = wrap_dim(dim, x.ndim)
     if isinstance(source, Tensor) and source.dtype is not x.dtype:
         raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype")
     _check_index_shape(name, x, axis, index, source)
     if not x.ndim or not index.ndim:
         flat = source if not isinstance(source, Tensor) else views.reshape(source, -1)
-        made = apply(SCATTER, (views.reshape(x, -1), views.reshape(index, -1), flat), (0, mode))
+        made = apply(function, (views.reshape(x, -1), views.reshape(index, -1), flat), (0, mode))
         return views.reshape(made, x._type.shape)
-    return apply(SCATTER, (x, index, source), (axis, mode))  # type: ignore[no-any-return]
+    return apply(function, (x, index, source), (axis, mode))  # type: ignore[no-any-return]
 
 
 @operation(inplace=True, out="same type")
@@ -181,9 +185,10 @@ def scatter_reduce(
         )
     if not include_self:
         input = _with_neutral(input, dim, index, reduce)
+    mode = _REDUCTIONS.get(reduce, "add")
+    total = _scattered("scatter", input, dim, index, src, mode, SCATTER_REDUCE)
     if reduce != "mean":
-        return _scattered("scatter", input, dim, index, src, _REDUCTIONS[reduce])
-    total = _scattered("scatter", input, dim, index, src, "add")
+        return total
     start = apply(_FILLED, (input, int(include_self)))
     count = _scattered("scatter", start, dim, index, apply(_FILLED, (src, 1)), "add")
     return apply(_MEAN, (total, count))  # type: ignore[no-any-return]
@@ -239,7 +244,7 @@ def _put(x: Node, index: Node, source: Node, mode: str) -> Node:
     return reshape(places.scatter(flatten(x), flat, flatten(source), mode), x.shape)
 
 
-TAKE = Function("take", _take)
+TAKE = Function("take", _take, saves=lambda *_: (0,))
 PUT = Function("put", _put)
 
 

@@ -548,7 +548,6 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
 def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """A view of the storage with the given geometry, in elements."""
     shape, strides = integers((size,), "as_strided"), integers((stride,), "as_strided")
-    offset = input.storage_offset() if storage_offset is None else storage_offset
     if len(shape) != len(strides):
         raise RuntimeError("mismatch in length of strides and shape")
     if any(s < 0 for s in strides):
@@ -556,9 +555,9 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
             "as_strided: Negative strides are not supported at the moment, got strides: "
             f"{list(strides)}"
         )
-    if offset < 0:
-        raise RuntimeError(f"Tensor: invalid storage offset {offset}")
-    return strided_view(input, shape, strides, offset)
+    if storage_offset is not None and storage_offset < 0:
+        raise RuntimeError(f"Tensor: invalid storage offset {storage_offset}")
+    return strided_view(input, shape, strides, storage_offset)
 
 
 @operation()

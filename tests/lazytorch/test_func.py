@@ -245,6 +245,78 @@ def test_scenarios(scenario: Case) -> None:
     both(scenario, A, B)
 
 
+def _beside(t: Any, whole: Any, offset: int | None) -> Any:
+    """as_strided of what lies beside an input of a derivative, that is itself a view."""
+    place = (2, 2), (1, 2), offset
+    f, forward, results = t.func, t.autograd.forward_ad, []
+    for x in (whole[5:15], whole.view(4, 5).t()[1:], whole[2:14].view(6, 2)[:, 1]):
+        change = x * 0.5 + 1
+
+        def function(x: Any) -> Any:
+            return x.as_strided(*place) * x.sum()
+
+        def changed(x: Any) -> Any:
+            return (x * 2).sum() + x.as_strided(*place).square().sum()
+
+        value, pull = f.vjp(function, x)
+        inner = f.jvp(lambda x: f.grad(changed)(x), (x,), (change,))
+        results += [value, pull(value), f.jvp(function, (x,), (change,)), inner]
+        results.append(f.vmap(lambda s: pull(s * value)[0])(t.ones_like(x).view(-1)[:3]))  # noqa: B023
+        with forward.dual_level(), t.no_grad():
+            dual = forward.make_dual(x, change)
+            results.append(tuple(forward.unpack_dual(dual.as_strided(*place) * dual.sum())))
+    x = whole[5:15]
+    results.append(f.grad(lambda x: x[1:].as_strided(*place).square().sum())(x))
+    leaf = x.detach().requires_grad_()
+    for check in (t.autograd.gradcheck, t.autograd.gradgradcheck):
+        results.append(check(lambda x: x.as_strided(*place).sin(), (leaf,)))
+    results.append(
+        t.autograd.gradcheck(lambda x: x.as_strided(*place).sin(), (leaf,), check_forward_ad=True)
+    )
+    return results
+
+
+@pytest.mark.parametrize("offset", [None, 0, 3, 10, 13])
+def test_as_strided_beside_an_input(offset: int | None) -> None:
+    both(lambda t, whole: _beside(t, whole, offset), drawn(20))
+
+
+# Of a function of two matrices, whose results do not depend on each of them.
+REACHING: dict[str, Case] = {
+    "another output": lambda t, x, w: t.vmap(lambda x, w: (x * w, w * 2))(x, w)[1],
+    "jacrev": lambda t, x, w: t.func.jacrev(lambda x: (x * w).sum(0))(x),
+    "jacrev by chunks": lambda t, x, w: t.func.jacrev(lambda x: x * w, chunk_size=2)(x),
+    "gradients": lambda t, x, w: t.vmap(t.func.grad(lambda x, w: (x * w).sum()))(x, w),
+    "shared": lambda t, x, w: t.vmap(t.func.jacrev(lambda x: x @ w.t()))(x),
+    "nested": lambda t, x, w: t.vmap(t.vmap(t.func.grad(lambda x, w: x * w * w)))(x, w),
+    "both": lambda t, x, w: t.vmap(t.func.grad(lambda x, w: (x.sin() * w).sum()))(x, w),
+}
+
+
+@pytest.mark.parametrize("name", REACHING)
+def test_gradients_that_reach_nothing_are_none(name: str) -> None:
+    def scenario(t: Any, x: Any, w: Any) -> Any:
+        leaves = [x.clone().requires_grad_(), w.clone().requires_grad_()]
+        result = REACHING[name](t, *leaves)
+        found = t.autograd.grad(result.sum(), leaves, allow_unused=True)
+        return [g is None for g in found], [g for g in found if g is not None]
+
+    both(scenario, drawn(3, 4), drawn(3, 4))
+
+
+def test_as_strided_of_an_input_that_was_written_to() -> None:
+    """Not beside PyTorch, whose function would have written to what it was given."""
+    whole = lazytorch.arange(6.0)
+
+    def function(x: Any) -> Any:
+        x.mul_(3)
+        return x.as_strided((4,), (1,), 0)
+
+    value, change = lazytorch.func.jvp(function, (whole[2:5],), (lazytorch.ones(3),))
+    assert value.tolist() == [0.0, 1.0, 6.0, 9.0] and change.tolist() == [0.0, 0.0, 3.0, 3.0]
+    assert whole.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+
+
 def test_an_inner_loop_is_differentiated() -> None:
     parameters = {"a": drawn(1, 6), "b": drawn(6), "c": drawn(6, 1)}
     both(_maml, parameters, drawn(3, 5, 1), drawn(3, 5, 1))

@@ -45,6 +45,61 @@ OPERATORS: dict[str, tuple[Shapes, Callable[..., Any]]] = {
     "lerp": ([(2, 2), (2, 2), (2, 2)], lambda t, *xs: t.lerp(*xs)),
 }  # fmt: skip
 
+_PLACES = [[0, 1], [2, 0]]
+# Of these the writes alone: losses made of several nodes of PyTorch's, which save what they made
+# of the inputs, and choices of elements, which save what they need the shape of.
+WRITTEN: dict[str, tuple[Shapes, Callable[..., Any]]] = {
+    "l1_loss": ([(2, 3), (2, 3)], _functional("l1_loss")),
+    "smooth_l1_loss": ([(2, 3), (2, 3)], _functional("smooth_l1_loss")),
+    "kl_div": ([(2, 3), (2, 3)], _functional("kl_div", reduction="sum")),
+    "gaussian_nll_loss": ([(2, 3), (2, 3), (2, 3)], _functional("gaussian_nll_loss")),
+    "poisson_nll_loss": ([(2, 3), (2, 3)], _functional("poisson_nll_loss")),
+    "triplet_margin_loss": ([(2, 3), (2, 3), (2, 3)], _functional("triplet_margin_loss")),
+    "margin_ranking_loss": ([(3,), (3,), (3,)], _functional("margin_ranking_loss")),
+    "hinge_embedding_loss": (
+        [(2, 3)],
+        lambda t, x: t.nn.functional.hinge_embedding_loss(x, t.tensor([[1, -1, 1], [1, 1, -1]])),
+    ),
+    "cosine_embedding_loss": (
+        [(2, 3), (2, 3)],
+        lambda t, x, y: t.nn.functional.cosine_embedding_loss(x, y, t.tensor([1, -1])),
+    ),
+    "nll_loss": ([(2, 3)], lambda t, x: t.nn.functional.nll_loss(x, t.tensor([1, 2]))),
+    "cross_entropy": ([(2, 3)], lambda t, x: t.nn.functional.cross_entropy(x, t.tensor([1, 2]))),
+    "smoothed cross_entropy": (
+        [(2, 3)],
+        lambda t, x: t.nn.functional.cross_entropy(x, t.tensor([1, 2]), label_smoothing=0.1),
+    ),
+    "cross_entropy of chances": ([(2, 3), (2, 3)], _functional("cross_entropy")),
+    "smoothed cross_entropy of chances": (
+        [(2, 3), (2, 3)], _functional("cross_entropy", label_smoothing=0.1)
+    ),
+    "pairwise_distance": ([(2, 3), (2, 3)], _functional("pairwise_distance")),
+    "cosine_similarity": ([(2, 3), (2, 3)], _functional("cosine_similarity")),
+    "normalize": ([(2, 3)], _functional("normalize")),
+    "instance_norm": (
+        [(2, 3, 4), (3,), (3,)],
+        lambda t, x, w, b: t.nn.functional.instance_norm(x, None, None, w, b),
+    ),
+    "local_response_norm": ([(2, 4, 3)], _functional("local_response_norm", 2)),
+    "kron": ([(2, 2), (2, 2)], lambda t, x, y: t.kron(x, y)),
+    "cdist": ([(2, 3), (4, 3)], lambda t, x, y: t.cdist(x, y)),
+    "vector_norm": ([(2, 3)], lambda t, x: t.linalg.vector_norm(x, 1, 1)),
+    "gather": ([(2, 3)], lambda t, x: x.gather(1, t.tensor(_PLACES))),
+    "take": ([(2, 3)], lambda t, x: x.take(t.tensor([0, 4]))),
+    "scatter": ([(2, 3), (2, 2)], lambda t, x, y: x.scatter(1, t.tensor(_PLACES), y)),
+    "scatter_add": ([(2, 3), (2, 2)], lambda t, x, y: x.scatter_add(1, t.tensor(_PLACES), y)),
+    "index_add": ([(3, 2), (2, 2)], lambda t, x, y: x.index_add(0, t.tensor([0, 2]), y)),
+    "index_copy": ([(3, 2), (2, 2)], lambda t, x, y: x.index_copy(0, t.tensor([0, 2]), y)),
+    "index_put": ([(3, 2), (2, 2)], lambda t, x, y: x.index_put((t.tensor([0, 2]),), y)),
+} | {
+    f"scatter_reduce by {how}": (
+        [(2, 3), (2, 2)],
+        lambda t, x, y, how=how: x.scatter_reduce(1, t.tensor(_PLACES), y, how),
+    )
+    for how in ("sum", "mean", "prod", "amax")
+}  # fmt: skip
+
 
 def _inputs(t: Any, shapes: Shapes) -> tuple[list[Any], list[Any]]:
     """Leaves, and copies of them that may be written to."""
@@ -86,6 +141,26 @@ def test_as_pytorch(name: str) -> None:
     shapes, function = OPERATORS[name]
     with lazytorch.device(FUNCTIONS):
         assert _flags(lazytorch, shapes, function) == _flags(torch, shapes, function)
-        for place in range(len(shapes) + 1):
-            ours = _written(lazytorch, shapes, function, place)
-            assert ours == _written(torch, shapes, function, place), place
+        _agree_on_writes(shapes, function)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_writes_between(name: str) -> None:
+    with lazytorch.device(FUNCTIONS):
+        _agree_on_writes(*WRITTEN[name])
+
+
+def _agree_on_writes(shapes: Shapes, function: Callable[..., Any]) -> None:
+    for place in range(len(shapes) + 1):
+        ours = _written(lazytorch, shapes, function, place)
+        assert ours == _written(torch, shapes, function, place), place
+
+
+def test_what_may_be_written_to_is_freed_nevertheless() -> None:
+    """PyTorch's nodes save what they made of it, and free that."""
+    with lazytorch.device(FUNCTIONS):
+        x = lazytorch.ones(3, requires_grad=True)
+        loss = lazytorch.nn.functional.l1_loss(x * 2, lazytorch.zeros(3))
+        loss.backward()
+        with pytest.raises(RuntimeError, match="a second time"):
+            loss.backward()
