@@ -277,8 +277,9 @@ class Session:
                     raise
             if call is None or e.leaf is not None or not call.tracked:
                 continue
+            skips = e not in reached and self._is_skipped(call)
             if self.walk.refusals:
-                self.walk.refuse(call, e in reached or not self._is_skipped(call))
+                self.walk.refuse(call, not skips)
             if id(call) in waiting:
                 waiting[id(call)] -= 1
                 if passed is not None and passed.isdisjoint([r() for r in call.outputs]):
@@ -298,8 +299,8 @@ class Session:
                 self.undefined.update(goes_on_to(e))
 
     def _is_skipped(self, call: Call) -> bool:
-        """Whether PyTorch asks nothing of a call where only None arrives, though it was freed: a
-        write to a view, with the operation in place that it is one of."""
+        """Whether PyTorch asks nothing of a call where only None arrives: a write to a view, with
+        the operation in place that it is one of."""
         if call.signature.function is not core.WRITE_VIEW:
             return call in self._skipped
         written = call.inputs[1].call if call.inputs else None
@@ -392,6 +393,8 @@ class Session:
                 inputs = [
                     g if e in seen_here else None for e, g in zip(call.inputs, inputs, strict=True)
                 ]
+        elif not known and call in self._skipped:
+            inputs = [None for _ in state.custom._edges(call)]
         else:
             try:
                 inputs = state.custom._backward(call, state.custom._materialized(given))

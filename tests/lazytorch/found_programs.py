@@ -2,6 +2,35 @@
 
 # What random programs found, shrunk.
 FOUND = {
+    "a Function that wrote to a view is not asked where only None arrives": """
+v0 = torch.tensor([0.0, -2.0, 1.0], requires_grad=True)
+v1 = torch.tensor(0.25, requires_grad=True)
+v2 = v0 * 2
+v3 = v2.squeeze()
+v6 = v1.sigmoid()
+Double.apply(v3)
+other, v12 = Sparing.apply(v3, v6)
+(v12 * v12).sum().backward(retain_graph=True, inputs=[v0, v12])
+(v12 * v12).sum().backward()""",
+    "a view that reaches outside one of several is refused after a write to the base": """
+v0 = torch.tensor([[0.0, 0.25, 0.0], [0.0, -1.0, -2.0]], requires_grad=True)
+v2 = v0 * 2
+v17, v18 = v2.chunk(2)
+v20 = v18.as_strided((1, 2), (2, 1), 0)
+v21 = v20[:1]
+v2[0] = 3
+v22 = v21 * 2
+v23 = v20 * 2
+v24 = torch.func.jvp(lambda a: a.exp() * a, (v20,), (v20,))[1]""",
+    "what replaces .data goes on counting its writes": """
+v0 = torch.tensor(0.25, requires_grad=True)
+v1 = torch.tensor([[0.25, 1.0], [-1.0, -0.5]])
+v1[0] = 0.25
+v1.data = v1.detach().clone()
+v12, other = Both.apply(v0.flatten(), v1)
+v1.detach().copy_(v0)
+seen.append(v1._version)
+v12.backward(v12.cos(), create_graph=True)""",
     "a gradient is pending while a later backward frees the graph": """
 v0 = torch.tensor(-0.5, requires_grad=True)
 v1 = v0.clone() * 3

@@ -345,6 +345,8 @@ class Writer:
             if node is None or node in seen:
                 continue
             seen.add(node)
+            if node.name().endswith("CopySlices"):
+                return True  # it hides the node of what was written, which may have saved anything
             stack += [following for following, _ in node.next_functions]
             for saved in _saved_by(node):
                 if isinstance(saved, torch.Tensor) and _may_cover(saved, place):
