@@ -29,6 +29,7 @@ from lazytorch.expression import (
 )
 from lazytorch.geometry import Geometry, places_between
 from lazytorch.importer import GRADIENT, TANGENT
+from lazytorch.realize import edges as edges_for_realize
 from lazytorch.realize import saves_nothing as known_to_realize
 from lazytorch.recording import last_recorded, record
 from lazytorch.tensor import Tensor
@@ -122,7 +123,7 @@ class Walk:
             run = [e for e in self.targets if e.leaf is None and e in self.seen]
             # Of a gradient that would be the last of many nodes: it is not freed for that.
             passed.update([e for e in run if not hasattr(e.call, "way")])
-        if any([e not in self.seen and self.has_lost(e) for e in self.targets]):
+        if any([self.has_lost(e) for e in self.targets]):
             raise RuntimeError(FREED)
         checked: set[int] = set()
         acts = False
@@ -172,19 +173,24 @@ class Walk:
             raise refusal
 
     def has_lost(self, target: Expression) -> bool:
-        """Whether a part of the graph that led to this value was freed and forgotten."""
-        sought: Any = target if target.leaf is None else target.leaf()
-        walked = self._walked
-        if sought is None or any([e.leaf is not None and e.leaf() is sought for e in walked]):
-            return False
-        calls = [e.call for e in walked if e.leaf is None and e.call is not None]
-        lost = [c for c in calls if c.freed and c.tracked and not c.inputs]
+        """Whether calls that were freed, and have no inputs any more, led to this value."""
+        tensor = None if target.leaf is None else target.leaf()
         made = target.call if target.leaf is None else None
-        if made is not None:
-            lost = [c for c in lost if made.tracked and made.sequence < c.sequence]
-            if made.freed and any([c.led_to is made.led_to for c in lost]):
-                return True  # one backward went through both
-        return any([reference() is sought for c in lost for reference in c.led_to])
+        calls = [e.call for e in self._walked if e.leaf is None and e.call is not None]
+        stack = [c for c in calls if c.freed and c.tracked and not c.inputs]
+        seen = set(stack)
+        while stack:
+            call = stack.pop()
+            for edge in edges(call) if call.inputs else call.led_to:
+                if type(edge) is not Call:
+                    if tensor is not None and edge() is tensor:
+                        return True
+                elif edge is made:
+                    return True
+                elif edge not in seen:
+                    seen.add(edge)
+                    stack.append(edge)
+        return False
 
     def _lead_through_views(self, targets: Sequence[Expression]) -> bool:
         """Let each view of a view be read from that one, where its gradient matters.
@@ -312,20 +318,13 @@ class Walk:
         return all([e in self.seen for e in outputs])
 
     def free(self, retain: bool, readers: list[weakref.ref[Call]]) -> None:
-        led_to: list[weakref.ref[Any]]
-        led_to = [e.leaf for e in self._walked if type(e.leaf) is weakref.ref]
-        if self.passed is not None:  # inner values that are not freed
-            led_to += [
-                weakref.ref(e) for e in self._walked if e.leaf is None and e not in self.passed
-            ]
         for call in self.calls:
             # Gradients of earlier passes may still be pending, and read this call too.
             earlier = [r for r in call.readers if r() is not None] if call.readers else None
             call.readers = [*earlier, *readers] if earlier else readers
             if retain or (way_of(call) is not None and not self._frees(call)):
                 continue
-            if not call.freed:
-                call.freed, call.led_to = True, led_to
+            call.freed = True
             if call.signature.function is core.CUSTOM:
                 custom = call.node.custom
                 if custom is not None:
@@ -412,6 +411,16 @@ def goes_on_to(e: Expression, varying: bool = False) -> Sequence[Expression]:
         if cotangent is not None:
             found[cotangent] = None
     return list(found)
+
+
+def edges(call: Call) -> tuple[Any, ...]:
+    """What a call's gradient goes on to: the calls that made it, or the leaves that it is."""
+    following: Sequence[Expression] = call.inputs
+    if way_of(call) is not None:
+        outputs = [e for e in [reference() for reference in call.outputs] if e is not None]
+        following = [i for e in outputs for i in goes_on_to(e)]
+    found = [e.call if e.leaf is None else e.leaf for e in following if e.tracked]
+    return tuple([edge for edge in found if edge is not None])
 
 
 def _steps(way: Way, output: int) -> Iterator[tuple[Call, int, bool, bool]]:
@@ -571,6 +580,7 @@ def _find_saving(signature: Signature) -> frozenset[int]:
 
 
 known_to_realize.append(saves_nothing)
+edges_for_realize.append(edges)
 
 
 def _are_as_they_were(values: Sequence[Expression | None]) -> bool:

@@ -2,6 +2,35 @@
 
 # What random programs found, shrunk.
 FOUND = {
+    "what was freed leads where it led, not to all that was freed with it": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([3.0, 4.0], requires_grad=True)
+v2 = v0.exp().sin().square()
+v3 = v1.cos()
+v4 = v3.tanh()
+(v2 * v4).sum().backward()
+seen.append([v0.grad.tolist(), v2.tolist(), v4.tolist()])
+torch.autograd.grad(v2.sum(), [v1], allow_unused=True)
+torch.autograd.grad(v2.sum(), [v3], allow_unused=True)
+torch.autograd.grad(v4.sum(), [v3], allow_unused=True)
+v2.sum().backward(inputs=[v1])
+v2.sum().backward(inputs=[v0])""",
+    "a way through what was freed is refused beside one that was not": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0.sin()
+v2 = v1 * v1
+v2.sum().backward()
+seen.append([v0.grad.tolist(), v2.tolist()])
+v3 = v2 + v0
+torch.autograd.grad(v3.sum(), v0)
+torch.autograd.grad(v3.sum(), [v0, v1], allow_unused=True)
+v3.sum().backward(inputs=[v0])
+v4 = v0 * 1
+v5 = v0.exp() * v4
+v6 = torch.autograd.grad(v5.sum(), v4, create_graph=True)[0]
+v7 = torch.autograd.grad((v6 * v6).sum(), v0)[0]
+seen.append(v7.tolist())
+torch.autograd.grad((v6 + v0).sum(), v0)""",
     "a Function that wrote to a view is not asked where only None arrives": """
 v0 = torch.tensor([0.0, -2.0, 1.0], requires_grad=True)
 v1 = torch.tensor(0.25, requires_grad=True)
