@@ -2,6 +2,21 @@
 
 # What random programs found, shrunk.
 FOUND = {
+    "hooks and Functions come in the order of PyTorch's nodes": """
+v0 = torch.tensor([1.0, -2.0], requires_grad=True)
+v1 = v0.sin()
+v2 = v0.cos()
+v1.register_hook(lambda g: seen.append(1))
+v2.register_hook(lambda g: seen.append(2))
+(v1 + v2).sum().backward(retain_graph=True)
+(v2 + v1).sum().backward(retain_graph=True)
+v3 = Exp.apply(v1)
+v4 = Exp.apply(v2)
+v3.mul_(2)
+v4.mul_(2)
+v4.mul_(2)
+(v3 + v4).sum().backward(retain_graph=True)
+(v4 + v3).sum().backward()""",
     "what was freed leads where it led, not to all that was freed with it": """
 v0 = torch.tensor([1.0, 2.0], requires_grad=True)
 v1 = torch.tensor([3.0, 4.0], requires_grad=True)

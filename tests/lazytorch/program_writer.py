@@ -189,6 +189,8 @@ class Writer:
         target = self.target()
         name = target.split(".")[0].split("[")[0]
         value = self.partner(name, written=True)
+        if value == name and target not in (name, f"{name}.detach()"):
+            return None  # PyTorch reads as it goes
         if self.names[name].is_inference() and (".detach" in target or value in self.names):
             return None
         form = self.random.choice(
