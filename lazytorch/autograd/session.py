@@ -283,8 +283,8 @@ class Session:
             if call is None or e.leaf is not None or not call.tracked:
                 continue
             skips = e not in reached and self._is_skipped(call)
-            if self.walk.refusals:
-                self.walk.refuse(call, not skips)
+            if not skips:
+                self.walk.refuse(call)
             if id(call) in waiting:
                 waiting[id(call)] -= 1
                 if passed is not None and passed.isdisjoint([r() for r in call.outputs]):

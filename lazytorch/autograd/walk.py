@@ -82,9 +82,8 @@ class Walk:
     Given ``targets``, only what lies between the roots and them; nothing below ``stop``. With
     ``runs_targets``, what made the targets is run too, though nothing is sent on from there.
 
-    refusals  the calls that backward refuses to pass, and why, the first to come first, where hooks
-              or Functions run before it is reached: these may raise first, or send None there. Only
-              where the caller ``defers`` them.
+    refusals  the calls that backward refuses to pass, and why, where hooks or Functions run too:
+              these may raise first, or send None there. Only where the caller ``defers`` them.
     """
 
     def __init__(
@@ -95,8 +94,7 @@ class Walk:
         runs_targets: bool = False,
         defers: bool = False,
     ) -> None:
-        self.refusals: list[tuple[Call, Exception]] = []
-        self._come_to: set[Call] = set()
+        self.refusals: dict[Call, Exception] = {}
         self._leaves: dict[int, list[Expression]] | None = None
         self.order: list[Expression] = []
         self.seen: set[Expression] = set()
@@ -126,11 +124,8 @@ class Walk:
         if any([self.has_lost(e) for e in self.targets]):
             raise RuntimeError(FREED)
         checked: set[int] = set()
-        acts = False
-        failing: list[tuple[Call, Exception, bool]] = []
+        failing: list[tuple[Call, Exception]] = []
         for e in reversed(self.order):
-            if e.hooks is not None:
-                acts = True
             if passed is not None and e not in passed:
                 continue
             call = e.call
@@ -144,14 +139,14 @@ class Walk:
                 try:
                     check_value(e, call)
                 except RuntimeError as error:
-                    failing.append((call, error, acts))
+                    failing.append((call, error))
         if failing:
             # PyTorch runs what was recorded last first.
             failing.sort(key=lambda found: found[0].sequence, reverse=True)
-            refused, refusal, acts = failing[0]
-            if defers and acts:
-                self.refusals = [(call, error) for call, error, _ in failing]
+            if defers and any([e.hooks is not None for e in self.order]):
+                self.refusals = dict(failing)
                 return
+            refused, refusal = failing[0]
             self._warn_of(refused)
             raise refusal
         if may_be_known:
@@ -161,15 +156,11 @@ class Walk:
         if anomaly_mode.state.enabled:
             anomaly_mode.warn_of(call, node_name(call))
 
-    def refuse(self, call: Call, runs: bool) -> None:
-        """Raise what was deferred until backward comes to this call, if it ``runs`` that."""
-        if runs:
-            self._come_to.add(call)
-        else:
-            self.refusals = [found for found in self.refusals if found[0] is not call]
-        if self.refusals and self.refusals[0][0] in self._come_to:
-            refused, refusal = self.refusals[0]
-            self._warn_of(refused)
+    def refuse(self, call: Call) -> None:
+        """Raise what was deferred until backward comes to this call."""
+        refusal = self.refusals.get(call)
+        if refusal is not None:
+            self._warn_of(call)
             raise refusal
 
     def has_lost(self, target: Expression) -> bool:

@@ -2,6 +2,16 @@
 
 # What random programs found, shrunk.
 FOUND = {
+    "a Function that comes before a call that is refused raises first": """
+v0 = torch.tensor([0.0, -2.0, 0.0], requires_grad=True)
+v8 = v0[torch.tensor([0])].sigmoid()
+v9 = torch.autograd.grad((v8 * v8 * v8).sum(), v8, create_graph=True)[0]
+v12 = Exp.apply(v0[2:].unsqueeze(0))
+v12[..., 0] = 0.25
+Double.apply(v8)
+v16 = v12 + v9
+v16.sum().backward(retain_graph=True)
+(v9 + v12).sum().backward(retain_graph=True)""",
     "hooks and Functions come in the order of PyTorch's nodes": """
 v0 = torch.tensor([1.0, -2.0], requires_grad=True)
 v1 = v0.sin()
