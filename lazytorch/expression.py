@@ -296,8 +296,9 @@ class Call:
 
     tracked    a gradient flows through it.
     freed      backward has been through it without retain_graph.
-    led_to     of a freed one: the leaves of the graph that backward was called on, and its values
-               that it did not go through; all calls that it freed share one list.
+    led_to     of a freed one that has no inputs any more: the calls that made those that were
+               tracked, and references to those that were leaves. As in PyTorch, nodes outlive what
+               they have saved.
     readers    the gradient calls of any backward, which need its inputs until they have run.
     place      the user's code that made it and the instruction in there, where noted (source.py).
     node       what was hung on it as a node of the graph; not set where there is nothing.
@@ -321,7 +322,7 @@ class Call:
     in_place: bool
     is_linear: bool
     is_quadratic: bool
-    led_to: list[weakref.ref[Any]]
+    led_to: tuple[Any, ...]
     node: NodeState
     sequence: int
     siblings: object

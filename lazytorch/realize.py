@@ -559,6 +559,8 @@ def _release_freed(calls: Sequence[Call]) -> None:
     waits = False
     uses: Counter[Expression] = Counter()
     for call in calls:
+        if not call.inputs:
+            continue
         if call.readers is not readers:
             readers = call.readers
             waits = any([_is_pending(reader) for reader in readers])
@@ -573,6 +575,7 @@ def _release_freed(calls: Sequence[Call]) -> None:
                 continue
             if uses:
                 uses.subtract(call.inputs)
+            call.led_to = edges[0](call)
             call.inputs = ()
 
 
@@ -621,8 +624,9 @@ def _may_be_walked_again(call: Call, calls: Sequence[Call], uses: Counter[Expres
 # In the place of an untracked value that a freed call needs no more.
 FREED_VALUE = Function("freed_value", lambda shape, dtype: full(0, shape, dtype))
 
-# What autograd/walk.py knows of a signature; it puts it here.
+# What autograd/walk.py knows of calls; it puts it here.
 saves_nothing: list[Callable[[Call], bool]] = []
+edges: list[Callable[[Call], tuple[Any, ...]]] = []
 
 
 def _is_pending(reference: weakref.ref[Call]) -> bool:

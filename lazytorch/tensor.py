@@ -323,7 +323,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
     def _read_marker(self, value: Expression) -> Expression:
         marker = self._marker
         assert marker is not None
-        if self._of_function is not None:
+        if self._of_function is not None or (self._reaches_out and self._one_of is not None):
             self._refuse_changed()
         if marker[0] is not value:
             if self._reaches_out and value.tracked and self._made_at != self._storage.version:
@@ -596,6 +596,9 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
 
     @data.setter
     def data(self, new: Tensor) -> None:
+        storage = new._storage
+        if references.count(storage) <= references.BY_NAME + 1:  # nobody else's: the count goes on
+            storage.version = max(storage.version, self._storage.version)
         if self.requires_grad and not self._is_leaf() and new._type == self._type:
             # Its gradient flows on to what it was computed from.
             history = self._read()

@@ -6,7 +6,11 @@ its own), and what it gives back is recorded in their place.
 
 from __future__ import annotations
 
+import heapq
+import itertools
+import math
 import weakref
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -254,6 +258,7 @@ class Session:
                     )
 
     def _run_hooks(self, order: Sequence[Expression]) -> None:
+        order = _as_it_runs(order)
         reached = self.reached = set(self.roots)
         if not self.create_graph and any([_settles(e) for e in order]):
             # The values of the forward, and what its backward reads, before any gradient.
@@ -277,8 +282,9 @@ class Session:
                     raise
             if call is None or e.leaf is not None or not call.tracked:
                 continue
-            if self.walk.refusals:
-                self.walk.refuse(call, e in reached or not self._is_skipped(call))
+            skips = e not in reached and self._is_skipped(call)
+            if not skips:
+                self.walk.refuse(call)
             if id(call) in waiting:
                 waiting[id(call)] -= 1
                 if passed is not None and passed.isdisjoint([r() for r in call.outputs]):
@@ -298,8 +304,8 @@ class Session:
                 self.undefined.update(goes_on_to(e))
 
     def _is_skipped(self, call: Call) -> bool:
-        """Whether PyTorch asks nothing of a call where only None arrives, though it was freed: a
-        write to a view, with the operation in place that it is one of."""
+        """Whether PyTorch asks nothing of a call where only None arrives: a write to a view, with
+        the operation in place that it is one of."""
         if call.signature.function is not core.WRITE_VIEW:
             return call in self._skipped
         written = call.inputs[1].call if call.inputs else None
@@ -392,6 +398,8 @@ class Session:
                 inputs = [
                     g if e in seen_here else None for e, g in zip(call.inputs, inputs, strict=True)
                 ]
+        elif not known and call in self._skipped:
+            inputs = [None for _ in state.custom._edges(call)]
         else:
             try:
                 inputs = state.custom._backward(call, state.custom._materialized(given))
@@ -459,6 +467,50 @@ class Session:
         found = iter(step.gradients([i for i in inputs if i.tracked]))
         self.readers.extend(step.readers)
         return [next(found) if i.tracked else None for i in inputs]
+
+
+def _as_it_runs(order: Sequence[Expression]) -> list[Expression]:
+    """The values of a walk, inputs first, so that the last come in the order in which PyTorch runs
+    their nodes: of those at which everything has arrived, the one that was recorded last."""
+    nodes: dict[Call | Expression, list[Expression]] = {}
+    awaited: Counter[Call | Expression] = Counter()
+    following = {e: [_node_of(x) for x in goes_on_to(e)] for e in order}
+    for e in reversed(order):
+        nodes.setdefault(_node_of(e), []).append(e)
+        awaited.update(following[e])
+    ready: list[tuple[float, int, Call | Expression]] = []
+    count = itertools.count()
+
+    def add(node: Call | Expression) -> None:
+        sequence = node.sequence if isinstance(node, Call) else _sequence_of(node)
+        heapq.heappush(ready, (-sequence, next(count), node))
+
+    for node in nodes:
+        if not awaited[node]:
+            add(node)
+    found: list[Expression] = []
+    while ready:
+        _, _, node = heapq.heappop(ready)
+        found += nodes[node]
+        for e in nodes[node]:
+            for below in following[e]:
+                awaited[below] -= 1
+                if not awaited[below] and below in nodes:
+                    add(below)
+    return found[::-1]
+
+
+def _node_of(e: Expression) -> Call | Expression:
+    """What a gradient that arrives at a value waits at for the others: the call that made it, but
+    for a gradient, whose outputs are made by many nodes."""
+    call = e.call
+    if call is None or e.leaf is not None or not call.tracked or hasattr(call, "way"):
+        return e
+    return call
+
+
+def _sequence_of(e: Expression) -> float:
+    return math.inf if e.leaf is not None or e.call is None else e.call.sequence
 
 
 def _add_forward_line(error: Exception, call: Call | None) -> None:

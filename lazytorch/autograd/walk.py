@@ -29,6 +29,7 @@ from lazytorch.expression import (
 )
 from lazytorch.geometry import Geometry, places_between
 from lazytorch.importer import GRADIENT, TANGENT
+from lazytorch.realize import edges as edges_for_realize
 from lazytorch.realize import saves_nothing as known_to_realize
 from lazytorch.recording import last_recorded, record
 from lazytorch.tensor import Tensor
@@ -81,9 +82,8 @@ class Walk:
     Given ``targets``, only what lies between the roots and them; nothing below ``stop``. With
     ``runs_targets``, what made the targets is run too, though nothing is sent on from there.
 
-    refusals  the calls that backward refuses to pass, and why, the first to come first, where hooks
-              or Functions run before it is reached: these may raise first, or send None there. Only
-              where the caller ``defers`` them.
+    refusals  the calls that backward refuses to pass, and why, where hooks or Functions run too:
+              these may raise first, or send None there. Only where the caller ``defers`` them.
     """
 
     def __init__(
@@ -94,8 +94,7 @@ class Walk:
         runs_targets: bool = False,
         defers: bool = False,
     ) -> None:
-        self.refusals: list[tuple[Call, Exception]] = []
-        self._come_to: set[Call] = set()
+        self.refusals: dict[Call, Exception] = {}
         self._leaves: dict[int, list[Expression]] | None = None
         self.order: list[Expression] = []
         self.seen: set[Expression] = set()
@@ -122,14 +121,11 @@ class Walk:
             run = [e for e in self.targets if e.leaf is None and e in self.seen]
             # Of a gradient that would be the last of many nodes: it is not freed for that.
             passed.update([e for e in run if not hasattr(e.call, "way")])
-        if any([e not in self.seen and self.has_lost(e) for e in self.targets]):
+        if any([self.has_lost(e) for e in self.targets]):
             raise RuntimeError(FREED)
         checked: set[int] = set()
-        acts = False
-        failing: list[tuple[Call, Exception, bool]] = []
+        failing: list[tuple[Call, Exception]] = []
         for e in reversed(self.order):
-            if e.hooks is not None:
-                acts = True
             if passed is not None and e not in passed:
                 continue
             call = e.call
@@ -143,14 +139,14 @@ class Walk:
                 try:
                     check_value(e, call)
                 except RuntimeError as error:
-                    failing.append((call, error, acts))
+                    failing.append((call, error))
         if failing:
             # PyTorch runs what was recorded last first.
             failing.sort(key=lambda found: found[0].sequence, reverse=True)
-            refused, refusal, acts = failing[0]
-            if defers and acts:
-                self.refusals = [(call, error) for call, error, _ in failing]
+            if defers and any([e.hooks is not None for e in self.order]):
+                self.refusals = dict(failing)
                 return
+            refused, refusal = failing[0]
             self._warn_of(refused)
             raise refusal
         if may_be_known:
@@ -160,31 +156,32 @@ class Walk:
         if anomaly_mode.state.enabled:
             anomaly_mode.warn_of(call, node_name(call))
 
-    def refuse(self, call: Call, runs: bool) -> None:
-        """Raise what was deferred until backward comes to this call, if it ``runs`` that."""
-        if runs:
-            self._come_to.add(call)
-        else:
-            self.refusals = [found for found in self.refusals if found[0] is not call]
-        if self.refusals and self.refusals[0][0] in self._come_to:
-            refused, refusal = self.refusals[0]
-            self._warn_of(refused)
+    def refuse(self, call: Call) -> None:
+        """Raise what was deferred until backward comes to this call."""
+        refusal = self.refusals.get(call)
+        if refusal is not None:
+            self._warn_of(call)
             raise refusal
 
     def has_lost(self, target: Expression) -> bool:
-        """Whether a part of the graph that led to this value was freed and forgotten."""
-        sought: Any = target if target.leaf is None else target.leaf()
-        walked = self._walked
-        if sought is None or any([e.leaf is not None and e.leaf() is sought for e in walked]):
-            return False
-        calls = [e.call for e in walked if e.leaf is None and e.call is not None]
-        lost = [c for c in calls if c.freed and c.tracked and not c.inputs]
+        """Whether calls that were freed, and have no inputs any more, led to this value."""
+        tensor = None if target.leaf is None else target.leaf()
         made = target.call if target.leaf is None else None
-        if made is not None:
-            lost = [c for c in lost if made.tracked and made.sequence < c.sequence]
-            if made.freed and any([c.led_to is made.led_to for c in lost]):
-                return True  # one backward went through both
-        return any([reference() is sought for c in lost for reference in c.led_to])
+        calls = [e.call for e in self._walked if e.leaf is None and e.call is not None]
+        stack = [c for c in calls if c.freed and c.tracked and not c.inputs]
+        seen = set(stack)
+        while stack:
+            call = stack.pop()
+            for edge in edges(call) if call.inputs else call.led_to:
+                if type(edge) is not Call:
+                    if tensor is not None and edge() is tensor:
+                        return True
+                elif edge is made:
+                    return True
+                elif edge not in seen:
+                    seen.add(edge)
+                    stack.append(edge)
+        return False
 
     def _lead_through_views(self, targets: Sequence[Expression]) -> bool:
         """Let each view of a view be read from that one, where its gradient matters.
@@ -312,20 +309,13 @@ class Walk:
         return all([e in self.seen for e in outputs])
 
     def free(self, retain: bool, readers: list[weakref.ref[Call]]) -> None:
-        led_to: list[weakref.ref[Any]]
-        led_to = [e.leaf for e in self._walked if type(e.leaf) is weakref.ref]
-        if self.passed is not None:  # inner values that are not freed
-            led_to += [
-                weakref.ref(e) for e in self._walked if e.leaf is None and e not in self.passed
-            ]
         for call in self.calls:
             # Gradients of earlier passes may still be pending, and read this call too.
             earlier = [r for r in call.readers if r() is not None] if call.readers else None
             call.readers = [*earlier, *readers] if earlier else readers
             if retain or (way_of(call) is not None and not self._frees(call)):
                 continue
-            if not call.freed:
-                call.freed, call.led_to = True, led_to
+            call.freed = True
             if call.signature.function is core.CUSTOM:
                 custom = call.node.custom
                 if custom is not None:
@@ -415,6 +405,16 @@ def goes_on_to(e: Expression, varying: bool = False) -> Sequence[Expression]:
         if cotangent is not None:
             found[cotangent] = None
     return list(found)
+
+
+def edges(call: Call) -> tuple[Any, ...]:
+    """What a call's gradient goes on to: the calls that made it, or the leaves that it is."""
+    following: Sequence[Expression] = call.inputs
+    if way_of(call) is not None:
+        outputs = [e for e in [reference() for reference in call.outputs] if e is not None]
+        following = [i for e in outputs for i in goes_on_to(e)]
+    found = [e.call if e.leaf is None else e.leaf for e in following if e.tracked]
+    return tuple([edge for edge in found if edge is not None])
 
 
 def _steps(way: Way, output: int) -> Iterator[tuple[Call, int, bool, bool]]:
@@ -577,6 +577,7 @@ def _find_saving(signature: Signature) -> frozenset[int]:
 
 
 known_to_realize.append(saves_nothing)
+edges_for_realize.append(edges)
 
 
 def _are_as_they_were(values: Sequence[Expression | None]) -> bool:

@@ -2,6 +2,89 @@
 
 # What random programs found, shrunk.
 FOUND = {
+    "a Function that comes before a call that is refused raises first": """
+v0 = torch.tensor([0.0, -2.0, 0.0], requires_grad=True)
+v8 = v0[torch.tensor([0])].sigmoid()
+v9 = torch.autograd.grad((v8 * v8 * v8).sum(), v8, create_graph=True)[0]
+v12 = Exp.apply(v0[2:].unsqueeze(0))
+v12[..., 0] = 0.25
+Double.apply(v8)
+v16 = v12 + v9
+v16.sum().backward(retain_graph=True)
+(v9 + v12).sum().backward(retain_graph=True)""",
+    "hooks and Functions come in the order of PyTorch's nodes": """
+v0 = torch.tensor([1.0, -2.0], requires_grad=True)
+v1 = v0.sin()
+v2 = v0.cos()
+v1.register_hook(lambda g: seen.append(1))
+v2.register_hook(lambda g: seen.append(2))
+(v1 + v2).sum().backward(retain_graph=True)
+(v2 + v1).sum().backward(retain_graph=True)
+v3 = Exp.apply(v1)
+v4 = Exp.apply(v2)
+v3.mul_(2)
+v4.mul_(2)
+v4.mul_(2)
+(v3 + v4).sum().backward(retain_graph=True)
+(v4 + v3).sum().backward()""",
+    "what was freed leads where it led, not to all that was freed with it": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([3.0, 4.0], requires_grad=True)
+v2 = v0.exp().sin().square()
+v3 = v1.cos()
+v4 = v3.tanh()
+(v2 * v4).sum().backward()
+seen.append([v0.grad.tolist(), v2.tolist(), v4.tolist()])
+torch.autograd.grad(v2.sum(), [v1], allow_unused=True)
+torch.autograd.grad(v2.sum(), [v3], allow_unused=True)
+torch.autograd.grad(v4.sum(), [v3], allow_unused=True)
+v2.sum().backward(inputs=[v1])
+v2.sum().backward(inputs=[v0])""",
+    "a way through what was freed is refused beside one that was not": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0.sin()
+v2 = v1 * v1
+v2.sum().backward()
+seen.append([v0.grad.tolist(), v2.tolist()])
+v3 = v2 + v0
+torch.autograd.grad(v3.sum(), v0)
+torch.autograd.grad(v3.sum(), [v0, v1], allow_unused=True)
+v3.sum().backward(inputs=[v0])
+v4 = v0 * 1
+v5 = v0.exp() * v4
+v6 = torch.autograd.grad(v5.sum(), v4, create_graph=True)[0]
+v7 = torch.autograd.grad((v6 * v6).sum(), v0)[0]
+seen.append(v7.tolist())
+torch.autograd.grad((v6 + v0).sum(), v0)""",
+    "a Function that wrote to a view is not asked where only None arrives": """
+v0 = torch.tensor([0.0, -2.0, 1.0], requires_grad=True)
+v1 = torch.tensor(0.25, requires_grad=True)
+v2 = v0 * 2
+v3 = v2.squeeze()
+v6 = v1.sigmoid()
+Double.apply(v3)
+other, v12 = Sparing.apply(v3, v6)
+(v12 * v12).sum().backward(retain_graph=True, inputs=[v0, v12])
+(v12 * v12).sum().backward()""",
+    "a view that reaches outside one of several is refused after a write to the base": """
+v0 = torch.tensor([[0.0, 0.25, 0.0], [0.0, -1.0, -2.0]], requires_grad=True)
+v2 = v0 * 2
+v17, v18 = v2.chunk(2)
+v20 = v18.as_strided((1, 2), (2, 1), 0)
+v21 = v20[:1]
+v2[0] = 3
+v22 = v21 * 2
+v23 = v20 * 2
+v24 = torch.func.jvp(lambda a: a.exp() * a, (v20,), (v20,))[1]""",
+    "what replaces .data goes on counting its writes": """
+v0 = torch.tensor(0.25, requires_grad=True)
+v1 = torch.tensor([[0.25, 1.0], [-1.0, -0.5]])
+v1[0] = 0.25
+v1.data = v1.detach().clone()
+v12, other = Both.apply(v0.flatten(), v1)
+v1.detach().copy_(v0)
+seen.append(v1._version)
+v12.backward(v12.cos(), create_graph=True)""",
     "a gradient is pending while a later backward frees the graph": """
 v0 = torch.tensor(-0.5, requires_grad=True)
 v1 = v0.clone() * 3

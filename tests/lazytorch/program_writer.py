@@ -189,6 +189,8 @@ class Writer:
         target = self.target()
         name = target.split(".")[0].split("[")[0]
         value = self.partner(name, written=True)
+        if value == name and target not in (name, f"{name}.detach()"):
+            return None  # PyTorch reads as it goes
         if self.names[name].is_inference() and (".detach" in target or value in self.names):
             return None
         form = self.random.choice(
@@ -225,13 +227,19 @@ class Writer:
              f"({x} * {self.partner(x)}).sum()"]
         )  # fmt: skip
 
+    def may_retain(self, name: str) -> bool:
+        """Whether it may keep its gradient: PyTorch falls over where a node's second output does,
+        and is written to."""
+        return self.names[name]._is_view() or self.names[name].output_nr == 0
+
     def backward(self) -> str:
         loss, x = self.loss(), self.any()
         keep = self.random.choice(
             ["", "retain_graph=True", "retain_graph=True", "create_graph=True"]
         )
         if self.random.random() < 0.2:
-            keep += f"{', ' if keep else ''}inputs=[{x}, {self.any()}]"
+            targets = [n for n in (x, self.any()) if self.may_retain(n)]
+            keep += f"{', ' if keep else ''}inputs=[{', '.join(targets)}]" if targets else ""
         if self.random.random() < 0.1:
             seed = self.random.choice([f"{x}.detach() * 0.5", f"{x}.cos()"])
             return f"{x}.backward({seed}{', ' if keep else ''}{keep})"
@@ -345,6 +353,8 @@ class Writer:
             if node is None or node in seen:
                 continue
             seen.add(node)
+            if node.name().endswith("CopySlices"):
+                return True  # it hides the node of what was written, which may have saved anything
             stack += [following for following, _ in node.next_functions]
             for saved in _saved_by(node):
                 if isinstance(saved, torch.Tensor) and _may_cover(saved, place):
@@ -392,11 +402,12 @@ class Writer:
         x = self.any()
         if self.names[x]._is_view():
             return None
+        retains = [f"{x}.retain_grad()"] if self.may_retain(x) else []
         return self.random.choice(
             [
                 f"{x}.register_hook(lambda g: g * 2)",
                 f"{x}.register_hook(lambda g: seen.append(g.tolist()))",
-                f"{x}.retain_grad()",
+                *retains,
                 f"{x}.register_post_accumulate_grad_hook(lambda p: seen.append(p.grad.tolist()))",
                 f"handle = {x}.register_hook(lambda g: g * -1)",
                 f"{x}.register_hook(lambda g: g * {self.partner(x)})",
