@@ -804,4 +804,11 @@ seen.append([x.grad_fn.name() for x in (v2, v3, v4)])
 seen.append([v2.stride(), str(v3.dtype)])
 v5.sum().backward()
 v5.sum().backward()""",
+    "a checkpoint reads a view of what overlaps": """
+v0 = torch.tensor([1.5, -2.0], requires_grad=True)
+v1 = torch.tensor([0.5], requires_grad=True)
+with torch.no_grad(): v2 = v0.unsqueeze(-1)
+v3 = v2.flatten().split(1)[-1].expand(1)[:1]
+v4 = checkpoint(lambda a, y=v3: a * y, v1, use_reentrant=False)
+v4.sum().backward(create_graph=True)""",
 }
