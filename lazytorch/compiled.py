@@ -313,11 +313,11 @@ class _Finished:
                 self.grads.append((tensor, self._fresh(gradient)))
         self.result = self._structure(result)
         self.storages = []
-        for reference, before_id, version in active.written.values():
+        for reference, value_before, version in active.written.values():
             storage = reference()
             if storage is None or id(storage) in self.fresh:
                 continue
-            if id(storage.expression) != before_id:
+            if storage.expression is not value_before():
                 source = self._source(storage.expression)
                 self.storages.append((storage, source, storage.version - version))
 

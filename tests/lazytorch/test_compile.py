@@ -164,9 +164,24 @@ def transformer(compiler: Any) -> list[Any]:
     return training(model, optimizer, compiler, data(2, 4, 6), data(2, 4, 2))
 
 
+def computed_between_writes(compiler: Any) -> list[Any]:
+    """The first value is gone when the second is made, which may stand where it stood."""
+    total = torch.zeros(3)
+
+    @compiler
+    def step(x: Any) -> Any:
+        total.add_(x)
+        total.realize()
+        total.add_(x)
+        return total * 1
+
+    found = [step(data(3, seed=i)).tolist() for i in range(CALLS)]
+    return [*found, total.tolist()]
+
+
 REPLAYED = [
     adam, momentum, dropout, batch_norm, by_hand, inference, learning_rate, two_shapes,
-    counting_optimizers, transformer,
+    counting_optimizers, transformer, computed_between_writes,
 ]  # fmt: skip
 
 
