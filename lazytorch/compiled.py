@@ -228,6 +228,8 @@ def _key(value: Any, tensors: list[Tensor]) -> Any:
         tensors.append(value)
         return (type(value), value._type.number, value._storage.device, value.requires_grad,
                 None if value.is_contiguous() else value._strides())  # fmt: skip
+    if isinstance(value, (float, complex)):
+        return (type(value), repr(value))  # which tells -0.0 from 0.0
     if value is None or is_constant_value(value):
         return (type(value), value)
     if isinstance(value, (tuple, list)):

@@ -233,5 +233,5 @@ class Guards:
 
 
 def _differ(x: Any, y: Any) -> bool:
-    """Whether two objects of one type are different values."""
-    return not isinstance(x, _PRIMITIVES) or x != y
+    """Whether two objects of one type are different values, as -0.0 and 0.0 are."""
+    return not isinstance(x, _PRIMITIVES) or x != y or (not x and repr(x) != repr(y))

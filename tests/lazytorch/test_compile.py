@@ -258,7 +258,21 @@ def frozen(compiler: Any) -> list[Any]:
     return found + state(model)
 
 
-CHANGING = [mode_and_globals, variables_of_a_function_out_of_reach, frozen]
+def signs_of_zero(compiler: Any) -> list[Any]:
+    factor = 0.0
+
+    @compiler
+    def step(x: Any, other: float) -> Any:
+        return x * factor, x * other
+
+    found = [step(data(3), 0.0) for _ in range(CALLS)]
+    factor = -0.0
+    found += [step(data(3), 0.0) for _ in range(CALLS)]
+    found += [step(data(3), -0.0) for _ in range(CALLS)]
+    return [[x.tolist() for x in pair] for pair in found]
+
+
+CHANGING = [signs_of_zero, mode_and_globals, variables_of_a_function_out_of_reach, frozen]
 
 
 def reads_the_loss(compiler: Any) -> list[Any]:
