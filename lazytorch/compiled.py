@@ -20,7 +20,7 @@ from typing import Any
 from codegen.runtime.cpu import get_num_threads
 from codegen.runtime.memory import Buffer
 from codegen.runtime.signals import HeldOff
-from lazytorch import capture, late_errors, references
+from lazytorch import autocasting, capture, late_errors, levels, overrides, references
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.capture import Capture
 from lazytorch.defaults import defaults
@@ -103,18 +103,12 @@ class CompiledFunction:
         return functools.partial(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if capture.state.active is not None or checking.active:
+        if capture.state.active is not None or checking.active or _is_transformed():
             return self._function(*args, **kwargs)  # a part of another compiled function
         try:
             tensors: list[Tensor] = []
-            key = (
-                _key(args, tensors),
-                _key(kwargs, tensors) if kwargs else (),
-                grad_state.enabled,
-                defaults.dtype,
-                defaults.bfloat16_products,
-                get_num_threads(),
-            )
+            given = _key(args, tensors), _key(kwargs, tensors) if kwargs else ()
+            key = (*given, *_conditions())
             case = self._cases.get(key)
         except (_Obstacle, TypeError) as error:
             return self._plainly(str(error), args, kwargs)
@@ -218,6 +212,26 @@ class _Case:
         self.last: _Finished | None = None
         self.replay: _Replay | None = None
         self.obstacle = ""
+
+
+def _is_transformed() -> bool:
+    """Whether the call is a part of a function that is transformed, or differentiated forward."""
+    return bool(levels.state.inside or levels.state.sources)
+
+
+def _conditions() -> tuple[Any, ...]:
+    """What a call depends on besides its arguments and the Python objects that it reads."""
+    if overrides.state.modes:
+        raise _Obstacle("a mode answers its calls")
+    if grad_state.saved_hooks:
+        raise _Obstacle("hooks are given what backward saves")
+    cast: tuple[Any, ...] = ()
+    if autocasting.active.count:
+        cast = *autocasting.state.enabled.items(), *autocasting.state.dtypes.items()
+    return (
+        grad_state.enabled, defaults.device, defaults.dtype, defaults.bfloat16_products,
+        get_num_threads(), cast,
+    )  # fmt: skip
 
 
 def _key(value: Any, tensors: list[Tensor]) -> Any:

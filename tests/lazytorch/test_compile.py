@@ -6,6 +6,7 @@ import gc
 import random
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -502,3 +503,60 @@ def test_methods() -> None:
         for _ in range(5):
             np.testing.assert_allclose(scaler.scaled(factor).numpy(), data(3).numpy() * factor)
     assert Scaler.scaled.replays > 0
+
+
+class _Doubles(torch.overrides.TorchFunctionMode):
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        return found * 2 if func is torch.matmul else found
+
+
+class _Differentiated:
+    """A dual level with a tensor in it whose tangent is asked for."""
+
+    def __enter__(self) -> None:
+        self._level = torch.autograd.forward_ad.dual_level()
+        self._level.__enter__()
+        ones = torch.ones(2)
+        torch.autograd.forward_ad.make_dual(ones, ones)
+
+    def __exit__(self, *exc: Any) -> None:
+        self._level.__exit__(*exc)
+
+
+_AROUND: dict[str, Callable[[], Any]] = {
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+    "autocast to half": lambda: torch.autocast("cpu", torch.float16),
+    "device": lambda: torch.device("interpreter"),
+    "mode": _Doubles,
+    "inference": torch.inference_mode,
+    "forward mode": _Differentiated,
+}
+
+
+@pytest.mark.parametrize("name", _AROUND)
+def test_what_is_set_around_a_call_is_seen(name: str) -> None:
+    def step(x: Any) -> Any:
+        return torch.matmul(x, x), torch.ones(2) * 3
+
+    compiled_step = torch.compile(step)
+    for inside in (False, True, False):
+        for _ in range(CALLS):
+            with _AROUND[name]() if inside else nullcontext():
+                pairs = list(zip(step(data(3, 3)), compiled_step(data(3, 3)), strict=True))
+                for expected, found in pairs:
+                    assert (found.dtype, found.device) == (expected.dtype, expected.device)
+                    assert found.is_inference() == expected.is_inference()
+                    assert found.tolist() == expected.tolist()
+    assert compiled_step.replays >= CALLS - 3
+
+
+def test_a_transformed_function_calls_a_compiled_one() -> None:
+    square = torch.compile(lambda x: x * x)
+    x = data(4)
+    for _ in range(CALLS):
+        square(x)
+        torch.testing.assert_close(torch.func.grad(lambda x: square(x).sum())(x), 2 * x)
+        torch.testing.assert_close(torch.func.vmap(square)(x), x * x)
+        torch.testing.assert_close(torch.func.jvp(square, (x,), (x,))[1], 2 * x * x)
+    assert square.replays >= CALLS - 3
