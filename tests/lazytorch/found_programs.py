@@ -811,4 +811,13 @@ with torch.no_grad(): v2 = v0.unsqueeze(-1)
 v3 = v2.flatten().split(1)[-1].expand(1)[:1]
 v4 = checkpoint(lambda a, y=v3: a * y, v1, use_reentrant=False)
 v4.sum().backward(create_graph=True)""",
+    "what NumPy shares is no longer what it was computed as": """
+v0 = torch.tensor([2.0, 1.0], requires_grad=True)
+v1 = v0.sin()
+b0 = v1.detach().numpy()
+v1.mul_(3)
+v2 = v0.sin()
+v2.add_(1)
+v1.sum().backward()
+seen.append(v0.grad.tolist())""",
 }
