@@ -820,4 +820,24 @@ v2 = v0.sin()
 v2.add_(1)
 v1.sum().backward()
 seen.append(v0.grad.tolist())""",
+    "views of what a Parameter was made of are none of it": """
+v0 = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+v1 = v0.t()
+v2 = torch.nn.Parameter(v0)
+v3 = v0[0]
+v4 = v1[1]
+v5 = v2[0]
+(v2 * v1).sum().backward()
+(v3 * v4 * v5).sum().backward()
+seen.append([v1.numpy().tolist(), v3.grad_fn])
+v1.mul_(2)
+v3[0] = 5.0
+v6 = torch.autograd.grad(v3.sum(), v2)
+v7 = v2.square()
+v1.add_(1)
+v7.sum().backward()
+v4.requires_grad_()
+(v4 * v2).sum().backward()
+with torch.no_grad(): v2.mul_(0.5)
+v8 = v1 * v3""",
 }
