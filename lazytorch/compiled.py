@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -150,7 +150,7 @@ class CompiledFunction:
         arguments = [t._read() for t in tensors]
         realize(arguments)
         active = Capture(arguments, [t._storage for t in tensors])
-        guards = Guards(self._function, args, kwargs, self._observer)
+        guards = Guards(self._function, args, kwargs, tensors, self._observer)
         capture.state.active = active
         try:
             with self._observer:
@@ -171,7 +171,7 @@ class CompiledFunction:
             case.last = _Finished(active, result, made)
             if before is None or self._observer.has_grown:
                 raise _Obstacle("it has not been called twice in this way")
-            case.replay = _Replay(before, case.last, guards)
+            case.replay = _Replay(before, case.last, guards, tensors)
             case.last = None
             case.attempts = 1
             case.replays += 1
@@ -297,7 +297,7 @@ class _Constant:
         )
 
     def make(self) -> Expression:
-        inputs = tuple([scalar(x, "cpu") for x in self.numbers])
+        inputs = tuple([scalar(x, self.device) for x in self.numbers])
         return record(self.signature.function, inputs, self.signature.attributes, False)[0]
 
 
@@ -368,6 +368,17 @@ class _Finished:
     def _is_older(self, tensor: Tensor) -> bool:
         """Whether the tensor's storage was there before the call: it was written, not made."""
         return id(tensor._storage) in self.capture.written
+
+    def changed(self, tensors: Sequence[Tensor]) -> list[tuple[int, Tensor, Storage]]:
+        """The arguments that the call changes or returns, by number: another call, of other
+        tensors, changes and returns those."""
+        storages = {id(s) for s, _, _ in self.storages}
+        known = {id(t) for t, _ in self.grads} | {id(t) for t in _returned(self.result)}
+        return [
+            (i, t, t._storage)
+            for i, t in enumerate(tensors)
+            if id(t._storage) in storages or id(t) in known
+        ]
 
     def is_like(self, other: _Finished) -> bool:
         mine, theirs = self.capture, other.capture
@@ -447,7 +458,9 @@ class _Fresh:
 class _Replay:
     """A call as runs of plans: made of two calls that did the same."""
 
-    def __init__(self, first: _Finished, second: _Finished, guards: Guards) -> None:
+    def __init__(
+        self, first: _Finished, second: _Finished, guards: Guards, tensors: Sequence[Tensor]
+    ) -> None:
         if not second.is_like(first):
             raise _Obstacle("two calls in a row did different things")
         self.guards = guards
@@ -457,6 +470,7 @@ class _Replay:
         self.storages: list[Storage] = []
         self.expected: list[tuple[Any, ...]] = []
         self.after = {id(s): source for s, source, _ in second.storages}
+        self.same = second.changed(tensors)
         seen: set[int] = set()
         for run in runs:
             for source in run.sources:
@@ -484,6 +498,12 @@ class _Replay:
 
     def fits(self, arguments: list[Expression], tensors: list[Tensor]) -> bool:
         """Whether the plans can run on the tensors as they are now."""
+        for number, tensor, changed in self.same:
+            if tensors[number] is not tensor or tensor._storage is not changed:
+                return False
+        for changed, _, _ in self.finished.storages:
+            if changed.special is not None and changed.is_shared():
+                return False
         for e, tensor in zip(arguments, tensors, strict=True):
             if type(e.value) is not Buffer:
                 realize([e])
@@ -551,6 +571,7 @@ class _Replay:
                 _set(storage, results[source[1]][source[2]], writes)
             else:
                 storage.write(source.make())
+                storage.version += writes - 1
         made: dict[int, Tensor] = {}
         for tensor, gradient in finished.grads:
             tensor._grad = _build(gradient, results, made) if gradient is not None else None

@@ -180,7 +180,58 @@ def computed_between_writes(compiler: Any) -> list[Any]:
     return [*found, total.tolist()]
 
 
+def memory_replaced(compiler: Any) -> list[Any]:
+    w, layer = data(6), filled(nn.Linear(6, 2))
+
+    @compiler
+    def step(x: Any) -> Any:
+        w.mul_(0.75)
+        with torch.no_grad():
+            return layer(x * w)
+
+    found = []
+    for i in range(3):
+        found += [step(data(6)).tolist() for _ in range(CALLS)] + [w.tolist()]
+        if i == 1:
+            layer.weight.data = data(2, 6, seed=i)
+        else:
+            w.data = data(6, seed=i)
+    return found
+
+
+def arguments_written(compiler: Any) -> list[Any]:
+    @compiler
+    def step(x: Any, y: Any) -> Any:
+        x.add_(y)
+        x.mul_(0.5)
+        return x
+
+    found = []
+    for i in range(2):
+        x, y = data(3, seed=i), data(3, seed=i + 5)
+        for _ in range(CALLS):
+            made = step(x, y)
+            found += [made is x, x.tolist(), x._version]
+    return found
+
+
+def zeroed_elsewhere(compiler: Any) -> list[Any]:
+    total = torch.ones(3, device="interpreter")
+
+    @compiler
+    def step(x: Any) -> Any:
+        y = total * x
+        total.fill_(2.0)
+        total.zero_()
+        return y
+
+    x = data(3).to("interpreter")
+    found = [step(x).tolist() for _ in range(CALLS)]
+    return [*found, (total + x).tolist(), total._version]
+
+
 REPLAYED = [
+    memory_replaced, arguments_written, zeroed_elsewhere,
     adam, momentum, dropout, batch_norm, by_hand, inference, learning_rate, two_shapes,
     counting_optimizers, transformer, computed_between_writes,
 ]  # fmt: skip
