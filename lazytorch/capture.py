@@ -85,7 +85,7 @@ def _are_same(x: list[Any], y: list[Any]) -> bool:
 class Capture:
     """What one call did so far.
 
-    written    storages that were written: a weak reference, and the id of the value and the
+    written    storages that were written: weak references to it and to the value before, and the
                version before.
     grads      tensors whose ``.grad`` was replaced, with what it was before.
     obstacle   why the call cannot be replayed, if so.
@@ -96,7 +96,7 @@ class Capture:
         self.arguments = {id(e): i for i, e in enumerate(arguments)}
         self.argument_storages = {id(s): i for i, s in enumerate(storages)}
         self.runs: list[Run] = []
-        self.written: dict[int, tuple[weakref.ref[Storage], int, int]] = {}
+        self.written: dict[int, tuple[weakref.ref[Storage], weakref.ref[Expression], int]] = {}
         self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}
         self.steps: list[OptimizerStep] = []
         self.draws: list[tuple[Any, int]] = []
@@ -110,7 +110,7 @@ class Capture:
         if id(storage) not in self.written or self.written[id(storage)][0]() is not storage:
             self.written[id(storage)] = (
                 weakref.ref(storage),
-                id(storage.expression),
+                weakref.ref(storage.expression),
                 storage.version,
             )
 
@@ -174,7 +174,7 @@ class Capture:
         if type(owner) is Overwritten:
             storage = owner.storage()
             known = self.written.get(id(storage))
-            same = known is not None and known[0]() is storage and known[1] == id(e)
+            same = known is not None and known[0]() is storage and known[1]() is e
             return storage if same else None
         if owner is None:
             return None

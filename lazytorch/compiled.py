@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
 from codegen.runtime.cpu import get_num_threads
 from codegen.runtime.memory import Buffer
 from codegen.runtime.signals import HeldOff
-from lazytorch import capture, late_errors, references
+from lazytorch import autocasting, capture, late_errors, levels, overrides, references
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.capture import Capture
 from lazytorch.defaults import defaults
@@ -103,18 +103,12 @@ class CompiledFunction:
         return functools.partial(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if capture.state.active is not None or checking.active:
+        if capture.state.active is not None or checking.active or _is_transformed():
             return self._function(*args, **kwargs)  # a part of another compiled function
         try:
             tensors: list[Tensor] = []
-            key = (
-                _key(args, tensors),
-                _key(kwargs, tensors) if kwargs else (),
-                grad_state.enabled,
-                defaults.dtype,
-                defaults.bfloat16_products,
-                get_num_threads(),
-            )
+            given = _key(args, tensors), _key(kwargs, tensors) if kwargs else ()
+            key = (*given, *_conditions())
             case = self._cases.get(key)
         except (_Obstacle, TypeError) as error:
             return self._plainly(str(error), args, kwargs)
@@ -156,7 +150,7 @@ class CompiledFunction:
         arguments = [t._read() for t in tensors]
         realize(arguments)
         active = Capture(arguments, [t._storage for t in tensors])
-        guards = Guards(self._function, args, kwargs, self._observer)
+        guards = Guards(self._function, args, kwargs, tensors, self._observer)
         capture.state.active = active
         try:
             with self._observer:
@@ -177,7 +171,7 @@ class CompiledFunction:
             case.last = _Finished(active, result, made)
             if before is None or self._observer.has_grown:
                 raise _Obstacle("it has not been called twice in this way")
-            case.replay = _Replay(before, case.last, guards)
+            case.replay = _Replay(before, case.last, guards, tensors)
             case.last = None
             case.attempts = 1
             case.replays += 1
@@ -220,6 +214,26 @@ class _Case:
         self.obstacle = ""
 
 
+def _is_transformed() -> bool:
+    """Whether the call is a part of a function that is transformed, or differentiated forward."""
+    return bool(levels.state.inside or levels.state.sources)
+
+
+def _conditions() -> tuple[Any, ...]:
+    """What a call depends on besides its arguments and the Python objects that it reads."""
+    if overrides.state.modes:
+        raise _Obstacle("a mode answers its calls")
+    if grad_state.saved_hooks:
+        raise _Obstacle("hooks are given what backward saves")
+    cast: tuple[Any, ...] = ()
+    if autocasting.active.count:
+        cast = *autocasting.state.enabled.items(), *autocasting.state.dtypes.items()
+    return (
+        grad_state.enabled, defaults.device, defaults.dtype, defaults.bfloat16_products,
+        get_num_threads(), cast,
+    )  # fmt: skip
+
+
 def _key(value: Any, tensors: list[Tensor]) -> Any:
     """What must be equal for two arguments to be alike; collects the tensors in them."""
     if isinstance(value, Tensor):
@@ -228,6 +242,8 @@ def _key(value: Any, tensors: list[Tensor]) -> Any:
         tensors.append(value)
         return (type(value), value._type.number, value._storage.device, value.requires_grad,
                 None if value.is_contiguous() else value._strides())  # fmt: skip
+    if isinstance(value, (float, complex)):
+        return (type(value), repr(value))  # which tells -0.0 from 0.0
     if value is None or is_constant_value(value):
         return (type(value), value)
     if isinstance(value, (tuple, list)):
@@ -281,7 +297,7 @@ class _Constant:
         )
 
     def make(self) -> Expression:
-        inputs = tuple([scalar(x, "cpu") for x in self.numbers])
+        inputs = tuple([scalar(x, self.device) for x in self.numbers])
         return record(self.signature.function, inputs, self.signature.attributes, False)[0]
 
 
@@ -313,11 +329,11 @@ class _Finished:
                 self.grads.append((tensor, self._fresh(gradient)))
         self.result = self._structure(result)
         self.storages = []
-        for reference, before_id, version in active.written.values():
+        for reference, value_before, version in active.written.values():
             storage = reference()
             if storage is None or id(storage) in self.fresh:
                 continue
-            if id(storage.expression) != before_id:
+            if storage.expression is not value_before():
                 source = self._source(storage.expression)
                 self.storages.append((storage, source, storage.version - version))
 
@@ -352,6 +368,17 @@ class _Finished:
     def _is_older(self, tensor: Tensor) -> bool:
         """Whether the tensor's storage was there before the call: it was written, not made."""
         return id(tensor._storage) in self.capture.written
+
+    def changed(self, tensors: Sequence[Tensor]) -> list[tuple[int, Tensor, Storage]]:
+        """The arguments that the call changes or returns, by number: another call, of other
+        tensors, changes and returns those."""
+        storages = {id(s) for s, _, _ in self.storages}
+        known = {id(t) for t, _ in self.grads} | {id(t) for t in _returned(self.result)}
+        return [
+            (i, t, t._storage)
+            for i, t in enumerate(tensors)
+            if id(t._storage) in storages or id(t) in known
+        ]
 
     def is_like(self, other: _Finished) -> bool:
         mine, theirs = self.capture, other.capture
@@ -431,7 +458,9 @@ class _Fresh:
 class _Replay:
     """A call as runs of plans: made of two calls that did the same."""
 
-    def __init__(self, first: _Finished, second: _Finished, guards: Guards) -> None:
+    def __init__(
+        self, first: _Finished, second: _Finished, guards: Guards, tensors: Sequence[Tensor]
+    ) -> None:
         if not second.is_like(first):
             raise _Obstacle("two calls in a row did different things")
         self.guards = guards
@@ -441,6 +470,7 @@ class _Replay:
         self.storages: list[Storage] = []
         self.expected: list[tuple[Any, ...]] = []
         self.after = {id(s): source for s, source, _ in second.storages}
+        self.same = second.changed(tensors)
         seen: set[int] = set()
         for run in runs:
             for source in run.sources:
@@ -472,6 +502,12 @@ class _Replay:
 
     def fits(self, arguments: list[Expression], tensors: list[Tensor]) -> bool:
         """Whether the plans can run on the tensors as they are now."""
+        for number, tensor, changed in self.same:
+            if tensors[number] is not tensor or tensor._storage is not changed:
+                return False
+        for changed, _, _ in self.finished.storages:
+            if changed.special is not None and changed.is_shared():
+                return False
         for e, tensor in zip(arguments, tensors, strict=True):
             if type(e.value) is not Buffer:
                 realize([e])
@@ -543,6 +579,7 @@ class _Replay:
                 _set(storage, results[source[1]][source[2]], writes)
             else:
                 storage.write(source.make())
+                storage.version += writes - 1
         made: dict[int, Tensor] = {}
         for tensor, gradient in finished.grads:
             tensor._grad = _build(gradient, results, made) if gradient is not None else None

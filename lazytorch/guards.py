@@ -9,6 +9,7 @@ import sys
 import threading
 import types
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -106,8 +107,18 @@ def _is_engine(frame: types.FrameType) -> bool:
 class Guards:
     """What a function reads besides tensors, as it is now; ``hold`` says whether it still is."""
 
-    def __init__(self, function: Any, args: Any, kwargs: Any, observer: Observer) -> None:
+    def __init__(
+        self,
+        function: Any,
+        args: Any,
+        kwargs: Any,
+        given: Sequence[Tensor],
+        observer: Observer,
+    ) -> None:
+        """``given``: the tensors among the arguments, which may be others in each call."""
         self.obstacle: str | None = None
+        self._given = {id(t) for t in given}
+        self._tensors: list[tuple[Tensor, Any, Any]] = []  # (tensor, its storage, its geometry)
         self._names: list[tuple[dict[str, Any], str, Any]] = []
         self._cells: list[tuple[Any, Any]] = []
         self._containers: list[tuple[Any, Any]] = []  # (live, a shallow copy)
@@ -147,6 +158,9 @@ class Guards:
                     return False
             if any(self._empty):
                 return False
+            for tensor, storage, geometry in self._tensors:
+                if tensor._storage is not storage or tensor._geometry is not geometry:
+                    return False  # its data was replaced
             for live, copy in self._containers:
                 if live != copy:
                     return False
@@ -187,6 +201,9 @@ class Guards:
     def _walk(self, value: Any) -> None:
         if isinstance(value, _PRIMITIVES) or id(value) in self._seen:
             return
+        if isinstance(value, Tensor):
+            self._watch(value)
+            return
         if isinstance(value, _OPAQUE):
             return
         self._seen.add(id(value))
@@ -209,6 +226,11 @@ class Guards:
         if isinstance(value, types.GeneratorType):
             self.obstacle = "it reads a generator"
 
+    def _watch(self, tensor: Tensor) -> None:
+        self._seen.add(id(tensor))
+        if id(tensor) not in self._given:
+            self._tensors.append((tensor, tensor._storage, tensor._geometry))
+
     def _walk_container(self, value: Any) -> None:
         if not value:
             self._empty.append(value)
@@ -230,8 +252,9 @@ class Guards:
         self._holders.append((optimizer.param_groups, list(optimizer.param_groups)))
         for group in optimizer.param_groups:
             self._holders.append((group["params"], list(group["params"])))
+            self._pending.extend(group["params"])
 
 
 def _differ(x: Any, y: Any) -> bool:
-    """Whether two objects of one type are different values."""
-    return not isinstance(x, _PRIMITIVES) or x != y
+    """Whether two objects of one type are different values, as -0.0 and 0.0 are."""
+    return not isinstance(x, _PRIMITIVES) or x != y or (not x and repr(x) != repr(y))

@@ -94,6 +94,8 @@ class KnownTrace:
         self.is_whole = False
         if trace.bound or trace.orders or cached.saves_more or len(calls) < len(trace.calls):
             return
+        if orders.used and any([order_of(e) is not None for e in trace.leaves]):
+            return  # the plan reads them as they lie
         self.tracked = [places[call] for call in trace.tracked]
         self.gradients = [call.has_gradient for call in calls]
         self.same_as = [order[e] for e in met]

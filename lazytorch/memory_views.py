@@ -9,7 +9,7 @@ from lazytorch.expression import Expression, new_expression, shared_owner
 from lazytorch.geometry import Geometry, is_contiguous, region_around
 from lazytorch.realize import realize
 from lazytorch.recording import record
-from lazytorch.storage import Storage, buffer_array
+from lazytorch.storage import Storage, buffer_array, with_history
 
 
 def view_of_memory(type_: TensorType, geometry: Geometry, source: Expression) -> Expression | None:
@@ -44,6 +44,11 @@ def write_into_shared(storage: Storage, value: Expression, silent: bool) -> None
     realize([value])
     target = storage.expression
     assert isinstance(value.value, Buffer) and isinstance(target.value, Buffer)
-    buffer_array(target.value, target.type)[...] = buffer_array(value.value, value.type)
-    value.value = target.value
-    storage.write(value, silent)
+    memory = target.value
+    buffer_array(memory, target.type)[...] = buffer_array(value.value, value.type)
+    if value.tracked and value.leaf is None:
+        storage.write(with_history(memory, value), silent)
+        value.owner = shared_owner(storage.expression)  # writes to come are writes to it
+    else:
+        value.value = memory
+        storage.write(value, silent)

@@ -276,10 +276,11 @@ class Storage:
         if self.is_shared():
             return buffer_array(live.value, live.type)
         if (
-            references.count(live) > references.BY_NAME + 1
+            (live.tracked and live.leaf is None)
+            or references.count(live) > references.BY_NAME + 1
             or references.count(live.value) > references.BY_ATTRIBUTE
         ):
-            # Others read this value, which NumPy may change: it gets a copy.
+            # Others read this value, or backward will, and NumPy may change it: it gets a copy.
             before, live = live, self.snapshot()
             before.owner = shared_owner(before)  # writes to come are writes to it
             self.expression = live
@@ -297,18 +298,24 @@ class Storage:
         view = buffer_array(copy, live.type)
         view[...] = buffer_array(live.value, live.type)
         if live.tracked and live.leaf is None:
-            # The gradient flows on to what was computed; the value is another than that, and than
-            # those of other snapshots.
-            now = new_expression(live.type, live.device, value=copy)
-            call = new_call(REPLACE_VALUE.signature((live.type, live.type), ()), (now, live), True)
-            taken = new_expression(live.type, live.device, call, 0, copy, True)
-            call.outputs = (weakref.ref(taken),)
+            taken = with_history(copy, live)
             taken.owner = shared_owner(live)
             return taken
         taken = new_expression(live.type, live.device, value=copy, tracked=live.tracked)
         taken.leaf = live.leaf
         taken.owner = shared_owner(live)
         return taken
+
+
+def with_history(memory: Buffer, computed: Expression) -> Expression:
+    """What some memory holds, which changes, where the gradient flows on to what was computed: as a
+    value another than that, and than others like it."""
+    type_, device = computed.type, computed.device
+    now = new_expression(type_, device, value=memory)
+    call = new_call(REPLACE_VALUE.signature((type_, type_), ()), (now, computed), True)
+    made = new_expression(type_, device, call, 0, memory, True)
+    call.outputs = (weakref.ref(made),)
+    return made
 
 
 def new_storage(expression: Expression, layout: Layout | None = None) -> Storage:

@@ -282,7 +282,9 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
             return cached[1]
         geometry = self._geometry
         assert geometry is not None
-        source = value if self._connected or not value.tracked else untracked(value)
+        source = value
+        if value.tracked and not (self._connected and self._follows(value)):
+            source = untracked(value)
         view = None
         if source.tracked and grad_state.enabled:
             self._has_node = True
@@ -309,6 +311,14 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
             retain_by(self, view)
         self._view_cache = (value, view)
         return view
+
+    def _follows(self, value: Expression) -> bool:
+        """Of a view: whether its gradient goes on to the storage's value. Not to a leaf's that is
+        another tensor over the memory, as a Parameter is of what it was made of."""
+        leaf = value.leaf
+        if type(leaf) is not weakref.ref or self._source is None:
+            return True
+        return leaf() is self._root()
 
     def _is_view(self) -> bool:
         return self._source is not None and not self._storage.is_inference()
@@ -390,7 +400,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
                 return self
             before = storage.expression
             base = before
-            if before.tracked and not (recording and self._connected):
+            if before.tracked and not (recording and self._connected and self._follows(before)):
                 base = untracked(before)
             if value.tracked:
                 value = of_its_own(value)
@@ -467,7 +477,9 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
             if self._without_recording:
                 return self._is_of_tracked()
             return self._parent is not None and self._parent._marker is not None
-        return self._geometry is not None or value.leaf is None or value.leaf() is self
+        if self._geometry is not None:
+            return self._follows(value)
+        return value.leaf is None or value.leaf() is self
 
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:

@@ -77,7 +77,7 @@ class WriteRefusals:
             if self._refused_write is not None:
                 raise RuntimeError(self._refused_write)
         if before.tracked and self._connected:
-            self._refuse_leaf_write(before)
+            self._refuse_leaf_write(before, tracked)
         elif self._marker is not None:
             if self.is_leaf:
                 raise self._leaf_error()
@@ -91,7 +91,9 @@ class WriteRefusals:
             f"{kind} Variable that requires grad is being used in an in-place operation."
         )
 
-    def _refuse_leaf_write(self, before: Expression) -> None:
+    def _refuse_leaf_write(self, before: Expression, tracked: bool) -> None:
+        if self._geometry is not None and not tracked and not self._follows(before):
+            return
         if self._geometry is not None and not self._has_node and not self._without_recording:
             # Made before its base had a history, which PyTorch has not told it of.
             raise RuntimeError(_LEAF)

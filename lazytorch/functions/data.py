@@ -21,6 +21,8 @@ from lazytorch.dtypes import as_dtype
 from lazytorch.expression import new_expression
 from lazytorch.functions.promotion import RANK, default_complex
 from lazytorch.functions.registration import operation
+from lazytorch.layouts import strides_like
+from lazytorch.result_layouts import lay_out
 from lazytorch.storage import ForeignMemory, Storage, from_array, new_storage, share_array
 from lazytorch.tensor import Tensor, record, wrap
 from lazytorch.transfer import moved
@@ -244,6 +246,9 @@ def tensor(
         chosen = None if dtype is None else as_dtype(dtype)
         array, found = data_array(data, chosen)
         made = of_array(array, found, device_name(device))
+        if not array.flags.c_contiguous and min(array.strides) >= 0:
+            steps = tuple([s // array.itemsize for s in array.strides])
+            made = lay_out(made, strides_like(array.shape, steps))  # PyTorch keeps the order
     return leaf(made) if requires_grad else made
 
 
@@ -260,6 +265,7 @@ def copied(source: Tensor, dtype: Any = None, device: Any = None) -> Tensor:
         made = apply(core.IDENTITY, (source,))
     else:
         made = apply(core.CAST, (source,), (chosen,))
+    made = lay_out(made, strides_like(source._type.shape, source._strides()))
     return made if device is None else moved(made, device_name(device))
 
 

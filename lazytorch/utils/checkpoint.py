@@ -265,6 +265,17 @@ def _read_from_outside(
     def is_outside(e: Expression) -> bool:
         return e.leaf is not None or e.call is None or e.call.sequence < began
 
+    def is_view_of_outside(e: Expression) -> bool:
+        # A view may be older than its node, or its nodes, which are made when it is read.
+        while e.call is not None and e.call.signature.function is core.VIEW:
+            below = goes_on_to(e)
+            if not below or below[0] in own:
+                return False
+            (e,) = below
+            if is_outside(e):
+                return True
+        return False
+
     found: dict[Expression, None] = {}
     own, seen = {*boundary}, {*boundary}
     stack = list(reversed(outputs))
@@ -273,13 +284,10 @@ def _read_from_outside(
         if e in seen:
             continue
         seen.add(e)
-        below = goes_on_to(e)
-        is_view = e.call is not None and e.call.signature.function is core.VIEW
-        # A view may be older than its node, which is made when it is read.
-        if is_outside(e) or (is_view and below and below[0] not in own and is_outside(below[0])):
+        if is_outside(e) or is_view_of_outside(e):
             found[e] = None
         else:
-            stack.extend(reversed(below))
+            stack.extend(reversed(goes_on_to(e)))
     return list(found)
 
 

@@ -887,4 +887,40 @@ seen.append([x.grad_fn.name() for x in (v2, v3, v4)])
 seen.append([v2.stride(), str(v3.dtype)])
 v5.sum().backward()
 v5.sum().backward()""",
+    "a checkpoint reads a view of what overlaps": """
+v0 = torch.tensor([1.5, -2.0], requires_grad=True)
+v1 = torch.tensor([0.5], requires_grad=True)
+with torch.no_grad(): v2 = v0.unsqueeze(-1)
+v3 = v2.flatten().split(1)[-1].expand(1)[:1]
+v4 = checkpoint(lambda a, y=v3: a * y, v1, use_reentrant=False)
+v4.sum().backward(create_graph=True)""",
+    "what NumPy shares is no longer what it was computed as": """
+v0 = torch.tensor([2.0, 1.0], requires_grad=True)
+v1 = v0.sin()
+b0 = v1.detach().numpy()
+v1.mul_(3)
+v2 = v0.sin()
+v2.add_(1)
+v1.sum().backward()
+seen.append(v0.grad.tolist())""",
+    "views of what a Parameter was made of are none of it": """
+v0 = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+v1 = v0.t()
+v2 = torch.nn.Parameter(v0)
+v3 = v0[0]
+v4 = v1[1]
+v5 = v2[0]
+(v2 * v1).sum().backward()
+(v3 * v4 * v5).sum().backward()
+seen.append([v1.numpy().tolist(), v3.grad_fn])
+v1.mul_(2)
+v3[0] = 5.0
+v6 = torch.autograd.grad(v3.sum(), v2)
+v7 = v2.square()
+v1.add_(1)
+v7.sum().backward()
+v4.requires_grad_()
+(v4 * v2).sum().backward()
+with torch.no_grad(): v2.mul_(0.5)
+v8 = v1 * v3""",
 }

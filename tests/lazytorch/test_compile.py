@@ -6,6 +6,7 @@ import gc
 import random
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -164,9 +165,75 @@ def transformer(compiler: Any) -> list[Any]:
     return training(model, optimizer, compiler, data(2, 4, 6), data(2, 4, 2))
 
 
+def computed_between_writes(compiler: Any) -> list[Any]:
+    """The first value is gone when the second is made, which may stand where it stood."""
+    total = torch.zeros(3)
+
+    @compiler
+    def step(x: Any) -> Any:
+        total.add_(x)
+        total.realize()
+        total.add_(x)
+        return total * 1
+
+    found = [step(data(3, seed=i)).tolist() for i in range(CALLS)]
+    return [*found, total.tolist()]
+
+
+def memory_replaced(compiler: Any) -> list[Any]:
+    w, layer = data(6), filled(nn.Linear(6, 2))
+
+    @compiler
+    def step(x: Any) -> Any:
+        w.mul_(0.75)
+        with torch.no_grad():
+            return layer(x * w)
+
+    found = []
+    for i in range(3):
+        found += [step(data(6)).tolist() for _ in range(CALLS)] + [w.tolist()]
+        if i == 1:
+            layer.weight.data = data(2, 6, seed=i)
+        else:
+            w.data = data(6, seed=i)
+    return found
+
+
+def arguments_written(compiler: Any) -> list[Any]:
+    @compiler
+    def step(x: Any, y: Any) -> Any:
+        x.add_(y)
+        x.mul_(0.5)
+        return x
+
+    found = []
+    for i in range(2):
+        x, y = data(3, seed=i), data(3, seed=i + 5)
+        for _ in range(CALLS):
+            made = step(x, y)
+            found += [made is x, x.tolist(), x._version]
+    return found
+
+
+def zeroed_elsewhere(compiler: Any) -> list[Any]:
+    total = torch.ones(3, device="interpreter")
+
+    @compiler
+    def step(x: Any) -> Any:
+        y = total * x
+        total.fill_(2.0)
+        total.zero_()
+        return y
+
+    x = data(3).to("interpreter")
+    found = [step(x).tolist() for _ in range(CALLS)]
+    return [*found, (total + x).tolist(), total._version]
+
+
 REPLAYED = [
+    memory_replaced, arguments_written, zeroed_elsewhere,
     adam, momentum, dropout, batch_norm, by_hand, inference, learning_rate, two_shapes,
-    counting_optimizers, transformer,
+    counting_optimizers, transformer, computed_between_writes,
 ]  # fmt: skip
 
 
@@ -243,7 +310,21 @@ def frozen(compiler: Any) -> list[Any]:
     return found + state(model)
 
 
-CHANGING = [mode_and_globals, variables_of_a_function_out_of_reach, frozen]
+def signs_of_zero(compiler: Any) -> list[Any]:
+    factor = 0.0
+
+    @compiler
+    def step(x: Any, other: float) -> Any:
+        return x * factor, x * other
+
+    found = [step(data(3), 0.0) for _ in range(CALLS)]
+    factor = -0.0
+    found += [step(data(3), 0.0) for _ in range(CALLS)]
+    found += [step(data(3), -0.0) for _ in range(CALLS)]
+    return [[x.tolist() for x in pair] for pair in found]
+
+
+CHANGING = [signs_of_zero, mode_and_globals, variables_of_a_function_out_of_reach, frozen]
 
 
 def reads_the_loss(compiler: Any) -> list[Any]:
@@ -473,3 +554,60 @@ def test_methods() -> None:
         for _ in range(5):
             np.testing.assert_allclose(scaler.scaled(factor).numpy(), data(3).numpy() * factor)
     assert Scaler.scaled.replays > 0
+
+
+class _Doubles(torch.overrides.TorchFunctionMode):
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        return found * 2 if func is torch.matmul else found
+
+
+class _Differentiated:
+    """A dual level with a tensor in it whose tangent is asked for."""
+
+    def __enter__(self) -> None:
+        self._level = torch.autograd.forward_ad.dual_level()
+        self._level.__enter__()
+        ones = torch.ones(2)
+        torch.autograd.forward_ad.make_dual(ones, ones)
+
+    def __exit__(self, *exc: Any) -> None:
+        self._level.__exit__(*exc)
+
+
+_AROUND: dict[str, Callable[[], Any]] = {
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+    "autocast to half": lambda: torch.autocast("cpu", torch.float16),
+    "device": lambda: torch.device("interpreter"),
+    "mode": _Doubles,
+    "inference": torch.inference_mode,
+    "forward mode": _Differentiated,
+}
+
+
+@pytest.mark.parametrize("name", _AROUND)
+def test_what_is_set_around_a_call_is_seen(name: str) -> None:
+    def step(x: Any) -> Any:
+        return torch.matmul(x, x), torch.ones(2) * 3
+
+    compiled_step = torch.compile(step)
+    for inside in (False, True, False):
+        for _ in range(CALLS):
+            with _AROUND[name]() if inside else nullcontext():
+                pairs = list(zip(step(data(3, 3)), compiled_step(data(3, 3)), strict=True))
+                for expected, found in pairs:
+                    assert (found.dtype, found.device) == (expected.dtype, expected.device)
+                    assert found.is_inference() == expected.is_inference()
+                    assert found.tolist() == expected.tolist()
+    assert compiled_step.replays >= CALLS - 3
+
+
+def test_a_transformed_function_calls_a_compiled_one() -> None:
+    square = torch.compile(lambda x: x * x)
+    x = data(4)
+    for _ in range(CALLS):
+        square(x)
+        torch.testing.assert_close(torch.func.grad(lambda x: square(x).sum())(x), 2 * x)
+        torch.testing.assert_close(torch.func.vmap(square)(x), x * x)
+        torch.testing.assert_close(torch.func.jvp(square, (x,), (x,))[1], 2 * x * x)
+    assert square.replays >= CALLS - 3

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from devices import COMPILED
 
 import lazytorch
 
@@ -184,3 +185,19 @@ def test_the_same_roots_with_another_count() -> None:
         b = a * 2
         lazytorch.realize(b)
         assert a.tolist() == [2.0] * 3 and b.tolist() == [4.0] * 3
+
+
+@pytest.mark.parametrize("device", [COMPILED, "interpreter"])
+@pytest.mark.parametrize("tracked", [False, True])
+def test_the_same_steps_on_what_lies_in_another_order(device: str, tracked: bool) -> None:
+    """A plan that reads transposed memory is not the one for the same steps on rows."""
+    values = np.arange(9, dtype=np.float32).reshape(3, 3)
+    with lazytorch.device(device):
+        for lies_transposed in (True, True, True, False, False, False, True):
+            x = lazytorch.tensor(values)
+            x = (x.t() * 1 if lies_transposed else x.clone()).realize()
+            x.requires_grad_(tracked)
+            # Two calls: a single one is found in another way.
+            found = (x.sum(0, keepdim=True) * x).sum(1)
+            given = values.T if lies_transposed else values
+            assert found.tolist() == (given.sum(0) * given).sum(1).tolist()

@@ -6,9 +6,11 @@ import copy
 import io
 import pickle
 import random
+import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -188,3 +190,31 @@ def test_memory_that_is_taken_over() -> None:
         return [*seen, rows.add_(1).tolist(), rows.stride()]
 
     assert run(lazytorch) == run(torch)
+
+
+def test_copies_of_arrays_and_tensors_lie_as_these() -> None:
+    def run(t: Any) -> list[Any]:
+        rows = np.arange(24.0, dtype=np.float32).reshape(2, 3, 4)
+        seen = []
+        for given in (
+            rows,
+            rows.T,
+            rows.transpose(1, 0, 2),
+            rows[:, ::2].T,
+            np.asfortranarray(rows),
+        ):
+            x = t.tensor(given)
+            copies = [
+                x, t.tensor(given, dtype=t.float64), t.as_tensor(given, dtype=t.float64),
+                t.asarray(given, copy=True), t.tensor(given, requires_grad=True).detach(),
+                t.tensor(x), t.tensor(x, dtype=t.int64), t.as_tensor(x, dtype=t.bfloat16),
+            ]  # fmt: skip
+            seen += [(c.stride(), c.is_contiguous(), c.float().tolist()) for c in copies]
+            x[0] = -1
+            x.as_strided((2,), (1,), 1).add_(50)
+            seen += [x.tolist(), (x * 2).stride(), (x * x).sum(0).tolist()]
+        return seen
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a copy of a tensor is made by clone()
+        assert run(lazytorch) == run(torch)

@@ -63,9 +63,9 @@ def described(x: Any) -> dict[str, Any]:
         return {"value": x}
     try:
         return _described(x)
-    except RuntimeError as error:
+    except Exception as error:
         # Such as a view that no_grad made, whose base was written to since.
-        return {"error": str(error)[:40]}
+        return {"error": repr(error)}
 
 
 def _described(x: Any) -> dict[str, Any]:
@@ -139,6 +139,11 @@ def differences(statements: list[str], look: bool = False) -> Iterator[str]:
                     continue
                 theirs, mine = described(value), described(lazy.get(name))
                 if "error" in theirs:
+                    continue
+                if "error" in mine:
+                    yield f"{number}: {statement}: reading {name} raised {mine['error']}"
+                    if look:
+                        return
                     continue
                 for key in theirs:
                     if not near(mine.get(key), theirs[key]):
