@@ -1,4 +1,4 @@
-"""What every operation of every step does, without the interpreter: records.c, where it can be loaded.
+"""What every operation of every step does, without the interpreter, where records.c can be loaded.
 
 Each of its functions has a twin in Python, which says what it does, and does it where there is no C
 compiler, or another Python than CPython. It is loaded when steps repeat, so that a short program
@@ -111,7 +111,7 @@ def _loaded() -> dict[str, Callable[..., Any]]:
     return methods
 
 
-def _words(o: Any) -> Sequence[int]:
+def _words(o: Any) -> ctypes.Array[ctypes.c_size_t]:
     """The memory of an object that has nothing but slots, or its beginning."""
     size = type(o).__basicsize__ // ctypes.sizeof(ctypes.c_size_t)
     return (ctypes.c_size_t * size).from_address(id(o))

@@ -31,8 +31,8 @@ class KnownWalk:
     """
 
     __slots__ = (
-        "calls", "facts", "firsts", "followed", "is_leaf", "made_by", "numbers", "order", "same_as", "steps",
-        "tracked", "untracked",
+        "calls", "facts", "firsts", "followed", "is_leaf", "made_by", "numbers", "order", "same_as",
+        "steps", "tracked", "untracked",
     )  # fmt: skip
 
     def __init__(

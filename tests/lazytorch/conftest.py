@@ -38,7 +38,7 @@ class ExactTable(dict[Any, Signature]):
 
 @pytest.fixture(scope="session", autouse=True)
 def native_records() -> None:
-    """Have what records.c does done by it from the start; test_records.py compares it with Python."""
+    """Have records.c do from the start what it can; test_records.py compares it with Python."""
     native.load()
 
 

@@ -228,8 +228,9 @@ class Writer:
         )  # fmt: skip
 
     def may_retain(self, name: str) -> bool:
-        """Whether it may keep its gradient. PyTorch falls over where a node's second output does, or
-        that of a Function to which None is given as such, and is written to, or a view of it."""
+        """Whether it may keep its gradient. PyTorch falls over where a node's second output does,
+        or that of a Function to which None is given as such, and is written to, or a view of it.
+        """
         x = self.names[name]
         return x._is_view() or (x.output_nr == 0 and type(x.grad_fn).__name__ != "SparingBackward")
 
