@@ -103,7 +103,8 @@ def recorded_calls(trace: Trace) -> Iterator[str]:
 def loop_lines(statements: Sequence[Any], indent: str = "") -> Iterator[str]:
     """Statements in the words of grammar.py's dataclasses."""
     for s in statements:
-        facts = [shown(getattr(s, f.name)) for f in fields(s) if f.name not in ("body", "dtype")]
+        said = [f for f in fields(s) if f.name not in ("body", "dtype")]
+        facts = [shown(v) for f in said if (v := getattr(s, f.name)) != f.default]
         facts = [fact for fact in facts if fact not in ("()", "None", "torch.float32")]
         yield f"{indent}{type(s).__name__}({', '.join(facts)})"
         if isinstance(s, LOOPS):

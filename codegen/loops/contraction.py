@@ -102,11 +102,13 @@ def choose_schedule(
     width: int | None = None,
     stored: bool = True,
     fresh: tuple[bool, bool] = (False, False),
+    any_rows: bool = False,
 ) -> Schedule:
     """The schedule of a normalized contraction by rule; ``width``: vector bytes.
 
     ``stored``: results go to ``output`` as they are, so that whole vectors can be stored.
-    ``fresh``: whether A and B have just been written, each thread a part.
+    ``fresh``: whether A and B have just been written, each thread a part. ``any_rows``: the choice
+    is not to depend on how many rows there are, where that can be helped.
     """
     width = width or vector_bytes()
     _, m, n, k = contraction.sizes
@@ -117,6 +119,8 @@ def choose_schedule(
     if dots is not None:
         return dots
     swap = _prefers_transpose(contraction, output)
+    if not swap and not any_rows:
+        swap = _saves_by_transpose(contraction, output, width, threads)
     oriented = contraction.transposed() if swap else contraction
     if swap:
         m, n = n, m
@@ -176,6 +180,45 @@ def _prefers_transpose(contraction: Contraction, output: PlainOutput | None) -> 
         return m >= 8
     # A vector axis shorter than half a vector wastes the most.
     return n < 8 <= m and (output is None or output.column_stride != 1 or n < 4)
+
+
+# In products of a register tile: packing an element, and handing on a result whose neighbours are
+# computed at different times; more where those that are computed together share a cache set.
+_PACKED, _SCATTERED, _COLLIDING = 10, 30, 250
+
+
+def _saves_by_transpose(
+    contraction: Contraction, output: PlainOutput | None, width: int, threads: int
+) -> bool:
+    """Whether tiles of the transpose clearly have less to do: of few rows and many columns, the
+    rows are packed sooner, and may fill vectors where the columns do not."""
+    spans = [a_spans(contraction.rows), a_spans(contraction.inner)]
+    spans += [b_spans(contraction.columns), b_spans(contraction.inner)]
+    batch, m, n, _ = contraction.sizes
+    itemsize = contraction.dtype.itemsize
+    lanes = width // itemsize
+    if output is None or output.column_stride != 1 or not all(map(is_affine, spans)):
+        return False
+    if batch > 1 or min(m, n) < lanes:
+        return False
+    colliding = output.row_stride * itemsize % 1024 == 0 and m > lanes
+    handing_on = m * n * (_COLLIDING if colliding else _SCATTERED) / threads
+    swapped = _tile_work(contraction.transposed().normalized(), width, threads) + handing_on
+    return swapped < 0.93 * _tile_work(contraction, width, threads)
+
+
+def _tile_work(contraction: Contraction, width: int, threads: int) -> float:
+    """What a thread has to do for a product in register tiles, in products."""
+    _, m, n, k = contraction.sizes
+    lanes, (accumulators, across) = width // contraction.dtype.itemsize, register_tile(width)
+    vectors = -(-n // lanes)
+    rows = accumulators // min(vectors, across)
+    work = m * vectors * lanes * k / threads
+    if _should_pack_b(contraction, lanes, rows):  # what is not cut is packed by every thread
+        work += _PACKED * n * k / (threads if vectors >= across * threads else 1)
+    if _should_pack_a(contraction, rows):
+        work += _PACKED * m * k / threads
+    return work
 
 
 def _suits_vector_kernel(contraction: Contraction, lanes: int) -> bool:

@@ -169,11 +169,15 @@ class Prefetch:
 
 @dataclass(frozen=True)
 class Lanes:
+    """``streams``: equal parts of 0 … extent-1 that are walked side by side, each by as many of the
+    lanes; ``ahead``: what is fetched meanwhile."""
+
     variable: str
     extent: int
     lanes: int
     body: list[Statement]
     ahead: tuple[Prefetch, ...] = ()
+    streams: int = 1
 
 
 @dataclass(frozen=True)

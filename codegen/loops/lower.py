@@ -29,6 +29,7 @@ from codegen.loops.grammar import (
 )
 from codegen.loops.lines import TILE, streamed, tile_width, turned
 from codegen.loops.prefetch import with_prefetches
+from codegen.loops.streams import in_two_streams
 from codegen.ops.elementwise import ADD
 
 # Elements of the innermost axis that one task takes, where the axis is long.
@@ -58,7 +59,7 @@ def lower(cluster: Cluster, fusion: Fusion, whole_lines: bool = False) -> Kernel
     groups = merged_groups(cluster, kernel.accesses)
     if len(groups) < len(cluster.shape):
         kernel = lowering(groups).run()
-    return with_prefetches(kernel.kernel)
+    return in_two_streams(with_prefetches(kernel.kernel))
 
 
 # ---- axes -----------------------------------------------------------------------------------

@@ -98,6 +98,8 @@ def _words(statement: Any) -> str:
             how = "in order, each step on what the last one left"
         case Lanes():
             how = f"in blocks of {statement.lanes} lanes"
+            if statement.streams > 1:
+                how += f", {statement.streams} parts side by side"
         case Vector():
             how = f"in vectors, {statement.block} at a time"
         case Items():

@@ -291,10 +291,12 @@ class Body:
                 *body,
                 f"{pad}}}",
             ]
-        whole = extent - extent % lanes
-        lines = []
         body = self.block(loop.body, level + 2)
         row_end = self.kernel.row_end
+        if loop.streams > 1 and not row_end:
+            return self.streams(loop, body, level)
+        whole = extent - extent % lanes
+        lines = []
         needed = f" && block < {row_end}" if row_end else ""
         if whole:
             lines += [
@@ -319,6 +321,23 @@ class Body:
                 f"{pad}}}",
             ]
         return lines
+
+    def streams(self, loop: Lanes, body: list[str], level: int) -> list[str]:
+        """The lanes in as many groups as there are parts of the row that are read side by side."""
+        pad = "    " * level
+        v, part, lanes = loop.variable, loop.extent // loop.streams, loop.lanes // loop.streams
+        lines = [f"{pad}for (long block = 0; block < {part}; block += {lanes}) {{"]
+        for number in range(loop.streams):
+            first, end = number * lanes, (number + 1) * lanes
+            skipped = f" + {number * (part - lanes)}" if number else ""
+            lines += [
+                f"{pad}    {self.dialect.independent(lanes)}",
+                f"{pad}    for (long lane = {first}; lane < {end}; lane++) {{",
+                f"{pad}        const long {v} = block + lane{skipped};",
+                *body,
+                f"{pad}    }}",
+            ]
+        return [*lines, f"{pad}}}"]
 
     def prefetches(self, loop: Lanes, level: int) -> list[str]:
         """Each cache line of what a block will want."""

@@ -140,8 +140,9 @@ def contraction_text(
     elif schedule is None and 0 not in match.contraction.sizes:
         fresh = match.a.operation.kind != "leaf", match.b.operation.kind != "leaf"
         schedule = choose_schedule(
-            match.contraction.normalized(), threads, output, stored=stored, fresh=fresh
-        )
+            match.contraction.normalized(), threads, output, stored=stored, fresh=fresh,
+            any_rows=any_rows,
+        )  # fmt: skip
     if schedule is not None:
         schedule = replace(schedule, any_rows=any_rows)
     rendered = render_contraction(

@@ -61,6 +61,9 @@ def _tile_function(helpers: Helpers, a: StripLayout, rows: int, columns: int) ->
     for i, j in tiles:
         load(sums(i, j), 4 * SIDE, 2 * i + j)
     text.add("}", "for (; steps > 0; steps--) {")
+    # B comes from the second-level cache, and a load of a tile waits for all its lines.
+    for line in range(0, columns * TILE, SIDE):
+        text.add(f"__builtin_prefetch(b + {SQUARE + line});")
     for j in range(columns):
         load(f"b + {j * TILE}", 2 * SIDE, 6 + j)
     for i in range(rows):

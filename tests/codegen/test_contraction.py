@@ -372,6 +372,24 @@ def test_right_operand_in_panels(tmp_path: Path) -> None:
     assert not choose_schedule(specs[0].contraction.normalized(), 2, width=64).pack_b
 
 
+def test_few_rows_are_packed_rather_than_many_columns(tmp_path: Path) -> None:
+    """B transposed or not, the transpose is computed where that leaves clearly less to do."""
+    specs, chosen = [], []
+    for m, n, k, transposed in [
+        (64, 100, 1000, True), (16, 512, 512, True), (48, 100, 300, True), (64, 100, 1000, False),
+        (64, 64, 512, True), (128, 512, 256, True), (64, 1000, 100, True),
+    ]:  # fmt: skip
+        b_inner, b_column = (1, k) if transposed else (n, 1)
+        contraction = Contraction(
+            (), (Axis(m, k, 0),), (Axis(n, 0, b_column),), (Axis(k, 1, b_inner),), float32
+        )
+        output = PlainOutput("out", 0, n, 1)
+        specs += [Spec(contraction, output, fused, 1) for fused in (False, True)]
+        chosen.append(choose_schedule(contraction.normalized(), 1, output, width=64).swap)
+    run_specs(specs, tmp_path)
+    assert chosen == [True, True, True, False, False, False, False]
+
+
 def test_convolutions_and_weight_gradients(tmp_path: Path) -> None:
     run_specs(
         [

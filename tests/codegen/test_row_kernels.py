@@ -9,7 +9,7 @@ from codegen import dtype as dt
 from codegen.ir.node import Node, TensorType
 from codegen.ops import elementwise as ew
 from codegen.ops.leaves import parameter
-from codegen.ops.reduction import broadcast, expand_back, max_, one_hot_mask, sum_
+from codegen.ops.reduction import argmax, broadcast, expand_back, max_, one_hot_mask, sum_
 from codegen.pipeline import Graph, compile_graph
 from tests.codegen.graphs import run_compiled, run_interpreted
 
@@ -71,3 +71,17 @@ def test_a_sum_over_a_one_hot_mask_reads_one_element(shape: tuple[int, ...]) -> 
     inside = (places >= 0) & (places < shape[1])
     plain = np.take_along_axis(values, np.expand_dims(np.where(inside, places, 0), 1), 1)[:, 0]
     np.testing.assert_array_equal(exact[0], np.where(inside, plain, 0))
+
+
+@pytest.mark.parametrize(
+    ("shape", "streams"), [((33, 32768), 2), ((256, 1 << 14), 2), ((4096, 1024), 1), ((3, 8192), 1)]
+)
+def test_a_long_row_is_read_in_two_streams(shape: tuple[int, int], streams: int) -> None:
+    (x,) = parameters = _parameters((shape, dt.float32))
+    graph = Graph(parameters, (sum_(x, (1,)), argmax(x, 1)))
+    kernels = compile_graph(graph, 2).record.kernels
+    assert [k.body.count("long lane = 32; ") for k in kernels] == [streams - 1]
+    values = np.random.default_rng(0).integers(-1000, 1000, shape).astype(np.float32)
+    sums, places = run_compiled(graph, [values], 2)
+    np.testing.assert_array_equal(sums, values.sum(1, dtype=np.float64).astype(np.float32))
+    np.testing.assert_array_equal(places, values.argmax(1))
