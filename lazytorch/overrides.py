@@ -101,7 +101,8 @@ def _overrides(kind: type) -> bool:
     found = _overriding.get(kind)
     if found is None:
         rule = getattr(kind, "__torch_function__", None)
-        inside = kind.__module__.startswith("lazytorch.")
+        # PyTorch's own tensors, which from_dlpack may be given, would call the function again.
+        inside = f"{kind.__module__}.".startswith(("lazytorch.", "torch."))
         found = _overriding[kind] = not (
             rule is None or inside or rule is _disabled_torch_function_impl
         )

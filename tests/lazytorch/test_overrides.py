@@ -8,6 +8,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = '''
 import sys
 if sys.argv[1] == "lazytorch":
@@ -111,3 +113,19 @@ def printed(engine: str) -> list[str]:
 def test_one_program() -> None:
     for ours, theirs in zip(printed("lazytorch"), printed("torch"), strict=True):
         assert ours == theirs
+
+
+@pytest.mark.pytorch
+def test_pytorchs_tensors_are_converted_also_where_there_are_overrides() -> None:
+    program = """
+import torch as pytorch
+import lazytorch as torch
+
+class Ours(torch.Tensor):
+    pass
+
+print(torch.from_dlpack(pytorch.arange(3)).tolist())
+print(torch.asarray(pytorch.nn.Parameter(pytorch.ones(2)).detach()).tolist())
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout) == (0, "[0, 1, 2]\n[1.0, 1.0]\n"), ran.stderr
