@@ -22,10 +22,11 @@ class GradState(threading.local):
     saved_hooks: tuple[tuple[Callable[..., Any], Callable[..., Any]], ...] = ()
     hooks_refused: str | None = None  # why there may be none
     mutation_allowed = False  # whether saved values may have been written to since
-    # The call whose results hooks wait for, until there are tensors of them; and the tensor that is
-    # about to be written in place.
+    # The call whose results hooks wait for, until there are tensors of them; the tensor that is
+    # about to be written in place, and what waits until it is.
     waiting: Any = None
     written: Any = None
+    waiting_for_write: list[Any] | None = None
 
 
 state = GradState()

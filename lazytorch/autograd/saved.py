@@ -207,11 +207,15 @@ def pack_reads(outputs: Sequence[Expression], inputs: Sequence[Any]) -> None:
             grad_state.waiting = (outputs, sorted(of_results), packed)
 
 
-def pack_results(results: Sequence[Tensor] | None) -> None:
+def pack_results(results: Sequence[Tensor] | None, waiting: Any = None) -> None:
     """Pack those results of the call that waits which its gradient reads; copies of them, where
-    what is made of them is not known."""
-    outputs, numbers, packed = grad_state.waiting
-    grad_state.waiting = None
+    what is made of them is not known. Where one may be written to a tensor, they wait on."""
+    if waiting is None:
+        waiting, grad_state.waiting = grad_state.waiting, None
+        if grad_state.waiting_for_write is not None and results is not None:
+            grad_state.waiting_for_write.append((*waiting, results))
+            return
+    outputs, numbers, packed = waiting[:3]
     for i in numbers:
         packed.append((False, i, Packed(_copy(outputs[i]) if results is None else results[i])))
 

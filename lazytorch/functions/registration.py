@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from codegen.dtype import DType
 from lazytorch import core
+from lazytorch.application import pack_results
 from lazytorch.autograd.grad_mode import is_grad_enabled, unusual
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.expression import Expression
@@ -186,13 +187,16 @@ def assign_made(target: Tensor, make: Callable[..., Tensor], *args: Any, **kwarg
     saves are given a copy of what is written over, and the target for the result."""
     if not grad_state.saved_hooks:
         return assign(target, make(*args, **kwargs))
-    grad_state.written = target
+    grad_state.written, grad_state.waiting_for_write = target, []
     try:
         result = make(*args, **kwargs)
     finally:
-        grad_state.written = None
+        waiting = grad_state.waiting_for_write
+        grad_state.written = grad_state.waiting_for_write = None
     assign(target, result)
-    result.__dict__.update(target.__dict__)  # what a hook keeps is the target from now on
+    shown = target if target._type == result._type else result
+    for call in waiting:
+        pack_results[0]([shown if x is result else x for x in call[-1]], call)
     return target
 
 

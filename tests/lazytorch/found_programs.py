@@ -923,4 +923,13 @@ v4.requires_grad_()
 (v4 * v2).sum().backward()
 with torch.no_grad(): v2.mul_(0.5)
 v8 = v1 * v3""",
+    "what is written in place is packed as it is then": """
+v0 = torch.tensor([[0.25, -2.0], [0.25, 1.0], [1.5, 0.0]])
+v1 = torch.tensor(0.25, requires_grad=True)
+v2 = v0 + v1
+v3 = v2[..., ::2]
+with saved_tensors_hooks(lambda x: seen.append(x._version) or x.detach(), lambda x: x): v3.exp_()
+v7 = v2.as_strided((2,), (1,))
+v8 = Double.apply(v7)
+v3.sum().backward()""",
 }
