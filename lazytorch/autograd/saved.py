@@ -24,7 +24,7 @@ from lazytorch.application import pack_results as packs_results
 from lazytorch.application import refuse_saving as refuses_saving
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.grad_mode import unusual
-from lazytorch.autograd.walk import asked_for, gradient_saves
+from lazytorch.autograd.walk import asked_for, gradient_saves, tracked_reads
 from lazytorch.expression import (
     Call,
     Expression,
@@ -317,4 +317,7 @@ def gradients_of_saved(
     tracks = create_graph and any([e.tracked for e in inputs])
     made = record(SAVED_GRADIENT, inputs, attributes, tracks)
     found = dict(zip(tracked, made, strict=True))
+    if tracks and not any([e.tracked for e in seeds]):
+        for i, e in found.items():
+            e.tracked = bool(tracked_reads(call, i))  # else it compares what it reads at most
     return [wrap(found[i]) if i in found else None for i in range(len(call.inputs))]

@@ -932,4 +932,13 @@ with saved_tensors_hooks(lambda x: seen.append(x._version) or x.detach(), lambda
 v7 = v2.as_strided((2,), (1,))
 v8 = Double.apply(v7)
 v3.sum().backward()""",
+    "of packed values that are compared alone no gradient is made": """
+v0 = torch.tensor([[1.5], [0.0]], requires_grad=True)
+v1 = torch.tensor([[-2.0, 0.25, -1.0], [-0.5, -1.0, 1.0]])
+v2 = v1 * v0
+with saved_tensors_hooks(lambda x: x, lambda x: x * 1): v3, v4 = v2.amax(), v2.abs()
+with saved_tensors_hooks(lambda x: x, lambda x: x * 1): v2.clamp_(-1, 1)
+v5 = torch.autograd.grad(v2.sum(), v0, create_graph=True, retain_graph=True)[0] + 0
+v6 = torch.autograd.grad(v3, v0, create_graph=True)[0] + 0
+v7 = torch.autograd.grad(v4.sum(), v0, create_graph=True)[0] + 0""",
 }
