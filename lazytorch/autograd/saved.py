@@ -315,7 +315,10 @@ def gradients_of_saved(
     )  # fmt: skip
     inputs = (*values, *seeds)
     tracks = create_graph and any([e.tracked for e in inputs])
-    made = record(SAVED_GRADIENT, inputs, attributes, tracks)
+    try:
+        made = record(SAVED_GRADIENT, inputs, attributes, tracks)
+    except ValueError as error:  # what was unpacked is of another type
+        raise RuntimeError(str(error)) from error
     found = dict(zip(tracked, made, strict=True))
     if tracks and not any([e.tracked for e in seeds]):
         for i, e in found.items():

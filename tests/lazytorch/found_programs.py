@@ -941,4 +941,10 @@ with saved_tensors_hooks(lambda x: x, lambda x: x * 1): v2.clamp_(-1, 1)
 v5 = torch.autograd.grad(v2.sum(), v0, create_graph=True, retain_graph=True)[0] + 0
 v6 = torch.autograd.grad(v3, v0, create_graph=True)[0] + 0
 v7 = torch.autograd.grad(v4.sum(), v0, create_graph=True)[0] + 0""",
+    "a mask that is unpacked as numbers is refused": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+with saved_tensors_hooks(lambda x: x, lambda x: x * 1): v1 = v0.masked_fill(v0 > 1.5, 0.5)
+with saved_tensors_hooks(lambda x: x, lambda x: x * 1): v2 = torch.where(v0 > 1.5, v0, 0.5)
+v1.sum().backward()
+v2.sum().backward()""",
 }
