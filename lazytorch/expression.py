@@ -297,8 +297,8 @@ class Call:
     tracked    a gradient flows through it.
     freed      backward has been through it without retain_graph.
     led_to     of a freed one that has no inputs any more: the calls that made those that were
-               tracked, and references to those that were leaves. As in PyTorch, nodes outlive what
-               they have saved.
+               tracked, and references to leaves. As in PyTorch, nodes outlive what they have saved;
+               of calls that have their inputs there are references, and what these lead to.
     readers    the gradient calls of any backward, which need its inputs until they have run.
     place      the user's code that made it and the instruction in there, where noted (source.py).
     node       what was hung on it as a node of the graph; not set where there is nothing.

@@ -575,8 +575,24 @@ def _release_freed(calls: Sequence[Call]) -> None:
                 continue
             if uses:
                 uses.subtract(call.inputs)
-            call.led_to = edges[0](call)
+            call.led_to = _lasting_edges(call)
             call.inputs = ()
+
+
+def _lasting_edges(call: Call) -> tuple[Any, ...]:
+    """The edges of a call that is to lose its inputs. Calls that have theirs would keep values: in
+    their place stand references to them, and what they lead to."""
+    found: list[Any] = []
+    stack, seen = [call], {call}
+    while stack:
+        for edge in edges[0](stack.pop()):
+            if type(edge) is not Call or not edge.inputs:
+                found.append(edge)
+            elif edge not in seen:
+                seen.add(edge)
+                stack.append(edge)
+                found.append(weakref.ref(edge))
+    return tuple(found)
 
 
 def _may_be_walked_again(call: Call, calls: Sequence[Call], uses: Counter[Expression]) -> bool:

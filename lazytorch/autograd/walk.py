@@ -174,7 +174,8 @@ class Walk:
             call = stack.pop()
             for edge in edges(call) if call.inputs else call.led_to:
                 if type(edge) is not Call:
-                    if tensor is not None and edge() is tensor:
+                    found = edge()
+                    if found is not None and (found is tensor or found is made):
                         return True
                 elif edge is made:
                     return True

@@ -330,3 +330,18 @@ def test_a_product_of_transposed_matrices_is_one_call() -> None:
         product = x.t() @ b
         call = product._storage.expression.call
         assert call.inputs == (x._storage.expression, b._storage.expression)
+
+
+def test_a_graph_that_was_freed_keeps_no_weights() -> None:
+    w = torch.ones(1000, 100, requires_grad=True)
+    x, y, held = torch.ones(2, 1000), torch.zeros(2, 100), []
+    for _ in range(3):
+        loss = nn.functional.mse_loss(torch.relu(x @ w), y)
+        loss.backward()
+        with torch.no_grad():
+            w -= 1e-6 * w.grad
+        w.grad = None
+        w.tolist()
+        held.append(memory_allocated())
+        del loss
+        assert held[-1] - memory_allocated() < 10_000
