@@ -78,6 +78,7 @@ def apply(function: Function, inputs: Sequence[Any], attributes: Attributes = ()
 
 
 def _shown(storage: Storage) -> Tensor:
+    """A new tensor that shows the whole of a storage that was made for it."""
     made = _new(Tensor)
     made._storage, made._type = storage, storage.expression.type
     made._geometry = made._marker = None

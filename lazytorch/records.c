@@ -231,7 +231,7 @@ static int read_inputs(object *inputs, struct inputs *found)
 
 /* What a call is made of; ``expressions`` is a tuple, of which the reference is taken. */
 struct making {
-    object *signature, *expressions, *device;
+    object *signature, *expressions;
     long depth;
     int tracked, has_gradient;
 };
@@ -255,7 +255,7 @@ static void make_outputs(const struct making *making, object **outputs, long cou
         object *e = outputs[i] = PyType_GenericAlloc(the_Expression, 0);
         object *type = PyTuple_GetItem(types, i);
         FILL(e, Expression_type, type);
-        FILL(e, Expression_device, making->device);
+        FILL(e, Expression_device, the_cpu);
         FILL(e, Expression_call, call);
         SLOT(e, Expression_number) = PyLong_FromLong(i);
         FILL(e, Expression_value, the_None);
@@ -317,7 +317,7 @@ static object *plain(object *self, object *const *arguments, ssize argument_coun
         return none();
     }
     struct making making = {
-        known_signature(arguments[0], inputs.expressions, inputs.count, arguments[2]), 0, the_cpu,
+        known_signature(arguments[0], inputs.expressions, inputs.count, arguments[2]), 0,
         inputs.depth + 1, inputs.tracked && arguments[3] == the_True, inputs.has_gradient,
     };
     if (!making.signature) {
@@ -342,7 +342,7 @@ static object *record(object *self, object *const *arguments, ssize argument_cou
 {
     object *inputs = arguments[1], *expressions[MOST], *outputs[MOST];
     long count = TYPE(inputs) == the_tuple_type ? PyTuple_Size(inputs) : MOST + 1;
-    struct making making = {0, inputs, the_cpu, 0, arguments[3] == the_True, 0};
+    struct making making = {0, inputs, 0, arguments[3] == the_True, 0};
     if (count > MOST)
         return none();
     for (long i = 0; i < count; i++) {
@@ -493,6 +493,15 @@ static object *list_of(object **items, long count)
     return list;
 }
 
+/* Those that are numbered by every ``step``-th number. */
+static object *chosen(object **items, struct numbers which, long step)
+{
+    object *list = PyList_New(which.count / step);
+    for (long i = 0; i < which.count; i += step)
+        PyList_SetItem(list, i / step, new_reference(items[which.at[i]]));
+    return list;
+}
+
 /* All that the calls make, NULL for what is gone; freed by the caller. */
 static object **outputs_of(struct graph *graph, long *count)
 {
@@ -551,13 +560,9 @@ static object *known_trace(object *self, object *const *arguments, ssize argumen
         long count;
         outputs = outputs_of(&graph, &count);
         if (outputs && is_trace(&graph, facts, outputs)) {
-            struct numbers leaves = numbers(facts, 5);
-            object *list = PyList_New(leaves.count / 2);
-            for (long i = 0; i < leaves.count; i += 2)
-                PyList_SetItem(list, i / 2, new_reference(graph.each[leaves.at[i]]));
             found = PyTuple_New(3);
             PyTuple_SetItem(found, 0, list_of(graph.calls, graph.call_count));
-            PyTuple_SetItem(found, 1, list);
+            PyTuple_SetItem(found, 1, chosen(graph.each, numbers(facts, 5), 2));
             PyTuple_SetItem(found, 2, list_of(outputs, count));
         }
     }
@@ -610,14 +615,6 @@ static int is_walk(struct graph *graph, object *facts)
     return usual;
 }
 
-static object *chosen(object **items, struct numbers which)
-{
-    object *list = PyList_New(which.count);
-    for (long i = 0; i < which.count; i++)
-        PyList_SetItem(list, i, new_reference(items[which.at[i]]));
-    return list;
-}
-
 /* known_walk(facts, [root]): KnownWalk._compare. */
 static object *known_walk(object *self, object *const *arguments, ssize argument_count)
 {
@@ -625,8 +622,8 @@ static object *known_walk(object *self, object *const *arguments, ssize argument
     struct graph graph;
     if (follow(&graph, facts, arguments[1]) && is_walk(&graph, facts)) {
         found = PyTuple_New(2);
-        PyTuple_SetItem(found, 0, chosen(graph.each, numbers(facts, 6)));
-        PyTuple_SetItem(found, 1, chosen(graph.calls, numbers(facts, 7)));
+        PyTuple_SetItem(found, 0, chosen(graph.each, numbers(facts, 6), 1));
+        PyTuple_SetItem(found, 1, chosen(graph.calls, numbers(facts, 7), 1));
     }
     free(graph.met);
     return found ? found : none();
@@ -662,8 +659,10 @@ static int loses(object *e, struct set values, struct set kept, int has_gradient
     while (waiting && !gave_up) {
         call = SLOT(stack[--waiting], Expression_call);
         if (call == the_None ||
-            SLOT(SLOT(call, Call_signature), Signature_function) == the_PLACEHOLDER)
-            break; /* left over from a vmap: nobody can compute it */
+            SLOT(SLOT(call, Call_signature), Signature_function) == the_PLACEHOLDER) {
+            gave_up = 1; /* left over from a vmap: nobody can compute it */
+            break;
+        }
         object *inputs = SLOT(call, Call_inputs);
         long count = PyTuple_Size(inputs);
         for (long i = 0; i < count && !gave_up; i++) {
@@ -676,13 +675,9 @@ static int loses(object *e, struct set values, struct set kept, int has_gradient
             } else if (!*place_of(kept, x))
                 found = 1;
         }
-        if (!waiting && !gave_up) {
-            free(seen.table);
-            return found;
-        }
     }
     free(seen.table);
-    return 0;
+    return found && !gave_up;
 }
 
 /* loses_any(held, values, wanted, has_gradient): whether trace.loses is true of any that is held. */

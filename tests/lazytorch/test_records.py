@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_programs import differences, made
 
 import lazytorch as torch
 from lazytorch import recording, records
@@ -22,7 +23,10 @@ from lazytorch.storage import born
 from lazytorch.trace import MOST_LOOKED_AT, loses
 from lazytorch.view_history import views
 
-pytestmark = pytest.mark.skipif(not native.load(), reason="needs CPython and a C compiler")
+pytestmark = [
+    pytest.mark.pytorch,
+    pytest.mark.skipif(not native.load(), reason="needs CPython and a C compiler"),
+]
 
 
 @pytest.fixture
@@ -68,8 +72,8 @@ PAIRS = [(a, b) for a in inputs() for b in inputs() if "number" not in a and "in
 def test_calls_are_recorded_alike(
     first: str, second: str, recording_is_on: bool, python_alone: None
 ) -> None:
-    made = inputs()
-    x, y = made[first], made[second]
+    tensors = inputs()
+    x, y = tensors[first], tensors[second]
 
     def results() -> list[Any]:
         with torch.set_grad_enabled(recording_is_on):
@@ -148,10 +152,7 @@ def same_graphs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-@pytest.mark.pytorch
 def test_random_programs_are_recognised_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    from test_programs import differences, made
-
     same_graphs(monkeypatch)
     for seed in range(4000, 4040):
         assert not list(differences(made(seed)))
@@ -177,10 +178,7 @@ def test_steps_of_loops_are_recognised_alike(monkeypatch: pytest.MonkeyPatch) ->
     assert found[0] > 10 and found[1] > 10
 
 
-@pytest.mark.pytorch
 def test_programs_in_python_alone(python_alone: None) -> None:
-    from test_programs import differences, made
-
     for seed in range(5000, 5040):
         assert not list(differences(made(seed)))
 
