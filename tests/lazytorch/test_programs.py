@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 from found_programs import FOUND
+from found_python_programs import FOUND_WITH_PYTHON
 
 torch = pytest.importorskip("torch", reason="needs real PyTorch")
 
@@ -51,6 +52,8 @@ _MADE_BY = r", which is output \d+ of [^,]*,"
 _EITHER = "its base or another view|view of a view|implicitly created|no_grad mode|inference mode|"
 _EITHER += "only supports a 0-dimensional"
 _OF_PARTS = r"inputs=|materialize|, \[|autograd.grad"
+
+_FOUND = FOUND | FOUND_WITH_PYTHON
 
 # ---- running and comparing ------------------------------------------------------------------
 
@@ -182,9 +185,9 @@ def test_programs(part: int) -> None:
                 raise AssertionError(f"program {seed}: {difference}\n" + "\n".join(statements))
 
 
-@pytest.mark.parametrize("name", FOUND)
-def test_found(name: str) -> None:
-    statements = FOUND[name].strip().split("\n")
+@pytest.mark.parametrize("program", _FOUND.values(), ids=[*_FOUND])
+def test_found(program: str) -> None:
+    statements = program.strip().split("\n")
     with lazytorch.device(DEVICE):
         for look in (True, False):  # looking makes views' nodes, and computes what is pending
             assert not list(differences(statements, look))
