@@ -335,14 +335,21 @@ ACOS = elementwise(
 ATAN = elementwise(
     "atan", 1, np.arctan, lambda out, g, x: (div(g, add(_one(x), mul(x, x))),), cost=20
 )
+
+
+def _atan2_gradient(out: Node, g: Node, y: Node, x: Node) -> tuple[Node, Node]:
+    """g x / (x² + y²) and -g y / (x² + y²); 0 at the origin."""
+    square = add(mul(x, x), mul(y, y))
+    origin = eq(square, full_like(x, 0))
+    slope = where(origin, full_like(x, 0), div(g, where(origin, full_like(x, 1), square)))
+    return mul(x, slope), neg(mul(y, slope))
+
+
 ATAN2 = elementwise(
     "atan2",
     2,
     np.arctan2,
-    lambda out, g, y, x: (
-        div(mul(g, x), add(mul(x, x), mul(y, y))),
-        neg(div(mul(g, y), add(mul(x, x), mul(y, y)))),
-    ),
+    _atan2_gradient,
     cost=30,
     low=0.1,
 )
@@ -457,11 +464,20 @@ LOGADDEXP = elementwise(
     lambda out, g, x, y: (mul(g, sigmoid(sub(x, y))), mul(g, sigmoid(sub(y, x)))),
     cost=40,
 )
+
+
+def _copysign_gradient(out: Node, g: Node, x: Node, y: Node) -> tuple[Node, Node]:
+    zero, one = full_like(x, 0), full_like(x, 1)
+    none = eq(x, zero)
+    slope = where(none, zero, div(out, where(none, one, x)))
+    return mul(g, slope), full_like(y, 0)
+
+
 COPYSIGN = elementwise(
     "copysign",
     2,
     np.copysign,
-    lambda out, g, x, y: (mul(g, mul(sign(x), sign(out))), full_like(y, 0)),
+    _copysign_gradient,
     cost=2,
 )
 NEXTAFTER = elementwise(

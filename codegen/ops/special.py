@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from codegen import dtype as dt
 from codegen.ir.node import Node
 from codegen.lazy_import import lazy_import
 from codegen.ops import elementwise as ew
@@ -38,10 +39,11 @@ def _c(x: Node, value: float) -> Node:
 
 
 def _unlike_zero(x: Node, value: Callable[[Node], Node], at_zero: float) -> Node:
-    """``value`` of x, which divides by it, and a number at 0."""
-    zero = ew.eq(x, _c(x, 0))
-    safe = ew.where(zero, _c(x, 1), x)
-    return ew.where(zero, _c(x, at_zero), value(safe))
+    """``value`` of x, which divides by it, and a number within rounding of 0, and at NaN."""
+    eps = float(np.finfo(np.float64 if x.dtype is dt.float64 else np.float32).eps)
+    known = ew.gt(ew.abs_(x), _c(x, eps))
+    safe = ew.where(known, x, _c(x, 1))
+    return ew.where(known, value(safe), _c(x, at_zero))
 
 
 def _i1_gradient(out: Node, g: Node, x: Node) -> tuple[Node]:

@@ -21,6 +21,7 @@ from lazytorch.functions.bodies import (
     need_float,
     number,
     over_channels,
+    with_rule,
 )
 from lazytorch.functions.promotion import promote_float
 from lazytorch.functions.registration import (
@@ -78,8 +79,15 @@ def _threshold(x: Node, limit: Node, value: Node) -> Node:
 def _hardtanh(x: Node, low: Node, high: Node) -> Node:
     if x.dtype.kind == "bool":
         raise RuntimeError("Bool inputs not supported for hardtanh")
-    a, b = number(low, x), number(high, x)
-    return ew.where(ew.le(x, a), a, ew.where(ew.ge(x, b), b, x))
+
+    def limited(x: Node, a: Node, b: Node) -> Node:
+        return ew.where(ew.le(x, a), a, ew.where(ew.ge(x, b), b, x))
+
+    def rule(g: Node, x: Node, a: Node, b: Node) -> Sequence[Node | None]:
+        inside = ew.and_(ew.gt(x, a), ew.lt(x, b))
+        return ew.where(inside, g, _c(g, 0)), None, None
+
+    return with_rule(limited, rule, x, number(low, x), number(high, x))
 
 
 def _leaky_relu(x: Node, slope: Node) -> Node:
@@ -117,16 +125,34 @@ def _prelu(x: Node, weight: Node) -> Node:
 
 def _hardsigmoid(x: Node) -> Node:
     need_float(x, "hardsigmoid_cpu")
-    inner = ew.div(ew.add(x, _c(x, 3)), _c(x, 6))
-    upper = ew.where(ew.ge(x, _c(x, 3)), _c(x, 1), inner)
-    return ew.where(ew.le(x, _c(x, -3)), _c(x, 0), upper)
+
+    def rising(x: Node) -> Node:
+        inner = ew.div(ew.add(x, _c(x, 3)), _c(x, 6))
+        upper = ew.where(ew.ge(x, _c(x, 3)), _c(x, 1), inner)
+        return ew.where(ew.le(x, _c(x, -3)), _c(x, 0), upper)
+
+    def rule(g: Node, x: Node) -> Sequence[Node]:
+        inside = ew.and_(ew.gt(x, _c(x, -3)), ew.lt(x, _c(x, 3)))
+        return (ew.where(inside, ew.div(g, _c(g, 6)), _c(g, 0)),)
+
+    return with_rule(rising, rule, x)
 
 
 def _hardswish(x: Node) -> Node:
     need_float(x, "hardswish_cpu")
-    inner = ew.div(ew.mul(x, ew.add(x, _c(x, 3))), _c(x, 6))
-    upper = ew.where(ew.ge(x, _c(x, 3)), x, inner)
-    return ew.where(ew.le(x, _c(x, -3)), _c(x, 0), upper)
+
+    def gated(x: Node) -> Node:
+        gate = ew.add(x, _c(x, 3))
+        gate = ew.where(ew.ge(gate, _c(x, 6)), _c(x, 6), gate)
+        gate = ew.where(ew.le(gate, _c(x, 0)), _c(x, 0), gate)
+        return ew.div(ew.mul(x, gate), _c(x, 6))
+
+    def rule(g: Node, x: Node) -> Sequence[Node]:
+        inner = ew.mul(g, ew.add(ew.div(x, _c(x, 3)), _c(x, 0.5)))
+        upper = ew.where(ew.lt(x, _c(x, 3)), inner, g)
+        return (ew.where(ew.le(x, _c(x, -3)), _c(g, 0), upper),)
+
+    return with_rule(gated, rule, x)
 
 
 def _softshrink(x: Node, width: Node) -> Node:
@@ -139,8 +165,15 @@ def _softshrink(x: Node, width: Node) -> Node:
 
 def _hardshrink(x: Node, width: Node) -> Node:
     need_float(x, "hardshrink_cpu")
-    w = number(width, x)
-    return ew.where(ew.and_(ew.ge(x, ew.neg(w)), ew.le(x, w)), _c(x, 0), x)
+
+    def shrunk(x: Node, w: Node) -> Node:
+        return ew.where(ew.and_(ew.ge(x, ew.neg(w)), ew.le(x, w)), _c(x, 0), x)
+
+    def rule(g: Node, x: Node, w: Node) -> Sequence[Node | None]:
+        outside = ew.or_(ew.lt(x, ew.neg(w)), ew.gt(x, w))
+        return ew.where(outside, g, _c(g, 0)), None
+
+    return with_rule(shrunk, rule, x, number(width, x))
 
 
 THRESHOLD = Function("threshold", _threshold, saves_inputs=True)
@@ -216,11 +249,23 @@ def hardshrink(input: Tensor, lambd: Any = 0.5) -> Tensor:
 
 def _elu(x: Node, alpha: Node, scale: Node, input_scale: Node) -> Node:
     need_float(x, "elu_cpu")
-    positive = ew.gt(x, _c(x, 0))
-    # Where the input is positive its exponential may overflow, and is not wanted.
-    low = ew.mul(ew.where(positive, _c(x, 0), x), number(input_scale, x))
-    negative = ew.mul(ew.expm1(low), ew.mul(number(alpha, x), number(scale, x)))
-    return ew.where(positive, ew.mul(x, number(scale, x)), negative)
+
+    def bent(x: Node, factor: Node, scale: Node, input_scale: Node) -> Node:
+        positive = ew.gt(x, _c(x, 0))
+        # Where the input is positive its exponential may overflow, and is not wanted.
+        low = ew.mul(ew.where(positive, _c(x, 0), x), input_scale)
+        return ew.where(positive, ew.mul(x, scale), ew.mul(ew.expm1(low), factor))
+
+    def rule(
+        g: Node, x: Node, factor: Node, scale: Node, input_scale: Node
+    ) -> Sequence[Node | None]:
+        zero = _c(x, 0)
+        low = ew.mul(ew.where(ew.lt(x, zero), x, zero), input_scale)
+        steep = ew.mul(ew.mul(factor, input_scale), ew.exp(low))
+        return ew.mul(g, ew.where(ew.le(x, zero), steep, scale)), None, None, None
+
+    by_alpha = ew.mul(number(alpha, x), number(scale, x))
+    return with_rule(bent, rule, x, by_alpha, number(scale, x), number(input_scale, x))
 
 
 def softplus_node(x: Node) -> Node:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from codegen import dtype as dt
@@ -10,7 +11,7 @@ from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import not_implemented, require_tensor
-from lazytorch.functions.bodies import apply_one
+from lazytorch.functions.bodies import apply_one, with_rule
 from lazytorch.functions.families import binary, in_float, unary
 from lazytorch.functions.promotion import (
     as_float,
@@ -136,7 +137,10 @@ def _div_trunc(x: Node, y: Node) -> Node:
     a, b = promote(x, y)
     if a.dtype is dt.bool_:
         raise not_implemented("div_trunc_cpu", a.dtype)
-    return ew.trunc(ew.div(a, b)) if a.dtype.kind == "float" else ew.trunc_divide(a, b)
+    if a.dtype.kind != "float":
+        return ew.trunc_divide(a, b)
+    # No gradient: not 0 through a quotient that may be NaN.
+    return with_rule(lambda a, b: ew.trunc(ew.div(a, b)), lambda _g, *_: (None, None), a, b)
 
 
 def _integral_or_float(
@@ -267,10 +271,18 @@ def _lerp(start: Node, end: Node, weight: Node) -> Node:
             found, wanted = _lower_name(node), _lower_name(start)
             raise RuntimeError(f"expected dtype {wanted} for `{name}` but got dtype {found}")
     a, b, w = broadcast_together(start, end, ew.cast(weight, start.dtype))
-    difference = ew.sub(b, a)
-    near = ew.add(a, ew.mul(w, difference))
-    far = ew.sub(b, ew.mul(difference, ew.sub(ew.full_like(w, 1), w)))
-    return ew.where(ew.lt(ew.abs_(w), ew.full_like(w, 0.5)), near, far)
+
+    def between(a: Node, b: Node, w: Node) -> Node:
+        difference = ew.sub(b, a)
+        near = ew.add(a, ew.mul(w, difference))
+        far = ew.sub(b, ew.mul(difference, ew.sub(ew.full_like(w, 1), w)))
+        return ew.where(ew.lt(ew.abs_(w), ew.full_like(w, 0.5)), near, far)
+
+    def rule(g: Node, a: Node, b: Node, w: Node) -> Sequence[Node]:
+        rest = ew.sub(ew.full_like(w, 1), w)
+        return ew.mul(g, rest), ew.mul(g, w), ew.mul(g, ew.sub(b, a))
+
+    return with_rule(between, rule, a, b, w)
 
 
 def _lower_name(node: Node) -> str:
@@ -319,6 +331,18 @@ def _pow(x: Node, y: Node) -> Node:
     return ew.pow_(a, b)
 
 
+def _inverse_power(x: Node, n: int) -> Node:
+    """x ** -n, whose derivative is -n x ** -(n + 1) at 0 too."""
+
+    def value(x: Node) -> Node:
+        return reciprocal_node(functools.reduce(ew.mul, [x] * n))
+
+    def rule(g: Node, x: Node) -> Sequence[Node]:
+        return (ew.mul(g, ew.mul(ew.full_like(x, -n), _inverse_power(x, n + 1))),)
+
+    return with_rule(value, rule, x)
+
+
 # A number as exponent whose power needs no pow.
 _SPECIAL_POWERS: dict[float, Callable[[Node], Node]] = {
     0.0: lambda x: ew.full_like(x, 1),
@@ -328,7 +352,7 @@ _SPECIAL_POWERS: dict[float, Callable[[Node], Node]] = {
     0.5: ew.sqrt,
     -0.5: ew.rsqrt,
     -1.0: reciprocal_node,
-    -2.0: lambda x: reciprocal_node(ew.mul(x, x)),
+    -2.0: lambda x: _inverse_power(x, 2),
 }
 
 

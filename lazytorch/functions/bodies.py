@@ -12,7 +12,7 @@ from codegen.dtype import DType
 from codegen.graph.differentiate import cotangents
 from codegen.ir.node import Node, Shape, substitute
 from codegen.ops import elementwise as ew
-from codegen.ops.calls import call
+from codegen.ops.calls import Template, call
 from codegen.ops.leaves import parameter
 from codegen.ops.movement import pad_to, reshape, skew, slice_
 from codegen.ops.reduction import broadcast, sum_
@@ -80,6 +80,24 @@ def by_one_factor(body: Callable[..., Node]) -> Callable[..., Sequence[Node]]:
     return rule
 
 
+def with_rule(
+    body: Callable[..., Node], rule: Callable[..., Sequence[Node | None]], *inputs: Node
+) -> Node:
+    """``body(*inputs)``, differentiated by ``rule``: (cotangent, *inputs) -> the inputs'
+    cotangents. For what the body's own derivative is not at kinks, poles and infinities, of real
+    numbers."""
+    if any([n.dtype.is_complex for n in inputs]):
+        return body(*inputs)
+    parameters = tuple([parameter(i, n.type) for i, n in enumerate(inputs)])
+
+    def gradient(values: Sequence[Node], _outputs: Any, seeds: Sequence[Node | None]) -> Any:
+        (seed,) = seeds
+        return [None] * len(values) if seed is None else rule(seed, *values)
+
+    template = Template(body.__name__, parameters, (body(*parameters),), gradient)
+    return call(template, inputs, 0)
+
+
 def mean_over(x: Node, axes: Sequence[int]) -> Node:
     """The mean over axes, which the result lacks; NaN over none."""
     count = prod([x.shape[a] for a in axes])
@@ -102,6 +120,34 @@ def reduced(loss: Node, reduction: str) -> Node:
 
 def square(x: Node) -> Node:
     return ew.mul(x, x)
+
+
+def xlogy_node(x: Node, y: Node) -> Node:
+    """x log(y), and 0 where x is 0, unless y is NaN."""
+    return _times_log(x, y, ew.log, 0)
+
+
+def xlog1py_node(x: Node, y: Node) -> Node:
+    """x log(1 + y), and 0 where x is 0, unless y is NaN."""
+    return _times_log(x, y, ew.log1p, -1)
+
+
+def _times_log(x: Node, y: Node, log: Callable[[Node], Node], pole: float) -> Node:
+    """x log(y), where ``log`` has its pole at a place of its own."""
+
+    def no_product(x: Node, y: Node) -> Node:
+        return ew.and_(ew.eq(x, ew.full_like(x, 0)), ew.le(y, ew.full_like(y, pole)))
+
+    def product(x: Node, y: Node) -> Node:
+        infinite = ew.and_(ew.eq(x, ew.full_like(x, 0)), ew.eq(y, ew.full_like(y, inf)))
+        none = ew.or_(no_product(x, y), infinite)
+        return ew.mul(x, log(ew.where(none, ew.full_like(y, pole + 1), y)))
+
+    def rule(g: Node, x: Node, y: Node) -> Sequence[Node]:
+        to_x = ew.where(no_product(x, y), ew.full_like(g, 0), _times_log(g, y, log, pole))
+        return to_x, ew.mul(g, ew.div(x, ew.sub(y, ew.full_like(y, pole))))
+
+    return with_rule(product, rule, x, y)
 
 
 def call_function(function: Function, inputs: Sequence[Node], attributes: Attributes = ()) -> Node:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from math import log, pi
 from typing import Any
 
@@ -24,6 +25,8 @@ from lazytorch.functions.bodies import (
     number,
     reduced,
     square,
+    with_rule,
+    xlogy_node,
 )
 from lazytorch.functions.promotion import promote, promote_float
 from lazytorch.storage import buffer_array
@@ -86,22 +89,42 @@ def _l1(x: Node, y: Node, reduction: str) -> Node:
     return reduced(ew.abs_(ew.sub(x, y)), reduction)
 
 
+def _within(d: Node, limit: Node) -> Node:
+    """``d`` cut off at both limits; NaN stays."""
+    low = ew.neg(limit)
+    return ew.where(ew.le(d, low), low, ew.where(ew.ge(d, limit), limit, d))
+
+
 def _smooth_l1(x: Node, y: Node, beta: Node, reduction: str) -> Node:
     x, y = promote(x, y)
     need_float(x, "smooth_l1_cpu")
-    d = ew.abs_(ew.sub(x, y))
-    b, half = number(beta, d), ew.full_like(d, 0.5)
-    near = ew.div(ew.mul(half, square(d)), b)
-    return reduced(ew.where(ew.lt(d, b), near, ew.sub(d, ew.mul(half, b))), reduction)
+
+    def loss(d: Node, b: Node) -> Node:
+        size, half = ew.abs_(d), ew.full_like(d, 0.5)
+        near = ew.div(ew.mul(half, square(d)), b)
+        return ew.where(ew.lt(size, b), near, ew.sub(size, ew.mul(half, b)))
+
+    def rule(g: Node, d: Node, b: Node) -> Sequence[Node | None]:
+        return ew.mul(g, ew.div(_within(d, b), b)), None
+
+    d = ew.sub(x, y)
+    return reduced(with_rule(loss, rule, d, number(beta, d)), reduction)
 
 
 def _huber(x: Node, y: Node, delta: Node, reduction: str) -> Node:
     x, y = promote(x, y)
     need_float(x, "huber_cpu")
-    d = ew.abs_(ew.sub(x, y))
-    b, half = number(delta, d), ew.full_like(d, 0.5)
-    far = ew.mul(b, ew.sub(d, ew.mul(half, b)))
-    return reduced(ew.where(ew.le(d, b), ew.mul(half, square(d)), far), reduction)
+
+    def loss(d: Node, b: Node) -> Node:
+        size, half = ew.abs_(d), ew.full_like(d, 0.5)
+        far = ew.mul(b, ew.sub(size, ew.mul(half, b)))
+        return ew.where(ew.le(size, b), ew.mul(half, square(d)), far)
+
+    def rule(g: Node, d: Node, b: Node) -> Sequence[Node | None]:
+        return ew.mul(g, _within(d, b)), None
+
+    d = ew.sub(x, y)
+    return reduced(with_rule(loss, rule, d, number(delta, d)), reduction)
 
 
 MSE = Function("mse_loss", _mse)
@@ -238,10 +261,7 @@ def _kl_div(x: Node, target: Node, log_target: bool, reduction: str) -> Node:
     if log_target:
         loss = ew.mul(ew.exp(target), ew.sub(target, x))
     else:
-        none = ew.full_like(target, 0)
-        zero = ew.eq(target, none)
-        known = ew.log(ew.where(zero, ew.full_like(target, 1), target))
-        loss = ew.sub(ew.where(zero, none, ew.mul(target, known)), ew.mul(target, x))
+        loss = ew.sub(xlogy_node(target, target), ew.mul(target, x))
     if reduction != "batchmean":
         return reduced(loss, reduction)
     total = reduced(loss, "sum")

@@ -17,7 +17,7 @@ from lazytorch import return_types
 from lazytorch.application import apply
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import not_implemented, require_tensor
-from lazytorch.functions.bodies import accumulation_type, apply_one
+from lazytorch.functions.bodies import accumulation_type, apply_one, with_rule, xlogy_node
 from lazytorch.functions.families import binary, in_float, unary
 from lazytorch.functions.promotion import (
     as_float,
@@ -79,9 +79,21 @@ def times(factor: float) -> Body1:
 
 
 def _sinc(x: Node) -> Node:
-    zero = ew.eq(x, ew.full_like(x, 0))
-    angle = ew.where(zero, ew.full_like(x, 1), times(math.pi)(x))
-    return ew.where(zero, ew.full_like(x, 1), ew.div(ew.sin(angle), angle))
+    def value(x: Node) -> Node:
+        zero = ew.eq(x, ew.full_like(x, 0))
+        angle = ew.where(zero, ew.full_like(x, 1), times(math.pi)(x))
+        return ew.where(zero, ew.full_like(x, 1), ew.div(ew.sin(angle), angle))
+
+    def rule(g: Node, x: Node) -> Sequence[Node]:
+        """(angle cos(angle) - sin(angle)) / (pi x²), and 0 where x² is."""
+        angle = times(math.pi)(x)
+        below = ew.mul(x, angle)
+        zero = ew.eq(below, ew.full_like(x, 0))
+        slope = ew.sub(ew.mul(angle, ew.cos(angle)), ew.sin(angle))
+        slope = ew.div(slope, ew.where(zero, ew.full_like(x, 1), below))
+        return (ew.mul(g, ew.where(zero, ew.full_like(x, 0), slope)),)
+
+    return with_rule(value, rule, x)
 
 
 sinc = unary("sinc", in_float(_sinc), "sin(pi x) / (pi x), and 1 at 0.")
@@ -135,11 +147,7 @@ def _logaddexp2(a: Node, b: Node) -> Node:
 
 
 def _xlogy(x: Node, y: Node) -> Node:
-    a, b = promote_float(x, y)
-    zero = ew.full_like(a, 0)
-    beyond = ew.or_(ew.le(b, zero), ew.eq(b, ew.full_like(b, math.inf)))
-    harmless = ew.where(ew.and_(ew.eq(a, zero), beyond), ew.full_like(b, 1), b)
-    return ew.mul(a, ew.log(harmless))
+    return xlogy_node(*promote_float(x, y))
 
 
 def _same_types(name: str, body: Body2) -> Body2:

@@ -13,7 +13,7 @@ from codegen.ops import special as sp
 from lazytorch.autograd.grad_mode import no_grad
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import not_implemented, require_tensor
-from lazytorch.functions.bodies import apply_one, in_accumulation_type
+from lazytorch.functions.bodies import apply_one, in_accumulation_type, with_rule, xlog1py_node
 from lazytorch.functions.families import in_float, unary
 from lazytorch.functions.matrices import not_differentiable
 from lazytorch.functions.promotion import as_float, promote, promote_float
@@ -116,11 +116,17 @@ CONSTANT = {name: _constant_one(name, body, text) for name, (body, text) in _CON
 
 
 def _entr(x: Node) -> Node:
-    zero, one = ew.full_like(x, 0), ew.full_like(x, 1)
-    positive = ew.gt(x, zero)
-    value = ew.neg(ew.mul(x, ew.log(ew.where(positive, x, one))))
-    below = ew.where(ew.lt(x, zero), ew.full_like(x, -math.inf), x)
-    return ew.where(positive, value, below)
+    def value(x: Node) -> Node:
+        zero, one = ew.full_like(x, 0), ew.full_like(x, 1)
+        positive = ew.gt(x, zero)
+        value = ew.neg(ew.mul(x, ew.log(ew.where(positive, x, one))))
+        below = ew.where(ew.lt(x, zero), ew.full_like(x, -math.inf), x)
+        return ew.where(positive, value, below)
+
+    def rule(g: Node, x: Node) -> Sequence[Node]:
+        return (ew.neg(ew.mul(g, ew.add(ew.full_like(x, 1), ew.log(x)))),)
+
+    return with_rule(value, rule, x)
 
 
 def _ndtr(x: Node) -> Node:
@@ -278,11 +284,7 @@ Tensor.polygamma_ = _polygamma_in_place  # type: ignore[attr-defined]
 
 
 def _xlog1py(x: Node, y: Node) -> Node:
-    a, b = promote_float(x, y)
-    zero = ew.full_like(a, 0)
-    beyond = ew.or_(ew.le(b, ew.full_like(b, -1)), ew.eq(b, ew.full_like(b, math.inf)))
-    harmless = ew.where(ew.and_(ew.eq(a, zero), beyond), zero, b)
-    return ew.mul(a, ew.log1p(harmless))
+    return xlog1py_node(*promote_float(x, y))
 
 
 XLOG1PY = Function("special_xlog1py", _xlog1py)
