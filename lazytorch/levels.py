@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# What runs a function that reads values for each example, and what gives a value for all examples:
-# func/by_example.py puts them here.
+# What runs a function that reads values for each example, what gives a value for all examples, and
+# the text of one: func/by_example.py puts them here.
 run_by_example: list[Callable[..., Any]] = []
 over_all_examples: list[Callable[[Any], Any]] = []
+text_over_all_examples: list[Callable[[Any], str | None]] = []
 
 
 def _placeholder(type_: TensorType) -> Node:
@@ -53,6 +54,7 @@ class Level:
     """A vmap under way over ``size`` examples.
 
     bit     tells this level from those around it.
+    number  which of torch.func's transforms under way it is, from 1 on.
     draws   the numbers of the examples, where random numbers are to differ.
     writes  the storages that were given values of this level, and what they held before.
     outer   what derivatives around this level are taken by.
@@ -62,6 +64,7 @@ class Level:
         self.size = size
         self.randomness = randomness
         self.bit = bit
+        self.number = state.inside + 1
         self.placeholders: list[Placeholder] = []
         self.draws: Tensor | None = None
         self.writes: list[tuple[weakref.ref[Storage], Expression]] = []

@@ -54,7 +54,7 @@ def backward(
     roots = _as_tuple(tensors)
     given = grad_tensors if grad_tensors is not None else grad_variables
     if inputs is not None and len(_as_tuple(inputs)) == 0:
-        raise RuntimeError("`inputs` argument to `backward` cannot be empty.")
+        raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     retain = create_graph if retain_graph is None else retain_graph
     _flush_parameters()
     values = [t._read() for t in roots]
@@ -345,7 +345,12 @@ def _accumulate(tensor: Tensor, gradient: Any, create_graph: bool) -> None:
     after_hooks = tensor.__dict__.get("_post_accumulate_hooks")
     if after_hooks:
         for hook in list(after_hooks.values()):
-            hook(tensor)
+            answer = hook(tensor)
+            if answer is not None:
+                if not isinstance(answer, Tensor):
+                    kind = type(answer).__name__
+                    raise TypeError(f"expected Variable, but hook returned '{kind}'")
+                raise RuntimeError("Tensor post accumulate grad hooks should return None.")
     if hooks:
         for hook in list(hooks[1].values()):
             hook((), (gradient,))

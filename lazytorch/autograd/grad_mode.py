@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import threading
@@ -155,6 +156,19 @@ class inference_mode(_GradContext):
 
     def clone(self) -> _GradContext:
         return type(self)(bool(self._inference))
+
+
+class set_multithreading_enabled(contextlib.ContextDecorator):
+    """Does nothing: one thread runs backward in any case, its kernels run on all."""
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = mode
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: Any) -> None:
+        pass
 
 
 class set_grad_enabled(_GradContext):

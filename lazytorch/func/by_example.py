@@ -6,6 +6,7 @@ other there, and what it gives comes back as placeholders.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -55,5 +56,17 @@ def over_all_examples(x: Tensor) -> Tensor:
         return over_all_examples(whole.movedim(dim, 0))
 
 
+def text(x: Tensor) -> str | None:
+    """What ``repr`` shows of a value for one example: those for all of them. None of others."""
+    level = innermost([x._read()])
+    if level is None:
+        return None
+    (whole,), (dim,) = for_all(level, [x], [x._read()])
+    with outside(level):
+        values = textwrap.indent(repr(whole), "    ")
+    return f"BatchedTensor(lvl={level.number}, bdim={dim}, value=\n{values}\n)"
+
+
 levels.run_by_example.append(run_by_example)
+levels.text_over_all_examples.append(text)
 levels.over_all_examples.append(over_all_examples)

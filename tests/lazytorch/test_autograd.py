@@ -224,8 +224,17 @@ node.register_prehook(lambda g: log("before", g))
 node.register_hook(lambda *g: log("after", g))
 log(node.name(), node.variable is a, node.next_functions)
 (a * 3).sum().backward()
-(a * 3).sum().backward()
+with torch.autograd.set_multithreading_enabled(False):
+    (a * 3).sum().backward()
 log(a.grad)
+fails(lambda: a.sum().backward(inputs=[]))
+for answer in (3, a.detach()):
+    h = a.register_post_accumulate_grad_hook(lambda p: answer)
+    try:
+        a.sum().backward()
+    except (TypeError, RuntimeError) as e:
+        log(type(e).__name__)
+    h.remove()
 """,
     "an error leaves the graph usable": """
 a = torch.ones(2, requires_grad=True)

@@ -413,6 +413,25 @@ def test_functions_that_read_values_are_called_for_each_example(name: str) -> No
         both(lambda t, x: t.func.grad(lambda v: t.vmap(lambda w: total(t, w))(v).sum())(x), A)
 
 
+def test_printing_shows_all_examples() -> None:
+    def shown(t: Any) -> list[str]:
+        seen = []
+
+        def note(v: Any, w: Any = 1.0) -> Any:
+            seen.append(str(v * w))
+            return v
+
+        x = t.arange(6.0).reshape(2, 3)
+        t.vmap(note)(x)
+        t.vmap(note, in_dims=1)(x)
+        t.vmap(note, in_dims=(1, None))(x, x[:, 0])
+        t.vmap(t.vmap(note))(x)
+        t.vmap(lambda v: (seen.append(repr(x)), v)[1])(x)
+        return seen
+
+    assert shown(lazytorch) == shown(torch)
+
+
 @pytest.mark.parametrize("name", ERRORS)
 def test_errors(name: str) -> None:
     both(ERRORS[name], A)
