@@ -598,7 +598,8 @@ static int is_walk(struct graph *graph, object *facts)
         object *e = graph->each[i], *call = SLOT(e, Expression_call);
         int tracked = SLOT(e, Expression_tracked) == the_True;
         int is_leaf = SLOT(e, Expression_leaf) != the_None;
-        if (each.at[i] != tracked + 2 * is_leaf || may_be_written(e))
+        int has_hooks = SLOT(e, Expression_hooks) != the_None;
+        if (each.at[i] != tracked + 2 * is_leaf + 4 * has_hooks || may_be_written(e))
             return 0;
         if (!tracked && call != the_None) {
             object *function = SLOT(SLOT(call, Call_signature), Signature_function);

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from codegen import spans
 from codegen.ops import elementwise as ew
 from lazytorch import capture, core
+from lazytorch.autograd import anomaly_mode, known_walks
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.session import ADD, ZEROS_LIKE, Session, add, call_hooks
 from lazytorch.autograd.walk import (
     FREED,
     Collector,
     Walk,
+    add_readers,
     as_collected,
     gradient_source,
     has_hooks,
     owner_of,
 )
 from lazytorch.expression import Expression, Function
+from lazytorch.importer import GRADIENT
 from lazytorch.layout import strided
 from lazytorch.layouts import is_dense
 from lazytorch.levels import UnknownValue
@@ -29,6 +33,7 @@ from lazytorch.size import Size
 from lazytorch.storage import pending_writes
 from lazytorch.tensor import Tensor, record, wrap
 from lazytorch.transfer import moved
+from lazytorch.view_history import views
 
 ONES_LIKE = Function("ones_like", lambda x: ew.full_like(x, 1))
 
@@ -57,6 +62,10 @@ def backward(
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     retain = create_graph if retain_graph is None else retain_graph
     _flush_parameters()
+    if not retain and given is None and inputs is None and len(roots) == 1 and _run_known(roots[0]):
+        if began:
+            spans.note("backward", "python", began)
+        return
     values = [t._read() for t in roots]
     seeds = _seeds(roots, values, given)
     if inputs is not None:
@@ -101,6 +110,66 @@ def backward(
         at_the_end.pop(0)()
     if began:
         spans.note("backward", "python", began)
+
+
+def _run_known(root: Tensor) -> bool:
+    """The whole of ``backward`` from a number on the cpu whose graph is a known one, where Python
+    takes no part in it; False, and nothing is done, where that is not so."""
+    value = root._storage.expression
+    if (
+        value.leaf is not None
+        or not value.tracked
+        or value.type.size != 1
+        or value.type.dtype.is_complex
+        or value.device != "cpu"
+        or capture.state.active is not None
+        or views.watched
+        or anomaly_mode.state.enabled
+        or root._read() is not value
+    ):
+        return False
+    found = known_walks.recognised(value)
+    if found is None or found[0].is_hooked:
+        return False
+    known, order, calls = found
+    leaves, collecting = [], []
+    for i in known.leaves:
+        e = order[i]
+        tensor: Any = e.leaf()  # type: ignore[misc]
+        if tensor is None:
+            continue
+        if (
+            e.device != "cpu"
+            or not isinstance(tensor, Tensor)
+            or tensor._storage.expression is not e
+            or has_hooks(tensor)
+        ):
+            return False
+        leaves.append(e)
+        collecting.append(tensor)
+    if not leaves:
+        return False
+    (seed,) = record(ONES_LIKE, (value,), (), False)
+    gradients = record(GRADIENT, (value, seed, *leaves), (1, 0), False)
+    made = gradients[0].call
+    readers = []
+    if made is not None:
+        made.has_gradient = True
+        readers.append(weakref.ref(made))
+    for call in calls:
+        if call.readers:
+            add_readers(call, readers)
+        else:
+            call.readers = readers
+        call.freed = True
+    enabled = grad_state.enabled
+    grad_state.enabled = False
+    try:
+        for tensor, gradient in zip(collecting, gradients, strict=True):
+            _collect(tensor, gradient)
+    finally:
+        grad_state.enabled = enabled
+    return True
 
 
 def grad(
@@ -354,6 +423,17 @@ def _accumulate(tensor: Tensor, gradient: Any, create_graph: bool) -> None:
     if hooks:
         for hook in list(hooks[1].values()):
             hook((), (gradient,))
+
+
+def _collect(tensor: Tensor, gradient: Expression) -> None:
+    """``_add_to_grad`` of a value that nobody has yet."""
+    before = tensor._grad
+    if before is None or type(before) is not Tensor:
+        _add_to_grad(tensor, wrap(gradient), False)
+        return
+    for tell in accumulated:
+        tell(tensor)
+    before._write(record(ADD, (before._read(), gradient), (), False)[0])
 
 
 def _lying_as(gradient: Tensor, tensor: Tensor) -> Tensor:

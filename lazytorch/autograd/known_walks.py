@@ -27,12 +27,13 @@ class KnownWalk:
     steps    of each call: at which occurrence it is found, its signature, how many inputs it has.
     order    the tracked values, inputs first; ``calls``: those of them that calls made, the root's
              first.
+    leaves   which of ``order`` are leaves; ``is_hooked``: whether a value has hooks.
     facts    what is compared, as records.c reads it.
     """
 
     __slots__ = (
-        "calls", "facts", "firsts", "followed", "is_leaf", "made_by", "numbers", "order", "same_as",
-        "steps", "tracked", "untracked",
+        "calls", "facts", "firsts", "followed", "has_hooks", "is_hooked", "is_leaf", "leaves",
+        "made_by", "numbers", "order", "same_as", "steps", "tracked", "untracked",
     )  # fmt: skip
 
     def __init__(
@@ -68,13 +69,16 @@ class KnownWalk:
         self.numbers = [each[i].number for i in self.followed]
         self.order = [numbers[e] for e in order]
         self.calls = [places[call] for call in calls]
-        kinds = zip(self.tracked, self.is_leaf, strict=True)
+        self.leaves = [i for i, e in enumerate(order) if e.leaf is not None]
+        self.has_hooks = [e.hooks is not None for e in each]
+        self.is_hooked = any(self.has_hooks)
+        kinds = zip(self.tracked, self.is_leaf, self.has_hooks, strict=True)
         self.facts = (
             tuple([signature for _, signature, _ in self.steps]),
             packed([(place, True, 2, count) for place, _, count in self.steps]),
             packed([self.firsts]),
             packed([self.same_as]),
-            packed([[tracked + 2 * is_leaf for tracked, is_leaf in kinds]]),
+            packed([[tracked + 2 * is_leaf + 4 * hooked for tracked, is_leaf, hooked in kinds]]),
             packed(zip(self.followed, self.made_by, self.numbers, strict=True)),
             packed([self.order]),
             packed([self.calls]),
@@ -107,6 +111,7 @@ class KnownWalk:
             len(set(calls)) != len(calls)
             or [e.tracked for e in each] != self.tracked
             or [e.leaf is not None for e in each] != self.is_leaf
+            or [e.hooks is not None for e in each] != self.has_hooks
             or [e.call for e in followed] != [calls[i] for i in self.made_by]
             or [e.number for e in followed] != self.numbers
         ):
@@ -154,8 +159,9 @@ class _Known:
 _known: dict[Signature, _Known] = {}
 
 
-def recognised(root: Expression) -> tuple[list[Expression], list[Call]] | None:
-    """``Walk.order`` and ``Walk.calls`` under a root, where its graph is a known one."""
+def recognised(root: Expression) -> tuple[KnownWalk, list[Expression], list[Call]] | None:
+    """The known structure of the graph under a root, if it has one; its ``Walk.order`` and
+    ``Walk.calls``."""
     known = _known.get(root.call.signature) if root.call is not None else None
     if known is None:
         return None
@@ -163,7 +169,7 @@ def recognised(root: Expression) -> tuple[list[Expression], list[Call]] | None:
         found = walk.recognise(root)
         if found is not None:
             known.others = 0
-            return found
+            return walk, *found
     return None
 
 

@@ -102,7 +102,7 @@ class Walk:
         self.targets = () if targets is None else tuple(targets)
         may_be_known = targets is None and len(values) == 1 and not stop and not views.watched
         if may_be_known and (found := known_walks.recognised(values[0])) is not None:
-            self.order, self.calls = found
+            _, self.order, self.calls = found
             self.seen.update(self.order)
             self._walked, self.passed = self.order, None
             return
@@ -310,10 +310,9 @@ class Walk:
         return all([e in self.seen for e in outputs])
 
     def free(self, retain: bool, readers: list[weakref.ref[Call]]) -> None:
+        """Note what reads the calls, and free them unless they are to be retained."""
         for call in self.calls:
-            # Gradients of earlier passes may still be pending, and read this call too.
-            earlier = [r for r in call.readers if r() is not None] if call.readers else None
-            call.readers = [*earlier, *readers] if earlier else readers
+            add_readers(call, readers)
             if retain or (way_of(call) is not None and not self._frees(call)):
                 continue
             call.freed = True
@@ -321,6 +320,13 @@ class Walk:
                 custom = call.node.custom
                 if custom is not None:
                     custom._free()
+
+
+def add_readers(call: Call, readers: list[weakref.ref[Call]]) -> None:
+    """Note that gradients read a call. Those of earlier passes may still be pending, and read it
+    too."""
+    earlier = [r for r in call.readers if r() is not None] if call.readers else None
+    call.readers = [*earlier, *readers] if earlier else readers
 
 
 def has_hooks(leaf: Tensor) -> bool:
