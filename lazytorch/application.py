@@ -8,7 +8,7 @@ from typing import Any
 
 from codegen.ir.node import Node, TensorType
 from codegen.ops.strided import view
-from lazytorch import autocasting
+from lazytorch import autocasting, capture, levels
 from lazytorch.autocasting import active as autocast_active
 from lazytorch.autograd.grad_mode import inference, unusual
 from lazytorch.autograd.grad_mode import state as grad_state
@@ -75,6 +75,23 @@ def apply(function: Function, inputs: Sequence[Any], attributes: Attributes = ()
     if unusual.used and grad_state.waiting is not None:
         pack_results[0](results)
     return results
+
+
+def written_over(
+    function: Function, inputs: Sequence[Any], attributes: Attributes, targets: list[Any]
+) -> bool:
+    """Write what a function makes of tensors, expressions and numbers into tensors of the types of
+    its outputs, while nothing is recorded for backward and nobody watches what is written. False
+    where that is not so, or a tensor not the whole of its memory, and nothing is done."""
+    write = native.write_over
+    return (
+        write is not None
+        and not grad_state.enabled
+        and not unusual.used
+        and capture.state.active is None
+        and not levels.state.active
+        and write(function, inputs, attributes, targets) is not None
+    )
 
 
 def _shown(storage: Storage) -> Tensor:

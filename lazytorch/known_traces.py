@@ -127,6 +127,8 @@ class KnownTrace:
             packed([self.root_leaves]),
             packed([(i, i in self.shown) for i in self.others]),
             self.has_gradient,
+            packed([self.tracked]),
+            packed([self.wanted]),
         )
 
     def recognise(self, roots: Sequence[Expression]) -> Recognised | None:
@@ -138,7 +140,7 @@ class KnownTrace:
             same = self._compare(roots)
         if same is None:
             return None
-        calls, leaves, outputs = same
+        calls, leaves, outputs, tracked, wanted = same
         if orders.used and (
             any([order_of(e) is not None for e in leaves])
             or any([e is not None and wanted_order(e) is not None for e in outputs])
@@ -146,15 +148,14 @@ class KnownTrace:
             return None  # what does not lie in rows
         found = Recognised()
         found.cached, found.calls, found.leaves, found.values = self.cached, calls, leaves, outputs
-        found.tracked = [calls[i] for i in self.tracked]
-        wanted: Any = [outputs[i] for i in self.wanted]
-        found.wanted = wanted
+        found.tracked, found.wanted = tracked, wanted
         return found
 
     def _compare(
         self, roots: Sequence[Expression]
-    ) -> tuple[list[Call], list[Expression], list[Expression | None]] | None:
-        """The calls, the leaves and all outputs of a graph that is as this one."""
+    ) -> tuple[list[Call], list[Expression], list[Expression | None], list[Call], list[Any]] | None:
+        """The calls, the leaves and all outputs of a graph that is as this one; of the calls those
+        that are tracked, of the outputs those that are wanted."""
         met = [*roots]
         calls: list[Call] = []
         for place, signature, tracked, count in self.steps:
@@ -205,4 +206,5 @@ class KnownTrace:
                 shown.append(i)
         if shown != self.shown:
             return None
-        return calls, leaves, outputs
+        wanted = [outputs[i] for i in self.wanted]
+        return calls, leaves, outputs, [calls[i] for i in self.tracked], wanted

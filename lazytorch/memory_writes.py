@@ -12,6 +12,7 @@ from lazytorch.storage import buffer_array
 
 if TYPE_CHECKING:
     from codegen.ir.node import TensorType
+    from lazytorch.geometry import Geometry
     from lazytorch.storage import Storage
 
 # Writes to parts of one pending value that are still recorded; after these it is computed.
@@ -19,16 +20,31 @@ MOST_PENDING_REGIONS = 8
 
 
 class MemoryWrites:
-    """The part of ``Tensor`` that writes where a value is computed and nobody else refers to it."""
+    """The part of ``Tensor`` that writes where a value is computed and nobody else refers to it, or
+    where nothing but the value changes."""
 
     if TYPE_CHECKING:
         # What Tensor has besides.
         _storage: Storage
         _type: TensorType
+        _geometry: Geometry | None
+        _marker: tuple[Expression, Expression] | None
         _silent: bool
         _view_cache: tuple[Expression, Expression] | None
 
         def __getattr__(self, name: str) -> Any: ...
+
+    def _is_plain(self) -> bool:
+        """Whether what is written here without recording just becomes the storage's value."""
+        storage = self._storage
+        before = storage.expression
+        return (
+            self._geometry is None
+            and self._marker is None
+            and storage.special is None
+            and not self._silent
+            and (before.leaf is not None or not before.tracked)
+        )
 
     def _write_in_memory(self, value: Expression) -> bool:
         """Put a value into its place in memory at once, if the storage is computed and nothing

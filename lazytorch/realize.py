@@ -42,7 +42,7 @@ from lazytorch.known_traces import KnownTrace, Recognised
 from lazytorch.orders import Order, has_orders, order_of, orders_of_outputs
 from lazytorch.places import Family, MovedCall, starts_of
 from lazytorch.recompiles import note_miss
-from lazytorch.records import known_to_native, native
+from lazytorch.records import known_to_native, native, packed
 from lazytorch.small_calls import small_call, small_calls
 from lazytorch.storage import (
     Storage,
@@ -65,6 +65,7 @@ class CachedPlan:
     saves_more: bool  # than the trace wanted
     has_lines: bool  # whether it was made while somebody asked for user lines
     uses: dict[int, int] | None = None  # how often calls refer to each leaf that may be donated
+    packed_uses: bytes | None = None  # these, for records.c
     known: KnownTrace | None = None  # what it is recognised by, once it was found a second time
     orders: tuple[tuple[int, Order], ...] = ()  # those of outputs whose axes lie in another order
 
@@ -179,6 +180,10 @@ undone: weakref.WeakSet[Storage] = weakref.WeakSet()
 
 def pending_with(roots: Sequence[Expression]) -> list[Expression]:
     """What there is to compute where these are asked for."""
+    if native.pending is not None and not levels.state.active:
+        found: list[Expression] | None = native.pending(roots)
+        if found is not None:
+            return found
     pending = [e for e in roots if e.value is None]
     if pending_writes:
         pending.extend(_pending_expressions())
@@ -224,7 +229,11 @@ def failed_numbers(error: Exception, trace: Trace, device: str) -> set[int]:
 
 def held_values() -> list[Expression]:
     """The pending values that somebody holds."""
-    return [] if levels.state.active else [s.expression for s in held_storages()]
+    if levels.state.active:
+        return []
+    if native.held is not None:
+        return native.held()  # type: ignore[no-any-return]
+    return [s.expression for s in held_storages()]
 
 
 def _run_single(e: Expression) -> bool:
@@ -308,6 +317,9 @@ def _pending_expressions() -> list[Expression]:
 
 def run(roots: Sequence[Expression], device: str, held: Sequence[Expression] = ()) -> None:
     """Compute pending values of one device, and what ``Trace`` finds that goes with them."""
+    watched = capture.state.active is not None or spans.listeners or provenance.state.wanted
+    if not watched and _run_known(roots, device, held):
+        return
     # Of a long graph there are hundreds of thousands of objects that all live until it is done: the
     # collector of cycles, looking at them again and again, would be half of the time.
     enabled = gc.isenabled()
@@ -320,39 +332,48 @@ def run(roots: Sequence[Expression], device: str, held: Sequence[Expression] = (
 
 
 def _run_traced(roots: Sequence[Expression], device: str, held: Sequence[Expression]) -> None:
-    trace: Trace | Recognised
-    found: Recognised | None = None
     active = capture.state.active
-    if active is None and not (spans.listeners or provenance.state.wanted):
-        found = _recognised(roots, device, held)
-    noted = None
-    places: list[int] = []
-    bound: Sequence[Expression] = ()
-    if found is not None:
-        trace, cached = found, found.cached
-    else:
-        began = spans.now() if spans.listeners else 0
-        trace = Trace(roots, [e for e in held if e.device == device])
-        if began:
-            spans.note("trace", "trace", began, calls=len(trace.calls))
-        if checking.active and not device.startswith("interpreter"):
-            _run_checked(trace, device)
-            return
-        cached, places = _plan_of(trace, roots, device)
-        bound = trace.bound
-        noted = active.start_run(trace, cached, places) if active is not None else None
+    began = spans.now() if spans.listeners else 0
+    trace = Trace(roots, [e for e in held if e.device == device])
+    if began:
+        spans.note("trace", "trace", began, calls=len(trace.calls))
+    if checking.active and not device.startswith("interpreter"):
+        _run_checked(trace, device)
+        return
+    cached, places = _plan_of(trace, roots, device)
+    noted = active.start_run(trace, cached, places) if active is not None else None
     free = _free_leaves(trace, cached) if cached.plan.donated else ()
     with HeldOff() if free else _NOTHING:
-        values = cached.run([e.value for e in [*trace.leaves, *bound]] + places, free)
+        values = cached.run([e.value for e in [*trace.leaves, *trace.bound]] + places, free)
         for i in free:
             trace.leaves[i].value = None
-        _store(trace, cached, values)
-        computed, tracked = trace.wanted, trace.tracked
         if noted is not None:
-            noted.outputs = [weakref.ref(e) for e in computed]
+            noted.outputs = [weakref.ref(e) for e in trace.wanted]
+        wanted, tracked = trace.wanted, trace.tracked
+        if cached.saves_more:
+            wanted, values = _saved(trace, cached, values)
         # What the trace alone still refers to is not waiting for anything.
-        del trace, bound, found
-        _release(computed, tracked)
+        del trace
+        _settle(wanted, values)
+        _release(tracked)
+
+
+def _run_known(roots: Sequence[Expression], device: str, held: Sequence[Expression]) -> bool:
+    """As ``_run_traced``, where that is what was computed last time; else False."""
+    trace = _recognised(roots, device, held)
+    if trace is None:
+        return False
+    cached = trace.cached
+    free = _free_leaves(trace, cached) if cached.plan.donated else ()
+    with HeldOff() if free else _NOTHING:
+        values = cached.run([e.value for e in trace.leaves], free)
+        for i in free:
+            trace.leaves[i].value = None
+        wanted, tracked = trace.wanted, trace.tracked
+        del trace
+        _settle(wanted, values)
+        _release(tracked)
+    return True
 
 
 def _plan_of(
@@ -459,26 +480,33 @@ def _run_checked(trace: Trace, device: str) -> None:
         orders = orders_of_outputs(trace, outputs)
         cached = _checked_plans[key] = CachedPlan(plan, outputs, more, True, orders=orders)
     values = cached.run([e.value for e in [*trace.leaves, *trace.bound]])
-    _store(trace, cached, values)
-    _release(trace.wanted, trace.tracked)
-
-
-def _store(trace: Trace | Recognised, cached: CachedPlan, values: Sequence[Any]) -> None:
-    """Give the expressions what was computed."""
+    wanted: Sequence[Expression] = trace.wanted
     if cached.saves_more:
-        by_number = {number: e for e, number in trace.numbers.items()}
-        for number, buffer in zip(cached.outputs, values, strict=True):
-            e = by_number.get(number)
-            if e is not None:
-                e.value = buffer
-    else:
-        for e, buffer in zip(trace.wanted, values, strict=True):
-            e.value = buffer
+        wanted, values = _saved(trace, cached, values)
+    _settle(wanted, values)
+    _release(trace.tracked)
+
+
+def _saved(
+    trace: Trace, cached: CachedPlan, values: Sequence[Any]
+) -> tuple[list[Expression], list[Any]]:
+    """Of a plan that computes more than its trace wanted: what is still there, and its values."""
+    by_number = {number: e for e, number in trace.numbers.items()}
+    found = [(by_number.get(n), v) for n, v in zip(cached.outputs, values, strict=True)]
+    alive = [(e, value) for e, value in found if e is not None]
+    return [e for e, _ in alive], [value for _, value in alive]
 
 
 def _free_leaves(trace: Trace | Recognised, cached: CachedPlan) -> list[int]:
     """The leaves that an output may overwrite: values that a write has replaced, and that nothing
     but this trace refers to."""
+    in_trace = trace.references_to_leaf
+    if native.free_leaves is not None and cached.packed_uses is not None and not unsettled_values():
+        found: list[int] | None = native.free_leaves(
+            trace.leaves, cached.packed_uses, trace.tracked, trace.calls, in_trace
+        )
+        if found is not None:
+            return found
     readers: Any = None
     for call in trace.tracked:
         if not call.freed:
@@ -494,8 +522,8 @@ def _free_leaves(trace: Trace | Recognised, cached: CachedPlan) -> list[int]:
         inputs = [i for call in trace.calls for i in call.inputs]
         cached.uses = {n: inputs.count(trace.leaves[n]) for n in cached.plan.donated
                        if n < len(trace.leaves)}  # fmt: skip
+        cached.packed_uses = packed(cached.uses.items())
     free = []
-    in_trace = trace.references_to_leaf
     for number, uses in cached.uses.items():
         e = trace.leaves[number]
         owner = e.owner
@@ -531,22 +559,27 @@ def _is_needed_elsewhere(trace: Trace | Recognised) -> bool:
     return False
 
 
-def _release(wanted: Sequence[Expression], tracked: Sequence[Call]) -> None:
-    """Let go of the inputs of calls whose values are known and that no gradient will revisit."""
-    keeps = levels.state.sources  # a tangent may be asked for, also of what no_grad computes
-    for e in wanted:
+def _settle(wanted: Sequence[Expression], values: Sequence[Any]) -> None:
+    """Give expressions what was computed, and let go of what they were made of where no gradient
+    will come back to it."""
+    keeps = bool(levels.state.sources)  # a tangent may be asked for, also of what no_grad computes
+    if native.settle is not None and native.settle(wanted, values, keeps):
+        return
+    for e, buffer in zip(wanted, values, strict=True):
+        e.value = buffer
+    for e in () if keeps else wanted:
         call = e.call
-        if call is None or call.tracked or keeps:
-            continue
-        if len(call.outputs) == 1:  # it is the one
-            call.inputs = ()
-            e.call = None
+        if call is None or call.tracked:
             continue
         outputs = _alive(call)
         if all([o.value is not None for o in outputs]):
             call.inputs = ()
             for o in outputs:
                 o.call = None
+
+
+def _release(tracked: Sequence[Call]) -> None:
+    """Let go of the inputs of calls whose values are known and that no gradient will revisit."""
     freed = [call for call in tracked if call.freed]
     derivatives = [call for call in freed if call.has_gradient and hasattr(call, "way")]
     if derivatives:  # what these were made of may go with them

@@ -23,8 +23,13 @@ typedef long ssize;
     F(object *, PyList_GetItem, (object *, ssize))                                                 \
     F(ssize, PyList_Size, (object *))                                                              \
     F(int, PyList_Append, (object *, object *))                                                    \
+    F(int, PyList_SetSlice, (object *, ssize, ssize, object *))                                    \
     F(object *, PyDict_GetItemWithError, (object *, object *))                                     \
+    F(int, PyDict_SetItem, (object *, object *, object *))                                         \
+    F(int, PyDict_DelItem, (object *, object *))                                                   \
+    F(object *, PyDict_Values, (object *))                                                         \
     F(object *, PyLong_FromLong, (long))                                                           \
+    F(object *, PyLong_FromVoidPtr, (void *))                                                      \
     F(long, PyLong_AsLong, (object *))                                                             \
     F(object *, PyObject_GetAttr, (object *, object *))                                            \
     F(object *, PyObject_CallFunctionObjArgs, (object *, ...))                                     \
@@ -43,16 +48,17 @@ typedef long ssize;
     S(Call, freed) S(Call, has_gradient) S(Call, inputs) S(Call, outputs) S(Call, place)           \
     S(Call, readers) S(Call, sequence) S(Call, signature) S(Call, tracked)                         \
     S(Storage, expression) S(Storage, regions) S(Storage, special) S(Storage, version)             \
+    S(Overwritten, by) S(Overwritten, storage) S(Overwritten, version)                             \
     S(Function, signatures)                                                                        \
     S(Signature, function) S(Signature, output_types) S(Signature, places_left)                    \
-    S(TensorType, dtype)
+    S(TensorType, dtype) S(TensorType, weak)
 
 #define OBJECTS(O)                                                                                 \
     O(None) O(True) O(False) O(zero) O(empty) O(cpu) O(float_type) O(int_type) O(list_type)        \
-    O(tuple_type)                                                                                  \
-    O(reference_type) O(Tensor) O(Parameter) O(Expression) O(Call) O(Storage) O(scalar) O(born)    \
-    O(next_in_sequence) O(name_storage) O(name_geometry) O(name_marker) O(name_connected)          \
-    O(name_differentiable)                                                                         \
+    O(tuple_type) O(reference_type) O(Tensor) O(Parameter) O(Expression) O(Call) O(Storage)        \
+    O(Overwritten) O(scalar) O(born) O(held) O(pending_writes) O(next_in_sequence)                 \
+    O(name_storage) O(name_geometry) O(name_marker) O(name_connected) O(name_silent)               \
+    O(name_capacity) O(name_differentiable)                                                        \
     O(may_be_written) O(VIEW) O(DETACH) O(SOURCE) O(PLACEHOLDER)
 
 #define DECLARE_FUNCTION(result, name, parameters) static result(*name) parameters;
@@ -97,6 +103,8 @@ void free(void *);
 
 #define SLOT(o, name) (*(object **)((char *)(o) + name))
 #define TYPE(o) (((object **)(o))[1])
+/* How many references there are: newer Pythons keep flags in the upper half. */
+#define REFERENCES(o) (*(unsigned int *)(o))
 
 static object *new_reference(object *o)
 {
@@ -106,6 +114,15 @@ static object *new_reference(object *o)
 
 /* A slot of an object that was just made. */
 #define FILL(o, name, value) (SLOT(o, name) = new_reference(value))
+
+/* Give a slot another object, of which the reference is taken. */
+static void put(object **slot, object *value)
+{
+    object *before = *slot;
+    *slot = value;
+    Py_DecRef(before);
+}
+#define PUT(o, name, value) put(&SLOT(o, name), value)
 
 static object *none(void) { return new_reference(the_None); }
 
@@ -127,7 +144,7 @@ static object *referred(object *reference)
 /* ---- recording a call ------------------------------------------------------------------------- */
 
 /* Of inputs and of outputs; and of pending calls on a path, as in recording.py. */
-enum { MOST = 64, MAXIMUM_DEPTH = 2000 };
+enum { MOST = 1000, MAXIMUM_DEPTH = 2000 };
 
 struct inputs {
     object *expressions[MOST]; /* owned */
@@ -216,6 +233,12 @@ static int read_inputs(object *inputs, struct inputs *found)
             if (SLOT(e, Expression_value) == the_None)
                 look_below(e, &found->depth, &found->has_gradient);
             Py_IncRef(e);
+        } else if (type == the_Expression) {
+            e = new_reference(x);
+            if (SLOT(e, Expression_tracked) == the_True)
+                found->tracked = 1;
+            if (SLOT(e, Expression_value) == the_None)
+                look_below(e, &found->depth, &found->has_gradient);
         } else if (type == the_float_type || type == the_int_type) {
             e = PyObject_CallFunctionObjArgs(the_scalar, x, the_cpu, (object *)0);
             if (!e) {
@@ -373,11 +396,12 @@ struct numbers {
     long count;
 };
 
-static struct numbers numbers(object *facts, long i)
+static struct numbers numbers_in(object *bytes)
 {
-    object *bytes = PyTuple_GetItem(facts, i);
     return (struct numbers){(const int *)PyBytes_AsString(bytes), PyBytes_Size(bytes) / sizeof(int)};
 }
+
+static struct numbers numbers(object *facts, long i) { return numbers_in(PyTuple_GetItem(facts, i)); }
 
 /* What is met from some roots on, as known_traces.py says it; all of it borrowed. */
 struct graph {
@@ -560,10 +584,12 @@ static object *known_trace(object *self, object *const *arguments, ssize argumen
         long count;
         outputs = outputs_of(&graph, &count);
         if (outputs && is_trace(&graph, facts, outputs)) {
-            found = PyTuple_New(3);
+            found = PyTuple_New(5);
             PyTuple_SetItem(found, 0, list_of(graph.calls, graph.call_count));
             PyTuple_SetItem(found, 1, chosen(graph.each, numbers(facts, 5), 2));
             PyTuple_SetItem(found, 2, list_of(outputs, count));
+            PyTuple_SetItem(found, 3, chosen(graph.calls, numbers(facts, 10), 1));
+            PyTuple_SetItem(found, 4, chosen(outputs, numbers(facts, 11), 1));
         }
     }
     free(outputs);
@@ -694,22 +720,3 @@ static object *loses_any(object *self, object *const *arguments, ssize argument_
     free(kept.table);
     return new_reference(boolean(found));
 }
-
-/* ---- what Python calls ------------------------------------------------------------------------ */
-
-static struct {
-    const char *name;
-    void *function;
-    int flags;
-    const char *documentation;
-} methods[] = {
-    {"plain", plain, 0x80 /* METH_FASTCALL */, 0},
-    {"record", record, 0x80, 0},
-    {"known_trace", known_trace, 0x80, 0},
-    {"known_walk", known_walk, 0x80, 0},
-    {"loses_any", loses_any, 0x80, 0},
-};
-
-long lt_method_count(void) { return COUNT(methods); }
-
-object *lt_method(long i) { return PyCFunction_NewEx(&methods[i], 0, 0); }

@@ -20,9 +20,19 @@ from typing import Any
 from codegen import settings
 from codegen.ir.node import TensorType
 from codegen.runtime.kernels import load_library
-from lazytorch.expression import Call, Expression, Function, Signature, next_in_sequence, scalar
-from lazytorch.storage import Storage, born
+from lazytorch.expression import (
+    Call,
+    Expression,
+    Function,
+    Overwritten,
+    Signature,
+    next_in_sequence,
+    scalar,
+)
+from lazytorch.storage import Storage, born, held, pending_writes
 
+# Together one file of C: what is recorded and recognised, and what is written and computed.
+_FILES = ("records.c", "steps.c")
 # Steps that repeat one before it, until it is loaded.
 _REPEATS = 16
 
@@ -31,11 +41,16 @@ known_to_native: dict[str, Any] = {
     "None": None, "True": True, "False": False, "zero": 0, "empty": (), "cpu": "cpu",
     "float_type": float, "int_type": int, "list_type": list, "tuple_type": tuple,
     "reference_type": weakref.ref, "Expression": Expression, "Call": Call, "Storage": Storage,
-    "scalar": scalar, "born": born, "next_in_sequence": next_in_sequence,
+    "Overwritten": Overwritten, "scalar": scalar, "born": born, "held": held,
+    "pending_writes": pending_writes, "next_in_sequence": next_in_sequence,
     "name_storage": "_storage", "name_geometry": "_geometry", "name_marker": "_marker",
-    "name_connected": "_connected", "name_differentiable": "differentiable",
+    "name_connected": "_connected", "name_silent": "_silent",
+    "name_capacity": "_capacity",
+    "name_differentiable": "differentiable",
 }  # fmt: skip
-_CLASSES = {c.__name__: c for c in (Call, Expression, Function, Signature, Storage, TensorType)}
+_CLASSES = {
+    c.__name__: c for c in (Call, Expression, Function, Overwritten, Signature, Storage, TensorType)
+}
 
 
 class Native:
@@ -43,9 +58,14 @@ class Native:
 
     plain: Callable[..., Any] | None = None
     record: Callable[..., Any] | None = None
+    write_over: Callable[..., Any] | None = None
     known_trace: Callable[..., Any] | None = None
     known_walk: Callable[..., Any] | None = None
     loses_any: Callable[..., Any] | None = None
+    pending: Callable[..., Any] | None = None
+    held: Callable[..., Any] | None = None
+    free_leaves: Callable[..., Any] | None = None
+    settle: Callable[..., Any] | None = None
 
     def __init__(self) -> None:
         self._repeats = 0
@@ -63,13 +83,14 @@ class Native:
                 functions = _loaded()
             except Exception:  # no compiler, or a Python that keeps its objects in another way
                 return False
-            for name, function in functions.items():
-                setattr(self, name, function)
+            self.__dict__.update(functions)
         return True
 
     def unload(self) -> None:
         """Go on in Python."""
-        self.plain = self.record = self.known_trace = self.known_walk = self.loses_any = None
+        repeats = self._repeats
+        self.__dict__.clear()
+        self._repeats = repeats
 
 
 native = Native()
@@ -80,13 +101,18 @@ def packed(numbers: Iterable[Sequence[int]]) -> bytes:
     return array("i", itertools.chain.from_iterable(numbers)).tobytes()
 
 
+def source_in_c() -> str:
+    """What is compiled."""
+    folder = importlib.resources.files("lazytorch")
+    return "\n".join([folder.joinpath(name).read_text() for name in _FILES])
+
+
 def _loaded() -> dict[str, Callable[..., Any]]:
     if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
         raise NotImplementedError("its objects are not CPython's")
     if _words(Function)[1] != id(type):
         raise NotImplementedError("a class is not where it is expected in an object")
-    source = importlib.resources.files("lazytorch").joinpath("records.c").read_text()
-    library = ctypes.PyDLL(load_library(source)._name)
+    library = ctypes.PyDLL(load_library(source_in_c())._name)
 
     def names(table: str) -> list[str]:
         text = ctypes.c_char.in_dll(library, table)

@@ -33,19 +33,19 @@ pending_writes: dict[int, tuple[weakref.ref[Storage], tuple[Expression, ...]]] =
 
 # Storages made since ``held_storages`` looked last, and those that it found to be pending then.
 born: list[weakref.ref[Storage]] = []
-_held: list[weakref.ref[Storage]] = []
+held: list[weakref.ref[Storage]] = []
 
 
 def held_storages() -> list[Storage]:
     """The storages that somebody holds and whose values are pending, the oldest first."""
-    looked_at = [*_held, *born]
-    del born[: len(looked_at) - len(_held)]
-    _held.clear()
+    looked_at = [*held, *born]
+    del born[: len(looked_at) - len(held)]
+    held.clear()
     found = []
     for reference in looked_at:
         storage = reference()
         if storage is not None and storage.expression.value is None:
-            _held.append(reference)
+            held.append(reference)
             found.append(storage)
     return found
 
@@ -57,11 +57,11 @@ _unsettled: list[weakref.ref[Storage]] = []
 
 def leave_pending() -> None:
     """Compute what is pending now only where it is asked for, not with something else."""
-    _unsettled.extend(_held)
+    _unsettled.extend(held)
     _unsettled.extend(born)
     _unsettled.extend([reference for reference, _ in pending_writes.values()])
     born.clear()
-    _held.clear()
+    held.clear()
     pending_writes.clear()
 
 

@@ -17,6 +17,7 @@ from codegen.ops.strided import contiguous_strides
 from codegen.runtime.memory import Buffer
 from lazytorch import core, layouts, levels, references
 from lazytorch.autograd.grad_mode import state as grad_state
+from lazytorch.autograd.grad_mode import unusual
 from lazytorch.device import Device
 from lazytorch.expression import (
     Call,
@@ -372,6 +373,9 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         storage = self._storage
         before = storage.expression
         recording = grad_state.enabled
+        if not (value.tracked or recording or unusual.used) and self._is_plain():
+            storage.write(of_its_own(value))
+            return self
         if storage.is_inference() and self._is_refused_inference_write(recording):
             self._write_refused(value)
         if recording:

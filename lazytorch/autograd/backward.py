@@ -9,6 +9,7 @@ from typing import Any
 from codegen import spans
 from codegen.ops import elementwise as ew
 from lazytorch import capture, core
+from lazytorch.application import written_over
 from lazytorch.autograd import anomaly_mode, known_walks
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.session import ADD, ZEROS_LIKE, Session, add, call_hooks
@@ -433,7 +434,8 @@ def _collect(tensor: Tensor, gradient: Expression) -> None:
         return
     for tell in accumulated:
         tell(tensor)
-    before._write(record(ADD, (before._read(), gradient), (), False)[0])
+    if not written_over(ADD, (before, gradient), (), [before]):
+        before._write(record(ADD, (before._read(), gradient), (), False)[0])
 
 
 def _lying_as(gradient: Tensor, tensor: Tensor) -> Tensor:

@@ -19,12 +19,12 @@ from codegen.ops.strided import contiguous_strides
 from codegen.runtime.memory import Buffer
 from codegen.runtime.opencl import discovery
 from lazytorch import core, levels
-from lazytorch.application import apply, apply_expressions
+from lazytorch.application import apply, apply_expressions, written_over
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.defaults import defaults
 from lazytorch.device import Device, device_name
 from lazytorch.dtypes import CLASS_NAMES, NAMES, as_dtype
-from lazytorch.expression import Expression, Function, new_expression
+from lazytorch.expression import Expression, Function, new_expression, scalar
 from lazytorch.functions import views
 from lazytorch.functions.arguments import check_number, integers
 from lazytorch.functions.creation import TYPED_CLASSES
@@ -61,7 +61,10 @@ def write_value(target: Tensor, value: Any) -> Tensor:
             views.expanded_geometry(value._type.shape, value._type.shape, shape)
         (fitted,) = apply_expressions(FIT, (value,), (shape, target._type.dtype))
     else:
-        (fitted,) = apply_expressions(FIT, (value,), (target._type.shape, target._type.dtype))
+        attributes = (target._type.shape, target._type.dtype)
+        if written_over(FIT, (value,), attributes, [target]):
+            return target
+        (fitted,) = record(FIT, (scalar(value, "cpu"),), attributes, False)
         fitted.device = target._storage.device
     return target._write(_instead_of(target, fitted))
 

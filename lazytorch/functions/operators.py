@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lazytorch.application import apply, of_two
+from lazytorch.application import apply, of_two, written_over
 from lazytorch.expression import Function
 from lazytorch.functions.arithmetic import ADD, DIV, MUL, SUB
 from lazytorch.functions.products import MATMUL, MATMUL_OF_VIEWS
@@ -49,6 +49,15 @@ def _direct(function: Function) -> Callable[[Tensor, Any], Any]:
         return NotImplemented
 
     return of_two(function, operate)
+
+
+def _assigning(function: Function, otherwise: Callable[[Any, Any], Any]) -> Any:
+    """As ``_forward`` of the in-place form; at a third of its cost where nothing is recorded."""
+
+    def operate(self: Tensor, other: Any) -> Any:
+        return self if written_over(function, (self, other), (), [self]) else otherwise(self, other)
+
+    return operate
 
 
 # operator -> the public function; each also reflected and, with its in-place form, assigning.
@@ -115,6 +124,8 @@ def install() -> None:
         ("add", ADD), ("sub", SUB), ("mul", MUL), ("truediv", DIV), ("div", DIV),
     ):  # fmt: skip
         setattr(Tensor, f"__{name}__", _direct(direct))
+        assigning = f"__i{name}__"
+        setattr(Tensor, assigning, _assigning(direct, getattr(Tensor, assigning)))
     for name in ("__rtruediv__", "__rdiv__"):
         setattr(Tensor, name, _over)
     for name in _COMPARISONS:

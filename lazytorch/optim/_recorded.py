@@ -16,7 +16,7 @@ from codegen.dtype import DType
 from codegen.ir.node import Node, TensorType
 from codegen.ops import elementwise as ew
 from lazytorch import capture
-from lazytorch.application import apply_expressions
+from lazytorch.application import apply_expressions, written_over
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Attributes, Function, scalar
@@ -113,6 +113,8 @@ class RecordedOptimizer(Optimizer):
     ) -> None:
         inputs = [*params, *gradients, *states]
         targets = [*params, *states]
+        if written_over(self.update, [*inputs, *numbers], attributes, targets):
+            return
         if grad_state.enabled or not all(map(_is_plain, inputs)):
             values = apply_expressions(self.update, [*inputs, *numbers], attributes)
             for target, value in zip(targets, values, strict=True):

@@ -7,21 +7,22 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from test_programs import differences, made
 
 import lazytorch as torch
-from lazytorch import recording, records
+from lazytorch import recording, records, storage
 from lazytorch.autograd.known_walks import KnownWalk
 from lazytorch.expression import all_functions
 from lazytorch.known_traces import KnownTrace
 from lazytorch.records import native
-from lazytorch.storage import born
+from lazytorch.storage import born, held, pending_writes
 from lazytorch.trace import MOST_LOOKED_AT, loses
 from lazytorch.view_history import views
+
+realize: Any = sys.modules["lazytorch.realize"]  # the function has its name
 
 pytestmark = [
     pytest.mark.pytorch,
@@ -102,9 +103,130 @@ def test_what_is_not_usual_is_left_to_python() -> None:
     assert plain is not None
     function = next(f for f in all_functions() if f.name == "add")
     x = torch.ones(2, 3)
-    for inputs_ in ((x.t(), x.t()), (x, object()), (x, True), [x] * 65, "xy", (x, None)):
+    for inputs_ in ((x.t(), x.t()), (x, object()), (x, True), [x] * 1001, "xy", (x, None)):
         assert plain(function, inputs_, (), True) is None
     assert plain(function, (torch.ones(7, 11, 1, 3), torch.ones(1, 11, 5, 1)), (), True) is None
+
+
+TARGETS = {
+    "plain": lambda: torch.ones(2, 3),
+    "leaf": lambda: torch.ones(2, 3, requires_grad=True),
+    "parameter": lambda: torch.nn.Parameter(torch.ones(2, 3)),
+    "pending": lambda: torch.ones(2, 3) + 1,
+    "tracked": lambda: torch.ones(2, 3, requires_grad=True) * 2,
+    "detached": lambda: (torch.ones(2, 3, requires_grad=True) * 2).detach(),
+    "silent": lambda: torch.ones(2, 3).data,
+    "view": lambda: torch.ones(3, 2).t(),
+    "of another type": lambda: torch.ones(2, 3, dtype=torch.int64),
+    "of another shape": lambda: torch.ones(1, 3),
+}
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+@pytest.mark.parametrize("recording_is_on", [True, False])
+def test_writes_are_recorded_alike(kind: str, recording_is_on: bool, python_alone: None) -> None:
+    """In-place operators and ``zero_``, which in C take one function."""
+
+    def written() -> list[Any]:
+        target, other = TARGETS[kind](), torch.full((2, 3), 3.0)
+        versions, said = [], ""
+        with torch.set_grad_enabled(recording_is_on):
+            try:
+                target += 0.5 * other
+                versions.append(target._version)
+                target *= target
+                target -= other
+                versions.append(target._version)
+                pending = [r() is target._storage for r, _ in pending_writes.values()]
+                kept = [len(before) for r, before in pending_writes.values()
+                        if r() is target._storage]  # fmt: skip
+                versions += [pending[-1:], kept]
+                target /= 2
+            except RuntimeError as error:
+                said = str(error)
+            if kind not in ("leaf", "parameter") or not recording_is_on:
+                held = torch.ones(4)
+                held += target.sum()
+                target.zero_()
+                versions.append(held.tolist())
+        return [versions, said, target.requires_grad, target.is_leaf, target.tolist()]
+
+    for _ in range(70):  # the first calls of a signature note the user's line
+        in_python = written()
+    native.load()
+    assert written() == in_python
+
+
+def test_what_is_pending_and_held_is_found_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = "pending", "held", "free_leaves"
+    in_c = {name: getattr(native, name) for name in names}
+    asked = dict.fromkeys(names, 0)
+
+    def pending(roots: Any) -> Any:
+        found = in_c["pending"](roots)
+        monkeypatch.setattr(native, "pending", None)
+        assert found == realize.pending_with(roots)
+        monkeypatch.setattr(native, "pending", pending)
+        asked["pending"] += len(found) > 0
+        return found
+
+    def find_held() -> Any:
+        before = held.copy(), born.copy()
+        found = in_c["held"]()
+        after = held.copy(), born.copy()
+        held[:], born[:] = before
+        assert found == [s.expression for s in storage.held_storages()]
+        assert after == (held, born)
+        asked["held"] += len(found) > 0
+        return found
+
+    def free_leaves(*arguments: Any) -> Any:
+        found = in_c["free_leaves"](*arguments)
+        asked["free_leaves"] += bool(found)
+        return found
+
+    for name, function in zip(names, (pending, find_held, free_leaves), strict=True):
+        monkeypatch.setattr(native, name, function)
+    model = torch.nn.Linear(6, 5)
+    optimizer = torch.optim.Adam(model.parameters())
+    x = torch.rand(4, 6)
+    kept = None
+    for step in range(20):
+        loss = (model(x) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        kept = loss * 2 if step % 7 else kept
+    assert min(asked.values()) > 5
+
+
+def test_the_same_leaves_are_free_for_reuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    def numbers() -> list[list[int]]:
+        found = []
+        plain = realize._free_leaves
+        monkeypatch.setattr(
+            realize, "_free_leaves", lambda *given: found.append(plain(*given)) or found[-1]
+        )
+        weight = torch.ones(300, 200, requires_grad=True)
+        optimizer = torch.optim.SGD([weight], lr=0.1, momentum=0.9)
+        kept = []
+        for step in range(12):
+            loss = (weight * 2).sum()
+            optimizer.zero_grad()
+            loss.backward(retain_graph=step == 7)
+            if step % 3 == 1:
+                kept.append(optimizer.state[weight]["momentum_buffer"].detach().clone())
+            if step == 5:
+                kept.append(weight.detach() * 2)
+            optimizer.step()
+        monkeypatch.setattr(realize, "_free_leaves", plain)
+        return found
+
+    numbers()  # the first steps find no plans yet
+    in_c = numbers()
+    monkeypatch.setattr(native, "free_leaves", None)
+    assert numbers() == in_c
+    assert any(in_c)
 
 
 def same_graphs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -215,6 +337,6 @@ def test_where_it_cannot_be_loaded_python_goes_on(
 
 
 def test_limits_are_those_of_python() -> None:
-    source = Path(records.__file__).with_suffix(".c").read_text()
+    source = records.source_in_c()
     assert f"MAXIMUM_DEPTH = {recording.MAXIMUM_DEPTH} " in source
     assert f"MOST_LOOKED_AT = {MOST_LOOKED_AT} " in source

@@ -1,0 +1,311 @@
+/* Writing, and what is computed at the end of a step: the second half of records.c, after which it
+   is compiled. */
+
+/* ---- writing ---------------------------------------------------------------------------------- */
+
+/* What the pending writes of a storage replace, once this value is written where ``before`` was. */
+static object *kept(object *value, object *before, object *known, object *reference)
+{
+    if (PyLong_AsLong(SLOT(value, Expression_depth)) <= 1)
+        return new_reference(the_empty); /* a copy, or a formula of the old value */
+    object *first = 0, *made;
+    if (known && SLOT(before, Expression_value) == the_None &&
+        PyTuple_GetItem(known, 0) == reference && PyTuple_Size(PyTuple_GetItem(known, 1)))
+        first = PyTuple_GetItem(PyTuple_GetItem(known, 1), 0);
+    made = PyTuple_New(first ? 2 : 1);
+    if (first)
+        PyTuple_SetItem(made, 0, new_reference(first));
+    PyTuple_SetItem(made, first ? 1 : 0, new_reference(before));
+    return made;
+}
+
+/* Storage.write, which nobody watches, of a pending value that is not tracked. */
+static void write_value(object *storage, object *value)
+{
+    object *before = SLOT(storage, Storage_expression), *reference = PyWeakref_NewRef(storage, 0);
+    object *mark = PyType_GenericAlloc(the_Overwritten, 0), *pending = PyTuple_New(2);
+    object *key = PyLong_FromVoidPtr(storage);
+    object *known = PyDict_GetItemWithError(the_pending_writes, key);
+    PyTuple_SetItem(pending, 0, new_reference(reference));
+    PyTuple_SetItem(pending, 1, kept(value, before, known, reference));
+    if (known)
+        PyDict_DelItem(the_pending_writes, key); /* they are in the order of the writes */
+    PyDict_SetItem(the_pending_writes, key, pending);
+    Py_DecRef(pending);
+    Py_DecRef(key);
+    if (SLOT(before, Expression_leaf) != the_None) {
+        PUT(value, Expression_leaf, new_reference(SLOT(before, Expression_leaf)));
+        PUT(value, Expression_tracked, new_reference(the_True));
+    }
+    FILL(mark, Overwritten_storage, reference);
+    FILL(mark, Overwritten_version, SLOT(storage, Storage_version));
+    SLOT(mark, Overwritten_by) = PyWeakref_NewRef(value, 0);
+    PUT(before, Expression_owner, mark);
+    PUT(storage, Storage_version, PyLong_FromLong(PyLong_AsLong(SLOT(storage, Storage_version)) + 1));
+    PUT(value, Expression_owner, reference);
+    PUT(storage, Storage_expression, new_reference(value));
+}
+
+/* The storage of a tensor into which what is written without recording just becomes its value, as
+   Tensor._is_plain says; borrowed. */
+static object *plain_target(object *x)
+{
+    if ((TYPE(x) != the_Tensor && TYPE(x) != the_Parameter) ||
+        !attribute_is(x, the_name_geometry, the_None) ||
+        !attribute_is(x, the_name_marker, the_None) || !attribute_is(x, the_name_silent, the_False))
+        return 0;
+    object *storage = PyObject_GetAttr(x, the_name_storage);
+    if (!storage) {
+        PyErr_Clear();
+        return 0;
+    }
+    object *before = SLOT(storage, Storage_expression);
+    Py_DecRef(storage); /* which the tensor keeps */
+    int usual = SLOT(storage, Storage_special) == the_None &&
+                SLOT(before, Expression_device) == the_cpu &&
+                (SLOT(before, Expression_leaf) != the_None ||
+                 SLOT(before, Expression_tracked) != the_True);
+    return usual ? storage : 0;
+}
+
+/* write_over(function, inputs, attributes, targets): record a call that is not tracked and write
+   its outputs into tensors; True, or None where an input or a target is not plain, or of another
+   type than its output, and nothing is done. */
+static object *write_over(object *self, object *const *arguments, ssize argument_count)
+{
+    struct inputs inputs;
+    object *targets = arguments[3], *storages[MOST], *outputs[MOST];
+    long count = TYPE(targets) == the_list_type ? PyList_Size(targets) : MOST + 1;
+    if (count > MOST)
+        return none();
+    int are_plain = read_inputs(arguments[1], &inputs);
+    int usual = are_plain == 1 && inputs.depth < MAXIMUM_DEPTH;
+    struct making making = {0, 0, inputs.depth + 1, 0, inputs.has_gradient};
+    if (usual)
+        making.signature =
+            known_signature(arguments[0], inputs.expressions, inputs.count, arguments[2]);
+    object *types = making.signature ? SLOT(making.signature, Signature_output_types) : the_empty;
+    usual = usual && PyTuple_Size(types) == count;
+    for (long i = 0; usual && i < count; i++) {
+        storages[i] = plain_target(PyList_GetItem(targets, i));
+        usual = storages[i] && SLOT(SLOT(storages[i], Storage_expression), Expression_type) ==
+                                   PyTuple_GetItem(types, i);
+    }
+    if (!usual) {
+        release(&inputs);
+        return are_plain < 0 ? 0 : none();
+    }
+    making.expressions = PyTuple_New(inputs.count);
+    for (long i = 0; i < inputs.count; i++)
+        PyTuple_SetItem(making.expressions, i, inputs.expressions[i]);
+    make_outputs(&making, outputs, count);
+    for (long i = 0; i < count; i++) {
+        write_value(storages[i], outputs[i]);
+        Py_DecRef(outputs[i]);
+    }
+    return new_reference(the_True);
+}
+
+/* ---- what is pending -------------------------------------------------------------------------- */
+
+/* Whether a pending value is made of Python numbers alone: storage.is_constant. */
+static int is_constant(object *e)
+{
+    object *call = SLOT(e, Expression_call);
+    if (call == the_None)
+        return 0;
+    object *inputs = SLOT(call, Call_inputs);
+    for (long i = PyTuple_Size(inputs); i--;)
+        if (SLOT(SLOT(PyTuple_GetItem(inputs, i), Expression_type), TensorType_weak) != the_True)
+            return 0;
+    return 1;
+}
+
+/* pending(roots): realize.pending_with, where all of it is on the cpu. */
+static object *pending(object *self, object *const *arguments, ssize argument_count)
+{
+    object *roots = arguments[0];
+    int is_list = TYPE(roots) == the_list_type;
+    if (!is_list && TYPE(roots) != the_tuple_type)
+        return none();
+    object *found = PyList_New(0), *writes = PyDict_Values(the_pending_writes);
+    long given = is_list ? PyList_Size(roots) : PyTuple_Size(roots), written = PyList_Size(writes);
+    int usual = 1;
+    for (long i = 0; i < given + written && usual; i++) {
+        object *e, *storage;
+        if (i < given)
+            e = is_list ? PyList_GetItem(roots, i) : PyTuple_GetItem(roots, i);
+        else if ((storage = referred(PyTuple_GetItem(PyList_GetItem(writes, i - given), 0))))
+            e = SLOT(storage, Storage_expression);
+        else
+            continue;
+        if (SLOT(e, Expression_value) != the_None || (i >= given && is_constant(e)))
+            continue;
+        PyList_Append(found, e);
+        usual = SLOT(e, Expression_device) == the_cpu;
+    }
+    Py_DecRef(writes);
+    if (usual)
+        return found;
+    Py_DecRef(found);
+    return none();
+}
+
+/* held(): the values of storage.held_storages. */
+static object *held(object *self, object *const *arguments, ssize argument_count)
+{
+    long before = PyList_Size(the_held), count = before + PyList_Size(the_born);
+    object *found = PyList_New(0), *still = PyList_New(0);
+    for (long i = 0; i < count; i++) {
+        object *reference =
+            i < before ? PyList_GetItem(the_held, i) : PyList_GetItem(the_born, i - before);
+        object *storage = referred(reference);
+        object *e = storage ? SLOT(storage, Storage_expression) : 0;
+        if (e && SLOT(e, Expression_value) == the_None) {
+            PyList_Append(still, reference);
+            PyList_Append(found, e);
+        }
+    }
+    PyList_SetSlice(the_born, 0, count - before, 0);
+    PyList_SetSlice(the_held, 0, before, still);
+    Py_DecRef(still);
+    return found;
+}
+
+/* ---- what was computed ------------------------------------------------------------------------ */
+
+enum answer { NO, YES, UNKNOWN };
+
+/* Whether no gradient will come back to these calls, but that of one backward, which is computed
+   with them: of realize._free_leaves. */
+static enum answer are_done_with(object *tracked, object *calls)
+{
+    object *readers = 0;
+    for (long i = 0, count = PyList_Size(tracked); i < count; i++) {
+        object *call = PyList_GetItem(tracked, i);
+        if (SLOT(call, Call_freed) != the_True)
+            return NO;
+        if (SLOT(call, Call_readers) == readers)
+            continue; /* many calls share them */
+        readers = SLOT(call, Call_readers);
+        if (TYPE(readers) != the_list_type || PyList_Size(readers) != 1)
+            return UNKNOWN;
+        object *reader = referred(PyList_GetItem(readers, 0));
+        long k = PyList_Size(calls);
+        while (k-- && PyList_GetItem(calls, k) != reader)
+            ;
+        if (k < 0)
+            return UNKNOWN;
+    }
+    return YES;
+}
+
+/* Whether a Buffer is a block of the engine's own, as its property of this name says. */
+static int is_whole(object *buffer)
+{
+    object *capacity = PyObject_GetAttr(buffer, the_name_capacity);
+    if (!capacity) {
+        PyErr_Clear();
+        return 0;
+    }
+    Py_DecRef(capacity); /* which the buffer keeps */
+    return capacity != the_zero;
+}
+
+/* free_leaves(leaves, uses, tracked, calls, in_trace): realize._free_leaves; ``uses`` are pairs of a
+   leaf's number and how often calls refer to it. */
+static object *free_leaves(object *self, object *const *arguments, ssize argument_count)
+{
+    object *leaves = arguments[0], *found;
+    struct numbers uses = numbers_in(arguments[1]);
+    enum answer done = are_done_with(arguments[2], arguments[3]);
+    if (done == UNKNOWN)
+        return none();
+    found = PyList_New(0);
+    if (done == NO)
+        return found;
+    for (long i = 0; i < uses.count; i += 2) {
+        object *e = PyList_GetItem(leaves, uses.at[i]), *owner = SLOT(e, Expression_owner);
+        object *value = SLOT(e, Expression_value);
+        if (TYPE(owner) != the_Overwritten || SLOT(e, Expression_hooks) != the_None)
+            continue;
+        unsigned int known = uses.at[i + 1] + PyLong_AsLong(arguments[4]);
+        object *storage = referred(SLOT(owner, Overwritten_storage));
+        object *key = PyLong_FromVoidPtr(storage ? storage : the_None);
+        object *write = PyDict_GetItemWithError(the_pending_writes, key);
+        object *kept = write ? PyTuple_GetItem(write, 1) : the_empty;
+        for (long k = PyTuple_Size(kept); k--;)
+            known += PyTuple_GetItem(kept, k) == e;
+        Py_DecRef(key);
+        if (REFERENCES(e) == known && REFERENCES(value) == 1 && is_whole(value)) {
+            object *number = PyLong_FromLong(uses.at[i]);
+            PyList_Append(found, number);
+            Py_DecRef(number);
+        }
+    }
+    return found;
+}
+
+/* Forget what made a value. */
+static void forget_call(object *e) { PUT(e, Expression_call, new_reference(the_None)); }
+
+/* settle(wanted, values, keeps): give expressions their values, and unless that ``keeps`` it, let go
+   of what they were made of where no gradient will come back to it: realize._settle, of lists. */
+static object *settle(object *self, object *const *arguments, ssize argument_count)
+{
+    object *wanted = arguments[0], *values = arguments[1];
+    if (TYPE(wanted) != the_list_type || TYPE(values) != the_list_type)
+        return none();
+    long count = PyList_Size(wanted);
+    if (PyList_Size(values) != count)
+        return none();
+    for (long i = 0; i < count; i++)
+        PUT(PyList_GetItem(wanted, i), Expression_value, new_reference(PyList_GetItem(values, i)));
+    for (long i = 0; i < count && arguments[2] != the_True; i++) {
+        object *e = PyList_GetItem(wanted, i), *call = SLOT(e, Expression_call);
+        if (call == the_None || SLOT(call, Call_tracked) == the_True)
+            continue;
+        object *references = SLOT(call, Call_outputs);
+        long number = PyTuple_Size(references), known = 0;
+        for (; known < number; known++) {
+            object *output = referred(PyTuple_GetItem(references, known));
+            if (output && SLOT(output, Expression_value) == the_None)
+                break;
+        }
+        if (known < number)
+            continue;
+        Py_IncRef(call);
+        PUT(call, Call_inputs, new_reference(the_empty));
+        for (long k = 0; k < number; k++) {
+            object *output = referred(PyTuple_GetItem(references, k));
+            if (output)
+                forget_call(output);
+        }
+        Py_DecRef(call);
+    }
+    return new_reference(the_True);
+}
+
+/* ---- what Python calls ------------------------------------------------------------------------ */
+
+static struct {
+    const char *name;
+    void *function;
+    int flags;
+    const char *documentation;
+} methods[] = {
+    {"plain", plain, 0x80 /* METH_FASTCALL */, 0},
+    {"record", record, 0x80, 0},
+    {"write_over", write_over, 0x80, 0},
+    {"known_trace", known_trace, 0x80, 0},
+    {"known_walk", known_walk, 0x80, 0},
+    {"loses_any", loses_any, 0x80, 0},
+    {"pending", pending, 0x80, 0},
+    {"held", held, 0x80, 0},
+    {"free_leaves", free_leaves, 0x80, 0},
+    {"settle", settle, 0x80, 0},
+};
+
+long lt_method_count(void) { return COUNT(methods); }
+
+object *lt_method(long i) { return PyCFunction_NewEx(&methods[i], 0, 0); }
