@@ -4,6 +4,7 @@ steps that differ from those before must be noticed, in whatever they differ."""
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,9 @@ import pytest
 from devices import COMPILED
 
 import lazytorch
+from lazytorch.view_history import views
 
+backward: Any = sys.modules["lazytorch.autograd.backward"]  # a function has its name
 torch = pytest.importorskip("torch")
 
 
@@ -172,6 +175,25 @@ def test_steps_that_differ_are_noticed(seed: int) -> None:
             )
     for a, b in zip(ours.seen, theirs.seen, strict=True):
         np.testing.assert_allclose(np.asarray(a), np.asarray(b), 1e-4, 1e-5)
+
+
+def test_a_known_graph_takes_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left to do for it is done at once; not where a hook came meanwhile."""
+    monkeypatch.setattr(views, "watched", False)  # a view with a hook has graphs looked through
+    weight, sessions = lazytorch.ones(3, requires_grad=True), []
+    usual = backward.Session
+    monkeypatch.setattr(backward, "Session", lambda *given: sessions.append(step) or usual(*given))
+    for step in range(12):
+        hooks = [weight.register_hook(lambda g: g * 2)] if step == 6 else []
+        inner = weight.exp()
+        if step == 8:
+            inner.register_hook(lambda g: g * 3)
+        inner.sum().backward()
+        for hook in hooks:
+            hook.remove()
+    assert {6, 8} <= {*sessions} <= {0, 1, 6, 8}
+    expected = (10 + 2 + 3) * np.exp(1.0)
+    assert weight.grad.tolist() == pytest.approx([expected] * 3, rel=1e-5)
 
 
 def test_the_same_roots_with_another_count() -> None:
