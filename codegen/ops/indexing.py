@@ -132,13 +132,10 @@ def _scatter_gradient(node: Node, g: Node) -> tuple[Node, None, Node]:
         won_update = ew.eq(updates, gather(node, index, axis))
         wins = ew.cast(won_update, g.dtype)
         count = scatter(ew.cast(won_base, g.dtype), index, wins, "add", axis)
+        # NaN equals nothing: where it won, a share is 0 / 0, as in PyTorch.
         share = ew.div(g, count)
-        none = ew.full_like(g, 0)
-        return (
-            ew.where(won_base, share, none),
-            None,
-            ew.where(won_update, gather(share, index, axis), ew.full_like(updates, 0)),
-        )
+        to_base = ew.mul(ew.cast(won_base, g.dtype), share)
+        return to_base, None, ew.mul(wins, gather(share, index, axis))
     return _product_gradient(node, g, axis)
 
 

@@ -18,7 +18,7 @@ from lazytorch import return_types
 from lazytorch.application import apply
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import require_tensor
-from lazytorch.functions.bodies import accumulation_type, apply_one, call_function
+from lazytorch.functions.bodies import accumulation_type, apply_one, call_function, with_rule
 from lazytorch.functions.promotion import as_float
 from lazytorch.functions.registration import INPUT_TYPE, PUBLIC, SAME_OF_SEVERAL, operation
 from lazytorch.tensor import Tensor, wrap_dim
@@ -85,7 +85,17 @@ def _sum(x: Node, axes: Shape, keepdim: bool, dtype: DType | None) -> Node:
 
 
 def _without_nan(x: Node) -> Node:
-    return ew.where(ew.eq(x, x), x, ew.full_like(x, 0)) if x.dtype.differentiable else x
+    if not x.dtype.differentiable:
+        return x
+
+    def kept(x: Node) -> Node:
+        return ew.where(ew.eq(x, x), x, ew.full_like(x, 0))
+
+    def times_known(g: Node, x: Node) -> Sequence[Node]:
+        """0 times the cotangent where x is NaN: the mean of NaN alone has 1 / 0."""
+        return (ew.mul(g, ew.cast(ew.eq(x, x), g.dtype)),)
+
+    return with_rule(kept, times_known, x)
 
 
 def _nansum(x: Node, axes: Shape, keepdim: bool, dtype: DType | None) -> Node:
@@ -352,6 +362,25 @@ def _aminmax(x: Node, axes: Shape, keepdim: bool) -> Sequence[Node]:
     return _amin(x, axes, keepdim), _amax(x, axes, keepdim)
 
 
+def _shared_evenly(
+    inputs: Sequence[Node], outputs: Sequence[Node], cotangents: Sequence[Node | None],
+    axes: Shape, _keepdim: bool,
+) -> Sequence[Node | None]:  # fmt: skip
+    """By the elements that equal an extreme; NaN equals none, and a share of it is 0 / 0."""
+    (x,) = inputs
+    total: Node | None = None
+    for extreme, g in zip(outputs, cotangents, strict=True):
+        if g is None:
+            continue
+        chosen = ew.eq(x, unkeep(extreme, x.shape, axes))
+        g = reshape(g, tuple([n for i, n in enumerate(x.shape) if i not in axes]))
+        share = ew.div(g, rd.sum_(ew.cast(chosen, x.dtype), axes))
+        none = ew.mul(share, ew.full_like(share, 0))
+        part = ew.where(chosen, *[rd.expand_back(n, x.shape, axes) for n in (share, none)])
+        total = part if total is None else ew.add(total, part)
+    return [total]
+
+
 Positions = Callable[[Node, int], Node]
 Extreme = Callable[[Node, Sequence[int]], Node]
 
@@ -401,9 +430,9 @@ MAX_DIM = Function(
 MIN_DIM = Function(
     "min_dim", _with_index(rd.min_, rd.argmin), select_gradient, gradient_name="MinBackward0"
 )
-AMAX = Function("amax", _amax)
-AMIN = Function("amin", _amin)
-AMINMAX = Function("aminmax", _aminmax)
+AMAX = Function("amax", _amax, _shared_evenly)
+AMIN = Function("amin", _amin, _shared_evenly)
+AMINMAX = Function("aminmax", _aminmax, _shared_evenly)
 ARGMAX = Function("argmax", _position(rd.argmax))
 ARGMIN = Function("argmin", _position(rd.argmin))
 
