@@ -359,9 +359,13 @@ def _through_running_product(x: Node, g: Node, node: Node, axis: int) -> Node:
     zeros = cumsum(ew.cast(is_zero, x.dtype), axis)
     first = ew.and_(is_zero, ew.eq(zeros, one))
     others = cumprod(ew.where(first, one, x), axis)
-    at_first = reverse_cumsum(ew.mul(g, others), axis)
-    before = ew.div(reverse_cumsum(ew.mul(g, node), axis), ew.where(is_zero, one, x))
-    return ew.where(ew.eq(zeros, zero), before, ew.where(first, at_first, zero))
+    none_yet = ew.eq(zeros, zero)
+    # Products from a 0 on are 0 or, times infinity, NaN, which is none of the sums'.
+    after_first = ew.where(ew.eq(zeros, one), ew.mul(g, others), zero)
+    up_to_first = ew.where(none_yet, ew.mul(g, node), zero)
+    at_first = reverse_cumsum(after_first, axis)
+    before = ew.div(reverse_cumsum(up_to_first, axis), ew.where(is_zero, one, x))
+    return ew.where(none_yet, before, ew.where(first, at_first, zero))
 
 
 def _accumulated(function: Any) -> Callable[..., Array]:
