@@ -181,7 +181,7 @@ def _extremum_gradient(node: Node, g: Node) -> tuple[Node]:
     assert isinstance(axes, tuple)
     best = expand_back(node, x.shape, axes)
     # NaN is the extremum where there is one, and NaN equals nothing.
-    chosen = ew.or_(ew.eq(x, best), ew.and_(ew.ne(x, x), ew.ne(best, best)))
+    chosen = ew.or_(ew.eq(x, best), ew.ne(x, x))
     ties = sum_(ew.cast(chosen, x.dtype), axes)
     share = expand_back(ew.div(g, ties), x.shape, axes)
     return (ew.where(chosen, share, ew.full_like(x, 0)),)
