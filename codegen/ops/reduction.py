@@ -239,12 +239,27 @@ def _position(function: Callable[..., Any]) -> Callable[[TensorType, Any, Shape]
     )
 
 
+def _argmax_last_nan(x: Array, axis: int) -> Array:
+    unknown = np.isnan(x)
+    last = x.shape[axis] - 1 - np.argmax(np.flip(unknown, axis), axis=axis)
+    return np.asarray(np.where(unknown.any(axis=axis), last, np.argmax(x, axis=axis)))
+
+
 ARGMAX = register(
     Operation(
         "argmax",
         "reduce",
         _infer_position,
         _position(np.argmax),
+        samples=_REDUCE_SAMPLES[:2],
+    )
+)
+ARGMAX_LAST_NAN = register(
+    Operation(
+        "argmax_last_nan",
+        "reduce",
+        _infer_position,
+        _position(_argmax_last_nan),
         samples=_REDUCE_SAMPLES[:2],
     )
 )
@@ -262,6 +277,11 @@ ARGMIN = register(
 def argmax(x: Node, axis: int) -> Node:
     """Position of the first largest element along an axis (the first NaN where there is one)."""
     return make(ARGMAX, (x,), ((axis,),))
+
+
+def argmax_last_nan(x: Node, axis: int) -> Node:
+    """As ``argmax``, but of NaN the last: so PyTorch's pooling looks for the maximum."""
+    return make(ARGMAX_LAST_NAN, (x,), ((axis,),))
 
 
 def argmin(x: Node, axis: int) -> Node:

@@ -193,7 +193,7 @@ def neutral(operation: Operation, dtype: DType) -> str:
         return "0"
     if name in ("prod", "cumprod"):
         return "1"
-    low = name in ("max", "argmax", "cummax", "logcumsumexp")
+    low = name in ("max", "argmax", "argmax_last_nan", "cummax", "logcumsumexp")
     if dtype.kind == "float":
         infinity = "__builtin_inf()" if dtype is dt.float64 else "__builtin_inff()"
         return f"-{infinity}" if low else infinity
@@ -566,11 +566,16 @@ class Body:
         best = f"{a.name}[{fold.name}_lane]"
         at = f"{a.name}_at[{fold.name}_lane]"
         lane, place = f"{a.name}[lane]", f"{a.name}_at[lane]"
-        same = f"({lane} == {best} || ({lane} != {lane} && {best} != {best}))"
+        if a.operation.name == "argmax_last_nan":
+            beaten = f"{lane} > {best} || ({lane} == {best} && {place} < {at})"
+            wins = f"{lane} != {lane} ? {best} == {best} || {place} > {at} : {beaten}"
+        else:
+            same = f"({lane} == {best} || ({lane} != {lane} && {best} != {best}))"
+            wins = f"{beats(a, lane, best)} || ({same} && {place} < {at})"
         return [
             f"long {fold.name}_lane = 0;",
             f"for (long lane = 1; lane < {a.lanes}; lane++)",
-            f"    if ({place} >= 0 && ({beats(a, lane, best)} || ({same} && {place} < {at})))",
+            f"    if ({place} >= 0 && ({wins}))",
             f"        {fold.name}_lane = lane;",
             f"const long {fold.name} = {at};",
         ]
@@ -641,8 +646,10 @@ def accumulator_c(dtype: DType) -> str:
 
 
 def beats(a: Accumulator, x: str, y: str) -> str:
-    """Whether x displaces y as the extremum: NaN beats every number, the first NaN stays."""
-    better = ">" if a.operation.name == "argmax" else "<"
+    """Whether x, which comes later, displaces y as the extremum: NaN beats every number."""
+    better = "<" if a.operation.name == "argmin" else ">"
     if a.dtype.kind != "float":
         return f"{x} {better} {y}"
+    if a.operation.name == "argmax_last_nan":
+        return f"{x} {better} {y} || {x} != {x}"
     return f"{x} {better} {y} || ({x} != {x} && {y} == {y})"

@@ -13,7 +13,7 @@ from codegen.ops import elementwise as ew
 from codegen.ops.indexing import gather, scatter
 from codegen.ops.leaves import constant, iota
 from codegen.ops.movement import permute, reshape, slice_
-from codegen.ops.reduction import argmax, broadcast, full, max_, sum_
+from codegen.ops.reduction import argmax_last_nan, broadcast, full, max_, sum_
 from lazytorch.application import apply
 from lazytorch.expression import Function
 from lazytorch.functions.bodies import (
@@ -56,7 +56,7 @@ def _max_pool(x: Node, window: Window) -> tuple[Node, Node]:
     """The maxima, and where each stands in its unpadded plane."""
     seen = _max_windows(x, window)
     axis = len(seen.shape) - 1
-    return max_(seen, (axis,)), _plane_index(argmax(seen, axis), window)
+    return max_(seen, (axis,)), _plane_index(argmax_last_nan(seen, axis), window)
 
 
 def _plane_index(tap: Node, window: Window) -> Node:
@@ -91,7 +91,7 @@ def _max_pool_rule(
         return (None,)
     if are_apart(window):
         seen = _max_windows(x, window)
-        return (spread_out(g, window, argmax(seen, len(seen.shape) - 1)),)
+        return (spread_out(g, window, argmax_last_nan(seen, len(seen.shape) - 1)),)
     return (_give_to_places(g, outputs[1], window.sizes),)
 
 
@@ -485,7 +485,7 @@ def _adaptive_max(x: Node, sizes: Sizes) -> tuple[Node, Node]:
     index = broadcast(places, shape, tuple(range(first, len(shape))))
     seen = gather(reshape(x, (*x.shape[:first], prod(inputs))), index, first)
     axis = len(shape) - 1
-    tap = argmax(seen, axis)
+    tap = argmax_last_nan(seen, axis)
     outputs = prod(sizes)
     own = reshape(iota(outputs), sizes)
     steps = ew.mul(own, ew.full_like(own, places.shape[-1]))
