@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from math import prod
+from math import inf, prod
 from typing import Any
 
 from codegen import dtype as dt
@@ -16,6 +16,7 @@ from codegen.ops.movement import permute, reshape, slice_
 from codegen.ops.reduction import argmax_last_nan, broadcast, full, max_, sum_
 from lazytorch.application import apply
 from lazytorch.expression import Function
+from lazytorch.functions.activations import relu
 from lazytorch.functions.bodies import (
     Sizes,
     apply_one,
@@ -657,24 +658,18 @@ def max_unpool3d(
 # ---- norm of windows --------------------------------------------------------------------------
 
 
-def _lp_pool(x: Node, power: Node, window: Window) -> Node:
-    first = len(x.shape) - len(window.sizes)
-    seen = windows(x, first, window.kernel, window.outputs, window.stride, window.dilation)
-    exponent = broadcast(ew.cast(power, x.dtype), seen.shape, ())
-    total = sum_(ew.pow_(seen, exponent), tuple(range(len(x.shape), len(seen.shape))))
-    kept = ew.mul(ew.sign(total), ew.maximum(total, ew.full_like(total, 0)))
-    root = ew.div(ew.full_like(total, 1), broadcast(ew.cast(power, x.dtype), total.shape, ()))
-    return ew.pow_(ew.maximum(kept, ew.full_like(total, 0)), root)
-
-
-LP_POOL = Function("lp_pool", _lp_pool, gradient_name="PowBackward0")
-
-
 def _lp_pooled(
     x: Tensor, norm_type: Any, kernel: Any, stride: Any, ceil_mode: bool, rank: int
 ) -> Tensor:
-    window = _pool_window(x, kernel, stride, 0, 1, ceil_mode, rank, f"lp_pool{rank}d")
-    return apply_one(LP_POOL, (x, float(norm_type)), (window,))
+    if norm_type == inf:
+        return _max_pooled(x.abs(), kernel, stride, 0, 1, ceil_mode, False, rank)  # type: ignore[no-any-return]
+    if norm_type == -inf:
+        return -_max_pooled(-x.abs(), kernel, stride, 0, 1, ceil_mode, False, rank)  # type: ignore[no-any-return]
+    mean = _avg_pooled(x.pow(norm_type), kernel, stride, 0, ceil_mode, True, None, rank)
+    # PyTorch's formula, which takes roots of what is negative too; in the gradient relu ends what
+    # a root of 0 makes infinite.
+    kept = mean.sign() * relu(mean.abs()) * prod(pair_up(kernel, rank))
+    return kept.pow(1.0 / norm_type)  # type: ignore[no-any-return]
 
 
 def lp_pool1d(
