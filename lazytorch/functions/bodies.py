@@ -105,6 +105,13 @@ def mean_over(x: Node, axes: Sequence[int]) -> Node:
     return ew.div(total, ew.full_like(total, count))
 
 
+def summed_to(g: Node, like: Node) -> Node:
+    """A cotangent of a broadcast operand, as that of the operand."""
+    from_rank = len(g.shape) - len(like.shape)
+    axes = [i for i, n in enumerate(g.shape) if i < from_rank or like.shape[i - from_rank] != n]
+    return ew.cast(reshape(sum_(g, axes), like.shape), like.dtype)
+
+
 def over_channels(x: Node, shape: Shape, axis: int = 1) -> Node:
     """A vector along one axis of ``shape``."""
     return broadcast(x, shape, (axis,))

@@ -16,9 +16,10 @@ from codegen.ops.movement import reshape
 from codegen.ops.reduction import broadcast, expand_back, max_, sum_
 from lazytorch.expression import Function
 from lazytorch.functions import views
-from lazytorch.functions.bodies import apply_one, number, square
+from lazytorch.functions.bodies import apply_one, call_function, number, square
 from lazytorch.functions.data import of_array
 from lazytorch.functions.indexing import index_select
+from lazytorch.functions.norms import NORM, norm_slope
 from lazytorch.functions.promotion import broadcast_shapes, promote_float
 from lazytorch.functions.registration import operation
 from lazytorch.tensor import Tensor, wrap_dim
@@ -35,23 +36,28 @@ def norm_node(x: Node, axes: Sequence[int], power: float) -> Node:
     """The p-norm over axes for a power known when compiling: 0, 1, 2 or infinity."""
     if power == 2:
         return _root(sum_(square(x), axes))
-    if power == 0:
-        return sum_(ew.cast(ew.ne(x, ew.full_like(x, 0)), x.dtype), axes)
-    return sum_(ew.abs_(x), axes) if power == 1 else max_(ew.abs_(x), axes)
+    return call_function(NORM, (x,), (power, tuple(axes), False, None))
 
 
 def general_norm(x: Node, axes: Sequence[int], power: Node) -> Node:
     """The p-norm for a power given as a number: 1 and 2 are as exact as their own forms."""
-    size = ew.abs_(x)
-    none = ew.full_like(x, 0)
-    zero = ew.eq(size, none)
-    safe = ew.where(zero, ew.full_like(x, 1), size)
-    raised = ew.where(zero, none, ew.pow_(safe, number(power, x)))
-    total = sum_(raised, axes)
-    empty = ew.eq(total, ew.full_like(total, 0))
-    inner = ew.where(empty, ew.full_like(total, 1), total)
-    root = ew.pow_(inner, ew.div(ew.full_like(total, 1), number(power, total)))
-    return ew.where(empty, ew.full_like(total, 0), root)
+    return call_function(GENERAL_NORM, (x, power), (tuple(axes),))
+
+
+def _general_norm(x: Node, power: Node, axes: tuple[int, ...]) -> Node:
+    total = sum_(ew.pow_(ew.abs_(x), number(power, x)), axes)
+    return ew.pow_(total, ew.div(ew.full_like(total, 1), number(power, total)))
+
+
+def _general_norm_gradient(
+    inputs: Sequence[Node], outputs: Sequence[Node], seeds: Sequence[Node], axes: tuple[int, ...]
+) -> Sequence[Node | None]:
+    x, power = inputs
+    norm, g = (expand_back(n, x.shape, axes) for n in (outputs[0], seeds[0]))
+    return [ew.mul(g, norm_slope(x, norm, number(power, x))), None]
+
+
+GENERAL_NORM = Function("general_norm", _general_norm, _general_norm_gradient)
 
 
 def _norm(x: Node, axes: Sequence[int], power: Node | None, kind: float) -> Node:
@@ -103,15 +109,16 @@ def pairwise_distance(
 def _cosine_similarity(x: Node, y: Node, eps: Node, dim: int) -> Node:
     x, y = promote_float(x, y)
     axis = (wrap_dim(dim, len(x.shape)),) if x.shape else ()
-    return ew.div(sum_(ew.mul(x, y), axis), ew.mul(_least(x, axis, eps), _least(y, axis, eps)))
+    x, y = (ew.div(v, expand_back(_least(v, axis, eps), v.shape, axis)) for v in (x, y))
+    return sum_(ew.mul(x, y), axis)
 
 
 def _least(x: Node, axis: tuple[int, ...], eps: Node) -> Node:
     length = _root(sum_(square(x), axis))
     least = number(eps, length)
     # As PyTorch: the length is cut off at eps, its gradient is not.
-    limited = detach(ew.where(ew.lt(length, least), least, length))
-    return ew.add(ew.sub(length, detach(length)), limited)
+    at_least = ew.add(ew.sub(length, detach(length)), least)
+    return ew.where(ew.lt(length, least), at_least, length)
 
 
 COSINE_SIMILARITY = Function(
@@ -154,9 +161,36 @@ def normalize(
     return result if out is None else out.copy_(result)
 
 
-def _distance(difference: Node, power: Sequence[Node], kind: float) -> Node:
+def _farthest(difference: Node, known: bool) -> Node:
+    """``known``: of the differences that are not NaN."""
+    size = ew.abs_(difference)
+    if known:
+        size = ew.where(ew.eq(size, size), size, ew.full_like(size, 0))
+    return max_(size, (len(size.shape) - 1,))
+
+
+def _farthest_gradient(
+    inputs: Sequence[Node], outputs: Sequence[Node], seeds: Sequence[Node], _known: bool
+) -> Sequence[Node]:
+    """To each difference that is the largest, unshared; NaN where one is NaN, or both infinite."""
+    (d,) = inputs
+    far, g = (expand_back(n, d.shape, (len(d.shape) - 1,)) for n in (outputs[0], seeds[0]))
+    less, one = ew.abs_(ew.sub(ew.abs_(d), far)), ew.full_like(d, 1)
+    return [ew.mul(ew.mul(g, ew.sign(d)), ew.sub(one, ew.minimum(one, ew.ceil(less))))]
+
+
+FARTHEST = Function("farthest", _farthest, _farthest_gradient)
+
+
+def _distance(difference: Node, power: Sequence[Node], kind: float, known: bool) -> Node:
     """The norm along the last axis; for p = 0, where a difference is NaN so is the count."""
     axes = (len(difference.shape) - 1,)
+    if kind == inf:
+        return call_function(FARTHEST, (difference,), (known,))
+    if kind == 1:  # whose slope is NaN where the difference is
+        is_number = ew.eq(difference, difference)
+        sign = detach(ew.where(is_number, ew.sign(difference), difference))
+        return sum_(ew.mul(difference, sign), axes)
     result = _norm(difference, axes, power[0] if power else None, kind)
     if power or kind:
         return result
@@ -180,7 +214,7 @@ def _cdist(x: Node, y: Node, *rest: Any) -> Node:
 
     rank = len(batch)
     difference = ew.sub(spread(x, rank), spread(y, rank + 1))
-    return _distance(difference, power, kind)
+    return _distance(difference, power, kind, known=True)
 
 
 CDIST = Function("cdist", _cdist, saves=lambda *_: (~0,))
@@ -191,7 +225,7 @@ _COMPUTE_MODES = (
 
 def _pdist(x: Node, y: Node, *rest: Any) -> Node:
     *power, kind = rest
-    return _distance(ew.sub(x, y), power, kind)
+    return _distance(ew.sub(x, y), power, kind, known=False)
 
 
 PDIST = Function("pdist", _pdist, saves=lambda *_: (~0,))

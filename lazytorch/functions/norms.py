@@ -6,16 +6,23 @@ import math
 from collections.abc import Sequence
 
 from codegen.dtype import DType
-from codegen.ir.node import Node, Shape
+from codegen.graph.differentiate import cotangents as differentiated
+from codegen.ir.node import Node, Shape, substitute
 from codegen.ops import elementwise as ew
 from codegen.ops import reduction as rd
-from codegen.ops.movement import reshape
+from codegen.ops.leaves import parameter
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import require_tensor
-from lazytorch.functions.bodies import accumulation_type, apply_one, call_function
+from lazytorch.functions.bodies import (
+    accumulation_type,
+    apply_one,
+    call_function,
+    number,
+    summed_to,
+)
 from lazytorch.functions.promotion import promote_float
 from lazytorch.functions.reductions import Dims, extent, keep, reduced_axes, unkeep
-from lazytorch.functions.registration import PUBLIC, operation
+from lazytorch.functions.registration import operation
 from lazytorch.tensor import Tensor, wrap_dim
 from lazytorch.type_names import type_name
 
@@ -63,20 +70,32 @@ def _norm_gradient(
         slope = ew.mul(g, ew.sign(x))
     elif order in (math.inf, -math.inf):
         size = ew.abs_(x)
-        found = ew.or_(ew.eq(size, norm), ew.and_(ew.ne(size, size), ew.ne(norm, norm)))
-        ties = rd.sum_(ew.cast(found, x.dtype), axes)
-        share = ew.div(ew.mul(g, ew.sign(x)), rd.expand_back(ties, x.shape, axes))
-        slope = ew.where(found, share, zero)
-    else:
+        found = ew.cast(ew.or_(ew.eq(size, norm), ew.ne(size, size)), x.dtype)
+        share = ew.div(g, rd.expand_back(rd.sum_(found, axes), x.shape, axes))
+        slope = ew.mul(ew.sign(x), ew.mul(share, found))
+    elif order == 2:
         flat = ew.eq(norm, zero)
-        ratio = ew.div(x, ew.where(flat, one, norm))
-        if order != 2:
-            size = ew.abs_(ratio)
-            nothing = ew.eq(size, zero)
-            power = ew.pow_(ew.where(nothing, one, size), ew.full_like(x, order - 1))
-            ratio = ew.where(nothing, zero, ew.mul(ew.sign(x), power))
-        slope = ew.where(flat, zero, ew.mul(g, ratio))
+        slope = ew.where(flat, zero, ew.mul(g, ew.div(x, ew.where(flat, one, norm))))
+    else:
+        slope = ew.mul(g, norm_slope(x, norm, ew.full_like(x, order)))
     return [ew.cast(slope, inputs[0].dtype)]
+
+
+def norm_slope(x: Node, norm: Node, order: Node) -> Node:
+    """|x / norm|**(order - 1) by the sign of x; 0 where the norm is 0.
+
+    Orders between 0 and 1 in two factors, which small x do not let overflow; of x = 0, as in
+    PyTorch, 0 times the norm's, which is NaN where that is infinite; and where the norm is NaN.
+    """
+    zero, one = ew.full_like(x, 0), ew.full_like(x, 1)
+    flat, nothing = ew.eq(norm, zero), ew.eq(x, zero)
+    in_two = ew.and_(ew.gt(order, zero), ew.lt(order, one))
+    scale, size = ew.where(flat, one, norm), ew.where(nothing, one, ew.abs_(x))
+    known = ew.where(ew.eq(norm, norm), one, norm)
+    of_norm = ew.where(in_two, ew.pow_(scale, ew.sub(one, order)), known)
+    of_x = ew.pow_(ew.where(in_two, size, ew.div(size, scale)), ew.sub(order, one))
+    slope = ew.mul(ew.where(nothing, zero, ew.mul(ew.sign(x), of_x)), of_norm)
+    return ew.where(flat, zero, slope)
 
 
 NORM = Function(
@@ -122,15 +141,7 @@ def _dist_gradient(
     (part,) = _norm_gradient([ew.sub(a, b)], outputs, cotangents, order, axes, False, None)
     if part is None:
         return [None, None]
-    return [_summed_to(part, inputs[0]), _summed_to(ew.neg(part), inputs[1])]
-
-
-def _summed_to(g: Node, like: Node) -> Node:
-    """A cotangent of a broadcast operand, as that of the operand."""
-    from_rank = len(g.shape) - len(like.shape)
-    axes = [i for i, n in enumerate(g.shape) if i < from_rank or like.shape[i - from_rank] != n]
-    kept = keep(rd.sum_(g, axes), g.shape, tuple(axes), True)
-    return ew.cast(reshape(kept, like.shape), like.dtype)
+    return [summed_to(part, inputs[0]), summed_to(ew.neg(part), inputs[1])]
 
 
 DIST = Function("dist", _dist, gradient=_dist_gradient)
@@ -142,6 +153,35 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     require_tensor("dist", input)
     require_tensor("dist", other, "other", 2)
     return apply_one(DIST, (input, other), (float(p),))
+
+
+def _scaled_down(x: Node, limit: Node, order: float, axes: Shape) -> tuple[Node, Node]:
+    """x with a norm of ``limit``, and where its norm is above that."""
+    length = call_function(NORM, (x,), (order, axes, False, None))
+    most = number(limit, length)
+    factor = ew.div(most, ew.add(length, ew.full_like(length, 1e-7)))
+    spread = ew.cast(rd.expand_back(factor, x.shape, axes), x.dtype)
+    return ew.mul(x, spread), rd.expand_back(ew.gt(length, most), x.shape, axes)
+
+
+def _renorm(x: Node, limit: Node, order: float, axes: Shape) -> Node:
+    scaled, above = _scaled_down(x, limit, order, axes)
+    return ew.where(above, scaled, x)
+
+
+def _renorm_gradient(
+    inputs: Sequence[Node], _outputs: Sequence[Node], seeds: Sequence[Node], order: float,
+    axes: Shape,
+) -> Nodes:  # fmt: skip
+    """Where x stays as it is the cotangent does, whatever its norm's slope is."""
+    x, limit = inputs
+    operand = parameter(-1, x.type)
+    scaled, _ = _scaled_down(operand, limit, order, axes)
+    (through,) = substitute(differentiated([scaled], seeds, {}, [operand]), {operand: x})
+    return [ew.where(_scaled_down(x, limit, order, axes)[1], through, seeds[0]), None]
+
+
+RENORM = Function("renorm", _renorm, _renorm_gradient)
 
 
 @operation(inplace=True, out="same type")
@@ -157,7 +197,5 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
             f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions"
         )
     axis = wrap_dim(dim, input.ndim)
-    others = [i for i in range(input.ndim) if i != axis]
-    length = vector_norm(input, p, others, True)
-    factor = PUBLIC["where"](length > maxnorm, maxnorm / (length + 1e-7), 1.0)
-    return input * factor  # type: ignore[no-any-return]
+    others = tuple([i for i in range(input.ndim) if i != axis])
+    return apply_one(RENORM, (input, float(maxnorm)), (float(p), others))
