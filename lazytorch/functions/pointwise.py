@@ -17,7 +17,13 @@ from lazytorch import return_types
 from lazytorch.application import apply
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import not_implemented, require_tensor
-from lazytorch.functions.bodies import accumulation_type, apply_one, with_rule, xlogy_node
+from lazytorch.functions.bodies import (
+    accumulation_type,
+    apply_one,
+    summed_to,
+    with_rule,
+    xlogy_node,
+)
 from lazytorch.functions.families import binary, in_float, unary
 from lazytorch.functions.promotion import (
     as_float,
@@ -425,9 +431,37 @@ def _clamp_body(low: bool, high: bool) -> Callable[..., Node]:
     return body
 
 
+def _clamp_rule(low: bool, high: bool) -> Callable[..., Sequence[Node | None]]:
+    """To x within the limits, these included; else to the one that it became, of equal limits to
+    the upper alone."""
+
+    def rule(
+        inputs: Sequence[Node], _outputs: Sequence[Node], seeds: Sequence[Node]
+    ) -> Sequence[Node | None]:
+        (g,) = seeds
+        x, *limits = broadcast_together(*[ew.cast(i, g.dtype) for i in inputs])
+        least, most = limits[0], limits[-1]
+        if low and high:
+            chosen = [
+                ew.and_(ew.ge(x, least), ew.le(x, most)),
+                ew.and_(ew.lt(x, least), ew.lt(least, most)),
+                ew.or_(ew.gt(x, most), ew.lt(most, least)),
+            ]
+        elif low:
+            chosen = [ew.ge(x, least), ew.lt(x, least)]
+        else:
+            chosen = [ew.le(x, most), ew.gt(x, most)]
+        return [
+            summed_to(ew.where(to, g, ew.full_like(g, 0)), of) if of.dtype.differentiable else None
+            for to, of in zip(chosen, inputs, strict=True)
+        ]
+
+    return rule
+
+
 CLAMP = {
     (low, high): Function("clamp" + "_min" * low + "_max" * high, _clamp_body(low, high),
-                          gradient_name="ClampBackward1")
+                          _clamp_rule(low, high), gradient_name="ClampBackward1")
     for low, high in ((True, True), (True, False), (False, True))
 }  # fmt: skip
 
