@@ -48,21 +48,22 @@ def _pick(values: Node, target: Node, axis: int) -> Node:
     return sum_(ew.where(mask, values, ew.full_like(values, 0)), (axis,))
 
 
-def _class_weights(target: Node, ignore: Node, x: Node, weight: Node | None, axis: int) -> Node:
-    """Each target's weight: its class's or 1; 0 where it is to be ignored."""
+def _is_ignored(target: Node, ignore: Node) -> Node:
+    target = ew.cast(target, dt.int64)
+    return ew.eq(target, number(ignore, target))
+
+
+def _weighted(
+    loss: Node, target: Node, ignore: Node, x: Node, weight: Node | None, axis: int
+) -> tuple[Node, Node]:
+    """The losses times their weights, and these: each target's class's or 1; and 0 where it is to
+    be ignored, whose loss may be infinite."""
+    ignored, none = _is_ignored(target, ignore), ew.full_like(loss, 0)
     if weight is None:
-        chosen = ew.full_like(ew.cast(target, x.dtype), 1)
-    else:
-        spread = over_channels(ew.cast(weight, x.dtype), x.shape, axis)
-        chosen = _pick(spread, target, axis)
-    skipped = ew.eq(ew.cast(target, dt.int64), number(ignore, ew.cast(target, dt.int64)))
-    return ew.where(skipped, ew.full_like(chosen, 0), chosen)
-
-
-def _kept(loss: Node, weights: Node) -> Node:
-    """The loss where it counts: what is ignored may be infinite."""
-    none = ew.full_like(loss, 0)
-    return ew.where(ew.eq(weights, ew.full_like(weights, 0)), none, ew.mul(loss, weights))
+        return ew.where(ignored, none, loss), ew.where(ignored, none, ew.full_like(loss, 1))
+    chosen = _pick(over_channels(ew.cast(weight, x.dtype), x.shape, axis), target, axis)
+    weights = ew.where(ignored, none, chosen)
+    return ew.where(ignored, none, ew.mul(loss, weights)), weights
 
 
 def _weighted_reduction(loss: Node, weights: Node, reduction: str) -> Node:
@@ -113,8 +114,7 @@ def _nll(x: Node, target: Node, ignore: Node, *rest: Any) -> Node:
     need_float(x, "nll_loss_out_frame")
     _check_classes(x, target, weight)
     axis = _class_axis(x)
-    weights = _class_weights(target, ignore, x, weight, axis)
-    loss = _kept(ew.neg(_pick(x, target, axis)), weights)
+    loss, weights = _weighted(ew.neg(_pick(x, target, axis)), target, ignore, x, weight, axis)
     if not loss.shape and reduction != "none":  # PyTorch's sum begins with 0, so it is never -0
         loss = ew.add(loss, ew.full_like(loss, 0))
     return _weighted_reduction(loss, weights, reduction)
@@ -128,16 +128,15 @@ def _cross_entropy(x: Node, target: Node, ignore: Node, *rest: Any) -> Node:
     _check_classes(x, target, weight)
     axis = _class_axis(x)
     lower, total = _shifted(x, axis)
-    weights = _class_weights(target, ignore, x, weight, axis)
-    loss = _kept(ew.sub(total, _pick(lower, target, axis)), weights)
+    loss = ew.sub(total, _pick(lower, target, axis))
+    loss, weights = _weighted(loss, target, ignore, x, weight, axis)
     if smooth:
         epsilon = rest[int(has_weight)]
         every = ew.sub(expand_back(total, x.shape, (axis,)), lower)
         if weight is not None:
             every = ew.mul(every, over_channels(ew.cast(weight, x.dtype), x.shape, axis))
         spread = sum_(every, (axis,))
-        ignored = ew.eq(ew.cast(target, dt.int64), number(ignore, ew.cast(target, dt.int64)))
-        spread = ew.where(ignored, ew.full_like(spread, 0), spread)
+        spread = ew.where(_is_ignored(target, ignore), ew.full_like(spread, 0), spread)
         part = number(epsilon, loss)
         kept = ew.mul(ew.sub(ew.full_like(loss, 1), part), loss)
         share = ew.div(part, ew.full_like(part, x.shape[axis]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import nan
 from typing import Any
 
 from codegen import dtype as dt
@@ -37,8 +38,15 @@ from lazytorch.type_names import type_name
 
 
 def _at_least_zero(x: Node) -> Node:
+    """PyTorch's clamp_min: the gradient passes at 0, and not where x is NaN."""
     none = ew.full_like(x, 0)
-    return ew.where(ew.lt(x, none), none, x)
+    return ew.where(ew.ge(x, none), x, ew.where(ew.lt(x, none), none, ew.full_like(x, nan)))
+
+
+def _above_zero(x: Node) -> Node:
+    """What counts of a violated margin: nothing, and without gradient, at 0 and of NaN."""
+    none = ew.full_like(x, 0)
+    return ew.where(ew.gt(x, none), x, none)
 
 
 def _cosine_embedding(x: Node, y: Node, target: Node, margin: Node, reduction: str) -> Node:
@@ -118,7 +126,7 @@ def _multi_margin(x: Node, target: Node, margin: Node, *rest: Any) -> Node:
     mask = one_hot_mask(ew.cast(index, dt.int64), x.shape, axis)
     none = ew.full_like(x, 0)
     right = expand_back(sum_(ew.where(mask, x, none), (axis,)), x.shape, (axis,))
-    loss = _at_least_zero(ew.add(ew.sub(number(margin, x), right), x))
+    loss = _above_zero(ew.add(ew.sub(number(margin, x), right), x))
     if power == 2:
         loss = square(loss)
     if weight:
@@ -162,7 +170,7 @@ def _multilabel_margin(x: Node, target: Node, reduction: str) -> Node:
     taken = max_(ew.cast(mask, dt.int64), (rank - 1,))
     free = ew.eq(expand_back(taken, shape, (rank - 1,)), ew.cast(none, dt.int64))
     counts = ew.and_(free, expand_back(listed, shape, (rank,)))
-    loss = _at_least_zero(ew.add(ew.sub(ew.full_like(scores, 1), right), scores))
+    loss = _above_zero(ew.add(ew.sub(ew.full_like(scores, 1), right), scores))
     each = sum_(ew.where(counts, loss, none), (rank - 1, rank))
     return reduced(ew.div(each, ew.full_like(each, classes)), reduction)
 
