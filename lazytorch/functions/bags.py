@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 
-from codegen import dtype as dt
 from lazytorch.functions import views
 from lazytorch.functions.comparison import eq, ne
-from lazytorch.functions.creation import arange, zeros
+from lazytorch.functions.creation import arange, full, zeros
 from lazytorch.functions.embedding import embedding
 from lazytorch.functions.indexing import index_add, where
-from lazytorch.functions.scatter import scatter_reduce
+from lazytorch.functions.scatter import gather, scatter_reduce
 from lazytorch.functions.searching import bucketize
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import type_name
@@ -91,10 +90,29 @@ def embedding_bag(
 
 
 def _maxima(rows: Tensor, number: Tensor, bags: int, counts: Tensor | None) -> Tensor:
-    """The largest of each bag's rows, column by column; 0 of a bag without any."""
-    if counts is not None:
-        rows = where(views.unsqueeze(counts, 1), rows, -math.inf)
-    start = rows.new_full((bags, rows.shape[1]), -math.inf)
+    """The first of each bag's rows that no other exceeds, column by column; 0 of a bag without any.
+    As in PyTorch NaN exceeds nothing, and nothing a NaN that comes first."""
+    count, columns = rows.shape
+    if not count:
+        return rows.new_zeros((bags, columns))  # type: ignore[no-any-return]
+    device = rows.device
+    order = arange(count, device=device)
+    firsts = scatter_reduce(
+        full((bags,), count, device=device), 0, number,
+        order if counts is None else where(counts, order, count), "amin",
+    )  # fmt: skip
     places = views.expand(views.reshape(number, -1, 1), rows.shape)
-    found = scatter_reduce(start, 0, places.to(dt.int64), rows, "amax")
-    return where(eq(found, -math.inf), 0.0, found)  # type: ignore[no-any-return]
+    known = eq(rows, rows).detach()
+    if counts is not None:
+        known = known & views.unsqueeze(counts, 1)
+    values = where(known, rows.detach(), -math.inf)
+    most = scatter_reduce(values.new_full((bags, columns), -math.inf), 0, places, values, "amax")
+    greatest = known & eq(values, gather(most, 0, places))
+    found = scatter_reduce(
+        full((bags, columns), count, device=device), 0, places,
+        where(greatest, views.unsqueeze(order, 1), count), "amin",
+    )  # fmt: skip
+    firsts = views.expand(views.unsqueeze(firsts, 1), (bags, columns))
+    first = gather(rows.detach(), 0, firsts.clamp(max=count - 1))
+    chosen = where(eq(first, first), found, firsts)
+    return where(chosen < count, gather(rows, 0, chosen.clamp(max=count - 1)), 0.0)  # type: ignore[no-any-return]
