@@ -17,7 +17,7 @@ from lazytorch import return_types
 from lazytorch.application import apply
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import not_implemented, require_tensor
-from lazytorch.functions.bodies import accumulation_type, apply_one
+from lazytorch.functions.bodies import accumulation_type, apply_one, number
 from lazytorch.functions.promotion import as_float, promote, result_dtype
 from lazytorch.functions.reductions import keep
 from lazytorch.functions.registration import SCALAR_TYPE, operation
@@ -189,8 +189,23 @@ def _trapezoid_areas(y: Node, spacing: Node, axis: int) -> Node:
 
 
 def _trapezoid(y: Node, spacing: Node, axis: int) -> Node:
+    if not spacing.shape and y.shape[axis]:
+        return _evenly_spaced(y, spacing, axis)
     areas = _trapezoid_areas(y, spacing, axis)
     return keep(rd.sum_(areas, (axis,)), areas.shape, (axis,), False)
+
+
+def _evenly_spaced(y: Node, spacing: Node, axis: int) -> Node:
+    """The sum less half of the ends, which of infinities alone is NaN, as in PyTorch."""
+    y = ew.cast(y, as_float(result_dtype((y, spacing))))
+    starts, sizes, steps = [0] * len(y.shape), list(y.shape), [1] * len(y.shape)
+    sizes[axis] = 1
+    first = slice_(y, starts, sizes, steps)
+    starts[axis] = y.shape[axis] - 1
+    ends = ew.add(first, slice_(y, starts, sizes, steps))
+    half = rd.sum_(ew.mul(ends, ew.full_like(ends, 0.5)), (axis,))
+    whole = ew.sub(rd.sum_(y, (axis,)), half)
+    return ew.mul(whole, number(spacing, whole))
 
 
 TRAPEZOID = Function("trapezoid", _trapezoid)
