@@ -1,8 +1,9 @@
-"""Resizing images: along each axis in turn, nearest picks, the others multiply by a matrix of
-weights."""
+"""Resizing images: along each axis in turn; nearest picks, the others weigh neighbours, or
+multiply by a matrix of weights."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from math import floor
 from typing import Any
@@ -14,11 +15,11 @@ from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from codegen.ops.indexing import gather
 from codegen.ops.leaves import iota
-from codegen.ops.movement import reshape
+from codegen.ops.movement import permute, reshape
 from codegen.ops.reduction import broadcast, full, one_hot_mask, sum_
 from codegen.runtime.interpreter import interpret
 from lazytorch.expression import Function
-from lazytorch.functions.bodies import apply_one, need_float
+from lazytorch.functions.bodies import apply_one, call_function, need_float
 from lazytorch.functions.contraction import contract
 from lazytorch.functions.pooling import ADAPTIVE_AVG
 from lazytorch.tensor import Tensor
@@ -49,8 +50,11 @@ def _positions(size: int, n: int, scale: float, align: bool, clamp: bool, dtype:
     return ew.maximum(source, ew.full_like(source, 0)) if clamp else source
 
 
-def _weights(size: int, n: int, scale: float, align: bool, cubic: bool, dtype: dt.DType) -> Node:
-    """[output, input]: how much of each input each output holds."""
+Shares = list[tuple[Node, Node]]
+
+
+def _shares(size: int, n: int, scale: float, align: bool, cubic: bool, dtype: dt.DType) -> Shares:
+    """Of each output the inputs that it is made of, and how much of each: 2, or 4 of cubics."""
     at = _positions(size, n, scale, align, not cubic, dtype)
     base = ew.floor(at)
     t = ew.sub(at, base)
@@ -63,16 +67,46 @@ def _weights(size: int, n: int, scale: float, align: bool, cubic: bool, dtype: d
         ]  # fmt: skip
     else:
         shares = [(0, ew.sub(one, t)), (1, t)]
-    total = full(0, (size, n), dtype)
+    found = []
     for offset, share in shares:
         place = ew.add(start, ew.full_like(start, offset))
         place = ew.minimum(ew.maximum(place, ew.full_like(place, 0)), ew.full_like(place, n - 1))
-        mask = one_hot_mask(place, (size, n), 1)
-        spread = broadcast(share, (size, n), (0,))
+        found.append((place, share))
+    return found
+
+
+def _weights(shares: Shares, n: int) -> Node:
+    """[output, input]: how much of each input each output holds."""
+    shape = (*shares[0][1].shape, n)
+    total = full(0, shape, shares[0][1].dtype)
+    for place, share in shares:
+        mask = one_hot_mask(place, shape, 1)
+        spread = broadcast(share, shape, (0,))
         total = ew.add(total, ew.where(mask, spread, ew.full_like(spread, 0)))
     return total
 
 
+def _between(x: Node, axis: int, size: int, scale: float, align: bool, cubic: bool) -> Node:
+    """Along an axis the sums of neighbours' shares: one infinite input makes no others NaN."""
+    shape = (*x.shape[:axis], size, *x.shape[axis + 1 :])
+    parts = [
+        ew.mul(gather(x, broadcast(place, shape, (axis,)), axis), broadcast(share, shape, (axis,)))
+        for place, share in _shares(size, x.shape[axis], scale, align, cubic, x.dtype)
+    ]
+    return functools.reduce(ew.add, parts)
+
+
+def _between_gradient(
+    inputs: Sequence[Node], _outputs: Sequence[Node], seeds: Sequence[Node], axis: int, size: int,
+    scale: float, align: bool, cubic: bool,
+) -> Sequence[Node]:  # fmt: skip
+    """By the matrix of the shares: a product is faster than adding at computed places."""
+    (x,), (g,), n = inputs, seeds, inputs[0].shape[axis]
+    weights = _weights(_shares(size, n, scale, align, cubic, x.dtype), n)
+    return [_times(g, axis, permute(weights, (1, 0)))]
+
+
+BETWEEN = Function("interpolate_along", _between, _between_gradient)
 _A = -0.75  # the cubic kernel's free parameter, as PyTorch's; with antialiasing it is -0.5
 
 
@@ -175,7 +209,10 @@ def _interpolate(
             step = scale if not align else (n - 1) / (size - 1) if size > 1 else 0.0
             weights = _smooth_weights(size, n, step, mode == "bicubic", dtype)
         else:
-            weights = _weights(size, n, scale, align, mode == "bicubic", dtype)
+            if not in_bytes:
+                x = call_function(BETWEEN, (x,), (axis, size, scale, align, mode == "bicubic"))
+                continue
+            weights = _weights(_shares(size, n, scale, align, mode == "bicubic", dtype), n)
         x = _resized_bytes(x, axis, weights) if in_bytes else _times(x, axis, weights)
     return x
 
