@@ -13,7 +13,7 @@ from codegen.render.matrix_unit_blocks import PACKED, block_function, in_place
 from codegen.render.matrix_unit_packing import SIDE, SQUARE, Packing
 
 # So many squares of a strip of A stay in the first-level cache while panels of B pass.
-_SQUARES_OF_A = 12
+_SQUARES_OF_A = 20
 # Palette 1: eight tiles of 16 rows of 64 bytes.
 _CONFIGURATION = """\
 static const unsigned char @[64] __attribute__((aligned(64))) = {

@@ -45,9 +45,9 @@ def _tile_function(helpers: Helpers, a: StripLayout, rows: int, columns: int) ->
     text = Text()
     tiles = [(i, j) for i in range(rows) for j in range(columns)]
 
-    def load(place: str, stride: int, tile: int) -> None:
+    def load(place: str, stride: int, tile: int, hint: str = "") -> None:
         text.add(
-            f'__asm__ volatile("tileloadd (%0,%1,1), %%tmm{tile}" '
+            f'__asm__ volatile("tileloadd{hint} (%0,%1,1), %%tmm{tile}" '
             f':: "r"({place}), "r"({stride}L) : "memory");'
         )
 
@@ -61,11 +61,9 @@ def _tile_function(helpers: Helpers, a: StripLayout, rows: int, columns: int) ->
     for i, j in tiles:
         load(sums(i, j), 4 * SIDE, 2 * i + j)
     text.add("}", "for (; steps > 0; steps--) {")
-    # B comes from the second-level cache, and a load of a tile waits for all its lines.
-    for line in range(0, columns * TILE, SIDE):
-        text.add(f"__builtin_prefetch(b + {SQUARE + line});")
+    # B passes through: kept in the first-level cache, it would drive A from there.
     for j in range(columns):
-        load(f"b + {j * TILE}", 2 * SIDE, 6 + j)
+        load(f"b + {j * TILE}", 2 * SIDE, 6 + j, "t1")
     for i in range(rows):
         load(f"a + {i * a.half}", 2 * a.row, 4 + i)
         for j in range(columns):
