@@ -18,7 +18,7 @@ from lazytorch.autograd.grad_mode import is_grad_enabled, no_grad
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.graph import CallNode
 from lazytorch.autograd.saved import Packed
-from lazytorch.autograd.walk import FREED, modified_text, output_text
+from lazytorch.autograd.walk import FREED, check_result, modified_text, output_text
 from lazytorch.expression import Call, Expression, NodeState, SharedSince, hooks_of
 from lazytorch.layout import strided
 from lazytorch.recording import untracked
@@ -72,6 +72,8 @@ class Saved:
         live = None if call is None else call.outputs[self.output]()
         if live is None:
             return wrap(untracked(self.value))
+        if storage is None:
+            check_result(live)  # what was written to it the graph knows
         if is_grad_enabled():
             return wrap(record(core.IDENTITY, (live,), (), True)[0])
         plain = untracked(live)

@@ -627,6 +627,12 @@ def _is_overwritten(e: Expression) -> bool:
     return type(owner) is Overwritten
 
 
+def check_result(e: Expression) -> None:
+    """Raise PyTorch's error where a result that its call has saved was written to."""
+    if _is_overwritten(e):
+        _raise_overwritten(e, e.call)
+
+
 _MARKS = (Overwritten, SharedSince)
 
 

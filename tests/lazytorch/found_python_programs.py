@@ -426,4 +426,10 @@ with saved_tensors_hooks(lambda x: x, lambda x: x * 1): v1 = v0.masked_fill(v0 >
 with saved_tensors_hooks(lambda x: x, lambda x: x * 1): v2 = torch.where(v0 > 1.5, v0, 0.5)
 v1.sum().backward()
 v2.sum().backward()""",
+    "a write to what a Function has saved is known when its storage is gone": """
+v0 = torch.tensor([[1.0], [-0.5]], requires_grad=True)
+v1 = Exp.apply(v0)
+v1[1:] = 0.25
+v1 = v1 * 2
+v1.sum().backward()""",
 }
