@@ -302,8 +302,6 @@ class Call:
     readers    the gradient calls of any backward, which need its inputs until they have run.
     place      the user's code that made it and the instruction in there, where noted (source.py).
     node       what was hung on it as a node of the graph; not set where there is nothing.
-    is_linear  of a tracked gradient call: its outputs depend on the cotangents alone.
-    is_quadratic  of a tracked gradient call: the outputs' own derivatives do.
     via        of a view: what it was made from, how that is called, where it lies in the storage,
                and where in a copy of what it was made from, if that overlaps; not set elsewhere.
     siblings   of one of several views: an object that all of them have, the outputs of one node;
@@ -315,13 +313,10 @@ class Call:
     """
 
     __slots__ = (
-        "__weakref__", "freed", "has_gradient", "in_place", "inputs", "is_linear", "is_quadratic",
-        "led_to", "node", "outputs", "place", "readers", "sequence", "siblings", "signature",
-        "tracked", "via", "way",
+        "__weakref__", "freed", "has_gradient", "in_place", "inputs", "led_to", "node",
+        "outputs", "place", "readers", "sequence", "siblings", "signature", "tracked", "via", "way",
     )  # fmt: skip
     in_place: bool
-    is_linear: bool
-    is_quadratic: bool
     led_to: tuple[Any, ...]
     node: NodeState
     sequence: int
@@ -350,24 +345,43 @@ def new_call(signature: Signature, inputs: tuple[Expression, ...], tracked: bool
     return made
 
 
+class WayStep:
+    """A call that a gradient call differentiates by one of its inputs (a gradient call: one of its
+    outputs), whose ``number`` that is.
+
+    A gradient is a sum of products, and their *degree* is how many factors are tracked: infinite
+    where one is no factor, as in a cosine. ``arriving`` is that of what comes to the call, ``own``
+    that of what the call multiplies it by (0 for a gradient call, whose factors have their own),
+    ``beyond`` that of what it is multiplied by from there on.
+    """
+
+    __slots__ = ("arriving", "beyond", "call", "number", "own")
+
+    def __init__(self, call: weakref.ref[Call], number: int) -> None:
+        self.call, self.number = call, number
+        self.arriving: float = 0
+        self.own: float = 0
+        self.beyond: float = 0
+
+
 class Way:
     """What the outputs of a gradient call were made of, as PyTorch's would have been. The roots of
     the gradient call keep all of it alive.
 
     cotangents  those that came in and are tracked.
-    steps       calls that were differentiated by one of their inputs (a gradient call: of one of
-                its outputs), the number of that, and whether the cotangent there could itself be
-                differentiated.
+    steps       the calls that were differentiated.
     made_of     of each output: a bit for each of the steps, and then of the cotangents.
+    degrees     of each output.
     freed       the bits of outputs that backward has been through without retain_graph.
     """
 
-    __slots__ = ("cotangents", "freed", "made_of", "steps")
+    __slots__ = ("cotangents", "degrees", "freed", "made_of", "steps")
 
     def __init__(self) -> None:
         self.cotangents: list[weakref.ref[Expression]] = []
-        self.steps: list[tuple[weakref.ref[Call], int, bool]] = []
+        self.steps: list[WayStep] = []
         self.made_of: list[int] = []
+        self.degrees: list[float] = []
         self.freed = 0
 
 

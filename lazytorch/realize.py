@@ -673,7 +673,7 @@ def _may_be_walked_again(call: Call, calls: Sequence[Call], uses: Counter[Expres
 # In the place of an untracked value that a freed call needs no more.
 FREED_VALUE = Function("freed_value", lambda shape, dtype: full(0, shape, dtype))
 
-# What autograd/walk.py knows of calls; it puts it here.
+# What autograd/walk.py and reads.py know of calls; they put it here.
 saves_nothing: list[Callable[[Call], bool]] = []
 edges: list[Callable[[Call], tuple[Any, ...]]] = []
 

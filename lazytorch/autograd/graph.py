@@ -10,18 +10,14 @@ from typing import Any
 
 from codegen.ir.node import TensorType
 from lazytorch import core
+from lazytorch.autograd.reads import gradient_saves
 from lazytorch.autograd.saved import (  # noqa: F401  they are named here
     allow_mutation_on_saved_tensors,
     disable_saved_tensors_hooks,
     save_on_cpu,
     saved_tensors_hooks,
 )
-from lazytorch.autograd.walk import (
-    FREED,
-    gradient_saves,
-    name_of_node,
-    node_name,
-)
+from lazytorch.autograd.walk import FREED, name_of_node, node_name
 from lazytorch.expression import (
     Call,
     Expression,

@@ -24,7 +24,7 @@ from lazytorch.application import pack_results as packs_results
 from lazytorch.application import refuse_saving as refuses_saving
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.grad_mode import unusual
-from lazytorch.autograd.walk import asked_for, gradient_saves, tracked_reads
+from lazytorch.autograd.reads import asked_for, gradient_saves, tracked_reads
 from lazytorch.expression import (
     Call,
     Expression,

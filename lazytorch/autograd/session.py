@@ -20,23 +20,19 @@ from codegen.ops import elementwise as ew
 from lazytorch import capture, core, late_errors
 from lazytorch.autograd import anomaly_mode
 from lazytorch.autograd.grad_mode import state as grad_state
+from lazytorch.autograd.reads import factor_of, goes_on_to, made_of, reads_anything, reads_tracked
 from lazytorch.autograd.saved import gradients_of_saved
-from lazytorch.autograd.second_derivatives import is_bilinear, passes_nothing
-from lazytorch.autograd.walk import (
-    Walk,
-    goes_on_to,
-    is_linear_in_cotangent,
-    node_name,
-    reads_anything,
-    reads_tracked,
-    tracked_reads,
-    way_of,
-)
-from lazytorch.expression import Call, Expression, Function, Hooks, NodeState, Way
+from lazytorch.autograd.second_derivatives import passes_nothing
+from lazytorch.autograd.walk import Walk, node_name
+from lazytorch.expression import Call, Expression, Function, Hooks, NodeState, Way, WayStep
 from lazytorch.importer import GRADIENT, TANGENT
 from lazytorch.layout import strided
 from lazytorch.realize import realize
 from lazytorch.tensor import Tensor, record, wrap
+
+# By which input of its call a gradient goes on (of a gradient call: from which output), to what,
+# and the degree of what it is multiplied by; None where it goes on as a constant.
+_Onward = tuple[int, Expression, float | None]
 
 
 class Session:
@@ -79,15 +75,13 @@ class Session:
             *[g for _, g in self.replaced],
             *targets,
         )
-        on_the_way = self._depending() if self.create_graph else set()
-        depends = on_the_way.intersection(targets)
+        onward: dict[Expression, list[_Onward]] = {}
+        degrees = self._degrees(onward) if self.create_graph else {}
+        depends = {e for e in targets if degrees.get(e)}
         outputs = record(GRADIENT, inputs, (len(self.roots), len(self.replaced)), bool(depends))
         if depends:
             if outputs[0].call is not None:
-                alone = self._depending(seeds=False)
-                outputs[0].call.is_linear = alone.isdisjoint(targets)
-                outputs[0].call.is_quadratic = self._is_quadratic(on_the_way)
-                outputs[0].call.way = self._way(targets, on_the_way)
+                outputs[0].call.way = self._way(targets, degrees, onward)
             for e, target in zip(outputs, targets, strict=True):
                 e.tracked = target in depends
         call = outputs[0].call
@@ -96,60 +90,73 @@ class Session:
             self.readers.append(weakref.ref(call))
         return [wrap(e) for e in outputs]
 
-    def _is_quadratic(self, depends: set[Expression]) -> bool:
-        """Whether the derivatives of the gradients read no tracked value: what reads one is a
-        product, and none is on another's way, whose cotangent would ``depend`` on it."""
-        for e in self.walk.order:
-            call = e.call
-            if call is None or e.leaf is not None or not call.tracked or not reads_tracked(call):
-                continue
-            if not is_bilinear(call.signature) or (
-                e in depends and not is_linear_in_cotangent(call)
-            ):
-                return False
-        return True
-
-    def _depending(self, seeds: bool = True) -> set[Expression]:
-        """The values whose gradients can be differentiated again: on the way to them a tracked
-        value is read, or (with ``seeds``) a cotangent that is tracked comes in."""
-        pairs = zip(self.roots, self.seeds, strict=True)
-        depends = {e for e, g in pairs if seeds and g.tracked}
+    def _degrees(self, onward: dict[Expression, list[_Onward]]) -> dict[Expression, float]:
+        """The degrees of the gradients at the values that any arrives at, as of products of tracked
+        values (see ``WayStep``): those of 1 and more can be differentiated again. Of each value,
+        ``onward`` is told where its gradient goes."""
+        degrees: dict[Expression, float] = {}
+        for e, g in zip(self.roots, self.seeds, strict=True):
+            degrees[e] = max(degrees.get(e, 0), int(g.tracked))
         replacements = dict(self.replaced)
-        arrives = set(self.roots)
         for e in reversed(self.walk.order):
-            if e not in arrives:
+            degree = degrees.get(e)
+            if degree is None:
                 continue
             replacement = replacements.get(e)
             if replacement is not None:
-                depends.discard(e)
-                if seeds and replacement.tracked:
-                    depends.add(e)
-            call = e.call
-            if call is None or e.leaf is not None or not call.tracked or call in self.sent:
-                continue
-            following = goes_on_to(e)
-            arrives.update(following)
-            if e in depends and passes_nothing(call.signature):
-                continue
-            if e in depends or (hasattr(call, "way") and reads_tracked(call)):
-                overwrites = call.signature.function is core.OVERWRITE
-                varying = following if way_of(call) is None else goes_on_to(e, varying=True)
-                depends.update([i for i in varying if not overwrites or i is call.inputs[0]])
-            elif reads_tracked(call):
-                by_reading = [x for i, x in enumerate(call.inputs) if tracked_reads(call, i)]
-                depends.update([x for x in by_reading if x.tracked])
-        return depends
+                degrees[e] = degree = int(replacement.tracked)
+            onward[e] = self._onward(e)
+            for _, x, own in onward[e]:
+                degrees[x] = max(degrees.get(x, 0), 0 if own is None else degree + own)
+        return degrees
 
-    def _way(self, targets: Sequence[Expression], depending: set[Expression]) -> Way:
-        """What the targets' gradients are made of, some cotangents ``depending`` on others."""
+    def _onward(self, e: Expression) -> list[_Onward]:
+        """Where the gradient at a value goes."""
+        call = e.call
+        if call is None or e.leaf is not None or not call.tracked or call in self.sent:
+            return []
+        if hasattr(call, "way"):
+            varying = made_of(e, varying=True)
+            return [(e.number, x, varying[x] - 1 if x in varying else None) for x in made_of(e)]
+        signature = call.signature
+        first_alone = signature.function is core.OVERWRITE
+        constant = passes_nothing(signature)
+        found: list[_Onward] = []
+        for i, x in enumerate(call.inputs):
+            if not x.tracked or (signature.reaches and i not in signature.reaches[e.number]):
+                continue
+            own = None if constant or (first_alone and i) else factor_of(call, i)
+            found.append((i, x, own))
+        return found
+
+    def _way(
+        self,
+        targets: Sequence[Expression],
+        degrees: dict[Expression, float],
+        onward: dict[Expression, list[_Onward]],
+    ) -> Way:
+        """What the targets' gradients are made of."""
         way = Way()
+        way.degrees = [degrees.get(e, 0) for e in targets]
+        replacements = dict(self.replaced)
+        beyond: dict[Expression, float] = dict.fromkeys(targets, 0)
+        for e in self.walk.order:
+            if e not in replacements:
+                below = [(own or 0) + beyond[x] for _, x, own in onward.get(e, ()) if x in beyond]
+                if below:
+                    beyond[e] = max(*below, beyond.get(e, 0))
         numbers: dict[tuple[Call, int], int] = {}
 
-        def step(call: Call, number: int, depends: bool) -> int:
+        def step(e: Expression, call: Call, to: Sequence[_Onward]) -> int:
+            number = to[0][0]
             place = numbers.get((call, number))
             if place is None:
                 place = numbers[call, number] = len(way.steps)
-                way.steps.append((weakref.ref(call), number, depends))
+                way.steps.append(WayStep(weakref.ref(call), number))
+            known = way.steps[place]
+            known.arriving = max(known.arriving, degrees[e])
+            known.own = 0 if hasattr(call, "way") else to[0][2] or 0
+            known.beyond = max(known.beyond, *[beyond.get(x, 0) for _, x, _ in to])
             return 1 << place
 
         given = [g for g in [*self.seeds, *[g for _, g in self.replaced]] if g.tracked]
@@ -163,7 +170,6 @@ class Session:
 
         for e, g in zip(self.roots, self.seeds, strict=True):
             arrive(e, 0, 1 << places[g] if g.tracked else 0)
-        replacements = dict(self.replaced)
         for e in reversed(self.walk.order):
             if e not in made:
                 continue
@@ -171,23 +177,22 @@ class Session:
             if replacement is not None:
                 made[e] = 0, 1 << places[replacement] if replacement.tracked else 0
             call = e.call
-            if call is None or e.leaf is not None or not call.tracked or call in self.sent:
+            if call is None or not onward[e]:
                 continue
             steps, cotangents = made[e]
             if hasattr(call, "way"):
-                steps |= step(call, e.number, e in depending) if reads_tracked(call) else 0
-                for x in goes_on_to(e):
+                steps |= step(e, call, onward[e]) if reads_tracked(call) else 0
+                for _, x, _ in onward[e]:
                     arrive(x, steps, cotangents)
                 continue
-            inputs = call.inputs
-            if call.signature.function is core.OVERWRITE:
-                for x in inputs[1:]:
+            overwrites = call.signature.function is core.OVERWRITE
+            for to in onward[e]:
+                i, x, _ = to
+                if overwrites and i:
                     arrive(x, 0, 0)  # constant zeros
-                inputs = inputs[:1]
-            for i, x in enumerate(inputs):
-                if x.tracked:
-                    own = step(call, i, e in depending) if reads_anything(call, i) else 0
-                    arrive(x, steps | own, cotangents)
+                else:
+                    read = step(e, call, [to]) if reads_anything(call, i) else 0
+                    arrive(x, steps | read, cotangents)
         way.cotangents = [weakref.ref(g) for g in places]
         way.made_of = [
             steps | cotangents << len(way.steps)

@@ -4,32 +4,25 @@ from __future__ import annotations
 
 import re
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from codegen.graph.differentiate import cotangents
-from codegen.graph.inline import inline_plain
-from codegen.ir.node import Node, topological
-from codegen.ops.calls import call as call_node
-from codegen.ops.leaves import parameter
 from lazytorch import core, late_errors
 from lazytorch.autograd import anomaly_mode, known_walks
 from lazytorch.autograd.grad_mode import state as grad_state
-from lazytorch.autograd.second_derivatives import is_bilinear, is_piecewise_linear
+from lazytorch.autograd.reads import asked_for, edges, goes_on_to, gradient_saves, steps_of, way_of
+from lazytorch.autograd.second_derivatives import is_bilinear
 from lazytorch.expression import (
     EVERY,
     Call,
     Expression,
     Overwritten,
-    Reads,
     SharedSince,
     Signature,
-    Way,
     nobody,
 )
 from lazytorch.geometry import Geometry, places_between
 from lazytorch.importer import GRADIENT, TANGENT
-from lazytorch.realize import edges as edges_for_realize
 from lazytorch.realize import saves_nothing as known_to_realize
 from lazytorch.recording import last_recorded, record
 from lazytorch.tensor import Tensor
@@ -385,85 +378,6 @@ def _chain(
     return chain
 
 
-def way_of(call: Call) -> Way | None:
-    """The way of a tracked gradient call; None of others."""
-    return getattr(call, "way", None) if call.has_gradient else None
-
-
-def goes_on_to(e: Expression, varying: bool = False) -> Sequence[Expression]:
-    """The values that a gradient at this one goes on to; those that it goes on to as constant zeros
-    aside, if it is to be ``varying``."""
-    call = e.call
-    if call is None or not call.tracked or e.leaf is not None:
-        return ()
-    way = way_of(call)
-    if way is None or not call.inputs:
-        reaches = call.signature.reaches
-        if reaches is None or not call.inputs:
-            return [i for i in call.inputs if i.tracked]
-        return [call.inputs[i] for i in sorted(reaches[e.number]) if call.inputs[i].tracked]
-    found: dict[Expression, None] = {}
-    for differentiated, number, _, _ in _steps(way, e.number):
-        if not (varying and is_piecewise_linear(differentiated.signature)):
-            found.update(dict.fromkeys(tracked_reads(differentiated, number, jointly=False)))
-    bits = way.made_of[e.number] >> len(way.steps)
-    for i, reference in enumerate(way.cotangents):
-        cotangent = reference() if bits >> i & 1 else None
-        if cotangent is not None:
-            found[cotangent] = None
-    return list(found)
-
-
-def edges(call: Call) -> tuple[Any, ...]:
-    """What a call's gradient goes on to: the calls that made it, or the leaves that it is."""
-    following: Sequence[Expression] = call.inputs
-    if way_of(call) is not None:
-        outputs = [e for e in [reference() for reference in call.outputs] if e is not None]
-        following = [i for e in outputs for i in goes_on_to(e)]
-    found = [e.call if e.leaf is None else e.leaf for e in following if e.tracked]
-    return tuple([edge for edge in found if edge is not None])
-
-
-def _steps(way: Way, output: int) -> Iterator[tuple[Call, int, bool, bool]]:
-    """What was differentiated on the way to an output of a gradient call; whether that is freed."""
-    bits = way.made_of[output]
-    for i, (reference, number, depends) in enumerate(way.steps):
-        if bits >> i & 1:
-            call = reference()
-            if call is not None:
-                yield call, number, depends, bool(way.freed >> i & 1)
-
-
-def reads_anything(call: Call, number: int) -> bool:
-    """Whether the gradient of a call by one of its inputs reads any value."""
-    function = call.signature.function
-    if function is core.CUSTOM:
-        return False
-    if function in (GRADIENT, TANGENT) or function.saves_inputs:
-        return True
-    return any(gradient_reads(call.signature, frozenset([number])))
-
-
-def tracked_reads(call: Call, number: int, jointly: bool = True) -> Sequence[Expression]:
-    """The tracked values that the gradient of a call by one of its inputs is made of; those of a
-    gradient call by one of its outputs. ``jointly``: as far as it is one node with the others."""
-    if not call.inputs or not reads_tracked(call):
-        return ()
-    outputs = [e for e in [reference() for reference in call.outputs] if e is not None]
-    function = call.signature.function
-    if hasattr(call, "way"):
-        return [x for e in outputs if e.number == number for x in goes_on_to(e)]
-    if function in (GRADIENT, TANGENT):
-        return [e for e in call.inputs if e.tracked]
-    smoothly = not function.saves_inputs or (function.joint and not jointly)
-    of_inputs, of_outputs = gradient_reads(call.signature, frozenset([number]), smoothly)
-    read = [e for i, e in enumerate(call.inputs) if i in of_inputs]
-    read += [e for e in outputs if e.number in of_outputs]
-    found = [e for e in read if e.tracked]
-    # Saved inputs count also where only their places are read, as those of maxima.
-    return found if found or smoothly else [e for e in call.inputs if e.tracked]
-
-
 # ---- what backward reads -------------------------------------------------------------------
 
 
@@ -486,19 +400,16 @@ def check_value(e: Expression, call: Call) -> None:
     if way is None:
         _check_read(call, None, call.freed)
         return
-    for differentiated, number, depends, freed in _steps(way, e.number):
+    for step, differentiated, freed in steps_of(way, e.number):
         # Derivatives of a product's gradient read its cotangent; by that one, what it reads.
-        skips = not depends and is_bilinear(differentiated.signature)
-        _check_read(differentiated, number, freed, skips)
-
-
-def asked_for(inputs: Sequence[Expression]) -> frozenset[int]:
-    """The inputs of a call that a gradient is computed for. For one that nobody collects it of, the
-    others are not saved; a single one always is."""
-    single = len(inputs) == 1
-    return frozenset(
-        [i for i, x in enumerate(inputs) if x.tracked and (single or x.leaf is not nobody)]
-    )
+        skips = not step.arriving and is_bilinear(differentiated.signature)
+        _check_read(differentiated, step.number, freed, skips)
+        inner = way_of(differentiated)
+        for before, call, _ in () if inner is None else steps_of(inner, step.number):
+            # And those of that one's derivatives, where one arrives here or is multiplied below.
+            reads = before.arriving and (before.beyond or step.arriving)
+            skips = not reads and is_bilinear(call.signature)
+            _check_read(call, before.number, False, skips)
 
 
 def _check_read(call: Call, number: int | None, freed: bool, skips: bool = False) -> None:
@@ -584,7 +495,6 @@ def _find_saving(signature: Signature) -> frozenset[int]:
 
 
 known_to_realize.append(saves_nothing)
-edges_for_realize.append(edges)
 
 
 def _are_as_they_were(values: Sequence[Expression | None]) -> bool:
@@ -719,87 +629,3 @@ _TYPE_NAMES = {"float32": "Float", "float64": "Double", "float16": "Half", "bflo
 
 def type_name(e: Expression) -> str:
     return f"torch.{_TYPE_NAMES.get(e.type.dtype.name, e.type.dtype.name)}Tensor"
-
-
-def gradient_reads(signature: Signature, tracked: frozenset[int], smoothly: bool = False) -> Reads:
-    """The numbers of the inputs and outputs whose values the gradient of a call reads; with
-    ``smoothly``, of those by which it can be differentiated, which no comparison hides."""
-    return _reads(signature, tracked)[smoothly]
-
-
-def gradient_saves(signature: Signature, tracked: frozenset[int]) -> Reads:
-    """As ``gradient_reads``, and what PyTorch's gradient saves without reading it."""
-    return _reads(signature, tracked)[2]
-
-
-def _reads(signature: Signature, tracked: frozenset[int]) -> tuple[Reads, Reads, Reads]:
-    found = signature.reads.get(tracked)
-    if found is None:
-        found = signature.reads[tracked] = _find_reads(signature, tracked)
-    return found
-
-
-def reads_tracked(call: Call) -> bool:
-    """Whether the gradient of a call depends on values through which gradients flow."""
-    tracked = frozenset([i for i, e in enumerate(call.inputs) if e.tracked])
-    function = call.signature.function
-    if function is core.CUSTOM or not call.inputs:
-        return False
-    if function.saves_inputs:
-        return True
-    if function is TANGENT:
-        return True
-    if function is GRADIENT:
-        return not (getattr(call, "is_linear", False) or getattr(call, "is_quadratic", False))
-    inputs, outputs = gradient_reads(call.signature, tracked, smoothly=True)
-    return bool(inputs & tracked or outputs)
-
-
-def _find_reads(signature: Signature, tracked: frozenset[int]) -> tuple[Reads, Reads, Reads]:
-    template = signature.template
-    inputs = template.parameters
-    seeds = [parameter(1000 + i, o.type) for i, o in enumerate(template.outputs)]
-    if template.gradient is not None:
-        outputs: Sequence[Node] = [
-            call_node(template, inputs, i) for i in range(len(template.outputs))
-        ]
-        parts = template.gradient(inputs, outputs, seeds)
-        results = [p for i, p in enumerate(parts) if p is not None and i in tracked]
-    else:
-        outputs = inline_plain(template.outputs)
-        flows = [(o, s) for o, s in zip(outputs, seeds, strict=True) if o.dtype.differentiable]
-        results = cotangents(
-            [o for o, _ in flows], [s for _, s in flows], {}, [inputs[i] for i in sorted(tracked)]
-        )
-    own = {o for o in outputs if o not in inputs and not signature.function.recomputes}
-    # A result that is constant, as an empty one, may be the same node as a gradient.
-    own = {o for o in own if not set(topological([o])).isdisjoint(inputs)}
-
-    def numbers(visited: set[Node]) -> Reads:
-        return (
-            frozenset([i for i, p in enumerate(inputs) if p in visited]),
-            frozenset([i for i, o in enumerate(outputs) if o in own and o in visited]),
-        )
-
-    every = numbers(set(topological(results, stop=lambda node: node in own)))
-    smooth = topological(results, stop=lambda node: node in own or not node.dtype.differentiable)
-    smoothly = numbers({node for node in smooth if node.dtype.differentiable})
-    saved = every
-    if signature.function.saves is not None:
-        more = signature.function.saves(len(inputs), *signature.attributes)
-        saved = (
-            every[0].union([i for i in more if i >= 0]),
-            every[1].union([~i for i in more if i < 0]),
-        )
-    return every, smoothly, saved
-
-
-def is_linear_in_cotangent(call: Call) -> bool:
-    """Whether the gradients of a call are made of what arrives and of untracked values alone, so
-    that their derivatives are not tracked."""
-    if not is_bilinear(call.signature):
-        return False
-    tracked = frozenset([i for i, x in enumerate(call.inputs) if x.tracked])
-    inputs, outputs = gradient_reads(call.signature, tracked)
-    types = call.signature.output_types
-    return tracked.isdisjoint(inputs) and not any([types[i].dtype.differentiable for i in outputs])

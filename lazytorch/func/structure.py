@@ -19,7 +19,7 @@ from codegen.ops.calls import CALL, Template, mark
 from codegen.ops.leaves import parameter
 from codegen.ops.movement import inverse_order, permute
 from lazytorch.autograd.grad_mode import state as grad_state
-from lazytorch.autograd.walk import goes_on_to
+from lazytorch.autograd.reads import goes_on_to
 from lazytorch.core import CUSTOM
 from lazytorch.expression import Call, Expression, Function
 from lazytorch.importer import derivative_ends, import_calls

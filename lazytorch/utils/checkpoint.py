@@ -19,9 +19,10 @@ from lazytorch.autograd.backward import backward
 from lazytorch.autograd.function import Function, Saved
 from lazytorch.autograd.grad_mode import enable_grad, is_grad_enabled
 from lazytorch.autograd.graph import CallNode
+from lazytorch.autograd.reads import goes_on_to
 from lazytorch.autograd.saved import let_read
 from lazytorch.autograd.session import Session
-from lazytorch.autograd.walk import FREED, Walk, goes_on_to
+from lazytorch.autograd.walk import FREED, Walk
 from lazytorch.expression import Call, Expression, NodeState, hooks_of, next_in_sequence
 from lazytorch.functions.random import default_generator
 from lazytorch.realize import realize

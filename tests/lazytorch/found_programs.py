@@ -525,4 +525,31 @@ v4.requires_grad_()
 (v4 * v2).sum().backward()
 with torch.no_grad(): v2.mul_(0.5)
 v8 = v1 * v3""",
+    "third derivatives of products read nothing, and are constant": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([3.0, 2.0], requires_grad=True)
+v2 = v0 * v0
+v3 = torch.autograd.grad((v2 * v0).sum(), v0, create_graph=True)[0]
+v4 = torch.autograd.grad(v3.sum(), v0, create_graph=True)[0]
+v5 = torch.autograd.grad(v4.sum(), v0, create_graph=True)[0]
+v6 = torch.autograd.grad((v2 * v1).sum(), v0, create_graph=True)[0]
+v7 = torch.autograd.grad(v6.sum(), v0, create_graph=True)[0]
+v8 = torch.autograd.grad(v7.sum(), v1, create_graph=True)[0]
+v9 = torch.autograd.grad((v2 * v2).sum(), v0, create_graph=True)[0]
+v10 = torch.autograd.grad(v9.sum(), v0, create_graph=True)[0]
+v11 = torch.autograd.grad(v10.sum(), v0, create_graph=True)[0]
+v12 = torch.autograd.grad((v2 * v0).sum(), v2, create_graph=True)[0]
+v12.sum().backward(create_graph=True)
+v0.detach().mul_(2)
+v4.sum().backward(create_graph=True)""",
+    "third derivatives check what they read": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0 * v0
+v2 = torch.autograd.grad(v0.sin().sum(), v0, create_graph=True)[0]
+v3 = torch.autograd.grad(v2.sum(), v0, create_graph=True)[0]
+v4 = torch.autograd.grad((v1 * v1).sum(), v0, create_graph=True)[0]
+v5 = torch.autograd.grad(v4.sum(), v0, create_graph=True)[0]
+v0.detach().mul_(2)
+v3.sum().backward(retain_graph=True)
+v5.sum().backward()""",
 }
