@@ -29,6 +29,7 @@ from lazytorch.layout import strided
 from lazytorch.layouts import is_dense
 from lazytorch.levels import UnknownValue
 from lazytorch.realize import flush
+from lazytorch.recording import last_recorded
 from lazytorch.result_layouts import lay_out
 from lazytorch.size import Size
 from lazytorch.storage import pending_writes
@@ -67,7 +68,7 @@ def backward(
         if began:
             spans.note("backward", "python", began)
         return
-    values = [t._read() for t in roots]
+    values = [last_recorded(t._read()) for t in roots]
     seeds = _seeds(roots, values, given)
     if inputs is not None:
         inputs = tuple([t._collecting() for t in _as_tuple(inputs)])
@@ -77,7 +78,7 @@ def backward(
     sources = None if inputs is None else [gradient_source(t) for t in _as_tuple(inputs)]
     walk = Walk(values, sources, runs_targets=True, defers=True)
     session = Session(values, seeds, walk, create_graph)
-    session.run_hooks()
+    session.run_hooks(retain)
     leaves = [(t, e) for t, e in walk.leaves() if chosen is None or id(owner_of(t)) in chosen]
     undefined = []
     if session.reached is not None:
@@ -204,7 +205,7 @@ def grad(
     given, wanted = inputs, tuple([t._collecting() for t in _as_tuple(inputs)])
     _flush_parameters()
     retain = create_graph if retain_graph is None else retain_graph
-    values = [t._read() for t in roots]
+    values = [last_recorded(t._read()) for t in roots]
     seeds = _seeds(roots, values, grad_outputs)
     sources = []
     for t in wanted:
@@ -213,12 +214,12 @@ def grad(
         sources.append(gradient_source(t))
     walk = Walk(values, sources, defers=True)
     session = Session(values, seeds, walk, create_graph)
-    session.run_hooks()
+    session.run_hooks(retain)
     targets = [session.arrived([*walk.readings(t), *walk.collected_for(t)]) for t in wanted]
     if not (allow_unused or materialize_grads):
         for number, readings in enumerate(targets):
             if not readings:
-                if walk.has_lost(sources[number]):
+                if walk.lost([sources[number]]):
                     raise RuntimeError(FREED)
                 walk.free(retain, session.readers)
                 raise RuntimeError(

@@ -41,6 +41,7 @@ class Session:
     reached  the values that a gradient arrives at, where Python may have stopped it; else None.
     undefined  the values that only None arrives at, which a Function sent on.
     sent     calls whose inputs' gradients Python has sent on, as roots: none flows through them.
+    ran      calls that were passed.
     early    gradients of targets as they were before the targets' own hooks: as in PyTorch, that
              is what ``grad`` gives where it has to go on from there to another target.
     """
@@ -62,6 +63,7 @@ class Session:
         self.undefined: set[Expression] = set()
         self.sent: set[Call] = set()
         self.early: dict[Expression, Tensor] = {}
+        self.ran: set[Call] = set()
         self._skipped: set[Call] = set()
 
     def gradients(self, targets: Sequence[Expression]) -> list[Tensor]:
@@ -207,15 +209,25 @@ class Session:
 
     # ---- hooks and Functions ------------------------------------------------------------------
 
-    def run_hooks(self) -> None:
-        """Run what Python does on the way, nearest the roots first."""
+    def run_hooks(self, retain: bool) -> None:
+        """Run what Python does on the way, nearest the roots first. What it has passed is freed
+        also where that fails."""
+        try:
+            self._run_all_hooks()
+        except Exception:
+            if not retain:
+                self.walk.free(retain, self.readers, self.ran)
+            raise
+
+    def _run_all_hooks(self) -> None:
         order = self.walk.order
         if anomaly_mode.state.enabled and anomaly_mode.state.check_nan:
             self._check_numbers(order)
         root = self.roots[0] if len(self.roots) == 1 and self.walk.passed is not None else None
         if root is not None and root in self.walk.seen:
             root = None
-        if root is None and not any([e.hooks is not None for e in order]):
+        refuses = bool(self.walk.refusals)
+        if root is None and not refuses and not any([e.hooks is not None for e in order]):
             return
         before = grad_state.enabled
         grad_state.enabled = self.create_graph
@@ -273,9 +285,13 @@ class Session:
         for e in order:
             if e.hooks is not None and e.hooks.node is not None and e.hooks.node.acts():
                 waiting[id(e.call)] = waiting.get(id(e.call), 0) + 1
+        current: Call | None = None
         for e in reversed(order):
             call = e.call
             hooks = e.hooks
+            if current is not None and call is not current:
+                self.ran.add(current)
+            current = call
             if hooks is not None and (e in reached or e in self.undefined):
                 try:
                     if e in reached:

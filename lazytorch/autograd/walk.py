@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import weakref
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from lazytorch import core, late_errors
@@ -75,8 +75,8 @@ class Walk:
     Given ``targets``, only what lies between the roots and them; nothing below ``stop``. With
     ``runs_targets``, what made the targets is run too, though nothing is sent on from there.
 
-    refusals  the calls that backward refuses to pass, and why, where hooks or Functions run too:
-              these may raise first, or send None there. Only where the caller ``defers`` them.
+    refusals  the calls that backward refuses to pass, and why, where the caller ``defers`` that
+              until it comes to them: hooks and Functions may raise first, or send None there.
     """
 
     def __init__(
@@ -114,8 +114,6 @@ class Walk:
             run = [e for e in self.targets if e.leaf is None and e in self.seen]
             # Of a gradient that would be the last of many nodes: it is not freed for that.
             passed.update([e for e in run if not hasattr(e.call, "way")])
-        if any([self.has_lost(e) for e in self.targets]):
-            raise RuntimeError(FREED)
         checked: set[int] = set()
         failing: list[tuple[Call, Exception]] = []
         for e in reversed(self.order):
@@ -136,33 +134,31 @@ class Walk:
         if failing:
             # PyTorch runs what was recorded last first.
             failing.sort(key=lambda found: found[0].sequence, reverse=True)
-            if defers and any([e.hooks is not None for e in self.order]):
-                self.refusals = dict(failing)
-                return
-            refused, refusal = failing[0]
-            self._warn_of(refused)
-            raise refusal
+            self.refusals = dict(reversed(failing))
+            if not defers:
+                self.refuse(failing[0][0])
+            return
         if may_be_known:
             known_walks.remember(values[0], self.order, self.calls)
-
-    def _warn_of(self, call: Call) -> None:
-        if anomaly_mode.state.enabled:
-            anomaly_mode.warn_of(call, node_name(call))
 
     def refuse(self, call: Call) -> None:
         """Raise what was deferred until backward comes to this call."""
         refusal = self.refusals.get(call)
         if refusal is not None:
-            self._warn_of(call)
+            if anomaly_mode.state.enabled:
+                anomaly_mode.warn_of(call, node_name(call))
             raise refusal
 
-    def has_lost(self, target: Expression) -> bool:
-        """Whether calls that were freed, and have no inputs any more, led to this value."""
+    def lost(self, targets: Sequence[Expression]) -> list[Call]:
+        """The calls that were freed, and have no inputs any more, and led to these values."""
+        calls = [e.call for e in self._walked if e.leaf is None and e.call is not None]
+        calls = [c for c in calls if c.freed and c.tracked and not c.inputs]
+        return [c for c in calls if any([self._leads_to(c, e) for e in targets])]
+
+    def _leads_to(self, call: Call, target: Expression) -> bool:
         tensor = None if target.leaf is None else target.leaf()
         made = target.call if target.leaf is None else None
-        calls = [e.call for e in self._walked if e.leaf is None and e.call is not None]
-        stack = [c for c in calls if c.freed and c.tracked and not c.inputs]
-        seen = set(stack)
+        stack, seen = [call], {call}
         while stack:
             call = stack.pop()
             for edge in edges(call) if call.inputs else call.led_to:
@@ -231,10 +227,11 @@ class Walk:
         if nodes:
             # A gradient goes as far as the node, of which another output may be the target.
             targets.update([e for e in self.order if _node_of_several(e) in nodes])
+        lost = {*self.lost(self.targets)}
         above: set[Expression] = set()
         for e in self.order:
             if any([i in above or i in targets for i in goes_on_to(e)]) or (
-                nodes and _is_made_through(e, nodes)
+                (nodes and _is_made_through(e, nodes)) or (e.leaf is None and e.call in lost)
             ):
                 above.add(e)
         self.order = [e for e in self.order if e in above or e in targets]
@@ -302,9 +299,12 @@ class Walk:
                 call.way.freed |= call.way.made_of[e.number]
         return all([e in self.seen for e in outputs])
 
-    def free(self, retain: bool, readers: list[weakref.ref[Call]]) -> None:
-        """Note what reads the calls, and free them unless they are to be retained."""
-        for call in self.calls:
+    def free(
+        self, retain: bool, readers: list[weakref.ref[Call]], ran: Collection[Call] | None = None
+    ) -> None:
+        """Note what reads the calls, and free them unless they are to be retained; those alone that
+        ``ran``, if backward failed then."""
+        for call in self.calls if ran is None else [c for c in self.calls if c in ran]:
             add_readers(call, readers)
             if retain or (way_of(call) is not None and not self._frees(call)):
                 continue
@@ -400,13 +400,14 @@ def check_value(e: Expression, call: Call) -> None:
     if way is None:
         _check_read(call, None, call.freed)
         return
-    for step, differentiated, freed in steps_of(way, e.number):
-        # Derivatives of a product's gradient read its cotangent; by that one, what it reads.
+    for step, differentiated, freed in reversed([*steps_of(way, e.number)]):
+        # What was done last comes first. Derivatives of a product's gradient read its cotangent;
+        # by that one, what it reads.
         skips = not step.arriving and is_bilinear(differentiated.signature)
         _check_read(differentiated, step.number, freed, skips)
         inner = way_of(differentiated)
         for before, call, _ in () if inner is None else steps_of(inner, step.number):
-            # And those of that one's derivatives, where one arrives here or is multiplied below.
+            # And derivatives of these, where one arrives here or is multiplied by another below.
             reads = before.arriving and (before.beyond or step.arriving)
             skips = not reads and is_bilinear(call.signature)
             _check_read(call, before.number, False, skips)

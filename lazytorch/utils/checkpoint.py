@@ -408,7 +408,7 @@ class CheckpointNode(CallNode):
             for each in walk.calls:
                 let_read(each, first)
         session = Session(values, [g._read() for _, g in pairs], walk, create_graph)
-        session.run_hooks()
+        session.run_hooks(create_graph)
         found = session.gradients(boundary)
         # What is read besides, part of it below the rest or the arguments: each gets what comes to
         # it alone.

@@ -552,4 +552,38 @@ v5 = torch.autograd.grad(v4.sum(), v0, create_graph=True)[0]
 v0.detach().mul_(2)
 v3.sum().backward(retain_graph=True)
 v5.sum().backward()""",
+    "a backward that fails frees what it has passed": """
+v0 = torch.tensor([[-0.5, 1.0], [0.5, 0.0], [-0.5, 1.5]], requires_grad=True)
+v1 = v0 * v0
+v0.detach().div_(2)
+v1.unsqueeze(0).exp_()
+v1.backward(v1.cos())
+v2 = v1.abs()
+v2.sum().backward(create_graph=True)
+v3 = v0.exp()
+v4 = v3.sin()
+v5 = v4.sin()
+v3.detach().mul_(2)
+v6 = torch.autograd.grad(v5.sum(), v0)
+v6 = torch.autograd.grad(v5.sum(), v4)
+v6 = torch.autograd.grad(v4.sum(), v3)
+v6 = torch.autograd.grad(v3.sum(), v0)""",
+    "what was freed is refused where backward comes to it": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0.sin()
+seen.append(torch.autograd.grad((v0 * v1).sum(), v0)[0].tolist())
+v2 = v1 * 3
+v3 = v2.cos()
+v2.detach().neg_()
+v4 = torch.autograd.grad(v3.sum(), v0)""",
+    "of what a second derivative reads that is refused first which was done last": """
+v0 = torch.tensor(1.5, requires_grad=True)
+v1 = torch.tensor([[-0.5], [-0.5]])
+v2 = v0 + v1
+v3 = (v1 * v2).tanh()
+v4 = torch.autograd.grad((v3 * v3).sum(), v2, create_graph=True)[0]
+v1.mul_(2)
+v1.mul_(2)
+v3.relu_()
+v4.square().mean().backward()""",
 }

@@ -432,4 +432,31 @@ v1 = Exp.apply(v0)
 v1[1:] = 0.25
 v1 = v1 * 2
 v1.sum().backward()""",
+    "a backward that a hook or a Function ends frees what it has passed": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0.exp()
+v1.register_hook(lambda g: seen[7])
+v2 = v1.sin()
+v3 = v2.sin()
+v3.sum().backward()
+v2.sum().backward()
+v1.sum().backward()
+v4 = v0.exp()
+v5 = Square.apply(v4)
+v6 = v5.sin()
+v7 = v4.cos()
+v4.detach().mul_(2)
+(v6 + v7).sum().backward()
+v7.sum().backward()
+v6.sum().backward()""",
+    "a root that was written to through .data keeps its gradient": """
+v0 = torch.tensor([1.5, -2.0], requires_grad=True)
+v1 = v0 * 2
+v1.retain_grad()
+v1.register_hook(lambda g: seen.append(g.tolist()))
+v1.data[...] = 0.5
+v2 = torch.tensor([1.0, 1.0], requires_grad=True)
+seen.append(torch.autograd.grad(v1.sum(), v2, allow_unused=True))
+seen.append(torch.autograd.grad(v1, v2, torch.ones(2), allow_unused=True, retain_graph=True))
+v1.backward(torch.ones(2))""",
 }
