@@ -426,7 +426,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
             if self._geometry is not None:
                 storage.viewed = True
             if self._connected:
-                self._retain_new_value(last_recorded(before))
+                _retain_new_value(last_recorded(before), storage.expression)
                 if self._retains_grad and self._geometry is not None:
                     forget_retained(self)  # that of what is read next is kept
         return self
@@ -440,13 +440,6 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         if cached[1].tracked and cached[0] is base:
             fresh = read_in(self._storage, base, self._type.dtype, geometry, True)
             call.inputs = (fresh, *call.inputs[1:])
-
-    def _retain_new_value(self, before: Expression) -> None:
-        """Keep the gradient of what was written in place, also through a view, in the stead of
-        what was there."""
-        if before.hooks is not None and before.hooks.retained_by is not None:
-            hooks_of(self._storage.expression).retained_by = before.hooks.retained_by
-            before.hooks.retained_by = None
 
     def _write_history(self, root: Tensor, value: Expression) -> Tensor:
         """A recorded write through an unconnected alias: it has a history from now on, and the
@@ -468,6 +461,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         value.owner = SharedSince(weakref.ref(self._storage), self._storage.version)
         root._marker = (self._storage.expression, value)
         self._has_node = True
+        _retain_new_value(last_recorded(current), value)
         return self
 
     # ---- autograd state -------------------------------------------------------------------------
@@ -734,6 +728,14 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
                 self._refuse_changed()
             view._one_of = (name, 0, None)
         return view
+
+
+def _retain_new_value(before: Expression, after: Expression) -> None:
+    """Keep the gradient of what was written in place, also through a view, in the stead of what was
+    there."""
+    if before.hooks is not None and before.hooks.retained_by is not None:
+        hooks_of(after).retained_by = before.hooks.retained_by
+        before.hooks.retained_by = None
 
 
 class _Eager:

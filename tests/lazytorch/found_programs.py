@@ -586,4 +586,21 @@ v1.mul_(2)
 v1.mul_(2)
 v3.relu_()
 v4.square().mean().backward()""",
+    "an alias with a history of its own keeps its gradient through what is written": """
+v0 = torch.tensor([[-2.0], [0.25]], requires_grad=True)
+v1 = v0 * 2
+v1.data = v0.detach().clone()
+v1.retain_grad()
+v2 = v1[:1]
+v2.retain_grad()
+v2.mul_(2)
+v2.mul_(v2)
+v1.mul_(2)
+(v2 * v1).sum().backward()
+v3 = v0.detach()
+v4 = v0 * 3
+v3.mul_(v4)
+v3.retain_grad()
+v3.mul_(2)
+v3.sum().backward()""",
 }
