@@ -93,6 +93,7 @@ class FunctionCtx:
     _non_differentiable: tuple[Any, ...] = ()
     _materialize = True
     _settles = False  # whether what is pending is computed before backward runs
+    _ends_plainly = False  # of several calls: whether what made the results reads nothing saved
     needs_input_grad: tuple[bool, ...] = ()
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:

@@ -220,6 +220,14 @@ def pack_results(results: Sequence[Tensor] | None, waiting: Any = None) -> None:
         packed.append((False, i, Packed(_copy(outputs[i]) if results is None else results[i])))
 
 
+def would_pack(call: Call | None) -> bool:
+    """Whether hooks would be called for what the gradient of a call reads."""
+    if call is None or call.signature.function in (GRADIENT, TANGENT, core.CUSTOM):
+        return True
+    of_inputs, of_results = gradient_saves(call.signature, asked_for(call.inputs))
+    return bool(of_results) or not all([call.inputs[i].type.weak for i in of_inputs])
+
+
 def _copy(e: Expression) -> Tensor:
     return wrap(record(core.IDENTITY, (e,), (), e.tracked)[0])
 

@@ -419,7 +419,7 @@ class Session:
                 inputs = [
                     g if e in seen_here else None for e, g in zip(call.inputs, inputs, strict=True)
                 ]
-        elif not known and call in self._skipped:
+        elif self._passes_by(call, state.custom, bool(known)):
             inputs = [None for _ in state.custom._edges(call)]
         else:
             try:
@@ -454,6 +454,13 @@ class Session:
                     self.undefined.add(edge)
                 else:
                     self.send(edge, gradient)
+
+    def _passes_by(self, call: Call, custom: Any, arrives: bool) -> bool:
+        """Whether a Function is not called: nothing arrives, or nobody asks what it sends on."""
+        if not arrives:
+            return call in self._skipped
+        is_last = custom._ends_plainly and bool(call.inputs)
+        return is_last and self.walk.seen.isdisjoint(call.inputs)
 
     def _keep_early(self, e: Expression, arrived: dict[Expression, Tensor]) -> None:
         """Keep the gradient of a value that is asked for, and gone on from otherwise."""

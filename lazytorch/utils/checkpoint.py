@@ -20,7 +20,7 @@ from lazytorch.autograd.function import Function, Saved
 from lazytorch.autograd.grad_mode import enable_grad, is_grad_enabled
 from lazytorch.autograd.graph import CallNode
 from lazytorch.autograd.reads import goes_on_to
-from lazytorch.autograd.saved import let_read
+from lazytorch.autograd.saved import let_read, would_pack
 from lazytorch.autograd.session import Session
 from lazytorch.autograd.walk import FREED, Walk
 from lazytorch.expression import Call, Expression, NodeState, hooks_of, next_in_sequence
@@ -338,6 +338,7 @@ class CheckpointNode(CallNode):
         # As in PyTorch, arguments must not have been written to before the second run.
         self.saved = [Saved(a, None) for a in args if isinstance(a, Tensor)]
         self.freed = False
+        self._ends_plainly = False
         self.kinds: list[Any] | None = None  # what the results were, where that is compared
 
     def _call(self) -> Call | None:
@@ -481,6 +482,8 @@ def _checkpoint(
     boundary = [a._read() for a in alone]
     others = _read_from_outside([t._read() for t in outputs], boundary, began)
     given = [t._read() for t in _tensors((args, kwargs)) if t.requires_grad]
+    # Then backward does not run the part again where a result is the last that it asks for.
+    node._ends_plainly = not any([would_pack(o._read().call) for o in outputs])
     raw = [untracked(t._read()) for t in outputs]
     values = record(core.CUSTOM, (*raw, *given, *others), (len(raw),), True)
     call = values[0].call

@@ -459,4 +459,13 @@ v2 = torch.tensor([1.0, 1.0], requires_grad=True)
 seen.append(torch.autograd.grad(v1.sum(), v2, allow_unused=True))
 seen.append(torch.autograd.grad(v1, v2, torch.ones(2), allow_unused=True, retain_graph=True))
 v1.backward(torch.ones(2))""",
+    "a checkpoint whose end saves nothing is not run again for its result alone": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0 * 1
+v2 = checkpoint(lambda a: seen.append(1) or a.sin() * 2, v1, use_reentrant=False)
+v3 = checkpoint(lambda a: seen.append(2) or a.exp() * a, v1, use_reentrant=False)
+v1.mul_(2)
+(v2 * v2).sum().backward(inputs=[v2])
+(v3 * v3).sum().backward(inputs=[v3])
+(v2 * v2).sum().backward()""",
 }
