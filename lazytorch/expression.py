@@ -296,9 +296,7 @@ class Call:
 
     tracked    a gradient flows through it.
     freed      backward has been through it without retain_graph.
-    led_to     of a freed one that has no inputs any more: the calls that made those that were
-               tracked, and references to leaves. As in PyTorch, nodes outlive what they have saved;
-               of calls that have their inputs there are references, and what these lead to.
+    led_to     where its inputs were let go: what is left of them (freed.py); not set elsewhere.
     readers    the gradient calls of any backward, which need its inputs until they have run.
     place      the user's code that made it and the instruction in there, where noted (source.py).
     node       what was hung on it as a node of the graph; not set where there is nothing.
@@ -317,7 +315,7 @@ class Call:
         "outputs", "place", "readers", "sequence", "siblings", "signature", "tracked", "via", "way",
     )  # fmt: skip
     in_place: bool
-    led_to: tuple[Any, ...]
+    led_to: tuple[Expression, ...]
     node: NodeState
     sequence: int
     siblings: object

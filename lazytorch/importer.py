@@ -16,10 +16,12 @@ from codegen.ops.calls import Template, call, detach, gradient, mark, tangent
 from codegen.ops.complex_numbers import COMPLEX, parts
 from codegen.ops.leaves import parameter
 from codegen.ops.movement import inverse_order, permute
+from codegen.ops.reduction import full
 from codegen.pipeline import Graph
 from codegen.runtime.memory import Buffer
 from lazytorch.core import CUSTOM
 from lazytorch.expression import Call, Expression, Function
+from lazytorch.freed import is_let_go
 from lazytorch.levels import refuse_reading
 from lazytorch.places import MovedCall
 from lazytorch.source import lines_of
@@ -174,7 +176,9 @@ def _import_call(
     inputs = [nodes[i] for i in item.inputs]
     outputs = [e for e in [reference() for reference in item.outputs] if e is not None]
     signature = item.signature
-    if signature.function is GRADIENT:
+    if is_let_go(item):
+        made = [full(0, e.type.shape, e.type.dtype) for e in outputs]  # which nobody reads
+    elif signature.function is GRADIENT:
         roots, replaced = signature.attributes
         assert isinstance(roots, int) and isinstance(replaced, int)
         ends = [0, roots, 2 * roots, 2 * roots + replaced, 2 * roots + 2 * replaced, len(inputs)]

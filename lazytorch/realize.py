@@ -7,7 +7,6 @@ import os
 import threading
 import traceback
 import weakref
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -17,24 +16,18 @@ from codegen import settings, spans
 from codegen.check import CheckedPlan
 from codegen.failures import outputs_that_failed, says_what_failed
 from codegen.ir import provenance
-from codegen.ops.reduction import full
 from codegen.pipeline import (
     Plan,
     compile_for,
     find_plan,
     make_plan,
 )
-from codegen.runtime.memory import Buffer
 from codegen.runtime.signals import HeldOff
 from lazytorch import capture, known_traces, layouts, levels, references
 from lazytorch.expression import (
-    EVERY,
     Call,
     Expression,
-    Function,
     Overwritten,
-    new_call,
-    new_expression,
     trace_conditions,
 )
 from lazytorch.importer import import_graph
@@ -349,13 +342,14 @@ def _run_traced(roots: Sequence[Expression], device: str, held: Sequence[Express
             trace.leaves[i].value = None
         if noted is not None:
             noted.outputs = [weakref.ref(e) for e in trace.wanted]
-        wanted, tracked = trace.wanted, trace.tracked
+        wanted, kept = trace.wanted, [call for call in trace.tracked if not call.freed]
         if cached.saves_more:
             wanted, values = _saved(trace, cached, values)
         # What the trace alone still refers to is not waiting for anything.
         del trace
         _settle(wanted, values)
-        _release(tracked)
+    for release in after_run:
+        release(kept)
 
 
 def _run_known(roots: Sequence[Expression], device: str, held: Sequence[Expression]) -> bool:
@@ -369,10 +363,11 @@ def _run_known(roots: Sequence[Expression], device: str, held: Sequence[Expressi
         values = cached.run([e.value for e in trace.leaves], free)
         for i in free:
             trace.leaves[i].value = None
-        wanted, tracked = trace.wanted, trace.tracked
+        wanted, kept = trace.wanted, [call for call in trace.tracked if not call.freed]
         del trace
         _settle(wanted, values)
-        _release(tracked)
+    for release in after_run:
+        release(kept)
     return True
 
 
@@ -484,7 +479,6 @@ def _run_checked(trace: Trace, device: str) -> None:
     if cached.saves_more:
         wanted, values = _saved(trace, cached, values)
     _settle(wanted, values)
-    _release(trace.tracked)
 
 
 def _saved(
@@ -514,7 +508,7 @@ def _free_leaves(trace: Trace | Recognised, cached: CachedPlan) -> list[int]:
         if call.readers is not readers:  # many calls share them
             readers = call.readers
             for reader in readers:
-                if _is_pending(reader) and reader() not in trace.calls:
+                if is_pending(reader) and reader() not in trace.calls:
                     return []  # an earlier one has yet to read them
     if _is_needed_elsewhere(trace):
         return []
@@ -578,107 +572,13 @@ def _settle(wanted: Sequence[Expression], values: Sequence[Any]) -> None:
                 o.call = None
 
 
-def _release(tracked: Sequence[Call]) -> None:
-    """Let go of the inputs of calls whose values are known and that no gradient will revisit."""
-    freed = [call for call in tracked if call.freed]
-    derivatives = [call for call in freed if call.has_gradient and hasattr(call, "way")]
-    if derivatives:  # what these were made of may go with them
-        _release_freed(derivatives[::-1])
-    _release_freed(freed)
+# Lets go of what backward has freed, given the other tracked calls that were run, inputs first;
+# autograd/release.py puts it here.
+after_run: list[Callable[[Sequence[Call]], None]] = []
 
 
-def _release_freed(calls: Sequence[Call]) -> None:
-    readers: Any = ()  # of the call before: many calls share them
-    waits = False
-    uses: Counter[Expression] = Counter()
-    for call in calls:
-        if not call.inputs:
-            continue
-        if call.readers is not readers:
-            readers = call.readers
-            waits = any([_is_pending(reader) for reader in readers])
-        if waits:
-            continue
-        for reference in call.outputs:
-            e = reference()
-            if e is not None and e.value is None:
-                break
-        else:
-            if call.signature.saving is not EVERY and _may_be_walked_again(call, calls, uses):
-                continue
-            if uses:
-                uses.subtract(call.inputs)
-            call.led_to = _lasting_edges(call)
-            call.inputs = ()
-
-
-def _lasting_edges(call: Call) -> tuple[Any, ...]:
-    """The edges of a call that is to lose its inputs. Calls that have theirs would keep values: in
-    their place stand references to them, and what they lead to."""
-    found: list[Any] = []
-    stack, seen = [call], {call}
-    while stack:
-        for edge in edges[0](stack.pop()):
-            if type(edge) is not Call or not edge.inputs:
-                found.append(edge)
-            elif edge not in seen:
-                seen.add(edge)
-                stack.append(edge)
-                found.append(weakref.ref(edge))
-    return tuple(found)
-
-
-def _may_be_walked_again(call: Call, calls: Sequence[Call], uses: Counter[Expression]) -> bool:
-    """Whether one of the freed calls, that saves nothing, keeps its inputs, as it does in PyTorch.
-    They keep no memory alive: values that nobody but freed calls refers to go. ``uses`` is to count
-    how often those of them do whose results are known."""
-    if not saves_nothing[0](call):
-        return False
-    gone: list[Expression] = []
-    for e in call.inputs:
-        owner = e.owner
-        if type(e.value) is not Buffer or e.leaf is not None:
-            continue
-        if type(owner) is weakref.ref and owner() is not None:
-            continue
-        made = e.call
-        if e.tracked and (made is None or not (made.freed and made.inputs)):
-            return False
-        if made is not None and e.tracked and not saves_nothing[0](made):
-            return False
-        gone.append(e)
-    if gone:
-        if not uses:
-            known = [c for c in calls if all([o.value is not None for o in _alive(c)])]
-            uses.update([i for c in known for i in c.inputs])
-        inputs = list(call.inputs)
-        for i, e in enumerate(inputs):
-            if e not in gone:
-                continue
-            if e.tracked:
-                # Besides what is here: what is pending may read it, for which it could not be
-                # computed again where what it was made of has gone.
-                here = references.BY_NAME + gone.count(e) + inputs.count(e)
-                if references.count(e) <= here + uses[e] + 1:  # one of them counts as a key
-                    e.value = None
-            else:
-                signature = FREED_VALUE.signature((), (e.type.shape, e.type.dtype))
-                zeros = new_call(signature, (), False)
-                inputs[i] = new_expression(e.type, e.device, zeros, depth=1)
-                zeros.outputs = (weakref.ref(inputs[i]),)
-        call.inputs = tuple(inputs)
-    return True
-
-
-# In the place of an untracked value that a freed call needs no more.
-FREED_VALUE = Function("freed_value", lambda shape, dtype: full(0, shape, dtype))
-
-# What autograd/walk.py and reads.py know of calls; they put it here.
-saves_nothing: list[Callable[[Call], bool]] = []
-edges: list[Callable[[Call], tuple[Any, ...]]] = []
-
-
-def _is_pending(reference: weakref.ref[Call]) -> bool:
+def is_pending(reference: weakref.ref[Call]) -> bool:
+    """Whether a gradient call still needs what it is made of."""
     call = reference()
     if call is None:
         return False

@@ -15,6 +15,7 @@ from lazytorch.expression import (
     next_in_sequence,
     shared_owner,
 )
+from lazytorch.freed import inputs_of
 from lazytorch.realize import realize, settle_depth
 from lazytorch.records import native
 from lazytorch.source import note_place
@@ -35,9 +36,7 @@ def untracked(value: Expression) -> Expression:
 def last_recorded(e: Expression) -> Expression:
     """The value whose gradient is that of ``e``: what was there before writes without recording."""
     while e.call is not None and e.call.signature.function is core.REPLACE_VALUE:
-        if not e.call.inputs:
-            break
-        e = e.call.inputs[1]
+        e = inputs_of(e.call)[1]
     return e
 
 

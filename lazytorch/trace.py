@@ -8,10 +8,11 @@ from typing import Any
 
 from lazytorch import layouts, levels
 from lazytorch.expression import Call, Expression
+from lazytorch.freed import is_let_go
 from lazytorch.orders import Order, order_of, wanted_order
 
 # Marks in a key; signatures and numbers are not negative, and leaves' types far below.
-_LEAF, _BOUND, _WANTED = -1, -2, -3
+_LEAF, _BOUND, _WANTED, _FREED = -1, -2, -3, -4
 # Orders of axes in memory, behind what lies so, and forms of views in a family's key: below these.
 _FIRST_ORDER = -(1 << 59)
 _FIRST_FORM = -(1 << 60)
@@ -97,6 +98,8 @@ class Trace:
                 signature = call.signature
                 if signature.region is not None:
                     views.append((call, len(key)))
+                if not call.inputs and is_let_go(call):
+                    key.append(_FREED)
                 key.append(signature.number + call.tracked)
                 for i in call.inputs:
                     known = numbers.get(i)

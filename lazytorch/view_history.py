@@ -6,6 +6,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from lazytorch.expression import hooks_of
+from lazytorch.freed import inputs_of
 
 if TYPE_CHECKING:
     from lazytorch.expression import Expression
@@ -112,8 +113,8 @@ views = _Views()
 
 def viewed(e: Expression) -> Expression:
     """The storage's value that a view's value is a view of."""
-    while (call := e.call) is not None and call.inputs and hasattr(call, "via"):
-        e = call.inputs[0]
+    while (call := e.call) is not None and hasattr(call, "via"):
+        e = inputs_of(call)[0]
     return e
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,12 +11,12 @@ from lazytorch import capture, core
 from lazytorch.application import written_over
 from lazytorch.autograd import anomaly_mode, known_walks
 from lazytorch.autograd.grad_mode import state as grad_state
+from lazytorch.autograd.release import free, note_readers, reader
 from lazytorch.autograd.session import ADD, ZEROS_LIKE, Session, add, call_hooks
 from lazytorch.autograd.walk import (
     FREED,
     Collector,
     Walk,
-    add_readers,
     as_collected,
     gradient_source,
     has_hooks,
@@ -85,7 +84,7 @@ def backward(
         undefined = [t for t, e in leaves if e in session.undefined and e not in session.reached]
         leaves = [(t, e) for t, e in leaves if e in session.reached]
     gradients = session.cotangents([e for _, e in leaves])
-    walk.free(retain, session.readers)
+    free(walk, retain, session.readers)
     total: dict[int, tuple[Tensor, Tensor]] = {}
     for (tensor, _), gradient in zip(leaves, gradients, strict=True):
         if isinstance(tensor, Collector):
@@ -154,15 +153,10 @@ def _run_known(root: Tensor) -> bool:
     (seed,) = record(ONES_LIKE, (value,), (), False)
     gradients = record(GRADIENT, (value, seed, *leaves), (1, 0), False)
     made = gradients[0].call
-    readers = []
     if made is not None:
         made.has_gradient = True
-        readers.append(weakref.ref(made))
+        note_readers(calls, [reader(made)])
     for call in calls:
-        if call.readers:
-            add_readers(call, readers)
-        else:
-            call.readers = readers
         call.freed = True
     enabled = grad_state.enabled
     grad_state.enabled = False
@@ -221,7 +215,7 @@ def grad(
             if not readings:
                 if walk.lost([sources[number]]):
                     raise RuntimeError(FREED)
-                walk.free(retain, session.readers)
+                free(walk, retain, session.readers)
                 raise RuntimeError(
                     f"The differentiated Tensor at index {number} appears to not have been used in "
                     "the graph. Set allow_unused=True if this is the desired behavior."
@@ -231,7 +225,7 @@ def grad(
             _after_hooks(tensor, None, create_graph)
     arrived = list(dict.fromkeys([e for readings in targets for e in readings]))
     computed = dict(zip(arrived, session.cotangents(arrived), strict=True))
-    walk.free(retain, session.readers)
+    free(walk, retain, session.readers)
     result: list[Tensor | None] = []
     known: dict[int, Tensor] = {}  # a tensor asked for twice has one gradient
     for tensor, readings in zip(wanted, targets, strict=True):

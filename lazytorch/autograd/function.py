@@ -20,6 +20,7 @@ from lazytorch.autograd.graph import CallNode
 from lazytorch.autograd.saved import Packed
 from lazytorch.autograd.walk import FREED, check_result, modified_text, output_text
 from lazytorch.expression import Call, Expression, NodeState, SharedSince, hooks_of
+from lazytorch.freed import inputs_of
 from lazytorch.layout import strided
 from lazytorch.recording import untracked
 from lazytorch.storage import Storage
@@ -170,10 +171,9 @@ class BackwardCFunction(FunctionCtx, CallNode):
 
     def _edges(self, call: Call) -> list[Expression | None]:
         """For each argument of forward, the value that its gradient goes to."""
-        if not call.inputs:
-            return [None] * len(self._slots)
+        inputs = inputs_of(call)
         first = len(call.outputs)
-        return [None if s is None or s < 0 else call.inputs[first + s] for s in self._slots]
+        return [None if s is None or s < 0 else inputs[first + s] for s in self._slots]
 
     def _of_results(self, gradients: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
         """The gradients of all results of forward, given those of the recorded outputs."""

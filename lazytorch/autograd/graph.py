@@ -27,6 +27,7 @@ from lazytorch.expression import (
     new_expression,
     node_state,
 )
+from lazytorch.freed import inputs_of
 from lazytorch.recording import last_recorded, record
 from lazytorch.storage import Storage
 from lazytorch.tensor import Tensor, wrap
@@ -95,7 +96,7 @@ class CallNode(Node):
         call = self._call()
         if call is None:
             return ()
-        return tuple([_edge(e) for e in call.inputs if e.type.dtype.differentiable])
+        return tuple([_edge(e) for e in inputs_of(call) if e.type.dtype.differentiable])
 
     @property
     def metadata(self) -> dict[Any, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from codegen.graph.differentiate import cotangents
 from codegen.graph.inline import inline_plain
@@ -13,9 +12,18 @@ from codegen.ops.calls import call as call_node
 from codegen.ops.leaves import parameter
 from lazytorch import core
 from lazytorch.autograd.second_derivatives import is_bilinear, is_piecewise_linear
-from lazytorch.expression import Call, Expression, Reads, Signature, Way, WayStep, nobody
+from lazytorch.expression import (
+    EVERY,
+    Call,
+    Expression,
+    Reads,
+    Signature,
+    Way,
+    WayStep,
+    nobody,
+)
+from lazytorch.freed import inputs_of, is_let_go
 from lazytorch.importer import GRADIENT, TANGENT
-from lazytorch.realize import edges as edges_for_realize
 
 
 def way_of(call: Call) -> Way | None:
@@ -28,6 +36,8 @@ def goes_on_to(e: Expression) -> Sequence[Expression]:
     call = e.call
     if call is None or not call.tracked or e.leaf is not None:
         return ()
+    if not call.inputs and is_let_go(call) and (not call.freed or saves_nothing(call)):
+        call.inputs = inputs_of(call)
     if way_of(call) is not None and call.inputs:
         return list(made_of(e))
     reaches = call.signature.reaches
@@ -76,14 +86,14 @@ def factor_of(call: Call, number: int) -> float:
     return 1 if is_bilinear(call.signature) else math.inf
 
 
-def edges(call: Call) -> tuple[Any, ...]:
-    """What a call's gradient goes on to: the calls that made it, or the leaves that it is."""
-    following: Sequence[Expression] = call.inputs
-    if way_of(call) is not None:
-        outputs = [e for e in [reference() for reference in call.outputs] if e is not None]
-        following = [i for e in outputs for i in goes_on_to(e)]
-    found = [e.call if e.leaf is None else e.leaf for e in following if e.tracked]
-    return tuple([edge for edge in found if edge is not None])
+def edges(call: Call) -> tuple[Expression, ...]:
+    """What a call's gradient goes on to, tracked or not; of a released one what is left of it."""
+    if not call.inputs:
+        return call.led_to
+    if way_of(call) is None:
+        return call.inputs
+    outputs = [e for e in [reference() for reference in call.outputs] if e is not None]
+    return tuple([i for e in outputs for i in goes_on_to(e)])
 
 
 def steps_of(way: Way, output: int) -> Iterator[tuple[WayStep, Call, bool]]:
@@ -121,9 +131,6 @@ def tracked_reads(call: Call, number: int, jointly: bool = True) -> Sequence[Exp
     found = [e for e in read if e.tracked]
     # Saved inputs count also where only their places are read, as those of maxima.
     return found if found or smoothly else [e for e in call.inputs if e.tracked]
-
-
-edges_for_realize.append(edges)
 
 
 def asked_for(inputs: Sequence[Expression]) -> frozenset[int]:
@@ -206,3 +213,59 @@ def _find_reads(signature: Signature, tracked: frozenset[int]) -> tuple[Reads, R
             every[1].union([~i for i in more if i < 0]),
         )
     return every, smoothly, saved
+
+
+def saves_any(signature: Signature, read: frozenset[int]) -> bool:
+    """Whether what a gradient reads of the inputs is anything that PyTorch frees."""
+    if signature.function is core.WRITE_VIEW:
+        return True  # PyTorch frees the node of what was written
+    if not signature.function.keeps_numbers:
+        return bool(read)
+    return not all([signature.input_types[i].weak for i in read])
+
+
+def saves_nothing(call: Call) -> bool:
+    """Whether the gradient of a call can be taken again after it was freed."""
+    signature = call.signature
+    if signature.function is core.CUSTOM:
+        return not call.node.custom._settles  # it refuses what is gone by itself
+    saving = signature.saving
+    if saving is None:
+        saving = signature.saving = _find_saving(signature)
+    if saving is EVERY:
+        return False
+    inputs = call.inputs or call.led_to
+    for i in saving:  # as asked_for() says
+        if inputs[i].tracked and (inputs[i].leaf is not nobody or len(inputs) == 1):
+            return False
+    return True
+
+
+def saves_numbers_alone(call: Call) -> bool:
+    """Whether the gradient of a call reads no tensor."""
+    if call.signature.function in (GRADIENT, TANGENT, core.CUSTOM, core.WRITE_VIEW):
+        return False
+    inputs, outputs = gradient_saves(call.signature, asked_for(call.inputs))
+    return not outputs and all([call.inputs[i].type.weak for i in inputs])
+
+
+def _find_saving(signature: Signature) -> frozenset[int]:
+    """The numbers of the inputs whose gradients PyTorch saves something for."""
+    if signature.function in (GRADIENT, TANGENT):
+        return EVERY
+    types = signature.input_types
+    numbers = [i for i, t in enumerate(types) if t.dtype.differentiable and not t.weak]
+    inputs, outputs = gradient_saves(signature, frozenset(numbers))
+    if not outputs and not saves_any(signature, inputs):
+        return frozenset()
+    if len(numbers) > 4:
+        return EVERY  # a whole layer's
+    found: list[int] = []
+    shared: list[int] = []  # what one gradient reads is saved for it, what several read always
+    for i in numbers:
+        inputs, outputs = gradient_saves(signature, frozenset([i]))
+        if outputs or saves_any(signature, inputs):
+            found.append(i)
+            shared += [number for number in inputs if not types[number].weak]
+    is_shared = len(shared) > len({*shared})
+    return EVERY if is_shared or len(found) == len(numbers) else frozenset(found)

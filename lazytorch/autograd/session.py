@@ -21,6 +21,7 @@ from lazytorch import capture, core, late_errors
 from lazytorch.autograd import anomaly_mode
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.reads import factor_of, goes_on_to, made_of, reads_anything, reads_tracked
+from lazytorch.autograd.release import Reader, free, reader, sessions
 from lazytorch.autograd.saved import gradients_of_saved
 from lazytorch.autograd.second_derivatives import passes_nothing
 from lazytorch.autograd.walk import Walk, node_name
@@ -58,7 +59,7 @@ class Session:
         self.walk = walk
         self.create_graph = create_graph
         self.replaced: list[tuple[Expression, Expression]] = []
-        self.readers: list[weakref.ref[Call]] = []
+        self.readers: list[Reader] = []
         self.reached: set[Expression] | None = None
         self.undefined: set[Expression] = set()
         self.sent: set[Call] = set()
@@ -89,7 +90,7 @@ class Session:
         call = outputs[0].call
         if call is not None:
             call.has_gradient = True
-            self.readers.append(weakref.ref(call))
+            self.readers.append(reader(call))
         return [wrap(e) for e in outputs]
 
     def _degrees(self, onward: dict[Expression, list[_Onward]]) -> dict[Expression, float]:
@@ -216,7 +217,7 @@ class Session:
             self._run_all_hooks()
         except Exception:
             if not retain:
-                self.walk.free(retain, self.readers, self.ran)
+                free(self.walk, retain, self.readers, self.ran)
             raise
 
     def _run_all_hooks(self) -> None:
@@ -231,11 +232,13 @@ class Session:
             return
         before = grad_state.enabled
         grad_state.enabled = self.create_graph
+        sessions.running += 1
         try:
             if root is not None:
                 self._run_hooks_of_root(root)
             self._run_hooks(order)
         finally:
+            sessions.running -= 1
             grad_state.enabled = before
 
     def _run_hooks_of_root(self, root: Expression) -> None:

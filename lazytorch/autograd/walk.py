@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import re
-import weakref
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from lazytorch import core, late_errors
 from lazytorch.autograd import anomaly_mode, known_walks
 from lazytorch.autograd.grad_mode import state as grad_state
-from lazytorch.autograd.reads import asked_for, edges, goes_on_to, gradient_saves, steps_of, way_of
+from lazytorch.autograd.reads import (
+    asked_for,
+    edges,
+    goes_on_to,
+    gradient_saves,
+    saves_any,
+    saves_nothing,
+    steps_of,
+    way_of,
+)
 from lazytorch.autograd.second_derivatives import is_bilinear
 from lazytorch.expression import (
-    EVERY,
     Call,
     Expression,
     Overwritten,
     SharedSince,
-    Signature,
     nobody,
 )
 from lazytorch.geometry import Geometry, places_between
 from lazytorch.importer import GRADIENT, TANGENT
-from lazytorch.realize import saves_nothing as known_to_realize
 from lazytorch.recording import last_recorded, record
 from lazytorch.tensor import Tensor
 from lazytorch.view_history import ViewOrigin, viewed, views
@@ -160,17 +165,15 @@ class Walk:
         made = target.call if target.leaf is None else None
         stack, seen = [call], {call}
         while stack:
-            call = stack.pop()
-            for edge in edges(call) if call.inputs else call.led_to:
-                if type(edge) is not Call:
-                    found = edge()
-                    if found is not None and (found is tensor or found is made):
+            for e in edges(stack.pop()):
+                if e.leaf is not None:
+                    if tensor is not None and e.leaf() is tensor:
                         return True
-                elif edge is made:
-                    return True
-                elif edge not in seen:
-                    seen.add(edge)
-                    stack.append(edge)
+                elif e.tracked and e.call is not None and e.call not in seen:
+                    if e.call is made:
+                        return True
+                    seen.add(e.call)
+                    stack.append(e.call)
         return False
 
     def _lead_through_views(self, targets: Sequence[Expression]) -> bool:
@@ -291,36 +294,6 @@ class Walk:
                     found.append((tensor, e))
         return found
 
-    def _frees(self, call: Call) -> bool:
-        """Free of a gradient call what this walk went through; whether that is all of it."""
-        outputs = [e for e in [reference() for reference in call.outputs] if e is not None]
-        for e in outputs:
-            if e in self.seen:
-                call.way.freed |= call.way.made_of[e.number]
-        return all([e in self.seen for e in outputs])
-
-    def free(
-        self, retain: bool, readers: list[weakref.ref[Call]], ran: Collection[Call] | None = None
-    ) -> None:
-        """Note what reads the calls, and free them unless they are to be retained; those alone that
-        ``ran``, if backward failed then."""
-        for call in self.calls if ran is None else [c for c in self.calls if c in ran]:
-            add_readers(call, readers)
-            if retain or (way_of(call) is not None and not self._frees(call)):
-                continue
-            call.freed = True
-            if call.signature.function is core.CUSTOM:
-                custom = call.node.custom
-                if custom is not None:
-                    custom._free()
-
-
-def add_readers(call: Call, readers: list[weakref.ref[Call]]) -> None:
-    """Note that gradients read a call. Those of earlier passes may still be pending, and read it
-    too."""
-    earlier = [r for r in call.readers if r() is not None] if call.readers else None
-    call.readers = [*earlier, *readers] if earlier else readers
-
 
 def has_hooks(leaf: Tensor) -> bool:
     names = ("_post_accumulate_hooks", "_node_hooks")
@@ -428,7 +401,7 @@ def _check_read(call: Call, number: int | None, freed: bool, skips: bool = False
     tracked = asked_for(call.inputs) if number is None else frozenset([number])
     reads_inputs, reads_outputs = gradient_saves(call.signature, tracked)
     if freed:
-        saves = reads_outputs or _saves(call.signature, reads_inputs)
+        saves = reads_outputs or saves_any(call.signature, reads_inputs)
         if not call.inputs or saves or (number is None and not saves_nothing(call)):
             raise RuntimeError(FREED)
     if skips or grad_state.mutation_allowed or (getattr(call, "node", None) and call.node.packed):
@@ -445,57 +418,6 @@ def _check_read(call: Call, number: int | None, freed: bool, skips: bool = False
         e = outputs[i]
         if i in reads_outputs and ~i not in spared and e is not None:
             _raise_overwritten(e, call)
-
-
-def _saves(signature: Signature, read: frozenset[int]) -> bool:
-    """Whether what a gradient reads of the inputs is anything that PyTorch frees."""
-    if signature.function is core.WRITE_VIEW:
-        return True  # PyTorch frees the node of what was written
-    if not signature.function.keeps_numbers:
-        return bool(read)
-    return not all([signature.input_types[i].weak for i in read])
-
-
-def saves_nothing(call: Call) -> bool:
-    """Whether the gradient of a call can be taken again after it was freed."""
-    signature = call.signature
-    if signature.function is core.CUSTOM:
-        return not call.node.custom._settles  # it refuses what is gone by itself
-    saving = signature.saving
-    if saving is None:
-        saving = signature.saving = _find_saving(signature)
-    if saving is EVERY:
-        return False
-    inputs = call.inputs
-    for i in saving:  # as asked_for() says
-        if inputs[i].tracked and (inputs[i].leaf is not nobody or len(inputs) == 1):
-            return False
-    return True
-
-
-def _find_saving(signature: Signature) -> frozenset[int]:
-    """The numbers of the inputs whose gradients PyTorch saves something for."""
-    if signature.function in (GRADIENT, TANGENT):
-        return EVERY
-    types = signature.input_types
-    numbers = [i for i, t in enumerate(types) if t.dtype.differentiable and not t.weak]
-    inputs, outputs = gradient_saves(signature, frozenset(numbers))
-    if not outputs and not _saves(signature, inputs):
-        return frozenset()
-    if len(numbers) > 4:
-        return EVERY  # a whole layer's
-    found: list[int] = []
-    shared: list[int] = []  # what one gradient reads is saved for it, what several read always
-    for i in numbers:
-        inputs, outputs = gradient_saves(signature, frozenset([i]))
-        if outputs or _saves(signature, inputs):
-            found.append(i)
-            shared += [number for number in inputs if not types[number].weak]
-    is_shared = len(shared) > len({*shared})
-    return EVERY if is_shared or len(found) == len(numbers) else frozenset(found)
-
-
-known_to_realize.append(saves_nothing)
 
 
 def _are_as_they_were(values: Sequence[Expression | None]) -> bool:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from lazytorch import core
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.expression import Call, Expression
+from lazytorch.freed import is_let_go
 from lazytorch.importer import TANGENT
 from lazytorch.levels import PLACEHOLDER, state
 from lazytorch.recording import record, untracked
@@ -62,7 +63,7 @@ def is_live(value: Expression, sources: Container[Expression] | None = None) -> 
         call = e.call
         if e.leaf is not None or e in sources or call is None:
             return True
-        if call.freed and not call.inputs:
+        if is_let_go(call):
             return True  # it was, when it was released
         if call.signature.function is PLACEHOLDER:
             return True

@@ -20,10 +20,12 @@ from lazytorch.autograd.function import Function, Saved
 from lazytorch.autograd.grad_mode import enable_grad, is_grad_enabled
 from lazytorch.autograd.graph import CallNode
 from lazytorch.autograd.reads import goes_on_to
+from lazytorch.autograd.release import free
 from lazytorch.autograd.saved import let_read, would_pack
 from lazytorch.autograd.session import Session
 from lazytorch.autograd.walk import FREED, Walk
 from lazytorch.expression import Call, Expression, NodeState, hooks_of, next_in_sequence
+from lazytorch.freed import inputs_of
 from lazytorch.functions.random import default_generator
 from lazytorch.realize import realize
 from lazytorch.recording import untracked
@@ -365,7 +367,7 @@ class CheckpointNode(CallNode):
         return result, alone
 
     def _edges(self, call: Call) -> list[Expression | None]:
-        return [e for e in call.inputs if e.tracked]
+        return [e for e in inputs_of(call) if e.tracked]
 
     def _of_results(self, gradients: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
         return gradients
@@ -421,7 +423,7 @@ class CheckpointNode(CallNode):
         leaves = [e for e in others if e.leaf is not None]
         by_value.update(zip(leaves, session.gradients(leaves), strict=True))
         found += [by_value[e] for e in others]
-        walk.free(create_graph, session.readers)
+        free(walk, create_graph, session.readers)
         if not create_graph:
             realize([g._read() for g in found])
         return [*found]
