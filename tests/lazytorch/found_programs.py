@@ -3,6 +3,35 @@ writes. Those in which Python takes part in backward are in found_python_program
 
 # What random programs found, shrunk.
 FOUND = {
+    "what saves nothing is gone through again, though its values are gone": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0 + 1
+v1.register_hook(lambda g: g * 3)
+v2 = ((v1 + 2) + (v1 + 3)).sum()
+v3 = (v0.exp() + v1).sum()
+v2.backward()
+seen.append([v0.grad.tolist(), v2.item()])
+del v1
+v2.backward()
+seen.append([v0.grad.tolist(), v2.grad_fn.next_functions[0][0].name()])
+v3.backward()
+seen.append([v0.grad.tolist(), v3.item()])
+torch.autograd.grad(v3, v0)""",
+    "a sum of losses leads to what was freed": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = torch.zeros(())
+v2 = (v0 + 1).sum()
+v3 = (v0 * v0).sum()
+v2.backward()
+v3.backward()
+v1 = v1 * 0.5 + v2
+v4 = v1 + v3
+seen.append([v0.grad.tolist(), v1.tolist(), v4.tolist()])
+v1.backward()
+seen.append(v0.grad.tolist())
+seen.append(torch.autograd.grad(v4, v2, retain_graph=True)[0].tolist())
+seen.append(torch.autograd.grad(v4, v3, retain_graph=True)[0].tolist())
+v4.backward()""",
     "what was freed leads where it led, not to all that was freed with it": """
 v0 = torch.tensor([1.0, 2.0], requires_grad=True)
 v1 = torch.tensor([3.0, 4.0], requires_grad=True)

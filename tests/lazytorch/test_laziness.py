@@ -125,6 +125,23 @@ def test_an_optimizer_makes_plans_in_its_first_steps_alone(name: str) -> None:
     assert plans_made() == made
 
 
+def test_a_sum_of_losses_makes_no_plans() -> None:
+    """Each step would trace those before it, if the sum kept what it is made of."""
+    net = Net()
+    total, made = torch.zeros(()), []
+    for _ in range(10):
+        loss = net.loss()
+        loss.backward()
+        with torch.no_grad():
+            for w in (net.w1, net.w2):
+                w -= 0.01 * w.grad
+                w.grad = None
+        total = total + loss
+        net.read()
+        made.append(plans_made())
+    assert made[-1] == made[4]
+
+
 @pytest.mark.parametrize("read", [False, True])
 def test_a_long_loop_holds_its_memory(read: bool) -> None:
     net = Net()
