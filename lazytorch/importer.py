@@ -14,14 +14,13 @@ from codegen.ir import provenance
 from codegen.ir.node import Node, TensorType, substitute, topological
 from codegen.ops.calls import Template, call, detach, gradient, mark, tangent
 from codegen.ops.complex_numbers import COMPLEX, parts
-from codegen.ops.leaves import parameter
+from codegen.ops.leaves import PARAMETER, parameter
 from codegen.ops.movement import inverse_order, permute
-from codegen.ops.reduction import full
 from codegen.pipeline import Graph
 from codegen.runtime.memory import Buffer
 from lazytorch.core import CUSTOM
 from lazytorch.expression import Call, Expression, Function
-from lazytorch.freed import is_let_go
+from lazytorch.freed import FREED_VALUE, is_let_go
 from lazytorch.levels import refuse_reading
 from lazytorch.places import MovedCall
 from lazytorch.source import lines_of
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
 _INTERMEDIATE_TAG = 1 << 20
 _COTANGENT = 1 << 30
+_UNKNOWN = 1 << 29
 # What is not worth keeping for backward.
 _COSTLESS = ("movement", "leaf", "mark")
 
@@ -112,7 +112,7 @@ def import_graph(trace: Trace, moved: Sequence[MovedCall] = ()) -> tuple[Graph, 
     called = [nodes[e] for e in [*wanted, *bound]]
     images = expand(called)
     values = dict(zip(images[len(wanted) :], bound.values(), strict=True))
-    known = {image: slot for image, slot in values.items() if image.operation.kind != "leaf"}
+    known = {image: slot for image, slot in values.items() if _may_stand_for(image, parameters)}
     for image, slot in values.items():
         if image.operation is COMPLEX:  # whose parts are read without it
             pairs = zip(image.inputs, parts(slot), strict=True)
@@ -126,6 +126,13 @@ def import_graph(trace: Trace, moved: Sequence[MovedCall] = ()) -> tuple[Graph, 
     kept = tuple(called[: len(wanted)]) if origins is not None else ()
     slots, made = split_complex(parameters, outputs)
     return Graph(tuple(slots), tuple(made), kept), tuple([trace.numbers[e] for e in wanted])
+
+
+def _may_stand_for(image: Node, parameters: Sequence[Node]) -> bool:
+    """Whether a value is known by what it is made of: not so a number, or what is given anyway."""
+    if image.operation is PARAMETER:
+        return image not in parameters
+    return image.operation.kind != "leaf"
 
 
 def _slot(number: int, e: Expression) -> tuple[Node, Node]:
@@ -154,7 +161,7 @@ def import_calls(
     targets = _derivative_targets(calls)
     origins = provenance.state.active
     for item in calls:
-        for e, node in zip(*_import_call(item, nodes, replaced), strict=True):
+        for e, node in zip(*_import_call(item, nodes, numbers, replaced), strict=True):
             tag = _INTERMEDIATE_TAG + numbers[e]
             nodes[e] = mark(node, tag) if e in targets or e.leaf is not None else node
             if origins is not None:
@@ -171,13 +178,17 @@ def _derivative_targets(calls: Sequence[Call]) -> set[Expression]:
 
 
 def _import_call(
-    item: Call, nodes: dict[Expression, Node], templates: _Replaced
+    item: Call,
+    nodes: dict[Expression, Node],
+    numbers: Mapping[Expression, int],
+    templates: _Replaced,
 ) -> tuple[list[Expression], list[Node]]:
     inputs = [nodes[i] for i in item.inputs]
     outputs = [e for e in [reference() for reference in item.outputs] if e is not None]
     signature = item.signature
-    if is_let_go(item):
-        made = [full(0, e.type.shape, e.type.dtype) for e in outputs]  # which nobody reads
+    if is_let_go(item) or signature.function is FREED_VALUE:
+        # Nobody reads it, and it is no other value.
+        made = [parameter(_UNKNOWN + numbers[e], e.type) for e in outputs]
     elif signature.function is GRADIENT:
         roots, replaced = signature.attributes
         assert isinstance(roots, int) and isinstance(replaced, int)

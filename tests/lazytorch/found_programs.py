@@ -3,6 +3,17 @@ writes. Those in which Python takes part in backward are in found_python_program
 
 # What random programs found, shrunk.
 FOUND = {
+    "what is known of a Function's result stands for no other value that is gone": """
+v0 = torch.tensor([[-2.0, 1.5], [1.0, 0.0]], requires_grad=True)
+v2 = v0.relu()
+v5, other = Signs.apply(v2)
+v6 = v0 - v5
+seen.append(torch.autograd.grad(v6.cos().sum(), v2)[0].tolist())
+v10 = v5.neg()
+v11 = v0.detach()
+(v11 * v10).sum().backward()
+seen.append(v0.grad.tolist())
+seen.append(v5.tolist())""",
     "what saves nothing is gone through again, though its values are gone": """
 v0 = torch.tensor([1.0, 2.0], requires_grad=True)
 v1 = v0 + 1
