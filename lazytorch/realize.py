@@ -479,6 +479,8 @@ def _run_checked(trace: Trace, device: str) -> None:
     if cached.saves_more:
         wanted, values = _saved(trace, cached, values)
     _settle(wanted, values)
+    for release in after_run:
+        release([call for call in trace.tracked if not call.freed])
 
 
 def _saved(
