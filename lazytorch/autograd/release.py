@@ -153,6 +153,7 @@ def _of_freed(calls: Sequence[Call]) -> Sequence[Call]:
             ):
                 break
         else:
-            if call.inputs and saves_numbers_alone(call):
+            # What is made of nothing tracked is where a derivative begins.
+            if any([e.tracked for e in call.inputs]) and saves_numbers_alone(call):
                 found[call] = None
     return [*found][::-1]
