@@ -275,7 +275,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         if parent is not None and parent._marker is not None:
             if self._one_of is not None:
                 self._refuse_changed()
-            return self._view_of_marker(parent, parent._read())
+            return self._view_of_marker(parent)
         cached = self._view_cache
         if cached is not None and cached[0] is value:
             if not self._has_node and cached[1].tracked and grad_state.enabled:
@@ -444,8 +444,6 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
     def _write_history(self, root: Tensor, value: Expression) -> Tensor:
         """A recorded write through an unconnected alias: it has a history from now on, and the
         memory's other aliases see the value alone."""
-        if root._marker is not None and root.is_leaf:
-            raise self._leaf_error()
         current = root._read()
         if value.tracked:
             value = of_its_own(value)

@@ -116,9 +116,13 @@ class ViewPlaces:
             x = x._source
         return places_between(chain, root._geometry)
 
-    def _view_of_marker(self: Any, parent: Tensor, value: Expression) -> Expression:
+    def _view_of_marker(self: Any, parent: Tensor) -> Expression:
+        """What this shows of a tensor with a history of its own, which it is a view of."""
+        if self._is_cut_from(parent):
+            parent = self._root()
+        value = parent._read()
         cached, geometry = self._view_cache, self._geometry
-        if value.tracked and grad_state.enabled:
+        if grad_state.enabled:
             self._has_node = True
         if cached is not None and cached[0] is value:
             known: Expression = cached[1]
@@ -128,10 +132,10 @@ class ViewPlaces:
         is_current = self._made_at == self._storage.version
         for place in self._places_in(parent):
             if parent._geometry is None:
-                view = read_in(self._storage, view, self._type.dtype, place, view.tracked)
+                view = read_in(self._storage, view, self._type.dtype, place, True)
             else:
                 attributes = (place.shape, place.strides, place.offset)
-                view = read_view(view, self._type.dtype, attributes, view.tracked)
+                view = read_view(view, self._type.dtype, attributes, True)
             assert view.call is not None
             view.call.via = None, name if is_current else "AsStrided", geometry, None
         if view.call is not None and is_current:
@@ -139,9 +143,19 @@ class ViewPlaces:
                 view.call.via = origin_of(made_of), name, geometry, self._place_in_source()
             if self._one_of is not None:
                 view.call.siblings = self._one_of[2]
-        if self._retains_grad and view.tracked:
+        if self._retains_grad:
             if not grad_state.enabled:
                 return view
             retain_by(self, view)
         self._view_cache = (value, view)
         return view
+
+    def _is_cut_from(self: Any, parent: Any) -> bool:
+        """Of a view of a leaf that is itself a view: whether the memory was written to since it was
+        made of that. PyTorch then makes it anew, as a view of what both are views of."""
+        if not (parent._is_view() and parent._is_leaf()):
+            return False
+        x = self
+        while x._source is not parent:
+            x = x._source
+        return bool(x._made_at != self._storage.version)

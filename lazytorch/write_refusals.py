@@ -78,10 +78,13 @@ class WriteRefusals:
                 raise RuntimeError(self._refused_write)
         if before.tracked and self._connected:
             self._refuse_leaf_write(before, tracked)
-        elif self._marker is not None:
-            if self.is_leaf:
-                raise self._leaf_error()
-        elif self._is_of_later_history():
+            return
+        with_history = self if self._marker is not None else self._parent
+        if with_history is None or with_history._marker is None:
+            return
+        if with_history.is_leaf:
+            raise self._leaf_error()
+        if self._is_of_later_history():
             raise RuntimeError(_LEAF)
 
     def _leaf_error(self) -> RuntimeError:

@@ -643,4 +643,37 @@ v3.mul_(v4)
 v3.retain_grad()
 v3.mul_(2)
 v3.sum().backward()""",
+    "a view of a leaf that is itself a view is one of the base, once that was written to": """
+v0 = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+v1 = torch.tensor([0.5, 0.25], requires_grad=True)
+v3 = v0[:1]
+v3.requires_grad_()
+v4 = v3.flatten()
+v5 = v3.expand(1, 1, 2)
+with torch.no_grad(): v5[..., -1] = 0.25
+v6 = v4[1:]
+v7 = v3.flatten()
+(v4 * v6 * v7).sum().backward()
+v5.sum().backward()
+v4.requires_grad
+v8 = v0.view(-1)[:2]
+v8.requires_grad_()
+v9 = v8[1:]
+v0.mul_(2)
+(v9 * v9).sum().backward()
+v10 = v0.detach()
+v10.requires_grad_()
+v11 = v10[0]
+v0.detach().mul_(2)
+v11.sum().backward()""",
+    "a write to a view of a leaf is refused before the shapes are compared": """
+v0 = torch.tensor([[1.5, 1.0, 1.5], [-0.5, 2.0, -1.0]])
+v2 = torch.stack([v0, v0])[0]
+v2.requires_grad = True
+v2.t().mul_(v0)
+v2.flatten().copy_(v0.clone())
+v2[0][:] = torch.ones(7)
+v3 = v0.detach()
+v3.requires_grad_()
+v3[0].add_(torch.ones(7))""",
 }
