@@ -255,6 +255,30 @@ class Storage:
         self.expression.owner = weakref.ref(self)
         return self.expression
 
+    def value_apart(self) -> Expression:
+        """The value, as an expression that no recorded call knows, nor does it lead to the one that
+        they know, which becomes a copy of what it was."""
+        known = self.expression
+        call = known.call
+        if known.value is not None or call is None:
+            self.expression = new_expression(known.type, known.device, value=known.value)
+        else:
+            depth = known.depth
+            plain = new_expression(known.type, known.device, call, known.number, depth=depth)
+            outputs = [*call.outputs]
+            outputs[known.number] = weakref.ref(plain)
+            call.outputs = tuple(outputs)
+            signature = IDENTITY.signature((known.type,), ())
+            known.number, known.depth = 0, depth + 1
+            self.expression = new_expression(known.type, known.device, depth=depth + 1)
+            for copy in (known, self.expression):
+                copy.call = new_call(signature, (plain,), False)
+                copy.call.has_gradient = call.has_gradient
+                copy.call.outputs = (weakref.ref(copy),)
+        known.owner = shared_owner(known)  # whoever has saved it sees writes to come
+        self.expression.owner = weakref.ref(self)
+        return self.expression
+
     def exported_array(self) -> NDArray[Any]:
         """The realized memory as an array that shares it: writes on either side are seen."""
         capture.refuse("a value was read")

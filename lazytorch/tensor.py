@@ -15,7 +15,7 @@ from codegen.dtype import DType
 from codegen.ir.node import TensorType
 from codegen.ops.strided import contiguous_strides
 from codegen.runtime.memory import Buffer
-from lazytorch import core, layouts, levels, references
+from lazytorch import capture, core, layouts, levels, references
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.grad_mode import unusual
 from lazytorch.device import Device
@@ -39,6 +39,7 @@ from lazytorch.geometry import (
 )
 from lazytorch.host_values import HostValues
 from lazytorch.layout import Layout, MemoryFormat, contiguous_format, strided
+from lazytorch.leaves import LeafReference, reference_to
 from lazytorch.memory_views import view_of_memory, write_into_shared
 from lazytorch.memory_writes import MemoryWrites
 from lazytorch.realize import realize
@@ -99,6 +100,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
     # Of several views: what made them, which it is, and what they share as outputs of one node.
     _one_of: tuple[str, int, object] | None = None
     _collects = True  # as a leaf with a marker
+    _reference: LeafReference | None = None  # what refers to it where it is a leaf
     _without_recording = False  # a view made under no_grad
     _in_inference = False  # or in inference mode
     _counts_writes = False  # of inference memory: it may be written to, outside that mode too
@@ -317,7 +319,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         """Of a view: whether its gradient goes on to the storage's value. Not to a leaf's that is
         another tensor over the memory, as a Parameter is of what it was made of."""
         leaf = value.leaf
-        if type(leaf) is not weakref.ref or self._source is None:
+        if type(leaf) is not LeafReference or self._source is None:
             return True
         return leaf() is self._root()
 
@@ -351,7 +353,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
                 leaf = record(core.REPLACE_VALUE, (leaf, history), (), True)[0]
             else:
                 leaf.tracked = True
-                leaf.leaf = weakref.ref(self) if self._collects else nobody
+                leaf.leaf = reference_to(self) if self._collects else nobody
             if not self._silent:
                 leaf.owner = SharedSince(weakref.ref(self._storage), self._storage.version)
             self._marker = marker = (value, leaf)
@@ -513,7 +515,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         if self._geometry is None and self._connected and not value.tracked:
             value = self._storage.own_value()
             value.tracked = True
-            value.leaf = weakref.ref(self)
+            value.leaf = reference_to(self)
         else:
             # Another tensor has the storage's place as a leaf; this one is a leaf of its own.
             self._connected = False
@@ -535,6 +537,23 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         value.owner = shared_owner(value)  # what has saved it sees writes to come
         fresh.owner = weakref.ref(storage)
         storage.expression = fresh
+
+    def _renew_leaf(self, reference: LeafReference) -> None:
+        """Be a leaf by another value than those that the graph knows by this reference."""
+        if self._marker is not None and self._marker[1].leaf is reference:
+            self._marker = (_NEVER, _NEVER)
+        if self._storage.expression.leaf is reference:
+            value = self._storage.value_apart()
+            value.tracked, value.leaf = True, reference_to(self)
+        self._settle_grad()
+
+    def _settle_grad(self) -> None:
+        """Compute the gradient of a leaf that the graph keeps, which a pending one would keep."""
+        gradient = self._grad
+        if gradient is None or gradient.layout is not strided or gradient.requires_grad:
+            return
+        if capture.state.active is None and not levels.state.active:
+            realize([gradient._read()])
 
     @property
     def is_leaf(self) -> bool:

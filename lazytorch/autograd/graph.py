@@ -28,6 +28,7 @@ from lazytorch.expression import (
     node_state,
 )
 from lazytorch.freed import inputs_of
+from lazytorch.leaves import keep
 from lazytorch.recording import last_recorded, record
 from lazytorch.storage import Storage
 from lazytorch.tensor import Tensor, wrap
@@ -202,6 +203,7 @@ def leaf_hooks(variable: Tensor) -> LeafHooks:
     found: LeafHooks | None = variable.__dict__.get("_node_hooks")
     if found is None:
         found = variable.__dict__["_node_hooks"] = (OrderedDict(), OrderedDict())
+        keep(variable)
     return found
 
 

@@ -12,6 +12,7 @@ from lazytorch.autograd.backward import backward
 from lazytorch.autograd.graph import Node, node_of_tensor
 from lazytorch.autograd.walk import gradient_source
 from lazytorch.expression import Hooks, hooks_of
+from lazytorch.leaves import keep
 from lazytorch.recording import last_recorded
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import c_name, type_name
@@ -108,6 +109,7 @@ def _register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Rem
         if self._backward_hooks is None:
             self._backward_hooks = OrderedDict()
         functions = self._backward_hooks
+        keep(self)
     else:
         functions = _hooks_of(self).functions
     handle = RemovableHandle(functions)
@@ -130,6 +132,7 @@ def _register_post_accumulate_grad_hook(
     if not self.is_leaf:
         raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
     functions: dict[int, Any] = self.__dict__.setdefault("_post_accumulate_hooks", OrderedDict())
+    keep(self)
     handle = RemovableHandle(functions)
     functions[handle.id] = hook
     return handle

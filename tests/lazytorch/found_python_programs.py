@@ -468,4 +468,22 @@ v1.mul_(2)
 (v2 * v2).sum().backward(inputs=[v2])
 (v3 * v3).sum().backward(inputs=[v3])
 (v2 * v2).sum().backward()""",
+    "a leaf with hooks lives on in the graph when its last name is gone": """
+v0 = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
+v0.grad = torch.ones(3)
+v0.register_hook(lambda g: seen.append(g.tolist()))
+v0.register_post_accumulate_grad_hook(lambda p: seen.append([p.is_leaf, p.grad.tolist()]))
+v1 = v0 * v0
+with torch.no_grad(): v0.mul_(2)
+v2 = v1 * v0
+v0 = torch.tensor([1.0, 2.0])[:1].detach().requires_grad_()
+v3 = v0.sin()
+v0.register_post_accumulate_grad_hook(lambda p: seen.append((p * 2).tolist()))
+v4 = v3 * v0
+v0 = v4.clone()
+v1.sum().backward(retain_graph=True)
+v2.sum().backward()
+v4.sum().backward(retain_graph=True)
+v4.sum().backward()
+v5 = torch.autograd.grad(v0.sum(), v4)[0]""",
 }

@@ -7,6 +7,7 @@ import gc
 import importlib
 import itertools
 import multiprocessing
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -170,6 +171,35 @@ def test_memory_needs_no_garbage_collector() -> None:
         assert memory_allocated() <= before
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("computed", [True, False])
+@pytest.mark.parametrize("ends", ["no backward", "backward", "name first", "name first, twice"])
+def test_a_leaf_with_hooks_lives_as_long_as_its_graph(ends: str, computed: bool) -> None:
+    calls: list[Any] = []
+    gc.collect()
+    gc.disable()
+    try:
+        x = torch.ones(8) * 2
+        if computed:
+            x.realize()
+        x.requires_grad_()
+        x.register_hook(lambda g: g * 2)
+        x.register_post_accumulate_grad_hook(lambda p: calls.append(float(p.grad.sum())))
+        storage = weakref.ref(x._storage)
+        y = (x * x).sum()
+        if ends == "backward":
+            y.backward()
+        del x
+        if ends[:4] == "name":
+            if ends == "name first, twice":
+                y.backward(retain_graph=True)
+            y.backward()
+        del y
+        assert storage() is None
+    finally:
+        gc.enable()
+    assert calls == {"no backward": [], "name first, twice": [64.0, 128.0]}.get(ends, [64.0])
 
 
 def test_a_long_chain() -> None:
