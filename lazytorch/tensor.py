@@ -778,8 +778,11 @@ def wrap(expression: Expression, layout: layouts.Layout | None = None) -> Tensor
 
 # What an instance's __dict__ holds besides what its user hung on it.
 OWN_ATTRIBUTES = frozenset(
-    [*HostValues.__annotations__, *Tensor.__annotations__, *vars(Tensor), "_post_accumulate_hooks"]
-)
+    [
+        *HostValues.__annotations__, *Tensor.__annotations__, *vars(Tensor), "_accumulator",
+        "_node_hooks", "_node_metadata", "_post_accumulate_hooks",
+    ]
+)  # fmt: skip
 
 # What Tensor(...) calls: functions/creation.py puts it here.
 legacy_constructor: list[Any] = []

@@ -569,3 +569,23 @@ def test_hooks_on_saved_values() -> None:
 
 def test_views() -> None:
     compare_story(VIEWS)
+
+
+def test_copies_have_none_of_a_leafs_node() -> None:
+    compare_story("""
+import copy, io, pickle
+x = torch.nn.Parameter(torch.ones(2))
+def node_of(leaf):
+    return (leaf * 2).grad_fn.next_functions[0][0]
+node = node_of(x)
+node.register_hook(lambda *found: log(found))
+node.metadata["kept"] = 1
+file = io.BytesIO()
+torch.save(x, file)
+file.seek(0)
+for y in (copy.deepcopy(x), pickle.loads(pickle.dumps(x)), torch.load(file)):
+    log(node_of(y) is node, dict(node_of(y).metadata))
+    (y * 2).sum().backward()
+    log(y.grad)
+(x * 2).sum().backward()
+""")
