@@ -265,7 +265,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
     def _read_view(self, value: Expression) -> Expression:
         storage = self._storage
         if self._marker is not None:
-            if self._without_recording and not self._collects:
+            if self._without_recording:
                 self._refuse_changed()
             return self._read_marker(value)
         if self._without_recording and grad_state.enabled and self._is_of_tracked():
@@ -497,7 +497,9 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         """Collect a gradient in ``.grad`` from now on (or no longer)."""
         if requires_grad and self._storage.is_inference() and not grad_state.inference:
             raise RuntimeError(CANNOT_REQUIRE)
-        if requires_grad == self.requires_grad:
+        is_collected = self._marker is not None and self._collects
+        nobodys = self._without_recording and not is_collected and self._is_of_tracked()
+        if requires_grad == self.requires_grad and not (requires_grad and nobodys):
             return self
         if not requires_grad:
             if not self.is_leaf:
@@ -518,7 +520,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
             value.leaf = reference_to(self)
         else:
             # Another tensor has the storage's place as a leaf; this one is a leaf of its own.
-            self._connected = False
+            self._connected, self._collects = False, True
             self._marker = (_NEVER, _NEVER)
         return self
 

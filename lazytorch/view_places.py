@@ -13,7 +13,7 @@ from lazytorch.layout import channels_last, channels_last_3d, preserve_format
 from lazytorch.layouts import is_contiguous_channels_last
 from lazytorch.recording import record
 from lazytorch.seen_as import read_view, written_view
-from lazytorch.view_history import origin_of, retain_by
+from lazytorch.view_history import origin_of, refusal, retain_by
 
 if TYPE_CHECKING:
     from codegen.dtype import DType
@@ -119,6 +119,8 @@ class ViewPlaces:
     def _view_of_marker(self: Any, parent: Tensor) -> Expression:
         """What this shows of a tensor with a history of its own, which it is a view of."""
         if self._is_cut_from(parent):
+            if self._of_unrecorded and grad_state.enabled:
+                raise refusal(self, indirect=True)
             parent = self._root()
         value = parent._read()
         cached, geometry = self._view_cache, self._geometry

@@ -676,4 +676,30 @@ v2[0][:] = torch.ones(7)
 v3 = v0.detach()
 v3.requires_grad_()
 v3[0].add_(torch.ones(7))""",
+    "a view of a view made without recording is refused once that was written to": """
+v1 = torch.tensor([[0.25], [1.5]], requires_grad=True)
+v2 = v1 + -1
+with torch.no_grad(): v3 = v2.narrow(-1, 0, 1)
+v4 = v3[..., ::2]
+v3.detach().mul_(0.5)
+v5 = v4[torch.tensor([0])]
+with torch.no_grad(): v6 = v4 * 2
+v7 = torch.tensor([1.0, 2.0])
+with torch.no_grad(): v8 = v7[:1]
+v8.requires_grad_()
+v9 = v8.view(-1)
+v7.mul_(2)
+v10 = v9 * 2
+v8.sum().backward()""",
+    "a view made without recording collects a gradient where it is asked to": """
+v0 = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
+with torch.no_grad(): v1, v2 = v0[:2], v0[1:]
+(v1 * v2).sum().backward()
+v1.requires_grad_()
+v2.requires_grad = True
+v2.requires_grad_(False)
+v3 = v1[:1] * v2
+(v3 * v1).sum().backward()
+v0.detach().mul_(2)
+v4 = v1 * 2""",
 }
