@@ -717,6 +717,8 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
                 view._has_node = True
                 if self._geometry is not None:
                     self._has_node = True
+                    if self._retains_grad:
+                        self._read()  # of its present value, which the view is made of
         else:
             view._connected = False
             if not grad_state.enabled:

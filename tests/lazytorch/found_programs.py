@@ -702,4 +702,16 @@ v3 = v1[:1] * v2
 (v3 * v1).sum().backward()
 v0.detach().mul_(2)
 v4 = v1 * 2""",
+    "a view that keeps its gradient is a new value, once its memory was written to elsewhere": """
+v1 = torch.tensor([[-1.0, -2.0, 0.5], [-0.5, -1.0, 0.25]], requires_grad=True)
+v2 = v1.clone()
+v8, v9 = v2[:1], v2[1:]
+v8.retain_grad()
+v9.mul_(2)
+v15 = v8[..., 0]
+v17 = torch.autograd.grad(v15.sum(), [v2], retain_graph=True)[0] + 0
+v9.mul_(v1[0])
+v16 = v15.view(-1) * 3
+v2.sum().backward(retain_graph=True)
+v16.sum().backward()""",
 }
