@@ -212,6 +212,7 @@ static int is_differentiable(object *type)
     return attribute_is(SLOT(type, TensorType_dtype), the_name_differentiable, the_True);
 }
 
+/* Whether all inputs are plain; -1 where an exception is raised. */
 static int read_inputs(object *inputs, struct inputs *found)
 {
     int is_list = TYPE(inputs) == the_list_type;
@@ -241,10 +242,8 @@ static int read_inputs(object *inputs, struct inputs *found)
                 look_below(e, &found->depth, &found->has_gradient);
         } else if (type == the_float_type || type == the_int_type) {
             e = PyObject_CallFunctionObjArgs(the_scalar, x, the_cpu, (object *)0);
-            if (!e) {
-                PyErr_Clear(); /* its twin raises it again */
-                return 0;
-            }
+            if (!e)
+                return -1;
         } else
             return 0;
         found->expressions[found->count++] = e;
@@ -335,9 +334,10 @@ static object *plain(object *self, object *const *arguments, ssize argument_coun
 {
     struct inputs inputs;
     object *outputs[MOST];
-    if (!read_inputs(arguments[1], &inputs) || inputs.depth >= MAXIMUM_DEPTH) {
+    int are_plain = read_inputs(arguments[1], &inputs);
+    if (are_plain != 1 || inputs.depth >= MAXIMUM_DEPTH) {
         release(&inputs);
-        return none();
+        return are_plain < 0 ? 0 : none();
     }
     struct making making = {
         known_signature(arguments[0], inputs.expressions, inputs.count, arguments[2]), 0,
@@ -513,7 +513,7 @@ static object *list_of(object **items, long count)
 {
     object *list = PyList_New(count);
     for (long i = 0; i < count; i++)
-        PyList_SetItem(list, i, new_reference(items[i] ? items[i] : the_None));
+        PyList_SetItem(list, i, new_reference(items[i]));
     return list;
 }
 
@@ -526,23 +526,30 @@ static object *chosen(object **items, struct numbers which, long step)
     return list;
 }
 
-/* All that the calls make, NULL for what is gone; freed by the caller. */
-static object **outputs_of(struct graph *graph, long *count)
+/* All that the calls make, None for what is gone, as a list. */
+static object *outputs_of(struct graph *graph)
 {
-    *count = 0;
-    for (long i = 0; i < graph->call_count; i++)
-        *count += PyTuple_Size(SLOT(graph->calls[i], Call_outputs));
-    object **outputs = malloc((*count + 1) * sizeof *outputs), **next = outputs;
-    for (long i = 0; outputs && i < graph->call_count; i++) {
+    object *outputs = PyList_New(0);
+    for (long i = 0; i < graph->call_count; i++) {
         object *references = SLOT(graph->calls[i], Call_outputs);
         long number = PyTuple_Size(references);
-        for (long k = 0; k < number; k++)
-            *next++ = referred(PyTuple_GetItem(references, k));
+        for (long k = 0; k < number; k++) {
+            object *e = referred(PyTuple_GetItem(references, k));
+            PyList_Append(outputs, e ? e : the_None);
+        }
     }
     return outputs;
 }
 
-static int is_trace(struct graph *graph, object *facts, object **outputs)
+static object *chosen_outputs(object *outputs, struct numbers which)
+{
+    object *list = PyList_New(which.count);
+    for (long i = 0; i < which.count; i++)
+        PyList_SetItem(list, i, new_reference(PyList_GetItem(outputs, which.at[i])));
+    return list;
+}
+
+static int is_trace(struct graph *graph, object *facts, object *outputs)
 {
     struct numbers pending = numbers(facts, 4), leaves = numbers(facts, 5);
     object *types = PyTuple_GetItem(facts, 6);
@@ -566,10 +573,12 @@ static int is_trace(struct graph *graph, object *facts, object **outputs)
         if ((SLOT(graph->met[i], Expression_leaf) == the_None) != roots.at[i])
             return 0;
     for (long i = 0; i < others.count; i += 2) {
-        object *e = outputs[others.at[i]];
-        if (e && (SLOT(e, Expression_value) != the_None || SLOT(e, Expression_leaf) != the_None))
+        object *e = PyList_GetItem(outputs, others.at[i]);
+        int is_alive = e != the_None;
+        if (is_alive &&
+            (SLOT(e, Expression_value) != the_None || SLOT(e, Expression_leaf) != the_None))
             return 0;
-        if ((e && is_shown(e)) != others.at[i + 1])
+        if ((is_alive && is_shown(e)) != others.at[i + 1])
             return 0;
     }
     return 1;
@@ -578,40 +587,38 @@ static int is_trace(struct graph *graph, object *facts, object **outputs)
 /* known_trace(facts, roots): KnownTrace._compare. */
 static object *known_trace(object *self, object *const *arguments, ssize argument_count)
 {
-    object *facts = arguments[0], *found = 0, **outputs = 0;
+    object *facts = arguments[0], *found = 0;
     struct graph graph;
     if (follow(&graph, facts, arguments[1])) {
-        long count;
-        outputs = outputs_of(&graph, &count);
-        if (outputs && is_trace(&graph, facts, outputs)) {
+        object *outputs = outputs_of(&graph);
+        if (is_trace(&graph, facts, outputs)) {
             found = PyTuple_New(5);
             PyTuple_SetItem(found, 0, list_of(graph.calls, graph.call_count));
             PyTuple_SetItem(found, 1, chosen(graph.each, numbers(facts, 5), 2));
-            PyTuple_SetItem(found, 2, list_of(outputs, count));
+            PyTuple_SetItem(found, 2, new_reference(outputs));
             PyTuple_SetItem(found, 3, chosen(graph.calls, numbers(facts, 10), 1));
-            PyTuple_SetItem(found, 4, chosen(outputs, numbers(facts, 11), 1));
+            PyTuple_SetItem(found, 4, chosen_outputs(outputs, numbers(facts, 11)));
         }
+        Py_DecRef(outputs);
     }
-    free(outputs);
     free(graph.met);
     return found ? found : none();
 }
 
-/* Whether a value may have been written over since it was read. */
+/* Whether a value may have been written over since it was read; -1 where Ctrl-C came. */
 static int may_be_written(object *e)
 {
     object *owner = SLOT(e, Expression_owner);
     if (owner == the_None || TYPE(owner) == the_reference_type)
         return 0;
     object *answer = PyObject_CallFunctionObjArgs(the_may_be_written, e, (object *)0);
-    if (!answer) {
-        PyErr_Clear();
-        return 1;
-    }
+    if (!answer)
+        return -1;
     Py_DecRef(answer);
     return answer != the_False;
 }
 
+/* As in known_walks.py; -1 where Ctrl-C came. */
 static int is_walk(struct graph *graph, object *facts)
 {
     struct numbers each = numbers(facts, 4);
@@ -624,22 +631,25 @@ static int is_walk(struct graph *graph, object *facts)
         object *e = graph->each[i], *call = SLOT(e, Expression_call);
         int tracked = SLOT(e, Expression_tracked) == the_True;
         int is_leaf = SLOT(e, Expression_leaf) != the_None;
-        int has_hooks = SLOT(e, Expression_hooks) != the_None;
-        if (each.at[i] != tracked + 2 * is_leaf + 4 * has_hooks || may_be_written(e))
-            return 0;
+        int has_hooks = SLOT(e, Expression_hooks) != the_None, written = may_be_written(e);
+        if (each.at[i] != tracked + 2 * is_leaf + 4 * has_hooks || written)
+            return written < 0 ? -1 : 0;
         if (!tracked && call != the_None) {
             object *function = SLOT(SLOT(call, Call_signature), Signature_function);
             if (function == the_VIEW || function == the_DETACH || function == the_SOURCE)
                 return 0;
         }
     }
-    long count;
-    object **outputs = outputs_of(graph, &count);
-    int usual = outputs != 0;
-    for (long i = 0; usual && i < count; i++)
-        usual = !outputs[i] || !may_be_written(outputs[i]);
-    free(outputs);
-    return usual;
+    object *outputs = outputs_of(graph);
+    long count = PyList_Size(outputs);
+    int written = 0;
+    for (long i = 0; !written && i < count; i++) {
+        object *e = PyList_GetItem(outputs, i);
+        if (e != the_None)
+            written = may_be_written(e);
+    }
+    Py_DecRef(outputs);
+    return written < 0 ? -1 : !written;
 }
 
 /* known_walk(facts, [root]): KnownWalk._compare. */
@@ -647,13 +657,14 @@ static object *known_walk(object *self, object *const *arguments, ssize argument
 {
     object *facts = arguments[0], *found = 0;
     struct graph graph;
-    if (follow(&graph, facts, arguments[1]) && is_walk(&graph, facts)) {
+    int same = follow(&graph, facts, arguments[1]) ? is_walk(&graph, facts) : 0;
+    if (same == 1) {
         found = PyTuple_New(2);
         PyTuple_SetItem(found, 0, chosen(graph.each, numbers(facts, 6), 1));
         PyTuple_SetItem(found, 1, chosen(graph.calls, numbers(facts, 7), 1));
     }
     free(graph.met);
-    return found ? found : none();
+    return found || same < 0 ? found : none();
 }
 
 /* ---- what is held and would be computed again ------------------------------------------------- */
