@@ -133,7 +133,9 @@ class RecordedOptimizer(Optimizer):
         """Count a step of a parameter, filling in what its state lacks; the count, or whatever
         else ``numbers`` needs to know and parameters of one call have in common."""
         if "step" not in state:
-            self.start(p, state, names, group)
+            started: dict[str, Any] = {}
+            self.start(p, started, names, group)
+            state.update(started)  # all of it or, on Ctrl-C, nothing
         step: float = state["step"] + 1.0
         state["step"] = step
         return step

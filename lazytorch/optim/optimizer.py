@@ -352,14 +352,13 @@ def run_closure(closure: Closure | None) -> Any:
 class Recording:
     """Within a step, operations are recorded for backward only in ``differentiable`` mode."""
 
-    __slots__ = ("before",)
+    __slots__ = ("before", "differentiable")
 
     def __init__(self, differentiable: bool) -> None:
-        self.before = grad_state.enabled
-        grad_state.enabled = differentiable
+        self.differentiable = differentiable
 
     def __enter__(self) -> None:
-        pass
+        self.before, grad_state.enabled = grad_state.enabled, self.differentiable
 
     def __exit__(self, *_: object) -> None:
         grad_state.enabled = self.before

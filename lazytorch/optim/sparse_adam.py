@@ -67,8 +67,7 @@ class SparseAdam(Optimizer):
             )
         state = self.state[p]
         if not state:
-            state["step"] = 0
-            state["exp_avg"], state["exp_avg_sq"] = zeros_like(p), zeros_like(p)
+            state.update(step=0, exp_avg=zeros_like(p), exp_avg_sq=zeros_like(p))
         state["step"] += 1
         gradient = coalesced_gradient(p.grad, group.get("maximize", False))
         if not gradient._nnz():
