@@ -94,6 +94,8 @@ class Buffer:
             memory = self.memory
             assert memory is not None
             return memory.host_address()
+        if name == "_capacity":  # Ctrl-C came before it was filled in
+            return 0
         raise AttributeError(f"'Buffer' object has no attribute '{name}'")
 
     @staticmethod
@@ -217,6 +219,7 @@ def allocate(nbytes: int) -> Buffer:
     """A Buffer of ``nbytes`` undefined bytes, 64-byte aligned."""
     global _live, _peak, _highest, _waiting
     capacity = size_class(nbytes)
+    made = Buffer()
     try:
         block = _free[capacity].pop()
         _waiting -= capacity
@@ -227,7 +230,6 @@ def allocate(nbytes: int) -> Buffer:
         _peak = _live
         if _peak > _highest:
             _highest = _peak
-    made = Buffer()
     made._block, made._capacity = block, capacity
     made.address, made.memory, made.nbytes = block[0], None, nbytes
     made.order = None
