@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
+from codegen.ir.node import TensorType
 from codegen.runtime.cpu import get_num_threads
 from codegen.runtime.memory import Buffer
 from codegen.runtime.signals import HeldOff
@@ -107,8 +108,11 @@ class CompiledFunction:
             return self._function(*args, **kwargs)  # a part of another compiled function
         try:
             tensors: list[Tensor] = []
-            given = _key(args, tensors), _key(kwargs, tensors) if kwargs else ()
-            key = (*given, *_conditions())
+            key = (
+                _key(args, tensors) if args else (),
+                _key(kwargs, tensors) if kwargs else (),
+                *_conditions(),
+            )
             case = self._cases.get(key)
         except (_Obstacle, TypeError) as error:
             return self._plainly(str(error), args, kwargs)
@@ -249,7 +253,7 @@ def _key(value: Any, tensors: list[Tensor]) -> Any:
     if isinstance(value, (tuple, list)):
         return (type(value), *[_key(v, tensors) for v in value])
     if isinstance(value, dict):
-        return (type(value), *[(k, _key(v, tensors)) for k, v in value.items()])
+        return (type(value), *[(type(k), k, _key(v, tensors)) for k, v in value.items()])
     return ("object", id(value))
 
 
@@ -467,8 +471,7 @@ class _Replay:
         self.finished = second
         runs = second.capture.runs
         self.constants: list[tuple[Storage, _Constant]] = []
-        self.storages: list[Storage] = []
-        self.expected: list[tuple[Any, ...]] = []
+        self.storages: list[tuple[Storage, TensorType, bool]] = []  # with what their values are
         self.after = {id(s): source for s, source, _ in second.storages}
         self.same = second.changed(tensors)
         seen: set[int] = set()
@@ -477,9 +480,8 @@ class _Replay:
                 if source[0] in ("storage", "part") and id(source[1]) not in seen:
                     storage = source[1]
                     seen.add(id(storage))
-                    self.storages.append(storage)
                     e = storage.expression
-                    self.expected.append((e.type, e.tracked))
+                    self.storages.append((storage, e.type, e.tracked))
         for storage, source, _ in second.storages:
             if isinstance(source, _Constant):
                 # A constant after each call is one before the next, which its plan is made for.
@@ -488,6 +490,8 @@ class _Replay:
         # For each run its values, numbers that never change among them, the storages whose values
         # others are, and where the rest comes from.
         self.values = [[s[2] if s[0] == "number" else None for s in run.sources] for run in runs]
+        # Whether nothing is to be put back where it fails.
+        self.is_plain = not second.capture.steps and not any([r.cached.plan.donated for r in runs])
         self.held = [
             [(i, s[1]) for i, s in enumerate(run.sources) if s[0] == "storage"] for run in runs
         ]
@@ -498,7 +502,8 @@ class _Replay:
 
     def reads_the_same(self) -> bool:
         """Whether the Python state is what the plans were made for."""
-        return self.guards.hold() and all([s.is_valid() for s in self.finished.capture.steps])
+        steps = self.finished.capture.steps
+        return self.guards.hold() and (not steps or all([s.is_valid() for s in steps]))
 
     def fits(self, arguments: list[Expression], tensors: list[Tensor]) -> bool:
         """Whether the plans can run on the tensors as they are now."""
@@ -515,7 +520,7 @@ class _Replay:
                 return False
         if pending_writes and any([n not in self.constant_numbers for n in pending_writes]):
             realize(())
-        for storage, (type_, tracked) in zip(self.storages, self.expected, strict=True):
+        for storage, type_, tracked in self.storages:
             e = storage.expression
             if (
                 type(e.value) is not Buffer
@@ -525,13 +530,14 @@ class _Replay:
                 or (storage.special is not None and storage.is_shared())
             ):
                 return False
-        return all([c.is_value_of(s.expression) for s, c in self.constants])
+        constants = self.constants
+        return not constants or all([c.is_value_of(s.expression) for s, c in constants])
 
     def run(self, arguments: list[Expression], tensors: list[Tensor]) -> Any:
         """Compute what the call did, then change what it changed; nothing if that fails."""
+        if self.is_plain:
+            return self._change(self._compute(arguments, tensors))
         active = self.finished.capture
-        if not active.steps and not any([run.cached.plan.donated for run in active.runs]):
-            return self._change(self._compute(arguments, tensors))  # nothing is to be put back
         counted = [counts([s for s in step.states if s is not None]) for step in active.steps]
         lends = len(active.runs) == 1 and active.runs[0].cached.plan.donated
         with HeldOff() if lends else _NOTHING:
@@ -545,8 +551,8 @@ class _Replay:
 
     def _compute(self, arguments: list[Expression], tensors: list[Tensor]) -> list[list[Buffer]]:
         active = self.finished.capture
-        steps = [step.numbers() for step in active.steps]
-        draws = [generator.take(count) for generator, count in active.draws]
+        steps = [step.numbers() for step in active.steps] if active.steps else ()
+        draws = [generator.take(n) for generator, n in active.draws] if active.draws else ()
         results: list[list[Buffer]] = []
         for run, known, held, sources in zip(
             active.runs, self.values, self.held, self.sources, strict=True

@@ -20,6 +20,7 @@ from lazytorch.device import Device
 from lazytorch.functions.random import Generator
 from lazytorch.layout import Layout
 from lazytorch.optim.optimizer import Optimizer
+from lazytorch.records import native
 from lazytorch.tensor import Tensor
 
 # Code of the engine and of NumPy is no reader of the user's objects.
@@ -31,6 +32,7 @@ _IMPURE_NAMES = frozenset({"print", "input", "open", "next", "exec", "eval", "br
 _IMPURE_MODULES = ("time", "_random", "random", "numpy.random", "_datetime", "posix", "_socket")
 _MOST_OBJECTS = 20_000
 _PRIMITIVES = (int, float, complex, bool, str, bytes, type(None), type(Ellipsis), range, slice)
+_CONSTANTS = (*_PRIMITIVES, Device, Layout, np.dtype, np.generic)
 _OPAQUE = (
     Tensor, Generator, Device, Layout, np.ndarray, np.generic, np.dtype, type, types.ModuleType,
     types.BuiltinFunctionType, property, threading.Thread,
@@ -121,9 +123,7 @@ class Guards:
         self._tensors: list[tuple[Tensor, Any, Any]] = []  # (tensor, its storage, its geometry)
         self._names: list[tuple[dict[str, Any], str, Any]] = []
         self._cells: list[tuple[Any, Any]] = []
-        self._containers: list[tuple[Any, Any]] = []  # (live, a shallow copy)
-        self._holders: list[tuple[Any, list[Any]]] = []  # (live, its items): tensors among them
-        self._empty: list[Any] = []
+        self._containers: list[tuple[Any, list[Any]]] = []  # (live, its items)
         self._seen: set[int] = set()
         self._kept: list[Any] = []
         self._pending: deque[Any] = deque()
@@ -148,32 +148,20 @@ class Guards:
     def hold(self) -> bool:
         """Whether everything is as it was."""
         try:
-            for scope, name, value in self._names:
-                now = scope.get(name)
-                if now is not value and (type(now) is not type(value) or _differ(now, value)):
-                    return False
-            for cell, value in self._cells:
-                now = cell.cell_contents
-                if now is not value and (type(now) is not type(value) or _differ(now, value)):
-                    return False
-            if any(self._empty):
-                return False
-            for tensor, storage, geometry in self._tensors:
-                if tensor._storage is not storage or tensor._geometry is not geometry:
-                    return False  # its data was replaced
-            for live, copy in self._containers:
-                if live != copy:
-                    return False
-            for live, items in self._holders:
-                now = list(live.values()) if isinstance(live, dict) else live
-                if len(now) != len(items):
-                    return False
-                for a, b in zip(now, items, strict=True):
-                    if a is not b:
-                        return False
+            if native.unchanged is not None and native.unchanged(
+                self._names, self._cells, self._containers, self._tensors
+            ):
+                return True
+            names = [(scope.get(name), value) for scope, name, value in self._names]
+            cells = [(cell.cell_contents, value) for cell, value in self._cells]
+            containers = [(_items(live), items) for live, items in self._containers]
+            return (
+                all([_same(now, value) for now, value in [*names, *cells, *containers]])
+                # else a tensor's data was replaced
+                and all([t._storage is s and t._geometry is g for t, s, g in self._tensors])
+            )
         except (ValueError, RuntimeError, TypeError):  # of a comparison: these are other objects
             return False
-        return True
 
     def _read_names(self, code: types.CodeType, scope: dict[str, Any]) -> None:
         names = {}
@@ -232,14 +220,8 @@ class Guards:
             self._tensors.append((tensor, tensor._storage, tensor._geometry))
 
     def _walk_container(self, value: Any) -> None:
-        if not value:
-            self._empty.append(value)
-            return
-        items = list(value.values()) if isinstance(value, dict) else list(value)
-        if any([isinstance(v, (Tensor, np.ndarray)) for v in items]) and not isinstance(value, set):
-            self._holders.append((value, items))
-        else:
-            self._containers.append((value, value.copy()))
+        items = _items(value)
+        self._containers.append((value, items))
         self._pending.extend(items)
 
     def _walk_optimizer(self, optimizer: Optimizer) -> None:
@@ -248,13 +230,29 @@ class Guards:
             if name.endswith("_hooks"):
                 if value:
                     self.obstacle = "an optimizer has hooks"
-                self._empty.append(value)
-        self._holders.append((optimizer.param_groups, list(optimizer.param_groups)))
+                self._containers.append((value, []))
+        self._containers.append((optimizer.param_groups, list(optimizer.param_groups)))
         for group in optimizer.param_groups:
-            self._holders.append((group["params"], list(group["params"])))
+            self._containers.append((group["params"], list(group["params"])))
             self._pending.extend(group["params"])
 
 
-def _differ(x: Any, y: Any) -> bool:
-    """Whether two objects of one type are different values, as -0.0 and 0.0 are."""
-    return not isinstance(x, _PRIMITIVES) or x != y or (not x and repr(x) != repr(y))
+def _items(container: Any) -> list[Any]:
+    """What is in a container, in its order; of a dict the keys and the values in turn."""
+    if isinstance(container, dict):
+        return [x for item in container.items() for x in item]
+    return list(container)
+
+
+def _same(x: Any, y: Any) -> bool:
+    """Whether two objects are one, or equal constants of one type, or made of such. Other objects
+    are not compared: equal ones may differ in what the function reads of them."""
+    if x is y:
+        return True
+    if type(x) is not type(y):
+        return False
+    if type(x) in (list, tuple, dict):
+        a, b = _items(x), _items(y)
+        return len(a) == len(b) and all([_same(i, j) for i, j in zip(a, b, strict=True)])
+    # -0.0 and 0.0 are equal.
+    return isinstance(x, _CONSTANTS) and bool(x == y) and repr(x) == repr(y)

@@ -28,6 +28,10 @@ typedef long ssize;
     F(int, PyDict_SetItem, (object *, object *, object *))                                         \
     F(int, PyDict_DelItem, (object *, object *))                                                   \
     F(object *, PyDict_Values, (object *))                                                         \
+    F(int, PyDict_Next, (object *, ssize *, object **, object **))                                 \
+    F(ssize, PyObject_Size, (object *))                                                            \
+    F(object *, PySequence_List, (object *))                                                       \
+    F(object *, PyCell_Get, (object *))                                                            \
     F(object *, PyLong_FromLong, (long))                                                           \
     F(object *, PyLong_FromVoidPtr, (void *))                                                      \
     F(long, PyLong_AsLong, (object *))                                                             \
@@ -55,8 +59,8 @@ typedef long ssize;
 
 #define OBJECTS(O)                                                                                 \
     O(None) O(True) O(False) O(zero) O(empty) O(cpu) O(float_type) O(int_type) O(list_type)        \
-    O(tuple_type) O(reference_type) O(Tensor) O(Parameter) O(Expression) O(Call) O(Storage)        \
-    O(Overwritten) O(scalar) O(born) O(held) O(pending_writes) O(next_in_sequence)                 \
+    O(tuple_type) O(dict_type) O(reference_type) O(Tensor) O(Parameter) O(Expression) O(Call)      \
+    O(Storage) O(Overwritten) O(scalar) O(born) O(held) O(pending_writes) O(next_in_sequence)      \
     O(name_storage) O(name_geometry) O(name_marker) O(name_connected) O(name_silent)               \
     O(name_capacity) O(name_differentiable)                                                        \
     O(may_be_written) O(VIEW) O(DETACH) O(SOURCE) O(PLACEHOLDER)

@@ -31,8 +31,9 @@ from lazytorch.expression import (
 )
 from lazytorch.storage import Storage, born, held, pending_writes
 
-# Together one file of C: what is recorded and recognised, and what is written and computed.
-_FILES = ("records.c", "steps.c")
+# Together one file of C: what is recorded and recognised, what compiled functions read, and what is
+# written and computed.
+_FILES = ("records.c", "guards.c", "steps.c")
 # Steps that repeat one before it, until it is loaded.
 _REPEATS = 16
 
@@ -40,6 +41,7 @@ _REPEATS = 16
 known_to_native: dict[str, Any] = {
     "None": None, "True": True, "False": False, "zero": 0, "empty": (), "cpu": "cpu",
     "float_type": float, "int_type": int, "list_type": list, "tuple_type": tuple,
+    "dict_type": dict,
     "reference_type": weakref.ref, "Expression": Expression, "Call": Call, "Storage": Storage,
     "Overwritten": Overwritten, "scalar": scalar, "born": born, "held": held,
     "pending_writes": pending_writes, "next_in_sequence": next_in_sequence,
@@ -66,6 +68,7 @@ class Native:
     held: Callable[..., Any] | None = None
     free_leaves: Callable[..., Any] | None = None
     settle: Callable[..., Any] | None = None
+    unchanged: Callable[..., Any] | None = None
 
     def __init__(self) -> None:
         self._repeats = 0

@@ -300,6 +300,7 @@ static struct {
     {"known_trace", known_trace, 0x80, 0},
     {"known_walk", known_walk, 0x80, 0},
     {"loses_any", loses_any, 0x80, 0},
+    {"unchanged", unchanged, 0x80, 0},
     {"pending", pending, 0x80, 0},
     {"held", held, 0x80, 0},
     {"free_leaves", free_leaves, 0x80, 0},

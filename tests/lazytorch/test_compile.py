@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import random
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 import lazytorch as torch
 from codegen.statistics import statistics
 from lazytorch import nn
+from lazytorch.records import native
 
 Step = Callable[..., Any]
 Program = Callable[[Callable[[Step], Step]], list[Any]]
@@ -611,3 +613,52 @@ def test_a_transformed_function_calls_a_compiled_one() -> None:
         torch.testing.assert_close(torch.func.vmap(square)(x), x * x)
         torch.testing.assert_close(torch.func.jvp(square, (x,), (x,))[1], 2 * x * x)
     assert square.replays >= CALLS - 3
+
+
+def _put(held: dict[str, Any], kind: str, v: Any) -> None:
+    """Write a number to where ``READ_FROM`` reads it."""
+    if kind in ("list", "deque", "mixed"):
+        held[kind][0] = v
+    elif kind == "dict":
+        held[kind]["key"] = v
+    else:
+        held[kind] = {"new list": [v], "tuple": (v,), "deep": [(v,)], "keys": {v: 0}, "set": {v}}[
+            kind
+        ]
+
+
+READ_FROM: dict[str, Callable[[Any], Any]] = {
+    "list": lambda x: x[0],
+    "new list": lambda x: x[0],
+    "tuple": lambda x: x[0],
+    "deep": lambda x: x[0][0],
+    "dict": lambda x: x["key"],
+    "keys": min,
+    "set": min,
+    "deque": lambda x: x[0],
+    "mixed": lambda x: x[0],
+}
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+@pytest.mark.parametrize("kind", READ_FROM)
+def test_equal_numbers_of_another_type_are_others(kind: str, loaded: bool) -> None:
+    read, x, was_loaded = READ_FROM[kind], torch.arange(3), native.plain is not None
+    held: dict[str, Any] = {"list": [0], "deque": deque([0]), "dict": {}, "mixed": [0, x]}
+
+    def plain() -> Any:
+        return x + x * read(held[kind])
+
+    (native.load if loaded else native.unload)()
+    try:
+        for first in (1, True, 1.0, 0.0, -0.0):
+            _put(held, kind, first)
+            function = torch.compile(plain)
+            for _ in range(CALLS):
+                function()
+            assert function.replays >= CALLS - 4
+            for v in (1, True, 1.0, 0.0, -0.0, first):
+                _put(held, kind, v)
+                assert repr(function()) == repr(plain()), (first, v)
+    finally:
+        (native.load if was_loaded else native.unload)()
