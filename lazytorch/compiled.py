@@ -625,7 +625,10 @@ def _set(storage: Storage, buffer: Buffer, writes: int) -> None:
     if e.leaf is not None:
         new.leaf, new.tracked = e.leaf, True
     reference = weakref.ref(storage)
-    e.owner = overwritten(reference, storage.version - 1, weakref.ref(new))
+    silent = writes == 0
+    e.owner = overwritten(
+        reference, storage.version if silent else storage.version - 1, weakref.ref(new), silent
+    )
     new.owner = reference
     storage.expression = new
 

@@ -243,21 +243,23 @@ def _camel_case(name: str) -> str:
 
 
 class Overwritten:
-    """Stands where an owner stood: a write ``by`` another replaced the value of this version."""
+    """Stands where an owner stood: a write ``by`` another replaced the value of this version.
+    ``silent``: backward does not look for that write, but for those after it."""
 
-    __slots__ = ("by", "storage", "version")
+    __slots__ = ("by", "silent", "storage", "version")
 
     storage: weakref.ref[Storage]
     version: int
     by: weakref.ref[Expression]
+    silent: bool
 
 
 def overwritten(
-    storage: weakref.ref[Storage], version: int, by: weakref.ref[Expression]
+    storage: weakref.ref[Storage], version: int, by: weakref.ref[Expression], silent: bool
 ) -> Overwritten:
     """What stands for an owner from a write on."""
     made = Overwritten()
-    made.storage, made.version, made.by = storage, version, by
+    made.storage, made.version, made.by, made.silent = storage, version, by, silent
     return made
 
 

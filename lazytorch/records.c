@@ -52,7 +52,7 @@ typedef long ssize;
     S(Call, freed) S(Call, has_gradient) S(Call, inputs) S(Call, outputs) S(Call, place)           \
     S(Call, readers) S(Call, sequence) S(Call, signature) S(Call, tracked)                         \
     S(Storage, expression) S(Storage, regions) S(Storage, special) S(Storage, version)             \
-    S(Overwritten, by) S(Overwritten, storage) S(Overwritten, version)                             \
+    S(Overwritten, by) S(Overwritten, silent) S(Overwritten, storage) S(Overwritten, version)      \
     S(Function, signatures)                                                                        \
     S(Signature, function) S(Signature, output_types) S(Signature, places_left)                    \
     S(TensorType, dtype) S(TensorType, weak)

@@ -39,6 +39,7 @@ static void write_value(object *storage, object *value)
     }
     FILL(mark, Overwritten_storage, reference);
     FILL(mark, Overwritten_version, SLOT(storage, Storage_version));
+    FILL(mark, Overwritten_silent, the_False);
     SLOT(mark, Overwritten_by) = PyWeakref_NewRef(value, 0);
     PUT(before, Expression_owner, mark);
     PUT(storage, Storage_version, PyLong_FromLong(PyLong_AsLong(SLOT(storage, Storage_version)) + 1));

@@ -209,7 +209,8 @@ class Storage:
     def write(self, expression: Expression, silent: bool = False) -> None:
         """Replace the value, keeping the role of a leaf that requires grad.
 
-        A ``silent`` write, through ``.data``, is one that backward does not look for.
+        A ``silent`` write, through ``.data`` or of running statistics, is one that backward does
+        not look for.
         """
         if capture.state.active is not None:
             capture.state.active.note_write(self)
@@ -220,10 +221,8 @@ class Storage:
             expression.leaf = before.leaf
             expression.tracked = True
         reference = weakref.ref(self)
-        if silent:
-            before.owner = None
-        else:
-            before.owner = overwritten(reference, self.version, weakref.ref(expression))
+        before.owner = overwritten(reference, self.version, weakref.ref(expression), silent)
+        if not silent:
             self.version += 1
         expression.owner = reference
         self.expression = expression

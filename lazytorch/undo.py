@@ -145,11 +145,13 @@ def _earlier_values(trace: Trace, storage: Storage, kept: Sequence[Expression]) 
         owner = e.owner
         if type(owner) is Overwritten and owner.storage() is storage:
             found[e] = None
-    return sorted(found, key=_version)
 
+    def place(e: Expression) -> tuple[int, int]:
+        # Silent writes count no versions.
+        version = e.owner.version if type(e.owner) is Overwritten else -1
+        return version, trace.numbers.get(e, -1)
 
-def _version(e: Expression) -> int:
-    return e.owner.version if type(e.owner) is Overwritten else -1
+    return sorted(found, key=place)
 
 
 def _put_back(storage: Storage, earlier: Sequence[Expression]) -> None:

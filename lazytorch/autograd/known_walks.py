@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lazytorch import core
-from lazytorch.expression import Call, Expression, Function, SharedSince, Signature
+from lazytorch.expression import Call, Expression, Function, Overwritten, SharedSince, Signature
 from lazytorch.importer import GRADIENT, TANGENT
 from lazytorch.records import known_to_native, native, packed
 
@@ -128,12 +128,17 @@ class KnownWalk:
 
 
 def _may_be_written(e: Expression) -> bool:
-    """Whether a value may have been written over since it was read."""
+    """Whether a value may have been written over since it was read, or is detached."""
     owner = e.owner
-    if type(owner) is not SharedSince or owner.detached:
-        return True
-    storage = owner.storage()
-    return storage is not None and storage.version > owner.version
+    return is_written(owner) or (type(owner) is SharedSince and owner.detached)
+
+
+def is_written(owner: Any) -> bool:
+    """Whether this stands at a value that backward takes for written over."""
+    if type(owner) is SharedSince or (type(owner) is Overwritten and owner.silent):
+        storage = owner.storage()
+        return storage is not None and storage.version > owner.version
+    return type(owner) is Overwritten
 
 
 known_to_native.update(

@@ -9,6 +9,7 @@ from typing import Any
 from lazytorch import core, late_errors
 from lazytorch.autograd import anomaly_mode, known_walks
 from lazytorch.autograd.grad_mode import state as grad_state
+from lazytorch.autograd.known_walks import is_written
 from lazytorch.autograd.reads import (
     asked_for,
     edges,
@@ -393,7 +394,9 @@ def _check_read(call: Call, number: int | None, freed: bool, skips: bool = False
     if not freed and _are_as_they_were(call.inputs) and _are_as_they_were(outputs):
         return
     overwritten_inputs = [i for i, e in enumerate(call.inputs) if _overwritten(e) is not None]
-    overwritten_outputs = [i for i, e in enumerate(outputs) if e is not None and _is_overwritten(e)]
+    overwritten_outputs = [
+        i for i, e in enumerate(outputs) if e is not None and is_written(e.owner)
+    ]
     if not (freed or overwritten_inputs or overwritten_outputs):
         return
     if call.signature.function in (GRADIENT, TANGENT, core.CUSTOM):
@@ -438,13 +441,8 @@ def _overwritten(e: Expression) -> Overwritten | SharedSince | None:
     itself = True  # of what detach() has made, that the other was detached in place is nothing
     while True:
         owner = e.owner
-        if type(owner) is Overwritten:
-            return owner
-        if type(owner) is SharedSince:
-            storage = owner.storage()
-            written = storage is not None and storage.version > owner.version
-            if written or (owner.detached and itself):
-                return owner
+        if is_written(owner) or (type(owner) is SharedSince and owner.detached and itself):
+            return owner  # type: ignore[return-value]
         call = e.call
         if call is None or not call.inputs or call.signature.function not in known_walks.ALIASES:
             return None
@@ -452,17 +450,9 @@ def _overwritten(e: Expression) -> Overwritten | SharedSince | None:
         e = call.inputs[0]
 
 
-def _is_overwritten(e: Expression) -> bool:
-    owner = e.owner
-    if type(owner) is SharedSince:
-        storage = owner.storage()
-        return storage is not None and storage.version > owner.version
-    return type(owner) is Overwritten
-
-
 def check_result(e: Expression) -> None:
     """Raise PyTorch's error where a result that its call has saved was written to."""
-    if _is_overwritten(e):
+    if is_written(e.owner):
         _raise_overwritten(e, e.call)
 
 
@@ -478,7 +468,8 @@ def _last_known(e: Expression, mark: Overwritten | SharedSince) -> tuple[int, Ex
         if type(owner) is not Overwritten:
             break
         mark = owner
-    return mark.version + 1, last
+    is_silent = type(mark) is Overwritten and mark.silent
+    return mark.version + (not is_silent), last
 
 
 _DETACHED = (

@@ -223,12 +223,24 @@ def _batch_norm_fixed(x: Node, eps: Node, mean: Node, variance: Node, *rest: Any
 BATCH_NORM = Function(
     "batch_norm", _batch_norm, _batch_norm_rule, gradient_name="NativeBatchNormBackward0",
     saves_inputs=True, joint=True,
-    saves=lambda _, has_weight, *__: (0, 3) if has_weight else (0,),
+    saves=lambda count, has_weight, _, has_running: (
+        0, *([3] if has_weight else []), *([count - 2, count - 1] if has_running else []),
+    ),
 )  # fmt: skip
+
+
+def _saved_by_fixed(count: int, _: bool, has_bias: bool) -> range:
+    return range(count - 1 if has_bias else count)
+
+
 BATCH_NORM_FIXED = Function(
     "batch_norm_fixed", _batch_norm_fixed, gradient_name="NativeBatchNormBackward0",
-    saves_inputs=True, joint=True,
-    saves=lambda count, _, has_bias: range(count - 1 if has_bias else count),
+    saves_inputs=True, joint=True, saves=_saved_by_fixed,
+)  # fmt: skip
+# PyTorch's reads copies, one for each sample, of all but the input.
+INSTANCE_NORM_FIXED = Function(
+    "instance_norm_fixed", _batch_norm_fixed, gradient_name="ViewBackward0",
+    saves_inputs=True, joint=True, saves=_saved_by_fixed, spares=lambda count, *_: range(1, count),
 )  # fmt: skip
 
 
@@ -252,23 +264,11 @@ def batch_norm(
             )
     if training and eps <= 0:
         raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
-    if eps < 0:
-        raise ValueError(f"batch_norm eps must be non-negative, but got {eps}")
-    channels = shape[1] if len(shape) > 1 else shape[0]
-    for name, value in (
-        ("running_mean", running_mean), ("running_var", running_var), ("weight", weight),
-        ("bias", bias),
-    ):  # fmt: skip
-        if value is None:
-            if name.startswith("running") and not training:
-                raise RuntimeError(f"{name} must be defined in evaluation mode")
-        elif value.numel() != channels:
-            raise RuntimeError(f"{name} should contain {channels} elements not {value.numel()}")
+    if not training:
+        return _by_statistics(BATCH_NORM_FIXED, input, running_mean, running_var, weight, bias, eps)
+    _check_channels(shape, running_mean, running_var, weight, bias)
     parameters = [p for p in (weight, bias) if p is not None]
     flags = (weight is not None, bias is not None)
-    if not training:
-        inputs: Any = (input, float(eps), running_mean, running_var, *parameters)
-        return apply_one(BATCH_NORM_FIXED, inputs, flags)
     numbers = (float(eps), float(momentum))
     # A batch of nothing has no statistics.
     if running_mean is None or running_var is None or not prod(shape):
@@ -283,9 +283,34 @@ def batch_norm(
         running_mean, running_var, parameters, flags,
     )  # fmt: skip
     with no_grad():
-        assign(running_mean, mean.detach())
-        assign(running_var, variance.detach())
+        # PyTorch's kernel writes them, whom backward's version check does not see.
+        assign(running_mean.data, mean.detach())
+        assign(running_var.data, variance.detach())
     return result
+
+
+def _check_channels(shape: Sequence[int], *values: Tensor | None) -> None:
+    channels = shape[1] if len(shape) > 1 else shape[0]
+    names = ("running_mean", "running_var", "weight", "bias")
+    for name, value in zip(names, values, strict=True):
+        if value is not None and value.numel() != channels:
+            raise RuntimeError(f"{name} should contain {channels} elements not {value.numel()}")
+
+
+def _by_statistics(
+    function: Function, input: Tensor, mean: Tensor | None, variance: Tensor | None,
+    weight: Tensor | None, bias: Tensor | None, eps: float,
+) -> Tensor:  # fmt: skip
+    """In evaluation: with running statistics."""
+    if eps < 0:
+        raise ValueError(f"batch_norm eps must be non-negative, but got {eps}")
+    for name, value in (("running_mean", mean), ("running_var", variance)):
+        if value is None:
+            raise RuntimeError(f"{name} must be defined in evaluation mode")
+    _check_channels(input._type.shape, mean, variance, weight, bias)
+    parameters = [p for p in (weight, bias) if p is not None]
+    inputs = (input, float(eps), mean, variance, *parameters)
+    return apply_one(function, inputs, (weight is not None, bias is not None))
 
 
 def _with_statistics(
@@ -426,7 +451,9 @@ def instance_norm(
             f"Expected more than 1 spatial element when training, got input size {input.size()}"
         )
     if not use_input_stats:
-        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+        return _by_statistics(
+            INSTANCE_NORM_FIXED, input, running_mean, running_var, weight, bias, eps
+        )
     if running_mean is not None and running_var is not None:
         with no_grad():
             x = input.detach()

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from devices import FUNCTIONS
@@ -164,3 +165,54 @@ def test_what_may_be_written_to_is_freed_nevertheless() -> None:
         loss.backward()
         with pytest.raises(RuntimeError, match="a second time"):
             loss.backward()
+
+
+STATISTICS = ["nothing", "mean", "variance", "weight", "bias", "another step"]
+
+
+@pytest.mark.parametrize("second", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", ["batch_norm", "instance_norm"])
+def test_running_statistics_are_saved_but_for_the_steps_that_update_them(
+    name: str, training: bool, second: bool
+) -> None:
+    def gradients(t: Any, written: str) -> Any:
+        x = t.arange(24.0).view(2, 3, 4).sin().requires_grad_()
+        mean, variance, weight, bias = t.zeros(3), t.ones(3), t.arange(3.0), t.ones(3)
+        norm = getattr(t.nn.functional, name)
+        y = norm(x, mean, variance, weight, bias, training)
+        versions = [mean._version, variance._version]
+        found = dict(zip(STATISTICS[1:5], (mean, variance, weight, bias), strict=True))
+        if written in found:
+            found[written].add_(1)
+        elif written == "another step" and training:
+            norm(x.detach() * 2, mean, variance, weight, bias, True)
+        try:
+            (g,) = t.autograd.grad(y.square().sum(), x, create_graph=second)
+            if second:
+                g.square().sum().backward()
+                g = x.grad
+        except RuntimeError as error:
+            return versions, str(error)
+        return versions, np.array(g.tolist())
+
+    for written in STATISTICS:
+        wanted, found = [gradients(t, written) for t in (torch, lazytorch)]
+        assert found[0] == wanted[0]
+        if isinstance(wanted[1], str):
+            assert found[1] == wanted[1], written
+        else:
+            np.testing.assert_allclose(found[1], wanted[1], 1e-4, 1e-4, err_msg=written)
+
+
+def test_a_write_that_is_not_looked_for_hides_none_after_it() -> None:
+    def error(t: Any) -> str:
+        x, w = t.ones(3, requires_grad=True), t.ones(3)
+        y = (x * w).sum()
+        w.data.mul_(2)
+        w.add_(1)
+        with pytest.raises(RuntimeError) as raised:
+            y.backward()
+        return str(raised.value)
+
+    assert error(lazytorch) == error(torch)
