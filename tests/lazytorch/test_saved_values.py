@@ -42,6 +42,8 @@ OPERATORS: dict[str, tuple[Shapes, Callable[..., Any]]] = {
         [(1, 1, 3, 3), (1, 2, 2, 2)], _functional("grid_sample", align_corners=False),
     ),
     "mse_loss": ([(2, 3), (2, 3)], _functional("mse_loss")),
+    "smooth_l1_loss": ([(2, 3), (2, 3)], _functional("smooth_l1_loss")),
+    "huber_loss": ([(2, 3), (2, 3)], _functional("huber_loss", delta=0.7)),
     "addmm": ([(2, 2), (2, 3), (3, 2)], lambda t, *xs: t.addmm(*xs)),
     "lerp": ([(2, 2), (2, 2), (2, 2)], lambda t, *xs: t.lerp(*xs)),
 }  # fmt: skip
@@ -51,7 +53,6 @@ _PLACES = [[0, 1], [2, 0]]
 # of the inputs, and choices of elements, which save what they need the shape of.
 WRITTEN: dict[str, tuple[Shapes, Callable[..., Any]]] = {
     "l1_loss": ([(2, 3), (2, 3)], _functional("l1_loss")),
-    "smooth_l1_loss": ([(2, 3), (2, 3)], _functional("smooth_l1_loss")),
     "kl_div": ([(2, 3), (2, 3)], _functional("kl_div", reduction="sum")),
     "gaussian_nll_loss": ([(2, 3), (2, 3), (2, 3)], _functional("gaussian_nll_loss")),
     "poisson_nll_loss": ([(2, 3), (2, 3)], _functional("poisson_nll_loss")),
