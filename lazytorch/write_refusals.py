@@ -97,15 +97,13 @@ class WriteRefusals:
     def _refuse_leaf_write(self, before: Expression, tracked: bool) -> None:
         if self._geometry is not None and not tracked and not self._follows(before):
             return
-        if self._geometry is not None and not self._has_node and not self._without_recording:
-            # Made before its base had a history, which PyTorch has not told it of.
-            raise RuntimeError(_LEAF)
-        if before.leaf is None:
-            return
-        if self._geometry is not None:
+        if self._geometry is not None and before.leaf is not None:
             raise RuntimeError(
                 "a view of a leaf Variable that requires grad is being used in an in-place "
                 "operation."
             )
-        if before.leaf() is self:
+        if self._geometry is not None and not self._has_node and not self._without_recording:
+            # Made before its base had a history, which PyTorch has not told it of.
+            raise RuntimeError(_LEAF)
+        if before.leaf is not None and before.leaf() is self:
             raise RuntimeError(_LEAF)
