@@ -8,6 +8,10 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from lazytorch import capture, levels
+from lazytorch.layout import strided
+from lazytorch.realize import realize
+
 if TYPE_CHECKING:
     from lazytorch.tensor import Tensor
 
@@ -57,3 +61,12 @@ def _live_on(reference: LeafReference, ends: Callable[[], bool] = sys.is_finaliz
     again._renew_leaf(reference)
     reference.kept = again
     reference.__class__ = LivingOn
+
+
+def settle_grad(leaf: Tensor) -> None:
+    """Compute the gradient of a leaf that the graph keeps, which a pending one would keep."""
+    gradient = leaf._grad
+    if gradient is None or gradient.layout is not strided or gradient.requires_grad:
+        return
+    if capture.state.active is None and not levels.state.active:
+        realize([gradient._read()])

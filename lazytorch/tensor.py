@@ -15,7 +15,7 @@ from codegen.dtype import DType
 from codegen.ir.node import TensorType
 from codegen.ops.strided import contiguous_strides
 from codegen.runtime.memory import Buffer
-from lazytorch import capture, core, layouts, levels, references
+from lazytorch import core, layouts, levels, references
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.grad_mode import unusual
 from lazytorch.device import Device
@@ -39,7 +39,7 @@ from lazytorch.geometry import (
 )
 from lazytorch.host_values import HostValues
 from lazytorch.layout import Layout, MemoryFormat, contiguous_format, strided
-from lazytorch.leaves import LeafReference, reference_to
+from lazytorch.leaves import LeafReference, reference_to, settle_grad
 from lazytorch.memory_views import view_of_memory, write_into_shared
 from lazytorch.memory_writes import MemoryWrites
 from lazytorch.realize import realize
@@ -273,6 +273,10 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
             self._refuse_changed()
             self._marker, self._collects = (_NEVER, _NEVER), False
             return self._read_marker(value)
+        if value.leaf is not None and grad_state.enabled:
+            older = self._read_as_older(value)
+            if older is not None:
+                return older
         parent = self._parent
         if parent is not None and parent._marker is not None:
             if self._one_of is not None:
@@ -488,26 +492,25 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
             )
         self.requires_grad_(flag)
 
-    def _is_of_tracked(self) -> bool:
-        """Of a view made under no_grad: whether what it is a view of requires grad."""
-        root = self._root()
-        return root is not self and root.requires_grad
-
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Collect a gradient in ``.grad`` from now on (or no longer)."""
         if requires_grad and self._storage.is_inference() and not grad_state.inference:
             raise RuntimeError(CANNOT_REQUIRE)
         is_collected = self._marker is not None and self._collects
         nobodys = self._without_recording and not is_collected and self._is_of_tracked()
-        if requires_grad == self.requires_grad and not (requires_grad and nobodys):
+        nobodys = requires_grad and (nobodys or self._is_older_than_leaf())
+        if requires_grad == self.requires_grad and not nobodys:
             return self
         if not requires_grad:
             if not self.is_leaf:
                 raise RuntimeError(
                     "you can only change requires_grad flags of leaf variables." + _USE_DETACH
                 )
-            if self._marker is not None or not self._without_recording:
-                self._forget_leaf()  # a view made without recording goes on requiring grad
+            # A view made without recording, or before, goes on requiring grad.
+            if self._marker is not None or not (
+                self._without_recording or self._is_older_than_leaf()
+            ):
+                self._forget_leaf()
             return self
         if not self._type.dtype.differentiable:
             raise RuntimeError(
@@ -547,15 +550,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         if self._storage.expression.leaf is reference:
             value = self._storage.value_apart()
             value.tracked, value.leaf = True, reference_to(self)
-        self._settle_grad()
-
-    def _settle_grad(self) -> None:
-        """Compute the gradient of a leaf that the graph keeps, which a pending one would keep."""
-        gradient = self._grad
-        if gradient is None or gradient.layout is not strided or gradient.requires_grad:
-            return
-        if capture.state.active is None and not levels.state.active:
-            realize([gradient._read()])
+        settle_grad(self)
 
     @property
     def is_leaf(self) -> bool:
@@ -564,7 +559,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         if self._geometry is not None and self._marker is None and self.requires_grad:
             if self._made_at != self._storage.version and is_restricted(self):
                 raise refusal(self, indirect=True)  # PyTorch would make its node anew
-            if not self._without_recording:
+            if not self._without_recording and not self._is_older_than_leaf():
                 self._has_node = True
         return self._is_leaf()
 
@@ -578,7 +573,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         if self._without_recording:
             return True
         if self._geometry is not None:
-            return False
+            return self._is_older_than_leaf()
         return self._storage.expression.leaf is not None
 
     @property
@@ -715,7 +710,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
             if self._storage.expression.tracked:
                 self._storage.viewed = True
                 view._has_node = True
-                if self._geometry is not None:
+                if self._geometry is not None and not self._is_older_than_leaf():
                     self._has_node = True
                     if self._retains_grad:
                         self._read()  # of its present value, which the view is made of

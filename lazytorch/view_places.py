@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import weakref
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from lazytorch import core
 from lazytorch.autograd.grad_mode import state as grad_state
-from lazytorch.expression import Attributes, Expression
+from lazytorch.expression import Attributes, Expression, SharedSince, nobody
 from lazytorch.geometry import Geometry, places_between, within_region
 from lazytorch.layout import channels_last, channels_last_3d, preserve_format
 from lazytorch.layouts import is_contiguous_channels_last
-from lazytorch.recording import record
+from lazytorch.recording import record, untracked
 from lazytorch.seen_as import read_view, written_view
 from lazytorch.view_history import origin_of, refusal, retain_by
 
@@ -115,6 +116,46 @@ class ViewPlaces:
             chain.append((x._geometry, x._place_in_source()))
             x = x._source
         return places_between(chain, root._geometry)
+
+    def _is_of_tracked(self: Any) -> bool:
+        """Of a view made under no_grad: whether what it is a view of requires grad."""
+        root = self._root()
+        return bool(root is not self and root.requires_grad)
+
+    def _is_older_than_leaf(self: Any) -> bool:
+        """Of a view: whether it was made before its base became a leaf that requires grad, and
+        nothing was written since. It requires grad as well then, and goes on to nothing."""
+        value = self._storage.expression
+        return bool(
+            not self._has_node
+            and self._geometry is not None
+            and value.leaf is not None
+            and self._connected
+            and self._marker is None
+            and self._made_at == self._storage.version
+            and self._source is not None
+            and self._follows(value)
+        )
+
+    def _read_as_older(self: Any, value: Expression) -> Expression | None:
+        """The reading of such a view, a leaf whose gradient nobody collects, or of a view of one;
+        None of others."""
+        older = self
+        while older is not None and not older._is_older_than_leaf():
+            older = older._source
+        if older is None:
+            return None
+        if older is not self:
+            return self._view_of_marker(self._source)  # type: ignore[no-any-return]
+        cached = self._view_cache
+        if cached is None or cached[0] is not value or cached[1].leaf is not nobody:
+            storage = self._storage
+            leaf = read_in(storage, untracked(value), self._type.dtype, self._geometry, False)
+            leaf.tracked, leaf.leaf = True, nobody
+            leaf.owner = SharedSince(weakref.ref(storage), storage.version)
+            self._view_cache = cached = value, leaf
+        known: Expression = cached[1]
+        return known
 
     def _view_of_marker(self: Any, parent: Tensor) -> Expression:
         """What this shows of a tensor with a history of its own, which it is a view of."""

@@ -26,7 +26,7 @@ from lazytorch.expression import Expression, Function
 from lazytorch.importer import GRADIENT
 from lazytorch.layout import strided
 from lazytorch.layouts import is_dense
-from lazytorch.leaves import LivingOn
+from lazytorch.leaves import LivingOn, settle_grad
 from lazytorch.levels import UnknownValue
 from lazytorch.realize import flush
 from lazytorch.recording import last_recorded
@@ -110,7 +110,7 @@ def backward(
         grad_state.enabled = before_mode
     for tensor, e in leaves:
         if type(e.leaf) is LivingOn:
-            tensor._settle_grad()
+            settle_grad(tensor)
     while at_the_end:
         at_the_end.pop(0)()
     if began:
