@@ -232,9 +232,10 @@ def saves_nothing(call: Call) -> bool:
     saving = signature.saving
     if saving is None:
         saving = signature.saving = _find_saving(signature)
-    if saving is EVERY:
-        return False
     inputs = call.inputs or call.led_to
+    if saving is EVERY:
+        is_derivative = signature.function in (GRADIENT, TANGENT)
+        return len(inputs) > 1 and not is_derivative and not asked_for(inputs)
     for i in saving:  # as asked_for() says
         if inputs[i].tracked and (inputs[i].leaf is not nobody or len(inputs) == 1):
             return False

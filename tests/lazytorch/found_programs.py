@@ -714,4 +714,13 @@ v9.mul_(v1[0])
 v16 = v15.view(-1) * 3
 v2.sum().backward(retain_graph=True)
 v16.sum().backward()""",
+    "what a leaf that nobody collects was multiplied by is not saved": """
+v0 = torch.tensor([2.0, 0.5, -1.0], requires_grad=True)
+with torch.no_grad(): v1 = v0.view(3)
+v2 = v1 * 1.5
+v3 = v0 * v2
+v2.square().sum().backward()
+v4 = v3.neg()
+(v4 * v4).sum().backward()
+v2.square().sum().backward()""",
 }
