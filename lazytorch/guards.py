@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import gc
+import operator
 import os
 import sys
 import threading
@@ -148,15 +149,17 @@ class Guards:
     def hold(self) -> bool:
         """Whether everything is as it was."""
         try:
-            if native.unchanged is not None and native.unchanged(
-                self._names, self._cells, self._containers, self._tensors
-            ):
+            if native.unchanged is None:
+                native.count_repeat()
+            elif native.unchanged(self._names, self._cells, self._containers, self._tensors):
                 return True
-            names = [(scope.get(name), value) for scope, name, value in self._names]
-            cells = [(cell.cell_contents, value) for cell, value in self._cells]
-            containers = [(_items(live), items) for live, items in self._containers]
             return (
-                all([_same(now, value) for now, value in [*names, *cells, *containers]])
+                _same_items(
+                    [scope.get(name) for scope, name, _ in self._names],
+                    [value for _, _, value in self._names],
+                )
+                and all([_same(cell.cell_contents, value) for cell, value in self._cells])
+                and all([_same_items(_items(live), items) for live, items in self._containers])
                 # else a tensor's data was replaced
                 and all([t._storage is s and t._geometry is g for t, s, g in self._tensors])
             )
@@ -252,7 +255,12 @@ def _same(x: Any, y: Any) -> bool:
     if type(x) is not type(y):
         return False
     if type(x) in (list, tuple, dict):
-        a, b = _items(x), _items(y)
-        return len(a) == len(b) and all([_same(i, j) for i, j in zip(a, b, strict=True)])
+        return _same_items(_items(x), _items(y))
     # -0.0 and 0.0 are equal.
     return isinstance(x, _CONSTANTS) and bool(x == y) and repr(x) == repr(y)
+
+
+def _same_items(a: list[Any], b: list[Any]) -> bool:
+    if len(a) != len(b):
+        return False
+    return all(map(operator.is_, a, b)) or all(map(_same, a, b))
