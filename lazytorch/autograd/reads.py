@@ -233,13 +233,11 @@ def saves_nothing(call: Call) -> bool:
     if saving is None:
         saving = signature.saving = _find_saving(signature)
     inputs = call.inputs or call.led_to
+    asked = asked_for(inputs)
     if saving is EVERY:
         is_derivative = signature.function in (GRADIENT, TANGENT)
-        return len(inputs) > 1 and not is_derivative and not asked_for(inputs)
-    for i in saving:  # as asked_for() says
-        if inputs[i].tracked and (inputs[i].leaf is not nobody or len(inputs) == 1):
-            return False
-    return True
+        return len(inputs) > 1 and not is_derivative and not asked
+    return asked.isdisjoint(saving)
 
 
 def saves_numbers_alone(call: Call) -> bool:
