@@ -174,8 +174,9 @@ static int attribute_is(object *tensor, object *name, object *expected)
     return value == expected;
 }
 
-/* The expression that a plain tensor reads, borrowed; NULL for another tensor. */
-static object *read_plain(object *x)
+/* The storage on the cpu of which a tensor shows the whole, with no history of its own; borrowed,
+   NULL for another tensor. */
+static object *plain_storage(object *x)
 {
     if (!attribute_is(x, the_name_geometry, the_None) || !attribute_is(x, the_name_marker, the_None))
         return 0;
@@ -187,8 +188,16 @@ static object *read_plain(object *x)
     object *e = SLOT(storage, Storage_expression);
     int usual = SLOT(storage, Storage_special) == the_None && SLOT(e, Expression_device) == the_cpu;
     Py_DecRef(storage); /* which the tensor keeps */
-    if (!usual)
+    return usual ? storage : 0;
+}
+
+/* The expression that a plain tensor reads, borrowed; NULL for another tensor. */
+static object *read_plain(object *x)
+{
+    object *storage = plain_storage(x);
+    if (!storage)
         return 0;
+    object *e = SLOT(storage, Storage_expression);
     if (SLOT(e, Expression_tracked) == the_True) {
         if (!attribute_is(x, the_name_connected, the_True))
             return 0;

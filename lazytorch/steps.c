@@ -52,20 +52,14 @@ static void write_value(object *storage, object *value)
 static object *plain_target(object *x)
 {
     if ((TYPE(x) != the_Tensor && TYPE(x) != the_Parameter) ||
-        !attribute_is(x, the_name_geometry, the_None) ||
-        !attribute_is(x, the_name_marker, the_None) || !attribute_is(x, the_name_silent, the_False))
+        !attribute_is(x, the_name_silent, the_False))
         return 0;
-    object *storage = PyObject_GetAttr(x, the_name_storage);
-    if (!storage) {
-        PyErr_Clear();
+    object *storage = plain_storage(x);
+    if (!storage)
         return 0;
-    }
     object *before = SLOT(storage, Storage_expression);
-    Py_DecRef(storage); /* which the tensor keeps */
-    int usual = SLOT(storage, Storage_special) == the_None &&
-                SLOT(before, Expression_device) == the_cpu &&
-                (SLOT(before, Expression_leaf) != the_None ||
-                 SLOT(before, Expression_tracked) != the_True);
+    int usual = SLOT(before, Expression_leaf) != the_None ||
+                SLOT(before, Expression_tracked) != the_True;
     return usual ? storage : 0;
 }
 
