@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from codegen.ir.node import Node
 from codegen.loops.grammar import (
@@ -25,17 +25,24 @@ def in_place_pairs(kernel: Kernel) -> list[tuple[Node, Node]]:
     if not _is_single_loop(kernel.body):
         return []
     nodes = {a.name: n for a, n in zip(kernel.arguments, kernel.operands, strict=True)}
+    return pairs_at_a_point(list(_statements(kernel.body)), nodes)
+
+
+def pairs_at_a_point(
+    statements: Sequence[Statement], nodes: Mapping[str, Node]
+) -> list[tuple[Node, Node]]:
+    """The same of statements that run once for each point; ``nodes`` by their arguments' names,
+    without those that are read elsewhere too."""
     loads: dict[str, set[object]] = {}
     last_load: dict[str, int] = {}
-    pairs = []
-    for position, statement in enumerate(_statements(kernel.body)):
+    stores: dict[str, list[tuple[int, object]]] = {}
+    for position, statement in enumerate(statements):
         if isinstance(statement, Load):
             loads.setdefault(statement.argument, set()).add(statement.place)
             last_load[statement.argument] = position
-    stores: dict[str, list[tuple[int, object]]] = {}
-    for position, statement in enumerate(_statements(kernel.body)):
-        if isinstance(statement, Store):
+        elif isinstance(statement, Store):
             stores.setdefault(statement.argument, []).append((position, statement.place))
+    pairs = []
     taken: set[str] = set()
     for output, writes in stores.items():
         ((position, place),) = writes[:1]
@@ -46,6 +53,7 @@ def in_place_pairs(kernel: Kernel) -> list[tuple[Node, Node]]:
             and loads[name] == {place}
             and last_load[name] < position
             and name not in taken
+            and name in nodes
             and nodes[name].operation.name == "parameter"
             and nodes[name].dtype is nodes[output].dtype
             and nodes[name].type.size == nodes[output].type.size

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from codegen.loops.grammar import Argument
 from codegen.render.c_family import Dialect
 from codegen.render.lines import LinesBody
 
 
-def _opening(arguments: Sequence[Argument], scratch_bytes: int, restrict: bool) -> list[str]:
+def _opening(
+    arguments: Sequence[Argument], scratch_bytes: int, restrict: Container[str]
+) -> list[str]:
     lines = ["void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {"]
     for i, a in enumerate(arguments):
         const = "" if a.written else "const "
         pointer = f"{const}{a.type.dtype.storage_c} *"
-        qualifier = "restrict " if restrict and not a.written else ""
+        qualifier = "restrict " if a.name in restrict and not a.written else ""
         lines.append(
             f"    {pointer}{qualifier}{a.name} = ({pointer})arguments[{i}];  // {a.type!r}"
         )

@@ -6,7 +6,7 @@ What C and OpenCL C share is here; where they differ is a Dialect (c.py, opencl.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from codegen import dtype as dt
@@ -71,9 +71,9 @@ _CHOSEN_BLOCK = 256
 
 
 # A kernel's first lines, from its arguments, the bytes of scratch memory that a thread needs, and
-# whether what it reads is never written: they declare ``thread``, ``threads``, the arguments by
-# their names, and ``scratch``.
-Opening = Callable[[Sequence[Argument], int, bool], list[str]]
+# names of arguments, of which those that are only read share no memory with what is written: they
+# declare ``thread``, ``threads``, the arguments by their names, and ``scratch``.
+Opening = Callable[[Sequence[Argument], int, Container[str]], list[str]]
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Dialect:
 def render(kernel: Kernel, dialect: Dialect) -> KernelSource:
     """The text of a kernel."""
     lines = [f"// {comment}" for comment in kernel.comments] + [
-        *dialect.opening(kernel.arguments, kernel.scratch_bytes, False),
+        *dialect.opening(kernel.arguments, kernel.scratch_bytes, ()),
         *dialect.body_of(kernel).lines(),
         "}",
         "",

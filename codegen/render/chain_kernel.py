@@ -76,7 +76,7 @@ def render_chain_kernel(
     pointers = ", ".join([arguments[node].name for node in kernel.operands])
     text = "\n".join([
         *[f"// {c}" for c in comments],
-        *dialect.opening([arguments[node] for node in operands], last.scratch_bytes, False),
+        *dialect.opening([arguments[node] for node in operands], last.scratch_bytes, ()),
         *(
             [f"    for (long task_ = thread; task_ < {batch * blocks}; task_ += threads) {{"]
             if dealt

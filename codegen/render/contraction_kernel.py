@@ -11,10 +11,16 @@ from codegen.graph.contraction_match import ContractionMatch
 from codegen.graph.fuse import Cluster, Fusion
 from codegen.index.algebra import Index, flatten, unflatten, variable
 from codegen.ir.node import Node
-from codegen.loops.contraction import PlainOutput, Schedule, choose_schedule
+from codegen.loops.contraction import (
+    PlainOutput,
+    Schedule,
+    choose_schedule,
+    second_level_cache_bytes,
+)
 from codegen.loops.contraction_matrix_units import choose_matrix_units
 from codegen.loops.emitter import Emitter, Scope
-from codegen.loops.grammar import Argument, Kernel
+from codegen.loops.grammar import Argument, Kernel, Load, Statement
+from codegen.loops.in_place import pairs_at_a_point
 from codegen.ops.host import HostCall
 from codegen.render.c import C
 from codegen.render.c_family import Dialect
@@ -72,10 +78,16 @@ def render_contraction_kernel(
     rendered, invariant, recipe = contraction_text(
         cluster, fusion, arguments, dialect, threads if parallel else 1, any_rows=any_rows
     )
+    pairs = _in_place_pairs(cluster, fusion, arguments, rendered.schedule, threads)
+    overwritten = [source for _, source in pairs]
     operand_list = list(arguments.values())
     head = [
         *[f"// {c}" for c in comments],
-        *dialect.opening(operand_list, rendered.scratch_bytes, True),
+        *dialect.opening(
+            operand_list,
+            rendered.scratch_bytes,
+            [a.name for node, a in arguments.items() if node not in overwritten],
+        ),
         *invariant,
     ]
     return RenderedKernel(
@@ -85,6 +97,7 @@ def render_contraction_kernel(
         rendered.scratch_bytes,
         2 * work,
         sum([a.type.nbytes for a in operand_list]),
+        tuple(pairs),
         recipe=recipe and replace(recipe, head=tuple(head)),
         schedule=rendered.schedule,
     )
@@ -163,6 +176,32 @@ def contraction_text(
     return rendered, invariant, recipe
 
 
+def _in_place_pairs(
+    cluster: Cluster,
+    fusion: Fusion,
+    arguments: dict[Node, Argument],
+    schedule: Schedule | None,
+    threads: int,
+) -> list[tuple[Node, Node]]:
+    """(output, parameter) where the epilogue writes each element where it has read it. Tiles hand
+    on each result once; other forms may hand some on twice.
+
+    None that fit the caches: there fresh memory is in them as well, and a line that other cores
+    have read is written later than one that is fetched to be written.
+    """
+    if schedule is None or schedule.kind != "tiles":
+        return []
+    root = contraction_of(cluster, fusion)
+    match = fusion.contractions[root]
+    names = ("batch_", "m_", "n_", "value_")
+    before, at_each = _epilogue_statements(cluster, fusion, root, names, dict(arguments))
+    read_elsewhere = {s.argument for s in before if isinstance(s, Load)}
+    read_elsewhere |= {arguments[match.a].name, arguments[match.b].name}
+    nodes = {a.name: n for n, a in arguments.items() if a.name not in read_elsewhere}
+    cached = threads * second_level_cache_bytes()
+    return [p for p in pairs_at_a_point(at_each, nodes) if p[0].type.nbytes > cached]
+
+
 def epilogue_lines(
     cluster: Cluster,
     fusion: Fusion,
@@ -173,6 +212,18 @@ def epilogue_lines(
 ) -> tuple[list[str], list[str]]:
     """What is done with one result, the cluster's other members and the stores; and, first, what
     every result needs alike."""
+    before, at_each = _epilogue_statements(cluster, fusion, root, names, arguments)
+    body = dialect.body_of(Kernel("", [], list(arguments.values()), []))
+    return body.block(before, 1), body.block(at_each, 0)
+
+
+def _epilogue_statements(
+    cluster: Cluster,
+    fusion: Fusion,
+    root: Node,
+    names: tuple[str, str, str, str],
+    arguments: dict[Node, Argument],
+) -> tuple[list[Statement], list[Statement]]:
     match = fusion.contractions[root]
     product = root.inputs[0]
     members = set(cluster.nodes)
@@ -194,8 +245,7 @@ def epilogue_lines(
         text, _ = emitter.value(node, point)
         if node in fusion.stored:
             emitter.store(node, flatten(point, node.shape), text)
-    body = dialect.body_of(Kernel("", [], list(arguments.values()), []))
-    return body.block(emitter.scopes[0].statements, 1), body.block(inside.statements, 0)
+    return emitter.scopes[0].statements, inside.statements
 
 
 def plain_output(root: Node, match: ContractionMatch, pointer: str) -> PlainOutput | None:

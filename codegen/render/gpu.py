@@ -7,7 +7,7 @@ builtins but OpenCL's, local memory declared at a kernel's top level, barriers o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 
 from codegen.dtype import DType
@@ -84,17 +84,19 @@ def gpu_dialect(device: DeviceDescription) -> Dialect:
     )
 
 
-def parameters(arguments: Sequence[Argument], restrict: bool) -> list[str]:
+def parameters(arguments: Sequence[Argument], restrict: Container[str]) -> list[str]:
     """A kernel's parameters, in their order."""
     result = []
     for a in arguments:
         const = "" if a.written else "const "
-        qualifier = "restrict " if restrict and not a.written else ""
+        qualifier = "restrict " if a.name in restrict and not a.written else ""
         result.append(f"__global {const}{a.type.dtype.storage_c} *{qualifier}{a.name}")
     return result
 
 
-def _opening(arguments: Sequence[Argument], scratch_bytes: int, restrict: bool) -> list[str]:
+def _opening(
+    arguments: Sequence[Argument], scratch_bytes: int, restrict: Container[str]
+) -> list[str]:
     given = parameters(arguments, restrict)
     if scratch_bytes:
         given.append("__global char *scratch")

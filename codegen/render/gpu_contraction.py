@@ -203,7 +203,7 @@ class _Contraction:
     ) -> RenderedKernel:
         given = [*arguments.values(), *([working] if working else [])]
         operands: list[Node | Cluster] = [*arguments, *([self.cluster] if working else [])]
-        listed = parameters(given, True)
+        listed = parameters(given, [a.name for a in given])
         text = "\n".join(
             [
                 *[f"// {c}" for c in self.comments],

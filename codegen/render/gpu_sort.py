@@ -97,7 +97,7 @@ def render_group_sort(
         else:
             text.add(f"{argument.name}[at] = {keys.place_of('pair')};")
     text.add("}")
-    listed = parameters([source, *written], False)
+    listed = parameters([source, *written], ())
     body = "\n".join(
         [
             *[f"// {c}" for c in comments],

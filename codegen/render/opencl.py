@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from codegen.loops.grammar import Argument
 from codegen.render.c_family import Dialect
@@ -99,11 +99,13 @@ def _from_c(text: str) -> str:
     return text
 
 
-def _opening(arguments: Sequence[Argument], scratch_bytes: int, restrict: bool) -> list[str]:
+def _opening(
+    arguments: Sequence[Argument], scratch_bytes: int, restrict: Container[str]
+) -> list[str]:
     parameters = []
     for a in arguments:
         const = "" if a.written else "const "
-        qualifier = "restrict " if restrict and not a.written else ""
+        qualifier = "restrict " if a.name in restrict and not a.written else ""
         parameters.append(f"__global {const}{_storage(a)} *{qualifier}{a.name}")
     if scratch_bytes:
         parameters.append("__global char *scratch")
@@ -121,18 +123,19 @@ def _opening(arguments: Sequence[Argument], scratch_bytes: int, restrict: bool) 
 
 
 def _opening_in_loops(
-    arguments: Sequence[Argument], scratch_bytes: int, restrict: bool
+    arguments: Sequence[Argument], scratch_bytes: int, restrict: Container[str]
 ) -> list[str]:
     """Each pointer with a number of bytes, which comes last: handles begin where memory does, but
     an element of a sequence anywhere."""
-    lines = _opening(arguments, scratch_bytes, False)
+    lines = _opening(arguments, scratch_bytes, ())
     (end,) = [i for i, line in enumerate(lines) if line == ") {"]
     lines[1:end] = [
         *[line.rstrip(",") + "," for line in lines[1:end]],
         ",\n".join([f"    const long {a.name}_bytes" for a in arguments]),
     ]
     for a in arguments:
-        const, qualifier = ("", "") if a.written else ("const ", "restrict " if restrict else "")
+        const = "" if a.written else "const "
+        qualifier = "restrict " if a.name in restrict and not a.written else ""
         lines = [
             line.replace(f"*{a.name},", f"*{a.name}_base,") if i < end + 1 else line
             for i, line in enumerate(lines)

@@ -84,7 +84,7 @@ class _Sort:
         text = "\n".join(
             [
                 *[f"// {c}" for c in self.comments],
-                *self.dialect.opening(arguments, scratch_bytes, False),
+                *self.dialect.opening(arguments, scratch_bytes, ()),
                 self.dialect.from_c("\n".join(indented([*opened, *lines]))),
                 "}",
                 "",

@@ -107,7 +107,7 @@ def render_winograd_kernels(
         given = [argument for _, argument in operands]
         head = [
             *[f"// {line}" for line in comments],
-            *dialect.opening(given, rendered.scratch_bytes, True),
+            *dialect.opening(given, rendered.scratch_bytes, [a.name for a in given]),
             *before,
         ]
         return RenderedKernel(

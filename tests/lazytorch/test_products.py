@@ -11,7 +11,9 @@ torch = pytest.importorskip("torch", reason="needs real PyTorch")
 from comparison import check_gradients, same_error  # noqa: E402
 from support import ours, same  # noqa: E402
 
-import lazytorch.functions  # noqa: E402, F401
+import lazytorch  # noqa: E402
+import lazytorch.functions  # noqa: E402
+from codegen.render import contraction_kernel  # noqa: E402
 from lazytorch.functions.registration import PUBLIC  # noqa: E402
 
 pytestmark = pytest.mark.pytorch
@@ -132,3 +134,39 @@ def test_errors_of_type(name: str) -> None:
 def test_errors_of_einsum(equation: str, shapes: Any) -> None:
     inputs = [random(*s) for s in shapes]
     same_error(lambda f, t: f(equation, *t), (PUBLIC["einsum"], torch.einsum), inputs)
+
+
+# A weight written over in the kernel of a product, the memory taken where nothing reads it later.
+UPDATES = {
+    "a step": ("w -= 0.1 * (a.t() @ b)", True),
+    "a step of two products": ("w -= 0.1 * (a.t() @ b) * (b.t() @ a).t()", True),
+    "an average and a step": ("g = a.t() @ b\nm += 0.1 * (g - m)\nw -= 0.1 * m", True),
+    "of the operand itself": ("w -= 0.1 * (c @ w)", False),
+    "of the operand transposed": ("w -= 0.1 * (w.t() @ c).t()", False),
+    "the old value is read before": ("m = w * 2\nw -= 0.1 * (a.t() @ b)", None),
+    "the old value is multiplied": ("a = a + 0.1 * (b @ w.t())\nw -= 0.1 * (a.t() @ b)", None),
+    "seen by a view": ("m = w[1:]\nw -= 0.1 * (a.t() @ b)", None),
+}
+
+
+@pytest.mark.host
+@pytest.mark.parametrize("name", UPDATES)
+def test_updates_in_a_products_kernel(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``True``: in the weight's own memory; ``False``: not there; None: as it comes."""
+    monkeypatch.setattr(contraction_kernel, "second_level_cache_bytes", lambda: 0)
+    text, in_place = UPDATES[name]
+    torch.manual_seed(0)
+    start = {"a": (50, 90), "b": (50, 70), "c": (90, 90), "w": (90, 70), "m": (90, 70)}
+    values = {key: torch.randn(shape) for key, shape in start.items()}
+    mine = {key: lazytorch.tensor(value.numpy()) for key, value in values.items()}
+    lazytorch.realize(*mine.values())
+    places = []
+    for _ in range(3):
+        exec(text, {}, values)
+        exec(text, {}, mine)
+        lazytorch.realize(*mine.values())
+        places.append(mine["w"]._storage.expression.value.address)
+    for key, value in values.items():
+        torch.testing.assert_close(torch.from_numpy(mine[key].numpy()), value)
+    if in_place is not None:
+        assert (places[1] == places[2]) == in_place
