@@ -380,8 +380,9 @@ def _windows(contraction: Contraction, swap: bool, width: int, threads: int) -> 
 
 
 # The most that a block of K has, in elements of four bytes; less where A is packed, of whose strips
-# a tile uses a part.
-_DEPTH, _PACKED_DEPTH = 512, 384
+# a tile uses a part; least where besides a thread's results stay in the second-level cache, so that
+# adding to them costs little, and panels may stay in the first-level cache.
+_DEPTH, _PACKED_DEPTH, _SHORT_DEPTH = 512, 384, 128
 
 
 def _tiled(
@@ -405,13 +406,17 @@ def _tiled(
         tile_vectors = in_panels // lanes
     tile_rows = accumulators // tile_vectors
     pack_a = _should_pack_a(contraction, tile_rows)
+    depth = _DEPTH
+    if pack_a:
+        near = m * n * itemsize // threads <= second_level_cache_bytes() // 4
+        depth = _SHORT_DEPTH if near and k > _PACKED_DEPTH else _PACKED_DEPTH
     schedule = Schedule(
         "tiles",
         swap,
         lanes,
         accumulators,
         pack_b=not in_panels and _should_pack_b(contraction, lanes, tile_rows),
-        depth=_balanced(k, (_PACKED_DEPTH if pack_a else _DEPTH) * 4 // itemsize, 4),
+        depth=_balanced(k, depth * 4 // itemsize, 4),
     )
     schedule = with_tile(schedule, contraction, tile_vectors)
     schedule = with_packing(schedule, pack_a)

@@ -1,12 +1,13 @@
 """A contraction in register tiles: panels of columns, blocks of K, rows in tiles.
 
 B is packed into panels as wide as a tile, or read in place; A is broadcast from its rows, or
-from a packed copy of them. Tiles are functions, shared between the kernels of a file.
+from a packed copy of them. What lies in whole vectors is packed by the tile that is the first to
+read it, beside its products. Tiles are functions, shared between the kernels of a file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import lcm
 
@@ -27,6 +28,9 @@ from codegen.render.contraction_form import (
 from codegen.render.line_functions import exchanged
 
 _LINE = 64  # bytes that are fetched together
+# A panel of B that the first-level cache has room for: the tiles after the one that packs it find
+# it there. Packing a larger one takes longer beside products than alone.
+_NEAR = 32 << 10
 
 
 def tile_function(
@@ -40,6 +44,8 @@ def tile_function(
     direct: bool,
     ahead: bool = False,
     awaited: bool = False,
+    packs_a: int = 0,
+    packs_b: bool = False,
 ) -> str:
     """A function that multiplies ``rows`` x ``depth`` of A by vectors of B, all sums in registers.
 
@@ -49,6 +55,8 @@ def tile_function(
     and K, of B along K, of C along rows. ``direct``: B lies as the caller left it, unaligned.
     ``ahead``: as many rows of A that come next are fetched meanwhile. ``awaited``: C's place may
     lie in no near cache; it is fetched meanwhile, so that the sums need not wait for it.
+    ``packs_a``: so many neighbouring rows of A, those of this tile the first, are copied to
+    ``strip``; ``packs_b``: the vectors of B are copied to ``panel``.
     """
     a_row, a_inner, b_inner, c_row = strides
     element = dtype.compute_c
@@ -66,13 +74,26 @@ def tile_function(
                 text.add(
                     f"const {vector} b{j} = *(const {vector}u *)(b + {k * b_inner + position});"
                 )
+                if packs_b:
+                    text.add(f"*({vector} *)(panel + {(k * count + j) * lanes}) = b{j};")
             else:
                 text.add(
                     f"const {vector} b{j} = *(const {vector} *)(b + {k * b_inner + j * lanes});"
                 )
+        for j in range(0, packs_a, lanes):
+            line = f"*(const {vector}u *)(a + {k * a_inner + j})"
+            text.add(f"*({vector} *)(strip + {k * packs_a + j}) = {line};")
         for row in range(rows):
             sums = " ".join(f"c{row}_{j} += a{row} * b{j};" for j in range(count))
             text.add(f"const {element} a{row} = a[{row * a_row + k * a_inner}]; {sums}")
+        text.add("}")
+
+    def onward(steps: int) -> None:
+        text.add(f"a += {steps * a_inner};", f"b += {steps * b_inner};")
+        if packs_a:
+            text.add(f"strip += {steps * packs_a};")
+        if packs_b:
+            text.add(f"panel += {steps * count * lanes};")
         text.add("}")
 
     if awaited and stored == lanes:
@@ -87,10 +108,10 @@ def tile_function(
         text.add("__builtin_prefetch(next);", f"next += {_LINE // dtype.itemsize};")
     for k in range(unroll):
         step(k)
-    text.add(f"a += {unroll * a_inner};", f"b += {unroll * b_inner};", "}")
+    onward(unroll)
     text.add("for (; k < depth; k++) {")
     step(0)
-    text.add(f"a += {a_inner};", f"b += {b_inner};", "}")
+    onward(1)
 
     if stored < lanes:
         size = stored * dtype.itemsize
@@ -113,11 +134,16 @@ def tile_function(
         text.add("}")
         for row in range(rows):
             text.add(" ".join(f"{p} = c{row}_{j};" for j, p in enumerate(places[row])))
-    signature = (
-        f"@(const {element} *restrict a, const {element} *restrict b, {element} *restrict c, "
-        "long depth, long first)"
+    parameters = (
+        f"const {element} *restrict a, const {element} *restrict b, {element} *restrict c, "
+        "long depth, long first"
     )
-    return helpers.add(f"tile{rows}x{count}", static_function(signature, text))
+    name = f"tile{rows}x{count}"
+    for packs, target in ((packs_a, "strip"), (packs_b, "panel")):
+        if packs:
+            parameters += f", {element} *restrict {target}"
+            name += f"_{target}"
+    return helpers.add(name, static_function(f"@({parameters})", text))
 
 
 def transpose_function(helpers: Helpers, dtype: DType, lanes: int) -> str:
@@ -178,6 +204,7 @@ class Tiles(Form):
         panel_blocks = -(-schedule.panels // schedule.panel_block)
         chunk = schedule.row_chunk
         self._declare_scratch()
+        self.tiles_pack_a, self.tiles_pack_b = self._tiles_pack_a(), self._tiles_pack_b()
 
         # Rows inside columns: a packed block of B then serves the next task as well.
         self.begin_tasks(self.batches * panel_blocks * row_blocks)
@@ -204,7 +231,7 @@ class Tiles(Form):
             text.add("const long used_ = inner_ - k_begin_ < depth_ ? inner_ - k_begin_ : depth_;")
             self.used = "used_"
         self._write_inner_tables()
-        if schedule.pack_b:
+        if schedule.pack_b and not self.tiles_pack_b:
             self._write_pack_b(row_blocks)
         text.add(
             f"for (long i_begin_ = m_begin_; i_begin_ < m_end_; i_begin_ += {chunk}) {{",
@@ -306,6 +333,22 @@ class Tiles(Form):
                 write_counting(self.text, spans, name, "k_begin_", "depth_")
 
     # Packing
+
+    def _tiles_pack_a(self) -> bool:
+        """Whether whole strips are packed by the tiles that read them first."""
+        if not self.schedule.pack_a or self.a_by_rows or self.a_table:
+            return False
+        return not self.task and not self.schedule.any_rows and self.a_width % self.lanes == 0
+
+    def _tiles_pack_b(self) -> bool:
+        """Whether panels are packed by the first tile of each, which then has all its rows."""
+        schedule, columns = self.schedule, b_spans(self.contraction.columns)
+        if not schedule.pack_b or self.b_table or self.task or schedule.any_rows:
+            return False
+        copied = self.n >= self.lanes and is_affine(columns) and columns[0].stride == 1
+        least = self.m % schedule.row_block or schedule.row_block
+        whole = least >= max(schedule.tile_rows(kind.vectors) for kind in self.kinds)
+        return copied and whole and self.b_panel * self.itemsize <= _NEAR
 
     def _write_pack_b(self, row_blocks: int) -> None:
         """Copy this K block of the task's panels, vector after vector along K."""
@@ -491,6 +534,9 @@ class Tiles(Form):
             return
         # Strips of one or more register tiles, each contiguous.
         width = self.a_width
+        if self.tiles_pack_a:
+            self._write_rest_of_a(k_offset)
+            return
         text.add(
             "for (long k_ = 0; k_ < depth_; k_++) {",
             f"const {self.element} *source_ = a_ + {k_offset} + i_begin_;",
@@ -502,6 +548,24 @@ class Tiles(Form):
             "}",
             "for (long j_ = 0; m_ + j_ < i_end_ - i_begin_; j_++) {",
             "target_[j_] = source_[m_ + j_];",
+            "}",
+            "}",
+        )
+
+    def _write_rest_of_a(self, k_offset: str) -> None:
+        """Copy the rows of the chunk that are no whole strip, where there are any."""
+        schedule, width = self.schedule, self.a_width
+        blocks = {min(schedule.row_block, self.m), self.m % schedule.row_block}
+        if not any(rows % schedule.row_chunk % width for rows in blocks):
+            return
+        self.text.add(
+            f"const long rest_ = (i_end_ - i_begin_) % {width};",
+            "for (long k_ = 0; k_ < (rest_ ? depth_ : 0); k_++) {",
+            f"const {self.element} *source_ = a_ + {k_offset} + i_end_ - rest_;",
+            f"{self.element} *target_ = a_packed_ + (i_end_ - i_begin_) / {width} * "
+            f"{self.a_strip} + k_ * {width};",
+            "for (long j_ = 0; j_ < rest_; j_++) {",
+            "target_[j_] = source_[j_];",
             "}",
             "}",
         )
@@ -602,7 +666,17 @@ class Tiles(Form):
             self.m % schedule.row_block % schedule.row_chunk % height,
         } - {0}
 
-        def call(rows: int) -> str:
+        def call(rows: int, packs_a: bool = False, packs_b: bool = False) -> str:
+            a_from, (a_row, a_inner), b_from, b_row = a_chunk, a_strides, "panel_", b_inner
+            packed = ""
+            if packs_a:
+                a_row, a_inner = 1, a_spans(self.contraction.inner)[0].stride
+                a_from = f"a_ + k_begin_ * {a_inner} + i_"
+                packed += f", ({self.element} *)({a_chunk})"
+            if packs_b:
+                b_row = b_spans(self.contraction.inner)[0].stride
+                b_from = f"b_ + k_begin_ * {b_row} + n_begin_"
+                packed += f", ({self.element} *)panel_"
             name = tile_function(
                 self.helpers,
                 self.contraction.dtype,
@@ -610,11 +684,13 @@ class Tiles(Form):
                 rows,
                 self._positions(kind),
                 min(self.lanes, self.n) if self.stores else self.lanes,
-                (*a_strides, b_inner, c_row),
-                not schedule.pack_b,
+                (a_row, a_inner, b_row, c_row),
+                packs_b or not schedule.pack_b,
                 awaited=self.stores and self.task is None,
+                packs_a=self.a_width if packs_a else 0,
+                packs_b=packs_b,
             )
-            return f"{name}({a_chunk}, panel_, {target}, {self.used}, k_begin_ == 0);"
+            return f"{name}({a_from}, {b_from}, {target}, {self.used}, k_begin_ == 0{packed});"
 
         if schedule.any_rows:
             edges = {rows for rows in (1, 2, 4, 8) if rows < height}
@@ -622,10 +698,32 @@ class Tiles(Form):
             text.add(f"rows_ = i_end_ - i_ >= {height} ? {height} : {least};")
         else:
             text.add(f"rows_ = i_end_ - i_ < {height} ? i_end_ - i_ : {height};")
-        text.add(f"if (rows_ == {height}) {{", call(height))
+        head = ""
+        for packs_a, packs_b, condition in self._packing_tiles(kind):
+            text.add(f"{head}if ({condition}) {{", call(height, packs_a, packs_b))
+            head = "} else "
+        text.add(f"{head}if (rows_ == {height}) {{", call(height))
         for rows in sorted(edges):
             text.add(f"}} else if (rows_ == {rows}) {{", call(rows))
         text.add("}")
+
+    def _packing_tiles(self, kind: Panels) -> Iterator[tuple[bool, bool, str]]:
+        """Which tiles of such panels pack what they read of A and of B, in the order of tests."""
+        row_blocks = -(-self.m // self.schedule.row_block)
+        of_panel = "i_ == m_begin_"
+        if row_blocks > 1 and self.blocks == 1:  # else the panel serves the next task too
+            of_panel += " && (m_begin_ == 0 || task_ == first_)"
+        first = any(p % self.schedule.panel_block == 0 for p in range(kind.first, kind.end))
+        of_strip = ""
+        if self.tiles_pack_a and first:
+            width = self.a_width
+            of_strip = f"p_ == p_begin_ && (i_ - i_begin_) % {width} == 0 && i_end_ - i_ >= {width}"
+        if of_strip and self.tiles_pack_b:
+            yield True, True, f"{of_strip} && {of_panel}"
+        if self.tiles_pack_b:
+            yield False, True, of_panel
+        if of_strip:
+            yield True, False, of_strip
 
 
 def _cast_offset(spans: Sequence[Span], number: str, index: str) -> str:

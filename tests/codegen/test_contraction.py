@@ -357,6 +357,25 @@ def test_products_of_every_size_class(tmp_path: Path) -> None:
     )
 
 
+def test_tiles_pack_what_they_are_the_first_to_read(tmp_path: Path) -> None:
+    """Rows of A that lie side by side, in whole strips and what is left; B in short blocks of K."""
+    specs = [
+        product(512, 120, 300, "a"),
+        product(531, 401, 200, "a", fused=True),
+        product(577, 390, 90, "a"),
+        product(1030, 90, 64, "a", float64),
+        product(300, 100, 530, fused=True),
+    ]
+    run_specs(specs, tmp_path)
+    helpers = []
+    for spec in specs:
+        rendered = render_contraction(spec.contraction, "a", "b", None, 2, None, spec.output)
+        helpers.append(rendered.helpers)
+    if vector_bytes() == 64:
+        assert all("_strip" in text for text in helpers[:4])
+        assert all("_panel" in text for text in (helpers[0], helpers[4]))
+
+
 def test_right_operand_in_panels(tmp_path: Path) -> None:
     """Panels of one tile's width are read in place; others are packed like any operand."""
     specs = []
