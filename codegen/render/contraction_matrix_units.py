@@ -2,18 +2,28 @@
 pairs of AVX-512.
 
 Operands are packed in squares of 32 x 32 (matrix_unit_packing.py), or A is read in place; a block
-of 32 x 32 sums is computed at a time (matrix_unit_blocks.py) and handed on. Products are exact and
-sums in float32; the processor takes subnormal operands for zeros, and makes subnormal sums zeros.
+of 32 x 32 sums is computed at a time (matrix_unit_blocks.py) and handed on. Where a strip of A
+passes many panels of B, the next strip is copied meanwhile: in place, rows share cache sets.
+Products are exact and sums in float32; the processor takes subnormal operands for zeros, and makes
+subnormal sums zeros.
 """
 
 from __future__ import annotations
 
 from codegen.render.contraction_form import Form, minimum
-from codegen.render.matrix_unit_blocks import PACKED, block_function, in_place
+from codegen.render.matrix_unit_blocks import (
+    PACKED,
+    Copies,
+    StripLayout,
+    block_function,
+    in_place,
+)
 from codegen.render.matrix_unit_packing import SIDE, SQUARE, Packing
 
 # So many squares of a strip of A stay in the first-level cache while panels of B pass.
 _SQUARES_OF_A = 20
+# The most lines of a strip that are copied beside the products of a square.
+_LINES_COPIED = 4
 # Palette 1: eight tiles of 16 rows of 64 bytes.
 _CONFIGURATION = """\
 static const unsigned char @[64] __attribute__((aligned(64))) = {
@@ -33,7 +43,9 @@ class MatrixUnits(Form):
         square_depth = -(-depth // SIDE) * SIDE
         self.pack_a = Packing(self.helpers, "a", c.rows, c.inner, self.m, self.k)
         self.pack_b = Packing(self.helpers, "b", c.columns, c.inner, self.n, self.k)
-        for packing, panels in ((self.pack_a, 1), (self.pack_b, schedule.panel_block)):
+        self.copies = self._copies()
+        strips = 2 if self.copies else 1  # at hand
+        for packing, panels in ((self.pack_a, strips), (self.pack_b, schedule.panel_block)):
             name, count = f"{packing.name}_packed_", panels * square_depth * SIDE
             self.reserve("unsigned short", name, count, 2)
             for element, table, size, itemsize in packing.scratch(depth):
@@ -117,46 +129,75 @@ class MatrixUnits(Form):
         few = self.m < SIDE and not self.schedule.any_rows
         return 0 if self.k % SIDE or few else self.pack_a.row_stride
 
+    def _copies(self) -> Copies | None:
+        """How the next strip of A is copied where one is read in place otherwise, if it is."""
+        stride, panels = self._stride_in_place(), self.schedule.panel_block
+        lines = -(-SIDE // (self.schedule.panels % panels or panels))
+        few = lines <= _LINES_COPIED and self.schedule.row_block > SIDE
+        return Copies(stride, lines) if stride and few and self.schedule.unit == "amx" else None
+
     def _has_rest(self) -> bool:
         """Whether a strip has to be provided for that has fewer than 32 rows."""
         return self.m % SIDE != 0 or self.schedule.any_rows
 
     def _write_pack_a(self, depth: int) -> None:
-        partial = self._stride_in_place() != 0
-        if partial and not self._has_rest():
+        strip, conditions = "a_packed_", []
+        if self._stride_in_place() and self._has_rest():
+            conditions.append(f"{self.m} - i_ < {SIDE}")
+        if self.copies:
+            turn, size = f"(i_ - m_begin_) / {SIDE} % 2", depth * SIDE
+            following = f"i_ + (i_ + {2 * SIDE} <= m_end_ ? {SIDE} : 0)"
+            self.text.add(
+                f"unsigned short *restrict strip_ = a_packed_ + {turn} * {size};",
+                f"unsigned short *restrict next_strip_ = a_packed_ + (1 - {turn}) * {size};",
+                "const unsigned short *restrict next_ = "
+                f"a_ + {self.pack_a.row_offset(f'({following})')} + k_begin_;",
+            )
+            strip = "strip_"
+            conditions.append("i_ == m_begin_")
+        if self._stride_in_place() and not conditions:
             return
-        if partial:
-            self.text.add(f"if ({self.m} - i_ < {SIDE}) {{")
-        self.pack_a.write_panels(self.text, "i_", f"i_ + {SIDE}", "a_packed_", depth)
-        if partial:
+        if conditions:
+            self.text.add(f"if ({' || '.join(conditions)}) {{")
+        self.pack_a.write_panels(self.text, "i_", f"i_ + {SIDE}", strip, depth)
+        if conditions:
             self.text.add("}")
 
     def _write_products(self, panel: str) -> None:
         """Call the function for as many tiles as the block has."""
         half, unit, stride = SIDE // 2, self.schedule.unit, self._stride_in_place()
-        # (condition, function, place of A), the last without a condition.
-        strips = []
-        if stride:
-            row = self.pack_a.row_offset("i_")
-            place = f"a_ + {row} + k_begin_ + s_ * {SIDE}"
-            strips.append((f"{self.m} - i_ >= {SIDE}", in_place(stride), 2, place))
-        packed = f"a_packed_ + s_ * {SQUARE}"
+        # (condition, layout, tiles, place of A, what it copies), the last without a condition.
+        strips: list[tuple[str, StripLayout, int, str, str]] = []
+        packed, whole = f"a_packed_ + s_ * {SQUARE}", f"{self.m} - i_ >= {SIDE}"
+        if self.copies:
+            packed = f"strip_ + s_ * {SQUARE}"
+            line = f"(p_ - p_begin_) * {self.copies.lines}"
+            last = SIDE - self.copies.lines
+            if self.schedule.panel_block * self.copies.lines > SIDE:
+                line = f"({line} < {last} ? {line} : {last})"
+            source = f"next_ + {line} * {stride} + s_ * {SIDE}"
+            target = f"next_strip_ + {line} * {SIDE} + s_ * {SQUARE}"
+            strips.append((whole, PACKED, 2, packed, f", {source}, {target}"))
+        elif stride:
+            place = f"a_ + {self.pack_a.row_offset('i_')} + k_begin_ + s_ * {SIDE}"
+            strips.append((whole, in_place(stride), 2, place, ""))
         if not stride or self._has_rest():
             any_rows = self.schedule.any_rows
             if any_rows or 0 < self.m % SIDE <= half:
-                strips.append((f"{self.m} - i_ <= {half}", PACKED, 1, packed))
+                strips.append((f"{self.m} - i_ <= {half}", PACKED, 1, packed, ""))
             if any_rows or not stride or self.m % SIDE > half:
-                strips.append(("1", PACKED, 2, packed))
+                strips.append(("1", PACKED, 2, packed, ""))
         widths = [("1", 2)]
         if 0 < self.n % SIDE <= half:
             widths.insert(0, (f"{self.n} - p_ * {SIDE} <= {half}", 1))
         head = ""
-        for strip_is, layout, rows, place in strips:
+        for strip_is, layout, rows, place, copied in strips:
             for panel_is, columns in widths:
-                function = block_function(self.helpers, unit, layout, rows, columns)
+                copies = self.copies if copied else None
+                function = block_function(self.helpers, unit, layout, rows, columns, copies)
                 self.text.add(
                     f"{head}if ({strip_is} && {panel_is}) {{",
-                    f"{function}({place}, {panel}, sums_, some_, k_begin_ + s_ == 0);",
+                    f"{function}({place}, {panel}, sums_, some_, k_begin_ + s_ == 0{copied});",
                 )
                 head = "} else "
         self.text.add("}")

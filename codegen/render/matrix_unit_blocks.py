@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from codegen.dtype import float32
 from codegen.render.contraction_form import Helpers, Text, static_function
-from codegen.render.matrix_unit_packing import SIDE, SQUARE, TILE
+from codegen.render.matrix_unit_packing import SIDE, SQUARE, TILE, lanes_type
 
-_SIGNATURE = (
-    "@(const unsigned short *restrict a, const unsigned short *restrict b, float *restrict c, "
-    "long steps, long first)"
+_PARAMETERS = (
+    "const unsigned short *restrict a, const unsigned short *restrict b, float *restrict c, "
+    "long steps, long first"
 )
 
 
@@ -32,17 +32,36 @@ def in_place(stride: int) -> StripLayout:
     return StripLayout(stride, 16 * stride, SIDE)
 
 
-def block_function(helpers: Helpers, unit: str, a: StripLayout, rows: int, columns: int) -> str:
+@dataclass(frozen=True)
+class Copies:
+    """What the AMX units' function does besides: of each square of another strip, whose rows are
+    ``stride`` apart, it copies so many ``lines`` to where they are packed."""
+
+    stride: int
+    lines: int
+
+
+def block_function(
+    helpers: Helpers,
+    unit: str,
+    a: StripLayout,
+    rows: int,
+    columns: int,
+    copies: Copies | None = None,
+) -> str:
     """A function that adds ``steps`` products of squares of A and packed squares of B to 32 x 32
     sums, or sets them where these are the first; of so many tiles of 16 rows and columns."""
     if unit == "amx":
-        return _tile_function(helpers, a, rows, columns)
+        return _tile_function(helpers, a, rows, columns, copies)
     return _pair_function(helpers, a, rows, columns)
 
 
-def _tile_function(helpers: Helpers, a: StripLayout, rows: int, columns: int) -> str:
+def _tile_function(
+    helpers: Helpers, a: StripLayout, rows: int, columns: int, copies: Copies | None
+) -> str:
     """Sums in tiles 0 to 3, A in 4 and 5, B in 6 and 7."""
     text = Text()
+    name, parameters = f"tiles{rows}x{columns}", _PARAMETERS
     tiles = [(i, j) for i in range(rows) for j in range(columns)]
 
     def load(place: str, stride: int, tile: int, hint: str = "") -> None:
@@ -69,13 +88,21 @@ def _tile_function(helpers: Helpers, a: StripLayout, rows: int, columns: int) ->
         for j in range(columns):
             tiles_of = f"%%tmm{6 + j}, %%tmm{4 + i}, %%tmm{2 * i + j}"
             text.add(f'__asm__ volatile("tdpbf16ps {tiles_of}" ::);')
+    if copies:
+        name += "_copies"
+        parameters += ", const unsigned short *restrict from, unsigned short *restrict to"
+        vector = lanes_type(helpers)
+        for i in range(copies.lines):
+            line = f"*(const {vector}u *)(from + {i * copies.stride})"
+            text.add(f"*({vector} *)(to + {i * SIDE}) = {line};")
+        text.add(f"from += {SIDE};", f"to += {SQUARE};")
     text.add(f"a += {a.square};", f"b += {SQUARE};", "}")
     for i, j in tiles:
         text.add(
             f'__asm__ volatile("tilestored %%tmm{2 * i + j}, (%0,%1,1)" '
             f':: "r"({sums(i, j)}), "r"({4 * SIDE}L) : "memory");'
         )
-    return helpers.add(f"tiles{rows}x{columns}", static_function(_SIGNATURE, text))
+    return helpers.add(name, static_function(f"@({parameters})", text))
 
 
 def _pair_function(helpers: Helpers, a: StripLayout, rows: int, columns: int) -> str:
@@ -111,4 +138,4 @@ def _pair_function(helpers: Helpers, a: StripLayout, rows: int, columns: int) ->
     for i in range(height):
         text.add(*[f"{places[i][j]} = c{i}_{j};" for j in range(columns)])
     text.add("}")
-    return helpers.add(f"pairs{rows}x{columns}", static_function(_SIGNATURE, text))
+    return helpers.add(f"pairs{rows}x{columns}", static_function(f"@({_PARAMETERS})", text))

@@ -54,13 +54,14 @@ static long @(const long *restrict at, long count, long *restrict place, unsigne
 """
 
 
-def _vector(helpers: Helpers) -> str:
+def lanes_type(helpers: Helpers) -> str:
+    """The type of 32 elements; with suffix ``u``, of those at any element's address."""
     return helpers.add("lanes16", _VECTORS)
 
 
 def _transpose(helpers: Helpers) -> str:
     """A function that transposes 16 x 16 elements of four bytes."""
-    vector = _vector(helpers)
+    vector = lanes_type(helpers)
     text = Text()
     for i in range(16):
         text.add(f"{vector}i r{i} = *(const {vector}i *)(source + {i * 16});")
@@ -204,7 +205,7 @@ class Packing:
 
     def _square_function(self) -> str:
         """A function that packs a square from lines of lanes."""
-        vector = _vector(self.helpers)
+        vector = lanes_type(self.helpers)
         lanes = self.helpers.add("load16", _LANES.replace("VECTOR", vector))
         text = Text()
         at = "lines[LINE]" if not self.even else f"(LINE) * {self.other_spans[0].stride}L"

@@ -535,6 +535,8 @@ def test_products_on_matrix_units(unit: str, tmp_path: Path) -> None:
     some += [
         product(100, 1600, 70, "b"),
         product(90, 2000, 600, "a"),
+        product(100, 64, 600),  # copies the next strip
+        product(130, 3232, 530, fused=True),
         convolution(14, 16, 40, fused=True),
         convolution(9, 5, 20, fused=False, step=2),
         weight_gradient(14, 5, 20),
