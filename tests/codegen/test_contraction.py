@@ -416,7 +416,7 @@ def test_windows_read_in_place(tmp_path: Path) -> None:
             (16, 2, 7, False, None),
             (25, 2, 5, True, None),
             (7, 3, 4, True, None),
-            (6, 2, 12, False, None),
+            (6, 2, 4, False, None),
             (33, 1, 2, False, None),
             (13, 2, 2, True, None),
             (14, 3, 6, True, 32),
@@ -427,6 +427,29 @@ def test_windows_read_in_place(tmp_path: Path) -> None:
         normalized = spec.contraction.normalized()
         choice = choose_schedule(normalized, spec.threads, spec.output, spec.width)
         assert choice.kind == "windows", spec
+    run_specs(specs, tmp_path)
+
+
+def test_windows_times_vectors_of_rows(tmp_path: Path) -> None:
+    """Vectors that the rows fill or not, tiles of a part of a row of memory and of several."""
+    specs = [
+        replace(convolution(size, channels, rows, fused), width=width)
+        for size, channels, rows, fused, width in [
+            (12, 6, 16, True, 64),
+            (10, 6, 16, False, 64),
+            (9, 4, 13, False, 64),
+            (8, 2, 16, True, 64),
+            (6, 2, 12, False, 64),
+            (6, 3, 8, True, 32),
+            (4, 2, 7, False, 32),
+        ]
+    ]
+    for channels, outputs, run in ((6, 16, 10), (3, 15, 12), (2, 12, 7)):
+        specs.append(replace(gradient_of_rows(run, outputs, channels), width=64))
+    for spec in specs:
+        normalized = spec.contraction.normalized()
+        choice = choose_schedule(normalized, spec.threads, spec.output, spec.width)
+        assert choice.kind == "taps", spec
     run_specs(specs, tmp_path)
 
 
