@@ -124,7 +124,7 @@ def choose_schedule(
         return Schedule("loops")
     lanes = width // contraction.dtype.itemsize
     dots = _dots(contraction, width, threads)
-    if dots is not None:
+    if dots is not None and not (any_rows and len(contraction.inner) == 1):
         return dots
     swap = _prefers_transpose(contraction, output)
     if not swap and not any_rows:

@@ -453,6 +453,25 @@ def test_windows_times_vectors_of_rows(tmp_path: Path) -> None:
     run_specs(specs, tmp_path)
 
 
+def test_few_rows_times_what_lies_along_k(tmp_path: Path) -> None:
+    specs = []
+    for m, n, k, batch, width, fused in [
+        (4, 120, 400, 1, 64, True),
+        (5, 37, 411, 1, 64, False),
+        (8, 10, 1000, 2, 32, True),
+        (2, 9, 257, 1, 32, False),
+    ]:
+        contraction = Contraction(
+            (Axis(batch, m * k, 0),), (Axis(m, k, 0),), (Axis(n, 0, k),), (Axis(k, 1, 1),), float32
+        )
+        spec = Spec(contraction, PlainOutput("out", m * n, n, 1), fused, 2, width=width)
+        choice = choose_schedule(contraction.normalized(), 2, spec.output, width)
+        assert choice.kind == "dots", spec
+        assert choose_schedule(contraction, 2, spec.output, width, any_rows=True).kind != "dots"
+        specs.append(spec)
+    run_specs(specs, tmp_path)
+
+
 def gradient_of_rows(
     run: int, outputs: int, channels: int, step: int = 1, dtype: DType = float32,
     swap: bool = False, groups: int = 1, fused: bool = False, width: int | None = None,
