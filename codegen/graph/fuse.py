@@ -206,7 +206,9 @@ class _Fuser:
             if kind == "leaf" and (node not in required or node.operation.name == "parameter"):
                 inlined.add(node)
                 cost[node] = 0
-                loads[node] = 1 if node.operation.name == "parameter" else 0
+                # A number is loaded once, before the loops.
+                is_array = node.operation.name == "parameter" and node.type.size > 1
+                loads[node] = 1 if is_array else 0
                 continue
             total = node.operation.cost if kind in ("elementwise", "gather") else 0
             sources = set(node.inputs)  # a square computes its input once

@@ -2,7 +2,8 @@
 
 The gradient of a convolution's weight, where channels are few, sums over every position of every
 image. Its windows are no rows of a matrix; to lay them out as such costs more than to multiply
-them. But positions of an image row are neighbours in both operands, at every tap.
+them. But positions of an image row are neighbours in both operands, at every tap. So are the
+elements that a few rows and a linear layer's weight are multiplied along.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ _WORTH = 0.6
 _TILE_BYTES = 24 << 10
 # Sums of fewer vectors than this are not worth adding up lanes for.
 _SHORTEST = 16
+# To add up the lanes of a result takes as long as some 600 products; to lay an element of a matrix
+# out in panels, which all rows share, as ten. So few rows are one for every 64 in the sum, at most.
+_A_ROW, _FEW_ROWS = 64, 8
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,18 @@ def dot_tile(
 ) -> DotTile | None:
     """The tile of a normalized contraction in vectors of ``lanes`` along K, or None where another
     form is better: K lies in pieces, but in long runs of neighbours in A, and of neighbours or
-    every second element in B, and the sums of all results stay in half the second-level cache."""
+    every second element in B; or it lies whole, and rows are few. And the sums of all results stay
+    in half the second-level cache."""
     _, m, n, k = contraction.sizes
-    if len(contraction.inner) < 2 or not is_affine(a_spans(contraction.rows)):
+    if not contraction.inner or not is_affine(a_spans(contraction.rows)):
         return None
-    if is_affine(b_spans(contraction.columns)) and is_affine(b_spans(contraction.inner)):
+    across, run = b_spans(contraction.columns), contraction.inner[-1]
+    if len(contraction.inner) == 1:
+        few = min(k // _A_ROW, _FEW_ROWS)
+        if not 2 <= m <= few or run.b != 1 or across[-1].stride == 1:
+            return None
+    elif is_affine(across) and is_affine(b_spans(contraction.inner)):
         return None
-    run = contraction.inner[-1]
     itemsize = contraction.dtype.itemsize
     if run.a != 1 or run.b not in (1, 2) or run.extent < lanes or k < _SHORTEST * lanes:
         return None

@@ -26,6 +26,7 @@ from codegen.loops.grammar import (
 _KINDS = {
     "tiles": "tiles of sums held in registers",
     "windows": "tiles of sums held in registers, over windows",
+    "taps": "tiles of sums held in registers, over windows, vectors of rows",
     "dots": "tiles of dot products",
     "vector": "a vector times a matrix",
     "loops": "plain loops",
@@ -48,7 +49,7 @@ def _of_contraction(s: Schedule) -> list[str]:
         lines.append("of the transposed product")
     if s.lanes > 1:
         lines.append(f"vectors of {s.lanes} elements")
-    if s.kind in ("tiles", "windows"):
+    if s.kind in ("tiles", "windows", "taps"):
         lines.append(
             f"tiles of at most {s.accumulators} vectors of sums, at most {s.tile_vectors} wide"
         )

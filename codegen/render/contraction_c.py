@@ -1,7 +1,8 @@
 """Renders one contraction as the body of a C kernel: a scheduled contraction in, C text out.
 
-Forms: register tiles (contraction_tiles.py), windows (contraction_windows.py), matrix units
-(contraction_matrix_units.py), and, here, a vector-matrix product and plain loops.
+Forms: register tiles (contraction_tiles.py), windows (contraction_windows.py, and with vectors of
+rows contraction_taps.py), matrix units (contraction_matrix_units.py), and, here, a vector-matrix
+product and plain loops.
 The body's own variables end in an underscore, so that they hide none of the caller's.
 """
 
@@ -33,6 +34,7 @@ from codegen.render.contraction_form import (
     static_function,
 )
 from codegen.render.contraction_matrix_units import MatrixUnits
+from codegen.render.contraction_taps import Taps
 from codegen.render.contraction_tiles import Tiles
 from codegen.render.contraction_windows import Windows
 
@@ -356,6 +358,7 @@ def _outer_b_spans(columns: Sequence[Axis]) -> tuple[Span, ...]:
 FORMS: dict[Kind, type[Form]] = {
     "tiles": Tiles,
     "windows": Windows,
+    "taps": Taps,
     "dots": Dots,
     "vector": VectorProduct,
     "loops": PlainLoops,

@@ -194,6 +194,7 @@ class Dots(Form):
     def _write_results(self) -> None:
         """A row at a time: lanes added up by halves, then handed on."""
         text, lanes = self.text, self.lanes
+        halves = [lanes >> i for i in range(1, lanes.bit_length())]
         text.add(
             "for (long strip_ = strip_begin_; strip_ < strip_end_; strip_++) {",
             f"for (long i_ = 0; i_ < {self.tile_rows}; i_++) {{",
@@ -205,11 +206,10 @@ class Dots(Form):
             f"for (long j_ = 0; j_ < {self.tile_columns}; j_++) {{",
             f"{self.element} *lanes_ = sums_ + {self.tile_place} * {self.tile_size} + "
             f"(i_ * {self.tile_columns} + j_) * {lanes};",
-            f"for (long half_ = {lanes // 2}; half_ > 0; half_ /= 2) {{",
-            "for (long l_ = 0; l_ < half_; l_++) {",
-            "lanes_[l_] += lanes_[l_ + half_];",
-            "}",
-            "}",
+            *[
+                f"for (long l_ = 0; l_ < {half}; l_++) lanes_[l_] += lanes_[l_ + {half}];"
+                for half in halves
+            ],
             f"results_[(tile_ - tile_begin_) * {self.tile_columns} + j_] = lanes_[0];",
             "}",
             "}",

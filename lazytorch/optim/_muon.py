@@ -14,7 +14,14 @@ from codegen.ops.reduction import expand_back, sum_
 from lazytorch.expression import Attributes, Function
 from lazytorch.functions.bodies import square
 from lazytorch.functions.products import matmul_node
-from lazytorch.optim._recorded import Formula, RecordedOptimizer, full_state, number, scaled
+from lazytorch.optim._recorded import (
+    Formula,
+    RecordedOptimizer,
+    full_state,
+    number,
+    scaled,
+    settled,
+)
 from lazytorch.tensor import Tensor
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -52,7 +59,7 @@ def _update(*arguments: Any) -> Sequence[Node]:
     params, buffers = [], []
     for i in range(count):
         f = Formula(inputs, count, i)
-        buffer = scaled(f.state(0), f.spread(weight), ew.sub(f.gradient, f.state(0)))
+        buffer = settled(scaled(f.state(0), f.spread(weight), ew.sub(f.gradient, f.state(0))))
         update = buffer
         if nesterov:
             update = scaled(f.gradient, f.spread(momentum), ew.sub(buffer, f.gradient))

@@ -8,7 +8,7 @@ from typing import Any
 from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from lazytorch.expression import Attributes, Function
-from lazytorch.optim._recorded import Formula, RecordedOptimizer, number, scaled
+from lazytorch.optim._recorded import Formula, RecordedOptimizer, number, scaled, settled
 from lazytorch.optim.optimizer import check_fused
 from lazytorch.tensor import Tensor
 
@@ -26,7 +26,7 @@ def _update(*arguments: Any) -> Sequence[Node]:
         elif has_decay:
             gradient = scaled(gradient, f.spread(decay), param)
         average = f.state(0)
-        average = scaled(average, f.spread(weight1), ew.sub(gradient, average))
+        average = settled(scaled(average, f.spread(weight1), ew.sub(gradient, average)))
         kept = ew.mul(f.state(1), f.spread(beta2))
         square = ew.add(kept, ew.mul(ew.mul(f.spread(weight2), gradient), gradient))
         spread = square

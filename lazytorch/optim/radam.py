@@ -8,7 +8,7 @@ from typing import Any
 from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from lazytorch.expression import Attributes, Function
-from lazytorch.optim._recorded import Formula, RecordedOptimizer, number, scaled
+from lazytorch.optim._recorded import Formula, RecordedOptimizer, number, scaled, settled
 from lazytorch.optim.optimizer import refuse_bad_betas, refuse_negative
 from lazytorch.tensor import Tensor
 
@@ -25,7 +25,7 @@ def _update(*arguments: Any) -> Sequence[Node]:
             param = ew.mul(param, f.spread(decay))
         elif has_decay:
             gradient = scaled(gradient, f.spread(decay), param)
-        average = scaled(f.state(0), f.spread(weight1), ew.sub(gradient, f.state(0)))
+        average = settled(scaled(f.state(0), f.spread(weight1), ew.sub(gradient, f.state(0))))
         kept = ew.mul(f.state(1), f.spread(beta2))
         square = ew.add(kept, ew.mul(ew.mul(f.spread(weight2), gradient), gradient))
         averages.append(average)

@@ -8,7 +8,7 @@ from typing import Any
 from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from lazytorch.expression import Attributes, Function
-from lazytorch.optim._recorded import Formula, RecordedOptimizer, number, scaled
+from lazytorch.optim._recorded import Formula, RecordedOptimizer, number, scaled, settled
 from lazytorch.optim.optimizer import refuse_negative
 from lazytorch.tensor import Tensor
 
@@ -28,12 +28,12 @@ def _update(*arguments: Any) -> Sequence[Node]:
         spread = square
         if centered:
             mean = f.state(1 + has_momentum)
-            mean = scaled(mean, f.spread(weight), ew.sub(gradient, mean))
+            mean = settled(scaled(mean, f.spread(weight), ew.sub(gradient, mean)))
             means.append(mean)
             spread = ew.sub(square, ew.mul(mean, mean))
         change = ew.div(gradient, ew.add(ew.sqrt(spread), f.spread(eps)))
         if has_momentum:
-            change = ew.add(ew.mul(f.state(1), f.spread(momentum)), change)
+            change = settled(ew.add(ew.mul(f.state(1), f.spread(momentum)), change))
             buffers.append(change)
         params.append(ew.sub(f.param, ew.mul(f.spread(lr), change)))
     return [*params, *squares, *buffers, *means]

@@ -9,7 +9,14 @@ from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from lazytorch import capture
 from lazytorch.expression import Attributes, Function
-from lazytorch.optim._recorded import Formula, RecordedOptimizer, full_state, number, scaled
+from lazytorch.optim._recorded import (
+    Formula,
+    RecordedOptimizer,
+    full_state,
+    number,
+    scaled,
+    settled,
+)
 from lazytorch.optim.optimizer import check_fused, refuse_negative
 from lazytorch.tensor import Tensor
 
@@ -25,7 +32,7 @@ def _update(*arguments: Any) -> Sequence[Node]:
             direction = scaled(direction, f.spread(decay), f.param)
         if has_momentum:
             kept = ew.mul(f.state(0), f.spread(momentum))
-            buffer = scaled(kept, f.spread(weight), direction)
+            buffer = settled(scaled(kept, f.spread(weight), direction))
             buffers.append(buffer)
             direction = scaled(direction, f.spread(momentum), buffer) if nesterov else buffer
         params.append(ew.sub(f.param, ew.mul(f.spread(lr), direction)))

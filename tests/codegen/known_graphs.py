@@ -298,6 +298,16 @@ def step_of_a_weight(inputs: Inputs) -> Node:
 
 
 @known
+def step_with_a_momentum(inputs: Inputs) -> tuple[Node, ...]:
+    """The gradient a b, the momentum max(0, m v + k a b), and w less that."""
+    w, state, moved = inputs(96, 200), inputs(96, 200), product(inputs(96, 64), inputs(64, 200))
+    m, k = [reduction.broadcast(inputs(), w.shape, ()) for _ in range(2)]
+    momentum = ew.add(ew.mul(m, state), ew.mul(k, moved))
+    momentum = ew.maximum(filled(momentum, 0), momentum)
+    return moved, momentum, ew.sub(w, momentum)
+
+
+@known
 def matrix_vector(inputs: Inputs) -> Node:
     a, v = inputs(500, 300), inputs(300)
     wide = reduction.broadcast(v, a.shape, (1,))

@@ -435,7 +435,7 @@ def test_windows_read_in_place(tmp_path: Path) -> None:
             (16, 2, 7, False, None),
             (25, 2, 5, True, None),
             (7, 3, 4, True, None),
-            (6, 2, 12, False, None),
+            (6, 2, 4, False, None),
             (33, 1, 2, False, None),
             (13, 2, 2, True, None),
             (14, 3, 6, True, 32),
@@ -446,6 +446,48 @@ def test_windows_read_in_place(tmp_path: Path) -> None:
         normalized = spec.contraction.normalized()
         choice = choose_schedule(normalized, spec.threads, spec.output, spec.width)
         assert choice.kind == "windows", spec
+    run_specs(specs, tmp_path)
+
+
+def test_windows_times_vectors_of_rows(tmp_path: Path) -> None:
+    """Vectors that the rows fill or not, tiles of a part of a row of memory and of several."""
+    specs = [
+        replace(convolution(size, channels, rows, fused), width=width)
+        for size, channels, rows, fused, width in [
+            (12, 6, 16, True, 64),
+            (10, 6, 16, False, 64),
+            (9, 4, 13, False, 64),
+            (8, 2, 16, True, 64),
+            (6, 2, 12, False, 64),
+            (6, 3, 8, True, 32),
+            (4, 2, 7, False, 32),
+        ]
+    ]
+    for channels, outputs, run in ((6, 16, 10), (3, 15, 12), (2, 12, 7)):
+        specs.append(replace(gradient_of_rows(run, outputs, channels), width=64))
+    for spec in specs:
+        normalized = spec.contraction.normalized()
+        choice = choose_schedule(normalized, spec.threads, spec.output, spec.width)
+        assert choice.kind == "taps", spec
+    run_specs(specs, tmp_path)
+
+
+def test_few_rows_times_what_lies_along_k(tmp_path: Path) -> None:
+    specs = []
+    for m, n, k, batch, width, fused in [
+        (4, 120, 400, 1, 64, True),
+        (5, 37, 411, 1, 64, False),
+        (8, 10, 1000, 2, 32, True),
+        (2, 9, 257, 1, 32, False),
+    ]:
+        contraction = Contraction(
+            (Axis(batch, m * k, 0),), (Axis(m, k, 0),), (Axis(n, 0, k),), (Axis(k, 1, 1),), float32
+        )
+        spec = Spec(contraction, PlainOutput("out", m * n, n, 1), fused, 2, width=width)
+        choice = choose_schedule(contraction.normalized(), 2, spec.output, width)
+        assert choice.kind == "dots", spec
+        assert choose_schedule(contraction, 2, spec.output, width, any_rows=True).kind != "dots"
+        specs.append(spec)
     run_specs(specs, tmp_path)
 
 

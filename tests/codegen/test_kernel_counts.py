@@ -19,6 +19,7 @@ COUNTS = {
     "conv2d": 2,  # the padded image, then the contraction
     "conv2d_winograd": 2,  # the padded image, then the contraction, as two kernels
     "step_of_a_weight": 1,
+    "step_with_a_momentum": 2,
     "squared_differences": 2,
     "sum_all_large": 2,
     "row_and_column_sums": 2,
@@ -42,3 +43,9 @@ COUNTS = {
 def test_kernel_count(name: str) -> None:
     fusion = compile_graph(known_graph(name), threads=2).fusion
     assert len(fusion.clusters) == COUNTS[name], explain_cuts(fusion, node_names(fusion))
+
+
+def test_numbers_are_no_loads() -> None:
+    # A sum of two arrays times numbers is computed where it is read; nothing but outputs is stored.
+    graph = known_graph("step_with_a_momentum")
+    assert compile_graph(graph, threads=2).fusion.stored == set(graph.outputs)

@@ -464,6 +464,36 @@ def test_differentiable_steps(name: str, options: dict[str, Any]) -> None:
     np.testing.assert_allclose(results[0], results[1], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "state"),
+    [
+        ("SGD", {"lr": 0.1, "momentum": 0.5}, "momentum_buffer"),
+        ("RMSprop", {"momentum": 0.5, "centered": True, "alpha": 0.5}, "momentum_buffer"),
+        ("RMSprop", {"momentum": 0.5, "centered": True, "alpha": 0.5}, "grad_avg"),
+        *[(name, {"betas": (0.5, 0.99)}, "exp_avg") for name in ("Adam", "NAdam", "RAdam")],
+        ("Adamax", {"betas": (0.5, 0.99)}, "exp_avg"),
+    ],
+)
+def test_a_momentum_decays_to_zero(name: str, options: dict[str, Any], state: str) -> None:
+    # To a subnormal number in PyTorch, where it stays; processors are slow at those.
+    results = []
+    for module in MODULES:
+        params = make_params(module)
+        optimizer = getattr(module.optim, name)(params, **options)
+        set_gradients(module, params, 0)
+        smallest, least = 2.0**-126, []
+        for _ in range(160):
+            optimizer.step()
+            for p in params:
+                p.grad = module.zeros_like(p)
+            momentum = np.abs(optimizer.state[params[0]][state].numpy())
+            least.append(momentum[momentum > 0].min(initial=1.0))
+        assert (min(least) < smallest) == (module is torch)
+        assert momentum.max() < smallest
+        results.append(params)
+    assert_equal_params(*results)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision_parameters(dtype: str) -> None:
     results = []
