@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 pytest.importorskip("torch", reason="needs real PyTorch")
@@ -11,6 +13,7 @@ from stories import compare_story
 
 import lazytorch as torch
 from codegen.runtime.memory import max_memory_allocated, reset_peak
+from codegen.runtime.plan import watchers
 from lazytorch import nn
 from lazytorch.utils.checkpoint import checkpoint
 
@@ -150,6 +153,41 @@ def test_peak_memory_of_a_step(on: bool, most: float) -> None:
     h.square().mean().backward()
     torch.realize(x.grad, *[p.grad for p in block.parameters()])
     assert max_memory_allocated() - before < most * x.nbytes
+
+
+@pytest.mark.host
+@pytest.mark.parametrize("reads", [True, False])
+@pytest.mark.parametrize("on", [True, False])
+def test_backward_keeps_the_result_of_what_stops_the_compiler(on: bool, reads: bool) -> None:
+    """A checkpoint and a user's Function run forward once, and a checkpoint in backward."""
+
+    class Part(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return (x @ x).exp()
+
+        @staticmethod
+        def backward(ctx: Any, gradient: Any) -> Any:
+            return gradient
+
+    x = torch.rand(32, 32, requires_grad=True)
+    torch.realize(x)
+    products = []
+    watchers.append(
+        lambda record, _: products.extend([k for k in record.kernels if k.name == "contraction"])
+    )
+    try:
+        y = checkpoint(lambda x: (x @ x).exp(), x, use_reentrant=False) if on else Part.apply(x)
+        loss = y.square().sum()
+        del y
+        if reads:
+            loss.item()
+        loss.backward()
+        torch.realize(x.grad)
+    finally:
+        watchers.pop()
+    # The checkpoint's second run and gradient are three more.
+    assert len(products) == (4 if on else 1)
 
 
 @pytest.mark.parametrize("reentrant", [True, False])
