@@ -35,7 +35,7 @@ from codegen.graph.chains import Chain, find_chains
 from codegen.graph.explain import annotate
 from codegen.graph.fuse import Cluster, Fusion, fuse
 from codegen.graph.layout import sink_permutes
-from codegen.graph.memory import MemoryPlan, plan_memory
+from codegen.graph.memory import MemoryPlan, place_homes, plan_homes
 from codegen.graph.order import run_early
 from codegen.graph.passes import AppliedPass, Pass, Passes
 from codegen.graph.pick import pick_elements
@@ -87,6 +87,7 @@ from codegen.runtime.plan import WORKING_MEMORY, CpuPlan, KernelRecord, PlanReco
 from codegen.runtime.report import report
 from codegen.runtime.sizes import Family, family_key
 from codegen.statistics import statistics
+from codegen.taken_over import donations, taken_over
 
 # After simplifying, nothing rewrites what the later passes put into its final form.
 GRAPH_PASSES: tuple[tuple[str, Pass], ...] = (
@@ -555,7 +556,7 @@ def compile_graph(
     winograd = {c: choice for c, choice in chosen.items() if choice is not None}
     working |= {c: choice.working_bytes for c, choice in winograd.items()}
     working = {c: nbytes for c, nbytes in working.items() if nbytes}
-    memory = plan_memory(fusion, outputs, dialect.alignment, working)
+    memory = plan_homes(fusion, outputs)
     made: list[tuple[Cluster, RenderedKernel | CompiledLoop]] = []
     for c in fusion.clusters:
         if c in loops:
@@ -567,6 +568,8 @@ def compile_graph(
             ]
         else:
             made += [(c, k) for k in _kernels(c, fusion, memory, threads, dialect, any_rows)]
+    taken = taken_over(made, memory)
+    place_homes(memory, len(fusion.clusters), dialect.alignment, working, taken)
     record, clusters = _assemble(graph, outputs, memory, made, dialect)
     if began:
         spans.note("write kernels", "lower", began, kernels=len(record.kernels))
@@ -738,7 +741,7 @@ def _assemble(
         memory.arena_bytes,
         scratch_bytes,
         records,
-        _donations(graph, outputs, [k for _, k in made]),
+        donations(graph.parameters, outputs, [k for _, k in made]),
         loops,
     )
     return record, clusters
@@ -762,28 +765,3 @@ def _kernel_record(
         host=k.host,
         schedule=schedule_lines(k.schedule) if k.schedule and provenance.state.active else [],
     )
-
-
-def _calls_host(kernel: RenderedKernel | CompiledLoop) -> bool:
-    if isinstance(kernel, CompiledLoop):
-        return any([k.host is not None for k in kernel.record.kernels])
-    return kernel.host is not None
-
-
-def _donations(
-    graph: Graph, outputs: Sequence[Node], kernels: Sequence[RenderedKernel | CompiledLoop]
-) -> list[tuple[int, int]]:
-    """(output, parameter) where the output may take the parameter's memory, if the caller has no
-    further use for it: no later kernel reads the parameter. None in a plan that may fail while it
-    runs, which host calls may, for then what it read is wanted again."""
-    if any([_calls_host(k) for k in kernels]):
-        return []
-    last_use = {node: i for i, k in enumerate(kernels) for node in k.operands}
-    output_number = {node: i for i, node in enumerate(outputs)}
-    parameter_number = {node: i for i, node in enumerate(graph.parameters)}
-    return [
-        (output_number[output], parameter_number[source])
-        for i, k in enumerate(kernels)
-        for output, source in (() if isinstance(k, CompiledLoop) else k.in_place)
-        if output in output_number and source in parameter_number and last_use[source] == i
-    ]

@@ -163,7 +163,8 @@ def import_calls(
     for item in calls:
         for e, node in zip(*_import_call(item, nodes, numbers, replaced), strict=True):
             tag = _INTERMEDIATE_TAG + numbers[e]
-            nodes[e] = mark(node, tag) if e in targets or e.leaf is not None else node
+            is_end = e in targets or e.leaf is not None or item.signature.function is CUSTOM
+            nodes[e] = mark(node, tag) if is_end else node
             if origins is not None:
                 origins.claim(node, lines_of(item), [nodes[i] for i in item.inputs])
 
@@ -216,13 +217,17 @@ def _with_saved(
     """The wanted expressions and those whose values a backward from them would read."""
     leaves = [e for e in nodes if e.tracked and (e.call is None or e.leaf is not None)]
     roots = [e for e in wanted if e.tracked]
-    # A user's Function stops the compiler, and backward goes on from its inputs.
+    # A user's Function stops the compiler: backward goes as far as its results, and on from its
+    # inputs.
+    results = []
     for item in trace.calls:
         if item.signature.function is CUSTOM:
             roots += [i for i in item.inputs if i.tracked and i not in roots]
+            results += [e for e in nodes if e.call is item and e.tracked]
     if not leaves:
         return wanted
     computed = [e for e in nodes if e.call is not None and e not in set(leaves)]
+    leaves += results
     seeds = [parameter(_COTANGENT + i, nodes[e].type) for i, e in enumerate(roots)]
     backward = [
         gradient([nodes[e] for e in roots], seeds, [], [], [nodes[e] for e in leaves], i)

@@ -133,6 +133,9 @@ class _Fuser:
         self.anchor_set = set(self.anchors)
         self.reads = {node: self._find_reads(node) for node in self.anchors}
         self.readers: dict[Node, list[Node]] = {node: [] for node in self.anchors}
+        for node in self.anchors:
+            for read in self.reads[node]:
+                self.readers[read.source].append(node)
         self.cluster_of: dict[Node, Cluster] = {}
 
     def run(self) -> Fusion:
@@ -141,7 +144,6 @@ class _Fuser:
             self.cluster_of[node] = cluster
             cluster.latest = self.position[node]
             for read in self.reads[node]:
-                self.readers[read.source].append(node)
                 cluster.latest = max(cluster.latest, self.cluster_of[read.source].latest)
             if cluster.kind in ("loop", "sort", "host"):
                 self._join_same(node, cluster)
@@ -349,7 +351,10 @@ class _Fuser:
         merged = _unified(producer, consumer)
         if merged is None or not self._relations_hold(merged, producer, consumer):
             return False
-        if merged.kind == "contraction" and self._streams(producer, consumer) > _MOST_STREAMS:
+        if merged.kind == "contraction" and (
+            self._streams(producer, consumer) > _MOST_STREAMS
+            or self._is_only_summed(producer, consumer)
+        ):
             return False
         if self._path_between(producer, consumer) or self._path_between(consumer, producer):
             return False
@@ -367,8 +372,8 @@ class _Fuser:
             source = stack.pop()
             for node in source.nodes:
                 for reader in self.readers[node]:
-                    found = self.cluster_of[reader]
-                    if found.latest < source.latest:
+                    found = self.cluster_of.get(reader)
+                    if found is not None and found.latest < source.latest:
                         found.latest = source.latest
                         stack.append(found)
 
@@ -405,6 +410,25 @@ class _Fuser:
             if source.type.size == prod(shape) and source not in members
         }
         return len(read) + len(members & self.outputs)
+
+    def _is_only_summed(self, producer: Cluster, consumer: Cluster) -> bool:
+        """Whether reductions alone read what would be stored besides what is in any case: they
+        compute it where they read what it is made of."""
+        made = {*consumer.nodes}
+        kept = [n for n in producer.nodes if not made.issuperset(self.readers[n])]
+        readers = {r for n in made for r in self.readers[n]} - made
+        return bool(
+            kept
+            and readers
+            and made.isdisjoint(self.outputs)
+            and all([self._sums_in_place(r, made) for r in readers])
+        )
+
+    def _sums_in_place(self, node: Node, made: Container[Node]) -> bool:
+        """Whether a node is a reduction that reads each of some values once, where it lies."""
+        if node.operation.kind != "reduce" or node in self.contractions:
+            return False
+        return all([r.relation == "same" for r in self.reads[node] if r.source in made])
 
     def _path_between(self, start: Cluster, end: Cluster) -> bool:
         """Whether ``end`` depends on ``start`` through a third cluster."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from codegen.graph.fuse import Cluster, Fusion
 from codegen.ir.node import Node, in_memory_as
@@ -14,20 +14,18 @@ class MemoryPlan:
     """``home`` gives the node whose memory a node shares (itself, where it has its own);
     ``offsets`` the places in the arena of homes, and of the working memory of clusters that need
     such; ``copies`` the writes, scatters and reshapes that cannot share their base's memory and
-    must copy it first."""
+    must copy it first; ``lifetimes`` the first and the last cluster that need each home that has a
+    place in the arena."""
 
     home: dict[Node, Node]
-    offsets: dict[Node | Cluster, int]
-    arena_bytes: int
     copies: set[Node]
+    lifetimes: dict[Node, tuple[int, int]]
+    offsets: dict[Node | Cluster, int] = field(default_factory=dict)
+    arena_bytes: int = 0
 
 
-def plan_memory(
-    fusion: Fusion, outputs: Sequence[Node], alignment: int, working: Mapping[Cluster, int]
-) -> MemoryPlan:
-    """Places for every stored node, each at a multiple of ``alignment`` bytes; values whose
-    lifetimes do not meet share memory. ``working`` gives clusters that need memory while they run,
-    and how many bytes."""
+def plan_homes(fusion: Fusion, outputs: Sequence[Node]) -> MemoryPlan:
+    """Which nodes share memory; nothing has a place yet."""
     homes = _Homes(fusion, outputs)
     for cluster in fusion.clusters:
         for node in cluster.nodes:
@@ -37,13 +35,42 @@ def plan_memory(
     renamed = {root: node for node in outputs if (root := homes.home[node]) is not node}
     home = {node: renamed.get(root, root) for node, root in homes.home.items()}
     lifetimes = _lifetimes(fusion, home, set(outputs), homes.last_read)
-    sizes: dict[Node | Cluster, int] = {root: root.type.nbytes for root in lifetimes}
-    for cluster, nbytes in working.items():
-        sizes[cluster] = nbytes
-    everything: dict[Node | Cluster, tuple[int, int]] = dict(lifetimes.items())
+    return MemoryPlan(home, homes.copies, lifetimes)
+
+
+def place_homes(
+    memory: MemoryPlan,
+    clusters: int,
+    alignment: int,
+    working: Mapping[Cluster, int],
+    in_place: Sequence[tuple[Node, Node]],
+) -> None:
+    """Give all homes their places, each at a multiple of ``alignment`` bytes; values whose
+    lifetimes do not meet share memory.
+
+    ``working`` gives clusters that need memory while they run, and how many bytes; ``in_place``
+    (output, input) where a kernel may write to the place of what it reads.
+    """
+    sizes: dict[Node | Cluster, int] = {root: root.type.nbytes for root in memory.lifetimes}
+    sizes.update(working.items())
+    everything: dict[Node | Cluster, tuple[int, int]] = dict(memory.lifetimes.items())
     everything.update({c: (c.number, c.number) for c in working})
-    offsets, arena_bytes = _pack(len(fusion.clusters), everything, sizes, alignment)
-    return MemoryPlan(home, offsets, arena_bytes, homes.copies)
+    memory.offsets, memory.arena_bytes = _pack(
+        clusters, everything, sizes, alignment, _taken_over(memory, in_place)
+    )
+
+
+def _taken_over(memory: MemoryPlan, in_place: Sequence[tuple[Node, Node]]) -> dict[Node, Node]:
+    """For homes that take their place from another that nobody needs any more, that one."""
+    found: dict[Node, Node] = {}
+    for output, source in in_place:
+        source = memory.home.get(source, source)
+        if output in found or source in found.values() or memory.home.get(output) is not output:
+            continue
+        own, other = memory.lifetimes.get(output), memory.lifetimes.get(source)
+        if own and other and own[0] == other[1] and output.type.nbytes == source.type.nbytes:
+            found[output] = source
+    return found
 
 
 class _Homes:
@@ -132,6 +159,7 @@ def _pack(
     lifetimes: Mapping[Node | Cluster, tuple[int, int]],
     sizes: Mapping[Node | Cluster, int],
     alignment: int,
+    taken_over: Mapping[Node, Node],
 ) -> tuple[dict[Node | Cluster, int], int]:
     """First fit over lifetimes, in the order of the clusters."""
     rounded = {key: max(-(-n // alignment) * alignment, alignment) for key, n in sizes.items()}
@@ -140,12 +168,17 @@ def _pack(
     for key, (first, last) in lifetimes.items():
         born.setdefault(first, []).append(key)
         dying.setdefault(last, []).append(key)
+    given_on = set(taken_over.values())
     free: list[tuple[int, int]] = []  # (offset, size), by offset
     offsets: dict[Node | Cluster, int] = {}
     end = 0
     for number in range(clusters):
         for key in born.get(number, ()):
             size = rounded[key]
+            before = taken_over.get(key) if isinstance(key, Node) else None
+            if before is not None:
+                offsets[key] = offsets[before]
+                continue
             for i, (offset, room) in enumerate(free):
                 if room >= size:
                     offsets[key] = offset
@@ -155,6 +188,8 @@ def _pack(
                 offsets[key] = end
                 end += size
         for key in dying.get(number, ()):
+            if key in given_on:
+                continue
             free = _released(free, offsets[key], rounded[key])
     return offsets, end
 

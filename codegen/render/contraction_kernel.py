@@ -199,7 +199,12 @@ def _in_place_pairs(
     read_elsewhere |= {arguments[match.a].name, arguments[match.b].name}
     nodes = {a.name: n for n, a in arguments.items() if a.name not in read_elsewhere}
     cached = threads * second_level_cache_bytes()
-    return [p for p in pairs_at_a_point(at_each, nodes) if p[0].type.nbytes > cached]
+    found: dict[Node, Node] = {}
+    for output, source in pairs_at_a_point(at_each, nodes):
+        is_wanted = source.operation.name == "parameter" and output.type.nbytes > cached
+        if is_wanted and source not in found.values():
+            found.setdefault(output, source)
+    return list(found.items())
 
 
 def epilogue_lines(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from codegen import spans
@@ -11,6 +11,7 @@ from lazytorch import capture, core
 from lazytorch.application import written_over
 from lazytorch.autograd import anomaly_mode, known_walks
 from lazytorch.autograd.grad_mode import state as grad_state
+from lazytorch.autograd.graph import GradientEdge, tensor_at
 from lazytorch.autograd.release import free, note_readers, reader
 from lazytorch.autograd.session import ADD, ZEROS_LIKE, Session, add, call_hooks
 from lazytorch.autograd.walk import (
@@ -58,10 +59,10 @@ def backward(
     tensor([3., 3.])
     """
     began = spans.now() if spans.listeners else 0
+    if inputs is not None:
+        inputs = _listed(inputs, "backward")
     roots = _as_tuple(tensors)
     given = grad_tensors if grad_tensors is not None else grad_variables
-    if inputs is not None and len(_as_tuple(inputs)) == 0:
-        raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     retain = create_graph if retain_graph is None else retain_graph
     _flush_parameters()
     if not retain and given is None and inputs is None and len(roots) == 1 and _run_known(roots[0]):
@@ -71,11 +72,13 @@ def backward(
     values = [last_recorded(t._read()) for t in roots]
     seeds = _seeds(roots, values, given)
     if inputs is not None:
+        edges = [isinstance(t, GradientEdge) for t in inputs]
         inputs = tuple([t._collecting() for t in _as_tuple(inputs)])
-        for t in inputs:
-            t.retain_grad()  # leaves do not
+        for t, is_edge in zip(inputs, edges, strict=True):
+            if not is_edge:
+                t.retain_grad()  # leaves do not
     chosen = None if inputs is None else {id(t) for t in inputs}
-    sources = None if inputs is None else [gradient_source(t) for t in _as_tuple(inputs)]
+    sources = None if inputs is None else [gradient_source(t) for t in inputs]
     walk = Walk(values, sources, runs_targets=True, defers=True)
     session = Session(values, seeds, walk, create_graph)
     session.run_hooks(retain)
@@ -182,8 +185,10 @@ def grad(
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
-) -> tuple[Tensor | None, ...]:
+) -> Any:
     """The gradients of ``outputs`` with respect to ``inputs``, given and not accumulated.
+
+    Both may be gradient edges in the place of tensors; inputs given by name give a dictionary.
 
     >>> x = torch.tensor(3.0, requires_grad=True)
     >>> torch.autograd.grad(x * x, x)
@@ -199,8 +204,9 @@ def grad(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
             "allow_unused=False."
         )
-    roots = _as_tuple(outputs)
-    given, wanted = inputs, tuple([t._collecting() for t in _as_tuple(inputs)])
+    roots, listed = _as_tuple(outputs), _listed(inputs, "grad")
+    given = _as_tuple(listed)
+    wanted = tuple([t._collecting() for t in given])
     _flush_parameters()
     retain = create_graph if retain_graph is None else retain_graph
     values = [last_recorded(t._read()) for t in roots]
@@ -232,7 +238,7 @@ def grad(
     free(walk, retain, session.readers)
     result: list[Tensor | None] = []
     known: dict[int, Tensor] = {}  # a tensor asked for twice has one gradient
-    for tensor, readings in zip(wanted, targets, strict=True):
+    for number, (tensor, readings) in enumerate(zip(wanted, targets, strict=True)):
         if id(tensor) in known:
             result.append(known[id(tensor)])
         elif readings:
@@ -246,16 +252,16 @@ def grad(
             known[id(tensor)] = gradient
             result.append(gradient)
         elif materialize_grads:
+            if isinstance(listed[number], GradientEdge):
+                raise RuntimeError(
+                    "materialize_grads cannot be used when the given input is a GradientEdge"
+                )
             zeros = wrap(record(ZEROS_LIKE, (tensor._read(),), (), False)[0])
             result.append(zeros.requires_grad_(create_graph))
         else:
             result.append(None)
-    return tuple(
-        [
-            None if g is None else t._as_gradient(g)
-            for t, g in zip(_as_tuple(given), result, strict=True)
-        ]
-    )
+    found = [None if g is None else t._as_gradient(g) for t, g in zip(given, result, strict=True)]
+    return dict(zip(inputs, found, strict=True)) if type(inputs) is dict else tuple(found)
 
 
 def _batched(
@@ -328,7 +334,26 @@ vmapped: list[Any] = []
 
 
 def _as_tuple(tensors: Any) -> tuple[Tensor, ...]:
-    return (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+    """The tensors, those at gradient edges among them."""
+    if isinstance(tensors, Tensor):
+        return (tensors,)
+    listed = (tensors,) if isinstance(tensors, GradientEdge) else tuple(tensors)
+    return tuple([tensor_at(t) if isinstance(t, GradientEdge) else t for t in listed])
+
+
+def _listed(inputs: Any, caller: str) -> tuple[Any, ...]:
+    """Inputs as they were given: one, several, or by name."""
+    if isinstance(inputs, (Tensor, GradientEdge)):
+        return (inputs,)
+    if isinstance(inputs, Mapping) and type(inputs) is not dict:
+        raise TypeError(
+            f"`inputs` argument to `{caller}()` must be a dict, not {type(inputs).__name__}. "
+            "Other Mapping types are not supported."
+        )
+    found = tuple(inputs.values() if type(inputs) is dict else inputs)
+    if not found:
+        raise RuntimeError(f"`inputs` argument to `{caller}()` cannot be empty.")
+    return found
 
 
 def _flush_parameters() -> None:

@@ -33,6 +33,7 @@ class Saved:
 
     def __init__(self, tensor: Tensor, output: int | None) -> None:
         self.output = output
+        self.shape, self.dtype, self.device = tensor.shape, tensor.dtype, tensor.device
         # The output itself would keep its own graph alive.
         self.tensor = tensor if output is None else None
         self.storage: weakref.ref[Storage] = weakref.ref(tensor._storage)

@@ -140,7 +140,9 @@ def _gradients(
     if not used:
         return (None,) * len(inputs)
     roots = tuple([o for o, _ in used])
-    return grad(roots, inputs, tuple([s for _, s in used]), allow_unused=True, **options)
+    found: tuple[Tensor | None, ...]
+    found = grad(roots, inputs, tuple([s for _, s in used]), allow_unused=True, **options)
+    return found
 
 
 _INDEPENDENT = {

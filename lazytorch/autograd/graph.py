@@ -5,8 +5,7 @@ from __future__ import annotations
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from codegen.ir.node import TensorType
 from lazytorch import core
@@ -286,10 +285,8 @@ def _source_of_view(e: Expression) -> Tensor | None:
 
 def _remade(origin: ViewOrigin, value: Expression) -> Tensor:
     """A view that nobody holds any more, over the storage's value at that time."""
-    storage = object.__new__(Storage)  # which does not own the value
-    storage.expression, storage.version, storage.regions, storage.special = value, 0, 0, None
-    made = object.__new__(Tensor)
-    made._storage, made._type = storage, value.type
+    made = _showing(value)
+    storage = made._storage
     chain: list[ViewOrigin] = []
     step: ViewOrigin | None = origin
     while step is not None:
@@ -312,23 +309,60 @@ def _remade(origin: ViewOrigin, value: Expression) -> Tensor:
     return made
 
 
-@dataclass(frozen=True)
-class GradientEdge:
-    """A node and the number of its output: where a tensor's gradient arrives."""
+class GradientEdge(NamedTuple):
+    """Where a gradient arrives: a node, and the number of its output. ``ownership_token`` keeps the
+    graph where the node does not."""
 
-    node: Node | None
+    node: Any
     output_nr: int
+    ownership_token: Any = None
 
 
 def get_gradient_edge(tensor: Tensor) -> GradientEdge:
-    """Where the gradient of a tensor that requires grad arrives."""
+    """Where the gradient of a tensor that requires grad arrives.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> torch.autograd.grad((x * 3).sum(), torch.autograd.graph.get_gradient_edge(x))
+    (tensor([3., 3.]),)
+    """
     if not tensor.requires_grad:
         raise RuntimeError(
             "It is not possible to get the gradient edge for a Tensor that does not require "
             "gradients"
         )
-    node = accumulator(tensor) if tensor.is_leaf else node_of_tensor(tensor)
-    return GradientEdge(node, tensor.output_nr)
+    if tensor.is_leaf:
+        return GradientEdge(accumulator(tensor), 0)
+    node, value = node_of_tensor(tensor), last_recorded(tensor._read())
+    if isinstance(node, GradientNode) and (node.view is not None or node._expression is value):
+        return GradientEdge(node, tensor.output_nr)
+    return GradientEdge(node, tensor.output_nr, gradient_node(value, "view"))
+
+
+def tensor_at(edge: GradientEdge) -> Tensor:
+    """A tensor whose gradient arrives at an edge."""
+    node = edge.node
+    if isinstance(node, AccumulateGrad):
+        return node.variable
+    if edge.ownership_token is not None:
+        return _showing(edge.ownership_token._expression)
+    if isinstance(node, GradientNode) and node.view is not None:
+        return node.view
+    call = node._call() if isinstance(node, CallNode) else None
+    outputs = [] if call is None else [reference() for reference in call.outputs]
+    value = outputs[edge.output_nr] if edge.output_nr < len(outputs) else None
+    if value is None:
+        raise RuntimeError("the graph of this gradient edge is gone")
+    return _showing(value)
+
+
+def _showing(value: Expression) -> Tensor:
+    """A tensor of a value that it does not own."""
+    storage = object.__new__(Storage)
+    storage.expression, storage.version, storage.regions, storage.special = value, 0, 0, None
+    made = object.__new__(Tensor)
+    made._storage, made._type = storage, value.type
+    made._geometry = made._marker = None
+    return made
 
 
 def increment_version(tensor: Any) -> None:

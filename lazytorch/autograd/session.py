@@ -232,13 +232,16 @@ class Session:
             return
         before = grad_state.enabled
         grad_state.enabled = self.create_graph
+        chose = sessions.choosing
         sessions.running += 1
+        sessions.choosing = chose or self.walk.passed is not None
         try:
             if root is not None:
                 self._run_hooks_of_root(root)
             self._run_hooks(order)
         finally:
             sessions.running -= 1
+            sessions.choosing = chose
             grad_state.enabled = before
 
     def _run_hooks_of_root(self, root: Expression) -> None:
@@ -314,11 +317,12 @@ class Session:
                 if passed is not None and passed.isdisjoint([r() for r in call.outputs]):
                     continue  # what made a target is not asked
                 if waiting[id(call)] == 0 and hooks is not None and hooks.node is not None:
+                    arrived: dict[Expression, Tensor] = {}
                     if not self.create_graph and _settles(e):
                         before = set(order[order.index(e) + 1 :])
-                        self._settle(order, {o for o in before if o.call is not call})
+                        arrived = self._settle(order, {o for o in before if o.call is not call})
                     try:
-                        self._run_node(call, hooks.node)
+                        self._run_node(call, hooks.node, arrived)
                     except Exception as error:
                         _add_forward_line(error, call)
                         raise
@@ -339,7 +343,9 @@ class Session:
             self._skipped.add(written)
         return True
 
-    def _settle(self, order: Sequence[Expression], passed: set[Expression]) -> None:
+    def _settle(
+        self, order: Sequence[Expression], passed: set[Expression]
+    ) -> dict[Expression, Tensor]:
         """Compute the gradients at all that is left, which are the roots from now on."""
         reached = self.reached
         assert reached is not None
@@ -368,6 +374,7 @@ class Session:
         self.roots = frontier
         self.seeds = [found[e]._read() for e in frontier]
         self.replaced = []
+        return found
 
     def cotangents(self, targets: Sequence[Expression]) -> list[Tensor]:
         """The targets' gradients, those known from before included."""
@@ -391,15 +398,16 @@ class Session:
             capture.refuse("a computed tensor keeps its gradient")
             tensor._grad = gradient if before is None else add(before, gradient)
 
-    def _run_node(self, call: Call, state: NodeState) -> None:
-        """What hangs on a call: hooks before it, the user's Function, hooks after it."""
+    def _run_node(self, call: Call, state: NodeState, settled: dict[Expression, Tensor]) -> None:
+        """What hangs on a call: hooks before it, the user's Function, hooks after it. ``settled``
+        has the gradients at its outputs where they are computed."""
         reached = self.reached
         assert reached is not None
         outputs = [reference() for reference in call.outputs]
         known = [e for e in outputs if e is not None and e in reached]
         if not known and self.undefined.isdisjoint(outputs):
             return
-        arrived = dict(zip(known, self.gradients(known), strict=True))
+        arrived = settled or dict(zip(known, self.gradients(known), strict=True))
         gradients = tuple([None if e is None else arrived.get(e) for e in outputs])
         given = gradients if state.custom is None else state.custom._of_results(gradients)
         for hook in list(state.before.values()):

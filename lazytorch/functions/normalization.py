@@ -74,8 +74,12 @@ def _affine_rule(
     wide, g = widen(x), widen(g)
     mean, _, inverse = _statistics(wide, axes, eps)
     seen = _standardized(wide, mean, inverse, axes)
-    scaled = _affine(g, weight, None, along)
-    result: list[Node | None] = [ew.cast(_to_input(scaled, seen, inverse, axes), x.dtype)]
+    if along == axes:
+        to_x = _to_input(_affine(g, weight, None, along), seen, inverse, axes)
+    else:  # a weight that is one number along the axes: the parameters' sums are the input's
+        scaled = inverse if weight is None else ew.mul(inverse, ew.cast(weight, inverse.dtype))
+        to_x = _to_input(g, seen, scaled, axes)
+    result: list[Node | None] = [ew.cast(to_x, x.dtype)]
     others = kept_axes(len(x.shape), along)
     if weight is not None:
         result.append(ew.cast(sum_(ew.mul(g, seen), others), weight.dtype))

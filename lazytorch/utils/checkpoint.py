@@ -20,7 +20,7 @@ from lazytorch.autograd.function import Function, Saved
 from lazytorch.autograd.grad_mode import enable_grad, is_grad_enabled
 from lazytorch.autograd.graph import CallNode
 from lazytorch.autograd.reads import goes_on_to
-from lazytorch.autograd.release import free
+from lazytorch.autograd.release import free, sessions
 from lazytorch.autograd.saved import let_read, would_pack
 from lazytorch.autograd.session import Session
 from lazytorch.autograd.walk import FREED, Walk
@@ -30,6 +30,15 @@ from lazytorch.functions.random import default_generator
 from lazytorch.realize import realize
 from lazytorch.recording import untracked
 from lazytorch.tensor import Tensor, record, wrap
+from lazytorch.utils._checkpoint_runs import (
+    CheckpointError,
+    Kind,
+    PartRun,
+    compare,
+    kind_of,
+    other_kinds,
+    other_results,
+)
 from lazytorch.view_history import CANNOT_SAVE
 
 __all__ = [
@@ -46,24 +55,34 @@ __all__ = [
 _DETERMINISM_CHECKS = ["default", "none"]
 
 
+class _Settings:
+    """What holds for every checkpoint; None: as it says itself."""
+
+    early_stop: bool | None = None
+    debug: bool | None = None
+
+
+_settings = _Settings()
+
+
 @contextlib.contextmanager
 def set_checkpoint_early_stop(enable: bool) -> Iterator[None]:
-    """Does nothing: what backward does not read of the second run is never computed."""
-    yield
+    """Within, ``early_stop`` of every checkpoint is this."""
+    before, _settings.early_stop = _settings.early_stop, enable
+    try:
+        yield
+    finally:
+        _settings.early_stop = before
 
 
 @contextlib.contextmanager
 def set_checkpoint_debug_enabled(enabled: bool | None) -> Iterator[None]:
     """Within, ``debug`` of every checkpoint is this (None: as it says itself)."""
-    before = _debug[0]
-    _debug[0] = enabled
+    before, _settings.debug = _settings.debug, enabled
     try:
         yield
     finally:
-        _debug[0] = before
-
-
-_debug: list[bool | None] = [None]
+        _settings.debug = before
 
 
 def noop_context_fn() -> tuple[Any, Any]:
@@ -118,8 +137,10 @@ def checkpoint(
     """``function(*args)``, whose inner values backward computes again.
 
     With ``preserve_rng_state`` (the default) both runs draw the same random numbers. The function
-    must compute the same both times: ``determinism_check="default"`` compares the results' shapes,
-    types and devices. ``early_stop`` is accepted: the second run computes only what is read.
+    must compute the same both times: what both runs save for the gradients is counted, and
+    ``determinism_check="default"`` compares the shapes, types and devices of it. With
+    ``early_stop`` the second run may save more. CheckpointError says what differs, and with
+    ``debug`` what both runs have called.
 
     >>> x = torch.ones(2, requires_grad=True)
     >>> torch.utils.checkpoint.checkpoint(torch.sin, x, use_reentrant=False).sum().backward()
@@ -143,9 +164,11 @@ def checkpoint(
                 f"determinism_check should be one of {_DETERMINISM_CHECKS}, but got "
                 f"{determinism_check}"
             )
-        if (debug if _debug[0] is None else _debug[0]) and context_fn is not noop_context_fn:
+        debug = debug if _settings.debug is None else _settings.debug
+        if debug and context_fn is not noop_context_fn:
             raise ValueError("debug=True is incompatible with non-default context_fn")
-        checks = determinism_check == "default"
+        stop = early_stop if _settings.early_stop is None else _settings.early_stop
+        checks = {"kinds": determinism_check == "default", "early_stop": stop, "debug": debug}
         return _checkpoint(function, args, kwargs, preserve, context_fn, checks)
     if kwargs:
         raise ValueError("Unexpected keyword arguments: " + ",".join(kwargs))
@@ -153,7 +176,7 @@ def checkpoint(
         raise ValueError(
             "Passing `context_fn` or `debug` is only supported when use_reentrant=False."
         )
-    if is_grad_enabled() and not any([isinstance(a, Tensor) and a.requires_grad for a in args]):
+    if not any([isinstance(a, Tensor) and a.requires_grad for a in args]):
         warnings.warn(
             "None of the inputs have requires_grad=True. Gradients will be None", stacklevel=2
         )
@@ -223,6 +246,13 @@ def _again(state: _RandomState | None) -> Any:
             now.restore()
 
 
+_FOR_ALL_LEAVES = (
+    "When use_reentrant=True, torch.utils.checkpoint is incompatible with .grad() or passing an "
+    "`inputs` parameter to .backward(). To resolve this error, you can either set "
+    "use_reentrant=False, or call .backward() without passing the `inputs` argument."
+)
+
+
 class CheckpointFunction(Function):
     """The reentrant form: a backward pass within the backward pass."""
 
@@ -238,6 +268,8 @@ class CheckpointFunction(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
+        if sessions.choosing:
+            raise RuntimeError(_FOR_ALL_LEAVES)
         args = list(ctx.args)
         for i, tensor in zip(ctx.places, ctx.saved_tensors, strict=True):
             args[i] = tensor.detach().requires_grad_(tensor.requires_grad)
@@ -261,9 +293,9 @@ CheckpointFunction._backward_cls._settles = True
 
 def _read_from_outside(
     outputs: Sequence[Expression], boundary: Sequence[Expression], began: int
-) -> list[Expression]:
+) -> tuple[list[Expression], list[Call]]:
     """What a part, begun when so many calls were tracked, has read besides its arguments, in the
-    order that a walk from its outputs finds it."""
+    order that a walk from its outputs finds it; and its calls."""
 
     def is_outside(e: Expression) -> bool:
         return e.leaf is not None or e.call is None or e.call.sequence < began
@@ -280,6 +312,7 @@ def _read_from_outside(
         return False
 
     found: dict[Expression, None] = {}
+    calls: dict[Call, None] = {}
     own, seen = {*boundary}, {*boundary}
     stack = list(reversed(outputs))
     while stack:
@@ -290,8 +323,10 @@ def _read_from_outside(
         if is_outside(e) or is_view_of_outside(e):
             found[e] = None
         else:
+            assert e.call is not None
+            calls[e.call] = None
             stack.extend(reversed(goes_on_to(e)))
-    return list(found)
+    return list(found), list(calls)
 
 
 def _sequence(e: Expression) -> int:
@@ -338,10 +373,12 @@ class CheckpointNode(CallNode):
         self.reference: weakref.ref[Call] | None = None
         self.given = [t for t in _tensors((args, kwargs)) if t.requires_grad]
         # As in PyTorch, arguments must not have been written to before the second run.
-        self.saved = [Saved(a, None) for a in args if isinstance(a, Tensor)]
+        self._saved = [Saved(a, None) for a in args if isinstance(a, Tensor)]
         self.freed = False
         self._ends_plainly = False
-        self.kinds: list[Any] | None = None  # what the results were, where that is compared
+        self.first = PartRun([])
+        self.checks: dict[str, bool] = {}
+        self.kinds: list[Kind] = []  # what the results were
 
     def _call(self) -> Call | None:
         return None if self.reference is None else self.reference()
@@ -375,32 +412,34 @@ class CheckpointNode(CallNode):
     _materialized = _of_results
 
     def _free(self) -> None:
-        self.args, self.kwargs, self.given, self.saved = (), {}, [], []
+        self.args, self.kwargs, self.given, self._saved = (), {}, [], []
         self.freed = True
 
     def _backward(self, call: Call, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
         create_graph = is_grad_enabled()
         if self.freed:
             raise RuntimeError(FREED)
-        for saved in self.saved:
+        for saved in self._saved:
             saved.unpack(self)
         began = next_in_sequence()
         with _again(self.random), self.context:
             result, alone = self.run(create_graph)
         outputs = [t for t in _tensors(result) if t.requires_grad]
+        boundary = [a._read() for a in alone]
+        others, calls = _read_from_outside([o._read() for o in outputs], boundary, began)
+        compare(self.first, PartRun(calls), **self.checks)
         if len(outputs) != len(gradients):
-            raise CheckpointError(_OTHERS.format(len(gradients), len(outputs)))
-        if self.kinds is not None:
-            _compare(self.kinds, [_kind(o) for o in outputs])
+            raise other_results(len(gradients), len(outputs))
+        error = other_kinds(self.kinds, [kind_of(o._read()) for o in outputs])
+        if error is not None:
+            raise error
         pairs = [(o, g) for o, g in zip(outputs, gradients, strict=True) if g is not None]
         values = [o._read() for o, _ in pairs]
         edges = [e for e in self._edges(call) if e is not None]
         if not pairs:
             return [None] * len(edges)
-        boundary = [a._read() for a in alone]
-        others = _read_from_outside(values, boundary, began)
         if len(boundary) + len(others) != len(edges):
-            raise CheckpointError(_OTHERS.format(len(edges), len(boundary) + len(others)))
+            raise other_results(len(edges), len(boundary) + len(others))
         walk = Walk(values, stop=[*boundary, *others])
         if create_graph:
             # What gradients read of the results is what the first run gave: its user may
@@ -425,36 +464,10 @@ class CheckpointNode(CallNode):
         found += [by_value[e] for e in others]
         free(walk, create_graph, session.readers)
         if not create_graph:
+            # The part's results are not stored once more for names that nobody reads.
+            del result, outputs, pairs
             realize([g._read() for g in found])
         return [*found]
-
-
-_OTHERS = (
-    "torch.utils.checkpoint: A different number of tensors was saved during the original forward "
-    "and recomputation.\nNumber of tensors saved during forward: {}\nNumber of tensors saved "
-    "during recomputation: {}."
-)
-
-
-class CheckpointError(RuntimeError):
-    """The two runs of a checkpointed part differ."""
-
-
-def _kind(x: Tensor) -> dict[str, Any]:
-    return {"shape": x.shape, "dtype": x.dtype, "device": x.device}
-
-
-def _compare(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> None:
-    differing = [
-        f"tensor at position {i}:\nsaved metadata: {a}\nrecomputed metadata: {b}"
-        for i, (a, b) in enumerate(zip(before, now, strict=True))
-        if a != b
-    ]
-    if differing:
-        raise CheckpointError(
-            "torch.utils.checkpoint: Recomputed values for the following tensors have different "
-            "metadata than during the forward pass.\n" + "\n".join(differing)
-        )
 
 
 def _checkpoint(
@@ -463,7 +476,7 @@ def _checkpoint(
     kwargs: Any,
     preserve: bool,
     context_fn: Callable[[], Any],
-    checks: bool,
+    checks: dict[str, bool],
 ) -> Any:
     first, second = context_fn()
     if not is_grad_enabled():
@@ -479,10 +492,12 @@ def _checkpoint(
     outputs = [t for t in _tensors(result) if t.requires_grad]
     if not outputs:
         return result
-    if checks:
-        node.kinds = [_kind(t) for t in outputs]
     boundary = [a._read() for a in alone]
-    others = _read_from_outside([t._read() for t in outputs], boundary, began)
+    others, calls = _read_from_outside([t._read() for t in outputs], boundary, began)
+    node.first, node.checks = PartRun(calls), checks
+    if not node.first.saved:
+        return result  # backward asks for nothing that the part has computed
+    node.kinds = [kind_of(t._read()) for t in outputs]
     given = [t._read() for t in _tensors((args, kwargs)) if t.requires_grad]
     # Then backward does not run the part again where a result is the last that it asks for.
     node._ends_plainly = not any([would_pack(o._read().call) for o in outputs])

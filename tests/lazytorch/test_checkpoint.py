@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 pytest.importorskip("torch", reason="needs real PyTorch")
@@ -10,6 +12,8 @@ from devices import memory_allocated
 from stories import compare_story
 
 import lazytorch as torch
+from codegen.runtime.memory import max_memory_allocated, reset_peak
+from codegen.runtime.plan import watchers
 from lazytorch import nn
 from lazytorch.utils.checkpoint import checkpoint
 
@@ -72,6 +76,52 @@ def test_story() -> None:
     compare_story(STORY)
 
 
+RUNS = """
+c = torch.utils.checkpoint
+parts = dict(
+    more=lambda x: x.sin().cos(), sin=lambda x: x.sin(), double=lambda x: x * 2, mm=lambda x: x @ x,
+    exp=lambda x: x.exp(), both=lambda x: x.sin() * x.cos(), add=lambda x: x + 1,
+    detached=lambda x: x.detach().sin() * x, softmax=lambda x: torch.softmax(x, 1),
+)
+others = dict(float64=lambda x: x.double().sin(), row=lambda x: x[:1].sin())
+ways = dict(
+    backward=lambda y, x: y.backward(), grad=lambda y, x: torch.autograd.grad(y, x),
+    inputs=lambda y, x: y.backward(inputs=[x]),
+    double=lambda y, x: torch.autograd.grad(y, x, create_graph=True),
+)
+def outcome(first, second, way, **options):
+    runs = []
+    def part(x):
+        runs.append(x)
+        return (first if len(runs) == 1 else second)(x)
+    x = torch.tensor([[0.5, 1.0], [2.0, -1.0]], requires_grad=True)
+    try:
+        found = way(c.checkpoint(part, x, **options).sum(), x)
+    except RuntimeError as error:
+        text = str(error).split("\\n\\nTip")[0].split(", 'device'")[0]
+        return type(error).__name__, text
+    return (found, x.grad) if first is second else "ran"
+for name, first in parts.items():
+    for other, second in {**parts, **others}.items():
+        for options in ({}, {"determinism_check": "none"}, {"early_stop": False}):
+            if other in parts or not options:
+                way = ways["backward"]
+                log(name, other, outcome(first, second, way, use_reentrant=False, **options))
+    for way, function in ways.items():
+        for reentrant in (True, False):
+            for preserves in (True, False):
+                options = dict(use_reentrant=reentrant, preserve_rng_state=preserves)
+                log(name, way, options, outcome(first, first, function, **options))
+with c.set_checkpoint_early_stop(False):
+    log(outcome(parts["sin"], parts["more"], ways["backward"], use_reentrant=False))
+log(outcome(parts["more"], parts["sin"], ways["backward"], use_reentrant=False, debug=True)[0])
+"""
+
+
+def test_what_both_runs_save_is_compared() -> None:
+    compare_story(RUNS)
+
+
 class Block(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -83,6 +133,61 @@ class Block(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return (x + self.inner(x)).relu()
+
+
+@pytest.mark.host
+@pytest.mark.parametrize(("on", "most"), [(False, 7), (True, 9)])
+def test_peak_memory_of_a_step(on: bool, most: float) -> None:
+    """In results of the block's layers: PyTorch has 8 at once, with a checkpoint or without."""
+    torch.manual_seed(0)
+    block = nn.Sequential(
+        nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
+        nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16),
+    )  # fmt: skip
+    x = torch.randn(8, 16, 64, 64, requires_grad=True)
+    torch.realize(x, *block.parameters())
+    before = memory_allocated()
+    reset_peak()
+    part = lambda x: (x + block(x)).relu()  # noqa: E731
+    h = checkpoint(part, x, use_reentrant=False) if on else part(x)
+    h.square().mean().backward()
+    torch.realize(x.grad, *[p.grad for p in block.parameters()])
+    assert max_memory_allocated() - before < most * x.nbytes
+
+
+@pytest.mark.host
+@pytest.mark.parametrize("reads", [True, False])
+@pytest.mark.parametrize("on", [True, False])
+def test_backward_keeps_the_result_of_what_stops_the_compiler(on: bool, reads: bool) -> None:
+    """A checkpoint and a user's Function run forward once, and a checkpoint in backward."""
+
+    class Part(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return (x @ x).exp()
+
+        @staticmethod
+        def backward(ctx: Any, gradient: Any) -> Any:
+            return gradient
+
+    x = torch.rand(32, 32, requires_grad=True)
+    torch.realize(x)
+    products = []
+    watchers.append(
+        lambda record, _: products.extend([k for k in record.kernels if k.name == "contraction"])
+    )
+    try:
+        y = checkpoint(lambda x: (x @ x).exp(), x, use_reentrant=False) if on else Part.apply(x)
+        loss = y.square().sum()
+        del y
+        if reads:
+            loss.item()
+        loss.backward()
+        torch.realize(x.grad)
+    finally:
+        watchers.pop()
+    # The checkpoint's second run and gradient are three more.
+    assert len(products) == (4 if on else 1)
 
 
 @pytest.mark.parametrize("reentrant", [True, False])
