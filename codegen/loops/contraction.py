@@ -21,6 +21,9 @@ class PlainOutput:
     """An output whose elements lie evenly over the flattened numbers (b, m, n):
 
     ``pointer[offset + b * batch_stride + m * row_stride + n * column_stride]``.
+
+    ``batch``: where batches lie unevenly (heads among the columns of a row), the extents and
+    strides of the axes that they are numbered over, instead of ``batch_stride``.
     """
 
     pointer: str
@@ -28,6 +31,7 @@ class PlainOutput:
     row_stride: int
     column_stride: int
     offset: int = 0
+    batch: tuple[tuple[int, int], ...] = ()
 
     def transposed(self) -> PlainOutput:
         return replace(self, row_stride=self.column_stride, column_stride=self.row_stride)

@@ -120,9 +120,17 @@ def minimum(begin: str, step: int, limit: int) -> str:
     return f"{limit} - {begin} < {step} ? {limit} : {begin} + {step}"
 
 
+def batch_offset(output: PlainOutput, b: str) -> str:
+    """Where a batch of the output begins."""
+    if output.batch:
+        return offset_expression([Span(*axis) for axis in output.batch], b)
+    return b if output.batch_stride == 1 else f"{b} * {output.batch_stride}"
+
+
 def element_of(output: PlainOutput, b: str, m: str, n: str) -> str:
-    terms = [(b, output.batch_stride), (m, output.row_stride), (n, output.column_stride)]
+    terms = [(m, output.row_stride), (n, output.column_stride)]
     parts = [str(output.offset)] if output.offset else []
+    parts += [batch_offset(output, b)] if output.batch or output.batch_stride else []
     parts += [name if stride == 1 else f"{name} * {stride}" for name, stride in terms if stride]
     return f"{output.pointer}[{' + '.join(parts) or '0'}]"
 

@@ -29,6 +29,7 @@ from codegen.loops.contraction_candidates import candidates
 from codegen.loops.contraction_matrix_units import choose_matrix_units
 from codegen.ops.special_reference import bfloat16_to_float32, float32_to_bfloat16
 from codegen.render.contraction_c import render_contraction
+from codegen.render.contraction_form import element_of
 from codegen.runtime.matrix_units import usable_units
 
 COMPILER = os.environ.get("CC", "gcc").split()
@@ -107,11 +108,7 @@ def operand(contraction: Contraction, name: str, seed: int) -> tuple[np.ndarray,
 
 def epilogue_into(output: PlainOutput) -> Callable[[str, str, str, str], list[str]]:
     def consume(b: str, m: str, n: str, value: str) -> list[str]:
-        place = (
-            f"{output.offset} + {b} * {output.batch_stride} + {m} * {output.row_stride} "
-            f"+ {n} * {output.column_stride}"
-        )
-        return [f"out[{place}] = {value} * 2 + 1;"]
+        return [f"{element_of(output, b, m, n)} = {value} * 2 + 1;"]
 
     return consume
 
@@ -183,8 +180,10 @@ def check(
     if spec.fused:
         expected = expected * wide(2) + wide(1) if dtype.kind == "f" else expected * 2 + 1
     output = spec.output
-    strides = (output.batch_stride, output.row_stride, output.column_stride)
-    sizes = (batches, m, n)
+    batch = output.batch or ((batches, output.batch_stride),)
+    strides = (*[stride for _, stride in batch], output.row_stride, output.column_stride)
+    sizes = (*[extent for extent, _ in batch], m, n)
+    expected = expected.reshape(sizes)
     reach = sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True))
     results = []
     for threads in (1, 2, 3):
@@ -355,6 +354,28 @@ def test_products_of_every_size_class(tmp_path: Path) -> None:
         ],
         tmp_path,
     )
+
+
+def heads(columns: tuple[int, int], fused: bool) -> Spec:
+    """3 images' 4 heads, each a product of matrices; neighbouring heads lie side by side in the
+    output's rows. ``columns``: strides of the output's rows and columns."""
+    batch = (Axis(3, 4 * 20 * 9, 4 * 9 * 24), Axis(4, 20 * 9, 9 * 24))
+    contraction = Contraction(
+        batch, (Axis(20, 9, 0),), (Axis(24, 0, 1),), (Axis(9, 1, 24),), float32
+    )
+    size = 24 if columns[1] == 1 else 20
+    output = PlainOutput("out", 0, *columns, 2, ((3, 4 * 20 * 24), (4, size)))
+    return Spec(contraction, output, fused, 2)
+
+
+def test_outputs_whose_batches_lie_unevenly(tmp_path: Path) -> None:
+    """Whole vectors are stored in place, along whichever axis has neighbours."""
+    specs = [heads(s, fused) for s in ((96, 1), (1, 80)) for fused in (False, True)]
+    run_specs(specs, tmp_path)
+    for spec, swap in ((specs[0], False), (specs[2], True)):
+        rendered = render_contraction(spec.contraction, "a", "b", None, 1, output=spec.output)
+        assert rendered.schedule is not None and rendered.schedule.swap == swap
+        assert "results_" not in rendered.body
 
 
 def test_right_operand_in_panels(tmp_path: Path) -> None:
