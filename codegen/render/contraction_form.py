@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -75,6 +76,14 @@ def write_counting(text: Text, spans: Sequence[Span], table: str, first: str, co
             f"at_ -= {span.extent * span.stride};",
         )
     text.add(*["}"] * (len(digits) + 2))
+
+
+def places_along(column: str, lines: Sequence[str]) -> list[str]:
+    """The places that lines of C read or write, each row's its own, neighbours in neighbouring
+    columns: ``out3[m_ * 512 + n_]``."""
+    found = re.findall(r"\w+\[[^][]+\]", "\n".join(lines))
+    ending = re.compile(rf"\[.*\bm_\b.* \+ {column}\]$")
+    return list(dict.fromkeys([x for x in found if ending.search(x) and x.count(column) == 1]))
 
 
 def reach(axes: Sequence[Axis], operand: str) -> int:

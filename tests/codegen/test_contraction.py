@@ -378,6 +378,20 @@ def test_outputs_whose_batches_lie_unevenly(tmp_path: Path) -> None:
         assert "results_" not in rendered.body
 
 
+def test_what_an_epilogue_meets_is_fetched_ahead() -> None:
+    spec = product(96, 64, 128)
+
+    def epilogue(b: str, m: str, n: str, value: str) -> list[str]:
+        return [f"out[{m} * 128 + {n}] = {value} * x[{m} * 128 + {n}] + y[{n}];"]
+
+    body = render_contraction(spec.contraction, "a", "b", epilogue, 1).body
+    fetched = [line.strip() for line in body.splitlines() if "__builtin_prefetch" in line]
+    assert fetched == [
+        "__builtin_prefetch(&out[m_ * 128 + n_], 1);",
+        "__builtin_prefetch(&x[m_ * 128 + n_], 0);",
+    ]
+
+
 def test_right_operand_in_panels(tmp_path: Path) -> None:
     """Panels of one tile's width are read in place; others are packed like any operand."""
     specs = []
