@@ -392,6 +392,15 @@ def test_what_an_epilogue_meets_is_fetched_ahead() -> None:
     ]
 
 
+def test_a_large_right_operand_is_not_read_in_place() -> None:
+    """Read again for every few rows, it would come from the third-level cache each time."""
+    for k, packed in ((256, False), (1 << 14, True)):
+        contraction = Contraction(
+            (), (Axis(128, 1, 0),), (Axis(512, 0, 1),), (Axis(k, 128, 512),), float32
+        )
+        assert choose_schedule(contraction, 1, width=64).pack_b == packed
+
+
 def test_right_operand_in_panels(tmp_path: Path) -> None:
     """Panels of one tile's width are read in place; others are packed like any operand."""
     specs = []
