@@ -128,7 +128,10 @@ def _cut_rows(node: Node, threads: int, beside: set[tuple[Node, tuple[int, ...]]
     if match is None and is_long and ((x, axes) in beside or _goes_with_rows(node)):
         return _in_parts_of_rows(node, threads)
     axis = next((a for a in axes if x.shape[a] % threads == 0), None)
-    cuts = 1 < threads <= _MOST_PARTS and x.operation.kind != "leaf"
+    # One part is worth it where its reader, an optimizer's step, would take the sum with it to the
+    # end of the plan, when the rows have left the caches.
+    fewest = 1 if match is None else 2
+    cuts = fewest <= threads <= _MOST_PARTS and x.operation.kind != "leaf"
     if axis is None or not is_long or not cuts:
         return node
 

@@ -29,6 +29,9 @@ class PlainOutput:
     """An output whose elements lie evenly over the flattened numbers (b, m, n):
 
     ``pointer[offset + b * batch_stride + m * row_stride + n * column_stride]``.
+
+    ``batch``: where batches lie unevenly (heads among the columns of a row), the extents and
+    strides of the axes that they are numbered over, instead of ``batch_stride``.
     """
 
     pointer: str
@@ -36,6 +39,7 @@ class PlainOutput:
     row_stride: int
     column_stride: int
     offset: int = 0
+    batch: tuple[tuple[int, int], ...] = ()
 
     def transposed(self) -> PlainOutput:
         return replace(self, row_stride=self.column_stride, column_stride=self.row_stride)
@@ -286,7 +290,8 @@ def wanted_panel_width(contraction: Contraction, threads: int) -> int:
 
 
 # Where B's rows are close together, and few rows of A share what packing B costs, it is read in
-# place: up to so many bytes of rows of A times bytes from one row of B to the next.
+# place: up to so many bytes of rows of A times bytes from one row of B to the next. It is walked
+# once for each chunk of rows, so it has to stay in the second-level cache.
 _IN_PLACE = 400 << 10
 _PAGE = 4096
 
@@ -304,7 +309,8 @@ def _should_pack_b(contraction: Contraction, lanes: int, tile_rows: int) -> bool
     _, m, n, k = contraction.sizes
     itemsize = contraction.dtype.itemsize
     row_bytes = abs(b_spans(contraction.inner)[0].stride) * itemsize
-    if row_bytes <= _PAGE and m * row_bytes <= _IN_PLACE:
+    near = row_bytes <= _PAGE and k * row_bytes <= second_level_cache_bytes() // 2
+    if near and m * row_bytes <= _IN_PLACE:
         return False
     return m > 2 * tile_rows and k * n * itemsize > 100 << 10
 

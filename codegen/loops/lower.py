@@ -24,13 +24,11 @@ from codegen.loops.grammar import (
     Serial,
     SetLane,
     Statement,
-    Store,
     Vector,
 )
 from codegen.loops.lines import TILE, streamed, tile_width, turned
 from codegen.loops.prefetch import with_prefetches
 from codegen.loops.streams import in_two_streams
-from codegen.ops.elementwise import ADD
 
 # Elements of the innermost axis that one task takes, where the axis is long.
 BLOCK = 4096
@@ -411,9 +409,10 @@ class Rows(_Lowering):
             task = variable("part", parts) * each + variable("row", each)
             self.point = tuple([i.substitute({"task": task}) for i in self.point])
             with emitter.loop(("part",), lambda body: Parallel("part", parts, body)):
-                self.open_loops(lambda lane: self._begin_by_products())
+                self._begin_by_products()
                 with emitter.loop(("row",), lambda body: Serial("row", each, body)):
                     one_row()
+                self.open_loops(lambda lane: self._end_by_products())
         accesses = emitter.accesses
         if all(len(g) == 1 for g in self.groups):
             accesses = self.plain_accesses()
@@ -450,13 +449,22 @@ class Rows(_Lowering):
         return emitter.accesses
 
     def _begin_by_products(self) -> None:
-        for node in self.cluster.by_products:
-            self.emitter.store(node, self._place_of_part(node), literal(0, node.dtype))
+        """The sums of the present part, added up in memory that no other thread is near: where
+        they are stored, processors that fetch ahead would take each other's lines."""
+        self.sums = {node: self.row_buffer(node) for node in self.cluster.by_products}
 
-    def _place_of_part(self, node: Node) -> Index:
-        """Where the present element is added up in the sums of the present part."""
+        def clear(lane: str) -> None:
+            for node, row in self.sums.items():
+                place = self.row_place(row).to_c()
+                self.emitter.add(SetLane(row.name, place, literal(0, node.dtype)))
+
+        self.open_loops(clear)
+
+    def _end_by_products(self) -> None:
         inner = tuple([self.point[a] for a in self.cluster.axes])
-        return flatten((variable("part", node.shape[0]), *inner), node.shape)
+        for node, row in self.sums.items():
+            place = flatten((variable("part", node.shape[0]), *inner), node.shape)
+            self.emitter.store(node, place, f"{row.name}[{self.row_place(row).to_c()}]")
 
     def fresh(self) -> Rows:
         """The same lowering before anything was emitted."""
@@ -587,10 +595,9 @@ class Rows(_Lowering):
 
     def _add_to_part(self, node: Node) -> None:
         text, _ = self.emitter.value(self.cluster.by_products[node], self.point)
-        place = self._place_of_part(node)
-        self.emitter.accesses.append(place)
-        argument = self.emitter.argument(node, True)
-        self.emitter.add(Store(argument.name, node.dtype, place, text, combine=ADD))
+        row = self.sums[node]
+        place = self.row_place(row).to_c()
+        self.emitter.add(SetLane(row.name, place, f"{row.name}[{place}] + {text}"))
 
     def row_place(self, row: Row) -> Index:
         """Where the present element lies in a row buffer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -77,6 +78,14 @@ def write_counting(text: Text, spans: Sequence[Span], table: str, first: str, co
     text.add(*["}"] * (len(digits) + 2))
 
 
+def places_along(column: str, lines: Sequence[str]) -> list[str]:
+    """The places that lines of C read or write, each row's its own, neighbours in neighbouring
+    columns: ``out3[m_ * 512 + n_]``."""
+    found = re.findall(r"\w+\[[^][]+\]", "\n".join(lines))
+    ending = re.compile(rf"\[.*\bm_\b.* \+ {column}\]$")
+    return list(dict.fromkeys([x for x in found if ending.search(x) and x.count(column) == 1]))
+
+
 def reach(axes: Sequence[Axis], operand: str) -> int:
     """The largest offset that these axes add."""
     return sum((axis.extent - 1) * max(0, getattr(axis, operand)) for axis in axes)
@@ -120,9 +129,17 @@ def minimum(begin: str, step: int, limit: int) -> str:
     return f"{limit} - {begin} < {step} ? {limit} : {begin} + {step}"
 
 
+def batch_offset(output: PlainOutput, b: str) -> str:
+    """Where a batch of the output begins."""
+    if output.batch:
+        return offset_expression([Span(*axis) for axis in output.batch], b)
+    return b if output.batch_stride == 1 else f"{b} * {output.batch_stride}"
+
+
 def element_of(output: PlainOutput, b: str, m: str, n: str) -> str:
-    terms = [(b, output.batch_stride), (m, output.row_stride), (n, output.column_stride)]
+    terms = [(m, output.row_stride), (n, output.column_stride)]
     parts = [str(output.offset)] if output.offset else []
+    parts += [batch_offset(output, b)] if output.batch or output.batch_stride else []
     parts += [name if stride == 1 else f"{name} * {stride}" for name, stride in terms if stride]
     return f"{output.pointer}[{' + '.join(parts) or '0'}]"
 

@@ -254,7 +254,8 @@ def _epilogue_statements(
 
 
 def plain_output(root: Node, match: ContractionMatch, pointer: str) -> PlainOutput | None:
-    """The output's strides over flattened batch, row and column numbers, where each has one."""
+    """The output's strides over flattened batch, row and column numbers, where rows and columns
+    have one each."""
     product = root.inputs[0]
     summed = root.attributes[0]
     assert isinstance(summed, tuple)
@@ -264,10 +265,12 @@ def plain_output(root: Node, match: ContractionMatch, pointer: str) -> PlainOutp
         strides[axis] = stride
         stride *= product.shape[axis]
     found = []
+    batch: list[tuple[int, int]] = []
     for axes in (match.batch, match.rows, match.columns):
         real = [a for a in axes if product.shape[a] != 1]
-        for outer, inner in pairwise(real):
-            if strides[outer] != strides[inner] * product.shape[inner]:
+        if any([strides[o] != strides[i] * product.shape[i] for o, i in pairwise(real)]):
+            if axes is not match.batch:
                 return None
+            batch = [(product.shape[a], strides[a]) for a in real]
         found.append(strides[real[-1]] if real else 0)
-    return PlainOutput(pointer, *found)
+    return PlainOutput(pointer, *found, batch=tuple(batch))

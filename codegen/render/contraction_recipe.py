@@ -89,6 +89,8 @@ class Recipe:
             kept[name] = tuple([Axis(*axis) for axis in kept[name]])
         contraction = Contraction(**{**kept, "dtype": BY_NAME[kept["dtype"]]})
         output = fields["output"]
+        if output:
+            output = {**output, "batch": tuple([tuple(axis) for axis in output["batch"]])}
         a, b = fields["names"]
         return Recipe(
             contraction,

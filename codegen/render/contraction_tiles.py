@@ -21,6 +21,7 @@ from codegen.render.contraction_form import (
     element_of,
     minimum,
     offset_expression,
+    places_along,
     reach,
     static_function,
     write_counting,
@@ -606,6 +607,8 @@ class Tiles(Form):
         target = "target_"
         if self.stores or self.blocks > 1:
             target += f" + (i_ - i_begin_) * {c_row}"
+        if not self.stores:
+            self._write_fetching()
         for index, kind in enumerate(self.kinds):
             self._begin_kind(index, kind)
             self._write_row_tile(kind, (a_row, a_inner), target, c_row)
@@ -613,6 +616,24 @@ class Tiles(Form):
         if not self.stores:
             self._write_consumption(target, c_row)
         text.add("}", "}")
+
+    def _write_fetching(self) -> None:
+        """Fetch, while a tile is multiplied, what its sums will meet: that may be far away."""
+        lines = self.epilogue("batch_", "m_", "n_", "value_")
+        places = places_along("n_", lines)
+        if not places:
+            return
+        text, kinds, written = self.text, self.kinds, "\n".join(lines)
+        height = max(self.schedule.tile_rows(kind.vectors) for kind in kinds)
+        width = max(kind.vectors for kind in kinds) * self.lanes
+        if self.blocks > 1:
+            text.add("if (k_begin_ + depth_ >= inner_) {")
+        text.add(
+            f"for (long m_ = i_; m_ < i_end_ && m_ < i_ + {height}; m_++) {{",
+            f"for (long n_ = n_begin_; n_ < n_begin_ + {width}; n_ += {_LINE // self.itemsize}) {{",
+            *[f"__builtin_prefetch(&{x}, {int(f'{x} = ' in written)});" for x in places],
+            *["}"] * (3 if self.blocks > 1 else 2),
+        )
 
     def _write_consumption(self, target: str, c_row: int) -> None:
         """Hand on the finished sums of a row of tiles, which are still in the first-level cache."""

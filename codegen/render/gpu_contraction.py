@@ -26,7 +26,7 @@ from codegen.loops.gpu_contraction import (
 )
 from codegen.loops.grammar import Argument, Kernel
 from codegen.render.c_family import Dialect, functions_used, is_half
-from codegen.render.contraction_form import Text, offset_expression
+from codegen.render.contraction_form import Text, batch_offset, offset_expression
 from codegen.render.contraction_kernel import (
     RenderedKernel,
     contraction_of,
@@ -585,7 +585,8 @@ class _Contraction:
                 if working is not None:
                     place = self._part_place().replace("m_)", f"{m})")
                 else:
-                    place = f"(size_t)batch_ * {output.batch_stride} + ({m}) * {output.row_stride}"
+                    batch = batch_offset(output, "(size_t)batch_")
+                    place = f"{batch} + ({m}) * {output.row_stride}"
                 text.add(
                     f"__global {ctype[:-1]} *to_ = (__global {ctype[:-1]} *){output.pointer} + "
                     f"{output.offset} + {place} + {n};"

@@ -29,6 +29,7 @@ from codegen.loops.contraction_candidates import candidates
 from codegen.loops.contraction_matrix_units import choose_matrix_units
 from codegen.ops.special_reference import bfloat16_to_float32, float32_to_bfloat16
 from codegen.render.contraction_c import render_contraction
+from codegen.render.contraction_form import element_of
 from codegen.runtime.matrix_units import usable_units
 
 COMPILER = os.environ.get("CC", "gcc").split()
@@ -107,11 +108,7 @@ def operand(contraction: Contraction, name: str, seed: int) -> tuple[np.ndarray,
 
 def epilogue_into(output: PlainOutput) -> Callable[[str, str, str, str], list[str]]:
     def consume(b: str, m: str, n: str, value: str) -> list[str]:
-        place = (
-            f"{output.offset} + {b} * {output.batch_stride} + {m} * {output.row_stride} "
-            f"+ {n} * {output.column_stride}"
-        )
-        return [f"out[{place}] = {value} * 2 + 1;"]
+        return [f"{element_of(output, b, m, n)} = {value} * 2 + 1;"]
 
     return consume
 
@@ -183,8 +180,10 @@ def check(
     if spec.fused:
         expected = expected * wide(2) + wide(1) if dtype.kind == "f" else expected * 2 + 1
     output = spec.output
-    strides = (output.batch_stride, output.row_stride, output.column_stride)
-    sizes = (batches, m, n)
+    batch = output.batch or ((batches, output.batch_stride),)
+    strides = (*[stride for _, stride in batch], output.row_stride, output.column_stride)
+    sizes = (*[extent for extent, _ in batch], m, n)
+    expected = expected.reshape(sizes)
     reach = sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True))
     results = []
     for threads in (1, 2, 3):
@@ -374,6 +373,51 @@ def test_tiles_pack_what_they_are_the_first_to_read(tmp_path: Path) -> None:
     if vector_bytes() == 64:
         assert all("_strip" in text for text in helpers[:4])
         assert all("_panel" in text for text in (helpers[0], helpers[4]))
+
+
+def heads(columns: tuple[int, int], fused: bool) -> Spec:
+    """3 images' 4 heads, each a product of matrices; neighbouring heads lie side by side in the
+    output's rows. ``columns``: strides of the output's rows and columns."""
+    batch = (Axis(3, 4 * 20 * 9, 4 * 9 * 24), Axis(4, 20 * 9, 9 * 24))
+    contraction = Contraction(
+        batch, (Axis(20, 9, 0),), (Axis(24, 0, 1),), (Axis(9, 1, 24),), float32
+    )
+    size = 24 if columns[1] == 1 else 20
+    output = PlainOutput("out", 0, *columns, 2, ((3, 4 * 20 * 24), (4, size)))
+    return Spec(contraction, output, fused, 2)
+
+
+def test_outputs_whose_batches_lie_unevenly(tmp_path: Path) -> None:
+    """Whole vectors are stored in place, along whichever axis has neighbours."""
+    specs = [heads(s, fused) for s in ((96, 1), (1, 80)) for fused in (False, True)]
+    run_specs(specs, tmp_path)
+    for spec, swap in ((specs[0], False), (specs[2], True)):
+        rendered = render_contraction(spec.contraction, "a", "b", None, 1, output=spec.output)
+        assert rendered.schedule is not None and rendered.schedule.swap == swap
+        assert "results_" not in rendered.body
+
+
+def test_what_an_epilogue_meets_is_fetched_ahead() -> None:
+    spec = product(96, 64, 128)
+
+    def epilogue(b: str, m: str, n: str, value: str) -> list[str]:
+        return [f"out[{m} * 128 + {n}] = {value} * x[{m} * 128 + {n}] + y[{n}];"]
+
+    body = render_contraction(spec.contraction, "a", "b", epilogue, 1).body
+    fetched = [line.strip() for line in body.splitlines() if "__builtin_prefetch" in line]
+    assert fetched == [
+        "__builtin_prefetch(&out[m_ * 128 + n_], 1);",
+        "__builtin_prefetch(&x[m_ * 128 + n_], 0);",
+    ]
+
+
+def test_a_large_right_operand_is_not_read_in_place() -> None:
+    """Read again for every few rows, it would come from the third-level cache each time."""
+    for k, packed in ((256, False), (1 << 14, True)):
+        contraction = Contraction(
+            (), (Axis(128, 1, 0),), (Axis(512, 0, 1),), (Axis(k, 128, 512),), float32
+        )
+        assert choose_schedule(contraction, 1, width=64).pack_b == packed
 
 
 def test_right_operand_in_panels(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -28,9 +30,13 @@ def test_sums_over_rows_are_by_products(shape: tuple[int, ...], threads: int) ->
     rows = tuple(range(len(shape) - 1))
     outputs = (ew.mul(g, seen), sum_(ew.mul(g, seen), rows), sum_(g, rows))
     graph = Graph(parameters, outputs)
-    made = [c for c in compile_graph(graph, threads).fusion.clusters if c.by_products]
+    compiled = compile_graph(graph, threads)
+    made = [c for c in compiled.fusion.clusters if c.by_products]
     count = int(np.prod(shape[:-1]))
     assert [len(c.by_products) for c in made] == ([2] if count % threads == 0 else [])
+    # Added up beside the rows, not where neighbouring threads' sums are stored.
+    texts = [k.body for k in compiled.record.kernels]
+    assert not any([re.search(r"(out\d+\[.*\]) = \(\1 \+", text) for text in texts])
     numbers = np.random.default_rng(0)
     arrays = [(numbers.normal(size=shape) + 3).astype(np.float32) for _ in parameters]
     found = run_compiled(graph, arrays, threads)

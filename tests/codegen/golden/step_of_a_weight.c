@@ -91,6 +91,12 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
                     const float *restrict panel_ = b_packed_ + (p_ - p_begin_) * 1024;
                     float *target_ = results_;
                     for (long i_ = i_begin_, rows_; i_ < i_end_; i_ += rows_) {
+                        for (long m_ = i_; m_ < i_end_ && m_ < i_ + 12; m_++) {
+                            for (long n_ = n_begin_; n_ < n_begin_ + 16; n_ += 16) {
+                                __builtin_prefetch(&in2[m_ * 200 + n_], 0);
+                                __builtin_prefetch(&out3[m_ * 200 + n_], 1);
+                            }
+                        }
                         if (p_ < 1) {
                             rows_ = i_end_ - i_ < 12 ? i_end_ - i_ : 12;
                             if (rows_ == 12) {
