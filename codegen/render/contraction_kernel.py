@@ -273,4 +273,5 @@ def plain_output(root: Node, match: ContractionMatch, pointer: str) -> PlainOutp
                 return None
             batch = [(product.shape[a], strides[a]) for a in real]
         found.append(strides[real[-1]] if real else 0)
-    return PlainOutput(pointer, *found, batch=tuple(batch))
+    of_batch, of_row, of_column = found
+    return PlainOutput(pointer, of_batch, of_row, of_column, batch=tuple(batch))
