@@ -59,6 +59,11 @@ def backward(
     """
     began = spans.now() if spans.listeners else 0
     roots = _as_tuple(tensors)
+    if grad_tensors is not None and grad_variables is not None:
+        raise RuntimeError(
+            "`grad_tensors` and `grad_variables` (deprecated) arguments both passed to "
+            "`backward()`. Please only use `grad_tensors`."
+        )
     given = grad_tensors if grad_tensors is not None else grad_variables
     if inputs is not None and len(_as_tuple(inputs)) == 0:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
@@ -71,7 +76,7 @@ def backward(
     values = [last_recorded(t._read()) for t in roots]
     seeds = _seeds(roots, values, given)
     if inputs is not None:
-        inputs = tuple([t._collecting() for t in _as_tuple(inputs)])
+        inputs = tuple([t._collecting() for t in _targets(inputs)])
         for t in inputs:
             t.retain_grad()  # leaves do not
     chosen = None if inputs is None else {id(t) for t in inputs}
@@ -200,7 +205,10 @@ def grad(
             "allow_unused=False."
         )
     roots = _as_tuple(outputs)
-    given, wanted = inputs, tuple([t._collecting() for t in _as_tuple(inputs)])
+    asked = _targets(inputs)
+    if not asked:
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
+    wanted = tuple([t._collecting() for t in asked])
     _flush_parameters()
     retain = create_graph if retain_graph is None else retain_graph
     values = [last_recorded(t._read()) for t in roots]
@@ -251,10 +259,7 @@ def grad(
         else:
             result.append(None)
     return tuple(
-        [
-            None if g is None else t._as_gradient(g)
-            for t, g in zip(_as_tuple(given), result, strict=True)
-        ]
+        [None if g is None else t._as_gradient(g) for t, g in zip(asked, result, strict=True)]
     )
 
 
@@ -329,6 +334,25 @@ vmapped: list[Any] = []
 
 def _as_tuple(tensors: Any) -> tuple[Tensor, ...]:
     return (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+
+
+def _targets(inputs: Any) -> tuple[Tensor, ...]:
+    """The tensors that gradients are asked for, some of them by their place in the graph."""
+    found = []
+    for x in inputs if isinstance(inputs, (tuple, list)) else (inputs,):
+        if isinstance(x, Tensor):
+            found.append(x)
+        elif hasattr(x, "output_nr"):
+            found.append(tensor_of_edge[0](x))
+        else:
+            raise RuntimeError(
+                "all inputs have to be Tensors or GradientEdges, but got " + type(x).__name__
+            )
+    return tuple(found)
+
+
+# A tensor at a GradientEdge: autograd/graph.py puts the function here.
+tensor_of_edge: list[Callable[[Any], Tensor]] = []
 
 
 def _flush_parameters() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from codegen.ir.node import TensorType
 from lazytorch import core
+from lazytorch.autograd.backward import tensor_of_edge
 from lazytorch.autograd.reads import gradient_saves
 from lazytorch.autograd.saved import (  # noqa: F401  they are named here
     allow_mutation_on_saved_tensors,
@@ -329,6 +330,20 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
         )
     node = accumulator(tensor) if tensor.is_leaf else node_of_tensor(tensor)
     return GradientEdge(node, tensor.output_nr)
+
+
+def _tensor_of_edge(edge: GradientEdge) -> Tensor:
+    node = edge.node
+    if isinstance(node, AccumulateGrad):
+        return node.variable
+    call = node._call() if isinstance(node, CallNode) else None
+    e = None if call is None else call.outputs[edge.output_nr]()
+    if e is None:
+        raise RuntimeError("the graph of this node is gone")
+    return wrap(e)
+
+
+tensor_of_edge.append(_tensor_of_edge)
 
 
 def increment_version(tensor: Any) -> None:
