@@ -81,15 +81,12 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
             "Trying to create a dual Tensor for forward AD but no level exists, make sure to "
             "enter_dual_level() first."
         )
-    for name, x in (("primal", tensor), ("tangent", tangent)):
-        if not x.dtype.differentiable:
-            raise ValueError(f"Expected {name} to be floating point or complex, but got: {x.dtype}")
+    check_tangent(tensor, tangent)
     if tensor._read() in _levels[-1].tangents:
         raise RuntimeError(
             "Making a dual Tensor based on a Tensor that already has a forward gradient at the "
             f"same level {len(_levels) - 1} is not supported."
         )
-    check_tangent(tensor, tangent)
     made = source(tensor)
     _levels[-1].tangents[made] = tangent._read()
     state.sources[made] = 1
