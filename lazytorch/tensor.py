@@ -473,16 +473,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
 
     @property
     def requires_grad(self) -> bool:
-        if self._marker is not None:
-            return True
-        value = self._storage.expression
-        if not value.tracked or not self._connected:
-            if self._without_recording:
-                return self._is_of_tracked()
-            return self._parent is not None and self._parent._marker is not None
-        if self._geometry is not None:
-            return self._follows(value)
-        return value.leaf is None or value.leaf() is self
+        return self._is_tracked() and (not levels.state.has_duals or self._is_of_no_dual())
 
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:
@@ -494,6 +485,23 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
                 + ("" if flag else _USE_DETACH)
             )
         self.requires_grad_(flag)
+
+    def _is_of_no_dual(self) -> bool:
+        """Whether backward goes on from what is recorded of this, not only a tangent."""
+        return self._marker is not None or levels.is_collected(self._storage.expression)
+
+    def _is_tracked(self) -> bool:
+        """Whether what is computed of this is recorded: for backward, or for a tangent."""
+        if self._marker is not None:
+            return True
+        value = self._storage.expression
+        if not value.tracked or not self._connected:
+            if self._without_recording:
+                return self._is_of_tracked()
+            return self._parent is not None and self._parent._marker is not None
+        if self._geometry is not None:
+            return self._follows(value)
+        return value.leaf is None or value.leaf() is self
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Collect a gradient in ``.grad`` from now on (or no longer)."""
@@ -507,7 +515,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         is_collected = self._marker is not None and self._collects
         nobodys = self._without_recording and not is_collected and self._is_of_tracked()
         nobodys = requires_grad and (nobodys or self._is_older_than_leaf())
-        if requires_grad == self.requires_grad and not nobodys:
+        if requires_grad == self._is_tracked() and not nobodys:
             return self
         if not requires_grad:
             if not self.is_leaf:
