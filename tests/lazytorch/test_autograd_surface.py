@@ -177,6 +177,13 @@ for y in (x, x.clone().requires_grad_()):
         for f in (lambda a: (a**3).sum(), lambda a: a.exp().sum())
     ]
     log(found, [e.requires_grad for e in found])
+def looked_at(a):
+    log(F.debug_unwrap(a), F.debug_unwrap(a * 2))
+    return a.sum()
+looked_at(x)
+for transform in (F.grad, F.vmap, lambda f: F.vmap(F.vmap(f)), lambda f: F.vmap(F.grad(f))):
+    transform(looked_at)(x if transform is F.grad else torch.ones(2, 3, 4))
+F.vmap(F.vmap(lambda a: (log(F.debug_unwrap(a, recurse=False).shape), a)[1]))(torch.ones(2, 3, 4))
 fails(lambda: F.jvp(lambda a: a, (x.long(),), (x.long(),)))
 fails(lambda: F.jacfwd(lambda a: a)(x.long()))
 fails(lambda: F.vjp(lambda a: a * 2, x)[1](1.0))
