@@ -28,6 +28,7 @@ from lazytorch.layout import strided
 from lazytorch.layouts import is_dense
 from lazytorch.leaves import LivingOn, settle_grad
 from lazytorch.levels import UnknownValue
+from lazytorch.levels import state as levels
 from lazytorch.realize import flush
 from lazytorch.recording import last_recorded
 from lazytorch.result_layouts import lay_out
@@ -58,6 +59,12 @@ def backward(
     tensor([3., 3.])
     """
     began = spans.now() if spans.listeners else 0
+    if levels.inside:
+        raise RuntimeError(
+            "backward() called inside a functorch transform. This is not supported, please use "
+            "functorch.grad or functorch.vjp instead or call backward() outside of functorch "
+            "transforms."
+        )
     roots = _as_tuple(tensors)
     if grad_tensors is not None and grad_variables is not None:
         raise RuntimeError(

@@ -187,6 +187,8 @@ F.vmap(F.vmap(lambda a: (log(F.debug_unwrap(a, recurse=False).shape), a)[1]))(to
 fails(lambda: F.jvp(lambda a: a, (x.long(),), (x.long(),)))
 fails(lambda: F.jacfwd(lambda a: a)(x.long()))
 fails(lambda: F.vjp(lambda a: a * 2, x)[1](1.0))
+fails(lambda: F.grad(lambda a: (a.sum().backward(), a.sum())[1])(x))
+fails(lambda: F.vmap(lambda a: (a.sum().backward(), a.sum())[1])(torch.ones(2, 3)))
 """
 
 DUALS = """
