@@ -134,6 +134,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
     if TYPE_CHECKING:
         # What functions/ adds: the type checker cannot see it.
         grad: Any
+        data: Any
 
         def __getattr__(self, name: str) -> Any: ...
         def __getitem__(self, index: Any) -> Tensor: ...
@@ -472,6 +473,25 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
 
     @property
     def requires_grad(self) -> bool:
+        return self._is_tracked() and (not levels.state.has_duals or self._is_of_no_dual())
+
+    @requires_grad.setter
+    def requires_grad(self, flag: bool) -> None:
+        if not isinstance(flag, bool):
+            raise RuntimeError("requires_grad must be a bool")
+        if not self._is_leaf():
+            raise RuntimeError(
+                "you can only change requires_grad flags of leaf variables."
+                + ("" if flag else _USE_DETACH)
+            )
+        self.requires_grad_(flag)
+
+    def _is_of_no_dual(self) -> bool:
+        """Whether backward goes on from what is recorded of this, not only a tangent."""
+        return self._marker is not None or levels.is_collected(self._storage.expression)
+
+    def _is_tracked(self) -> bool:
+        """Whether what is computed of this is recorded: for backward, or for a tangent."""
         if self._marker is not None:
             return True
         value = self._storage.expression
@@ -483,23 +503,19 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
             return self._follows(value)
         return value.leaf is None or value.leaf() is self
 
-    @requires_grad.setter
-    def requires_grad(self, flag: bool) -> None:
-        if not self._is_leaf():
-            raise RuntimeError(
-                "you can only change requires_grad flags of leaf variables."
-                + ("" if flag else _USE_DETACH)
-            )
-        self.requires_grad_(flag)
-
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Collect a gradient in ``.grad`` from now on (or no longer)."""
+        if not isinstance(requires_grad, bool):
+            raise TypeError(
+                "requires_grad_(): argument 'requires_grad' (position 1) must be bool, not "
+                + type(requires_grad).__name__
+            )
         if requires_grad and self._storage.is_inference() and not grad_state.inference:
             raise RuntimeError(CANNOT_REQUIRE)
         is_collected = self._marker is not None and self._collects
         nobodys = self._without_recording and not is_collected and self._is_of_tracked()
         nobodys = requires_grad and (nobodys or self._is_older_than_leaf())
-        if requires_grad == self.requires_grad and not nobodys:
+        if requires_grad == self._is_tracked() and not nobodys:
             return self
         if not requires_grad:
             if not self.is_leaf:
@@ -513,9 +529,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
                 self._forget_leaf()
             return self
         if not self._type.dtype.differentiable:
-            raise RuntimeError(
-                "only Tensors of floating point and complex dtype can require gradients"
-            )
+            raise RuntimeError("only Tensors of floating point dtype can require gradients")
         value = self._storage.expression
         if self._geometry is None and self._connected and not value.tracked:
             value = self._storage.own_value()
@@ -610,39 +624,6 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
             storage.expression = value
         self._marker = self._view_cache = None
         return self
-
-    @property
-    def data(self) -> Tensor:
-        """An alias without history, whose writes backward does not check for."""
-        alias = self.detach()
-        alias._silent = True
-        return alias
-
-    @data.setter
-    def data(self, new: Tensor) -> None:
-        storage = new._storage
-        if references.count(storage) <= references.BY_NAME + 1:  # nobody else's: the count goes on
-            storage.version = max(storage.version, self._storage.version)
-        if self.requires_grad and not self._is_leaf() and new._type == self._type:
-            # Its gradient flows on to what it was computed from.
-            history = self._read()
-            self._storage, self._type = new._storage, new._type
-            self._geometry, self._overlaps = new._geometry, new._overlaps
-            self._connected, self._view_cache = False, None
-            self._marker = (_NEVER, history)
-            return
-        if self.is_leaf and self.requires_grad:
-            flag = True
-            self._forget_leaf()
-        else:
-            flag = False
-        self._storage, self._type = new._storage, new._type
-        # A value with a history of its own is taken without it.
-        self._geometry, self._overlaps = new._geometry, new._overlaps
-        self._connected = new._geometry is None and not new._storage.expression.tracked
-        self._view_cache = None
-        if flag:
-            self.requires_grad_()
 
     def _collecting(self) -> Tensor:
         """The tensor that collects this one's gradient: a sparse tensor's values do."""

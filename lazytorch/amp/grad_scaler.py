@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
+from codegen import dtype as dt
 from lazytorch.autograd.grad_mode import no_grad
+from lazytorch.cuda._devices import is_available
 from lazytorch.functions.joining import stack
 from lazytorch.tensor import Tensor
 
@@ -33,6 +36,12 @@ class GradScaler:
         growth_interval: int = 2000,
         enabled: bool = True,
     ) -> None:
+        if enabled and device == "cuda" and not is_available():
+            warnings.warn(
+                "torch.cuda.amp.GradScaler is enabled, but CUDA is not available.  Disabling.",
+                stacklevel=2,
+            )
+            enabled = False
         if enabled and growth_factor <= 1.0:
             raise AssertionError("The growth factor must be > 1.0.")
         if enabled and backoff_factor >= 1.0:
@@ -82,6 +91,8 @@ class GradScaler:
             p.grad for group in optimizer.param_groups for p in group["params"]
             if p.grad is not None
         ]  # fmt: skip
+        if any([g.dtype is dt.float16 for g in gradients]):  # as small as they are by then
+            raise ValueError("Attempting to unscale FP16 gradients.")
         with no_grad():
             for gradient in gradients:
                 gradient.mul_(1.0 / self._scale)
@@ -107,6 +118,11 @@ class GradScaler:
         if not self._enabled:
             return
         self._check_scaled("update")
+        if isinstance(new_scale, Tensor) and (new_scale.numel() != 1 or new_scale.requires_grad):
+            raise AssertionError(
+                "new_scale should be a float or a 1-element torch.cuda.FloatTensor or "
+                "torch.FloatTensor with requires_grad=False."
+            )
         if new_scale is not None:
             self._scale = float(new_scale)
         else:

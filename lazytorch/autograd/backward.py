@@ -29,6 +29,7 @@ from lazytorch.layout import strided
 from lazytorch.layouts import is_dense
 from lazytorch.leaves import LivingOn, settle_grad
 from lazytorch.levels import UnknownValue
+from lazytorch.levels import state as levels
 from lazytorch.realize import flush
 from lazytorch.recording import last_recorded
 from lazytorch.result_layouts import lay_out
@@ -59,9 +60,20 @@ def backward(
     tensor([3., 3.])
     """
     began = spans.now() if spans.listeners else 0
+    if levels.inside:
+        raise RuntimeError(
+            "backward() called inside a functorch transform. This is not supported, please use "
+            "functorch.grad or functorch.vjp instead or call backward() outside of functorch "
+            "transforms."
+        )
     if inputs is not None:
         inputs = _listed(inputs, "backward")
     roots = _as_tuple(tensors)
+    if grad_tensors is not None and grad_variables is not None:
+        raise RuntimeError(
+            "`grad_tensors` and `grad_variables` (deprecated) arguments both passed to "
+            "`backward()`. Please only use `grad_tensors`."
+        )
     given = grad_tensors if grad_tensors is not None else grad_variables
     retain = create_graph if retain_graph is None else retain_graph
     _flush_parameters()
@@ -353,6 +365,11 @@ def _listed(inputs: Any, caller: str) -> tuple[Any, ...]:
     found = tuple(inputs.values() if type(inputs) is dict else inputs)
     if not found:
         raise RuntimeError(f"`inputs` argument to `{caller}()` cannot be empty.")
+    for x in found:
+        if not isinstance(x, (Tensor, GradientEdge)):
+            raise RuntimeError(
+                f"all inputs have to be Tensors or GradientEdges, but got {type(x).__name__}"
+            )
     return found
 
 

@@ -2,6 +2,8 @@
 
 Matrices are NumPy's, of shape (elements of the input, elements of the output). In fast mode an
 input goes in one direction ``u``, and an output is summed with weights ``v``, as PyTorch's does.
+Outputs are real; an element of a complex input has the derivative by its real part, plus 1j times
+that by its imaginary one.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from codegen.dtype import DType
 from lazytorch.autograd import forward_ad
 from lazytorch.autograd.backward import grad
 from lazytorch.functions.creation import zeros_like
@@ -47,7 +50,24 @@ def arrays(values: Sequence[Tensor]) -> list[Array]:
     plain = [v.detach() for v in values]
     for start in range(0, len(plain), _PLAN):
         realize([v._read() for v in plain[start : start + _PLAN]])
-    return [np.array(v._float_array(), np.float64) for v in plain]
+    return [np.array(v._float_array(), wide(v.dtype)) for v in plain]
+
+
+def wide(kind: DType) -> Any:
+    """The type of arrays that values of a type are compared in."""
+    return np.complex128 if kind.is_complex else np.float64
+
+
+def units(x: Tensor) -> list[tuple[tuple[int, ...], Array]]:
+    """The directions that derivatives by an input are taken along, each with its element."""
+    shape, kind = tuple(x.shape), wide(x.dtype)
+    sides = (1, 1j) if x.dtype.is_complex else (1,)
+    return [(i, _step(shape, i, side, kind)) for i in np.ndindex(shape) for side in sides]
+
+
+def by_element(rows: Array, x: Tensor) -> Array:
+    """Derivatives along ``units`` as a row for each element of the input."""
+    return rows[::2] + 1j * rows[1::2] if x.dtype.is_complex else rows
 
 
 def tensor_of(array: Array, like: Tensor) -> Tensor:
@@ -57,8 +77,15 @@ def tensor_of(array: Array, like: Tensor) -> Tensor:
 
 def vectors(values: Sequence[Tensor], generator: Generator) -> list[Array]:
     """For each tensor a random vector of length 1, of numbers above 0, of as many elements."""
-    found = [np.asarray(rand(x.numel(), generator=generator).tolist()) for x in values]
-    return [v / np.sqrt((v * v).sum()) if v.size else v for v in found]
+    found = [_direction(x, generator) for x in values]
+    return [v / np.sqrt((v * v.conj()).sum().real) if v.size else v for v in found]
+
+
+def _direction(x: Tensor, generator: Generator) -> Array:
+    drawn = np.asarray(rand(x.numel(), generator=generator).tolist())
+    if x.dtype.is_complex:
+        return drawn + 1j * np.asarray(rand(x.numel(), generator=generator).tolist())
+    return drawn
 
 
 # ---- differences ---------------------------------------------------------------------------------
@@ -75,7 +102,7 @@ def differences(
     (base,) = arrays([entry])
     steps: list[tuple[tuple[int, ...] | None, Array]]
     if direction is None:
-        steps = [(index, _step(base.shape, index, eps)) for index in np.ndindex(base.shape)]
+        steps = [(index, unit * eps) for index, unit in units(entry)]
     else:
         steps = [(None, direction.reshape(base.shape) * eps)]
     pending: list[Tensor] = []
@@ -97,12 +124,13 @@ def differences(
         for row, i in zip(rows, floats, strict=True):
             row.append((found[start + count + i] - found[start + i]).reshape(-1) / (2 * eps))
     sizes = [outputs[i].numel() for i in floats]
-    return [np.array(r).reshape(len(steps), n) for r, n in zip(rows, sizes, strict=True)]
+    tables = [np.array(r).reshape(len(steps), n) for r, n in zip(rows, sizes, strict=True)]
+    return [by_element(t, entry) for t in tables] if direction is None else tables
 
 
-def _step(shape: tuple[int, ...], index: tuple[int, ...], eps: float) -> Array:
-    step = np.zeros(shape)
-    step[index] = eps
+def _step(shape: tuple[int, ...], index: tuple[int, ...], length: complex, kind: Any) -> Array:
+    step = np.zeros(shape, kind)
+    step[index] = length
     return step
 
 
@@ -148,8 +176,7 @@ def pulled_back(
 
 def unit_seeds(output: Tensor) -> list[Tensor]:
     """The cotangents of which each asks for one element of an output."""
-    shape = tuple(output.shape)
-    return [tensor_of(_step(shape, index, 1), output) for index in np.ndindex(shape)]
+    return [tensor_of(unit, output) for _, unit in units(output)]
 
 
 # ---- forward -------------------------------------------------------------------------------------
@@ -164,7 +191,7 @@ def pushed_forward(
     x = given[place]
     shape = tuple(x.shape)
     if direction is None:
-        directions = [_step(shape, index, 1) for index in np.ndindex(shape)]
+        directions = [unit for _, unit in units(x)]
     else:
         directions = [direction.reshape(shape)]
     floats = [o for o in outputs if is_float(o)]
@@ -177,9 +204,10 @@ def pushed_forward(
             tangents += [None] * (len(floats) - len(results))
             for row, o, t in zip(rows, floats, tangents, strict=False):
                 row.append(np.zeros(o.numel()) if t is None else next(known).reshape(-1))
-    return [
+    tables = [
         np.array(r).reshape(len(directions), o.numel()) for r, o in zip(rows, floats, strict=True)
     ]
+    return [by_element(t, x) for t in tables] if direction is None else tables
 
 
 def duals(given: Sequence[Any], directions: dict[int, Array]) -> list[Any]:

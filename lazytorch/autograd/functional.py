@@ -284,6 +284,7 @@ def jacobian(
                 "Computing Jacobian using forward-AD or forward-over-reverse Hessian is"
                 "only implemented for `vectorize=True`."
             )
+        return _jacobian_by_tangents(func, inputs)
     with enable_grad():
         many_inputs, given = _as_tuple(inputs, "inputs", "jacobian")
         given = _aliases(given, create_graph, need_graph=True)
@@ -297,22 +298,29 @@ def jacobian(
                 "supported together. Please either set `strict=False` or `vectorize=False`."
             )
         if vectorize:
-            rows = _jacobians_at_once(func, outputs, given, create_graph, strategy)
+            rows = _jacobians_at_once(outputs, given, create_graph)
         else:
             rows = [_jacobian_of(o, i, given, create_graph, strict) for i, o in enumerate(outputs)]
     nested = [_unpacked(_finished(row, create_graph), many_inputs) for row in rows]
     return _unpacked(nested, many_outputs)
 
 
-def _jacobians_at_once(
-    func: Callable[..., Any], outputs: Tensors, inputs: Tensors, create_graph: bool, strategy: str
-) -> list[list[Tensor]]:
-    """The derivatives of all outputs by all inputs, as one batch of gradients or tangents."""
-    if strategy == "forward-mode":
-        by_all = jacfwd(
-            lambda *x: _as_tuple(func(*x), "", "jacobian")[1], tuple(range(len(inputs)))
-        )
-        return [list(row) for row in by_all(*inputs)]
+def _jacobian_by_tangents(func: Callable[..., Any], inputs: Any) -> Any:
+    """In forward mode: it requires grad where the inputs do, for which nobody takes it apart."""
+    many_inputs, given = _as_tuple(inputs, "inputs", "jacobian")
+    many_outputs = False
+
+    def outputs(*values: Tensor) -> Tensors:
+        nonlocal many_outputs
+        many_outputs, found = _as_tuple(func(*values), "outputs", "None")  # in PyTorch's words
+        return found
+
+    rows = jacfwd(outputs, tuple(range(len(given))))(*given)
+    return _unpacked([_unpacked(row, many_inputs) for row in rows], many_outputs)
+
+
+def _jacobians_at_once(outputs: Tensors, inputs: Tensors, create_graph: bool) -> list[list[Tensor]]:
+    """The derivatives of all outputs by all inputs, as one batch of gradients."""
     sizes = [y.nelement() for y in outputs]
     kept = [y for y in outputs if y.requires_grad]
     found: Sequence[Tensor | None] = [None] * len(inputs)
@@ -392,6 +400,8 @@ def hessian(
         _check_depends(found, "jacobian", strict)
         return found
 
+    if outer_jacobian_strategy == "forward-mode":
+        given = tuple([x if x.requires_grad else x.detach().requires_grad_() for x in given])
     found = jacobian(inner, given, create_graph, strict, vectorize, outer_jacobian_strategy)
     return _unpacked([_unpacked(row, many) for row in found], many)
 

@@ -166,10 +166,13 @@ def gradcheck(
         )
     checking = _Checking(func, inputs, eps, atol, rtol, nondet_tol, check_grad_dtypes, fast_mode)
     try:
+        parts = checking.of_real_outputs()
         if check_backward_ad:
-            checking.compare_backward()
+            for part in parts:
+                part.compare_backward()
         if check_forward_ad:
-            checking.compare_forward()
+            for part in parts:
+                part.compare_forward()
             if check_undefined_grad:
                 checking.check_undefined_tangents()
         if check_batched_forward_grad:
@@ -216,11 +219,11 @@ class _Checking:
 
     def __init__(
         self, func: Checked, inputs: Any, eps: float, atol: float, rtol: float, nondet_tol: float,
-        check_dtypes: bool, fast: bool,
+        check_dtypes: bool, fast: bool, part: str = "",
     ) -> None:  # fmt: skip
         self.func, self.given = func, as_tuple(inputs)
         self.eps, self.atol, self.rtol, self.nondet_tol = eps, atol, rtol, nondet_tol
-        self.check_dtypes, self.fast = check_dtypes, fast
+        self.check_dtypes, self.fast, self.part = check_dtypes, fast, part
         _check_inputs(self.given)
         self.results = as_tuple(func(*self.given))
         self.outputs = differentiable(self.results)
@@ -231,6 +234,17 @@ class _Checking:
             )
         self.places = wanted_places(self.given)
         self.wanted = [self.given[place] for place in self.places]
+
+    def of_real_outputs(self) -> list[_Checking]:
+        """The same for the parts of complex outputs, each a real function."""
+        if not any([o.dtype.is_complex for o in self.outputs]):
+            return [self]
+        return [
+            _Checking(
+                lambda *given, part=part: _part_of(self.func(*given), part), self.given, self.eps,
+                self.atol, self.rtol, self.nondet_tol, self.check_dtypes, self.fast, part,
+            ) for part in ("imaginary", "real")
+        ]  # fmt: skip
 
     # ---- against differences ------------------------------------------------------------------
 
@@ -284,8 +298,10 @@ class _Checking:
             found.append(self._gradients(output, [seed]))
         for j, (u, by_output) in enumerate(zip(us, numerical, strict=True)):
             for o, (v, n) in enumerate(zip(vs, by_output, strict=False)):
-                above, below = found[o][j].reshape(-1) @ u, n.reshape(-1) @ v
-                if not np.allclose(above, below, self.rtol, self.atol * u.sum() * v.sum()):
+                above = (found[o][j].reshape(-1).conj() @ u).real
+                below = n.reshape(-1) @ v
+                tolerance = self.atol * np.abs(u.sum() * v.sum())
+                if not np.allclose(above, below, self.rtol, tolerance):
                     whole = self._differences(self.places[j])[o]
                     seeds = unit_seeds(self.outputs[o])
                     slow = pulled_back(self.given, self.outputs[o], seeds)[0][j]
@@ -315,7 +331,7 @@ class _Checking:
         ]
         for j, (place, u) in enumerate(zip(self.places, us, strict=True)):
             for o, (a, n) in enumerate(zip(found[j], numerical[j], strict=True)):
-                if not np.allclose(a, n, self.rtol, self.atol * u.sum()):
+                if not np.allclose(a, n, self.rtol, self.atol * np.abs(u.sum())):
                     whole = self._differences(place)[o]
                     slow = pushed_forward(self.func, self.given, self.results, place)[o]
                     text = self._mismatch(o, j, n[0], a[0], forward=True)
@@ -332,6 +348,8 @@ class _Checking:
         """What is shown of an input: of the output's type, gradients of the input's own."""
         kind = self.outputs[output].dtype
         own = kind if forward else self.wanted[place].dtype
+        if np.iscomplexobj(numerical):
+            kind = own = self.wanted[place].dtype
         return tensor(numerical, dtype=kind), tensor(analytical, dtype=own)
 
     def _mismatch(
@@ -339,7 +357,8 @@ class _Checking:
     ) -> str:
         n, a = self._tensors(output, place, numerical, analytical, forward)
         mode = "computed with forward mode " if forward else ""
-        return (
+        part = f"While considering the {self.part} part of complex outputs only, "
+        return (part if self.part else "") + (
             f"Jacobian {mode}mismatch for output {output:d} with respect to input {place:d},\n"
             f"numerical:{n}\nanalytical:{a}\n"
         )
@@ -473,6 +492,15 @@ class _Checking:
                 expected = stack(list(each))
                 if not allclose(batch, expected):
                     raise GradcheckError(_batch_mismatch(j, j, _BATCHED_FORWARD, batch, expected))
+
+
+def _part_of(results: Any, part: str) -> tuple[Any, ...]:
+    def chosen(x: Any) -> Any:
+        if not (isinstance(x, Tensor) and x.dtype.is_complex):
+            return x
+        return x.real if part == "real" else x.imag
+
+    return tuple([chosen(x) for x in as_tuple(results)])
 
 
 def _exceeds(array: Array, limit: float) -> bool:

@@ -7,14 +7,15 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from lazytorch import capture
+from lazytorch import capture, references
 from lazytorch.autograd.backward import backward
 from lazytorch.autograd.graph import Node, node_of_tensor
 from lazytorch.autograd.walk import gradient_source
 from lazytorch.expression import Hooks, hooks_of
+from lazytorch.layout import strided
 from lazytorch.leaves import keep
 from lazytorch.recording import last_recorded
-from lazytorch.tensor import Tensor
+from lazytorch.tensor import _NEVER, Tensor
 from lazytorch.type_names import c_name, type_name
 from lazytorch.utils.hooks import RemovableHandle
 from lazytorch.view_history import retain_by, watch
@@ -25,6 +26,68 @@ def _grad_fn(self: Tensor) -> Node | None:
     if not self.requires_grad or self.is_leaf:
         return None
     return node_of_tensor(self)
+
+
+# ---- the value without the history ------------------------------------------------------------
+
+
+def _get_data(self: Tensor) -> Tensor:
+    """An alias without history, whose writes backward does not check for."""
+    alias = self.detach()
+    alias._silent = True
+    return alias
+
+
+def _set_data(self: Tensor, new: Any) -> None:
+    """Show another value from now on, of whatever type, with the same history and flags."""
+    if not isinstance(new, Tensor):
+        raise TypeError(f"Variable data has to be a tensor, but got {_kind(new)}")
+    if new.layout is not strided or new.is_meta != self.is_meta:
+        raise RuntimeError(
+            "Attempted to call `variable.set_data(tensor)`, but `variable` and `tensor` have "
+            "incompatible tensor type."
+        )
+    tracked = self.requires_grad
+    if tracked and not new.dtype.differentiable:
+        raise RuntimeError(
+            "data set to a tensor that requires gradients must be floating point or complex dtype"
+        )
+    storage = new._storage
+    if references.count(storage) <= references.BY_NAME + 1:  # nobody else's: the count goes on
+        storage.version = max(storage.version, self._storage.version)
+    is_leaf = self._is_leaf()
+    if tracked and not is_leaf and new._type.shape == self._type.shape:
+        # Its gradient flows on to what it was computed from.
+        history = self._read()
+        if new._type != self._type:
+            history = self.to(new.dtype)._read()
+        _take(self, new)
+        self._connected, self._marker = False, (_NEVER, history)
+        return
+    is_view = self._geometry is not None and self._marker is None
+    if tracked and is_leaf and not is_view:  # a view's base goes on as it was
+        self._forget_leaf()
+    _take(self, new)
+    # A value with a history of its own is taken without it.
+    self._connected = new._geometry is None and not new._storage.expression.tracked
+    if tracked and is_leaf:
+        self.requires_grad_()
+
+
+def _take(self: Tensor, new: Tensor) -> None:
+    self._storage, self._type = new._storage, new._type
+    self._geometry, self._overlaps = new._geometry, new._overlaps
+    self._view_cache = None
+
+
+def _kind(x: Any) -> str:
+    kind = type(x)
+    outside = kind.__module__ not in ("builtins", "__main__")
+    return f"{kind.__module__}.{kind.__name__}" if outside else kind.__name__
+
+
+def _delete_data(self: Tensor) -> None:
+    raise RuntimeError("Deleting tensor data is not allowed. Delete tensor instead!")
 
 
 # ---- gradients --------------------------------------------------------------------------------
@@ -154,6 +217,7 @@ def _output_nr(self: Tensor) -> int:
 for _name, _member in (
     ("grad", property(_get_grad, _set_grad, _delete_grad)),
     ("grad_fn", property(_grad_fn)),
+    ("data", property(_get_data, _set_data, _delete_data)),
     ("output_nr", property(_output_nr)),
     ("retains_grad", property(lambda self: self._retains_grad)),
     ("is_cuda", property(lambda self: self._storage.device.startswith("cuda"))),

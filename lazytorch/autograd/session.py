@@ -270,15 +270,7 @@ class Session:
             found = self._one_step(
                 call, outputs, [None if o is None else arrived.get(o) for o in outputs]
             )
-            tracked = [g for g in found if g is not None]
-            realize([g._read() for g in tracked])
-            for number, gradient in enumerate(tracked):
-                if np.isnan(gradient._float_array()).any():
-                    name = node_name(call)
-                    anomaly_mode.warn_of(call, name)
-                    raise RuntimeError(
-                        f"Function '{name}' returned nan values in its {number}th output."
-                    )
+            _refuse_nan(call, node_name(call), [g for g in found if g is not None])
 
     def _run_hooks(self, order: Sequence[Expression]) -> None:
         order = _as_it_runs(order)
@@ -411,7 +403,7 @@ class Session:
         gradients = tuple([None if e is None else arrived.get(e) for e in outputs])
         given = gradients if state.custom is None else state.custom._of_results(gradients)
         for hook in list(state.before.values()):
-            given = _replaced(hook(given), given)
+            given = _replaced(hook, hook(given), given)
         if state.custom is None:
             inputs: list[Tensor | None] | None
             if not known:
@@ -434,11 +426,13 @@ class Session:
             inputs = [None for _ in state.custom._edges(call)]
         else:
             try:
-                inputs = state.custom._backward(call, state.custom._materialized(given))
+                inputs = list(state.custom._backward(call, state.custom._materialized(given)))
             except Exception:
                 if anomaly_mode.state.enabled:
                     anomaly_mode.warn_of(call, state.custom.name())
                 raise
+            if anomaly_mode.state.enabled and anomaly_mode.state.check_nan:
+                _refuse_nan(call, state.custom.name(), inputs)
         if inputs is None:
             # The compiler differentiates the call itself, from the outputs' new gradients.
             for e, old, new in zip(outputs, gradients, given, strict=True):
@@ -449,7 +443,7 @@ class Session:
             return
         seen = tuple(inputs)
         for hook in list(state.after.values()):
-            seen = _replaced(hook(seen, given), seen)
+            seen = _replaced(hook, hook(seen, given), seen)
         if state.custom is None:
             # What the compiler would send on arrives from here instead.
             for e in known:
@@ -590,23 +584,43 @@ def add(x: Tensor, y: Tensor) -> Tensor:
     return wrap(record(ADD, (a, b), (), a.tracked or b.tracked)[0])
 
 
+def _refuse_nan(call: Call, name: str, gradients: Sequence[Tensor | None]) -> None:
+    """In anomaly mode: what a node has sent on may hold no NaN."""
+    realize([g._read() for g in gradients if g is not None])
+    for number, gradient in enumerate(gradients):
+        if gradient is not None and np.isnan(gradient._float_array()).any():
+            anomaly_mode.warn_of(call, name)
+            raise RuntimeError(f"Function '{name}' returned nan values in its {number}th output.")
+
+
 def _alone(e: Expression) -> Expression:
     """A value of its own, equal to another's and differentiable to it."""
     return record(core.IDENTITY, (e,), (), True)[0] if e.tracked else e
 
 
-def _replaced(answer: Any, before: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+def _replaced(
+    hook: Any, answer: Any, before: tuple[Tensor | None, ...]
+) -> tuple[Tensor | None, ...]:
     """What a hook of a node makes of some gradients."""
     if answer is None:
         return before
-    parts: tuple[Tensor | None, ...]
-    parts = (answer,) if isinstance(answer, Tensor) else tuple(answer)
-    if len(parts) != len(before):
+    if not isinstance(answer, tuple):
+        raise TypeError(f"expected tuple, but hook returned '{type(answer).__name__}'")
+    name = getattr(hook, "__name__", hook)
+    if len(answer) != len(before):
         raise RuntimeError(
-            f"hook has returned an incorrect number of values (got {len(parts)}, but expected "
-            f"{len(before)})"
+            f"hook '{name}' has returned an incorrect number of values (got {len(answer)}, but "
+            f"expected {len(before)})"
         )
-    return parts
+    for old, new in zip(before, answer, strict=True):
+        if new is None:
+            continue
+        if old is None:
+            raise RuntimeError("can't replace a None gradient with a non-None value")
+        if not isinstance(new, Tensor):
+            raise TypeError(f"expected Variable, but hook returned '{type(new).__name__}'")
+        _check_replacement(name, old, new)
+    return answer
 
 
 def call_hooks(functions: dict[int, Any], gradient: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from lazytorch.func import by_example as by_example
 from lazytorch.func import custom as custom
+from lazytorch.func.by_example import debug_unwrap
 from lazytorch.func.derivatives import grad, grad_and_value, jvp, linearize, vjp
 from lazytorch.func.jacobians import hessian, jacfwd, jacrev
 from lazytorch.func.modules import (
@@ -31,6 +32,7 @@ def functionalize(func: Callable[..., Any], *, remove: str = "mutations") -> Cal
 
 
 __all__ = [
-    "functional_call", "functionalize", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev",
-    "jvp", "linearize", "replace_all_batch_norm_modules_", "stack_module_state", "vjp", "vmap",
+    "debug_unwrap", "functional_call", "functionalize", "grad", "grad_and_value", "hessian",
+    "jacfwd", "jacrev", "jvp", "linearize", "replace_all_batch_norm_modules_",
+    "stack_module_state", "vjp", "vmap",
 ]  # fmt: skip

@@ -56,6 +56,22 @@ def over_all_examples(x: Tensor) -> Tensor:
         return over_all_examples(whole.movedim(dim, 0))
 
 
+def debug_unwrap(tensor: Tensor, *, recurse: bool = True) -> Tensor:
+    """What is behind a value for one example, or one that a derivative is taken of: the values for
+    all examples, to look at; with ``recurse``, of all transforms and not only the innermost vmap.
+
+    >>> torch.vmap(lambda x: (print(torch.func.debug_unwrap(x)), x)[1])(torch.ones(2))
+    tensor([1., 1.])
+    tensor([1., 1.])
+    """
+    level = innermost([tensor._read()])
+    if level is None:
+        return tensor.detach() if levels.state.inside else tensor
+    (whole,), _ = for_all(level, [tensor], [tensor._read()])
+    with outside(level):
+        return debug_unwrap(whole) if recurse else whole
+
+
 def text(x: Tensor) -> str | None:
     """What ``repr`` shows of a value for one example: those for all of them. None of others."""
     level = innermost([x._read()])

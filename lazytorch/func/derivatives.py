@@ -18,6 +18,7 @@ from lazytorch.func.sources import (
     stand_in,
 )
 from lazytorch.functions.registration import PUBLIC
+from lazytorch.levels import open_duals
 from lazytorch.tensor import Tensor, wrap
 from lazytorch.utils._pytree import (
     TreeSpec,
@@ -218,6 +219,11 @@ def vjp(func: F, *primals: Any, has_aux: bool = False) -> Any:
                 f"outputs to the function. cotangents: {treespec_pprint(seed_spec)}, primal "
                 f"output: {treespec_pprint(out_spec)}"
             )
+        for seed in seeds:
+            if not isinstance(seed, Tensor):
+                raise TypeError(
+                    "gradients can be either Tensors or None, but got " + type(seed).__name__
+                )
         found = inputs.pulled_back([wrap(e) for e in values], seeds, retain_graph, create_graph)
         return tree_unflatten(found, spec)
 
@@ -275,6 +281,9 @@ def _check_tensors(values: Sequence[Any], name: str) -> None:
 
 def check_tangent(primal: Tensor, tangent: Tensor) -> None:
     """Refuse a tangent that does not lie in the primal's space."""
+    for name, x in (("primal", primal), ("tangent", tangent)):
+        if not x.dtype.differentiable:
+            raise ValueError(f"Expected {name} to be floating point or complex, but got: {x.dtype}")
     if primal._type.shape != tangent._type.shape:
         raise RuntimeError(
             "Trying to set a forward gradient that has a different size than that of the original "
@@ -295,6 +304,7 @@ class _Linearized:
         self.primals = flat
         self.sources = [source(x) for x in flat]
         self.aux: Any = None
+        open_duals(self.sources)
         with open_sources(self.sources), enable_grad():
             inputs = [stand_in(x, e) for x, e in zip(flat, self.sources, strict=True)]
             output = func(*tree_unflatten(inputs, spec))

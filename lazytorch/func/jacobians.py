@@ -23,7 +23,7 @@ def basis(tensors: Sequence[Tensor], first: int, count: int) -> list[Tensor]:
     for x in tensors:
         places = PUBLIC["arange"](start, start + x.numel())
         ones = (eye.unsqueeze(1) == places).to(x.dtype)
-        result.append(ones.reshape(count, *x.shape).to(x.device))
+        result.append(ones.reshape((count, *x.shape)).to(x.device))
         start += x.numel()
     return result
 
@@ -35,6 +35,9 @@ def _along_all(
     total = sum([x.numel() for x in tensors])
     chunk = total if chunk_size is None else min(chunk_size, total)
     parts, first = [], 0
+    if not total:  # the shapes of no rows are those of any
+        row = vmap(push, randomness=randomness)(*basis(tensors, 0, 1))
+        return [part.narrow(0, 0, 0) for part in row]
     for count in chunk_sizes(total, max(chunk, 1)):
         parts.append(vmap(push, randomness=randomness)(*basis(tensors, first, count)))
         first += count
@@ -61,9 +64,10 @@ def jacrev(
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         chosen = checked_argnums(argnums, len(args))
         inner, primals = _of_arguments(func, chosen, args, kwargs)
+        flat, in_spec = tree_flatten(primals)
+        _refuse_complex(flat, "jacrev")
         output, pull, *aux = vjp(inner, *primals, has_aux=has_aux)
         outputs, spec = tree_flatten(output)
-        flat, in_spec = tree_flatten(primals)
 
         def rows(*cotangents: Tensor) -> tuple[Tensor, ...]:
             return tuple(tree_flatten(pull(tree_unflatten(cotangents, spec)))[0])
@@ -73,7 +77,7 @@ def jacrev(
         first = 0
         for y in outputs:
             blocks = [
-                s.narrow(0, first, y.numel()).reshape(*y.shape, *x.shape)
+                s.narrow(0, first, y.numel()).reshape((*y.shape, *x.shape))
                 for s, x in zip(stacked, flat, strict=True)
             ]
             by_output.append(_arranged(blocks, in_spec, chosen))
@@ -98,6 +102,7 @@ def jacfwd(func: F, argnums: Argnums = 0, has_aux: bool = False, *, randomness: 
         chosen = checked_argnums(argnums, len(args))
         inner, primals = _of_arguments(func, chosen, args, kwargs)
         flat, in_spec = tree_flatten(primals)
+        _refuse_complex(flat, "jacfwd")
         known: list[Any] = []
 
         def columns(*directions: Tensor) -> tuple[Tensor, ...]:
@@ -113,7 +118,7 @@ def jacfwd(func: F, argnums: Argnums = 0, has_aux: bool = False, *, randomness: 
             first, blocks = 0, []
             for x in flat:
                 block = s.narrow(0, first, x.numel()).movedim(0, -1)
-                blocks.append(block.reshape(*y.shape, *x.shape))
+                blocks.append(block.reshape((*y.shape, *x.shape)))
                 first += x.numel()
             by_output.append(_arranged(blocks, in_spec, chosen))
         result = tree_unflatten(by_output, spec)
@@ -130,6 +135,15 @@ def hessian(func: F, argnums: Argnums = 0) -> F:
             [0., 6.]])
     """
     return jacfwd(jacrev(func, argnums), argnums)
+
+
+def _refuse_complex(inputs: Sequence[Any], name: str) -> None:
+    for i, x in enumerate(inputs):
+        if isinstance(x, Tensor) and x.dtype.is_complex:
+            raise RuntimeError(
+                f"{name}: Expected all inputs to be real but received complex tensor at flattened "
+                f"input idx: {i}"
+            )
 
 
 def _of_arguments(

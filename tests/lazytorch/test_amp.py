@@ -77,6 +77,12 @@ other = torch.amp.GradScaler("cpu")
 other.load_state_dict(scaler.state_dict())
 log(other.get_scale(), torch.amp.GradScaler("cpu", enabled=False).state_dict())
 fails(lambda: scaler.update())
+fails(lambda: scaler.update(torch.ones(2)))
+log(torch.amp.GradScaler().is_enabled() == torch.cuda.is_available())
+half = torch.ones(2, dtype=torch.float16, requires_grad=True)
+half.grad = torch.ones(2, dtype=torch.float16)
+fails(lambda: scaler.unscale_(torch.optim.SGD([half], lr=0.1)))
+log(half.grad)
 """
 
 

@@ -185,7 +185,11 @@ class BackwardHooks:
         self.input_count = len(args)
         args, node, self.input_places = _through_node(args)
         if node is not None:
-            node.register_hook(self._on_grad_inputs)
+
+            def hook(gradients: tuple[Any, ...], _: Any) -> Any:  # errors say this name
+                return self._on_grad_inputs(gradients)
+
+            node.register_hook(hook)
         return args
 
     def watch_outputs(self, result: Any) -> Any:
@@ -200,7 +204,11 @@ class BackwardHooks:
         self.output_count = len(outputs)
         outputs, node, self.output_places = _through_node(outputs)
         if node is not None:
-            node.register_prehook(self._on_grad_outputs)
+
+            def hook(gradients: tuple[Any, ...]) -> Any:
+                return self._on_grad_outputs(gradients)
+
+            node.register_prehook(hook)
         return outputs if isinstance(result, tuple) else outputs[0]
 
     def _on_grad_outputs(self, gradients: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -248,7 +256,7 @@ class BackwardHooks:
                     "return None or None for all gradients."
                 )
 
-    def _on_grad_inputs(self, gradients: tuple[Any, ...], _: Any) -> tuple[Any, ...] | None:
+    def _on_grad_inputs(self, gradients: tuple[Any, ...]) -> tuple[Any, ...] | None:
         if self.grad_outputs is None:
             # The gradient came to the module's input by another way than its output.
             return None
@@ -272,8 +280,8 @@ class BackwardHooks:
         return tuple([replaced[i] for i in self.input_places])
 
 
-def _as_tuple(value: Any) -> tuple[Any, ...]:
-    return (value,) if isinstance(value, Tensor) else tuple(value)
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, Tensor) else value
 
 
 def _through_node(values: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any, list[int] | None]:

@@ -1,0 +1,254 @@
+"""What users see of autograd at its edges, beside PyTorch: wrong arguments and hooks, gradcheck of
+complex functions, what `.data =` does, dual tensors, Jacobians of numbers and of nothing."""
+
+from __future__ import annotations
+
+import pytest
+from stories import compare_story
+
+HOOKS = """
+def through(hook, before=False):
+    a = torch.ones(2, requires_grad=True)
+    b = a * 2
+    (b.grad_fn.register_prehook if before else b.grad_fn.register_hook)(hook)
+    b.sum().backward()
+    return a.grad
+def mine(answer):
+    def hook(*gradients):
+        return answer(*gradients)
+    return hook
+for before in (False, True):
+    for answer in (
+        lambda g, *_: 3,
+        lambda g, *_: g[0],
+        lambda g, *_: list(g),
+        lambda g, *_: (g[0],) * 3,
+        lambda g, *_: ("a",) + g[1:],
+        lambda g, *_: (torch.ones(3),) + g[1:],
+        lambda g, *_: (g[0].double(),) + g[1:],
+    ):
+        fails(lambda: through(mine(answer), before))
+    log(through(mine(lambda g, *_: (g[0] * 3,) + g[1:]), before))
+    log(through(mine(lambda g, *_: None), before))
+"""
+
+MODULE_HOOKS = """
+def through(kind, answer):
+    m = torch.nn.Linear(2, 2)
+    torch.nn.init.ones_(m.weight)
+    getattr(m, "register_" + kind)(lambda *_: answer)
+    x = torch.ones(1, 2, requires_grad=True)
+    m(x).sum().backward()
+    return x.grad, m.weight.grad
+threes = torch.full((1, 2), 3.0)
+for kind in ("full_backward_hook", "full_backward_pre_hook"):
+    for answer in (3, "s", (torch.full((1, 3), 3.0),), (threes.double(),), (threes, threes)):
+        fails(lambda: through(kind, answer))
+    log(through(kind, (threes,)), through(kind, [threes]), through(kind, None))
+"""
+
+DATA = """
+def described(*tensors):
+    log([(x, x.requires_grad, x.is_leaf, x._is_view()) for x in tensors])
+others = (
+    torch.full((2,), 5.0, dtype=torch.float64), torch.full((2,), 5.0).half(),
+    torch.full((2,), 5.0), torch.full((2, 2), 5.0)[1], torch.full((2,), 5.0, requires_grad=True),
+    torch.full((2,), 5.0, requires_grad=True) * 1,
+)
+for y in others:
+    a = torch.tensor([1.0, 2.0], requires_grad=True)
+    b = a * 2
+    b.register_hook(lambda g: g * 10)
+    b.data = y
+    described(a, b, y)
+    (b * b).sum().backward()
+    log(a.grad)
+    with torch.no_grad():
+        b.add_(1)
+    described(b, y)
+    c = torch.tensor([1.0, 2.0], requires_grad=True)
+    c.data = y
+    described(c)
+    (c * c).sum().backward()
+    log(c.grad)
+    base = torch.ones(2, 2, requires_grad=True)
+    with torch.no_grad():
+        view = base[0]
+    view.data = y
+    log(base, base.requires_grad)
+    (base * 2).sum().backward()
+    log(base.grad)
+def give(x, value):
+    x.data = value
+x = torch.ones(2, requires_grad=True)
+for x in (x, x * 2):
+    for wrong in (1, None, [1.0], np.ones(2), torch.ones(2).to_sparse(), torch.ones(2).long()):
+        fails(lambda: give(x, wrong))
+    fails(lambda: delattr(x, "data"))
+m = torch.nn.Linear(2, 2)
+for p in m.parameters():
+    p.data = torch.ones_like(p.data).double()
+m(torch.ones(1, 2).double()).sum().backward()
+log(m.weight.grad, m.bias.grad)
+"""
+
+ARGUMENTS = """
+a = torch.ones(2, requires_grad=True)
+b = a * 2
+fails(lambda: torch.autograd.grad(a.sum(), []))
+fails(lambda: (a * 1).sum().backward(inputs=[3]))
+one = torch.ones(())
+fails(lambda: torch.autograd.backward(a.sum(), grad_tensors=one, grad_variables=one))
+edge = torch.autograd.graph.get_gradient_edge
+log(torch.autograd.grad((b * b).sum(), (edge(b), edge(a), b), retain_graph=True))
+(b * b).sum().backward(inputs=[edge(a)])
+log(a.grad)
+fails(lambda: setattr(a, "requires_grad", 1))
+fails(lambda: setattr(a, "requires_grad", "x"))
+fails(lambda: a.requires_grad_(1))
+fails(lambda: torch.ones(2).long().requires_grad_())
+fails(lambda: torch.set_grad_enabled(3))
+log(torch.is_grad_enabled())
+fails(lambda: torch.autograd.graph.saved_tensors_hooks(3, 4).__enter__())
+log((a * a).sum())
+"""
+
+ANOMALY = """
+class Wrong(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2
+    @staticmethod
+    def backward(ctx, g):
+        return g * float("nan")
+a = torch.ones(2, requires_grad=True)
+with torch.autograd.detect_anomaly():
+    fails(lambda: Wrong.apply(a).sum().backward())
+    fails(lambda: torch.autograd.grad(Wrong.apply(a).sum(), a))
+with torch.autograd.detect_anomaly(check_nan=False):
+    log(torch.autograd.grad(Wrong.apply(a).sum(), a)[0].isnan())
+"""
+
+COMPLEX = """
+gradcheck = torch.autograd.gradcheck
+class Wrong(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+    @staticmethod
+    def backward(ctx, g):
+        return g * 3 * ctx.saved_tensors[0]
+real = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
+z = (real + 1j).detach().requires_grad_()
+right = [
+    (lambda x: x * x.conj(), z), (lambda x: (x * x).real, z), (lambda x: x.abs(), z),
+    (lambda x: x * (2 + 1j), real), (lambda x: (x.exp(), x.imag), z),
+    (lambda x: x * 1j, torch.zeros(0, dtype=torch.complex128, requires_grad=True)),
+]
+for fast in (False, True):
+    for function, x in right:
+        log(gradcheck(function, (x,), fast_mode=fast, check_forward_ad=True))
+    log(gradcheck(Wrong.apply, (z,), fast_mode=fast, raise_exception=False))
+    try:
+        gradcheck(Wrong.apply, (z,), fast_mode=fast)
+    except RuntimeError as error:
+        log(type(error).__name__, str(error).split("numerical" if fast else "NOTE")[0])
+"""
+
+JACOBIANS = """
+F = torch.func
+n, x = torch.tensor(2.0), torch.tensor([1.0, 2.0, 3.0])
+for jac in (F.jacrev, F.jacfwd):
+    log(jac(lambda a: a * a)(n), jac(lambda a: a * x)(n), jac(lambda a: (a * x).sum())(x))
+    log(jac(lambda a, b: (a * b, b), (0, 1))(n, x), F.vmap(jac(lambda a: a * a))(x))
+    log(jac(lambda a: a)(torch.zeros(0)), jac(lambda a: a.sum())(torch.zeros(0)))
+    log(jac(lambda a: a[:0])(x), jac(lambda a: (a[:0], a))(x))
+    fails(lambda: jac(lambda a: a * a)(x + 1j))
+log(F.hessian(lambda a: a**3)(n), F.vmap(F.hessian(lambda a: a**3))(x))
+for y in (x, x.clone().requires_grad_()):
+    found = [
+        torch.autograd.functional.jacobian(f, y, vectorize=True, strategy="forward-mode")
+        for f in (torch.sin, lambda a: (a * a).sum(), lambda a: a.detach() * 2)
+    ] + [
+        torch.autograd.functional.hessian(
+            f, y, vectorize=True, outer_jacobian_strategy="forward-mode"
+        )
+        for f in (lambda a: (a**3).sum(), lambda a: a.exp().sum())
+    ]
+    log(found, [e.requires_grad for e in found])
+def looked_at(a):
+    log(F.debug_unwrap(a), F.debug_unwrap(a * 2))
+    return a.sum()
+looked_at(x)
+for transform in (F.grad, F.vmap, lambda f: F.vmap(F.vmap(f)), lambda f: F.vmap(F.grad(f))):
+    transform(looked_at)(x if transform is F.grad else torch.ones(2, 3, 4))
+F.vmap(F.vmap(lambda a: (log(F.debug_unwrap(a, recurse=False).shape), a)[1]))(torch.ones(2, 3, 4))
+fails(lambda: F.jvp(lambda a: a, (x.long(),), (x.long(),)))
+fails(lambda: F.jacfwd(lambda a: a)(x.long()))
+fails(lambda: F.vjp(lambda a: a * 2, x)[1](1.0))
+fails(lambda: F.grad(lambda a: (a.sum().backward(), a.sum())[1])(x))
+fails(lambda: F.vmap(lambda a: (a.sum().backward(), a.sum())[1])(torch.ones(2, 3)))
+"""
+
+DUALS = """
+fw = torch.autograd.forward_ad
+def described(x):
+    log(x, x.requires_grad, x.is_leaf, x.grad_fn is None)
+x, v = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])
+with fw.dual_level():
+    d = fw.make_dual(x, v)
+    y = d.sin() * 2
+    for e in (d, y, y[0], y.detach(), torch.stack([d, y]), fw.unpack_dual(y)[0]):
+        described(e)
+    log(y.numpy().tolist(), fw.unpack_dual(y)[1])
+    log(str(d)[:16], "tangent=" in str(y), "tangent=" in str(fw.unpack_dual(y)[1]))
+    fails(lambda: y.sum().backward())
+    fails(lambda: y.retain_grad())
+    fails(lambda: y.register_hook(print))
+    fails(lambda: fw.make_dual(x, v, level=1))
+    w = torch.ones(2, requires_grad=True)
+    described(w * d)
+    log(str(w * d).count("tangent="))
+    log(torch.autograd.grad((w * d).sum(), w)[0].detach())
+    of_leaf = fw.make_dual(w, v)
+    log(of_leaf.requires_grad, of_leaf.is_leaf)
+    tangent = fw.unpack_dual(of_leaf.exp())[1]
+    log(tangent.requires_grad, torch.autograd.grad(tangent.sum(), w)[0].detach())
+    class Square(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_forward(x)
+            return x * x
+        @staticmethod
+        def jvp(ctx, t):
+            return 2 * ctx.saved_tensors[0] * t
+    described(Square.apply(d))
+    log(fw.unpack_dual(Square.apply(d))[1], torch.linalg.svdvals(torch.diag(d)))
+    log(fw.unpack_dual(torch.linalg.eigvalsh(torch.diag(d)))[1])
+described(y)
+def seen(x):
+    described(x.detach())
+    log(x.requires_grad, x.is_leaf)
+    return x.sin().sum()
+torch.func.jvp(seen, (x,), (v,))
+torch.func.grad(lambda x: (log(x.requires_grad), x.sum())[1])(x)
+"""
+
+NUMBERS = """
+x = torch.tensor([1e30, 2e30, -1e30])
+small = torch.tensor([1e-30, 2e-30])
+log([float(f"{float(v):.4g}") for v in (x.std(), small.std(), torch.std_mean(x)[0])])
+y = x.clone().requires_grad_()
+log([round(v, 4) for v in torch.autograd.grad(y.std(), y)[0].tolist()])
+there_and_back = torch.tensor([1e30, 1e30, 1e-30, 1e-30])
+log([float(f"{v:.4g}") for v in there_and_back.cumprod(0).tolist()])
+log([float(f"{v:.4g}") for v in torch.tensor([3e38, 3e38, -3e38]).cumsum(0).tolist()])
+"""
+
+
+@pytest.mark.parametrize(
+    "story", [HOOKS, MODULE_HOOKS, DATA, ARGUMENTS, ANOMALY, COMPLEX, JACOBIANS, DUALS, NUMBERS]
+)
+def test_story(story: str) -> None:
+    compare_story(story)
