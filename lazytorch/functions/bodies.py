@@ -45,12 +45,6 @@ def accumulation_type(dtype: DType) -> DType:
     return dt.float32 if dtype in (dt.float16, dt.bfloat16) else dtype
 
 
-def running_type(dtype: DType) -> DType:
-    """The type of variances, running sums and running products, whose errors add up: PyTorch's is
-    wider than the elements' as well."""
-    return dt.float64 if dtype is dt.float32 else accumulation_type(dtype)
-
-
 def widen(x: Node) -> Node:
     """Half-width floats as float32; all else as it is."""
     return ew.cast(x, accumulation_type(x.dtype))

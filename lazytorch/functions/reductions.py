@@ -18,13 +18,7 @@ from lazytorch import return_types
 from lazytorch.application import apply
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import require_tensor
-from lazytorch.functions.bodies import (
-    accumulation_type,
-    apply_one,
-    call_function,
-    running_type,
-    with_rule,
-)
+from lazytorch.functions.bodies import accumulation_type, apply_one, call_function, with_rule
 from lazytorch.functions.promotion import as_float
 from lazytorch.functions.registration import INPUT_TYPE, PUBLIC, SAME_OF_SEVERAL, operation
 from lazytorch.tensor import Tensor, wrap_dim
@@ -218,7 +212,7 @@ def nanmean(
 
 
 def _deviations(x: Node, axes: Shape) -> Node:
-    wide = ew.cast(x, running_type(x.dtype))
+    wide = ew.cast(x, accumulation_type(x.dtype))
     average = divided(rd.sum_(wide, axes), extent(x.shape, axes))
     return ew.sub(wide, rd.expand_back(average, x.shape, axes))
 

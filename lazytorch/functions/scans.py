@@ -17,7 +17,7 @@ from lazytorch import return_types
 from lazytorch.application import apply
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import not_implemented, require_tensor
-from lazytorch.functions.bodies import accumulation_type, apply_one, number, running_type
+from lazytorch.functions.bodies import accumulation_type, apply_one, number
 from lazytorch.functions.promotion import as_float, promote, result_dtype
 from lazytorch.functions.reductions import keep
 from lazytorch.functions.registration import SCALAR_TYPE, operation
@@ -34,7 +34,7 @@ def _scan(primitive: Callable[[Node, int], Node]) -> Callable[..., Node]:
         x = ew.cast(x, result)
         if not x.shape:
             return x
-        return ew.cast(primitive(ew.cast(x, running_type(result)), axis), result)
+        return ew.cast(primitive(ew.cast(x, accumulation_type(result)), axis), result)
 
     return body
 
