@@ -427,13 +427,12 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
             storage.write(value, self._silent)
             if written is not None:
                 written.owner = SharedSince(weakref.ref(storage), storage.version)
-        if recording and value.tracked:
+        if recording and value.tracked and self._connected:
             self._has_node = True
+            _retain_new_value(last_recorded(before), storage.expression)
             if self._geometry is not None:
                 storage.viewed = True
-            if self._connected:
-                _retain_new_value(last_recorded(before), storage.expression)
-                if self._retains_grad and self._geometry is not None:
+                if self._retains_grad:
                     forget_retained(self)  # that of what is read next is kept
         return self
 

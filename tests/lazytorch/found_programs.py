@@ -723,4 +723,11 @@ v2.square().sum().backward()
 v4 = v3.neg()
 (v4 * v4).sum().backward()
 v2.square().sum().backward()""",
+    "a view that was written to without a history has no node by that": """
+v0 = torch.tensor([[0.5, 1.0], [-0.5, 0.0]], requires_grad=True)
+v1 = v0.detach()
+v2 = v1.t()
+v2.fill_(0.75)
+v1 -= v0 * 2
+v2.div_(v2)""",
 }
