@@ -593,6 +593,8 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         if self._is_view():
             raise RuntimeError(CANNOT_DETACH)
         if not self._connected and self._parent is None:
+            if self._marker is not None and type(owner := self._marker[1].owner) is SharedSince:
+                owner.detached = self._marker[1].leaf is None
             self._marker = None
             return self
         storage = self._storage

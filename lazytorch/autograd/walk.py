@@ -478,13 +478,27 @@ _DETACHED = (
 )
 
 
+def _is_detached(e: Expression, mark: Overwritten | SharedSince) -> bool:
+    """Whether the tensor that had a value with a history has none any more, by ``detach_()``:
+    PyTorch looks for that before it looks at versions."""
+    storage = mark.storage()
+    if storage is None:
+        last = _last_known(e, mark)[1].owner
+        return type(last) is SharedSince and last.detached
+    if storage.expression.tracked and storage.expression.leaf is None:
+        return False
+    if type(mark) is SharedSince:
+        return mark.detached
+    return e.owner is mark and e.tracked and e.leaf is None
+
+
 def _raise_overwritten(e: Expression, saved_by: Call | None = None) -> None:
     """Raise PyTorch's error; ``saved_by``: the call that made it and saved it as its output."""
     mark = _overwritten(e)
     assert mark is not None
-    storage = mark.storage()
-    if type(mark) is SharedSince and (storage is None or storage.version <= mark.version):
+    if saved_by is None and _is_detached(e, mark):
         raise RuntimeError(_DETACHED)
+    storage = mark.storage()
     if storage is not None:
         now, shown = storage.version, storage.expression  # PyTorch names what made it last
     else:

@@ -730,4 +730,22 @@ v2 = v1.t()
 v2.fill_(0.75)
 v1 -= v0 * 2
 v2.div_(v2)""",
+    "what was detached in place is named before what was written to": """
+v0 = torch.tensor([-1.0, 0.5, 2.0], requires_grad=True)
+v1 = v0 - 1.5
+v2 = v1.sin()
+v1.detach().neg_()
+v1.detach_()
+v3 = v0.detach()
+v3.mul_(v0)
+v4 = v3 * v0
+v3.detach_()
+v3.neg_()
+v5 = v0.exp()
+v6 = v5.square()
+v5.detach_()
+v5.mul_(v0)
+torch.autograd.grad(v2.sum(), v0)
+torch.autograd.grad(v4.sum(), v0)
+torch.autograd.grad(v6.sum(), v0)""",
 }
