@@ -748,4 +748,11 @@ v5.mul_(v0)
 torch.autograd.grad(v2.sum(), v0)
 torch.autograd.grad(v4.sum(), v0)
 torch.autograd.grad(v6.sum(), v0)""",
+    "what float32 knows few digits of is compared by PyTorch's own error": """
+v0 = torch.tensor(0.25, requires_grad=True)
+v1 = torch.tensor(2.0, requires_grad=True)
+v2 = torch.func.jvp(lambda a, y=2: (a * y).tanh(), (v1,), (v1,))[1]
+v6 = v0.detach()
+v6.expand_as(v6).div_(v2)
+v12 = torch.func.jvp(lambda a, y=2: a.sin() * y, (v0,), (v0,))[1]""",
 }
