@@ -132,7 +132,7 @@ class _Collection:
         found = [*undefined, *[(t, g) for (t, _), g in zip(leaves, gradients, strict=True)]]
         if only is None and len(found) > 1 and any([has_hooks(owner_of(t)) for t, _ in found]):
             turns = session.walk.order_of_leaves()
-            found.sort(key=lambda pair: turns.get(id(pair[0]), 0))
+            found.sort(key=lambda pair: turns.get(id(pair[0]), (0, 0)))
         return found
 
     def give(self, found: Sequence[tuple[Any, Tensor | None]]) -> None:
@@ -255,7 +255,16 @@ def grad(
         sources.append(gradient_source(t))
     walk = Walk(values, sources, defers=True)
     session = Session(values, seeds, walk, create_graph)
-    session.run_hooks(retain)
+    known: dict[int, Tensor] = {}  # a tensor asked for twice has one gradient
+    hooked = [t for t in wanted if t.is_leaf and t._backward_hooks]
+
+    def turn(e: Expression) -> None:
+        """A leaf's hooks run as soon as all has arrived there."""
+        for tensor in hooked:
+            if session.arrived([e]) and walk.readings(tensor) == [e]:
+                known[id(tensor)] = _at_tensor(tensor, session.cotangents([e]), create_graph)
+
+    session.run_hooks(retain, turn)
     targets = [session.arrived([*walk.readings(t), *walk.collected_for(t)]) for t in wanted]
     if not (allow_unused or materialize_grads):
         for number, readings in enumerate(targets):
@@ -274,19 +283,12 @@ def grad(
     computed = dict(zip(arrived, session.cotangents(arrived), strict=True))
     free(walk, retain, session.readers)
     result: list[Tensor | None] = []
-    known: dict[int, Tensor] = {}  # a tensor asked for twice has one gradient
     for tensor, readings in zip(wanted, targets, strict=True):
         if id(tensor) in known:
             result.append(known[id(tensor)])
         elif readings:
-            gradient = as_collected(readings[0], computed[readings[0]])
-            for e in readings[1:]:
-                gradient = add(gradient, as_collected(e, computed[e]))
-            if gradient.layout is strided and gradient._storage.device != tensor._storage.device:
-                gradient = moved(gradient, tensor._storage.device)
-            if tensor.is_leaf:
-                gradient = _after_hooks(tensor, gradient, create_graph)
-            known[id(tensor)] = gradient
+            parts = [as_collected(e, computed[e]) for e in readings]
+            known[id(tensor)] = gradient = _at_tensor(tensor, parts, create_graph)
             result.append(gradient)
         elif materialize_grads:
             zeros = wrap(record(ZEROS_LIKE, (tensor._read(),), (), False)[0])
@@ -299,6 +301,16 @@ def grad(
             for t, g in zip(_as_tuple(given), result, strict=True)
         ]
     )
+
+
+def _at_tensor(tensor: Tensor, parts: Sequence[Tensor], create_graph: bool) -> Tensor:
+    """The gradient of a tensor of which ``parts`` have arrived, as a leaf's hooks leave it."""
+    gradient = parts[0]
+    for part in parts[1:]:
+        gradient = add(gradient, part)
+    if gradient.layout is strided and gradient._storage.device != tensor._storage.device:
+        gradient = moved(gradient, tensor._storage.device)
+    return _after_hooks(tensor, gradient, create_graph) if tensor.is_leaf else gradient
 
 
 def _batched(

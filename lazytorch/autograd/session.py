@@ -211,8 +211,8 @@ class Session:
     # ---- hooks and Functions ------------------------------------------------------------------
 
     def run_hooks(self, retain: bool, at_leaf: Callable[[Expression], None] | None = None) -> None:
-        """Run what Python does on the way, nearest the roots first; if there is anything, ``at_leaf``
-        is told of each leaf in its turn. What it has passed is freed also where that fails."""
+        """Run what Python does on the way, nearest the roots first, telling ``at_leaf`` of each
+        leaf in its turn. What it has passed is freed also where that fails."""
         try:
             self._run_all_hooks(at_leaf)
         except Exception:

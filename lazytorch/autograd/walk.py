@@ -266,19 +266,20 @@ class Walk:
                 found.append(e)
         return found
 
-    def order_of_leaves(self) -> dict[int, int]:
+    def order_of_leaves(self) -> dict[int, tuple[int, int]]:
         """For the identity of each leaf, where its turn comes: as soon as what reads it was run, of
-        which PyTorch runs the latest first."""
-        last: dict[int, int] = {}
+        which PyTorch runs the latest first, and passes on by one input after the other."""
+        last: dict[int, tuple[int, int]] = {}
         for e in self.order:
             call = e.call
             if call is None or e.leaf is not None or not call.tracked:
                 continue
-            for x in goes_on_to(e):
+            for number, x in enumerate(goes_on_to(e)):
                 if x.leaf is not None:
                     key = id(x.leaf())
-                    last[key] = min(last.get(key, call.sequence), call.sequence)
-        return {key: -sequence for key, sequence in last.items()}
+                    turn = -call.sequence, number
+                    last[key] = max(last.get(key, turn), turn)
+        return last
 
     def leaves(self) -> list[tuple[Tensor, Expression]]:
         found = []

@@ -497,5 +497,7 @@ v3 = v2 * v1
 v3.grad_fn.register_prehook(lambda g: seen.append(len(g)))
 v4 = v3 * v0
 v4.sum().backward(retain_graph=True)
-v4.sum().backward(inputs=[v0, v1])""",
+torch.autograd.grad(v4.sum(), [v0, v1], retain_graph=True)
+v4.sum().backward(inputs=[v0, v1])
+(v0 + (v1 + v0)).sum().backward()""",
 }
