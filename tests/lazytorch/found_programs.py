@@ -755,4 +755,14 @@ v2 = torch.func.jvp(lambda a, y=2: (a * y).tanh(), (v1,), (v1,))[1]
 v6 = v0.detach()
 v6.expand_as(v6).div_(v2)
 v12 = torch.func.jvp(lambda a, y=2: a.sin() * y, (v0,), (v0,))[1]""",
+    "a mixed second derivative is constant where a loss is a sum of a product and others": """
+v0 = torch.tensor([0.5, 0.25, 0.75], requires_grad=True)
+v1 = torch.tensor([0.25, 0.75, 0.5], requires_grad=True)
+F = torch.nn.functional
+losses = [F.kl_div(v0, v1, reduction="sum"), F.binary_cross_entropy_with_logits(v0, v1)]
+losses += [F.poisson_nll_loss(v0, v1, full=True), F.gaussian_nll_loss(v0, v1, torch.ones(3))]
+first = [torch.autograd.grad(x, y, create_graph=True)[0].sum() for x in losses for y in (v0, v1)]
+options = {"create_graph": True, "allow_unused": True}
+second = [g for x in first for g in torch.autograd.grad(x, [v0, v1], **options)]
+seen.append([g is not None and g.requires_grad for g in second])""",
 }
