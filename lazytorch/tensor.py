@@ -24,7 +24,6 @@ from lazytorch.expression import (
     Expression,
     Overwritten,
     SharedSince,
-    hooks_of,
     new_expression,
     nobody,
     shared_owner,
@@ -56,6 +55,7 @@ from lazytorch.view_history import (
     refusal,
     refusal_of_inner,
     retain_by,
+    retain_new_value,
     views,
 )
 from lazytorch.view_places import ViewPlaces, read_in, write_in
@@ -264,6 +264,8 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
 
     def _read_view(self, value: Expression) -> Expression:
         storage = self._storage
+        if self._marker is not None or self._parent is not None:
+            self._rejoin()
         if self._marker is not None:
             if self._without_recording:
                 self._refuse_changed()
@@ -429,7 +431,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
                 written.owner = SharedSince(weakref.ref(storage), storage.version)
         if recording and value.tracked and self._connected:
             self._has_node = True
-            _retain_new_value(last_recorded(before), storage.expression)
+            retain_new_value(last_recorded(before), storage.expression)
             if self._geometry is not None:
                 storage.viewed = True
                 if self._retains_grad:
@@ -464,7 +466,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         value.owner = SharedSince(weakref.ref(self._storage), self._storage.version)
         root._marker = (self._storage.expression, value)
         self._has_node = True
-        _retain_new_value(last_recorded(current), value)
+        retain_new_value(last_recorded(current), value)
         return self
 
     # ---- autograd state -------------------------------------------------------------------------
@@ -473,6 +475,8 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
     def requires_grad(self) -> bool:
         if self._marker is not None:
             return True
+        if self._parent is not None:
+            self._rejoin()
         value = self._storage.expression
         if not value.tracked or not self._connected:
             if self._without_recording:
@@ -501,7 +505,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         if requires_grad == self.requires_grad and not nobodys:
             return self
         if not requires_grad:
-            if not self.is_leaf:
+            if not self._is_leaf():
                 raise RuntimeError(
                     "you can only change requires_grad flags of leaf variables." + _USE_DETACH
                 )
@@ -555,6 +559,8 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
     def is_leaf(self) -> bool:
         if self._of_function is not None and self.requires_grad:
             self._refuse_changed()
+        if self._marker is not None or self._parent is not None:
+            self._rejoin()
         if self._geometry is not None and self._marker is None and self.requires_grad:
             if self._made_at != self._storage.version and is_restricted(self):
                 raise refusal(self, indirect=True)  # PyTorch would make its node anew
@@ -699,6 +705,8 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
 
     def _view_at(self, geometry: Geometry, type_: TensorType, name: str) -> Tensor:
         """As ``_view``, of a place and a type that are known, without repeated elements."""
+        if self._marker is not None or self._parent is not None:
+            self._rejoin()
         view = object.__new__(Tensor)
         view._storage, view._geometry, view._type = self._storage, geometry, type_
         view._view_name = name
@@ -745,14 +753,6 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
                 self._refuse_changed()
             view._one_of = (name, 0, None)
         return view
-
-
-def _retain_new_value(before: Expression, after: Expression) -> None:
-    """Keep the gradient of what was written in place, also through a view, in the stead of what was
-    there."""
-    if before.hooks is not None and before.hooks.retained_by is not None:
-        hooks_of(after).retained_by = before.hooks.retained_by
-        before.hooks.retained_by = None
 
 
 class _Eager:

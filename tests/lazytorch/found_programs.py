@@ -765,4 +765,17 @@ first = [torch.autograd.grad(x, y, create_graph=True)[0].sum() for x in losses f
 options = {"create_graph": True, "allow_unused": True}
 second = [g for x in first for g in torch.autograd.grad(x, [v0, v1], **options)]
 seen.append([g is not None and g.requires_grad for g in second])""",
+    "a view that is a leaf is a view again when its base is given a history": """
+v0 = torch.tensor(3.0, requires_grad=True)
+v1 = torch.ones(4)
+v2 = v1[:3]
+v2.requires_grad_()
+v3 = v2[:1]
+v1.mul_(2)
+seen.append([v2.is_leaf, v3.is_leaf])
+v1.mul_(v0)
+seen.append([v2.is_leaf, v3.is_leaf])
+(v2 * v3).sum().backward()
+v2[1:].mul_(v0)
+v1.sum().backward()""",
 }
