@@ -54,8 +54,8 @@ class Signature:
 
     __slots__ = (
         "_template", "attributes", "conditions", "form", "function", "has_float_output",
-        "input_types", "number", "output_types", "place", "places_left", "plans", "reaches",
-        "reads", "region", "saving", "second_derivatives",
+        "input_types", "mixed", "number", "output_types", "place", "places_left", "plans",
+        "reaches", "reads", "region", "saving", "second_derivatives",
     )  # fmt: skip
 
     def __init__(
@@ -86,6 +86,8 @@ class Signature:
         self.saving: frozenset[int] | None = None
         # Whether they read none of its inputs, and whether they are constant, once that is known.
         self.second_derivatives: tuple[bool, bool, bool] | None = None
+        # Of two inputs, those that the second derivative by both reads, once that is known.
+        self.mixed: dict[tuple[int, int], frozenset[int]] = {}
         self.region: Region | None = None
         self.form = -1
         # tracked inputs -> (inputs, outputs) whose values the gradient reads; smoothly; and saves

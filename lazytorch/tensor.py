@@ -24,7 +24,6 @@ from lazytorch.expression import (
     Expression,
     Overwritten,
     SharedSince,
-    hooks_of,
     new_expression,
     nobody,
     shared_owner,
@@ -56,6 +55,7 @@ from lazytorch.view_history import (
     refusal,
     refusal_of_inner,
     retain_by,
+    retain_new_value,
     views,
 )
 from lazytorch.view_places import ViewPlaces, read_in, write_in
@@ -265,6 +265,8 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
 
     def _read_view(self, value: Expression) -> Expression:
         storage = self._storage
+        if self._marker is not None or self._parent is not None:
+            self._rejoin()
         if self._marker is not None:
             if self._without_recording:
                 self._refuse_changed()
@@ -428,13 +430,12 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
             storage.write(value, self._silent)
             if written is not None:
                 written.owner = SharedSince(weakref.ref(storage), storage.version)
-        if recording and value.tracked:
+        if recording and value.tracked and self._connected:
             self._has_node = True
+            retain_new_value(last_recorded(before), storage.expression)
             if self._geometry is not None:
                 storage.viewed = True
-            if self._connected:
-                _retain_new_value(last_recorded(before), storage.expression)
-                if self._retains_grad and self._geometry is not None:
+                if self._retains_grad:
                     forget_retained(self)  # that of what is read next is kept
         return self
 
@@ -466,7 +467,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         value.owner = SharedSince(weakref.ref(self._storage), self._storage.version)
         root._marker = (self._storage.expression, value)
         self._has_node = True
-        _retain_new_value(last_recorded(current), value)
+        retain_new_value(last_recorded(current), value)
         return self
 
     # ---- autograd state -------------------------------------------------------------------------
@@ -494,6 +495,8 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         """Whether what is computed of this is recorded: for backward, or for a tangent."""
         if self._marker is not None:
             return True
+        if self._parent is not None:
+            self._rejoin()
         value = self._storage.expression
         if not value.tracked or not self._connected:
             if self._without_recording:
@@ -518,7 +521,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         if requires_grad == self._is_tracked() and not nobodys:
             return self
         if not requires_grad:
-            if not self.is_leaf:
+            if not self._is_leaf():
                 raise RuntimeError(
                     "you can only change requires_grad flags of leaf variables." + _USE_DETACH
                 )
@@ -570,6 +573,8 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
     def is_leaf(self) -> bool:
         if self._of_function is not None and self.requires_grad:
             self._refuse_changed()
+        if self._marker is not None or self._parent is not None:
+            self._rejoin()
         if self._geometry is not None and self._marker is None and self.requires_grad:
             if self._made_at != self._storage.version and is_restricted(self):
                 raise refusal(self, indirect=True)  # PyTorch would make its node anew
@@ -608,6 +613,8 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         if self._is_view():
             raise RuntimeError(CANNOT_DETACH)
         if not self._connected and self._parent is None:
+            if self._marker is not None and type(owner := self._marker[1].owner) is SharedSince:
+                owner.detached = self._marker[1].leaf is None
             self._marker = None
             return self
         storage = self._storage
@@ -679,6 +686,8 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
 
     def _view_at(self, geometry: Geometry, type_: TensorType, name: str) -> Tensor:
         """As ``_view``, of a place and a type that are known, without repeated elements."""
+        if self._marker is not None or self._parent is not None:
+            self._rejoin()
         view = object.__new__(Tensor)
         view._storage, view._geometry, view._type = self._storage, geometry, type_
         view._view_name = name
@@ -725,14 +734,6 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
                 self._refuse_changed()
             view._one_of = (name, 0, None)
         return view
-
-
-def _retain_new_value(before: Expression, after: Expression) -> None:
-    """Keep the gradient of what was written in place, also through a view, in the stead of what was
-    there."""
-    if before.hooks is not None and before.hooks.retained_by is not None:
-        hooks_of(after).retained_by = before.hooks.retained_by
-        before.hooks.retained_by = None
 
 
 class _Eager:

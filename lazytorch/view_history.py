@@ -195,3 +195,11 @@ def retain_by(x: Tensor, e: Expression) -> None:
     forget_retained(x)
     hooks_of(e).retained_by = weakref.ref(x)
     watch(x, e)
+
+
+def retain_new_value(before: Expression, after: Expression) -> None:
+    """Keep the gradient of what was written in place, also through a view, in the stead of what was
+    there."""
+    if before.hooks is not None and before.hooks.retained_by is not None:
+        hooks_of(after).retained_by = before.hooks.retained_by
+        before.hooks.retained_by = None

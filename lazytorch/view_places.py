@@ -72,7 +72,9 @@ class ViewPlaces:
     """The part of ``Tensor`` that knows where a view lies in what it was made of."""
 
     if TYPE_CHECKING:
-        _view_cache: tuple[Expression, Expression] | None  # as Tensor has it
+        # As Tensor has them.
+        _marker: tuple[Expression, Expression] | None
+        _view_cache: tuple[Expression, Expression] | None
 
     def _is_in_format(self: Any, memory_format: Any) -> bool:
         """Whether it lies in rows, or as images or volumes whose channels lie innermost."""
@@ -202,3 +204,19 @@ class ViewPlaces:
         while x._source is not parent:
             x = x._source
         return bool(x._made_at != self._storage.version)
+
+    def _rejoin(self: Any) -> None:
+        """Where a view required grad as a leaf of its own, and what it is a view of requires grad
+        and was written to since, be a view of that again: PyTorch then makes its node anew."""
+        parent = self._parent
+        if parent is not None:
+            parent._rejoin()
+            if parent._marker is None and parent._geometry is not None:
+                self._connected, self._parent = parent._connected, parent._parent
+        if self._marker is None or self._source is None or self._without_recording:
+            return
+        known, own = self._marker
+        is_leaf = own is known or own.leaf is not None  # it was not read yet, or is one
+        if is_leaf and self._made_at != self._storage.version and self._root().requires_grad:
+            self._marker = self._view_cache = None
+            self._connected, self._has_node = self._root()._connected, True

@@ -82,7 +82,7 @@ class WriteRefusals:
         with_history = self if self._marker is not None else self._parent
         if with_history is None or with_history._marker is None:
             return
-        if with_history.is_leaf:
+        if with_history._is_leaf():
             raise self._leaf_error()
         if self._is_of_later_history():
             raise RuntimeError(_LEAF)

@@ -128,9 +128,9 @@ digamma = _by_element(_digamma)
 
 
 def sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(-x)), evaluated so that neither tail overflows."""
-    z = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1 / (1 + z), z / (1 + z))
+    """1 / (1 + exp(-x)), which is 0 where the exponential overflows."""
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-x))
 
 
 def round_to_bfloat16(x: Array) -> Array:

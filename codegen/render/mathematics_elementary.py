@@ -275,12 +275,8 @@ LT_INLINE double lt_pow_f64(double x, double y) {{
 ]
 
 _HYPERBOLIC = [
-    # e^-|x| never overflows, so that small results keep their digits
-    *both("""
-LT_INLINE REAL lt_sigmoid_SFX(REAL x) {
-    REAL e = lt_exp_SFX(-__builtin_fabsF(x));
-    return (x < 0.0 ? e : 1.0) / (1.0 + e);
-}"""),
+    # 0 where e^-x overflows, as PyTorch's
+    *both("LT_INLINE REAL lt_sigmoid_SFX(REAL x) { return 1.0 / (1.0 + lt_exp_SFX(-x)); }"),
     function(f"""
 LT_INLINE float lt_tanh_f32(float x) {{
     float a = __builtin_fabsf(x), z = x * x;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from codegen import spans
@@ -93,43 +93,86 @@ def backward(
     sources = None if inputs is None else [gradient_source(t) for t in inputs]
     walk = Walk(values, sources, runs_targets=True, defers=True)
     session = Session(values, seeds, walk, create_graph)
-    session.run_hooks(retain)
-    leaves = [(t, e) for t, e in walk.leaves() if chosen is None or id(owner_of(t)) in chosen]
-    undefined = []
-    if session.reached is not None:
-        undefined = [t for t, e in leaves if e in session.undefined and e not in session.reached]
-        leaves = [(t, e) for t, e in leaves if e in session.reached]
-    gradients = session.cotangents([e for _, e in leaves])
+    collection = _Collection(session, chosen)
+    session.run_hooks(retain, collection.turn)
+    rest = collection.arrived()
     free(walk, retain, session.readers)
-    total: dict[int, tuple[Tensor, Tensor]] = {}
-    for (tensor, _), gradient in zip(leaves, gradients, strict=True):
-        if isinstance(tensor, Collector):
-            total[id(tensor)] = (tensor.target, tensor.as_gradient(gradient))
-            continue
-        before = total.get(id(tensor))
-        # A leaf whose memory NumPy shares is read afresh by each use; its parts add up.
-        device = tensor._storage.expression.device
-        if gradient._storage.expression.device != device:
-            gradient = moved(gradient, device)
-        total[id(tensor)] = (tensor, gradient if before is None else add(before[1], gradient))
-    if len(total) > 1 and any([has_hooks(t) for t, _ in total.values()]):
-        turns = walk.order_of_leaves()
-        total = dict(sorted(total.items(), key=lambda item: turns.get(item[0], 0)))
-    before_mode, grad_state.enabled = grad_state.enabled, create_graph  # that of hooks
-    try:
-        for tensor in {id(t): t for t in undefined if id(t) not in total}.values():
-            _accumulate(tensor, None, create_graph)
-        for tensor, gradient in total.values():
-            _accumulate(tensor, gradient, create_graph)
-    finally:
-        grad_state.enabled = before_mode
-    for tensor, e in leaves:
+    collection.give(rest)
+    for tensor, e in collection.leaves:
         if type(e.leaf) is LivingOn:
             settle_grad(tensor)
     while at_the_end:
         at_the_end.pop(0)()
     if began:
         spans.note("backward", "python", began)
+
+
+class _Collection:
+    """Gives leaves their gradients: where hooks or Functions run, those with hooks in their turn
+    among these, with the leaves passed so far; all others at the end."""
+
+    def __init__(self, session: Session, chosen: set[int] | None) -> None:
+        self.session, self.chosen = session, chosen
+        self.passed: dict[Expression, None] = {}
+        self.leaves: list[tuple[Tensor, Expression]] = []  # that got theirs
+
+    def turn(self, e: Expression) -> None:
+        """All that arrives at a leaf has arrived."""
+        self.passed[e] = None
+        tensor: Any = None if e.leaf is None else e.leaf()
+        if not isinstance(tensor, Tensor) or not has_hooks(tensor):
+            return
+        others = [x for x in self.session.walk.order if x.leaf is not None and x.leaf() is tensor]
+        if self.passed.keys() >= {*others}:
+            self.give(self.arrived(self.passed))
+
+    def arrived(self, only: Iterable[Expression] | None = None) -> list[tuple[Any, Tensor | None]]:
+        """The leaves that got no gradient yet, all or ``only`` some of them in this order, and what
+        has arrived there."""
+        session, chosen = self.session, self.chosen
+        known = {e for _, e in self.leaves}
+        leaves = [(t, e) for t, e in session.walk.leaves() if e not in known]
+        if chosen is not None:
+            leaves = [(t, e) for t, e in leaves if id(owner_of(t)) in chosen]
+        if only is not None:
+            tensors = {e: t for t, e in leaves}
+            leaves = [(tensors[e], e) for e in only if e in tensors]
+        self.leaves += leaves
+        undefined: list[tuple[Any, None]] = []
+        if session.reached is not None:
+            nothing = session.undefined - session.reached
+            undefined = [(t, None) for t, e in leaves if e in nothing]
+            leaves = [(t, e) for t, e in leaves if e in session.reached]
+        gradients = session.cotangents([e for _, e in leaves])
+        found = [*undefined, *[(t, g) for (t, _), g in zip(leaves, gradients, strict=True)]]
+        if only is None and len(found) > 1 and any([has_hooks(owner_of(t)) for t, _ in found]):
+            turns = session.walk.order_of_leaves()
+            found.sort(key=lambda pair: turns.get(id(pair[0]), (0, 0)))
+        return found
+
+    def give(self, found: Sequence[tuple[Any, Tensor | None]]) -> None:
+        """Add up what has arrived at leaves, with their hooks."""
+        total: dict[int, tuple[Tensor, Tensor | None]] = {}
+        for leaf, gradient in found:
+            if gradient is None:
+                total.setdefault(id(leaf), (leaf, None))
+                continue
+            if isinstance(leaf, Collector):
+                total[id(leaf)] = (leaf.target, leaf.as_gradient(gradient))
+                continue
+            # A leaf whose memory NumPy shares is read afresh by each use; its parts add up.
+            _, before = total.get(id(leaf), (leaf, None))
+            device = leaf._storage.expression.device
+            if gradient._storage.expression.device != device:
+                gradient = moved(gradient, device)
+            total[id(leaf)] = (leaf, gradient if before is None else add(before, gradient))
+        create_graph = self.session.create_graph
+        before_mode, grad_state.enabled = grad_state.enabled, create_graph  # that of hooks
+        try:
+            for tensor, gradient in total.values():
+                _accumulate(tensor, gradient, create_graph)
+        finally:
+            grad_state.enabled = before_mode
 
 
 def _run_known(root: Tensor) -> bool:
@@ -230,7 +273,16 @@ def grad(
         sources.append(gradient_source(t))
     walk = Walk(values, sources, defers=True)
     session = Session(values, seeds, walk, create_graph)
-    session.run_hooks(retain)
+    known: dict[int, Tensor] = {}  # a tensor asked for twice has one gradient
+    hooked = [t for t in wanted if t.is_leaf and t._backward_hooks]
+
+    def turn(e: Expression) -> None:
+        """A leaf's hooks run as soon as all has arrived there."""
+        for tensor in hooked:
+            if session.arrived([e]) and walk.readings(tensor) == [e]:
+                known[id(tensor)] = _at_tensor(tensor, session.cotangents([e]), create_graph)
+
+    session.run_hooks(retain, turn)
     targets = [session.arrived([*walk.readings(t), *walk.collected_for(t)]) for t in wanted]
     if not (allow_unused or materialize_grads):
         for number, readings in enumerate(targets):
@@ -249,19 +301,12 @@ def grad(
     computed = dict(zip(arrived, session.cotangents(arrived), strict=True))
     free(walk, retain, session.readers)
     result: list[Tensor | None] = []
-    known: dict[int, Tensor] = {}  # a tensor asked for twice has one gradient
     for number, (tensor, readings) in enumerate(zip(wanted, targets, strict=True)):
         if id(tensor) in known:
             result.append(known[id(tensor)])
         elif readings:
-            gradient = as_collected(readings[0], computed[readings[0]])
-            for e in readings[1:]:
-                gradient = add(gradient, as_collected(e, computed[e]))
-            if gradient.layout is strided and gradient._storage.device != tensor._storage.device:
-                gradient = moved(gradient, tensor._storage.device)
-            if tensor.is_leaf:
-                gradient = _after_hooks(tensor, gradient, create_graph)
-            known[id(tensor)] = gradient
+            parts = [as_collected(e, computed[e]) for e in readings]
+            known[id(tensor)] = gradient = _at_tensor(tensor, parts, create_graph)
             result.append(gradient)
         elif materialize_grads:
             if isinstance(listed[number], GradientEdge):
@@ -274,6 +319,16 @@ def grad(
             result.append(None)
     found = [None if g is None else t._as_gradient(g) for t, g in zip(given, result, strict=True)]
     return dict(zip(inputs, found, strict=True)) if type(inputs) is dict else tuple(found)
+
+
+def _at_tensor(tensor: Tensor, parts: Sequence[Tensor], create_graph: bool) -> Tensor:
+    """The gradient of a tensor of which ``parts`` have arrived, as a leaf's hooks leave it."""
+    gradient = parts[0]
+    for part in parts[1:]:
+        gradient = add(gradient, part)
+    if gradient.layout is strided and gradient._storage.device != tensor._storage.device:
+        gradient = moved(gradient, tensor._storage.device)
+    return _after_hooks(tensor, gradient, create_graph) if tensor.is_leaf else gradient
 
 
 def _batched(

@@ -11,7 +11,11 @@ from codegen.ir.node import Node, topological
 from codegen.ops.calls import call as call_node
 from codegen.ops.leaves import parameter
 from lazytorch import core
-from lazytorch.autograd.second_derivatives import is_bilinear, is_piecewise_linear
+from lazytorch.autograd.second_derivatives import (
+    is_bilinear,
+    is_piecewise_linear,
+    read_by_mixed,
+)
 from lazytorch.expression import (
     EVERY,
     Call,
@@ -24,6 +28,9 @@ from lazytorch.expression import (
 )
 from lazytorch.freed import inputs_of, is_let_go
 from lazytorch.importer import GRADIENT, TANGENT
+
+# Of calls of more tracked inputs, whole layers, mixed second derivatives are not looked into.
+MOST_MIXED = 4
 
 
 def way_of(call: Call) -> Way | None:
@@ -64,8 +71,8 @@ def made_of(e: Expression, least: int = 1, varying: bool = False) -> dict[Expres
             known = {} if before is None else made_of(before, least + 1, varying)
             read = [(x, degree - 1) for x, degree in known.items()]
         else:
-            number = step.number
-            read = [(x, step.own) for x in tracked_reads(differentiated, number, jointly=False)]
+            values = tracked_reads(differentiated, step.number, jointly=False)
+            read = [(x, _degree_in(x, differentiated, step)) for x in values]
         for x, own in read:
             degree = min(step.arriving + own + step.beyond, way.degrees[e.number])
             if degree >= least:
@@ -76,6 +83,21 @@ def made_of(e: Expression, least: int = 1, varying: bool = False) -> dict[Expres
         if cotangent is not None and way.degrees[e.number] >= least:
             found[cotangent] = way.degrees[e.number]
     return found
+
+
+def _degree_in(x: Expression, call: Call, step: WayStep) -> float:
+    """The degree of what a step multiplies by, in one of the values that it reads: 1 also where
+    that is a sum, and no other summand with a tracked value has this one."""
+    tracked = frozenset([i for i, e in enumerate(call.inputs) if e.tracked])
+    is_input = any([e is x for e in call.inputs])
+    if step.own == 1 or not is_input or call.signature.function.saves_inputs:
+        return step.own
+    if not 1 < len(tracked) <= MOST_MIXED:
+        return step.own
+    for i, e in enumerate(call.inputs):
+        if e is x and read_by_mixed(call.signature, step.number, i) & tracked:
+            return step.own
+    return 1
 
 
 def factor_of(call: Call, number: int) -> float:

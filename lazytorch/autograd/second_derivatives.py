@@ -30,6 +30,49 @@ def passes_nothing(signature: Signature) -> bool:
     return _second_derivatives(signature)[2]
 
 
+def read_by_mixed(signature: Signature, first: int, then: int) -> frozenset[int]:
+    """The numbers of the inputs that the second derivative of such a call by one input, ``first``,
+    and another reads: of ``exp(x) - x * y`` by both none, though it is no product."""
+    known = signature.mixed.get((first, then))
+    if known is None:
+        known = signature.mixed[first, then] = _find_read_by_mixed(signature, first, then)
+    return known
+
+
+def _find_read_by_mixed(signature: Signature, first: int, then: int) -> frozenset[int]:
+    if _has_rules_of_its_own(signature):
+        return frozenset(range(len(signature.input_types)))
+    inputs = signature.template.parameters
+    outputs, seeds = _outputs_and_seeds(signature)
+    (gradient,) = inline_plain(cotangents(outputs, seeds, {}, [inputs[first]]))
+    arriving = parameter(2000, gradient.type)
+    mixed = cotangents([gradient], [arriving], {}, [inputs[then]])
+    read = set(topological(mixed, stop=lambda node: not node.dtype.differentiable))
+    return frozenset([i for i, p in enumerate(inputs) if p in read])
+
+
+def _has_rules_of_its_own(signature: Signature) -> bool:
+    """Whether nothing is to be learnt from the body of such a call."""
+    function = signature.function
+    # PyTorch's gradient of a power is a power, whatever the exponent.
+    if function in (GRADIENT, TANGENT, core.CUSTOM) or function.gradient_name == "PowBackward0":
+        return True
+    # Without elements everything is constant, but to PyTorch.
+    return not all([t.size for t in (*signature.input_types, *signature.output_types)])
+
+
+def _outputs_and_seeds(signature: Signature) -> tuple[list[Node], list[Node]]:
+    """What such a call gives that can be differentiated, and what arrives there."""
+    template = signature.template
+    if template.gradient is None:
+        outputs: Sequence[Node] = inline_plain(template.outputs)
+    else:
+        count = len(template.outputs)
+        outputs = [call_node(template, template.parameters, i) for i in range(count)]
+    outputs = [o for o in outputs if o.dtype.differentiable]
+    return outputs, [parameter(1000 + i, o.type) for i, o in enumerate(outputs)]
+
+
 def _second_derivatives(signature: Signature) -> tuple[bool, bool, bool]:
     known = signature.second_derivatives
     if known is None:
@@ -38,20 +81,11 @@ def _second_derivatives(signature: Signature) -> tuple[bool, bool, bool]:
 
 
 def _find_second_derivatives(signature: Signature) -> tuple[bool, bool, bool]:
-    function, template = signature.function, signature.template
-    # PyTorch's gradient of a power is a power, whatever the exponent.
-    if function in (GRADIENT, TANGENT, core.CUSTOM) or function.gradient_name == "PowBackward0":
+    if _has_rules_of_its_own(signature):
         return False, False, False
-    if not all([t.size for t in (*signature.input_types, *signature.output_types)]):
-        return False, False, False  # without elements everything is constant, but to PyTorch
+    template = signature.template
     inputs = [p for p in template.parameters if p.dtype.differentiable and not p.type.weak]
-    if template.gradient is None:
-        outputs: Sequence[Node] = inline_plain(template.outputs)
-    else:
-        count = len(template.outputs)
-        outputs = [call_node(template, template.parameters, i) for i in range(count)]
-    outputs = [o for o in outputs if o.dtype.differentiable]
-    seeds = [parameter(1000 + i, o.type) for i, o in enumerate(outputs)]
+    outputs, seeds = _outputs_and_seeds(signature)
     first = inline_plain(cotangents(outputs, seeds, {}, inputs))
     constant = set(topological(first)).isdisjoint(seeds)
     arriving = [parameter(2000 + i, g.type) for i, g in enumerate(first)]

@@ -11,7 +11,7 @@ import itertools
 import math
 import weakref
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -210,17 +210,17 @@ class Session:
 
     # ---- hooks and Functions ------------------------------------------------------------------
 
-    def run_hooks(self, retain: bool) -> None:
-        """Run what Python does on the way, nearest the roots first. What it has passed is freed
-        also where that fails."""
+    def run_hooks(self, retain: bool, at_leaf: Callable[[Expression], None] | None = None) -> None:
+        """Run what Python does on the way, nearest the roots first, telling ``at_leaf`` of each
+        leaf in its turn. What it has passed is freed also where that fails."""
         try:
-            self._run_all_hooks()
+            self._run_all_hooks(at_leaf)
         except Exception:
             if not retain:
                 free(self.walk, retain, self.readers, self.ran)
             raise
 
-    def _run_all_hooks(self) -> None:
+    def _run_all_hooks(self, at_leaf: Callable[[Expression], None] | None) -> None:
         order = self.walk.order
         if anomaly_mode.state.enabled and anomaly_mode.state.check_nan:
             self._check_numbers(order)
@@ -238,7 +238,7 @@ class Session:
         try:
             if root is not None:
                 self._run_hooks_of_root(root)
-            self._run_hooks(order)
+            self._run_hooks(order, at_leaf)
         finally:
             sessions.running -= 1
             sessions.choosing = chose
@@ -272,7 +272,9 @@ class Session:
             )
             _refuse_nan(call, node_name(call), [g for g in found if g is not None])
 
-    def _run_hooks(self, order: Sequence[Expression]) -> None:
+    def _run_hooks(
+        self, order: Sequence[Expression], at_leaf: Callable[[Expression], None] | None
+    ) -> None:
         order = _as_it_runs(order)
         reached = self.reached = set(self.roots)
         if not self.create_graph and any([_settles(e) for e in order]):
@@ -299,6 +301,8 @@ class Session:
                 except Exception as error:
                     _add_forward_line(error, call)
                     raise
+            if e.leaf is not None and at_leaf is not None:
+                at_leaf(e)
             if call is None or e.leaf is not None or not call.tracked:
                 continue
             skips = e not in reached and self._is_skipped(call)

@@ -266,19 +266,20 @@ class Walk:
                 found.append(e)
         return found
 
-    def order_of_leaves(self) -> dict[int, int]:
+    def order_of_leaves(self) -> dict[int, tuple[int, int]]:
         """For the identity of each leaf, where its turn comes: as soon as what reads it was run, of
-        which PyTorch runs the latest first."""
-        last: dict[int, int] = {}
+        which PyTorch runs the latest first, and passes on by one input after the other."""
+        last: dict[int, tuple[int, int]] = {}
         for e in self.order:
             call = e.call
             if call is None or e.leaf is not None or not call.tracked:
                 continue
-            for x in goes_on_to(e):
+            for number, x in enumerate(goes_on_to(e)):
                 if x.leaf is not None:
                     key = id(x.leaf())
-                    last[key] = min(last.get(key, call.sequence), call.sequence)
-        return {key: -sequence for key, sequence in last.items()}
+                    turn = -call.sequence, number
+                    last[key] = max(last.get(key, turn), turn)
+        return last
 
     def leaves(self) -> list[tuple[Tensor, Expression]]:
         found = []
@@ -478,13 +479,27 @@ _DETACHED = (
 )
 
 
+def _is_detached(e: Expression, mark: Overwritten | SharedSince) -> bool:
+    """Whether the tensor that had a value with a history has none any more, by ``detach_()``:
+    PyTorch looks for that before it looks at versions."""
+    storage = mark.storage()
+    if storage is None:
+        last = _last_known(e, mark)[1].owner
+        return type(last) is SharedSince and last.detached
+    if storage.expression.tracked and storage.expression.leaf is None:
+        return False
+    if type(mark) is SharedSince:
+        return mark.detached
+    return e.owner is mark and e.tracked and e.leaf is None
+
+
 def _raise_overwritten(e: Expression, saved_by: Call | None = None) -> None:
     """Raise PyTorch's error; ``saved_by``: the call that made it and saved it as its output."""
     mark = _overwritten(e)
     assert mark is not None
-    storage = mark.storage()
-    if type(mark) is SharedSince and (storage is None or storage.version <= mark.version):
+    if saved_by is None and _is_detached(e, mark):
         raise RuntimeError(_DETACHED)
+    storage = mark.storage()
     if storage is not None:
         now, shown = storage.version, storage.expression  # PyTorch names what made it last
     else:

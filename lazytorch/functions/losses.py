@@ -310,7 +310,11 @@ BINARY_CROSS_ENTROPY_WITH_LOGITS = Function(
 KL_DIV = Function("kl_div", _kl_div, gradient_name="DivBackward0")
 POISSON_NLL = Function("poisson_nll_loss", _poisson_nll, gradient_name="MeanBackward0")
 GAUSSIAN_NLL = Function(
-    "gaussian_nll_loss", _gaussian_nll, gradient_name="MeanBackward0", spares=lambda *_: (0, 1, 2)
+    "gaussian_nll_loss",
+    _gaussian_nll,
+    gradient_name="MeanBackward0",
+    saves_inputs=True,  # by its power, whose gradient is a power of them
+    spares=lambda *_: (0, 1, 2),
 )
 
 

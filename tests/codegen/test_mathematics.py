@@ -60,7 +60,7 @@ UNARY: dict[str, tuple[Any, float, float]] = {
     "asinh": (np.arcsinh, 1, 3),
     "acosh": (np.arccosh, 1, 3),
     "atanh": (np.arctanh, 1, 3),
-    "sigmoid": (lambda x: np.where(x < 0, np.exp(x), 1) / (1 + np.exp(-abs(x))), 2.3, 2.3),
+    "sigmoid": (lambda x: _sigmoid(x), 2.3, 2.3),
     "rsqrt": (lambda x: 1 / np.sqrt(x), 1.5, 1.5),
     "sqrt": (np.sqrt, 0.5, 0.5),
     "floor": (np.floor, 0, 0),
@@ -85,6 +85,13 @@ BINARY: dict[str, tuple[Any, float, float]] = {
     "fmod": (np.fmod, 0, 0),
     "copysign": (np.copysign, 0, 0),
 }
+
+
+def _sigmoid(x: Any) -> Any:
+    """0 where e^-x overflows in the narrower type that is tested, as PyTorch's."""
+    narrower = np.float32 if x.dtype == np.float64 else np.float64
+    exponential = np.exp(-x)
+    return np.where(exponential > np.finfo(narrower).max, 0, 1 / (1 + exponential))
 
 
 def _signature(name: str) -> tuple[str, list[str]]:

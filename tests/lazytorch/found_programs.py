@@ -723,4 +723,59 @@ v2.square().sum().backward()
 v4 = v3.neg()
 (v4 * v4).sum().backward()
 v2.square().sum().backward()""",
+    "a view that was written to without a history has no node by that": """
+v0 = torch.tensor([[0.5, 1.0], [-0.5, 0.0]], requires_grad=True)
+v1 = v0.detach()
+v2 = v1.t()
+v2.fill_(0.75)
+v1 -= v0 * 2
+v2.div_(v2)""",
+    "what was detached in place is named before what was written to": """
+v0 = torch.tensor([-1.0, 0.5, 2.0], requires_grad=True)
+v1 = v0 - 1.5
+v2 = v1.sin()
+v1.detach().neg_()
+v1.detach_()
+v3 = v0.detach()
+v3.mul_(v0)
+v4 = v3 * v0
+v3.detach_()
+v3.neg_()
+v5 = v0.exp()
+v6 = v5.square()
+v5.detach_()
+v5.mul_(v0)
+torch.autograd.grad(v2.sum(), v0)
+torch.autograd.grad(v4.sum(), v0)
+torch.autograd.grad(v6.sum(), v0)""",
+    "what float32 knows few digits of is compared by PyTorch's own error": """
+v0 = torch.tensor(0.25, requires_grad=True)
+v1 = torch.tensor(2.0, requires_grad=True)
+v2 = torch.func.jvp(lambda a, y=2: (a * y).tanh(), (v1,), (v1,))[1]
+v6 = v0.detach()
+v6.expand_as(v6).div_(v2)
+v12 = torch.func.jvp(lambda a, y=2: a.sin() * y, (v0,), (v0,))[1]""",
+    "a mixed second derivative is constant where a loss is a sum of a product and others": """
+v0 = torch.tensor([0.5, 0.25, 0.75], requires_grad=True)
+v1 = torch.tensor([0.25, 0.75, 0.5], requires_grad=True)
+F = torch.nn.functional
+losses = [F.kl_div(v0, v1, reduction="sum"), F.binary_cross_entropy_with_logits(v0, v1)]
+losses += [F.poisson_nll_loss(v0, v1, full=True), F.gaussian_nll_loss(v0, v1, torch.ones(3))]
+first = [torch.autograd.grad(x, y, create_graph=True)[0].sum() for x in losses for y in (v0, v1)]
+options = {"create_graph": True, "allow_unused": True}
+second = [g for x in first for g in torch.autograd.grad(x, [v0, v1], **options)]
+seen.append([g is not None and g.requires_grad for g in second])""",
+    "a view that is a leaf is a view again when its base is given a history": """
+v0 = torch.tensor(3.0, requires_grad=True)
+v1 = torch.ones(4)
+v2 = v1[:3]
+v2.requires_grad_()
+v3 = v2[:1]
+v1.mul_(2)
+seen.append([v2.is_leaf, v3.is_leaf])
+v1.mul_(v0)
+seen.append([v2.is_leaf, v3.is_leaf])
+(v2 * v3).sum().backward()
+v2[1:].mul_(v0)
+v1.sum().backward()""",
 }

@@ -486,4 +486,18 @@ v2.sum().backward()
 v4.sum().backward(retain_graph=True)
 v4.sum().backward()
 v5 = torch.autograd.grad(v0.sum(), v4)[0]""",
+    "a leaf's hooks come in its turn among those of values": """
+v0 = torch.tensor([0.5, -1.0], requires_grad=True)
+v1 = torch.tensor([-1.0, 2.0], requires_grad=True)
+v0.register_post_accumulate_grad_hook(lambda p: seen.append([p.grad.tolist(), v1.grad is None]))
+v1.register_hook(lambda g: seen.append(["v1", g.tolist()]))
+v2 = Square.apply(v1)
+v2.register_hook(lambda g: seen.append(["v2", g.tolist(), v0.grad.tolist()]))
+v3 = v2 * v1
+v3.grad_fn.register_prehook(lambda g: seen.append(len(g)))
+v4 = v3 * v0
+v4.sum().backward(retain_graph=True)
+torch.autograd.grad(v4.sum(), [v0, v1], retain_graph=True)
+v4.sum().backward(inputs=[v0, v1])
+(v0 + (v1 + v0)).sum().backward()""",
 }
