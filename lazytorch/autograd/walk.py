@@ -432,7 +432,7 @@ def _are_as_they_were(values: Sequence[Expression | None]) -> bool:
         if type(e.owner) in _MARKS:
             return False
         call = e.call
-        if call is not None and call.signature.function in known_walks.ALIASES:
+        if call is not None and call.signature.function in core.ALIASES:
             return False
     return True
 
@@ -444,7 +444,7 @@ def _overwritten(e: Expression) -> Overwritten | SharedSince | None:
         if is_written(owner) or (type(owner) is SharedSince and owner.detached and itself):
             return owner  # type: ignore[return-value]
         call = e.call
-        if call is None or not call.inputs or call.signature.function not in known_walks.ALIASES:
+        if call is None or not call.inputs or call.signature.function not in core.ALIASES:
             return None
         itself = itself and call.signature.function is core.VIEW
         e = call.inputs[0]
