@@ -723,4 +723,32 @@ v2.square().sum().backward()
 v4 = v3.neg()
 (v4 * v4).sum().backward()
 v2.square().sum().backward()""",
+    "a view made under no_grad requires a gradient as long as its base does": """
+v1 = torch.tensor([[-0.5, 0.25], [0.25, 2.0]], requires_grad=True)
+v3 = v1 + v1
+with torch.no_grad(): v4 = v3[0]
+v5 = v4 * v1
+v3.detach_()
+v6 = v4[:1] * 2
+v4.mul_(2)
+v3.requires_grad_()
+v7 = v4.exp() * v3
+v7.sum().backward()""",
+    "a copy over what another wrote through detach() sends that zeros": """
+v1 = torch.tensor([-2.0, 0.25, 1.0])
+v2 = v1.detach()
+v3 = v2.reshape(-1)
+v4 = torch.tensor(1.0, requires_grad=True)
+v5 = torch.tensor([-1.0, -2.0, 1.5], requires_grad=True)
+v2.copy_(v5)
+v2.copy_(v4)
+Part.apply(v3).sum().backward()""",
+    "what an operation in place made of a view of detach() is overwritten": """
+v1 = torch.tensor([-2.0, 0.25, 1.0])
+v2 = v1.view(3, 1).detach()[:, 0]
+v2.copy_(torch.tensor([-1.0, -2.0, 1.5], requires_grad=True))
+v2.relu_()
+v3 = v2 * 1
+v2.mul_(3)
+v3.sum().backward()""",
 }
