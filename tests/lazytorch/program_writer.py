@@ -30,6 +30,8 @@ class Writer:
         self.random = random.Random(seed)
         self.names: dict[str, Any] = namespace(torch)
         self.statements: list[str] = []
+        # What checkpointed parts read besides their arguments, and whether it required grad then.
+        self.read_again: list[tuple[Any, bool]] = []
 
     def write(self, length: int) -> list[str]:
         while len(self.tensors()) < 2:
@@ -53,8 +55,8 @@ class Writer:
 
     def add(self, statement: str) -> None:
         """Run a statement, and keep it where it runs; now and then where it does not."""
-        error = run(statement, self.names)
-        if error is None and self.is_extreme():
+        error = self.run(statement)
+        if error is None and (self.is_extreme() or self.is_tracked_since()):
             self.again()
             return
         if error is not None:
@@ -68,7 +70,20 @@ class Writer:
         if error is not None and re.search(r"backward\(|\.grad\(", statement):
             # PyTorch has run a part of it.
             self.statements.append("forget_gradients(globals())")
-            run(self.statements[-1], self.names)
+            self.run(self.statements[-1])
+
+    def run(self, statement: str) -> Exception | None:
+        part = re.search(r"checkpoint\(lambda a, y=(v\d+)", statement)
+        read = self.names.get(part[1]) if part is not None else None
+        error = run(statement, self.names)
+        if error is None and read is not None:
+            self.read_again.append((read, read.requires_grad))
+        return error
+
+    def is_tracked_since(self) -> bool:
+        """Whether a write has made what a checkpointed part reads require grad: its second run
+        saves more values then, which PyTorch takes for others."""
+        return any([x.requires_grad is not required for x, required in self.read_again])
 
     def is_extreme(self) -> bool:
         """Whether any number is large, or none at all: the last bits of its sine would differ. And
@@ -80,8 +95,9 @@ class Writer:
     def again(self) -> None:
         """Run the program anew, as far as it is written."""
         self.names = namespace(torch)
+        self.read_again = []
         for statement in self.statements:
-            run(statement, self.names)
+            self.run(statement)
 
     # ---- choices ------------------------------------------------------------------------------
 

@@ -111,7 +111,28 @@ def same_error(mine: Exception | None, theirs: Exception | None) -> bool:
 
 
 def differences(statements: list[str], look: bool = False) -> Iterator[str]:
-    """Where the libraries part; with ``look``, every variable is compared after each statement."""
+    """Where the libraries part; with ``look``, every variable is compared after each statement. A
+    number that differs in float32 alone was rounded, and that enlarged by what followed."""
+    found = list(_differences(statements, look))
+    if found and not (all(map(_is_of_numbers, found)) and agree_in_double(statements, look)):
+        yield from found
+
+
+def _is_of_numbers(difference: str) -> bool:
+    return re.search(r": \w+'s (values|value|grad) is ", difference) is not None
+
+
+def agree_in_double(statements: list[str], look: bool) -> bool:
+    for library in (torch, lazytorch):
+        library.set_default_dtype(library.float64)
+    try:
+        return not list(_differences(statements, look))
+    finally:
+        for library in (torch, lazytorch):
+            library.set_default_dtype(library.float32)
+
+
+def _differences(statements: list[str], look: bool) -> Iterator[str]:
     real, lazy = namespace(torch), namespace(lazytorch)
     for number, statement in enumerate(statements):
         expected, found = run(statement, real), run(statement, lazy)
