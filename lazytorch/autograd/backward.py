@@ -78,6 +78,18 @@ def backward(
     sources = None if inputs is None else [gradient_source(t) for t in _as_tuple(inputs)]
     walk = Walk(values, sources, runs_targets=True, defers=True)
     session = Session(values, seeds, walk, create_graph)
+    with walk:
+        _collect_all(session, retain, chosen)
+    while at_the_end:
+        at_the_end.pop(0)()
+    if began:
+        spans.note("backward", "python", began)
+
+
+def _collect_all(session: Session, retain: bool, chosen: set[int] | None) -> None:
+    """Take the gradients at the leaves, of these tensors alone if they are ``chosen``, and add them
+    up in ``.grad``."""
+    walk, create_graph = session.walk, session.create_graph
     session.run_hooks(retain)
     leaves = [(t, e) for t, e in walk.leaves() if chosen is None or id(owner_of(t)) in chosen]
     undefined = []
@@ -111,10 +123,6 @@ def backward(
     for tensor, e in leaves:
         if type(e.leaf) is LivingOn:
             settle_grad(tensor)
-    while at_the_end:
-        at_the_end.pop(0)()
-    if began:
-        spans.note("backward", "python", began)
 
 
 def _run_known(root: Tensor) -> bool:
@@ -212,9 +220,29 @@ def grad(
         sources.append(gradient_source(t))
     walk = Walk(values, sources, defers=True)
     session = Session(values, seeds, walk, create_graph)
+    with walk:
+        result = _found(session, wanted, sources, retain, bool(allow_unused), materialize_grads)
+    return tuple(
+        [
+            None if g is None else t._as_gradient(g)
+            for t, g in zip(_as_tuple(given), result, strict=True)
+        ]
+    )
+
+
+def _found(
+    session: Session,
+    wanted: Sequence[Tensor],
+    sources: Sequence[Expression],
+    retain: bool,
+    allow_unused: bool,
+    materializes: bool,
+) -> list[Tensor | None]:
+    """The gradients at the wanted tensors, whose values are ``sources``."""
+    walk, create_graph = session.walk, session.create_graph
     session.run_hooks(retain)
     targets = [session.arrived([*walk.readings(t), *walk.collected_for(t)]) for t in wanted]
-    if not (allow_unused or materialize_grads):
+    if not (allow_unused or materializes):
         for number, readings in enumerate(targets):
             if not readings:
                 if walk.lost([sources[number]]):
@@ -245,17 +273,12 @@ def grad(
                 gradient = _after_hooks(tensor, gradient, create_graph)
             known[id(tensor)] = gradient
             result.append(gradient)
-        elif materialize_grads:
+        elif materializes:
             zeros = wrap(record(ZEROS_LIKE, (tensor._read(),), (), False)[0])
             result.append(zeros.requires_grad_(create_graph))
         else:
             result.append(None)
-    return tuple(
-        [
-            None if g is None else t._as_gradient(g)
-            for t, g in zip(_as_tuple(given), result, strict=True)
-        ]
-    )
+    return result
 
 
 def _batched(

@@ -75,11 +75,17 @@ def as_collected(e: Expression, gradient: Tensor) -> Tensor:
     return leaf.as_gradient(gradient) if isinstance(leaf, Collector) else gradient
 
 
+# The backward passes that are running, the innermost last.
+under_way: list[Walk] = []
+
+
 class Walk:
     """The tracked graph under some roots: its expressions, inputs first, checked for backward.
 
     Given ``targets``, only what lies between the roots and them; nothing below ``stop``. With
     ``runs_targets``, what made the targets is run too, though nothing is sent on from there.
+
+    Entered as a context, it is that of the pass ``under_way``.
 
     refusals  the calls that backward refuses to pass, and why, where the caller ``defers`` that
               until it comes to them: hooks and Functions may raise first, or send None there.
@@ -146,6 +152,13 @@ class Walk:
             return
         if may_be_known:
             known_walks.remember(values[0], self.order, self.calls)
+
+    def __enter__(self) -> Walk:
+        under_way.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        under_way.remove(self)
 
     def refuse(self, call: Call) -> None:
         """Raise what was deferred until backward comes to this call."""

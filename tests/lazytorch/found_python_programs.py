@@ -486,4 +486,20 @@ v2.sum().backward()
 v4.sum().backward(retain_graph=True)
 v4.sum().backward()
 v5 = torch.autograd.grad(v0.sum(), v4)[0]""",
+    "a hook on several gradients waits for those that a pass goes through": """
+v0 = torch.tensor([0.5, -1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([1.5, 0.25, -0.5], requires_grad=True)
+v2 = v0 * v1
+v3 = v2.sin()
+v4 = v1.exp()
+torch.autograd.graph.register_multi_grad_hook([v0, v1, v2, v4], lambda gs: seen.append([None if g is None else g.tolist() for g in gs]))
+torch.autograd.graph.register_multi_grad_hook([v0, v1.detach(), v2], lambda g: seen.append(g.tolist()), mode="any")
+v3.sum().backward(retain_graph=True)
+v4.sum().backward(retain_graph=True)
+(v3 + v4).sum().backward(retain_graph=True)
+v3.sum().backward(retain_graph=True, inputs=[v0])
+v3.sum().backward(retain_graph=True, inputs=[v2])
+seen.append(torch.autograd.grad(v3.sum(), [v2], retain_graph=True)[0].tolist())
+v3.sum().backward()
+torch.autograd.graph.register_multi_grad_hook([v0, v1.detach()], lambda gs: None)""",
 }

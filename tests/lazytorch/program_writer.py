@@ -36,7 +36,18 @@ class Writer:
     def write(self, length: int) -> list[str]:
         while len(self.tensors()) < 2:
             self.add(self.new())
-        makers = [
+        makers = self.makers()
+        weights = [w for _, w in makers]
+        while len(self.statements) < length:
+            (maker,) = self.random.choices([m for m, _ in makers], weights)
+            statement = maker()
+            if statement:
+                self.add(statement)
+        return self.statements
+
+    def makers(self) -> list[tuple[Any, int]]:
+        """What makes statements, and how often it is asked."""
+        return [
             (self.new, 2), (self.unary, 4), (self.binary, 5), (self.view, 6), (self.inplace, 8),
             (self.assign_item, 3), (self.backward, 3), (self.grad, 2), (self.hook, 2),
             (self.flags, 2), (self.grad_attribute, 2), (self.numpy, 1), (self.read, 2),
@@ -45,13 +56,6 @@ class Writer:
             (self.node_hook, 1), (self.second_derivative, 2), (self.joined, 2),
             (self.transformed, 1), (self.of_data, 1),
         ]  # fmt: skip
-        weights = [w for _, w in makers]
-        while len(self.statements) < length:
-            (maker,) = self.random.choices([m for m, _ in makers], weights)
-            statement = maker()
-            if statement:
-                self.add(statement)
-        return self.statements
 
     def add(self, statement: str) -> None:
         """Run a statement, and keep it where it runs; now and then where it does not."""

@@ -27,6 +27,7 @@ torch = pytest.importorskip("torch", reason="needs real PyTorch")
 from devices import FUNCTIONS as DEVICE  # noqa: E402
 from program_names import namespace, run  # noqa: E402
 from program_writer import Writer  # noqa: E402
+from wide_program_writer import WideWriter  # noqa: E402
 
 import lazytorch  # noqa: E402
 
@@ -179,8 +180,8 @@ def _differences(statements: list[str], look: bool) -> Iterator[str]:
                             return
 
 
-def made(seed: int) -> list[str]:
-    return Writer(seed).write(20 + seed % 21)
+def made(seed: int, wide: bool = False) -> list[str]:
+    return (WideWriter if wide else Writer)(seed).write(20 + seed % 21)
 
 
 def shrunk(statements: list[str]) -> list[str]:
@@ -219,13 +220,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--programs", type=int, default=1, help="how many")
     parser.add_argument("--seed", type=int, default=0, help="of the first; the others follow")
+    parser.add_argument("--wide", action="store_true", help="of more kinds of statements")
     parser.add_argument("--strides", action="store_true", help="compare those too")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     differing = 0
     with lazytorch.device(DEVICE):
         for seed in range(options.seed, options.seed + options.programs):
-            statements = made(seed)
+            statements = made(seed, options.wide)
             found = next(differences(statements, look=options.programs == 1), None)
             if found is not None:
                 differing += 1
