@@ -73,7 +73,7 @@ def jacrev(
         first = 0
         for y in outputs:
             blocks = [
-                s.narrow(0, first, y.numel()).reshape(*y.shape, *x.shape)
+                s.narrow(0, first, y.numel()).reshape((*y.shape, *x.shape))
                 for s, x in zip(stacked, flat, strict=True)
             ]
             by_output.append(_arranged(blocks, in_spec, chosen))
@@ -113,7 +113,7 @@ def jacfwd(func: F, argnums: Argnums = 0, has_aux: bool = False, *, randomness: 
             first, blocks = 0, []
             for x in flat:
                 block = s.narrow(0, first, x.numel()).movedim(0, -1)
-                blocks.append(block.reshape(*y.shape, *x.shape))
+                blocks.append(block.reshape((*y.shape, *x.shape)))
                 first += x.numel()
             by_output.append(_arranged(blocks, in_spec, chosen))
         result = tree_unflatten(by_output, spec)

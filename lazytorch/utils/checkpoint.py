@@ -24,7 +24,7 @@ from lazytorch.autograd.release import free
 from lazytorch.autograd.saved import let_read, would_pack
 from lazytorch.autograd.session import Session
 from lazytorch.autograd.walk import FREED, Walk
-from lazytorch.expression import Call, Expression, NodeState, hooks_of, next_in_sequence
+from lazytorch.expression import Call, Expression, NodeState, hooks_of, next_in_sequence, nobody
 from lazytorch.freed import inputs_of
 from lazytorch.functions.random import default_generator
 from lazytorch.realize import realize
@@ -324,6 +324,19 @@ def _with(values: Any, replaced: dict[int, Tensor]) -> Any:
     return values
 
 
+def _alone(x: Tensor, connected: bool) -> Tensor:
+    """A tensor as a value of its own, differentiable to it or not; itself where nobody collects its
+    gradient, which is what others make of it then."""
+    value = x._read()
+    if value.leaf is nobody:
+        return x
+    if connected:
+        return wrap(record(core.IDENTITY, (value,), (), True)[0])
+    # Each reading of memory that NumPy shares is another value.
+    detached = x.detach() if x._storage.shared is None else x.detach().clone()
+    return detached.requires_grad_()
+
+
 class CheckpointNode(CallNode):
     """The node of a checkpointed part: backward runs the part again.
 
@@ -351,18 +364,10 @@ class CheckpointNode(CallNode):
 
     def run(self, connected: bool) -> tuple[Any, list[Tensor]]:
         """The part's results, and its arguments that require grad, as values of their own."""
-        given = self.given
-        if connected:
-            alone = [wrap(record(core.IDENTITY, (t._read(),), (), True)[0]) for t in given]
-        else:
-            # Each reading of memory that NumPy shares is another value.
-            alone = [
-                (t.detach() if t._storage.shared is None else t.detach().clone()).requires_grad_()
-                for t in given
-            ]
+        alone = [_alone(t, connected) for t in self.given]
         tensors = _tensors((self.args, self.kwargs))
         replaced = {id(t): t.detach() for t in tensors if t.requires_grad}  # by now, perhaps
-        replaced.update({id(t): a for t, a in zip(given, alone, strict=True)})
+        replaced.update({id(t): a for t, a in zip(self.given, alone, strict=True)})
         result = self.function(*_with(self.args, replaced), **_with(self.kwargs, replaced))
         return result, alone
 

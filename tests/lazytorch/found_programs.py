@@ -751,4 +751,28 @@ v2.relu_()
 v3 = v2 * 1
 v2.mul_(3)
 v3.sum().backward()""",
+    "what roll gives is no view": """
+v0 = torch.tensor([[0.25, -0.5], [1.0, 2.0]], requires_grad=True)
+v1 = v0.roll(1)
+v2 = v0.roll(3)
+v2.detach_()
+(v1 * v2).sum().backward()""",
+    "a tensor is a limit beside a number where it could be one itself": """
+v0 = torch.tensor([0.25, -0.5], requires_grad=True)
+v1 = v0.clamp(torch.tensor(0.0), 1.5)
+v1.sum().backward()
+v0.detach().clamp_(v0, 1.5)""",
+    "the Jacobian of a number": """
+v0 = torch.tensor(1.5, requires_grad=True)
+v1 = torch.func.jacrev(lambda a: a.sin() * a)(v0)
+v2 = torch.func.jacfwd(lambda a: a.sin() * a)(v0)
+v3 = torch.func.hessian(lambda a: a.sin() * a)(v0)
+(v1 * v2 * v3).backward()""",
+    "a gradient at a root is what was given": """
+v0 = torch.tensor([0.5, -1.0, 2.0], requires_grad=True)
+v1 = v0 * 2
+v2 = torch.autograd.grad(v1, [v0, v1], v1.cos())[1] + 0
+v3 = torch.autograd.grad(v0, v0, v0.cos())[0]
+v3.sum().backward()
+v2.sum().backward()""",
 }

@@ -492,8 +492,9 @@ v1 = torch.tensor([1.5, 0.25, -0.5], requires_grad=True)
 v2 = v0 * v1
 v3 = v2.sin()
 v4 = v1.exp()
-torch.autograd.graph.register_multi_grad_hook([v0, v1, v2, v4], lambda gs: seen.append([None if g is None else g.tolist() for g in gs]))
-torch.autograd.graph.register_multi_grad_hook([v0, v1.detach(), v2], lambda g: seen.append(g.tolist()), mode="any")
+hooked = torch.autograd.graph.register_multi_grad_hook
+hooked([v0, v1, v2, v4], lambda gs: seen.append([g if g is None else g.tolist() for g in gs]))
+hooked([v0, v1.detach(), v2], lambda g: seen.append(g.tolist()), mode="any")
 v3.sum().backward(retain_graph=True)
 v4.sum().backward(retain_graph=True)
 (v3 + v4).sum().backward(retain_graph=True)
@@ -501,5 +502,14 @@ v3.sum().backward(retain_graph=True, inputs=[v0])
 v3.sum().backward(retain_graph=True, inputs=[v2])
 seen.append(torch.autograd.grad(v3.sum(), [v2], retain_graph=True)[0].tolist())
 v3.sum().backward()
-torch.autograd.graph.register_multi_grad_hook([v0, v1.detach()], lambda gs: None)""",
+hooked([v0, v1.detach()], lambda gs: None)""",
+    "a checkpoint of what nobody collects a gradient of saves nothing for it": """
+v0 = torch.tensor([[1.0, 0.25], [0.25, 0.5]], requires_grad=True)
+v1 = v0 * 2
+with torch.inference_mode(): v2 = v1.sin()
+with torch.no_grad(): v3 = v1.squeeze()
+v4 = checkpoint(lambda a, y=v2: (a * y).tanh(), v3, use_reentrant=False)
+v4.sum().backward()
+v5 = checkpoint(lambda a: (a * v1).sin(), v3, use_reentrant=False)
+v5.square().sum().backward()""",
 }
