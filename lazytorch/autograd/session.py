@@ -344,7 +344,7 @@ class Session:
         reached = self.reached
         assert reached is not None
         left: dict[Expression, None] = {}
-        for e in order:
+        for e in (*self.walk.stop, *order):
             if e in reached and (e not in passed or e.leaf is not None):
                 left[e] = None
         below = {i for e in passed if e.leaf is None for i in goes_on_to(e)}

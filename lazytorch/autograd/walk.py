@@ -105,6 +105,7 @@ class Walk:
         self.seen: set[Expression] = set()
         self.calls: list[Call] = []
         self.targets = () if targets is None else tuple(targets)
+        self.stop = tuple(stop)
         may_be_known = targets is None and len(values) == 1 and not stop and not views.watched
         if may_be_known and (found := known_walks.recognised(values[0])) is not None:
             _, self.order, self.calls = found

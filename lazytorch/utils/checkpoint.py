@@ -23,7 +23,7 @@ from lazytorch.autograd.reads import goes_on_to
 from lazytorch.autograd.release import free
 from lazytorch.autograd.saved import let_read, would_pack
 from lazytorch.autograd.session import Session
-from lazytorch.autograd.walk import FREED, Walk
+from lazytorch.autograd.walk import FREED, Walk, under_way
 from lazytorch.expression import Call, Expression, NodeState, hooks_of, next_in_sequence, nobody
 from lazytorch.freed import inputs_of
 from lazytorch.functions.random import default_generator
@@ -223,6 +223,13 @@ def _again(state: _RandomState | None) -> Any:
             now.restore()
 
 
+_ONLY_ALL = (
+    "When use_reentrant=True, torch.utils.checkpoint is incompatible with .grad() or passing an "
+    "`inputs` parameter to .backward(). To resolve this error, you can either set "
+    "use_reentrant=False, or call .backward() without passing the `inputs` argument."
+)
+
+
 class CheckpointFunction(Function):
     """The reentrant form: a backward pass within the backward pass."""
 
@@ -238,6 +245,8 @@ class CheckpointFunction(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
+        if under_way[-1].passed is not None:
+            raise RuntimeError(_ONLY_ALL)
         args = list(ctx.args)
         for i, tensor in zip(ctx.places, ctx.saved_tensors, strict=True):
             args[i] = tensor.detach().requires_grad_(tensor.requires_grad)
@@ -403,10 +412,11 @@ class CheckpointNode(CallNode):
         if not pairs:
             return [None] * len(edges)
         boundary = [a._read() for a in alone]
-        others = _read_from_outside(values, boundary, began)
+        others = _read_from_outside([o._read() for o in outputs], boundary, began)
         if len(boundary) + len(others) != len(edges):
             raise CheckpointError(_OTHERS.format(len(edges), len(boundary) + len(others)))
         walk = Walk(values, stop=[*boundary, *others])
+        reached = {*values, *[i for e in walk.order for i in goes_on_to(e)]}
         if create_graph:
             # What gradients read of the results is what the first run gave: its user may
             # differentiate by that.
@@ -427,11 +437,12 @@ class CheckpointNode(CallNode):
             session.stop_at([e])
         leaves = [e for e in others if e.leaf is not None]
         by_value.update(zip(leaves, session.gradients(leaves), strict=True))
-        found += [by_value[e] for e in others]
+        by_value.update(zip(boundary, found, strict=True))
+        sent = [by_value[e] if e in reached else None for e in (*boundary, *others)]
         free(walk, create_graph, session.readers)
         if not create_graph:
-            realize([g._read() for g in found])
-        return [*found]
+            realize([g._read() for g in sent if g is not None])
+        return sent
 
 
 _OTHERS = (

@@ -512,4 +512,32 @@ v4 = checkpoint(lambda a, y=v2: (a * y).tanh(), v3, use_reentrant=False)
 v4.sum().backward()
 v5 = checkpoint(lambda a: (a * v1).sin(), v3, use_reentrant=False)
 v5.square().sum().backward()""",
+    "a checkpoint in a checkpoint leaves the gradients beside it": """
+v0 = torch.tensor([0.5, -1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([1.5, 0.25, -0.5], requires_grad=True)
+v2 = v1 * 2
+again = lambda f, x: checkpoint(f, x, use_reentrant=False)
+again(lambda a: again(torch.sin, a) * v1, v0).sum().backward()
+v3 = again(lambda a: again(lambda b: again(lambda c: c.exp() * v1, b * v2).sin(), a) * v2 * a, v0)
+v3.sum().backward(retain_graph=True)
+v3.square().sum().backward(create_graph=True)
+again(lambda a: checkpoint(torch.sin, a, use_reentrant=True) * v1 * a, v0).sum().backward()""",
+    "a checkpoint's gradient goes where the results that are used come from": """
+v0 = torch.tensor([0.5, -1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([1.5, 0.25, -0.5], requires_grad=True)
+v2 = checkpoint(lambda a, b: (a * b, a.exp()), v0, v1, use_reentrant=False)[1]
+v2.sum().backward()
+v3 = checkpoint(lambda a: (a * v1, a.exp()), v0, use_reentrant=False)[1]
+v3.sum().backward()""",
+    "a reentrant checkpoint refuses to go to some values alone": """
+v0 = torch.tensor([0.5, -1.0, 2.0], requires_grad=True)
+v1 = checkpoint(lambda a: a.sin() * a, v0, use_reentrant=True)
+v1.sum().backward(inputs=[v0])""",
+    "what was packed and each gradient reads is what it is differentiated by": """
+v0 = torch.tensor([0.5, -1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([1.5, 0.25, -0.5], requires_grad=True)
+with saved_tensors_hooks(lambda x: x, lambda x: x): v2 = v0 * v1
+v3 = torch.autograd.grad(v2.sum(), v0, create_graph=True)[0]
+(v3 * v3).sum().backward()
+with saved_tensors_hooks(lambda x: x, lambda x: x): v4 = torch.func.grad(torch.sum)(v0)""",
 }
