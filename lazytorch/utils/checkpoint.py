@@ -18,6 +18,7 @@ from lazytorch import capture, core
 from lazytorch.autograd.backward import backward
 from lazytorch.autograd.function import Function, Saved
 from lazytorch.autograd.grad_mode import enable_grad, is_grad_enabled
+from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.graph import CallNode
 from lazytorch.autograd.reads import goes_on_to
 from lazytorch.autograd.release import free
@@ -360,7 +361,12 @@ class CheckpointNode(CallNode):
         self.reference: weakref.ref[Call] | None = None
         self.given = [t for t in _tensors((args, kwargs)) if t.requires_grad]
         # As in PyTorch, arguments must not have been written to before the second run.
-        self.saved = [Saved(a, None) for a in args if isinstance(a, Tensor)]
+        saved = [a for a in args if isinstance(a, Tensor)]
+        self.saved = [Saved(a, None) for a in saved]
+        # Hooks are given the arguments, and nothing of what the part computes.
+        self.packed = bool(grad_state.saved_hooks)
+        for a, each in zip(saved, self.saved, strict=True) if self.packed else ():
+            each.pack(a)
         self.freed = False
         self._ends_plainly = False
         self.kinds: list[Any] | None = None  # what the results were, where that is compared
@@ -371,11 +377,17 @@ class CheckpointNode(CallNode):
     def name(self) -> str:
         return "CheckpointBackward"
 
-    def run(self, connected: bool) -> tuple[Any, list[Tensor]]:
-        """The part's results, and its arguments that require grad, as values of their own."""
-        alone = [_alone(t, connected) for t in self.given]
-        tensors = _tensors((self.args, self.kwargs))
-        replaced = {id(t): t.detach() for t in tensors if t.requires_grad}  # by now, perhaps
+    def run(
+        self, connected: bool, unpacked: Sequence[Tensor] | None = None
+    ) -> tuple[Any, list[Tensor]]:
+        """The part's results, and its arguments that require grad, as values of their own: as they
+        were ``unpacked``, where hooks have packed them."""
+        saved = [a for a in self.args if isinstance(a, Tensor)]
+        now = {id(a): u for a, u in zip(saved, unpacked or saved, strict=True)}
+        alone = [_alone(now.get(id(t), t), connected) for t in self.given]
+        tensors = [now.get(id(t), t) for t in _tensors((self.args, self.kwargs))]
+        detached = {id(t): t.detach() for t in tensors if t.requires_grad}  # by now, perhaps
+        replaced = {i: detached.get(id(t), t) for i, t in now.items()} | detached
         replaced.update({id(t): a for t, a in zip(self.given, alone, strict=True)})
         result = self.function(*_with(self.args, replaced), **_with(self.kwargs, replaced))
         return result, alone
@@ -396,11 +408,10 @@ class CheckpointNode(CallNode):
         create_graph = is_grad_enabled()
         if self.freed:
             raise RuntimeError(FREED)
-        for saved in self.saved:
-            saved.unpack(self)
+        arguments = [saved.unpack(self) for saved in self.saved]
         began = next_in_sequence()
         with _again(self.random), self.context:
-            result, alone = self.run(create_graph)
+            result, alone = self.run(create_graph, arguments if self.packed else None)
         outputs = [t for t in _tensors(result) if t.requires_grad]
         if len(outputs) != len(gradients):
             raise CheckpointError(_OTHERS.format(len(gradients), len(outputs)))
@@ -487,11 +498,17 @@ def _checkpoint(
             return function(*args, **kwargs)
     if any([t._storage.is_inference() for t in _tensors((args, kwargs))]):
         raise RuntimeError(CANNOT_SAVE)
+    if grad_state.hooks_refused is not None:
+        raise RuntimeError(grad_state.hooks_refused)
     node = CheckpointNode(function, args, kwargs, second)
     node.random = _RandomState() if preserve else None
     began = next_in_sequence()
-    with first:
-        result, alone = node.run(connected=True)
+    hooks, grad_state.saved_hooks = grad_state.saved_hooks, ()
+    try:
+        with first:
+            result, alone = node.run(connected=True)
+    finally:
+        grad_state.saved_hooks = hooks
     outputs = [t for t in _tensors(result) if t.requires_grad]
     if not outputs:
         return result

@@ -775,4 +775,11 @@ v2 = torch.autograd.grad(v1, [v0, v1], v1.cos())[1] + 0
 v3 = torch.autograd.grad(v0, v0, v0.cos())[0]
 v3.sum().backward()
 v2.sum().backward()""",
+    "a refused write leaves what it read as it was": """
+v0 = torch.tensor([[0.5], [1.5]]).cos()
+v1 = v0.t()
+v0[1:] = torch.tensor(1.0, requires_grad=True)
+import contextlib
+with contextlib.suppress(RuntimeError): v1.add_(v1)
+v1.sub_(0.5)""",
 }

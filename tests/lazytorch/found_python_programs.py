@@ -540,4 +540,15 @@ with saved_tensors_hooks(lambda x: x, lambda x: x): v2 = v0 * v1
 v3 = torch.autograd.grad(v2.sum(), v0, create_graph=True)[0]
 (v3 * v3).sum().backward()
 with saved_tensors_hooks(lambda x: x, lambda x: x): v4 = torch.func.grad(torch.sum)(v0)""",
+    "hooks on saved values are given a checkpoint's arguments alone": """
+v0 = torch.tensor([0.5, -1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([1.5, 0.25, -0.5], requires_grad=True)
+shown = saved_tensors_hooks(lambda x: (seen.append(x.tolist()), x.clone())[1], lambda x: x * 2)
+with shown: v2 = checkpoint(lambda a, b: (a * b * v1).sin() * a, v0, v1 * 2, use_reentrant=False)
+v2.sum().backward(retain_graph=True)
+v0.detach().add_(1)
+v3 = torch.autograd.grad(v2.sum(), v0, create_graph=True)[0]
+(v3 * v3).sum().backward()
+refused = torch.autograd.graph.disable_saved_tensors_hooks("no")
+with refused: checkpoint(lambda a: a.sin() * a, v0, use_reentrant=False)""",
 }
