@@ -90,8 +90,20 @@ def _collect_all(session: Session, retain: bool, chosen: set[int] | None) -> Non
     """Take the gradients at the leaves, of these tensors alone if they are ``chosen``, and add them
     up in ``.grad``."""
     walk, create_graph = session.walk, session.create_graph
-    session.run_hooks(retain)
-    leaves = [(t, e) for t, e in walk.leaves() if chosen is None or id(owner_of(t)) in chosen]
+    collected: set[Expression] = set()
+
+    def collect(e: Expression) -> None:
+        # Hooks of leaves are called at their turn, where hooks of values are to come after them.
+        for tensor in [t for t, leaf in walk.leaves() if leaf is e and isinstance(t, Tensor)]:
+            is_chosen = chosen is None or id(tensor) in chosen
+            if is_chosen and has_hooks(tensor) and len(walk.readings(tensor)) == 1:
+                collected.add(e)
+                (gradient,) = session.gradients([e])
+                _accumulate(tensor, gradient, create_graph)
+
+    session.run_hooks(retain, collect)
+    asked = [(t, e) for t, e in walk.leaves() if chosen is None or id(owner_of(t)) in chosen]
+    leaves = [(t, e) for t, e in asked if e not in collected]
     undefined = []
     if session.reached is not None:
         undefined = [t for t, e in leaves if e in session.undefined and e not in session.reached]
@@ -120,7 +132,7 @@ def _collect_all(session: Session, retain: bool, chosen: set[int] | None) -> Non
             _accumulate(tensor, gradient, create_graph)
     finally:
         grad_state.enabled = before_mode
-    for tensor, e in leaves:
+    for tensor, e in asked:
         if type(e.leaf) is LivingOn:
             settle_grad(tensor)
 

@@ -11,7 +11,7 @@ import itertools
 import math
 import weakref
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -210,17 +210,18 @@ class Session:
 
     # ---- hooks and Functions ------------------------------------------------------------------
 
-    def run_hooks(self, retain: bool) -> None:
+    def run_hooks(self, retain: bool, collect: Callable[[Expression], None] | None = None) -> None:
         """Run what Python does on the way, nearest the roots first. What it has passed is freed
-        also where that fails."""
+        also where that fails. ``collect`` is called with a leaf at its turn, where hooks of values
+        are still to come."""
         try:
-            self._run_all_hooks()
+            self._run_all_hooks(collect)
         except Exception:
             if not retain:
                 free(self.walk, retain, self.readers, self.ran)
             raise
 
-    def _run_all_hooks(self) -> None:
+    def _run_all_hooks(self, collect: Callable[[Expression], None] | None) -> None:
         order = self.walk.order
         if anomaly_mode.state.enabled and anomaly_mode.state.check_nan:
             self._check_numbers(order)
@@ -236,7 +237,7 @@ class Session:
         try:
             if root is not None:
                 self._run_hooks_of_root(root)
-            self._run_hooks(order)
+            self._run_hooks(order, collect)
         finally:
             sessions.running -= 1
             grad_state.enabled = before
@@ -277,7 +278,9 @@ class Session:
                         f"Function '{name}' returned nan values in its {number}th output."
                     )
 
-    def _run_hooks(self, order: Sequence[Expression]) -> None:
+    def _run_hooks(
+        self, order: Sequence[Expression], collect: Callable[[Expression], None] | None
+    ) -> None:
         order = _as_it_runs(order)
         reached = self.reached = set(self.roots)
         if not self.create_graph and any([_settles(e) for e in order]):
@@ -289,9 +292,13 @@ class Session:
             if e.hooks is not None and e.hooks.node is not None and e.hooks.node.acts():
                 waiting[id(e.call)] = waiting.get(id(e.call), 0) + 1
         current: Call | None = None
+        to_come = sum([_shows_gradients(e) for e in order])
         for e in reversed(order):
             call = e.call
             hooks = e.hooks
+            to_come -= _shows_gradients(e)
+            if to_come and e.leaf is not None and e in reached and collect is not None:
+                collect(e)
             if current is not None and call is not current:
                 self.ran.add(current)
             current = call
@@ -561,6 +568,14 @@ def _below(values: Sequence[Expression]) -> set[Expression]:
         found.update(following)
         stack.extend(following)
     return found
+
+
+def _shows_gradients(e: Expression) -> bool:
+    """Whether a user's hook is called at a value, or at the node that made it."""
+    hooks = e.hooks
+    if hooks is None:
+        return False
+    return bool(hooks.functions or (hooks.node and (hooks.node.before or hooks.node.after)))
 
 
 def _settles(e: Expression) -> bool:

@@ -551,4 +551,19 @@ v3 = torch.autograd.grad(v2.sum(), v0, create_graph=True)[0]
 (v3 * v3).sum().backward()
 refused = torch.autograd.graph.disable_saved_tensors_hooks("no")
 with refused: checkpoint(lambda a: a.sin() * a, v0, use_reentrant=False)""",
+    "hooks of a leaf come at its turn, before those of values that are run later": """
+v0 = torch.tensor([[1.5], [0.25]], requires_grad=True)
+v1 = torch.tensor([[1.5], [1.0]], requires_grad=True)
+v2 = v1.exp()
+v2.register_hook(lambda g: g * 2)
+v0.register_hook(lambda g: seen.append(g.tolist()))
+v0.register_post_accumulate_grad_hook(lambda p: seen.append(p.grad.tolist()))
+v1.register_post_accumulate_grad_hook(lambda p: seen.append(p.grad.tolist()))
+v2.register_hook(lambda g: seen.append((g.tolist(), v0.grad is None, v1.grad is None)))
+v3 = (v2 * v0).sin() + v0 * v2.detach()
+v3.sum().backward(retain_graph=True)
+v3.sum().backward(create_graph=True)
+v3.sum().backward(inputs=[v1], retain_graph=True)
+v3.sum().backward()
+v3.sum().backward()""",
 }
