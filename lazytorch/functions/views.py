@@ -19,7 +19,7 @@ from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.reaching_views import strided_view
 from lazytorch.functions.registration import PUBLIC, operation
 from lazytorch.storage import share_array
-from lazytorch.tensor import Geometry, Tensor, wrap_dim
+from lazytorch.tensor import Geometry, Tensor, record, wrap_dim
 from lazytorch.type_names import type_name
 from lazytorch.view_history import ONE_OF_SEVERAL, refusal_of_inner
 
@@ -772,6 +772,15 @@ def become(x: Tensor, view: Tensor) -> Tensor:
         raise x._leaf_error()
     geometry = view._geometry
     assert isinstance(geometry, Geometry)
+    storage = x._storage
+    value = storage.expression
+    if value.tracked and value.leaf is None:
+        storage.write(record(core.IDENTITY, (value,), (), True)[0])  # it counts as one
+    elif not value.tracked:
+        storage.own_value()
+        storage.version += 1
+    if x._geometry is None or view._has_node:
+        x._has_node = True  # it is no view of a base whose history it has to be told of
     x._geometry, x._type, x._view_cache = geometry, view._type, None
     x._view_name, x._overlaps, x._in_source = view._view_name, view._overlaps, None
     return x

@@ -775,6 +775,15 @@ v2 = torch.autograd.grad(v1, [v0, v1], v1.cos())[1] + 0
 v3 = torch.autograd.grad(v0, v0, v0.cos())[0]
 v3.sum().backward()
 v2.sum().backward()""",
+    "a view in place is a write, after which it is written to as before": """
+v0 = torch.tensor([[2.0], [0.5]], requires_grad=True)
+v1 = v0 * 2
+v1.t_()
+v1.mul_(v1)
+v1.sum().backward()
+v2 = v0.exp()
+v2.unsqueeze_(0)
+v2.sum().backward()""",
     "a refused write leaves what it read as it was": """
 v0 = torch.tensor([[0.5], [1.5]]).cos()
 v1 = v0.t()
