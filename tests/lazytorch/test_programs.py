@@ -52,7 +52,7 @@ _MADE_BY = r", which is output \d+ of [^,]*,"
 # Where a statement has two faults, which of them is named.
 _EITHER = "its base or another view|view of a view|implicitly created|no_grad mode|inference mode|"
 _EITHER += "only supports a 0-dimensional"
-_OF_PARTS = r"inputs=|materialize|, \[|autograd.grad"
+_OF_PARTS = r"inputs=|materialize|, \[|autograd.grad|autograd.functional"
 
 _FOUND = FOUND | FOUND_WITH_PYTHON
 
