@@ -18,8 +18,9 @@ from lazytorch.functions.arguments import integers, wrap_dims
 from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.reaching_views import strided_view
 from lazytorch.functions.registration import PUBLIC, operation
+from lazytorch.recording import count_write
 from lazytorch.storage import share_array
-from lazytorch.tensor import Geometry, Tensor, record, wrap_dim
+from lazytorch.tensor import Geometry, Tensor, wrap_dim
 from lazytorch.type_names import type_name
 from lazytorch.view_history import ONE_OF_SEVERAL, refusal_of_inner
 
@@ -772,13 +773,7 @@ def become(x: Tensor, view: Tensor) -> Tensor:
         raise x._leaf_error()
     geometry = view._geometry
     assert isinstance(geometry, Geometry)
-    storage = x._storage
-    value = storage.expression
-    if value.tracked and value.leaf is None:
-        storage.write(record(core.IDENTITY, (value,), (), True)[0])  # it counts as one
-    elif not value.tracked:
-        storage.own_value()
-        storage.version += 1
+    count_write(x._storage)
     if x._geometry is None or view._has_node:
         x._has_node = True  # it is no view of a base whose history it has to be told of
     x._geometry, x._type, x._view_cache = geometry, view._type, None

@@ -127,7 +127,7 @@ class Writer:
         # Now and then a variable is given another value, and the old one goes; a leaf stays, which
         # PyTorch's graph keeps alive.
         if letter == "v" and self.random.random() < 0.1:
-            old = [n for n in taken if not _is_leaf_with_gradient(self.names[n])]
+            old = [n for n in taken if not is_leaf_with_gradient(self.names[n])]
             if len(old) > 2:
                 return self.random.choice(old)
         return f"{letter}{1 + max([int(n[1:]) for n in taken], default=-1)}"
@@ -511,7 +511,7 @@ class Writer:
         return f"with torch.{mode}: {statement}"
 
 
-def _is_leaf_with_gradient(x: Any) -> bool:
+def is_leaf_with_gradient(x: Any) -> bool:
     try:
         return isinstance(x, torch.Tensor) and x.is_leaf and x.requires_grad
     except RuntimeError:

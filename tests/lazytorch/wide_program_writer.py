@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from program_writer import Writer
+from program_writer import Writer, is_leaf_with_gradient
 
 # Operations of one tensor; {x} is its name.
 _OPERATIONS = [
@@ -134,7 +134,7 @@ class WideWriter(Writer):
 
     def is_plain_leaf(self, name: str) -> bool:
         x = self.names[name]
-        return x.is_leaf and x.requires_grad and not (x._is_view() or self.is_saved(name))
+        return is_leaf_with_gradient(x) and not (x._is_view() or self.is_saved(name))
 
     def more_gradients(self) -> str:
         return self.filled(self.random.choice(_GRADIENTS))
