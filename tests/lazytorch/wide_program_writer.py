@@ -53,7 +53,7 @@ _IN_PLACE = [
     "index_copy_(0, torch.tensor([0]), {y}[:1])", "select(0, 0).mul_({y})", "clamp_({y}, 1.5)",
     "masked_scatter_({x}.detach() > 0, {y}.flatten())", "hardtanh_()",
     "put_(torch.tensor([0]), {y}.flatten()[:1])",
-    "scatter_add_(0, torch.zeros(1, 1).long(), {y})", "requires_grad_()",
+    "scatter_add_(0, torch.zeros(1, 1).long(), {x}.detach())", "requires_grad_()",
     "data.add_(0)", "copysign_({y})", "add_({x}.grad)", "sub_(0.1 * {x}.grad)",
 ]  # fmt: skip
 _HOOKS = [
