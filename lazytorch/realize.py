@@ -578,7 +578,14 @@ def _settle(wanted: Sequence[Expression], values: Sequence[Any]) -> None:
 
 
 def _forget_call(e: Expression) -> None:
-    """Forget what made a value; of an alias, whose memory that was is known from its owner."""
+    """Forget what made a value."""
+    if e.owner is None:
+        _note_owner(e)
+    e.call = None
+
+
+def _note_owner(e: Expression) -> None:
+    """Let an alias know whose memory it shows, before what made it is forgotten."""
     source = e
     while (
         source.owner is None
@@ -589,10 +596,9 @@ def _forget_call(e: Expression) -> None:
         (source,) = call.inputs
     if source is not e:
         e.owner = shared_owner(source)
-    e.call = None
 
 
-known_to_native.update(VIEW=VIEW, DETACH=DETACH, SOURCE=SOURCE)
+known_to_native.update(note_owner=_note_owner, VIEW=VIEW, DETACH=DETACH, SOURCE=SOURCE)
 
 
 # Lets go of what backward has freed, given the other tracked calls that were run, inputs first;

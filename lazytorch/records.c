@@ -63,7 +63,7 @@ typedef long ssize;
     O(Storage) O(Overwritten) O(scalar) O(born) O(held) O(pending_writes) O(next_in_sequence)      \
     O(name_storage) O(name_geometry) O(name_marker) O(name_connected) O(name_silent)               \
     O(name_capacity) O(name_differentiable)                                                        \
-    O(may_be_written) O(VIEW) O(DETACH) O(SOURCE) O(PLACEHOLDER)
+    O(may_be_written) O(note_owner) O(VIEW) O(DETACH) O(SOURCE) O(PLACEHOLDER)
 
 #define DECLARE_FUNCTION(result, name, parameters) static result(*name) parameters;
 #define DECLARE_SLOT(class, name) static long class##_##name;
