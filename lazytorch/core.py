@@ -106,6 +106,8 @@ DETACH = Function("detach", detach)
 IDENTITY = Function("clone", lambda x: ew.cast(x, x.dtype), gradient_name="CloneBackward0")
 # What a derivative is taken by: a value of its own to the graph, where PyTorch has an alias.
 SOURCE = Function("source", lambda x: ew.cast(x, x.dtype))
+# What PyTorch has no memory of its own for: what is written there is written to the other.
+ALIASES = (VIEW, DETACH, SOURCE)
 
 
 def _cast(x: Node, dtype: DType) -> Node:

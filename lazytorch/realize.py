@@ -24,10 +24,12 @@ from codegen.pipeline import (
 )
 from codegen.runtime.signals import HeldOff
 from lazytorch import capture, known_traces, layouts, levels, references
+from lazytorch.core import ALIASES, DETACH, SOURCE, VIEW
 from lazytorch.expression import (
     Call,
     Expression,
     Overwritten,
+    shared_owner,
     trace_conditions,
 )
 from lazytorch.importer import import_graph
@@ -245,7 +247,7 @@ def _run_single(e: Expression) -> bool:
         distinct = inputs[0] is not inputs[-1] if len(inputs) == 2 else len(inputs) == 1
         if distinct and None not in values:
             (e.value,) = plan.run(values)
-            e.call = None
+            _forget_call(e)
             call.inputs = ()
             return True
     small = small_call(e)
@@ -255,7 +257,7 @@ def _run_single(e: Expression) -> bool:
     if plan is None:
         return False
     (e.value,) = plan.run([i.value for i in small[1]])
-    e.call = None
+    _forget_call(e)
     call.inputs = ()
     return True
 
@@ -272,9 +274,10 @@ def _run_several(roots: Sequence[Expression]) -> bool:
         return False
     for e, value in zip(roots, plan.run([i.value for i in found[1]]), strict=True):
         e.value = value
-        if e.call is not None:
-            e.call.inputs = ()
-            e.call = None
+        call = e.call
+        if call is not None:
+            _forget_call(e)
+            call.inputs = ()
     return True
 
 
@@ -569,9 +572,33 @@ def _settle(wanted: Sequence[Expression], values: Sequence[Any]) -> None:
             continue
         outputs = _alive(call)
         if all([o.value is not None for o in outputs]):
-            call.inputs = ()
             for o in outputs:
-                o.call = None
+                _forget_call(o)
+            call.inputs = ()
+
+
+def _forget_call(e: Expression) -> None:
+    """Forget what made a value."""
+    if e.owner is None:
+        _note_owner(e)
+    e.call = None
+
+
+def _note_owner(e: Expression) -> None:
+    """Let an alias know whose memory it shows, before what made it is forgotten."""
+    source = e
+    while (
+        source.owner is None
+        and (call := source.call) is not None
+        and call.signature.function in ALIASES
+        and call.inputs
+    ):
+        (source,) = call.inputs
+    if source is not e:
+        e.owner = shared_owner(source)
+
+
+known_to_native.update(note_owner=_note_owner, VIEW=VIEW, DETACH=DETACH, SOURCE=SOURCE)
 
 
 # Lets go of what backward has freed, given the other tracked calls that were run, inputs first;

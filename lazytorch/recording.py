@@ -19,6 +19,7 @@ from lazytorch.freed import inputs_of
 from lazytorch.realize import realize, settle_depth
 from lazytorch.records import native
 from lazytorch.source import note_place
+from lazytorch.storage import Storage
 
 # A chain of pending calls longer than this is run: memory and the next compile stay bounded.
 MAXIMUM_DEPTH = 2000
@@ -51,6 +52,16 @@ def of_its_own(value: Expression) -> Expression:
     ):
         return record(core.IDENTITY, (value,), (), value.tracked)[0]
     return value
+
+
+def count_write(storage: Storage) -> None:
+    """Count a write to a storage, which leaves it its value."""
+    value = storage.expression
+    if value.tracked and value.leaf is None:
+        storage.write(record(core.IDENTITY, (value,), (), True)[0])
+    elif not value.tracked:
+        storage.own_value()
+        storage.version += 1
 
 
 def note_in_place(value: Expression) -> Call | None:

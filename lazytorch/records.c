@@ -63,7 +63,7 @@ typedef long ssize;
     O(Storage) O(Overwritten) O(scalar) O(born) O(held) O(pending_writes) O(next_in_sequence)      \
     O(name_storage) O(name_geometry) O(name_marker) O(name_connected) O(name_silent)               \
     O(name_capacity) O(name_differentiable)                                                        \
-    O(may_be_written) O(VIEW) O(DETACH) O(SOURCE) O(PLACEHOLDER)
+    O(may_be_written) O(note_owner) O(VIEW) O(DETACH) O(SOURCE) O(PLACEHOLDER)
 
 #define DECLARE_FUNCTION(result, name, parameters) static result(*name) parameters;
 #define DECLARE_SLOT(class, name) static long class##_##name;
@@ -631,6 +631,13 @@ static int may_be_written(object *e)
     return answer != the_False;
 }
 
+/* Whether what a call makes is an alias of its input. */
+static int makes_alias(object *call)
+{
+    object *function = SLOT(SLOT(call, Call_signature), Signature_function);
+    return function == the_VIEW || function == the_DETACH || function == the_SOURCE;
+}
+
 /* As in known_walks.py; -1 where Ctrl-C came. */
 static int is_walk(struct graph *graph, object *facts)
 {
@@ -647,11 +654,8 @@ static int is_walk(struct graph *graph, object *facts)
         int has_hooks = SLOT(e, Expression_hooks) != the_None, written = may_be_written(e);
         if (each.at[i] != tracked + 2 * is_leaf + 4 * has_hooks || written)
             return written < 0 ? -1 : 0;
-        if (!tracked && call != the_None) {
-            object *function = SLOT(SLOT(call, Call_signature), Signature_function);
-            if (function == the_VIEW || function == the_DETACH || function == the_SOURCE)
-                return 0;
-        }
+        if (!tracked && call != the_None && makes_alias(call))
+            return 0;
     }
     object *outputs = outputs_of(graph);
     long count = PyList_Size(outputs);

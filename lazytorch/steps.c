@@ -254,6 +254,16 @@ static object *settle(object *self, object *const *arguments, ssize argument_cou
     long count = PyList_Size(wanted);
     if (PyList_Size(values) != count)
         return none();
+    for (long i = 0; i < count; i++) {
+        object *e = PyList_GetItem(wanted, i), *call = SLOT(e, Expression_call);
+        if (call != the_None && SLOT(call, Call_tracked) != the_True && makes_alias(call) &&
+            SLOT(e, Expression_owner) == the_None) {
+            object *answer = PyObject_CallFunctionObjArgs(the_note_owner, e, (object *)0);
+            if (!answer)
+                return 0;
+            Py_DecRef(answer);
+        }
+    }
     for (long i = 0; i < count; i++)
         PUT(PyList_GetItem(wanted, i), Expression_value, new_reference(PyList_GetItem(values, i)));
     for (long i = 0; i < count && arguments[2] != the_True; i++) {

@@ -267,7 +267,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         storage = self._storage
         if self._marker is not None or self._parent is not None:
             self._rejoin()
-        if self._marker is not None:
+        if self._has_marker():
             if self._without_recording:
                 self._refuse_changed()
             return self._read_marker(value)
@@ -453,8 +453,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         """A recorded write through an unconnected alias: it has a history from now on, and the
         memory's other aliases see the value alone."""
         current = root._read()
-        if value.tracked:
-            value = of_its_own(value)
+        written = value = of_its_own(value) if value.tracked else value
         if root is not self:
             value = self._written_in(root, current, value)
         elif not value.tracked:
@@ -464,7 +463,8 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
             root._write(untracked(value))
         finally:
             grad_state.enabled = True
-        value.owner = SharedSince(weakref.ref(self._storage), self._storage.version)
+        for lying_here in (value, written) if written.tracked else (value,):
+            lying_here.owner = SharedSince(weakref.ref(self._storage), self._storage.version)
         root._marker = (self._storage.expression, value)
         self._has_node = True
         retain_new_value(last_recorded(current), value)
@@ -494,7 +494,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
     def _is_tracked(self) -> bool:
         """Whether what is computed of this is recorded: for backward, or for a tangent."""
         if self._marker is not None:
-            return True
+            return self._has_marker()
         if self._parent is not None:
             self._rejoin()
         value = self._storage.expression

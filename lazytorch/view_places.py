@@ -124,6 +124,11 @@ class ViewPlaces:
         root = self._root()
         return bool(root is not self and root.requires_grad)
 
+    def _has_marker(self: Any) -> bool:
+        """Whether this has a value of its own to the graph. A view made under no_grad, whose
+        gradient nobody collects, has one for as long as what it is a view of requires grad."""
+        return self._marker is not None and (self._collects or self._is_of_tracked())
+
     def _is_older_than_leaf(self: Any) -> bool:
         """Of a view: whether it was made before its base became a leaf that requires grad, and
         nothing was written since. It requires grad as well then, and goes on to nothing."""

@@ -80,7 +80,7 @@ class WriteRefusals:
             self._refuse_leaf_write(before, tracked)
             return
         with_history = self if self._marker is not None else self._parent
-        if with_history is None or with_history._marker is None:
+        if with_history is None or not with_history._has_marker():
             return
         if with_history._is_leaf():
             raise self._leaf_error()

@@ -93,11 +93,12 @@ def backward(
     sources = None if inputs is None else [gradient_source(t) for t in inputs]
     walk = Walk(values, sources, runs_targets=True, defers=True)
     session = Session(values, seeds, walk, create_graph)
-    collection = _Collection(session, chosen)
-    session.run_hooks(retain, collection.turn)
-    rest = collection.arrived()
-    free(walk, retain, session.readers)
-    collection.give(rest)
+    with walk:
+        collection = _Collection(session, chosen)
+        session.run_hooks(retain, collection.turn)
+        rest = collection.arrived()
+        free(walk, retain, session.readers)
+        collection.give(rest)
     for tensor, e in collection.leaves:
         if type(e.leaf) is LivingOn:
             settle_grad(tensor)
@@ -105,6 +106,8 @@ def backward(
         at_the_end.pop(0)()
     if began:
         spans.note("backward", "python", began)
+        if type(e.leaf) is LivingOn:
+            settle_grad(tensor)
 
 
 class _Collection:
@@ -273,6 +276,29 @@ def grad(
         sources.append(gradient_source(t))
     walk = Walk(values, sources, defers=True)
     session = Session(values, seeds, walk, create_graph)
+    with walk:
+        found = _found(session, wanted, sources, retain, bool(allow_unused or materialize_grads))
+    for number, gradient in enumerate(found):
+        if gradient is None and materialize_grads:
+            if isinstance(listed[number], GradientEdge):
+                raise RuntimeError(
+                    "materialize_grads cannot be used when the given input is a GradientEdge"
+                )
+            zeros = wrap(record(ZEROS_LIKE, (wanted[number]._read(),), (), False)[0])
+            found[number] = zeros.requires_grad_(create_graph)
+    result = [None if g is None else t._as_gradient(g) for t, g in zip(given, found, strict=True)]
+    return dict(zip(inputs, result, strict=True)) if type(inputs) is dict else tuple(result)
+
+
+def _found(
+    session: Session,
+    wanted: Sequence[Tensor],
+    sources: Sequence[Expression],
+    retain: bool,
+    allow_unused: bool,
+) -> list[Tensor | None]:
+    """The gradients at the wanted tensors, whose values are ``sources``."""
+    walk, create_graph = session.walk, session.create_graph
     known: dict[int, Tensor] = {}  # a tensor asked for twice has one gradient
     hooked = [t for t in wanted if t.is_leaf and t._backward_hooks]
 
@@ -284,7 +310,7 @@ def grad(
 
     session.run_hooks(retain, turn)
     targets = [session.arrived([*walk.readings(t), *walk.collected_for(t)]) for t in wanted]
-    if not (allow_unused or materialize_grads):
+    if not allow_unused:
         for number, readings in enumerate(targets):
             if not readings:
                 if walk.lost([sources[number]]):
@@ -299,26 +325,22 @@ def grad(
             _after_hooks(tensor, None, create_graph)
     arrived = list(dict.fromkeys([e for readings in targets for e in readings]))
     computed = dict(zip(arrived, session.cotangents(arrived), strict=True))
+    for e, seed in zip(session.roots, session.seeds, strict=True):
+        if len(session.roots) == 1 and e in computed and seed.tracked and not session.replaced:
+            # As in PyTorch it is what was given, with its history.
+            computed[e] = wrap(record(core.IDENTITY, (seed,), (), True)[0])
     free(walk, retain, session.readers)
     result: list[Tensor | None] = []
-    for number, (tensor, readings) in enumerate(zip(wanted, targets, strict=True)):
+    for tensor, readings in zip(wanted, targets, strict=True):
         if id(tensor) in known:
             result.append(known[id(tensor)])
         elif readings:
             parts = [as_collected(e, computed[e]) for e in readings]
             known[id(tensor)] = gradient = _at_tensor(tensor, parts, create_graph)
             result.append(gradient)
-        elif materialize_grads:
-            if isinstance(listed[number], GradientEdge):
-                raise RuntimeError(
-                    "materialize_grads cannot be used when the given input is a GradientEdge"
-                )
-            zeros = wrap(record(ZEROS_LIKE, (tensor._read(),), (), False)[0])
-            result.append(zeros.requires_grad_(create_graph))
         else:
             result.append(None)
-    found = [None if g is None else t._as_gradient(g) for t, g in zip(given, result, strict=True)]
-    return dict(zip(inputs, found, strict=True)) if type(inputs) is dict else tuple(found)
+    return result
 
 
 def _at_tensor(tensor: Tensor, parts: Sequence[Tensor], create_graph: bool) -> Tensor:

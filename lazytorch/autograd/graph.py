@@ -6,6 +6,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from codegen.ir.node import TensorType
 from lazytorch import core
@@ -16,7 +17,7 @@ from lazytorch.autograd.saved import (  # noqa: F401  they are named here
     save_on_cpu,
     saved_tensors_hooks,
 )
-from lazytorch.autograd.walk import FREED, name_of_node, node_name
+from lazytorch.autograd.walk import FREED, Walk, name_of_node, node_name, under_way
 from lazytorch.expression import (
     Call,
     Expression,
@@ -395,32 +396,31 @@ class _MultiHandle:
 def register_multi_grad_hook(
     tensors: Sequence[Tensor], fn: Hook, *, mode: str = "all"
 ) -> _MultiHandle:
-    """Call ``fn`` once a backward pass has the gradients of all the tensors, with a list of them;
-    with ``mode="any"``, with the first gradient alone."""
+    """Call ``fn`` once a backward pass has the gradients of those of the tensors that it goes
+    through, with a list of them and None for the others; with ``mode="any"``, with the first
+    gradient alone."""
     if mode not in ("all", "any"):
         raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
-    found: list[Any] = [None] * len(tensors)
-    count = 0
+    found: WeakKeyDictionary[Walk, dict[int, Any]] = WeakKeyDictionary()
 
     def hook_of(number: int) -> Hook:
         def hook(gradient: Tensor) -> None:
-            nonlocal count, found
+            walk = under_way[-1]
+            gradients = found.setdefault(walk, {})
+            gradients[number] = gradient
             if mode == "any":
-                count += 1
-                if count == 1:
+                if len(gradients) == 1:
                     fn(gradient)
-                if count == len(tensors):
-                    count = 0
-                return
-            found[number] = gradient
-            count += 1
-            if count == len(tensors):
-                given, found, count = found, [None] * len(tensors), 0
-                fn(given)
+            elif len(gradients) == len([t for t in tensors if walk.readings(t)]):
+                fn([gradients.get(i) for i in range(len(tensors))])
 
         return hook
 
-    return _MultiHandle([t.register_hook(hook_of(i)) for i, t in enumerate(tensors)])
+    tensors = tuple(tensors)
+    if mode == "all" and not all([t.requires_grad for t in tensors]):
+        raise AssertionError("Expected every tensor to require grad")
+    hooked = [(i, t) for i, t in enumerate(tensors) if t.requires_grad]
+    return _MultiHandle([t.register_hook(hook_of(i)) for i, t in hooked])
 
 
 def _edge(e: Expression) -> tuple[Node | None, int]:

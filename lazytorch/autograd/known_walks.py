@@ -7,12 +7,11 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
-from lazytorch import core
+from lazytorch.core import ALIASES
 from lazytorch.expression import Call, Expression, Function, Overwritten, SharedSince, Signature
 from lazytorch.importer import GRADIENT, TANGENT
 from lazytorch.records import known_to_native, native, packed
 
-ALIASES = (core.VIEW, core.DETACH, core.SOURCE)
 _USUAL_OWNERS = frozenset([type(None), weakref.ref])
 # So many structures are known for each signature at the root.
 _MOST_KNOWN = 4
@@ -141,9 +140,7 @@ def is_written(owner: Any) -> bool:
     return type(owner) is Overwritten
 
 
-known_to_native.update(
-    may_be_written=_may_be_written, VIEW=core.VIEW, DETACH=core.DETACH, SOURCE=core.SOURCE
-)
+known_to_native["may_be_written"] = _may_be_written
 
 
 def _has_rules_of_its_own(function: Function) -> bool:

@@ -33,11 +33,9 @@ _waiting: list[weakref.ref[Call]] = []
 
 
 class _Sessions:
-    """``running``: how many backward passes are under way in Python; ``choosing``: whether one of
-    them is after the gradients of some values alone."""
+    """``running``: how many backward passes are under way in Python."""
 
     running = 0
-    choosing = False
 
 
 sessions = _Sessions()

@@ -14,7 +14,7 @@ from typing import Any
 
 from codegen.graph.differentiate import cotangents
 from codegen.graph.inline import inline_plain
-from codegen.ir.node import Node, TensorType, substitute
+from codegen.ir.node import Node, TensorType, substitute, topological
 from codegen.ops.calls import call as call_node
 from codegen.ops.leaves import parameter
 from codegen.ops.reduction import full
@@ -296,6 +296,19 @@ def _gradient(
     return substitute(found, dict(zip([*places, *seeds.values()], nodes, strict=True)))
 
 
+def _note_reaches(signature: Signature) -> None:
+    """Note which inputs each output is made of: they are gradients that PyTorch has a formula each
+    for, of what that reads."""
+    if signature.reaches is None:
+        inputs, outputs = signature.template.parameters, signature.template.outputs
+        made_of = [
+            {*topological([o], stop=lambda node: not node.dtype.differentiable)} for o in outputs
+        ]
+        signature.reaches = tuple(
+            [frozenset([i for i, p in enumerate(inputs) if p in nodes]) for nodes in made_of]
+        )
+
+
 _SEED = 1000
 
 SAVED_GRADIENT = Function("gradient_of_saved", lambda *all_: _gradient(all_[:-6], *all_[-6:]))
@@ -335,6 +348,8 @@ def gradients_of_saved(
     except ValueError as error:  # what was unpacked is of another type
         raise RuntimeError(str(error)) from error
     found = dict(zip(tracked, made, strict=True))
+    if tracks and made[0].call is not None:
+        _note_reaches(made[0].call.signature)
     if tracks and not any([e.tracked for e in seeds]):
         for i, e in found.items():
             e.tracked = bool(tracked_reads(call, i))  # else it compares what it reads at most

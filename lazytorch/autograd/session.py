@@ -212,7 +212,8 @@ class Session:
 
     def run_hooks(self, retain: bool, at_leaf: Callable[[Expression], None] | None = None) -> None:
         """Run what Python does on the way, nearest the roots first, telling ``at_leaf`` of each
-        leaf in its turn. What it has passed is freed also where that fails."""
+        leaf in its turn, where more is to come that sees gradients. What it has passed is freed
+        also where that fails."""
         try:
             self._run_all_hooks(at_leaf)
         except Exception:
@@ -232,16 +233,13 @@ class Session:
             return
         before = grad_state.enabled
         grad_state.enabled = self.create_graph
-        chose = sessions.choosing
         sessions.running += 1
-        sessions.choosing = chose or self.walk.passed is not None
         try:
             if root is not None:
                 self._run_hooks_of_root(root)
             self._run_hooks(order, at_leaf)
         finally:
             sessions.running -= 1
-            sessions.choosing = chose
             grad_state.enabled = before
 
     def _run_hooks_of_root(self, root: Expression) -> None:
@@ -286,9 +284,11 @@ class Session:
             if e.hooks is not None and e.hooks.node is not None and e.hooks.node.acts():
                 waiting[id(e.call)] = waiting.get(id(e.call), 0) + 1
         current: Call | None = None
+        to_come = sum([_runs_python(e) for e in order])
         for e in reversed(order):
             call = e.call
             hooks = e.hooks
+            to_come -= _runs_python(e)
             if current is not None and call is not current:
                 self.ran.add(current)
             current = call
@@ -301,7 +301,7 @@ class Session:
                 except Exception as error:
                     _add_forward_line(error, call)
                     raise
-            if e.leaf is not None and at_leaf is not None:
+            if e.leaf is not None and to_come and at_leaf is not None:
                 at_leaf(e)
             if call is None or e.leaf is not None or not call.tracked:
                 continue
@@ -346,7 +346,7 @@ class Session:
         reached = self.reached
         assert reached is not None
         left: dict[Expression, None] = {}
-        for e in order:
+        for e in (*self.walk.stop, *order):
             if e in reached and (e not in passed or e.leaf is not None):
                 left[e] = None
         below = {i for e in passed if e.leaf is None for i in goes_on_to(e)}
@@ -567,6 +567,12 @@ def _below(values: Sequence[Expression]) -> set[Expression]:
         found.update(following)
         stack.extend(following)
     return found
+
+
+def _runs_python(e: Expression) -> bool:
+    """Whether something of the user's is called at a value, or at the node that made it."""
+    hooks = e.hooks
+    return hooks is not None and bool(hooks.functions or (hooks.node and hooks.node.acts()))
 
 
 def _settles(e: Expression) -> bool:

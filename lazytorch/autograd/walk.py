@@ -75,11 +75,17 @@ def as_collected(e: Expression, gradient: Tensor) -> Tensor:
     return leaf.as_gradient(gradient) if isinstance(leaf, Collector) else gradient
 
 
+# The backward passes that are running, the innermost last.
+under_way: list[Walk] = []
+
+
 class Walk:
     """The tracked graph under some roots: its expressions, inputs first, checked for backward.
 
     Given ``targets``, only what lies between the roots and them; nothing below ``stop``. With
     ``runs_targets``, what made the targets is run too, though nothing is sent on from there.
+
+    Entered as a context, it is that of the pass ``under_way``.
 
     refusals  the calls that backward refuses to pass, and why, where the caller ``defers`` that
               until it comes to them: hooks and Functions may raise first, or send None there.
@@ -99,6 +105,7 @@ class Walk:
         self.seen: set[Expression] = set()
         self.calls: list[Call] = []
         self.targets = () if targets is None else tuple(targets)
+        self.stop = tuple(stop)
         may_be_known = targets is None and len(values) == 1 and not stop and not views.watched
         if may_be_known and (found := known_walks.recognised(values[0])) is not None:
             _, self.order, self.calls = found
@@ -146,6 +153,13 @@ class Walk:
             return
         if may_be_known:
             known_walks.remember(values[0], self.order, self.calls)
+
+    def __enter__(self) -> Walk:
+        under_way.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        under_way.remove(self)
 
     def refuse(self, call: Call) -> None:
         """Raise what was deferred until backward comes to this call."""
@@ -433,7 +447,7 @@ def _are_as_they_were(values: Sequence[Expression | None]) -> bool:
         if type(e.owner) in _MARKS:
             return False
         call = e.call
-        if call is not None and call.signature.function in known_walks.ALIASES:
+        if call is not None and call.signature.function in core.ALIASES:
             return False
     return True
 
@@ -445,7 +459,7 @@ def _overwritten(e: Expression) -> Overwritten | SharedSince | None:
         if is_written(owner) or (type(owner) is SharedSince and owner.detached and itself):
             return owner  # type: ignore[return-value]
         call = e.call
-        if call is None or not call.inputs or call.signature.function not in known_walks.ALIASES:
+        if call is None or not call.inputs or call.signature.function not in core.ALIASES:
             return None
         itself = itself and call.signature.function is core.VIEW
         e = call.inputs[0]

@@ -8,6 +8,7 @@ from typing import Any
 
 from lazytorch.autograd.backward import grad as gradients_of
 from lazytorch.autograd.grad_mode import enable_grad, is_grad_enabled
+from lazytorch.autograd.saved import disable_saved_tensors_hooks
 from lazytorch.expression import Expression
 from lazytorch.func.sources import (
     is_live,
@@ -63,6 +64,13 @@ def grad_and_value(func: F, argnums: Argnums = 0, has_aux: bool = False) -> F:
     return wrapper
 
 
+_without_hooks = disable_saved_tensors_hooks(
+    "torch.func.{grad, vjp, jacrev, hessian} don't yet support saved tensor hooks. Please open an "
+    "issue with your use case."
+)
+
+
+@_without_hooks
 def _grad_and_value(
     func: F, argnums: Argnums, has_aux: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
@@ -186,6 +194,7 @@ def checked_outputs(output: Any, call: str) -> tuple[list[Tensor], TreeSpec]:
 # ---- reverse ----------------------------------------------------------------------------------
 
 
+@_without_hooks
 def vjp(func: F, *primals: Any, has_aux: bool = False) -> Any:
     """(func(*primals), f) or, with an aux, (output, f, aux), where f(*cotangents) gives the
     vector-Jacobian products, a tuple where there are several primals.

@@ -71,10 +71,15 @@ def write_value(target: Tensor, value: Any) -> Tensor:
 
 def _instead_of(target: Tensor, value: Expression) -> Expression:
     """A value to be written over a whole tensor, whose old value then gets a gradient of zero."""
-    if target._geometry is not None or not (value.tracked and grad_state.enabled):
+    if not (value.tracked and grad_state.enabled):
         return value
-    before = target._storage.expression
-    if before.leaf is not None or not before.tracked or not target._connected:
+    if target._has_marker():
+        before = target._read()
+    elif target._geometry is None and target._connected:
+        before = target._storage.expression
+    else:
+        return value
+    if before.leaf is not None or not before.tracked:
         return value
     return record(core.OVERWRITE, (value, before), (), True)[0]
 

@@ -330,6 +330,9 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
 
 
 def _roll(x: Node, shifts: Shape, axes: Shape) -> Node:
+    """Along the axes; along all elements in a row where there are none."""
+    if not axes:
+        return reshape(_roll(reshape(x, (x.type.size,)), shifts, (0,)), x.shape)
     for shift, axis in zip(shifts, axes, strict=True):
         extent = x.shape[axis]
         shift %= max(extent, 1)
@@ -357,8 +360,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     if dims is None or dims == ():
         if len(moves) != 1:
             raise RuntimeError(f"shifts and dimensions must align. shifts: {len(moves)}, dims:0")
-        flat = apply(ROLL, (views.reshape(input, -1),), (moves, (0,)))
-        return views.reshape(flat, input._type.shape)
+        return apply(ROLL, (input,), (moves, ()))  # type: ignore[no-any-return]
     axes = integers((dims,), "roll", "dims")
     if len(moves) != len(axes):
         raise RuntimeError(

@@ -477,6 +477,13 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     limits = [limit for limit in (min, max) if limit is not None]
+    tensors = [limit for limit in limits if isinstance(limit, Tensor)]
+    # One beside a number stands for a number itself.
+    if len(tensors) == 1 < len(limits) and (tensors[0].ndim or tensors[0].requires_grad):
+        raise TypeError(
+            "clamp() received an invalid combination of arguments: min and max must both be "
+            "tensors or both be numbers"
+        )
     return apply_one(CLAMP[min is not None, max is not None], (input, *limits))
 
 

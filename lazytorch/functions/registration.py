@@ -107,7 +107,9 @@ def in_place(definition: Callable[..., Any], name: str) -> Callable[..., Any]:
                 self._refuse_unknown_history()
             except RuntimeError:
                 with contextlib.suppress(RuntimeError, IndexError):
-                    definition(self.detach(), *args, **kwargs)  # wrong arguments come first
+                    # Wrong arguments come first; reading them must not make their nodes.
+                    given = [a.detach() if isinstance(a, Tensor) else a for a in (self, *args)]
+                    definition(*given, **kwargs)
                 raise
         try:
             if unusual.used and grad_state.saved_hooks:

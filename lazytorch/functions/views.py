@@ -18,6 +18,7 @@ from lazytorch.functions.arguments import integers, wrap_dims
 from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.reaching_views import strided_view
 from lazytorch.functions.registration import PUBLIC, operation
+from lazytorch.recording import count_write
 from lazytorch.storage import share_array
 from lazytorch.tensor import Geometry, Tensor, wrap_dim
 from lazytorch.type_names import type_name
@@ -772,6 +773,9 @@ def become(x: Tensor, view: Tensor) -> Tensor:
         raise x._leaf_error()
     geometry = view._geometry
     assert isinstance(geometry, Geometry)
+    count_write(x._storage)
+    if x._geometry is None or view._has_node:
+        x._has_node = True  # it is no view of a base whose history it has to be told of
     x._geometry, x._type, x._view_cache = geometry, view._type, None
     x._view_name, x._overlaps, x._in_source = view._view_name, view._overlaps, None
     return x

@@ -18,13 +18,14 @@ from lazytorch import capture, core
 from lazytorch.autograd.backward import backward
 from lazytorch.autograd.function import Function, Saved
 from lazytorch.autograd.grad_mode import enable_grad, is_grad_enabled
+from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.graph import CallNode
 from lazytorch.autograd.reads import goes_on_to
-from lazytorch.autograd.release import free, sessions
+from lazytorch.autograd.release import free
 from lazytorch.autograd.saved import let_read, would_pack
 from lazytorch.autograd.session import Session
-from lazytorch.autograd.walk import FREED, Walk
-from lazytorch.expression import Call, Expression, NodeState, hooks_of, next_in_sequence
+from lazytorch.autograd.walk import FREED, Walk, under_way
+from lazytorch.expression import Call, Expression, NodeState, hooks_of, next_in_sequence, nobody
 from lazytorch.freed import inputs_of
 from lazytorch.functions.random import default_generator
 from lazytorch.realize import realize
@@ -268,7 +269,7 @@ class CheckpointFunction(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        if sessions.choosing:
+        if under_way[-1].passed is not None:
             raise RuntimeError(_FOR_ALL_LEAVES)
         args = list(ctx.args)
         for i, tensor in zip(ctx.places, ctx.saved_tensors, strict=True):
@@ -359,6 +360,19 @@ def _with(values: Any, replaced: dict[int, Tensor]) -> Any:
     return values
 
 
+def _alone(x: Tensor, connected: bool) -> Tensor:
+    """A tensor as a value of its own, differentiable to it or not; itself where nobody collects its
+    gradient, which is what others make of it then."""
+    value = x._read()
+    if value.leaf is nobody:
+        return x
+    if connected:
+        return wrap(record(core.IDENTITY, (value,), (), True)[0])
+    # Each reading of memory that NumPy shares is another value.
+    detached = x.detach() if x._storage.shared is None else x.detach().clone()
+    return detached.requires_grad_()
+
+
 class CheckpointNode(CallNode):
     """The node of a checkpointed part: backward runs the part again.
 
@@ -373,7 +387,12 @@ class CheckpointNode(CallNode):
         self.reference: weakref.ref[Call] | None = None
         self.given = [t for t in _tensors((args, kwargs)) if t.requires_grad]
         # As in PyTorch, arguments must not have been written to before the second run.
-        self._saved = [Saved(a, None) for a in args if isinstance(a, Tensor)]
+        saved = [a for a in args if isinstance(a, Tensor)]
+        self._saved = [Saved(a, None) for a in saved]
+        # Hooks are given the arguments, and nothing of what the part computes.
+        self.packed = bool(grad_state.saved_hooks)
+        for a, each in zip(saved, self._saved, strict=True) if self.packed else ():
+            each.pack(a)
         self.freed = False
         self._ends_plainly = False
         self.first = PartRun([])
@@ -386,20 +405,18 @@ class CheckpointNode(CallNode):
     def name(self) -> str:
         return "CheckpointBackward"
 
-    def run(self, connected: bool) -> tuple[Any, list[Tensor]]:
-        """The part's results, and its arguments that require grad, as values of their own."""
-        given = self.given
-        if connected:
-            alone = [wrap(record(core.IDENTITY, (t._read(),), (), True)[0]) for t in given]
-        else:
-            # Each reading of memory that NumPy shares is another value.
-            alone = [
-                (t.detach() if t._storage.shared is None else t.detach().clone()).requires_grad_()
-                for t in given
-            ]
-        tensors = _tensors((self.args, self.kwargs))
-        replaced = {id(t): t.detach() for t in tensors if t.requires_grad}  # by now, perhaps
-        replaced.update({id(t): a for t, a in zip(given, alone, strict=True)})
+    def run(
+        self, connected: bool, unpacked: Sequence[Tensor] | None = None
+    ) -> tuple[Any, list[Tensor]]:
+        """The part's results, and its arguments that require grad, as values of their own: as they
+        were ``unpacked``, where hooks have packed them."""
+        saved = [a for a in self.args if isinstance(a, Tensor)]
+        now = {id(a): u for a, u in zip(saved, unpacked or saved, strict=True)}
+        alone = [_alone(now.get(id(t), t), connected) for t in self.given]
+        tensors = [now.get(id(t), t) for t in _tensors((self.args, self.kwargs))]
+        detached = {id(t): t.detach() for t in tensors if t.requires_grad}  # by now, perhaps
+        replaced = {i: detached.get(id(t), t) for i, t in now.items()} | detached
+        replaced.update({id(t): a for t, a in zip(self.given, alone, strict=True)})
         result = self.function(*_with(self.args, replaced), **_with(self.kwargs, replaced))
         return result, alone
 
@@ -419,11 +436,10 @@ class CheckpointNode(CallNode):
         create_graph = is_grad_enabled()
         if self.freed:
             raise RuntimeError(FREED)
-        for saved in self._saved:
-            saved.unpack(self)
+        arguments = [saved.unpack(self) for saved in self._saved]
         began = next_in_sequence()
         with _again(self.random), self.context:
-            result, alone = self.run(create_graph)
+            result, alone = self.run(create_graph, arguments if self.packed else None)
         outputs = [t for t in _tensors(result) if t.requires_grad]
         boundary = [a._read() for a in alone]
         others, calls = _read_from_outside([o._read() for o in outputs], boundary, began)
@@ -441,6 +457,7 @@ class CheckpointNode(CallNode):
         if len(boundary) + len(others) != len(edges):
             raise other_results(len(edges), len(boundary) + len(others))
         walk = Walk(values, stop=[*boundary, *others])
+        reached = {*values, *[i for e in walk.order for i in goes_on_to(e)]}
         if create_graph:
             # What gradients read of the results is what the first run gave: its user may
             # differentiate by that.
@@ -461,13 +478,14 @@ class CheckpointNode(CallNode):
             session.stop_at([e])
         leaves = [e for e in others if e.leaf is not None]
         by_value.update(zip(leaves, session.gradients(leaves), strict=True))
-        found += [by_value[e] for e in others]
+        by_value.update(zip(boundary, found, strict=True))
+        sent = [by_value[e] if e in reached else None for e in (*boundary, *others)]
         free(walk, create_graph, session.readers)
         if not create_graph:
             # The part's results are not stored once more for names that nobody reads.
             del result, outputs, pairs
-            realize([g._read() for g in found])
-        return [*found]
+            realize([g._read() for g in sent if g is not None])
+        return sent
 
 
 def _checkpoint(
@@ -484,11 +502,17 @@ def _checkpoint(
             return function(*args, **kwargs)
     if any([t._storage.is_inference() for t in _tensors((args, kwargs))]):
         raise RuntimeError(CANNOT_SAVE)
+    if grad_state.hooks_refused is not None:
+        raise RuntimeError(grad_state.hooks_refused)
     node = CheckpointNode(function, args, kwargs, second)
     node.random = _RandomState() if preserve else None
     began = next_in_sequence()
-    with first:
-        result, alone = node.run(connected=True)
+    hooks, grad_state.saved_hooks = grad_state.saved_hooks, ()
+    try:
+        with first:
+            result, alone = node.run(connected=True)
+    finally:
+        grad_state.saved_hooks = hooks
     outputs = [t for t in _tensors(result) if t.requires_grad]
     if not outputs:
         return result

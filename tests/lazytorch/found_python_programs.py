@@ -500,4 +500,84 @@ v4.sum().backward(retain_graph=True)
 torch.autograd.grad(v4.sum(), [v0, v1], retain_graph=True)
 v4.sum().backward(inputs=[v0, v1])
 (v0 + (v1 + v0)).sum().backward()""",
+    "a hook on several gradients waits for those that a pass goes through": """
+v0 = torch.tensor([0.5, -1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([1.5, 0.25, -0.5], requires_grad=True)
+v2 = v0 * v1
+v3 = v2.sin()
+v4 = v1.exp()
+hooked = torch.autograd.graph.register_multi_grad_hook
+hooked([v0, v1, v2, v4], lambda gs: seen.append([g if g is None else g.tolist() for g in gs]))
+hooked([v0, v1.detach(), v2], lambda g: seen.append(g.tolist()), mode="any")
+v3.sum().backward(retain_graph=True)
+v4.sum().backward(retain_graph=True)
+(v3 + v4).sum().backward(retain_graph=True)
+v3.sum().backward(retain_graph=True, inputs=[v0])
+v3.sum().backward(retain_graph=True, inputs=[v2])
+seen.append(torch.autograd.grad(v3.sum(), [v2], retain_graph=True)[0].tolist())
+v3.sum().backward()
+hooked([v0, v1.detach()], lambda gs: None)""",
+    "a checkpoint of what nobody collects a gradient of saves nothing for it": """
+v0 = torch.tensor([[1.0, 0.25], [0.25, 0.5]], requires_grad=True)
+v1 = v0 * 2
+with torch.inference_mode(): v2 = v1.sin()
+with torch.no_grad(): v3 = v1.squeeze()
+v4 = checkpoint(lambda a, y=v2: (a * y).tanh(), v3, use_reentrant=False)
+v4.sum().backward()
+v5 = checkpoint(lambda a: (a * v1).sin(), v3, use_reentrant=False)
+v5.square().sum().backward()""",
+    "a checkpoint in a checkpoint leaves the gradients beside it": """
+v0 = torch.tensor([0.5, -1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([1.5, 0.25, -0.5], requires_grad=True)
+v2 = v1 * 2
+again = lambda f, x: checkpoint(f, x, use_reentrant=False)
+again(lambda a: again(torch.sin, a) * v1, v0).sum().backward()
+v3 = again(lambda a: again(lambda b: again(lambda c: c.exp() * v1, b * v2).sin(), a) * v2 * a, v0)
+v3.sum().backward(retain_graph=True)
+v3.square().sum().backward(create_graph=True)
+again(lambda a: checkpoint(torch.sin, a, use_reentrant=True) * v1 * a, v0).sum().backward()""",
+    "a checkpoint's gradient goes where the results that are used come from": """
+v0 = torch.tensor([0.5, -1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([1.5, 0.25, -0.5], requires_grad=True)
+v2 = checkpoint(lambda a, b: (a * b, a.exp()), v0, v1, use_reentrant=False)[1]
+v2.sum().backward()
+v3 = checkpoint(lambda a: (a * v1, a.exp()), v0, use_reentrant=False)[1]
+v3.sum().backward()""",
+    "a reentrant checkpoint refuses to go to some values alone": """
+v0 = torch.tensor([0.5, -1.0, 2.0], requires_grad=True)
+v1 = checkpoint(lambda a: a.sin() * a, v0, use_reentrant=True)
+v1.sum().backward(inputs=[v0])""",
+    "what was packed and each gradient reads is what it is differentiated by": """
+v0 = torch.tensor([0.5, -1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([1.5, 0.25, -0.5], requires_grad=True)
+with saved_tensors_hooks(lambda x: x, lambda x: x): v2 = v0 * v1
+v3 = torch.autograd.grad(v2.sum(), v0, create_graph=True)[0]
+(v3 * v3).sum().backward()
+with saved_tensors_hooks(lambda x: x, lambda x: x): v4 = torch.func.grad(torch.sum)(v0)""",
+    "hooks on saved values are given a checkpoint's arguments alone": """
+v0 = torch.tensor([0.5, -1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([1.5, 0.25, -0.5], requires_grad=True)
+shown = saved_tensors_hooks(lambda x: (seen.append(x.tolist()), x.clone())[1], lambda x: x * 2)
+with shown: v2 = checkpoint(lambda a, b: (a * b * v1).sin() * a, v0, v1 * 2, use_reentrant=False)
+v2.sum().backward(retain_graph=True)
+v0.detach().add_(1)
+v3 = torch.autograd.grad(v2.sum(), v0, create_graph=True)[0]
+(v3 * v3).sum().backward()
+refused = torch.autograd.graph.disable_saved_tensors_hooks("no")
+with refused: checkpoint(lambda a: a.sin() * a, v0, use_reentrant=False)""",
+    "hooks of a leaf come at its turn, before those of values that are run later": """
+v0 = torch.tensor([[1.5], [0.25]], requires_grad=True)
+v1 = torch.tensor([[1.5], [1.0]], requires_grad=True)
+v2 = v1.exp()
+v2.register_hook(lambda g: g * 2)
+v0.register_hook(lambda g: seen.append(g.tolist()))
+v0.register_post_accumulate_grad_hook(lambda p: seen.append(p.grad.tolist()))
+v1.register_post_accumulate_grad_hook(lambda p: seen.append(p.grad.tolist()))
+v2.register_hook(lambda g: seen.append((g.tolist(), v0.grad is None, v1.grad is None)))
+v3 = (v2 * v0).sin() + v0 * v2.detach()
+v3.sum().backward(retain_graph=True)
+v3.sum().backward(create_graph=True)
+v3.sum().backward(inputs=[v1], retain_graph=True)
+v3.sum().backward()
+v3.sum().backward()""",
 }

@@ -30,19 +30,13 @@ class Writer:
         self.random = random.Random(seed)
         self.names: dict[str, Any] = namespace(torch)
         self.statements: list[str] = []
+        # What checkpointed parts read besides their arguments, and whether it required grad then.
+        self.read_again: list[tuple[Any, bool]] = []
 
     def write(self, length: int) -> list[str]:
         while len(self.tensors()) < 2:
             self.add(self.new())
-        makers = [
-            (self.new, 2), (self.unary, 4), (self.binary, 5), (self.view, 6), (self.inplace, 8),
-            (self.assign_item, 3), (self.backward, 3), (self.grad, 2), (self.hook, 2),
-            (self.flags, 2), (self.grad_attribute, 2), (self.numpy, 1), (self.read, 2),
-            (self.under_no_grad, 3), (self.detached, 2), (self.several_views, 2),
-            (self.indexed_write, 3), (self.gradients_of_several, 2), (self.function, 4),
-            (self.node_hook, 1), (self.second_derivative, 2), (self.joined, 2),
-            (self.transformed, 1), (self.of_data, 1),
-        ]  # fmt: skip
+        makers = self.makers()
         weights = [w for _, w in makers]
         while len(self.statements) < length:
             (maker,) = self.random.choices([m for m, _ in makers], weights)
@@ -51,10 +45,22 @@ class Writer:
                 self.add(statement)
         return self.statements
 
+    def makers(self) -> list[tuple[Any, int]]:
+        """What makes statements, and how often it is asked."""
+        return [
+            (self.new, 2), (self.unary, 4), (self.binary, 5), (self.view, 6), (self.inplace, 8),
+            (self.assign_item, 3), (self.backward, 3), (self.grad, 2), (self.hook, 2),
+            (self.flags, 2), (self.grad_attribute, 2), (self.numpy, 1), (self.read, 2),
+            (self.under_no_grad, 3), (self.detached, 2), (self.several_views, 2),
+            (self.indexed_write, 3), (self.gradients_of_several, 2), (self.function, 4),
+            (self.node_hook, 1), (self.second_derivative, 2), (self.joined, 2),
+            (self.transformed, 1), (self.of_data, 1),
+        ]  # fmt: skip
+
     def add(self, statement: str) -> None:
         """Run a statement, and keep it where it runs; now and then where it does not."""
-        error = run(statement, self.names)
-        if error is None and self.is_extreme():
+        error = self.run(statement)
+        if error is None and (self.is_extreme() or self.is_tracked_since()):
             self.again()
             return
         if error is not None:
@@ -68,7 +74,20 @@ class Writer:
         if error is not None and re.search(r"backward\(|\.grad\(", statement):
             # PyTorch has run a part of it.
             self.statements.append("forget_gradients(globals())")
-            run(self.statements[-1], self.names)
+            self.run(self.statements[-1])
+
+    def run(self, statement: str) -> Exception | None:
+        part = re.search(r"checkpoint\(lambda a, y=(v\d+)", statement)
+        read = self.names.get(part[1]) if part is not None else None
+        error = run(statement, self.names)
+        if error is None and read is not None:
+            self.read_again.append((read, read.requires_grad))
+        return error
+
+    def is_tracked_since(self) -> bool:
+        """Whether a write has made what a checkpointed part reads require grad: its second run
+        saves more values then, which PyTorch takes for others."""
+        return any([x.requires_grad is not required for x, required in self.read_again])
 
     def is_extreme(self) -> bool:
         """Whether any number is large, or none at all: the last bits of its sine would differ. And
@@ -80,8 +99,9 @@ class Writer:
     def again(self) -> None:
         """Run the program anew, as far as it is written."""
         self.names = namespace(torch)
+        self.read_again = []
         for statement in self.statements:
-            run(statement, self.names)
+            self.run(statement)
 
     # ---- choices ------------------------------------------------------------------------------
 
@@ -107,7 +127,7 @@ class Writer:
         # Now and then a variable is given another value, and the old one goes; a leaf stays, which
         # PyTorch's graph keeps alive.
         if letter == "v" and self.random.random() < 0.1:
-            old = [n for n in taken if not _is_leaf_with_gradient(self.names[n])]
+            old = [n for n in taken if not is_leaf_with_gradient(self.names[n])]
             if len(old) > 2:
                 return self.random.choice(old)
         return f"{letter}{1 + max([int(n[1:]) for n in taken], default=-1)}"
@@ -491,7 +511,7 @@ class Writer:
         return f"with torch.{mode}: {statement}"
 
 
-def _is_leaf_with_gradient(x: Any) -> bool:
+def is_leaf_with_gradient(x: Any) -> bool:
     try:
         return isinstance(x, torch.Tensor) and x.is_leaf and x.requires_grad
     except RuntimeError:

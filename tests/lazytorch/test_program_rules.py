@@ -59,6 +59,31 @@ def test_writes_to_views(view: str) -> None:
         agree("\n".join([s for s in statements if s]))
 
 
+# ---- writes to what was read through an alias ----------------------------------------------------
+
+_ALIASES = ["v2.detach()", "v2[0].detach()", "v2.detach()[0]", "v2.t().detach()", "v3.detach()[0]",
+            "v2.view(-1).detach().view(2, 2)"]  # fmt: skip
+_ALIAS_WRITES = ["v2 -= 1", "v4 -= 1", "v2.detach().mul_(2)", "v3[0] = 3.0", "v2.detach_()"]
+_ALIAS_READS = ["", "{}", "v5.tolist()\n{}", "{}\nv2.tolist()", "{}\nv5.exp().tolist()"]
+
+
+@pytest.mark.parametrize("made", ["v1 * 2", "v1.detach() * 2"])
+def test_writes_to_what_was_read_through_an_alias(made: str) -> None:
+    """Also where the alias was computed in between, on its own or for backward."""
+    combinations = itertools.product(_ALIASES, _ALIAS_WRITES, _ALIAS_READS)
+    for number, (alias, write, read) in enumerate(combinations):
+        if DEVICE == "interpreter" or number % 11 == 0:
+            agree(
+                f"""v1 = torch.tensor([[-0.5, 0.25], [0.25, 2.0]], requires_grad=True)
+v2 = {made}
+v3 = v2.unsqueeze(0)[0]
+v4 = {alias}
+v5 = v4 * v1
+{read.format(write) or write}
+v5.sum().backward()"""
+            )
+
+
 # ---- single rules --------------------------------------------------------------------------------
 
 _LEAF = "v0 = torch.tensor([[1.5, 0.25, 1.5], [1.0, 2.0, 3.0]], requires_grad=True)\n"
