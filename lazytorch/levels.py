@@ -9,12 +9,11 @@ from __future__ import annotations
 import functools
 import threading
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from codegen.ir.node import Node, TensorType
 from codegen.ops.indexing import empty
-from lazytorch import core
 from lazytorch.expression import Call, Expression, Function, new_call, new_expression
 
 if TYPE_CHECKING:
@@ -28,8 +27,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 # the text of one: func/by_example.py puts them here.
 run_by_example: list[Callable[..., Any]] = []
 over_all_examples: list[Callable[[Any], Any]] = []
-# The tangent of a dual tensor, and its value: autograd/forward_ad.py puts it here.
-unpacked_dual: list[Callable[[Any], Any]] = []
 text_over_all_examples: list[Callable[[Any], str | None]] = []
 
 
@@ -83,8 +80,6 @@ class Levels(threading.local):
 
     active   vmaps, outermost first.
     sources  inputs of derivatives under way: a gradient or a tangent may still be asked for.
-    duals    those among the sources, open or not, by which only tangents are taken.
-    has_duals  whether there ever were any.
     vmaps    how many vmaps were entered and not left, those that are not active now included.
     inside   how many of torch.func's transforms are under way.
     """
@@ -93,8 +88,6 @@ class Levels(threading.local):
         self.active: list[Level] = []
         self.sources: dict[Expression, int] = {}
         self.known: dict[Expression, int] = {}
-        self.duals: weakref.WeakSet[Expression] = weakref.WeakSet()
-        self.has_duals = False
         self.vmaps = 0
         self.inside = 0
 
@@ -155,30 +148,6 @@ def _levels_below(value: Expression) -> int:
 def is_unknown(value: Expression) -> bool:
     """Whether a value depends on placeholders, and so cannot be computed now."""
     return bool(state.active) and bool(_levels_below(value))
-
-
-def open_duals(sources: Iterable[Expression]) -> None:
-    """By these only tangents are taken."""
-    state.duals.update(sources)
-    state.has_duals = True
-
-
-def is_collected(value: Expression) -> bool:
-    """Whether a tracked value is made of a leaf that requires grad, or of what a gradient is taken
-    by: what is made of dual tensors alone does not require grad."""
-    seen: set[Expression] = set()
-    stack = [value]
-    while stack:
-        e = stack.pop()
-        if e in seen or not e.tracked:
-            continue
-        seen.add(e)
-        if e.leaf is not None or e.call is None or not e.call.inputs:
-            return True
-        if e.call.signature.function is core.SOURCE and e not in state.duals:
-            return True
-        stack.extend(e.call.inputs)
-    return False
 
 
 _WRITTEN = (

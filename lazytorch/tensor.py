@@ -474,25 +474,6 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
 
     @property
     def requires_grad(self) -> bool:
-        return self._is_tracked() and (not levels.state.has_duals or self._is_of_no_dual())
-
-    @requires_grad.setter
-    def requires_grad(self, flag: bool) -> None:
-        if not isinstance(flag, bool):
-            raise RuntimeError("requires_grad must be a bool")
-        if not self._is_leaf():
-            raise RuntimeError(
-                "you can only change requires_grad flags of leaf variables."
-                + ("" if flag else _USE_DETACH)
-            )
-        self.requires_grad_(flag)
-
-    def _is_of_no_dual(self) -> bool:
-        """Whether backward goes on from what is recorded of this, not only a tangent."""
-        return self._marker is not None or levels.is_collected(self._storage.expression)
-
-    def _is_tracked(self) -> bool:
-        """Whether what is computed of this is recorded: for backward, or for a tangent."""
         if self._marker is not None:
             return self._has_marker()
         if self._parent is not None:
@@ -506,6 +487,17 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
             return self._follows(value)
         return value.leaf is None or value.leaf() is self
 
+    @requires_grad.setter
+    def requires_grad(self, flag: bool) -> None:
+        if not isinstance(flag, bool):
+            raise RuntimeError("requires_grad must be a bool")
+        if not self._is_leaf():
+            raise RuntimeError(
+                "you can only change requires_grad flags of leaf variables."
+                + ("" if flag else _USE_DETACH)
+            )
+        self.requires_grad_(flag)
+
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Collect a gradient in ``.grad`` from now on (or no longer)."""
         if not isinstance(requires_grad, bool):
@@ -518,7 +510,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         is_collected = self._marker is not None and self._collects
         nobodys = self._without_recording and not is_collected and self._is_of_tracked()
         nobodys = requires_grad and (nobodys or self._is_older_than_leaf())
-        if requires_grad == self._is_tracked() and not nobodys:
+        if requires_grad == self.requires_grad and not nobodys:
             return self
         if not requires_grad:
             if not self._is_leaf():

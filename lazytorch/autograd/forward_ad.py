@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from types import TracebackType
 from typing import Any, NamedTuple
-from weakref import WeakSet
 
 from lazytorch.expression import Expression
 from lazytorch.func.derivatives import check_tangent
 from lazytorch.func.sources import pushed_forward, settled, source, stand_in
-from lazytorch.levels import is_unknown, open_duals, state, unpacked_dual
+from lazytorch.levels import is_unknown, state
 from lazytorch.realize import realize
 from lazytorch.tensor import Tensor, wrap
 
@@ -22,12 +21,10 @@ class UnpackedDualTensor(NamedTuple):
 
 
 class _DualLevel:
-    """The dual tensors made in a level: the copy that stands for each, and its tangent; and the
-    tangents that were asked for, which have none themselves."""
+    """The dual tensors made in a level: the copy that stands for each, and its tangent."""
 
     def __init__(self) -> None:
         self.tangents: dict[Expression, Expression] = {}
-        self.found: WeakSet[Expression] = WeakSet()
 
 
 _levels: list[_DualLevel] = []
@@ -84,8 +81,6 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
             "Trying to create a dual Tensor for forward AD but no level exists, make sure to "
             "enter_dual_level() first."
         )
-    if level not in (None, len(_levels) - 1):
-        raise RuntimeError("Invalid level given to _make_dual")
     check_tangent(tensor, tangent)
     if tensor._read() in _levels[-1].tangents:
         raise RuntimeError(
@@ -95,7 +90,6 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
     made = source(tensor)
     _levels[-1].tangents[made] = tangent._read()
     state.sources[made] = 1
-    open_duals([made])
     return stand_in(tensor, made)
 
 
@@ -105,14 +99,13 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
         return UnpackedDualTensor(tensor, None)
     given = _levels[-1].tangents
     value: Any = tensor._read()
-    if not given or value in _levels[-1].found:
+    if not given:
         return UnpackedDualTensor(tensor, None)
     (found,) = pushed_forward([value], list(given), list(given.values()))
     if found is None:
         return UnpackedDualTensor(tensor, None)
     if not value.tracked and not is_unknown(found):
         realize([value, found])  # what no_grad computed is not kept once it is known
-    _levels[-1].found.add(found)
     open_before = dict(state.sources)
     for e in given:
         state.sources.pop(e, None)
@@ -121,8 +114,6 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
     finally:
         state.sources.update(open_before)
 
-
-unpacked_dual.append(unpack_dual)
 
 __all__ = [
     "UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_level", "make_dual",

@@ -417,7 +417,7 @@ def _apply(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     ctx.needs_input_grad = tuple([isinstance(a, Tensor) and a.requires_grad for a in args])
     recorded = is_grad_enabled() and any(ctx.needs_input_grad)
     # What the arguments are before forward, which may write to them.
-    sources = [a._read() if isinstance(a, Tensor) and a._is_tracked() else None for a in args]
+    sources = [a._read() if isinstance(a, Tensor) and a.requires_grad else None for a in args]
     batched = batched_forward[0](cls, args) if levels.state.active else NotImplemented
     before = grad_state.enabled
     grad_state.enabled = False
@@ -631,7 +631,7 @@ def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
             outputs = fn(ctx, *args)
         if not is_grad_enabled():
             return outputs
-        if not any([isinstance(a, Tensor) and a._is_tracked() for a in args]):
+        if not any([isinstance(a, Tensor) and a.requires_grad for a in args]):
             return outputs
         many = isinstance(outputs, tuple)
         parts = outputs if many else (outputs,)

@@ -19,7 +19,6 @@ from lazytorch.func.sources import (
     stand_in,
 )
 from lazytorch.functions.registration import PUBLIC
-from lazytorch.levels import open_duals
 from lazytorch.tensor import Tensor, wrap
 from lazytorch.utils._pytree import (
     TreeSpec,
@@ -313,7 +312,6 @@ class _Linearized:
         self.primals = flat
         self.sources = [source(x) for x in flat]
         self.aux: Any = None
-        open_duals(self.sources)
         with open_sources(self.sources), enable_grad():
             inputs = [stand_in(x, e) for x, e in zip(flat, self.sources, strict=True)]
             output = func(*tree_unflatten(inputs, spec))

@@ -625,8 +625,6 @@ def text(x: Tensor, prefix: str = "tensor(") -> str:
         shown = levels.text_over_all_examples[0](x)
         if shown is not None:
             return shown
-    dual = levels.unpacked_dual[0](x) if levels.state.has_duals else None
-    tangent = None if dual is None else dual.tangent
     plain = x.detach()._float_array()
     if plain.dtype == np.float16:
         plain = plain.astype(np.float32)
@@ -640,7 +638,6 @@ def text(x: Tensor, prefix: str = "tensor(") -> str:
         requires_grad=x.requires_grad,
         grad_fn_name=None if grad_fn is None else grad_fn.name().split("::")[-1],
         prefix=prefix,
-        extra_suffixes=() if tangent is None else (f"tangent={tangent}",),
     )
 
 

@@ -1,5 +1,5 @@
-"""What users see of autograd at its edges, beside PyTorch: wrong arguments and hooks, gradcheck of
-complex functions, what `.data =` does, dual tensors, Jacobians of numbers and of nothing."""
+"""What users see of autograd at its edges, beside PyTorch: wrong arguments, wrong hooks, gradcheck of
+complex functions, what `.data =` does, Jacobians of numbers and of nothing."""
 
 from __future__ import annotations
 
@@ -191,53 +191,9 @@ fails(lambda: F.grad(lambda a: (a.sum().backward(), a.sum())[1])(x))
 fails(lambda: F.vmap(lambda a: (a.sum().backward(), a.sum())[1])(torch.ones(2, 3)))
 """
 
-DUALS = """
-fw = torch.autograd.forward_ad
-def described(x):
-    log(x, x.requires_grad, x.is_leaf, x.grad_fn is None)
-x, v = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])
-with fw.dual_level():
-    d = fw.make_dual(x, v)
-    y = d.sin() * 2
-    for e in (d, y, y[0], y.detach(), torch.stack([d, y]), fw.unpack_dual(y)[0]):
-        described(e)
-    log(y.numpy().tolist(), fw.unpack_dual(y)[1])
-    log(str(d)[:16], "tangent=" in str(y), "tangent=" in str(fw.unpack_dual(y)[1]))
-    fails(lambda: y.sum().backward())
-    fails(lambda: y.retain_grad())
-    fails(lambda: y.register_hook(print))
-    fails(lambda: fw.make_dual(x, v, level=1))
-    w = torch.ones(2, requires_grad=True)
-    described(w * d)
-    log(str(w * d).count("tangent="))
-    log(torch.autograd.grad((w * d).sum(), w)[0].detach())
-    of_leaf = fw.make_dual(w, v)
-    log(of_leaf.requires_grad, of_leaf.is_leaf)
-    tangent = fw.unpack_dual(of_leaf.exp())[1]
-    log(tangent.requires_grad, torch.autograd.grad(tangent.sum(), w)[0].detach())
-    class Square(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_forward(x)
-            return x * x
-        @staticmethod
-        def jvp(ctx, t):
-            return 2 * ctx.saved_tensors[0] * t
-    described(Square.apply(d))
-    log(fw.unpack_dual(Square.apply(d))[1], torch.linalg.svdvals(torch.diag(d)))
-    log(fw.unpack_dual(torch.linalg.eigvalsh(torch.diag(d)))[1])
-described(y)
-def seen(x):
-    described(x.detach())
-    log(x.requires_grad, x.is_leaf)
-    return x.sin().sum()
-torch.func.jvp(seen, (x,), (v,))
-torch.func.grad(lambda x: (log(x.requires_grad), x.sum())[1])(x)
-"""
-
 
 @pytest.mark.parametrize(
-    "story", [HOOKS, MODULE_HOOKS, DATA, ARGUMENTS, ANOMALY, COMPLEX, JACOBIANS, DUALS]
+    "story", [HOOKS, MODULE_HOOKS, DATA, ARGUMENTS, ANOMALY, COMPLEX, JACOBIANS]
 )
 def test_story(story: str) -> None:
     compare_story(story)
