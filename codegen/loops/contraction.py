@@ -279,6 +279,8 @@ def wanted_panel_width(contraction: Contraction, threads: int) -> int:
     rows as it is it does as well."""
     normalized = contraction.normalized()
     schedule = choose_schedule(normalized, threads)
+    if schedule.kind == "dots":  # for few rows, which panels are too dear for; not if laid out once
+        schedule = choose_schedule(normalized, threads, any_rows=True)
     if schedule.kind != "tiles" or schedule.swap:
         return 0
     n = normalized.sizes[2]

@@ -1,5 +1,5 @@
-"""What users see of autograd at its edges, beside PyTorch: wrong arguments, wrong hooks, gradcheck of
-complex functions, what `.data =` does, Jacobians of numbers and of nothing."""
+"""What users see of autograd at its edges, beside PyTorch: wrong arguments, wrong hooks,
+gradcheck of complex functions, what `.data =` does, Jacobians of numbers and of nothing."""
 
 from __future__ import annotations
 
