@@ -106,8 +106,6 @@ def backward(
         at_the_end.pop(0)()
     if began:
         spans.note("backward", "python", began)
-        if type(e.leaf) is LivingOn:
-            settle_grad(tensor)
 
 
 class _Collection:
