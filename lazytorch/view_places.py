@@ -216,7 +216,7 @@ class ViewPlaces:
         parent = self._parent
         if parent is not None:
             parent._rejoin()
-            if parent._marker is None and parent._geometry is not None:
+            if parent._marker is None and parent._source is not None:
                 self._connected, self._parent = parent._connected, parent._parent
         if self._marker is None or self._source is None or self._without_recording:
             return

@@ -314,4 +314,10 @@ v1.sum().backward()
 v2 = v0.exp()
 v2.unsqueeze_(0)
 v2.sum().backward()""",
+    "a recorded write to a view of what detach() gave of a view gives that a history": """
+v0 = torch.tensor([[0.5], [2.0]], requires_grad=True)
+v1 = torch.tensor([3.0], requires_grad=True)
+v2 = torch.stack([v0, v0])[0].detach()
+v2.view(-1).div_(v1 * v1)
+v2.sum().backward()""",
 }
