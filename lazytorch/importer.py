@@ -254,6 +254,12 @@ def _read_by_backward(
         if image.operation.kind not in _COSTLESS and e.value is None
     }
     for image, e in zip(forward, computed, strict=True):
+        made = image  # what is computed may be seen in another shape: a convolution's result is
+        while made.operation.name in ("reshape", "permute"):
+            made = made.inputs[0]
+        if made.operation.kind not in _COSTLESS and e.value is None:
+            by_image.setdefault(made, e)
+    for image, e in zip(forward, computed, strict=True):
         if image.operation is COMPLEX and e.value is None:  # its parts are read without it
             halves = [h for h in image.inputs if h.operation.kind not in _COSTLESS]
             by_image.update(dict.fromkeys(halves, e))

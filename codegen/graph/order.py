@@ -1,12 +1,15 @@
-"""Orders clusters: what makes little of much runs as soon as all that it reads is there.
+"""Orders clusters: what makes little of much runs as soon as all that it reads is there, and what
+is made of parameters alone just before it is read.
 
 The gradients of weights and biases are needed at the end of a backward pass, but what they are
-summed over is in the caches when it has just been computed, and in memory until they are.
+summed over is in the caches when it has just been computed, and in memory until they are. Padded
+images of what forward has kept would all be in memory at once, if they were made first.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import replace
 
 from codegen.graph.fuse import Cluster, Fusion
@@ -16,7 +19,8 @@ _KINDS = ("rows", "contraction")
 
 def run_early(fusion: Fusion) -> Fusion:
     """The fusion with each reduction and product that stores less than it reads moved to where its
-    last source is computed. Every cluster still comes after those that it reads."""
+    last source is computed, and what reads parameters alone to its first reader. Every cluster
+    still comes after those that it reads."""
     owner = {n: c for c in fusion.clusters for n in c.nodes}
     sources = {
         c: {owner[r.source] for n in c.nodes for r in fusion.reads[n]} - {c}
@@ -39,9 +43,24 @@ def run_early(fusion: Fusion) -> Fusion:
                 for r in readers[found]
                 if r not in placed and sources[r] <= placed.keys() and _shrinks(r, fusion)
             ]
-    for number, cluster in enumerate(placed):
+    for number, cluster in enumerate(_late(placed, sources, readers)):
         cluster.number = number
-    return replace(fusion, clusters=list(placed))
+    return replace(fusion, clusters=sorted(placed, key=lambda c: c.number))
+
+
+def _late(
+    placed: Mapping[Cluster, None],
+    sources: Mapping[Cluster, set[Cluster]],
+    readers: Mapping[Cluster, list[Cluster]],
+) -> list[Cluster]:
+    """The clusters in this order, but those without sources right before their first reader."""
+    position = {c: i for i, c in enumerate(placed)}
+    ordered: dict[Cluster, None] = {}
+    for cluster in placed:
+        if sources[cluster] or not readers[cluster]:
+            before = sorted(sources[cluster], key=position.__getitem__)
+            ordered |= dict.fromkeys([*before, cluster])
+    return list(ordered)
 
 
 def _shrinks(cluster: Cluster, fusion: Fusion) -> bool:

@@ -93,6 +93,24 @@ def test_a_loss_read_before_backward_runs_the_forward_once() -> None:
     assert apart < together + kernels_of(forward), "the forward ran again"
 
 
+def test_a_loss_read_before_backward_convolves_once() -> None:
+    """A convolution's result is another shape of a product, which is what has to be kept."""
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU())
+    x = torch.randn(2, 3, 8, 8)
+
+    def products(read: bool) -> int:
+        for _ in range(2):
+            with torch.profile() as made:
+                loss = model(x).square().mean()
+                if read:
+                    loss.item()
+                loss.backward()
+                torch.realize(*[p.grad for p in model.parameters()])
+        return sum([e.count for e in made.key_averages() if e.key == "contraction"])
+
+    assert products(read=True) == products(read=False) == 2
+
+
 def test_numbers_that_change_make_no_plans() -> None:
     net = Net()
     for i in range(3):
