@@ -267,6 +267,8 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
                 f"{src.__class__.__name__}"
             )
         return write_value(self, src)
+    if src is self:
+        self._refuse_unknown_history()
     try:
         broadcast_shapes(self._type.shape, src._type.shape)
         return write_value(self, src if src._storage.device == self._storage.device else

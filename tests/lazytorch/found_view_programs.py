@@ -320,4 +320,10 @@ v1 = torch.tensor([3.0], requires_grad=True)
 v2 = torch.stack([v0, v0])[0].detach()
 v2.view(-1).div_(v1 * v1)
 v2.sum().backward()""",
+    "a view is refused before it is read to be written to itself": """
+v0 = torch.tensor([1.0, 1.5, 0.0])
+v1 = torch.tensor([-0.5, 1.0, -1.0], requires_grad=True)
+v2 = v0[::2]
+v0 -= v1
+v2.copy_(v2)""",
 }
