@@ -405,7 +405,7 @@ def register_multi_grad_hook(
 
     def hook_of(number: int) -> Hook:
         def hook(gradient: Tensor) -> None:
-            walk = under_way[-1]
+            walk = under_way.walks[-1]
             gradients = found.setdefault(walk, {})
             gradients[number] = gradient
             if mode == "any":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -75,8 +76,14 @@ def as_collected(e: Expression, gradient: Tensor) -> Tensor:
     return leaf.as_gradient(gradient) if isinstance(leaf, Collector) else gradient
 
 
-# The backward passes that are running, the innermost last.
-under_way: list[Walk] = []
+class _UnderWay(threading.local):
+    """The backward passes that a thread runs, the innermost last."""
+
+    def __init__(self) -> None:
+        self.walks: list[Walk] = []
+
+
+under_way = _UnderWay()
 
 
 class Walk:
@@ -85,7 +92,7 @@ class Walk:
     Given ``targets``, only what lies between the roots and them; nothing below ``stop``. With
     ``runs_targets``, what made the targets is run too, though nothing is sent on from there.
 
-    Entered as a context, it is that of the pass ``under_way``.
+    Entered as a context, it is that of the innermost pass ``under_way``.
 
     refusals  the calls that backward refuses to pass, and why, where the caller ``defers`` that
               until it comes to them: hooks and Functions may raise first, or send None there.
@@ -155,11 +162,11 @@ class Walk:
             known_walks.remember(values[0], self.order, self.calls)
 
     def __enter__(self) -> Walk:
-        under_way.append(self)
+        under_way.walks.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        under_way.remove(self)
+        under_way.walks.remove(self)
 
     def refuse(self, call: Call) -> None:
         """Raise what was deferred until backward comes to this call."""

@@ -269,7 +269,7 @@ class CheckpointFunction(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        if under_way[-1].passed is not None:
+        if under_way.walks[-1].passed is not None:
             raise RuntimeError(_FOR_ALL_LEAVES)
         args = list(ctx.args)
         for i, tensor in zip(ctx.places, ctx.saved_tensors, strict=True):

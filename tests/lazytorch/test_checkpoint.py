@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -219,3 +220,20 @@ def test_memory(reentrant: bool) -> None:
     for mine, other in zip(found[1], expected[1], strict=True):
         torch_mine, torch_other = torch.tensor(mine), torch.tensor(other)
         assert torch.allclose(torch_mine, torch_other, rtol=1e-4, atol=1e-5)
+
+
+def test_a_pass_of_another_thread_is_not_its_own() -> None:
+    """A reentrant checkpoint in a whole backward, while another thread asks for one leaf."""
+    x, y = (torch.ones(2, requires_grad=True) for _ in range(2))
+    began, done = threading.Event(), threading.Event()
+    doubled = y * 2
+    doubled.register_hook(lambda g: began.set() or (done.wait(20) and None))
+    other = threading.Thread(target=lambda: doubled.sum().backward(inputs=[y]))
+    part = checkpoint(torch.sin, x, use_reentrant=True)
+    part.register_hook(lambda g: other.start() or (began.wait(20) and None))
+    try:
+        part.sum().backward()
+    finally:
+        done.set()
+        other.join()
+    assert x.grad.tolist() == x.cos().tolist() and y.grad.tolist() == [2, 2]
