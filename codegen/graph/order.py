@@ -9,7 +9,7 @@ images of what forward has kept would all be in memory at once, if they were mad
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 
 from codegen.graph.fuse import Cluster, Fusion
@@ -30,6 +30,7 @@ def run_early(fusion: Fusion) -> Fusion:
     for cluster in fusion.clusters:
         for source in sources[cluster]:
             readers[source].append(cluster)
+    at_any_time = {c for c in fusion.clusters if not sources[c] and readers[c]}
     placed: dict[Cluster, None] = {}
     for cluster in fusion.clusters:
         ready = deque([cluster])  # the first that could run first, so that none waits for long
@@ -41,9 +42,11 @@ def run_early(fusion: Fusion) -> Fusion:
             ready += [
                 r
                 for r in readers[found]
-                if r not in placed and sources[r] <= placed.keys() and _shrinks(r, fusion)
+                if r not in placed
+                and sources[r] - at_any_time <= placed.keys()
+                and _shrinks(r, fusion)
             ]
-    for number, cluster in enumerate(_late(placed, sources, readers)):
+    for number, cluster in enumerate(_late(placed, sources, at_any_time)):
         cluster.number = number
     return replace(fusion, clusters=sorted(placed, key=lambda c: c.number))
 
@@ -51,13 +54,13 @@ def run_early(fusion: Fusion) -> Fusion:
 def _late(
     placed: Mapping[Cluster, None],
     sources: Mapping[Cluster, set[Cluster]],
-    readers: Mapping[Cluster, list[Cluster]],
+    at_any_time: Container[Cluster],
 ) -> list[Cluster]:
-    """The clusters in this order, but those without sources right before their first reader."""
+    """The clusters in this order, those that could run at any time before their first reader."""
     position = {c: i for i, c in enumerate(placed)}
     ordered: dict[Cluster, None] = {}
     for cluster in placed:
-        if sources[cluster] or not readers[cluster]:
+        if cluster not in at_any_time:
             before = sorted(sources[cluster], key=position.__getitem__)
             ordered |= dict.fromkeys([*before, cluster])
     return list(ordered)
