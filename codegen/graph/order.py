@@ -46,9 +46,10 @@ def run_early(fusion: Fusion) -> Fusion:
                 and sources[r] - at_any_time <= placed.keys()
                 and _shrinks(r, fusion)
             ]
-    for number, cluster in enumerate(_late(placed, sources, at_any_time)):
+    ordered = _late(placed, sources, at_any_time)
+    for number, cluster in enumerate(ordered):
         cluster.number = number
-    return replace(fusion, clusters=sorted(placed, key=lambda c: c.number))
+    return replace(fusion, clusters=ordered)
 
 
 def _late(

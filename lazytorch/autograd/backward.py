@@ -323,10 +323,10 @@ def _found(
             _after_hooks(tensor, None, create_graph)
     arrived = list(dict.fromkeys([e for readings in targets for e in readings]))
     computed = dict(zip(arrived, session.cotangents(arrived), strict=True))
-    for e, seed in zip(session.roots, session.seeds, strict=True):
-        if len(session.roots) == 1 and e in computed and seed.tracked and not session.replaced:
-            # As in PyTorch it is what was given, with its history.
-            computed[e] = wrap(record(core.IDENTITY, (seed,), (), True)[0])
+    if len(session.roots) == 1 and not session.replaced:
+        (root,), (seed,) = session.roots, session.seeds
+        if root in computed and seed.tracked:  # as in PyTorch, what was given, with its history
+            computed[root] = wrap(record(core.IDENTITY, (seed,), (), True)[0])
     free(walk, retain, session.readers)
     result: list[Tensor | None] = []
     for tensor, readings in zip(wanted, targets, strict=True):
