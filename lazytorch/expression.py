@@ -494,7 +494,7 @@ def new_expression(
     return made
 
 
-_WEAK_FLOAT = TensorType((), dt.float64, True)
+WEAK_FLOAT = TensorType((), dt.float64, True)
 _WEAK_COMPLEX = TensorType((), dt.complex128, True)
 _WEAK_INT = TensorType((), dt.int64, True)
 _WEAK_BOOL = TensorType((), dt.bool_, True)
@@ -529,7 +529,7 @@ def scalar(value: Any, device: str) -> Expression:
     kind = type(value)
     made = Expression()
     if kind is float:
-        made.type = _WEAK_FLOAT
+        made.type = WEAK_FLOAT
     elif kind is bool:
         made.type = _WEAK_BOOL
     elif isinstance(value, np.bool_):
@@ -544,7 +544,7 @@ def scalar(value: Any, device: str) -> Expression:
         # Two numbers do not fit into one argument: memory of its own.
         made.type, value = _WEAK_COMPLEX, Buffer.wrapping(np.array(value, np.complex128))
     elif isinstance(value, (float, np.floating)):
-        made.type, value = _WEAK_FLOAT, value if kind is SourcedFloat else float(value)
+        made.type, value = WEAK_FLOAT, value if kind is SourcedFloat else float(value)
     else:
         raise TypeError(f"argument must be Tensor or Number, not {kind.__name__}")
     made.device, made.value = device, value

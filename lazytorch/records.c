@@ -49,8 +49,8 @@ typedef long ssize;
     S(Expression, call) S(Expression, depth) S(Expression, device) S(Expression, hooks)            \
     S(Expression, leaf) S(Expression, number) S(Expression, owner) S(Expression, tracked)          \
     S(Expression, type) S(Expression, value)                                                       \
-    S(Call, freed) S(Call, has_gradient) S(Call, inputs) S(Call, outputs) S(Call, place)           \
-    S(Call, readers) S(Call, sequence) S(Call, signature) S(Call, tracked)                         \
+    S(Call, freed) S(Call, has_gradient) S(Call, inputs) S(Call, led_to) S(Call, outputs)          \
+    S(Call, place) S(Call, readers) S(Call, sequence) S(Call, signature) S(Call, tracked)          \
     S(Storage, expression) S(Storage, regions) S(Storage, special) S(Storage, version)             \
     S(Overwritten, by) S(Overwritten, silent) S(Overwritten, storage) S(Overwritten, version)      \
     S(Function, signatures)                                                                        \
@@ -63,7 +63,7 @@ typedef long ssize;
     O(Storage) O(Overwritten) O(scalar) O(born) O(held) O(pending_writes) O(next_in_sequence)      \
     O(name_storage) O(name_geometry) O(name_marker) O(name_connected) O(name_silent)               \
     O(name_capacity) O(name_differentiable)                                                        \
-    O(may_be_written) O(note_owner) O(VIEW) O(DETACH) O(SOURCE) O(PLACEHOLDER)
+    O(weak_float) O(may_be_written) O(note_owner) O(VIEW) O(DETACH) O(SOURCE) O(PLACEHOLDER)
 
 #define DECLARE_FUNCTION(result, name, parameters) static result(*name) parameters;
 #define DECLARE_SLOT(class, name) static long class##_##name;
@@ -225,6 +225,23 @@ static int is_differentiable(object *type)
     return attribute_is(SLOT(type, TensorType_dtype), the_name_differentiable, the_True);
 }
 
+/* A value that nothing is known of but itself, as expression.new_expression makes it. */
+static object *new_leaf(object *type, object *device, object *value)
+{
+    object *made = PyType_GenericAlloc(the_Expression, 0);
+    FILL(made, Expression_type, type);
+    FILL(made, Expression_device, device);
+    FILL(made, Expression_call, the_None);
+    FILL(made, Expression_number, the_zero);
+    FILL(made, Expression_value, value);
+    FILL(made, Expression_tracked, the_False);
+    FILL(made, Expression_depth, the_zero);
+    FILL(made, Expression_owner, the_None);
+    FILL(made, Expression_leaf, the_None);
+    FILL(made, Expression_hooks, the_None);
+    return made;
+}
+
 /* Whether all inputs are plain; -1 where an exception is raised. */
 static int read_inputs(object *inputs, struct inputs *found)
 {
@@ -253,7 +270,9 @@ static int read_inputs(object *inputs, struct inputs *found)
                 found->tracked = 1;
             if (SLOT(e, Expression_value) == the_None)
                 look_below(e, &found->depth, &found->has_gradient);
-        } else if (type == the_float_type || type == the_int_type) {
+        } else if (type == the_float_type) {
+            e = new_leaf(the_weak_float, the_cpu, x);
+        } else if (type == the_int_type) {
             e = PyObject_CallFunctionObjArgs(the_scalar, x, the_cpu, (object *)0);
             if (!e)
                 return -1;

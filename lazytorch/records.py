@@ -21,6 +21,7 @@ from codegen import settings
 from codegen.ir.node import TensorType
 from codegen.runtime.kernels import load_library
 from lazytorch.expression import (
+    WEAK_FLOAT,
     Call,
     Expression,
     Function,
@@ -43,8 +44,8 @@ known_to_native: dict[str, Any] = {
     "float_type": float, "int_type": int, "list_type": list, "tuple_type": tuple,
     "dict_type": dict,
     "reference_type": weakref.ref, "Expression": Expression, "Call": Call, "Storage": Storage,
-    "Overwritten": Overwritten, "scalar": scalar, "born": born, "held": held,
-    "pending_writes": pending_writes, "next_in_sequence": next_in_sequence,
+    "Overwritten": Overwritten, "scalar": scalar, "weak_float": WEAK_FLOAT, "born": born,
+    "held": held, "pending_writes": pending_writes, "next_in_sequence": next_in_sequence,
     "name_storage": "_storage", "name_geometry": "_geometry", "name_marker": "_marker",
     "name_connected": "_connected", "name_silent": "_silent",
     "name_capacity": "_capacity",
@@ -68,6 +69,7 @@ class Native:
     held: Callable[..., Any] | None = None
     free_leaves: Callable[..., Any] | None = None
     settle: Callable[..., Any] | None = None
+    let_go: Callable[..., Any] | None = None
     unchanged: Callable[..., Any] | None = None
 
     def __init__(self) -> None:

@@ -291,6 +291,67 @@ static object *settle(object *self, object *const *arguments, ssize argument_cou
     return new_reference(the_True);
 }
 
+/* ---- what backward has freed ------------------------------------------------------------ */
+
+/* freed._without_value */
+static object *without_value(object *e)
+{
+    object *type = SLOT(e, Expression_type);
+    if (SLOT(type, TensorType_weak) == the_True)
+        return new_reference(e);
+    object *made = new_leaf(type, SLOT(e, Expression_device), the_None);
+    if (SLOT(e, Expression_tracked) == the_True && SLOT(e, Expression_leaf) == the_None)
+        PUT(made, Expression_call, new_reference(SLOT(e, Expression_call)));
+    PUT(made, Expression_number, new_reference(SLOT(e, Expression_number)));
+    PUT(made, Expression_tracked, new_reference(SLOT(e, Expression_tracked)));
+    PUT(made, Expression_leaf, new_reference(SLOT(e, Expression_leaf)));
+    PUT(made, Expression_hooks, new_reference(SLOT(e, Expression_hooks)));
+    return made;
+}
+
+/* Whether nobody reads a call that is no gradient, nor waits for its results. */
+static int is_done_with(object *call)
+{
+    object *readers = SLOT(call, Call_readers), *references = SLOT(call, Call_outputs);
+    if (SLOT(call, Call_has_gradient) == the_True ||
+        (TYPE(readers) != the_list_type && readers != the_empty))
+        return 0;
+    for (long i = PyObject_Size(readers); i--;)
+        if (referred(PyList_GetItem(readers, i)))
+            return 0;
+    for (long i = PyTuple_Size(references); i--;) {
+        object *e = referred(PyTuple_GetItem(references, i));
+        if (e && SLOT(e, Expression_value) == the_None)
+            return 0;
+    }
+    return 1;
+}
+
+/* let_go(references): release._release; those of the calls that are left to Python. */
+static object *let_go(object *self, object *const *arguments, ssize argument_count)
+{
+    object *references = arguments[0], *left = PyList_New(0);
+    for (long i = 0; i < PyList_Size(references); i++) {
+        object *call = referred(PyList_GetItem(references, i)), *inputs;
+        if (!call || SLOT(call, Call_freed) != the_True ||
+            !PyTuple_Size(inputs = SLOT(call, Call_inputs)))
+            continue;
+        if (!is_done_with(call)) {
+            PyList_Append(left, PyList_GetItem(references, i));
+            continue;
+        }
+        long count = PyTuple_Size(inputs);
+        object *led_to = PyTuple_New(count);
+        for (long k = 0; k < count; k++)
+            PyTuple_SetItem(led_to, k, without_value(PyTuple_GetItem(inputs, k)));
+        Py_IncRef(call); /* the last that holds it may be among its inputs' users */
+        PUT(call, Call_led_to, led_to);
+        PUT(call, Call_inputs, new_reference(the_empty));
+        Py_DecRef(call);
+    }
+    return left;
+}
+
 /* ---- what Python calls ------------------------------------------------------------------------ */
 
 static struct {
@@ -310,6 +371,7 @@ static struct {
     {"held", held, 0x80, 0},
     {"free_leaves", free_leaves, 0x80, 0},
     {"settle", settle, 0x80, 0},
+    {"let_go", let_go, 0x80, 0},
 };
 
 long lt_method_count(void) { return COUNT(methods); }

@@ -543,14 +543,17 @@ def _accumulate(tensor: Tensor, gradient: Any, create_graph: bool) -> None:
 
 
 def _collect(tensor: Tensor, gradient: Expression) -> None:
-    """``_add_to_grad`` of a value that nobody has yet."""
+    """``_add_to_grad`` of a value that nobody has yet, while nobody watches."""
     before = tensor._grad
-    if before is None or type(before) is not Tensor:
+    lies_in_rows = tensor._geometry is None and tensor._storage.special is None
+    if type(before) is not Tensor and not (before is None and lies_in_rows):
         _add_to_grad(tensor, wrap(gradient), False)
         return
     for tell in accumulated:
         tell(tensor)
-    if not written_over(ADD, (before, gradient), (), [before]):
+    if before is None:
+        tensor._grad = wrap(gradient)
+    elif not written_over(ADD, (before, gradient), (), [before]):
         before._write(record(ADD, (before._read(), gradient), (), False)[0])
 
 

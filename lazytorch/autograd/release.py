@@ -18,13 +18,14 @@ from lazytorch.expression import Call
 from lazytorch.freed import is_let_go, let_go
 from lazytorch.levels import state as transforms
 from lazytorch.realize import after_run, is_pending
+from lazytorch.records import native
 
 
 class Reader(weakref.ref[Call]):
     """A gradient call, known by the ``calls`` that it reads. Once it is gone these are due."""
 
     __slots__ = ("calls",)
-    calls: Sequence[weakref.ref[Call]]
+    calls: list[weakref.ref[Call]]
 
 
 # Readers that are gone, and calls with results that somebody waits for.
@@ -44,7 +45,7 @@ sessions = _Sessions()
 def reader(call: Call) -> Reader:
     """What tells the calls that a gradient is made of when it needs them no more."""
     made = Reader(call, _due.append)
-    made.calls = ()
+    made.calls = []
     return made
 
 
@@ -109,6 +110,8 @@ after_run.append(release)
 
 def _release(calls: Sequence[weakref.ref[Call]]) -> None:
     """Let go of the inputs of some calls, if they are freed, users before what they use."""
+    if native.let_go is not None:
+        calls = native.let_go(calls)
     readers: Sequence[Reader] = ()  # of the call before: many calls share them
     is_read = False
     for reference in calls:

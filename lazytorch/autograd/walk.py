@@ -319,8 +319,8 @@ class Walk:
 
 
 def has_hooks(leaf: Tensor) -> bool:
-    names = ("_post_accumulate_hooks", "_node_hooks")
-    return bool(leaf._backward_hooks or any([leaf.__dict__.get(name) for name in names]))
+    hung = leaf.__dict__.get
+    return bool(leaf._backward_hooks or hung("_post_accumulate_hooks") or hung("_node_hooks"))
 
 
 def _has_view(targets: Sequence[Expression] | None) -> bool:

@@ -124,6 +124,9 @@ class Adafactor(RecordedOptimizer):
         for group in self.param_groups:
             group.setdefault("foreach", None)
 
+    def state_names(self, group: dict[str, Any]) -> None:
+        return None
+
     def names_of(self, group: dict[str, Any], p: Tensor) -> tuple[str, ...]:
         return ("row_var", "col_var") if p.dim() > 1 else ("variance",)
 

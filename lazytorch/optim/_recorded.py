@@ -39,8 +39,9 @@ class RecordedOptimizer(Optimizer):
     # dicts, as in PyTorch.
     counters: tuple[str, ...] = ("step",)
 
-    def state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
-        """The state tensors of each parameter under the group's options."""
+    def state_names(self, group: dict[str, Any]) -> tuple[str, ...] | None:
+        """The state tensors of each parameter under the group's options; None where they are not
+        the same for all."""
         raise NotImplementedError
 
     def attributes(self, group: dict[str, Any]) -> Attributes:
@@ -56,8 +57,8 @@ class RecordedOptimizer(Optimizer):
         return self.attributes(group)
 
     def names_of(self, group: dict[str, Any], p: Tensor) -> tuple[str, ...]:
-        """``state_names``, where they are not the same for all parameters."""
-        return self.state_names(group)
+        """The state tensors of a parameter, where ``state_names`` gives None."""
+        raise NotImplementedError
 
     def step(self, closure: Closure | None = None) -> Any:
         """Update the parameters once; the closure's result, if there is a closure."""
@@ -70,15 +71,16 @@ class RecordedOptimizer(Optimizer):
     def _step_group(self, group: dict[str, Any]) -> None:
         # Parameters that first met a gradient at different steps count them apart.
         batches: dict[Any, tuple[list[Tensor], list[Tensor], list[Any]]] = {}
+        names_of_all = self.state_names(group)
         for p in group["params"]:
             gradient = p._grad
             if gradient is None:
                 continue
-            if gradient.layout is not strided:
+            if type(gradient) is not Tensor and gradient.layout is not strided:
                 gradient = self.step_sparse(p, gradient, group)
                 if gradient is None:
                     continue
-            names = self.names_of(group, p)
+            names = self.names_of(group, p) if names_of_all is None else names_of_all
             state = self.state[p] if names else None
             step = self.advance(p, state, names, group) if state is not None else 1.0
             key = (step, p._storage.expression.device, names)

@@ -203,7 +203,7 @@ class Optimizer:
         """Forget the gradients of all parameters, or set them to zero."""
         for group in self.param_groups:
             for p in group["params"]:
-                gradient = p.grad
+                gradient = p._grad
                 if gradient is None:
                     continue
                 if set_to_none:
