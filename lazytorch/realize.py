@@ -7,6 +7,7 @@ import os
 import threading
 import traceback
 import weakref
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from codegen.pipeline import (
     find_plan,
     make_plan,
 )
+from codegen.runtime.memory import release_cached
 from codegen.runtime.signals import HeldOff
 from lazytorch import capture, known_traces, layouts, levels, references
 from lazytorch.core import ALIASES, DETACH, SOURCE, VIEW
@@ -49,6 +51,9 @@ from lazytorch.storage import (
     unsettled_values,
 )
 from lazytorch.trace import Trace, loses
+
+# Bytes of a block of memory that is worth giving back.
+_LARGE = 1 << 20
 
 
 @dataclass
@@ -518,9 +523,7 @@ def _free_leaves(trace: Trace | Recognised, cached: CachedPlan) -> list[int]:
     if _is_needed_elsewhere(trace):
         return []
     if cached.uses is None:
-        inputs = [i for call in trace.calls for i in call.inputs]
-        cached.uses = {n: inputs.count(trace.leaves[n]) for n in cached.plan.donated
-                       if n < len(trace.leaves)}  # fmt: skip
+        cached.uses = _uses(trace, [n for n in cached.plan.donated if n < len(trace.leaves)])
         cached.packed_uses = packed(cached.uses.items())
     free = []
     for number, uses in cached.uses.items():
@@ -540,6 +543,13 @@ def _free_leaves(trace: Trace | Recognised, cached: CachedPlan) -> list[int]:
         ):
             free.append(number)
     return free
+
+
+def _uses(trace: Trace | Recognised, numbers: Sequence[int]) -> dict[int, int]:
+    """How often the calls of a trace refer to some of its leaves, of which nothing here may stay:
+    who refers to them is counted next."""
+    counted = Counter([id(i) for call in trace.calls for i in call.inputs])
+    return {n: counted[id(trace.leaves[n])] for n in numbers}
 
 
 def _is_needed_elsewhere(trace: Trace | Recognised) -> bool:
@@ -633,6 +643,7 @@ def _make(
             name = "make plan again, for its lines" if again else "make plan"
             spans.note(name, "lower", began, calls=len(trace.calls))
     plan, outputs = found
+    release_cached(_LARGE)  # what the plans before it needed may be of other sizes
     more, orders = len(outputs) > len(trace.wanted), orders_of_outputs(trace, outputs)
     return CachedPlan(plan, outputs, more, wanted, orders=orders)
 

@@ -236,11 +236,11 @@ def allocate(nbytes: int) -> Buffer:
     return made
 
 
-def release_cached() -> None:
-    """Give the memory of blocks that wait for reuse back to the system."""
+def release_cached(least: int = 0) -> None:
+    """Give the memory of blocks that wait for reuse back to the system; of ``least`` bytes."""
     global _waiting
     for capacity, blocks in list(_free.items()):
-        while blocks:
+        while blocks and capacity >= least:
             try:
                 blocks.pop()
             except IndexError:  # another thread took the last one

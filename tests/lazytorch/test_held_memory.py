@@ -13,6 +13,8 @@ import pytest
 from devices import FUNCTIONS, memory_allocated
 
 import lazytorch
+from codegen.runtime import memory
+from lazytorch import nn
 
 MODELS = {
     "two layers": "torch.relu(hidden) @ w2",
@@ -143,3 +145,27 @@ def test_a_loop_holds_what_it_keeps(loss: str, keep: str) -> None:
             assert growth(program) <= NUMBERS, program
     finally:
         lazytorch.set_default_device("cpu")
+
+
+@pytest.mark.host
+def test_the_first_step_of_a_kind_overwrites_what_it_updates() -> None:
+    """In the weight's size: its gradient and two states come to it, and no second copy of any."""
+    model = nn.Linear(512, 512)
+    optimizer = lazytorch.optim.Adam(model.parameters())
+    x = lazytorch.randn(4, 512)
+    lazytorch.realize(x, *model.parameters())
+    before = memory_allocated()
+    memory.reset_peak()
+    model(x).square().mean().backward()
+    optimizer.step()
+    assert memory.max_memory_allocated() - before < 3.5 * model.weight.nbytes
+
+
+@pytest.mark.host
+def test_a_new_plan_does_not_wait_with_the_memory_of_those_before() -> None:
+    x = lazytorch.randn(1 << 20)
+    lazytorch.realize(x)
+    (x + 1).realize()  # its memory waits for the next of its size
+    assert memory._free[memory.size_class(x.nbytes)]
+    lazytorch.realize((x[:1000] * 3).sin())
+    assert not memory._free[memory.size_class(x.nbytes)]
