@@ -6,7 +6,7 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 from codegen.ir.node import Node, Shape
 from codegen.ops import elementwise as ew
@@ -30,6 +30,9 @@ from lazytorch.type_names import type_name
 
 _SPATIAL = ("x", "y", "z")
 _KERNEL = ("i", "j", "k")
+_PHASE = ("u", "v", "w")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,14 @@ def _input_windows(x: Node, window: Window) -> Node:
 _LARGE_IMAGE = 64
 
 
-def _computed(sizes: Sequence[int], channel: str, spatial: Sequence[str]) -> Sequence[str] | None:
-    """The order of axes in which small images are computed; large ones in the output's own."""
-    return None if prod(sizes) >= _LARGE_IMAGE else ("g", channel, "n", *spatial)
+def _computed(
+    sizes: Sequence[int], channel: str, spatial: Sequence[str], phases: Sequence[str] = ()
+) -> Sequence[str] | None:
+    """The order of axes in which images are computed, phase by phase; large ones, which have no
+    phases, in the output's own."""
+    if prod(sizes) < _LARGE_IMAGE:
+        return ("g", channel, *phases, "n", *spatial)
+    return ("n", "g", channel, *phases, *spatial) if phases else None
 
 
 def _forward(x: Node, w: Node, window: Window) -> Node:
@@ -93,40 +101,57 @@ def _forward(x: Node, w: Node, window: Window) -> Node:
 
 
 def _input_gradient(y: Node, w: Node, window: Window) -> Node:
-    """The transpose of forward in x: windows of the spread cotangent, with the kernel turned."""
-    g = window.groups
-    s, k = _SPATIAL[: len(window.sizes)], _KERNEL[: len(window.sizes)]
-    spread = _spread(y, window)
-    ones = (1,) * len(window.sizes)
-    seen = windows(spread, 2, window.kernel, window.sizes, ones, window.dilation)
-    turned = flip(w, range(2, len(w.shape)))
+    """The transpose of forward in x.
+
+    Elements of x that lie a stride apart meet the same taps of the kernel: with
+    p + low = stride q + r,  x[n, c, p] = sum over o, t of y[n, o, q - t] w[o, c, r + stride t].
+    So each phase r is one more row of results of a convolution of y itself, and the phases are
+    laid between each other at the end (Shi et al. 2016, arXiv 1609.07009).
+    """
+    rank, g = len(window.sizes), window.groups
+    y, strides = _apart(y, window)
+    taps = tuple([-(-k // s) for k, s in zip(window.kernel, strides, strict=True)])
+    phases = tuple([min(k, s) for k, s in zip(window.kernel, strides, strict=True)])
+    firsts = [a // s for a, s in zip(window.low, strides, strict=True)]
+    lasts = [(a + n - 1) // s for a, n, s in zip(window.low, window.sizes, strides, strict=True)]
+    counts = tuple([last - first + 1 for first, last in zip(firsts, lasts, strict=True)])
+    low = [d * (t - 1) - q for d, t, q in zip(window.dilation, taps, firsts, strict=True)]
+    high = [last - n + 1 for last, n in zip(lasts, y.shape[2:], strict=True)]
+    if any([n <= max(-a, 0) + max(-b, 0) for n, a, b in zip(y.shape[2:], low, high, strict=True)]):
+        return full(0, (y.shape[0], g * w.shape[1], *window.sizes), y.dtype)
+    seen = windows(pad_axes(y, 2, low, high), 2, taps, counts, (1,) * rank, window.dilation)
+    whole = [t * r - k for t, r, k in zip(taps, phases, window.kernel, strict=True)]
+    split = _between(taps, phases)
+    turned = reshape(pad_axes(w, 2, [0] * rank, whole), (*w.shape[:2], *split))
+    turned = flip(turned, range(2, 2 + 2 * rank, 2))
+    s, k, r = _SPATIAL[:rank], _KERNEL[:rank], _PHASE[:rank]
     x = contract(
-        _grouped(turned, 0, g), _grouped(seen, 1, g), ("g", "o", "c", *k),
-        ("n", "g", "o", *s, *k), ("n", "g", "c", *s), _computed(window.sizes, "c", s),
+        _grouped(turned, 0, g), _grouped(seen, 1, g), ("g", "o", "c", *_between(k, r)),
+        ("n", "g", "o", *s, *k), ("n", "g", "c", *_between(s, r)),
+        _computed(counts, "c", s, r if prod(phases) > 1 else ()),
     )  # fmt: skip
-    return reshape(x, (y.shape[0], g * w.shape[1], *window.sizes))
+    x = reshape(x, (y.shape[0], g * w.shape[1], *_between(counts, phases)))
+    missing = [n - m for n, m in zip(strides, phases, strict=True)]
+    x = pad_axes(x, 2, [0] * 2 * rank, _between([0] * rank, missing))
+    x = reshape(x, (*x.shape[:2], *[n * m for n, m in zip(counts, strides, strict=True)]))
+    starts = [a - q * m for a, q, m in zip(window.low, firsts, strides, strict=True)]
+    return slice_(x, [0, 0, *starts], [*x.shape[:2], *window.sizes], [1] * len(x.shape))
 
 
-def _spread(y: Node, window: Window) -> Node:
-    """The cotangent with stride - 1 zeros between, so that unit-stride windows of the kernel's
-    extent begin at each input position."""
-    shape, starts, steps = list(y.shape[:2]), [0, 0], [1, 1]
-    firsts, counts = [0, 0], list(y.shape[:2])
-    for i, positions in enumerate(y.shape[2:]):
-        reach = (window.kernel[i] - 1) * window.dilation[i]
-        length, stride = window.sizes[i] + reach, window.stride[i]
-        start = reach - window.low[i]
-        first = max(0, -(start // stride)) if start < 0 else 0
-        last = min(positions, (length - 1 - start) // stride + 1)
-        shape.append(length)
-        firsts.append(min(first, positions))
-        counts.append(max(last - first, 0))
-        starts.append(start + first * stride)
-        steps.append(stride)
-    if 0 in counts:
-        return full(0, tuple(shape), y.dtype)
-    kept = slice_(y, firsts, counts, [1] * len(counts))
-    return pad_to(kept, shape, starts, steps)
+def _between(a: Sequence[T], b: Sequence[T]) -> tuple[T, ...]:
+    """The items of two sequences in turn."""
+    return tuple([item for pair in zip(a, b, strict=True) for item in pair])
+
+
+def _apart(y: Node, window: Window) -> tuple[Node, Sizes]:
+    """y with stride - 1 zeros between along the axes where the kernel is spread too, and the
+    strides of the others, 1 along these."""
+    steps = [s if d > 1 else 1 for s, d in zip(window.stride, window.dilation, strict=True)]
+    strides = tuple([s // step for s, step in zip(window.stride, steps, strict=True)])
+    if prod(steps) == 1 or 0 in y.shape:
+        return y, strides
+    shape = [(n - 1) * step + 1 for n, step in zip(y.shape[2:], steps, strict=True)]
+    return pad_to(y, [*y.shape[:2], *shape], [0] * len(y.shape), [1, 1, *steps]), strides
 
 
 def _weight_gradient(x: Node, y: Node, window: Window) -> Node:
