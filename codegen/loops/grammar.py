@@ -187,7 +187,7 @@ class Vector:
     ``turned``: (argument, place) of loads inside whose neighbours lie along ``variable``, while the
     vector inside goes along another: where the dialect can, rows and columns of the tile change
     places in registers before. ``streamed``: arguments that are written past the caches, a line at
-    a time.
+    a time. ``roots``: square roots before which all steps of a vector wait for each other.
     """
 
     variable: str
@@ -197,6 +197,7 @@ class Vector:
     body: list[Statement]
     turned: tuple[tuple[str, Index], ...] = ()
     streamed: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -366,6 +367,27 @@ GroupLoop = Items | Quad | Tile | Group | Strided | Segment | Once
 Loop = Parallel | Serial | Lanes | Vector | Sequential | Chosen | GroupLoop
 GROUP_LOOPS = (Items, Quad, Tile, Group, Strided, Segment, Once)
 LOOPS = (Parallel, Serial, Lanes, Vector, Sequential, Chosen, *GROUP_LOOPS)
+
+
+def _numbers(place: Place) -> tuple[str, ...]:
+    return (place.number,) if isinstance(place, Computed) else ()
+
+
+def operands(statement: Statement) -> tuple[str, ...]:
+    """What a statement that is no loop reads: names, name[lane], or literals."""
+    if isinstance(statement, Let):
+        return statement.operands
+    if isinstance(statement, Select):
+        return (statement.value, statement.otherwise)
+    if isinstance(statement, Store):
+        return (statement.argument, statement.value, *_numbers(statement.place))
+    if isinstance(statement, Load):
+        return (statement.argument, *_numbers(statement.place))
+    if isinstance(statement, Reduce):
+        return (statement.accumulator.name, statement.value)
+    if isinstance(statement, SetLane):
+        return (statement.row, statement.value)
+    return ()
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from codegen.loops.grammar import (
 )
 from codegen.loops.lines import TILE, streamed, tile_width, turned
 from codegen.loops.prefetch import with_prefetches
+from codegen.loops.roots import with_roots_apart
 from codegen.loops.streams import in_two_streams
 
 # Elements of the innermost axis that one task takes, where the axis is long.
@@ -57,7 +58,8 @@ def lower(cluster: Cluster, fusion: Fusion, whole_lines: bool = False) -> Kernel
     groups = merged_groups(cluster, kernel.accesses)
     if len(groups) < len(cluster.shape):
         kernel = lowering(groups).run()
-    return in_two_streams(with_prefetches(kernel.kernel))
+    made = in_two_streams(with_prefetches(kernel.kernel))
+    return with_roots_apart(made) if whole_lines else made
 
 
 # ---- axes -----------------------------------------------------------------------------------

@@ -103,6 +103,8 @@ def _words(statement: Any) -> str:
                 how += f", {statement.streams} parts side by side"
         case Vector():
             how = f"in vectors, {statement.block} at a time"
+            if statement.roots:
+                how += ", cut at square roots, which are taken without the divider"
         case Items():
             how = "one a work-item"
         case Quad():

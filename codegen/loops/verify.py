@@ -22,16 +22,15 @@ from codegen.loops.grammar import (
     Place,
     Position,
     Quad,
-    Reduce,
     Row,
     Segment,
     Select,
-    SetLane,
     Statement,
     Store,
     Strided,
     Tile,
     Vector,
+    operands,
 )
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
@@ -67,7 +66,7 @@ def _verify_block(
             continue
         if isinstance(statement, Store) and shared and not _names_in(statement.place) & shared:
             raise VerifyError(f"{kernel.name}: threads race for {statement.argument}")
-        for operand in _operands(statement):
+        for operand in operands(statement):
             name = _NAME.match(operand)
             if name and not _LITERAL.match(operand) and name.group() not in known:
                 raise VerifyError(f"{kernel.name}: {operand} is used before it is defined")
@@ -115,23 +114,3 @@ def _shared_inside(loop: Statement, shared: set[str] | None) -> set[str] | None:
     if isinstance(loop, Chosen) and shared and loop.low.variables() & shared:
         return {*shared, loop.place}
     return shared
-
-
-def _numbers(place: Place) -> tuple[str, ...]:
-    return (place.number,) if isinstance(place, Computed) else ()
-
-
-def _operands(statement: Statement) -> tuple[str, ...]:
-    if isinstance(statement, Let):
-        return statement.operands
-    if isinstance(statement, Select):
-        return (statement.value, statement.otherwise)
-    if isinstance(statement, Store):
-        return (statement.argument, statement.value, *_numbers(statement.place))
-    if isinstance(statement, Load):
-        return (statement.argument, *_numbers(statement.place))
-    if isinstance(statement, Reduce):
-        return (statement.accumulator.name, statement.value)
-    if isinstance(statement, SetLane):
-        return (statement.row, statement.value)
-    return ()

@@ -1,5 +1,6 @@
-"""Tiles in C that are turned in registers before they are read, and results that are gathered in
-the first-level cache and written from there past the others, a line at a time."""
+"""Tiles in C that are turned in registers before they are read, results that are gathered in the
+first-level cache and written from there past the others, a line at a time, and square roots of
+whole vectors."""
 
 from __future__ import annotations
 
@@ -7,12 +8,13 @@ from codegen.dtype import DType
 from codegen.index.algebra import Index, variable
 from codegen.loops.grammar import Kernel, Load, Place, Store, Vector
 from codegen.loops.lines import LINE
+from codegen.loops.roots import ROOTS, stages
 from codegen.render.c_family import Body, Dialect
 from codegen.render.line_functions import BEFORE, STREAM, STREAMED, TURN
 
 
 class LinesBody(Body):
-    """Statements to lines of C; see ``Vector`` for what is turned and streamed."""
+    """Statements to lines of C; see ``Vector`` for what is done otherwise."""
 
     def __init__(self, kernel: Kernel, dialect: Dialect) -> None:
         super().__init__(kernel, dialect)
@@ -31,6 +33,8 @@ class LinesBody(Body):
             return self.tile(loop, level)
         if loop.streamed:
             return self.stream(loop, level)
+        if loop.roots:
+            return self.cut(loop, level)
         return super().vector(loop, level)
 
     def load(self, load: Load) -> list[str]:
@@ -118,6 +122,48 @@ class LinesBody(Body):
             *after,
         ]
         self.gathered.clear()
+        return _in_braces(lines, level)
+
+    def cut(self, loop: Vector, level: int) -> list[str]:
+        """The loop in whole vectors, one stage after another, and the steps that are left over."""
+        v, independent = loop.variable, self.dialect.independent(ROOTS)
+        parts = stages(loop)
+        arrays = [name for part in parts for name in (*part.kept, *(part.root or ())[:1])]
+        starts, count = self.clipped(loop)
+        declared = ", ".join(
+            f"{name}_s[{ROOTS}] __attribute__((aligned({LINE})))" for name in arrays
+        )
+        lines = [
+            *starts,
+            f"const long {v}_whole = {count} - {count} % {ROOTS};",
+            f"for (long first = 0; first < {v}_whole; first += {ROOTS}) {{",
+            f"    float {declared};",
+        ]
+        for part in parts:
+            lines += [
+                f"    {independent}",
+                f"    for (long lane = 0; lane < {ROOTS}; lane++) {{",
+                f"        const long {v} = {v}_start + first + lane;",
+                *[f"        const float {name} = {name}_s[lane];" for name in part.reads],
+                *self.block(part.body, 2),
+                *[f"        {name}_s[lane] = {name};" for name in part.kept],
+            ]
+            if part.root:
+                name, operand = part.root
+                lines += [
+                    f"        {name}_s[lane] = {operand};",
+                    "    }",
+                    f"    lt_roots({name}_s);",
+                ]
+            else:
+                lines.append("    }")
+        lines += [
+            "}",
+            f"for (long lane = {v}_whole; lane < {count}; lane++) {{",
+            f"    const long {v} = {v}_start + lane;",
+            *self.block(loop.body, 1),
+            "}",
+        ]
         return _in_braces(lines, level)
 
 

@@ -13,6 +13,7 @@ from codegen.render.mathematics_bessel import BESSEL
 from codegen.render.mathematics_elementary import ELEMENTARY
 from codegen.render.mathematics_gamma import GAMMA
 from codegen.render.mathematics_polynomials import POLYNOMIALS
+from codegen.render.mathematics_roots import ROOTS
 from codegen.render.mathematics_rounding import ROUNDING
 from codegen.render.mathematics_special import SPECIAL
 from codegen.render.mathematics_text import PROLOGUE, SUFFIXES, CFunction
@@ -22,7 +23,8 @@ __all__ = ["FUNCTIONS", "CFunction", "definitions", "spelled"]
 
 FUNCTIONS: dict[str, CFunction] = {
     f.name: f
-    for f in (*ROUNDING, *ELEMENTARY, *TRIGONOMETRIC, *SPECIAL, *BESSEL, *GAMMA, *POLYNOMIALS)
+    for table in (ROUNDING, ROOTS, ELEMENTARY, TRIGONOMETRIC, SPECIAL, BESSEL, GAMMA, POLYNOMIALS)
+    for f in table
 }
 
 
