@@ -87,6 +87,14 @@ class Contraction:
         )
 
 
+def without_columns(contraction: Contraction, count: int) -> Contraction:
+    """The contraction without its last columns, which are one axis if there are any to leave."""
+    if not count:
+        return contraction
+    (columns,) = contraction.columns
+    return replace(contraction, columns=(replace(columns, extent=columns.extent - count),))
+
+
 def merge_axes(axes: Sequence[Axis]) -> tuple[Axis, ...]:
     """Axes in the same order, neighbours merged where both operands allow it."""
     merged: list[Axis] = []

@@ -20,6 +20,7 @@ from codegen.index.contraction import (
     b_spans,
     has_unit_stride,
     is_affine,
+    without_columns,
 )
 from codegen.loops.contraction_dots import dot_tile
 
@@ -66,6 +67,7 @@ class Schedule:
     row_block: int = 1  # rows a task
     row_chunk: int = 1  # rows of A packed, and of results consumed, at a time
     panels: int = 1  # column panels in all; parts wanted of dot and vector products
+    rest: int = 0  # columns after those in panels, done along K
     panel_block: int = 1  # column panels a task
     any_rows: bool = False  # with tiles for whatever number of rows is left over
     unit: str = ""  # which matrix units
@@ -144,7 +146,28 @@ def choose_schedule(
     if windows is not None:
         return windows
     stores = stored and stores_vectors(output, swap)
-    return _tiled(oriented, swap, width, threads, stores, fresh[::-1] if swap else fresh)
+    rest = 0 if any_rows else _rest(oriented, lanes)
+    body = without_columns(oriented, rest)
+    schedule = _tiled(body, swap, width, threads, stores, fresh[::-1] if swap else fresh)
+    return replace(schedule, rest=rest)
+
+
+# So much of the work has to be saved, and so many rows share the columns that are laid out.
+_WORTH_SAVING, _ROWS_FOR_REST = 0.05, 16
+
+
+def _rest(contraction: Contraction, lanes: int) -> int:
+    """How many columns are past the last whole vector, if rows of A lie so that these few are done
+    sooner as dot products along K."""
+    _, m, n, k = contraction.sizes
+    spans = [a_spans(contraction.rows), a_spans(contraction.inner)]
+    spans += [b_spans(contraction.columns), b_spans(contraction.inner)]
+    if not all(map(is_affine, spans)) or not has_unit_stride(spans[1]):
+        return 0
+    count, vectors = n % lanes, -(-n // lanes)
+    if count > lanes // 4 or vectors < 2 or m < _ROWS_FOR_REST or k < 8 * lanes:
+        return 0
+    return count if 1 - count / lanes > _WORTH_SAVING * vectors else 0
 
 
 def stores_vectors(output: PlainOutput | None, swap: bool) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from codegen.index.contraction import Contraction, b_spans, is_affine
+from codegen.index.contraction import Contraction, b_spans, is_affine, without_columns
 from codegen.loops.contraction import (
     PlainOutput,
     Schedule,
@@ -42,6 +42,7 @@ def _variants(
     stored: bool,
 ) -> Iterator[Schedule]:
     oriented = contraction.transposed() if rule.swap else contraction
+    oriented = without_columns(oriented, rule.rest)
     stores = stored and stores_vectors(output, rule.swap)
     vectors = -(-oriented.sizes[2] // rule.lanes)
     whole = with_tile(rule, oriented, rule.tile_vectors)

@@ -59,6 +59,8 @@ def _of_contraction(s: Schedule) -> list[str]:
             f"blocks of {s.depth} along the sum; tasks of {s.row_block} rows by {s.panel_block} of "
             f"{s.panels} column panels"
         )
+        if s.rest:
+            lines.append(f"the last {s.rest} columns as dot products")
     if s.kind == "winograd":
         lines.append(
             f"tiles of at most {s.accumulators} vectors of sums, at most {s.tile_vectors} wide"

@@ -29,6 +29,7 @@ from codegen.render.contraction_form import (
     Task,
     Text,
     element_of,
+    lane_sum,
     minimum,
     offset_expression,
     static_function,
@@ -174,30 +175,19 @@ class VectorProduct(Form):
         for j in range(columns):
             total = " + ".join(f"s{j}_{i}" for i in range(each))
             text.add(f"s{j}_0 = {total};")
-        self._write_lane_sums(text, columns)
+        for j in range(columns):
+            text.add(*lane_sum(self.helpers, self.contraction.dtype, lanes, f"s{j}_0"))
         # No tail where there is none to do: gcc would warn about it.
         if self.k % lanes:
             text.add(f"for (; k < {self.k}; k++) {{")
             for j in range(columns):
-                text.add(f"t{j} += a[k] * b[{j * self.b_column} + k];")
+                text.add(f"s{j}_0_sum += a[k] * b[{j * self.b_column} + k];")
             text.add("}")
-        text.add(*(f"c[{j}] = t{j};" for j in range(columns)))
+        text.add(*(f"c[{j}] = s{j}_0_sum;" for j in range(columns)))
         signature = (
             f"@(const {element} *restrict a, const {element} *restrict b, {element} *restrict c)"
         )
         return self.helpers.add(f"dot{columns}", static_function(signature, text))
-
-    def _write_lane_sums(self, text: Text, columns: int) -> None:
-        """Sum each s{j}_0 over its lanes into t{j}, by halves."""
-        dtype, lanes = self.contraction.dtype, self.schedule.lanes
-        for j in range(columns):
-            name, size = f"s{j}_0", lanes
-            while size > 2:
-                size //= 2
-                half = self.helpers.vector(dtype, size)
-                text.add(f"{half} h{j}_{size} = *({half}u *)&{name} + *(({half}u *)&{name} + 1);")
-                name = f"h{j}_{size}"
-            text.add(f"{self.element} t{j} = {name}[0] + {name}[1];")
 
     def _write_sums_of_rows(self) -> None:
         """Eight rows of B at once are added to the results."""

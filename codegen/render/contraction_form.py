@@ -121,6 +121,17 @@ class Helpers:
         )
 
 
+def lane_sum(helpers: Helpers, dtype: DType, lanes: int, name: str) -> list[str]:
+    """Statements that add up a vector's lanes, by halves: a number of its name and ``_sum``."""
+    lines, whole = [], name
+    while lanes > 2:
+        lanes //= 2
+        half, part = helpers.vector(dtype, lanes), f"{name}_{lanes}"
+        lines.append(f"{half} {part} = *({half}u *)&{whole} + *(({half}u *)&{whole} + 1);")
+        whole = part
+    return [*lines, f"{dtype.compute_c} {name}_sum = {whole}[0] + {whole}[1];"]
+
+
 def static_function(signature: str, text: Text) -> str:
     return f"static __attribute__((noinline)) void {signature}\n{{\n{text}}}\n"
 

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from math import lcm
 
 from codegen.dtype import DType
-from codegen.index.contraction import Span, a_spans, b_spans, has_unit_stride, is_affine
+from codegen.index.contraction import (
+    Span,
+    a_spans,
+    b_spans,
+    has_unit_stride,
+    is_affine,
+    without_columns,
+)
 from codegen.render.contraction_form import (
     Form,
     Helpers,
@@ -26,6 +33,7 @@ from codegen.render.contraction_form import (
     static_function,
     write_counting,
 )
+from codegen.render.contraction_rest import write_rest
 from codegen.render.line_functions import exchanged
 
 _LINE = 64  # bytes that are fetched together
@@ -192,7 +200,9 @@ class Tiles(Form):
     """Register tiles: panels of columns, blocks of K, rows in tiles."""
 
     def write(self) -> None:
-        schedule, text = self.schedule, self.text
+        schedule, text, whole = self.schedule, self.text, self.contraction
+        self.contraction = without_columns(whole, schedule.rest)
+        self.n -= schedule.rest
         self.lanes = schedule.lanes
         self.kinds = self._panel_kinds()
         self.panel_width = max(kind.vectors for kind in self.kinds) * self.lanes
@@ -205,6 +215,8 @@ class Tiles(Form):
         panel_blocks = -(-schedule.panels // schedule.panel_block)
         chunk = schedule.row_chunk
         self._declare_scratch()
+        if schedule.rest:
+            self.reserve(self.element, "rest_", schedule.rest * self.k, self.itemsize)
         self.tiles_pack_a, self.tiles_pack_b = self._tiles_pack_a(), self._tiles_pack_b()
 
         # Rows inside columns: a packed block of B then serves the next task as well.
@@ -241,7 +253,10 @@ class Tiles(Form):
         if schedule.pack_a:
             self._write_pack_a()
         self._write_panels()
-        text.add("}", "}", "}")
+        text.add("}", "}")
+        if schedule.rest:
+            write_rest(self, whole, f"p_end_ == {schedule.panels}")
+        text.add("}")
 
     # Geometry
 

@@ -535,6 +535,35 @@ def test_few_rows_times_what_lies_along_k(tmp_path: Path) -> None:
     run_specs(specs, tmp_path)
 
 
+def test_columns_past_the_last_whole_vector(tmp_path: Path) -> None:
+    """A few are dot products along K: rows that are left over, K that is no whole vectors, tasks
+    of rows and of columns, several batches; B in place and packed, A never."""
+    specs = []
+    for m, n, k, batch, kind, fused in [
+        (64, 100, 1000, 1, "", True),
+        (64, 100, 1000, 1, "", False),
+        (37, 33, 200, 3, "", True),
+        (131, 50, 129, 1, "b", False),
+        (400, 84, 700, 1, "", True),
+        (19, 97, 128, 2, "b", True),
+    ]:
+        column, inner = (k, 1) if kind else (1, n)
+        contraction = Contraction(
+            (Axis(batch, m * k, n * k),), (Axis(m, k, 0),), (Axis(n, 0, column),),
+            (Axis(k, 1, inner),), float32,
+        )  # fmt: skip
+        spec = Spec(contraction, PlainOutput("out", m * n, n, 1), fused, 2, width=64)
+        choice = choose_schedule(contraction.normalized(), 2, spec.output, 64, stored=not fused)
+        assert choice.swap or choice.rest == n % 16, spec
+        whole = choose_schedule(contraction, 2, spec.output, 64, any_rows=True)
+        assert whole.rest == 0
+        specs.append(spec)
+    run_specs(specs, tmp_path)
+    for n in (10, 96, 101, 401):  # one vector, whole ones, too many past them, too small a part
+        columns = replace(specs[0].contraction, columns=(Axis(n, 0, 1),), inner=(Axis(1000, 1, n),))
+        assert choose_schedule(columns.normalized(), 2, width=64).rest == 0
+
+
 def gradient_of_rows(
     run: int, outputs: int, channels: int, step: int = 1, dtype: DType = float32,
     swap: bool = False, groups: int = 1, fused: bool = False, width: int | None = None,
