@@ -72,7 +72,7 @@ UNARY: dict[str, tuple[Any, float, float]] = {
 # Known in double only (SciPy's erfc loses digits to the square): the bound
 # for double allows for its own error.
 SPECIAL: dict[str, tuple[Any, float, float]] = {
-    "erf": (np.vectorize(math.erf, [float]), 2, 4),
+    "erf": (np.vectorize(math.erf, [float]), 1.5, 4),
     "erfc": (np.vectorize(math.erfc, [float]), 1, 6),
     "erfinv": (special.erfinv, 1, 8),
     "i0": (special.i0, 1, 16),
