@@ -119,6 +119,23 @@ def test_rows_that_are_not_numbers() -> None:
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
 
 
+def test_gradients_come_from_rows_that_attend() -> None:
+    """What is infinite in an early row's gradient stays away from later values: those products are
+    left out, a tile at a time."""
+    q, k, v = [
+        torch.tensor(rng.standard_normal((2, 96, 16)), dtype=torch.float32, requires_grad=True)
+        for _ in range(3)
+    ]
+    factor = torch.ones(2, 96, 16)
+    factor[:, 3] = float("inf")
+    loss = (F.scaled_dot_product_attention(q, k, v, is_causal=True) * factor).sum()
+    loss.backward()
+    assert v.grad is not None
+    torch.realize(loss, v.grad)
+    assert not v.grad[:, :3].isfinite().any()
+    assert v.grad[:, 32:].isfinite().all()
+
+
 def test_dropout_of_weights() -> None:
     """The same seed draws the same weights to drop, one kernel or many."""
     arrays = [rng.standard_normal((2, 48, 16)).astype(np.float32) for _ in range(3)]
