@@ -49,6 +49,15 @@ def test_attention_is_one_kernel(queries: int, keys: int, width: int, causal: bo
     )  # fmt: skip
 
 
+def test_heads_are_joined_where_they_are_computed() -> None:
+    """The next product cannot read heads that lie apart as one row: nothing copies them, either."""
+    q, k, v, w = [torch.tensor(rng.standard_normal(s)) for s in [(2, 3, 64, 32)] * 3 + [(96, 40)]]
+    torch.realize(q, k, v, w)
+    y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    y = y.transpose(1, 2).reshape(2, 64, 96) @ w
+    assert [kernel.name for kernel in kernels(y)] == ["chain", "contraction"]
+
+
 def by_hand(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
     scores = q @ k.transpose(-2, -1) / 4
     return torch.softmax(scores.masked_fill(mask, -float("inf")), -1) @ v
