@@ -208,6 +208,15 @@ class TestAccuracy:
         error, message = worst(call(library, M.spelled(operation, ctype), x), wanted, dtype, x)
         assert error <= bounds[ctype == "double"], message
 
+    def test_exponential_of_what_is_not_above_zero(self, library: ctypes.CDLL, ctype: str) -> None:
+        dtype = REALS[ctype]
+        x = -abs(samples(dtype))
+        with np.errstate(all="ignore"):
+            wanted = np.exp(x.astype(wider(ctype)))
+        got = call(library, M.spelled("exp_of_negative", ctype), x)
+        error, message = worst(got, wanted, dtype, x)
+        assert error <= 1.1, message
+
     @pytest.mark.parametrize("operation", SPECIAL)
     def test_special(self, library: ctypes.CDLL, operation: str, ctype: str) -> None:
         reference, *bounds = SPECIAL[operation]
