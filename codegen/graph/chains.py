@@ -5,7 +5,8 @@ the second's left operand, so a block of rows goes through all three while it is
 the matrix in the middle is never stored (unless something else reads it).
 
 A chain is *causal* where the row-wise values are 0 in every column beyond the row's own number:
-those are left out of the second product, and out of the first where nothing depends on them. As in
+those are left out of the second product, of others that have the weights for an operand (a
+gradient), of the work on the row, and of the first product where nothing depends on them. As in
 PyTorch's own kernel, what a row does not attend to does not reach it, be it infinite or NaN.
 """
 
@@ -14,11 +15,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from codegen.graph.causal import is_guarded, is_reshape_of_ones, value_beyond
 from codegen.graph.explain import computed_nodes
 from codegen.graph.fuse import Cluster, Fusion, real_extents
-from codegen.index.contraction import Contraction, a_spans
-from codegen.ir.node import Node, topological
-from codegen.ops.leaves import constant_value
+from codegen.index.contraction import Contraction, Span, Zeros, a_spans
+from codegen.ir.node import Node
 
 # Rows of the middle that are too short to be walked along, or too long for a block of them in the
 # cache; and fewer rows than are worth a register tile.
@@ -87,11 +88,11 @@ def _chain_around(
                 and not _meet_outside(first, middle, third, fusion, owner)
             ):
                 parts = (first, middle, third)
-                causal = _beyond(weights) == 0
+                causal = value_beyond(weights) == 0
                 nodes = [n for part in parts for n in part.nodes]
                 return Chain(
                     "chain", third.shape, (), nodes, parts=parts, scores=scores, weights=weights,
-                    causal=causal, skips=causal and _is_guarded(scores, middle, fusion),
+                    causal=causal, skips=causal and is_guarded(scores, middle, fusion),
                 )  # fmt: skip
     return None
 
@@ -136,17 +137,11 @@ def _is_read_in_place(scores: Node, middle: Cluster, fusion: Fusion) -> bool:
     for node in computed_nodes(middle, fusion):
         if not aligned.intersection(node.inputs) or node.operation.kind == "reduce":
             continue
-        if node.operation.kind != "elementwise" and not _is_reshape_of_ones(node):
+        if node.operation.kind != "elementwise" and not is_reshape_of_ones(node):
             return False
         if node not in members:
             aligned.add(node)
     return True
-
-
-def _is_reshape_of_ones(node: Node) -> bool:
-    return node.operation.name == "reshape" and real_extents(node.shape) == real_extents(
-        node.inputs[0].shape
-    )
 
 
 def _root(cluster: Cluster, fusion: Fusion) -> Node:
@@ -233,87 +228,14 @@ def in_order(clusters: list[Cluster], fusion: Fusion) -> list[Cluster]:
     return ordered
 
 
-# ---- causal masks ---------------------------------------------------------------------------
-# "Beyond" is the part of each row where the column's number is greater than the row's.
-
-
-def _is_causal(condition: Node) -> bool:
-    """Whether a condition is false everywhere beyond, and true elsewhere: row >= column."""
-    if condition.operation.name != "ge":
-        return False
-    last = len(condition.shape) - 1
-    return all(
-        [
-            node.operation.name == "broadcast"
-            and node.inputs[0].operation.name == "iota"
-            and node.attributes[1] == (axis,)
-            for node, axis in zip(condition.inputs, (last - 1, last), strict=True)
-        ]
-    )
-
-
-def ends_with_neutral(chain: Chain) -> bool:
-    """Whether the middle's reductions would find nothing beyond that changes them."""
-    neutral = {"sum": 0.0, "max": -float("inf")}
-    return all(
-        [
-            _beyond(node.inputs[0]) == neutral.get(node.operation.name, "none")
-            for node in chain.parts[1].nodes
-            if node.operation.kind == "reduce"
-        ]
-    )
-
-
-def _beyond(root: Node) -> float | None:
-    """The one value that a node has everywhere beyond, if it has; but for rows that are not
-    numbers (their maximum is NaN, say), in which no element is."""
-    known: dict[Node, float | None] = {}
-    for node in topological([root], stop=lambda n: n.operation.kind == "reduce"):
-        known[node] = _value_beyond(node, [known.get(i) for i in node.inputs])
-    return known[root]
-
-
-def _value_beyond(node: Node, values: list[float | None]) -> float | None:
-    name = node.operation.name
-    if name == "constant":
-        value = constant_value(node)
-        return float(value) if isinstance(value, int | float) else None
-    if name == "where":
-        return values[2] if _is_causal(node.inputs[0]) or values[1] == values[2] else None
-    if name == "cast" or _is_reshape_of_ones(node):
-        return values[0]
-    if name == "broadcast":  # only what repeats a constant keeps every element in its place
-        return values[0] if constant_value(node.inputs[0]) is not None else None
-    if name == "sub" and values[0] == -float("inf"):
-        return values[0] if _is_row_maximum(node.inputs[1], node.inputs[0]) else None
-    if name == "exp" and values[0] == -float("inf"):
-        return 0.0
-    if (name in ("mul", "div") and values[0] == 0) or (name == "mul" and values[1] == 0):
-        return 0.0
-    return None
-
-
-def _is_row_maximum(node: Node, values: Node) -> bool:
-    """Whether a value is the maximum of ``values``, or a constant instead of it."""
-    while node.operation.name in ("broadcast", "reshape", "where"):
-        if node.operation.name == "where":
-            node = next((n for n in node.inputs[1:] if constant_value(n) is None), node.inputs[1])
-        else:
-            node = node.inputs[0]
-    return node.operation.name == "max" and node.inputs[0] is values
-
-
-def _is_guarded(scores: Node, middle: Cluster, fusion: Fusion) -> bool:
-    """Whether nothing depends on what the scores are beyond."""
-    members = set(middle.nodes)
-    exposed = {scores}
-    for node in computed_nodes(middle, fusion):
-        if not exposed.intersection(node.inputs):
-            continue
-        guards = node.operation.name == "where" and _is_causal(node.inputs[0])
-        if guards and node.inputs[2] not in exposed:
-            continue
-        if node in members:
-            return False
-        exposed.add(node)
-    return True
+def zeros_of(contraction: Contraction, a: Node, fusion: Fusion) -> Zeros:
+    """Where the left operand of a contraction is 0, if it is the weights of a causal chain."""
+    if not any([isinstance(c, Chain) and c.causal and c.weights is a for c in fusion.clusters]):
+        return ""
+    contraction = contraction.normalized()
+    rows, columns = a.shape[-2:]
+    down, along = (Span(rows, columns),), (Span(columns, 1),)
+    if any([s.stride % (rows * columns) for s in a_spans(contraction.batch) if s.extent > 1]):
+        return ""
+    walked = a_spans(contraction.rows), a_spans(contraction.inner)
+    return "after" if walked == (down, along) else "before" if walked == (along, down) else ""

@@ -13,9 +13,10 @@ def sink_permutes(roots: Sequence[Node]) -> list[Node]:
     """The roots with a permuted contraction computed in the permuted order, where the permuted
     value would have to be stored or is computed with: that saves a kernel that only moves.
 
-    A permuted value that only other contractions read stays: they read it where it lies. So does
-    one whose rows or columns the order would take apart (an image's, in a batch): many small
-    products are slower than a large one and a copy.
+    A permuted value that only other contractions read stays, if they can read it where it lies,
+    which they cannot where a reshape joins axes that are apart there. So does one whose rows or
+    columns the order would take apart (an image's, in a batch): many small products are slower than
+    a large one and a copy.
     """
     order = topological(roots)
     users: dict[Node, list[Node]] = {node: [] for node in order}
@@ -28,15 +29,20 @@ def sink_permutes(roots: Sequence[Node]) -> list[Node]:
         if n.operation.name == "sum" and (match := match_contraction(n)) is not None
     }
     products = {n.inputs[0] for n in contractions}
+    operands = {x for match in contractions.values() for x in (match.a, match.b)}
     outputs = set(roots)
 
     def is_computed_with(node: Node) -> bool:
-        return node in outputs or any(
-            [
-                (user.operation.kind == "elementwise" and user not in products)
-                or (user.operation.name in ("reshape", "pad") and is_computed_with(user))
-                for user in users[node]
-            ]
+        return (
+            node in outputs
+            or node in operands
+            or any(
+                [
+                    (user.operation.kind == "elementwise" and user not in products)
+                    or (user.operation.name in ("reshape", "pad") and is_computed_with(user))
+                    for user in users[node]
+                ]
+            )
         )
 
     def is_alone(node: Node) -> bool:

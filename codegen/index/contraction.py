@@ -5,8 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from codegen.dtype import DType
+
+# Where an operand is known to be 0: in each row of the result, in the places of K after the row's
+# own number, or before it; for B, in each column.
+Zeros = Literal["", "after", "before"]
 
 
 @dataclass(frozen=True)

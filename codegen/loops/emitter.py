@@ -24,6 +24,7 @@ from codegen.loops.grammar import (
     Statement,
     Store,
 )
+from codegen.loops.signs import operation_of
 from codegen.ops.leaves import constant
 
 _ZERO = constant_index(0)
@@ -143,7 +144,7 @@ class Emitter:
         name = self.name(node.operation.name.rstrip("_"))
         self.add(
             Let(
-                name, node.dtype, node.operation, tuple(operands), node.inputs[0].dtype,
+                name, node.dtype, operation_of(node), tuple(operands), node.inputs[0].dtype,
                 node.attributes,
             ),
             depth,

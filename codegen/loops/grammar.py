@@ -399,6 +399,9 @@ class Argument:
     written: bool
 
 
+ROW_STEP = 16  # of a row that is not walked to its end
+
+
 @dataclass
 class Kernel:
     """One kernel, before it is text.
@@ -415,7 +418,7 @@ class Kernel:
     operations: int = 0
     traffic: int = 0
     scratch_bytes: int = 0
-    row_end: str = ""  # a C expression: how much of its rows has to be walked, where not all
+    row_end: str = ""  # a C expression: how much of its rows is walked, in steps, where not all
     comments: list[str] = field(default_factory=list)
     # On devices with work-groups: how many of them, of how many items (0: cut into shares), and
     # the type of indices.

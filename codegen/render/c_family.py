@@ -15,6 +15,7 @@ from codegen.index.algebra import Condition, Index, variable
 from codegen.loops.device import DeviceDescription
 from codegen.loops.grammar import (
     LOOPS,
+    ROW_STEP,
     Accumulator,
     Argument,
     Chosen,
@@ -302,8 +303,21 @@ class Body:
             lines += [
                 f"{pad}for (long block = 0; block < {whole}{needed}; block += {lanes}) {{",
                 *self.prefetches(loop, level + 1),
-                f"{pad}    {self.dialect.independent(lanes)}",
-                f"{pad}    for (long lane = 0; lane < {lanes}; lane++) {{",
+            ]
+            if row_end:
+                lines += [
+                    f"{pad}    for (long first = 0; first < {lanes} && block + first < {row_end}; "
+                    f"first += {ROW_STEP})",
+                    f"{pad}    {self.dialect.independent(ROW_STEP)}",
+                    f"{pad}    for (long step = 0; step < {ROW_STEP}; step++) {{",
+                    f"{pad}        const long lane = first + step;",
+                ]
+            else:
+                lines += [
+                    f"{pad}    {self.dialect.independent(lanes)}",
+                    f"{pad}    for (long lane = 0; lane < {lanes}; lane++) {{",
+                ]
+            lines += [
                 f"{pad}        const long {v} = block + lane;",
                 *body,
                 f"{pad}    }}",

@@ -6,11 +6,12 @@ import hashlib
 from dataclasses import replace
 from math import prod
 
-from codegen.graph.chains import Chain, ends_with_neutral
+from codegen.graph.causal import ends_with_neutral
+from codegen.graph.chains import Chain
 from codegen.graph.fuse import Fusion
 from codegen.ir.node import Node
 from codegen.loops.contraction import chain_schedules
-from codegen.loops.grammar import Argument, Kernel
+from codegen.loops.grammar import ROW_STEP, Argument, Kernel
 from codegen.loops.lower import lower
 from codegen.loops.schedule_text import schedule_lines
 from codegen.render.c_family import Dialect, functions_used
@@ -60,7 +61,7 @@ def render_chain_kernel(
         Task(scratch, fresh, columns=needed if chain.skips else ""), any_rows,
     )  # fmt: skip
     kernel = lower(middle, inside)
-    bounded = chain.skips and chain.weights in local and ends_with_neutral(chain)
+    bounded = _is_bounded(chain, inside)
     kernel.row_end = "row_end" if bounded else ""
     for node, argument in zip(kernel.operands, kernel.arguments, strict=True):
         known = arguments.get(node)
@@ -74,6 +75,14 @@ def render_chain_kernel(
     row_function, row_text = _row_function(kernel, dialect)
     operands = [node for node in arguments if node not in names]
     pointers = ", ".join([arguments[node].name for node in kernel.operands])
+    row_lines = _row_lines(
+        f"{row_function}(row_, {batch * rows}, {pointers}, scratch + {product.scratch_bytes}, "
+        "{});",
+        columns,
+        f"row_ % {rows}" if bounded else "",
+        arguments[chain.weights].name,
+        needed if chain.weights in local else str(columns),
+    )
     text = "\n".join([
         *[f"// {c}" for c in comments],
         *dialect.opening([arguments[node] for node in operands], last.scratch_bytes, ()),
@@ -96,10 +105,8 @@ def render_chain_kernel(
         "    }",
         "        // The work on each row, at the number it has in the whole.",
         f"        const long m_end_ = task_ % {blocks} * {block} + row_count_;",
-        f"        const long row_end_ = {needed or columns};",
         "        for (long row_ = row_begin_; row_ < row_begin_ + row_count_; row_++) {",
-        f"            {row_function}(row_, {batch * rows}, {pointers}, "
-        f"scratch + {product.scratch_bytes}, row_end_);",
+        *["            " + line for line in row_lines],
         "        }",
         "    {",
         *last_start,
@@ -134,6 +141,33 @@ def render_chain_kernel(
             ],
         ],
     )  # fmt: skip
+
+
+def _is_bounded(chain: Chain, fusion: Fusion) -> bool:
+    """Whether the middle needs each row only as far as its own number, but for zeros."""
+    middle = chain.parts[1].nodes
+    stored = [n for n in middle if n in fusion.stored and n.operation.kind != "reduce"]
+    return chain.causal and stored == [chain.weights] and ends_with_neutral(middle)
+
+
+def _row_lines(call: str, columns: int, bound: str, weights: str, end: str) -> list[str]:
+    """The work on a row: all of it, or as far as the step in which its own number is, and zeros
+    up to where it is read."""
+    if not bound:
+        return [call.format(columns)]
+    whole = columns - columns % ROW_STEP
+    place = f"{weights}[row_ * {columns} + n_"
+    return [
+        f"const long steps_end_ = ({bound} / {ROW_STEP} + 1) * {ROW_STEP};",
+        f"const long row_end_ = steps_end_ < {columns} ? steps_end_ : {columns};",
+        call.format("row_end_"),
+        f"const long zeros_end_ = {end};",
+        "long n_ = row_end_;",
+        f"for (; n_ < {whole} && n_ < zeros_end_; n_ += {ROW_STEP}) {{",
+        f"    for (long i_ = 0; i_ < {ROW_STEP}; i_++) {place} + i_] = 0;",
+        "}",
+        *([f"for (; n_ < zeros_end_; n_++) {place}] = 0;"] if columns > whole else []),
+    ]
 
 
 def _row_function(kernel: Kernel, dialect: Dialect) -> tuple[str, str]:

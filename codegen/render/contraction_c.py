@@ -15,6 +15,7 @@ from codegen.index.contraction import (
     Axis,
     Contraction,
     Span,
+    Zeros,
     a_spans,
     b_spans,
     has_unit_stride,
@@ -52,6 +53,7 @@ def render_contraction(
     output: PlainOutput | None = None,
     stored: bool = True,
     task: Task | None = None,
+    zeros: tuple[Zeros, Zeros] = ("", ""),
 ) -> RenderedContraction:
     """The body of ``void kernel(long thread, long threads, char **arguments, char *scratch)``.
 
@@ -59,6 +61,7 @@ def render_contraction(
     gives the statements that consume one result; without it ``output`` must be given, which says
     how results lie in memory, where that is even. Where they are ``stored`` there as they are,
     vectors may be, and the epilogue left out. ``task``: it is a step in a kernel's own loop.
+    ``zeros``: what is known of A and of B; those products are left out where a tile has none else.
     """
     normalized = contraction.normalized()
     if epilogue is None:
@@ -73,6 +76,7 @@ def render_contraction(
     if schedule.swap:
         normalized = normalized.transposed().normalized()
         a, b = b, a
+        zeros = zeros[::-1]
         original = epilogue
         output = output and output.transposed()
 
@@ -80,7 +84,8 @@ def render_contraction(
             return original(b, n, m, value)
 
     renderer = FORMS[schedule.kind]
-    form = renderer(normalized, schedule, a, b, consume, output if stored else None, task)
+    output = output if stored else None
+    form = renderer(normalized, schedule, a, b, consume, output, task, zeros[0])
     return replace(form.render(), schedule=schedule)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from codegen.dtype import DType
-from codegen.index.contraction import Axis, Contraction, Span, a_spans, b_spans
+from codegen.index.contraction import Axis, Contraction, Span, Zeros, a_spans, b_spans
 from codegen.loops.contraction import PlainOutput, Schedule
 
 Epilogue = Callable[[str, str, str, str], list[str]]
@@ -182,6 +182,7 @@ class Form:
     epilogue: Epilogue
     output: PlainOutput | None
     task: Task | None = None
+    zeros: Zeros = ""  # of A
 
     def __post_init__(self) -> None:
         self.text = Text()

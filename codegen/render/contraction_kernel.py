@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
 
+from codegen.graph.chains import zeros_of
 from codegen.graph.contraction_match import ContractionMatch
 from codegen.graph.fuse import Cluster, Fusion
 from codegen.index.algebra import Index, flatten, unflatten, variable
@@ -158,9 +159,13 @@ def contraction_text(
         )  # fmt: skip
     if schedule is not None:
         schedule = replace(schedule, any_rows=any_rows)
+    zeros = (
+        zeros_of(match.contraction, match.a, fusion),
+        zeros_of(match.contraction.transposed(), match.b, fusion),
+    )
     rendered = render_contraction(
         match.contraction, arguments[match.a].name, arguments[match.b].name, epilogue,
-        threads, schedule, output, stored, task,
+        threads, schedule, output, stored, task, zeros,
     )  # fmt: skip
     recipe = None
     if (
@@ -171,7 +176,7 @@ def contraction_text(
     ):
         a, b = arguments[match.a].name, arguments[match.b].name
         recipe = Recipe(
-            match.contraction, a, b, (), tuple(consumed), threads, schedule, output, stored
+            match.contraction, a, b, (), tuple(consumed), threads, schedule, output, stored, zeros
         )
     return rendered, invariant, recipe
 

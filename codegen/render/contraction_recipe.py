@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from codegen.dtype import BY_NAME
-from codegen.index.contraction import Axis, Contraction
+from codegen.index.contraction import Axis, Contraction, Zeros
 from codegen.loops.contraction import PlainOutput, Schedule
 from codegen.loops.contraction_candidates import candidates
 from codegen.render.c import C
@@ -41,6 +41,7 @@ class Recipe:
     rule: Schedule
     output: PlainOutput | None
     stored: bool
+    zeros: tuple[Zeros, Zeros] = ("", "")
 
     def schedules(self) -> list[Schedule]:
         """What is worth timing, the rule's choice first: all compute the same bits."""
@@ -59,6 +60,7 @@ class Recipe:
             schedule,
             self.output,
             self.stored,
+            zeros=self.zeros,
         )
         return kernel_source(self.head, rendered, C), rendered.scratch_bytes
 
@@ -80,6 +82,7 @@ class Recipe:
             "rule": asdict(self.rule),
             "output": self.output and asdict(self.output),
             "stored": self.stored,
+            "zeros": list(self.zeros),
         }  # fmt: skip
 
     @staticmethod
@@ -92,6 +95,7 @@ class Recipe:
         if output:
             output = {**output, "batch": tuple([tuple(axis) for axis in output["batch"]])}
         a, b = fields["names"]
+        of_a, of_b = fields["zeros"]
         return Recipe(
             contraction,
             a,
@@ -102,4 +106,5 @@ class Recipe:
             Schedule(**fields["rule"]),
             PlainOutput(**output) if output else None,
             fields["stored"],
+            (of_a, of_b),
         )

@@ -704,7 +704,11 @@ class Tiles(Form):
 
         def call(rows: int, packs_a: bool = False, packs_b: bool = False) -> str:
             a_from, (a_row, a_inner), b_from, b_row = a_chunk, a_strides, "panel_", b_inner
-            packed = ""
+            packed, used = "", self.used
+            if self.zeros and not packs_a and not packs_b:
+                used = "needed_ - skipped_"
+                a_from += f" + skipped_ * {a_inner}"
+                b_from += f" + skipped_ * {b_row}"
             if packs_a:
                 a_row, a_inner = 1, a_spans(self.contraction.inner)[0].stride
                 a_from = f"a_ + k_begin_ * {a_inner} + i_"
@@ -726,7 +730,7 @@ class Tiles(Form):
                 packs_a=self.a_width if packs_a else 0,
                 packs_b=packs_b,
             )
-            return f"{name}({a_from}, {b_from}, {target}, {self.used}, k_begin_ == 0{packed});"
+            return f"{name}({a_from}, {b_from}, {target}, {used}, k_begin_ == 0{packed});"
 
         if schedule.any_rows:
             edges = {rows for rows in (1, 2, 4, 8) if rows < height}
@@ -734,6 +738,7 @@ class Tiles(Form):
             text.add(f"rows_ = i_end_ - i_ >= {height} ? {height} : {least};")
         else:
             text.add(f"rows_ = i_end_ - i_ < {height} ? i_end_ - i_ : {height};")
+        self._write_needed()
         head = ""
         for packs_a, packs_b, condition in self._packing_tiles(kind):
             text.add(f"{head}if ({condition}) {{", call(height, packs_a, packs_b))
@@ -742,6 +747,16 @@ class Tiles(Form):
         for rows in sorted(edges):
             text.add(f"}} else if (rows_ == {rows}) {{", call(rows))
         text.add("}")
+
+    def _write_needed(self) -> None:
+        """Declare how much of the K block a tile skips, and where what it needs ends: before its
+        first row's number, or after its last one's, A may be 0."""
+        if not self.zeros:
+            return
+        limit = "i_ - k_begin_" if self.zeros == "before" else "i_ + rows_ - k_begin_"
+        limited = f"{limit} < 0 ? 0 : {limit} < {self.used} ? {limit} : {self.used}"
+        skipped, needed = ("0", limited) if self.zeros == "after" else (limited, self.used)
+        self.text.add(f"const long skipped_ = {skipped};", f"const long needed_ = {needed};")
 
     def _packing_tiles(self, kind: Panels) -> Iterator[tuple[bool, bool, str]]:
         """Which tiles of such panels pack what they read of A and of B, in the order of tests."""

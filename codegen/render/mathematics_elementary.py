@@ -62,7 +62,8 @@ _WIDTH = {
         "LN2_LOW": "-2.12194440e-4f", "LOG2E": "1.44269504f", "SQRT_HALF": "0x3f3504f3",
         "MANTISSA_MASK": "0x7fffff",
         "LEAST_NORMAL": "1.17549435e-38f", "LIFT": "8388608.0f",
-        "UNSIGNED": "unsigned", "TINY": "1e-10f", "LARGE": "1e15f",
+        "UNSIGNED": "unsigned", "TINY": "1e-10f", "LARGE": "1e15f", "RAISED": "64",
+        "LOWERED": "5.42101086e-20f",
     },
     "double": {
         "MANTISSA": "52", "BIAS": "1023", "ROUNDER": "6755399441055744.0",
@@ -72,7 +73,7 @@ _WIDTH = {
         "LOG2E": "1.4426950408889634", "SQRT_HALF": "0x3fe6a09e667f3bcdL",
         "MANTISSA_MASK": "0xfffffffffffffL", "LEAST_NORMAL": "2.2250738585072014e-308",
         "LIFT": "4503599627370496.0", "UNSIGNED": "unsigned long",
-        "TINY": "1e-20", "LARGE": "1e30",
+        "TINY": "1e-20", "LARGE": "1e30", "RAISED": "512", "LOWERED": "7.4583407312002067e-155",
     },
 }  # fmt: skip
 
@@ -112,6 +113,19 @@ LT_INLINE REAL lt_exp_scaled_SFX(REAL given, BITS extra) {
     return given < @EXP_LOW@ ? 0.0 : result;
 }"""),
     *both("LT_INLINE REAL lt_exp_SFX(REAL x) { return lt_exp_scaled_SFX(x, 0); }"),
+    # The same of what is not above zero. 2^n is rounded into the place of an exponent, larger by as
+    # much as keeps it within the normal range, and a product makes it what it is.
+    *_sized("""
+LT_INLINE REAL lt_exp_of_negative_SFX(REAL given) {
+    REAL x = given < @EXP_LOW@ ? 0.0 : given;
+    REAL rounder = @ROUNDER@ + @BIAS@ + @RAISED@;
+    REAL shifted = x * @LOG2E@ + rounder;
+    REAL k = shifted - rounder;
+    REAL r = (x - k * @LN2_HIGH@) - k * @LN2_LOW@;
+    REAL p = 1.0 + (r + r * r * @EXP_POLYNOMIAL@);
+    REAL power = lt_from_bits_SFX((BITS)((@UNSIGNED@)lt_bits_SFX(shifted) << @MANTISSA@));
+    return given < @EXP_LOW@ ? 0.0 : p * power * @LOWERED@;
+}"""),
     *_sized("""
 LT_INLINE REAL lt_exp2_SFX(REAL x) {
     x = x > @EXP2_HIGH@ ? @EXP2_HIGH@ : x;

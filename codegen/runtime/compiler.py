@@ -25,7 +25,7 @@ from codegen.errors import CompileError
 from codegen.runtime import cache
 from codegen.statistics import statistics
 
-_PROBE_FORMAT = 2
+_PROBE_FORMAT = 3
 # It calls both libraries that generated code may need, so that a refused link is seen here.
 _PROBE_PROGRAM = """\
 float expf(float); void *memcpy(void *, const void *, unsigned long);
@@ -49,8 +49,14 @@ _OPTIONAL_FLAGS: tuple[tuple[str, ...], ...] = (
 _GCC_FLAGS = (("-fvect-cost-model=dynamic",),)
 _ZIG_FLAGS = (("-target", "native"), ("-fno-sanitize=undefined",))
 # gcc prefers 256-bit vectors by itself, which costs element-wise kernels a third of their speed.
-# With native half precision gcc 12 drops the rounding of float to half to double.
-_AVX512_FLAGS = (("-mprefer-vector-width=512",), ("-mno-avx512fp16",))
+# With native half precision gcc 12 drops the rounding of float to half to double. Partial results
+# are set to zero by stores that gcc chooses by other flags: where those are narrower than the load
+# that follows, it waits for them, which takes longer than a short row.
+_AVX512_FLAGS = (
+    ("-mprefer-vector-width=512",),
+    ("-mno-avx512fp16",),
+    ("-mmove-max=512", "-mstore-max=512"),
+)
 # No start files saves 8 ms a call; the C libraries are still named, for the symbols' versions.
 _LINK_FLAGS = (("-nostdlib", "-nostartfiles", "-Wl,--as-needed", "-lm", "-lc", "-lgcc"),)
 

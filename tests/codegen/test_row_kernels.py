@@ -91,3 +91,20 @@ def test_a_long_row_is_read_in_two_streams(shape: tuple[int, int], streams: int)
     sums, places = run_compiled(graph, [values], 2)
     np.testing.assert_array_equal(sums, values.sum(1, dtype=np.float64).astype(np.float32))
     np.testing.assert_array_equal(places, values.argmax(1))
+
+
+def test_exponentials_of_what_is_never_above_zero() -> None:
+    """Numbers less their row's maximum, or minus a square; not less another row's."""
+    (x,) = parameters = _parameters(((64, 64), dt.float32))
+
+    def raised(axes: tuple[int, ...], along: tuple[int, ...]) -> Node:
+        return ew.exp(ew.sub(x, expand_back(max_(x, axes), x.shape, along)))
+
+    outputs = (raised((1,), (1,)), ew.exp(ew.neg(ew.mul(x, x))), raised((1,), (0,)), ew.exp(x))
+    graph = Graph(parameters, outputs)
+    array = (np.random.default_rng(1).normal(size=x.shape) * 20).astype(np.float32)
+    text = "".join([k.body for k in compile_graph(graph, 1).record.kernels])
+    assert text.count("lt_exp_of_negative_f32(") == text.count("lt_exp_f32(") == 2
+    found, wanted = run_compiled(graph, [array], 1), run_interpreted(graph, [array])
+    for value, exact in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(value, exact, rtol=1e-5)

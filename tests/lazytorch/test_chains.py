@@ -49,6 +49,15 @@ def test_attention_is_one_kernel(queries: int, keys: int, width: int, causal: bo
     )  # fmt: skip
 
 
+def test_heads_are_joined_where_they_are_computed() -> None:
+    """The next product cannot read heads that lie apart as one row: nothing copies them, either."""
+    q, k, v, w = [torch.tensor(rng.standard_normal(s)) for s in [(2, 3, 64, 32)] * 3 + [(96, 40)]]
+    torch.realize(q, k, v, w)
+    y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    y = y.transpose(1, 2).reshape(2, 64, 96) @ w
+    assert [kernel.name for kernel in kernels(y)] == ["chain", "contraction"]
+
+
 def by_hand(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
     scores = q @ k.transpose(-2, -1) / 4
     return torch.softmax(scores.masked_fill(mask, -float("inf")), -1) @ v
@@ -117,6 +126,23 @@ def test_rows_that_are_not_numbers() -> None:
     ]
     np.testing.assert_array_equal(np.isnan(found), np.isnan(wanted))
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_come_from_rows_that_attend() -> None:
+    """What is infinite in an early row's gradient stays away from later values: those products are
+    left out, a tile at a time."""
+    q, k, v = [
+        torch.tensor(rng.standard_normal((2, 96, 16)), dtype=torch.float32, requires_grad=True)
+        for _ in range(3)
+    ]
+    factor = torch.ones(2, 96, 16)
+    factor[:, 3] = float("inf")
+    loss = (F.scaled_dot_product_attention(q, k, v, is_causal=True) * factor).sum()
+    loss.backward()
+    assert v.grad is not None
+    torch.realize(loss, v.grad)
+    assert not v.grad[:, :3].isfinite().any()
+    assert v.grad[:, 32:].isfinite().all()
 
 
 def test_dropout_of_weights() -> None:

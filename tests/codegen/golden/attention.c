@@ -87,9 +87,8 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
     }
         // The work on each row, at the number it has in the whole.
         const long m_end_ = task_ % 3 * 48 + row_count_;
-        const long row_end_ = 128;
         for (long row_ = row_begin_; row_ < row_begin_ + row_count_; row_++) {
-            rows_6312b08e84(row_, 128, block0, block1, scratch + 82432, row_end_);
+            rows_d15d97c613(row_, 128, block0, block1, scratch + 82432, 128);
         }
     {
     {

@@ -31,7 +31,7 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
                     const long i0 = i0_start + lane;
                     const float in0_1 = in0[i0 * 10 + i1];
                     const float sub_0 = (in0_1 - acc_0[lane]);
-                    const float exp_0 = lt_exp_f32(sub_0);
+                    const float exp_0 = lt_exp_of_negative_f32(sub_0);
                     acc_1[lane] = acc_1[lane] + exp_0;
                 }
             }

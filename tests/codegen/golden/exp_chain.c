@@ -14,7 +14,7 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
                 const float in0_0 = in0[i0];
                 const float mul_0 = (in0_0 * in0_0);
                 const float neg_0 = ((float)-mul_0);
-                const float exp_0 = lt_exp_f32(neg_0);
+                const float exp_0 = lt_exp_of_negative_f32(neg_0);
                 const float mul_1 = (exp_0 * 0.5f);
                 out1[i0] = mul_1;
             }

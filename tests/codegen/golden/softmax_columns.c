@@ -33,7 +33,7 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
                     const long i1 = i1_start + lane;
                     const float in0_1 = in0[i0 * 500 + i1];
                     const float sub_0 = (in0_1 - acc_0[lane]);
-                    const float exp_0 = lt_exp_f32(sub_0);
+                    const float exp_0 = lt_exp_of_negative_f32(sub_0);
                     row_0[i0 * 64 + lane] = exp_0;
                     acc_1[lane] = acc_1[lane] + exp_0;
                 }
