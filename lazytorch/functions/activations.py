@@ -333,8 +333,10 @@ LOGSIGMOID = Function(
 SILU = Function("silu", in_accumulation_type(_silu), by_one_factor(_silu))
 MISH = Function("mish", in_accumulation_type(_mish), by_one_factor(_mish))
 GELU = Function("gelu", in_accumulation_type(_gelu), by_one_factor(_gelu))
-SOFTSIGN = Function("softsign", _softsign, gradient_name="DivBackward0")
-TANHSHRINK = Function("tanhshrink", _tanhshrink, gradient_name="SubBackward0")
+SOFTSIGN = Function("softsign", _softsign, gradient_name="DivBackward0", spares=lambda *_: (~0,))
+TANHSHRINK = Function(
+    "tanhshrink", _tanhshrink, gradient_name="SubBackward0", spares=lambda *_: (0,)
+)
 
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 

@@ -155,11 +155,18 @@ def _integral_or_float(
     return body
 
 
+def _saved_by_rounded(_: object, tracked: frozenset[int]) -> tuple[int, ...]:
+    return (0, 1) if 1 in tracked else (1,)
+
+
 DIV = Function("div", lambda x, y: ew.div(*promote_float(x, y)), recomputes=True)
 DIV_FLOOR = Function(
-    "div_floor", _integral_or_float("div_floor_cpu", ew.floor_divide), gradient_name="DivBackward1"
+    "div_floor", _integral_or_float("div_floor_cpu", ew.floor_divide),
+    gradient_name="DivBackward2", saves_exactly=_saved_by_rounded,
+)  # fmt: skip
+DIV_TRUNC = Function(
+    "div_trunc", _div_trunc, gradient_name="DivBackward2", saves_exactly=_saved_by_rounded
 )
-DIV_TRUNC = Function("div_trunc", _div_trunc, gradient_name="DivBackward1")
 _DIVISIONS = {None: DIV, "floor": DIV_FLOOR, "trunc": DIV_TRUNC}
 
 
@@ -237,7 +244,9 @@ abs = unary(
     "abs", _abs, "|input|, element by element.",
     ("absolute",), out=FOUND_DTYPE,
 )  # fmt: skip
-reciprocal = unary("reciprocal", in_float(reciprocal_node), "1 / input.")
+reciprocal = unary(
+    "reciprocal", in_float(reciprocal_node), "1 / input.", saves_exactly=lambda *_: (~0,)
+)
 square = unary("square", _square, "input * input.", gradient_name="PowBackward0")
 
 # ---- three operands ---------------------------------------------------------------------------

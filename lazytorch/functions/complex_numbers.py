@@ -49,8 +49,8 @@ def _polar(size: Node, angle: Node) -> Node:
     return cn.complex_(ew.mul(size, ew.cos(angle)), ew.mul(size, ew.sin(angle)))
 
 
-COMPLEX = Function("complex", _complex)
-POLAR = Function("polar", _polar)
+COMPLEX = Function("complex", _complex, saves_exactly=lambda _, tracked: sorted(tracked))
+POLAR = Function("polar", _polar, saves_exactly=lambda *_: (~0,))
 
 
 @operation(method=False, out=SCALAR_TYPE)
@@ -265,7 +265,13 @@ def _angle(x: Node) -> Node:
     return ew.where(ew.ne(x, x), detach(x), turned)
 
 
-angle = unary("angle", in_float(_angle), "The angle in the complex plane.", inplace=False)
+angle = unary(
+    "angle",
+    in_float(_angle),
+    "The angle in the complex plane.",
+    inplace=False,
+    saves=lambda *_: (0,),
+)
 
 Tensor.real = property(_real, _set_part(_real))  # type: ignore[attr-defined]
 Tensor.imag = property(_imag, _set_part(_imag))  # type: ignore[attr-defined]

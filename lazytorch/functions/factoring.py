@@ -195,7 +195,11 @@ def _lu_factor_gradient(
 
 
 LU_FACTOR = Function(
-    "linalg_lu_factor_ex", _lu_factor, _lu_factor_gradient, "LinalgLuFactorExBackward0"
+    "linalg_lu_factor_ex",
+    _lu_factor,
+    _lu_factor_gradient,
+    "LinalgLuFactorExBackward0",
+    saves=lambda *_: (~0, ~1),
 )
 
 
@@ -403,12 +407,13 @@ def _ormqr(v: Node, tau: Node, c: Node, left: bool, transposed: bool) -> Sequenc
 
 HOUSEHOLDER = Function(
     "linalg_householder_product", lambda v, tau: host_call([v, tau], "orgqr"),
-    derivative_of(_product), "LinalgHouseholderProductBackward0",
+    derivative_of(_product), "LinalgHouseholderProductBackward0", saves=lambda *_: (0, 1, ~0),
 )  # fmt: skip
 ORMQR = Function(
     "ormqr",
     lambda v, tau, c, left, transposed: host_call([v, tau, c], "ormqr", left, transposed),
     derivative_of(_ormqr),
+    saves=lambda *_: (0, 1, 2, ~0),
 )
 
 

@@ -610,7 +610,9 @@ def _write_along(name: str, function: Function, mode: str) -> Any:
 
 _index_add = _write_along("index_add", _INDEX_ADD, "add")
 _index_copy = _write_along("index_copy", _INDEX_COPY, "set")
-_SCALE = Function("index_add_alpha", lambda source, alpha: ew.mul(*promote(source, alpha)))
+_SCALE = Function(
+    "index_add_alpha", lambda source, alpha: ew.mul(*promote(source, alpha)), saves=lambda *_: (0,)
+)
 
 
 @operation(inplace=True, out="same type")

@@ -127,7 +127,10 @@ LAYER_NORM = Function(
     "layer_norm", _layer_norm, _layer_norm_rule, gradient_name="NativeLayerNormBackward0",
     saves_inputs=True, joint=True, saves=lambda count, *_: range(count),
 )  # fmt: skip
-RMS_NORM = Function("rms_norm", _rms_norm, gradient_name="FusedRmsNormBackward0")
+RMS_NORM = Function(
+    "rms_norm", _rms_norm, gradient_name="FusedRmsNormBackward0",
+    saves_exactly=lambda types, tracked, *_: range(len(types)) if 0 in tracked else (),
+)  # fmt: skip
 
 
 def _check_normalized(x: Tensor, shape: Shape, star: str, **parameters: Tensor | None) -> None:

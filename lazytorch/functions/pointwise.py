@@ -71,9 +71,17 @@ _ELEMENTARY: dict[str, tuple[Body1, tuple[str, ...]]] = {
     "lgamma": (ew.lgamma, ()),
     "digamma": (ew.digamma, ()),
 }
+# What PyTorch's gradient reads, where ours reads something else.
+_SAVED: dict[str, dict[str, Any]] = {
+    "erfinv": {"saves_exactly": lambda *_: (0,)},
+}
 ELEMENTARY = {
     name: unary(
-        name, in_float(body), f"{name}(input), element by element, in floating point.", names
+        name,
+        in_float(body),
+        f"{name}(input), element by element, in floating point.",
+        names,
+        **_SAVED.get(name, {}),
     )
     for name, (body, names) in _ELEMENTARY.items()
 }
@@ -240,7 +248,10 @@ heaviside = binary(
     "heaviside", _same_types("heaviside", _heaviside),
     "0 below 0, 1 above, ``values`` at 0.", numbers="none",
 )  # fmt: skip
-ldexp = binary("ldexp", _ldexp, "input * 2**other.", numbers="none")
+ldexp = binary(
+    "ldexp", _ldexp, "input * 2**other.", numbers="none",
+    saves_exactly=lambda _, tracked: (1, ~0) if 0 in tracked else (~0,),
+)  # fmt: skip
 nextafter = binary(
     "nextafter", _nextafter, "The next number after input towards other.", numbers="none"
 )
@@ -298,7 +309,7 @@ trunc = unary(
 )
 frac = unary("frac", _frac, "input - trunc(input).", out=FOUND_DTYPE)
 sign = unary("sign", _sign, "-1, 0 or 1; 0 at NaN.", out=FOUND_DTYPE)
-sgn = unary("sgn", _sign, "-1, 0 or 1; 0 at NaN.", out=FOUND_DTYPE)
+sgn = unary("sgn", _sign, "-1, 0 or 1; 0 at NaN.", out=FOUND_DTYPE, saves=lambda *_: (0, ~0))
 signbit = unary(
     "signbit",
     _signbit,

@@ -143,7 +143,10 @@ def _bilinear(x: Node, y: Node, weight: Node, *bias: Node) -> Node:
     return ew.add(result, broadcast_to(bias[0], result.shape)) if bias else result
 
 
-BILINEAR = Function("bilinear", _bilinear)
+BILINEAR = Function(
+    "bilinear", _bilinear,
+    saves_exactly=lambda _, tracked: [i for i in range(3) if not tracked <= {i, 3}],
+)  # fmt: skip
 
 
 @operation(method=False)

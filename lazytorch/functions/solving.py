@@ -59,7 +59,9 @@ def _solve_triangular(a: Node, b: Node, upper: bool, left: bool, unit: bool) -> 
     return solve_triangle(a, b, upper, left, unit)
 
 
-SOLVE_TRIANGULAR = Function("linalg_solve_triangular", _solve_triangular)
+SOLVE_TRIANGULAR = Function(
+    "linalg_solve_triangular", _solve_triangular, saves_exactly=lambda *_: (0, ~0)
+)
 
 
 @linalg
@@ -163,6 +165,7 @@ CHOLESKY_KNOWN = Function("cholesky_known_solve", _known_solve, _known_solve_gra
 CHOLESKY_SOLVE = Function(
     "cholesky_solve",
     lambda b, factor, upper: call_function(CHOLESKY_KNOWN, same_batch(b, factor), (upper,)),
+    saves=lambda *_: (0, 1, ~0),
 )
 CHOLESKY_INVERSE = Function("cholesky_inverse", _cholesky_inverse, _cholesky_inverse_gradient)
 
@@ -225,7 +228,7 @@ def _lu_solve(packed: Node, pivots: Node, b: Node, left: bool, transposed: bool)
     return call_function(FACTORED_SOLVE, _repeat_factors(packed, pivots, b), (transposed,))
 
 
-LU_SOLVE = Function("linalg_lu_solve", _lu_solve)
+LU_SOLVE = Function("linalg_lu_solve", _lu_solve, saves_exactly=lambda *_: (0, 1, ~0))
 
 
 def solve_factors(
@@ -302,7 +305,12 @@ def _solve(a: Node, b: Node, left: bool) -> Sequence[Node]:
     return x if left else t(x), info
 
 
-SOLVE = Function("linalg_solve_ex", _solve, gradient_name="LinalgSolveExBackward0")
+SOLVE = Function(
+    "linalg_solve_ex",
+    _solve,
+    gradient_name="LinalgSolveExBackward0",
+    saves_exactly=lambda *_: (0, ~0),
+)
 
 
 def _singular(_place: int) -> str:
@@ -494,7 +502,11 @@ def _by_pseudoinverse(a: Node, b: Node, _rcond: float, _driver: str) -> Sequence
 
 
 LSTSQ = Function(
-    "linalg_lstsq", _least_squares, derivative_of(_by_pseudoinverse), "LinalgLstsqBackward0"
+    "linalg_lstsq",
+    _least_squares,
+    derivative_of(_by_pseudoinverse),
+    "LinalgLstsqBackward0",
+    saves_exactly=lambda *_: (0, 1, ~0),
 )
 
 

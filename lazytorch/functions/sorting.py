@@ -38,8 +38,16 @@ def _part(x: Node, axis: int, descending: bool, start: int, stop: int | None) ->
     return order.sort(x, axis, descending, start, stop)
 
 
-SORT = Function("sort", lambda x, axis, descending: _part(x, axis, descending, 0, None))
-TOPK = Function("topk", lambda x, axis, largest, k: _part(x, axis, largest, 0, k))
+SORT = Function(
+    "sort",
+    lambda x, axis, descending: _part(x, axis, descending, 0, None),
+    saves_exactly=lambda *_: (~1,),
+)
+TOPK = Function(
+    "topk",
+    lambda x, axis, largest, k: _part(x, axis, largest, 0, k),
+    saves_exactly=lambda *_: (~1,),
+)
 
 
 def _sorted(name: str, input: Tensor, dim: Any, descending: bool) -> Any:
@@ -155,10 +163,15 @@ KTHVALUE = Function(
     lambda inputs, outputs, cotangents, axes, keepdim, _k: select_gradient(
         inputs, outputs, cotangents, axes, keepdim
     ),
+    saves=lambda *_: (~1,),
 )
-MEDIAN_DIM = Function("median_dim", _median, select_gradient, "MedianBackward1")
-NANMEDIAN_DIM = Function("nanmedian_dim", _nanmedian, select_gradient, "NanmedianBackward1")
-MODE = Function("mode", _mode, select_gradient)
+MEDIAN_DIM = Function(
+    "median_dim", _median, select_gradient, "MedianBackward1", saves=lambda *_: (~1,)
+)
+NANMEDIAN_DIM = Function(
+    "nanmedian_dim", _nanmedian, select_gradient, "NanmedianBackward1", saves=lambda *_: (~1,)
+)
+MODE = Function("mode", _mode, select_gradient, saves=lambda *_: (~1,))
 
 
 def _shared_gradient(inputs: Sequence[Node], outputs: Sequence[Node], cotangents: Nodes) -> Nodes:
@@ -306,7 +319,7 @@ def _quantile(
     return reshape(result, (*q.shape, *shape))
 
 
-QUANTILE = Function("quantile", _quantile)
+QUANTILE = Function("quantile", _quantile, spares=lambda *_: (0, 1))
 
 
 def _call_quantile(

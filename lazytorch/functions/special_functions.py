@@ -153,10 +153,12 @@ def _log_ndtr_rule(
 
 
 entr = _one("entr", in_float(_entr), "-x log(x); 0 at 0, minus infinity below.")
-ndtr = _one("ndtr", in_float(_ndtr), "The standard normal distribution function.")
+ndtr = _one(
+    "ndtr", in_float(_ndtr), "The standard normal distribution function.", spares=lambda *_: (0,)
+)
 log_ndtr = _one(
     "log_ndtr", _wide_alone("log_ndtr", _log_ndtr), "The logarithm of ndtr.",
-    gradient=_log_ndtr_rule,
+    gradient=_log_ndtr_rule, saves=lambda *_: (~0,),
 )  # fmt: skip
 ndtri = _one("ndtri", _wide_alone("ndtri", sp.ndtri), "The inverse of ndtr; NaN outside [0, 1].")
 erfcx = _one("erfcx", _wide_alone("erfcx", sp.erfcx), "exp(x²) erfc(x).")
