@@ -187,8 +187,9 @@ class Function:
         self.saves_inputs = saves_inputs
         self.body = body
         self.gradient = gradient
-        # What backward says that finds this on its way, of functions that have no derivative.
-        self.refusal: str | None = getattr(gradient, "refusal", None)
+        # What backward raises that finds this on its way (done in place, or not), of functions that
+        # have no derivative.
+        self.refusal: Callable[[bool], Exception] | None = getattr(gradient, "refusal", None)
         self.gradient_name = gradient_name or _camel_case(name) + "Backward0"
         self.signatures: dict[tuple[Types, Attributes], Signature] = {}
         # Of two inputs, without attributes, with one output, whose calls' places are noted.

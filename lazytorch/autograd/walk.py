@@ -390,8 +390,9 @@ FREED = (
 def check_value(e: Expression, call: Call) -> None:
     """Raise PyTorch's error where the call that made a value has no gradient, or one that reads
     what is gone. All outputs of a call are checked with one; not so those of a gradient."""
-    if call.signature.function.refusal is not None:
-        raise NotImplementedError(call.signature.function.refusal)
+    refusal = call.signature.function.refusal
+    if refusal is not None:
+        raise refusal(getattr(call, "in_place", False))
     way = way_of(call)
     if call.freed and not call.inputs:
         raise RuntimeError(FREED)

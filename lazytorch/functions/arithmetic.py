@@ -11,7 +11,7 @@ from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import not_implemented, require_tensor
-from lazytorch.functions.bodies import apply_one, with_rule
+from lazytorch.functions.bodies import apply_one, with_rule, without_derivative
 from lazytorch.functions.families import binary, in_float, unary
 from lazytorch.functions.promotion import (
     as_float,
@@ -193,6 +193,7 @@ true_divide = binary(
 floor_divide = binary(
     "floor_divide", _integral_or_float("div_floor_cpu", ew.floor_divide),
     "input / other rounded towards minus infinity; integers divided by 0 give 0.",
+    **without_derivative("floor_divide"),
 )  # fmt: skip
 remainder = binary(
     "remainder", _integral_or_float("remainder_cpu", ew.remainder),

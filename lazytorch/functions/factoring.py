@@ -24,7 +24,7 @@ from lazytorch.application import apply
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import require_tensor
-from lazytorch.functions.bodies import call_function
+from lazytorch.functions.bodies import call_function, not_differentiable
 from lazytorch.functions.matrices import (
     Nodes,
     check_info,
@@ -40,7 +40,6 @@ from lazytorch.functions.matrices import (
     need_lapack,
     need_matrix,
     need_square,
-    not_differentiable,
     original_order,
     rows,
     scale_diagonal,

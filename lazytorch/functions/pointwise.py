@@ -22,6 +22,7 @@ from lazytorch.functions.bodies import (
     apply_one,
     summed_to,
     with_rule,
+    without_derivative,
     xlogy_node,
 )
 from lazytorch.functions.families import binary, in_float, unary
@@ -246,7 +247,7 @@ copysign = binary(
 xlogy = binary("xlogy", _xlogy, "input * log(other), and 0 where input is 0.")
 heaviside = binary(
     "heaviside", _same_types("heaviside", _heaviside),
-    "0 below 0, 1 above, ``values`` at 0.", numbers="none",
+    "0 below 0, 1 above, ``values`` at 0.", numbers="none", **without_derivative("heaviside"),
 )  # fmt: skip
 ldexp = binary(
     "ldexp", _ldexp, "input * 2**other.", numbers="none",

@@ -21,7 +21,7 @@ from lazytorch import return_types
 from lazytorch.application import apply
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import require_tensor
-from lazytorch.functions.bodies import apply_one, call_function
+from lazytorch.functions.bodies import apply_one, call_function, without_derivative
 from lazytorch.functions.factoring import LU_FACTOR, solve_triangle, unpack_factors
 from lazytorch.functions.matrices import (
     Nodes,
@@ -39,7 +39,6 @@ from lazytorch.functions.matrices import (
     need_same_type,
     need_solvable,
     need_square,
-    not_differentiable,
     original_order,
     same_batch,
     t,
@@ -455,7 +454,7 @@ def _ldl_solve(packed: Node, pivots: Node, b: Node) -> Node:
     return host_call(_repeat_factors(packed, pivots, b), "ldl_solve")[0]
 
 
-LDL_SOLVE = Function("linalg_ldl_solve", _ldl_solve, not_differentiable("linalg_ldl_solve"))
+LDL_SOLVE = Function("linalg_ldl_solve", _ldl_solve, **without_derivative("linalg_ldl_solve"))
 
 
 @linalg

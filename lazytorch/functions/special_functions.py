@@ -13,9 +13,14 @@ from codegen.ops import special as sp
 from lazytorch.autograd.grad_mode import no_grad
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import not_implemented, require_tensor
-from lazytorch.functions.bodies import apply_one, in_accumulation_type, with_rule, xlog1py_node
+from lazytorch.functions.bodies import (
+    apply_one,
+    in_accumulation_type,
+    not_differentiable,
+    with_rule,
+    xlog1py_node,
+)
 from lazytorch.functions.families import in_float, unary
-from lazytorch.functions.matrices import not_differentiable
 from lazytorch.functions.promotion import as_float, promote, promote_float
 from lazytorch.functions.registration import PUBLIC, assign_made, operation, with_out
 from lazytorch.tensor import Tensor

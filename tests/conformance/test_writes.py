@@ -27,7 +27,7 @@ _OTHERWISE_MADE = {
 }  # fmt: skip
 # Differentiated by other arguments, or not at all; complex or sparse, or not there.
 _OTHERWISE_REFUSED = {
-    "histogramdd", "histogram", "linalg.ldl_solve", "floor_divide", "heaviside", "igamma",
+    "histogramdd", "histogram", "igamma",
     "igammac", "special.zeta", "unique", "unique_consecutive", "linalg.eig", "linalg.eigvals",
     "sparse.sampled_addmm", "sparse.mm", "to_sparse", "max_pool2d_with_indices_backward", "chalf",
 }  # fmt: skip

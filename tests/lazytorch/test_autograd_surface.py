@@ -129,6 +129,32 @@ with torch.autograd.detect_anomaly(check_nan=False):
     log(torch.autograd.grad(Wrong.apply(a).sum(), a)[0].isnan())
 """
 
+WITHOUT_DERIVATIVE = """
+x = torch.tensor([3.0, -7.0], requires_grad=True)
+for make in (
+    lambda: x // 2, lambda: (x * 1).floor_divide_(x), lambda: torch.heaviside(x, x),
+    lambda: 7 // x,
+):
+    y = make()
+    log(y.grad_fn.name(), type(y.grad_fn).__name__, y)
+    fails(lambda: (y * 2).sum().backward())
+    fails(lambda: torch.autograd.grad(y.sum(), x))
+    log(torch.autograd.grad((y.detach() * x).sum(), x), y.long())
+"""
+
+RECIPROCAL = """
+x = torch.tensor([3.0, -7.0, 0.0, 1e-42], requires_grad=True)
+for y in (3 / x, 2.5 / x, True / x, 1j / x, 3 / x.detach().long(), 3 / x.double()):
+    log([float(e).hex() for e in y.detach().abs().flatten()], repr(y.dtype))
+y = 3 / x
+log(y.grad_fn.name(), y.grad_fn.next_functions[0][0].name())
+z = x * 1
+y = 3 / z
+z.mul_(2)
+y.sum().backward()
+log(x.grad)
+"""
+
 COMPLEX = """
 gradcheck = torch.autograd.gradcheck
 class Wrong(torch.autograd.Function):
@@ -193,7 +219,18 @@ fails(lambda: F.vmap(lambda a: (a.sum().backward(), a.sum())[1])(torch.ones(2, 3
 
 
 @pytest.mark.parametrize(
-    "story", [HOOKS, MODULE_HOOKS, DATA, ARGUMENTS, ANOMALY, COMPLEX, JACOBIANS]
+    "story",
+    [
+        HOOKS,
+        MODULE_HOOKS,
+        DATA,
+        ARGUMENTS,
+        ANOMALY,
+        WITHOUT_DERIVATIVE,
+        RECIPROCAL,
+        COMPLEX,
+        JACOBIANS,
+    ],
 )
 def test_story(story: str) -> None:
     compare_story(story)
