@@ -11,6 +11,7 @@ from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from codegen.ops.movement import slice_
 from codegen.ops.reduction import sum_
+from lazytorch.autocasting import in_lower_precision
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import require_tensor
@@ -212,6 +213,7 @@ def leaky_relu(input: Tensor, negative_slope: Any = 0.01, inplace: bool = False)
 
 
 @operation()
+@in_lower_precision
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """leaky_relu with a learnt slope, one or one a channel."""
     return apply_one(PRELU, (input, weight))

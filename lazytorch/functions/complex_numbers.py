@@ -12,6 +12,7 @@ from codegen.ops import complex_functions as cf
 from codegen.ops import complex_numbers as cn
 from codegen.ops import elementwise as ew
 from codegen.ops.calls import detach
+from lazytorch.autocasting import in_float32
 from lazytorch.expression import Function
 from lazytorch.functions import views
 from lazytorch.functions.arguments import require_tensor
@@ -66,6 +67,7 @@ def complex(real: Tensor, imag: Tensor) -> Tensor:
 
 
 @operation(method=False, out=SCALAR_TYPE)
+@in_float32
 def polar(abs: Tensor, angle: Tensor) -> Tensor:
     """abs * exp(i angle), of two float32 or float64 tensors that broadcast together."""
     require_tensor("polar", abs, "abs")
@@ -135,6 +137,7 @@ def view_as_real(input: Tensor) -> Tensor:
 
 
 @operation(method=False)
+@in_float32
 def view_as_complex(input: Tensor) -> Tensor:
     """Pairs along the last dimension, which must lie side by side, as complex numbers: a view.
 

@@ -19,6 +19,7 @@ from codegen.ops.movement import reshape
 from codegen.ops.reduction import full
 from lazytorch import return_types
 from lazytorch.application import apply
+from lazytorch.autocasting import in_float32
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import require_tensor
 from lazytorch.functions.bodies import apply_one, call_function, without_derivative
@@ -86,6 +87,7 @@ def solve_triangular(
 
 
 @operation(out=SAME)
+@in_float32
 def triangular_solve(
     input: Tensor, A: Tensor, upper: bool = True, transpose: bool = False,
     unitriangular: bool = False,
@@ -170,6 +172,7 @@ CHOLESKY_INVERSE = Function("cholesky_inverse", _cholesky_inverse, _cholesky_inv
 
 
 @operation(out=True)
+@in_float32
 def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """X with A X = B, where A = L Lᵀ (Lᵀ L if ``upper``)."""
     require_tensor("cholesky_solve", B)
@@ -185,6 +188,7 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
 
 
 @operation(out=True)
+@in_float32
 def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
     """The inverse of A = L Lᵀ (Lᵀ L if ``upper``)."""
     need_square("cholesky_inverse", L)
@@ -346,6 +350,7 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
 
 
 @linalg
+@in_float32
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """As ``solve_ex``; LinAlgError of a singular matrix, so it is computed at once.
 
@@ -391,6 +396,7 @@ def invert(A: Any, name: str = "linalg.inv", check: bool = True) -> tuple[Tensor
 
 
 @linalg
+@in_float32
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
     """The inverse of matrices (*, n, n), and ``info``: 0, or the place of the pivot that is 0.
     Nothing is computed before it is read."""
@@ -398,6 +404,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
 
 
 @linalg
+@in_float32
 def inv(A: Tensor) -> Tensor:
     """The inverse of matrices (*, n, n); LinAlgError of a singular one, so it is computed at
     once."""
@@ -405,12 +412,14 @@ def inv(A: Tensor) -> Tensor:
 
 
 @operation(out=True)
+@in_float32
 def inverse(input: Tensor) -> Tensor:
     """As ``torch.linalg.inv``."""
     return invert(input)[0]
 
 
 @converting_linalg
+@in_float32
 def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     """The inverse of A as a map from its last dimensions to its first ``ind``."""
     require_tensor("linalg_tensorinv", A)
@@ -428,6 +437,7 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
 
 
 @converting_linalg
+@in_float32
 def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tensor:
     """X with tensordot(A, X, X.ndim) = B; ``dims`` of A are moved behind the others first."""
     require_tensor("linalg_tensorsolve", A)
@@ -510,6 +520,7 @@ LSTSQ = Function(
 
 
 @converting_linalg
+@in_float32
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
     """X of the least |A X - B|. A: (*, m, n); B: (*, m, k) or (*, m).
 

@@ -17,6 +17,7 @@ from codegen.ops.leaves import iota
 from codegen.ops.movement import pad_to, permute, reshape, slice_
 from lazytorch import return_types
 from lazytorch.application import apply
+from lazytorch.autocasting import in_float32
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import no_positional, not_implemented, require_tensor
 from lazytorch.functions.arithmetic import LERP
@@ -356,6 +357,7 @@ def _call_quantile(
 
 
 @operation(out="quantile() out tensor must be same dtype as the input tensor")
+@in_float32
 def quantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *,
     interpolation: str = "linear",
@@ -365,6 +367,7 @@ def quantile(
 
 
 @operation(out="quantile() out tensor must be same dtype as the input tensor")
+@in_float32
 def nanquantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *,
     interpolation: str = "linear",

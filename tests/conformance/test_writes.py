@@ -39,21 +39,21 @@ _DEGENERATE = {
 _LEFT_OUT = _OTHERWISE_MADE | _OTHERWISE_REFUSED | _DEGENERATE | check.UNDEFINED
 
 
-def _tensors(value: Any) -> list[Any]:
+def tensors(value: Any) -> list[Any]:
     if isinstance(value, (torch.Tensor, lazytorch.Tensor)):
         return [value]
     parts = value.values() if isinstance(value, dict) else value
-    return list(itertools.chain(*map(_tensors, parts))) if isinstance(parts, (list, tuple)) else []
+    return list(itertools.chain(*map(tensors, parts))) if isinstance(parts, (list, tuple)) else []
 
 
-def _mapped(value: Any, function: Callable[[Any], Any]) -> Any:
+def mapped(value: Any, function: Callable[[Any], Any]) -> Any:
     if isinstance(value, (torch.Tensor, lazytorch.Tensor)):
         return function(value)
     if isinstance(value, (list, tuple)):
-        parts = [_mapped(v, function) for v in value]
+        parts = [mapped(v, function) for v in value]
         return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     if isinstance(value, dict):
-        return {k: _mapped(v, function) for k, v in value.items()}
+        return {k: mapped(v, function) for k, v in value.items()}
     return value
 
 
@@ -69,10 +69,10 @@ def _outcome(t: Any, function: Any, arguments: Any, only: int | None, place: int
             return x.clone()
         return x.detach().clone()
 
-    *inputs, options = _mapped(arguments, copied)
-    results = _tensors(function(*inputs, **options))
+    *inputs, options = mapped(arguments, copied)
+    results = tensors(function(*inputs, **options))
     roots = [y for y in results if y.requires_grad]
-    written = [*_tensors([*inputs, *options.values()]), *results]
+    written = [*tensors([*inputs, *options.values()]), *results]
     if place >= len(written) or not roots:
         return None
     x = written[place]
@@ -96,7 +96,7 @@ def _samples(op: Any) -> Iterator[Any]:
 def _disagreements(op: Any) -> Iterator[tuple[Any, ...]]:
     theirs, ours = unseeded(op.op), callable_of(op.op, op.name)
     for sample in [check.Sample(s, "interpreter") for s in _samples(op)]:
-        tracked = [x for x in _tensors(sample.theirs()) if x.requires_grad]
+        tracked = [x for x in tensors(sample.theirs()) if x.requires_grad]
         alone = range(len(tracked)) if len(tracked) > 1 else ()
         for only, place in itertools.product([None, *alone], range(8)):
             expected = _outcome(torch, theirs, sample.theirs(), only, place)
