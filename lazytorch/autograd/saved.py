@@ -179,6 +179,42 @@ def let_read(call: Call, others: Mapping[Expression, Expression]) -> None:
             hooks_of(output).node = state
 
 
+_HOOKED_BEFORE = (
+    "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one "
+    "pair of hooks is allowed at a time."
+)
+
+
+def refuse_hooks_anew(call: Call, of_input: bool, number: int) -> None:
+    """Raise where a value that a gradient reads is packed already."""
+    packed = getattr(call, "node", None) and call.node.packed
+    for is_input, i, item in packed or ():
+        if is_input is of_input and i == number and isinstance(item, Packed):
+            raise RuntimeError(_HOOKED_BEFORE)
+
+
+def pack_saved(
+    call: Call, of_input: bool, number: int, value: Tensor, hooks: tuple[Pack, Unpack]
+) -> None:
+    """Pack one of the values that the gradient of a call reads, by hooks of its own."""
+    state, outputs = node_state(call), [reference() for reference in call.outputs]
+    if state.packed is None:
+        of_inputs, of_results = gradient_packs(call.signature, asked_for(call.inputs))
+        read = [(True, i, call.inputs[i]) for i in sorted(of_inputs)]
+        read += [(False, i, e) for i in sorted(of_results) if (e := outputs[i]) is not None]
+        state.packed = [(is_input, i, Known(e, e)) for is_input, i, e in read if not e.type.weak]
+    for place, (is_input, i, _) in enumerate(state.packed):
+        if is_input is of_input and i == number:
+            before, grad_state.saved_hooks = grad_state.saved_hooks, (hooks,)
+            try:
+                state.packed[place] = (is_input, i, Packed(value))
+            finally:
+                grad_state.saved_hooks = before
+    for e in outputs:
+        if e is not None:
+            hooks_of(e).node = state
+
+
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
     """Nothing is packed or recorded within: a hook is at work."""

@@ -11,6 +11,7 @@ from lazytorch import core, late_errors
 from lazytorch.autograd import anomaly_mode, known_walks
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.known_walks import is_written
+from lazytorch.autograd.node_facts import name_of
 from lazytorch.autograd.reads import (
     always_saved,
     asked_for,
@@ -485,6 +486,12 @@ def check_result(e: Expression) -> None:
         _raise_overwritten(e, e.call)
 
 
+def check_input(e: Expression) -> None:
+    """Raise PyTorch's error where an input that a call has saved was written to."""
+    if _overwritten(e) is not None:
+        _raise_overwritten(e)
+
+
 _MARKS = (Overwritten, SharedSince)
 
 
@@ -550,7 +557,7 @@ def node_name(call: Call) -> str:
     if call.signature.function is core.CUSTOM and call.node.custom is not None:
         return str(call.node.custom.name())
     via = getattr(call, "via", None)
-    return call.signature.function.gradient_name if via is None else name_of_node(via[1])
+    return name_of(call.signature) if via is None else name_of_node(via[1])
 
 
 def name_of_node(operation: str) -> str:
