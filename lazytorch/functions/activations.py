@@ -22,6 +22,7 @@ from lazytorch.functions.bodies import (
     need_float,
     number,
     over_channels,
+    widen,
     with_rule,
 )
 from lazytorch.functions.promotion import promote_float
@@ -291,7 +292,12 @@ def _logsigmoid(x: Node) -> Node:
 
 
 def _logsigmoid_rule(inputs: Any, _outputs: Any, cotangents: Any) -> Any:
-    return (ew.mul(cotangents[0], ew.sigmoid(ew.neg(inputs[0]))),)
+    """Of exp(-|x|) alone, which stays a number as long as the slope is one; exp(x) does not."""
+    x, g = widen(inputs[0]), widen(cotangents[0])
+    small = ew.exp(ew.neg(ew.abs_(x)))
+    above = ew.where(ew.ge(x, _c(x, 0)), small, _c(x, 1))
+    slope = ew.div(above, ew.add(small, _c(x, 1)))
+    return (ew.cast(ew.mul(g, slope), inputs[0].dtype),)
 
 
 def _silu(x: Node) -> Node:

@@ -129,6 +129,15 @@ with torch.autograd.detect_anomaly(check_nan=False):
     log(torch.autograd.grad(Wrong.apply(a).sum(), a)[0].isnan())
 """
 
+EXTREMES = """
+import math
+x = torch.tensor([88.0, 90.0, 100.0, 103.0, 104.0, 1e3, -88.0, -1e3, 0.0, float("nan")])
+for y in (x, x.double(), x.bfloat16(), torch.tensor([float("inf"), -float("inf")])):
+    y = y.requires_grad_()
+    (g,) = torch.autograd.grad(torch.nn.functional.logsigmoid(y).sum(), y)
+    log([round(math.log(e), 2) if e > 0 else e for e in g.double().tolist()])
+"""
+
 WITHOUT_DERIVATIVE = """
 x = torch.tensor([3.0, -7.0], requires_grad=True)
 for make in (
@@ -279,6 +288,7 @@ fails(lambda: F.vmap(lambda a: (a.sum().backward(), a.sum())[1])(torch.ones(2, 3
         ARGUMENTS,
         ANOMALY,
         WITHOUT_DERIVATIVE,
+        EXTREMES,
         RECIPROCAL,
         SAVED,
         COMPLEX,
