@@ -70,6 +70,7 @@ from lazytorch.autograd.grad_mode import (
     set_grad_enabled,
 )
 from lazytorch.compiled import compile as compile
+from lazytorch.cuda import amp as _cuda_amp  # noqa: F401  needs amp
 from lazytorch.cuda.streams import Event, Stream
 from lazytorch.defaults import (
     get_default_device,
@@ -118,10 +119,10 @@ from lazytorch.tensor import Tensor
 from lazytorch.utils import checkpoint as _checkpoint  # noqa: F401  utils itself stands below this
 
 if TYPE_CHECKING:
-    from lazytorch import compiler, distributions, hub, library, testing, types  # noqa: F401
+    from lazytorch import compiler, cpu, distributions, hub, library, testing, types  # noqa: F401
 else:
     _IMPORTED_WHEN_ASKED = {
-        "_dynamo", "compiler", "distributions", "hub", "library", "testing", "types"
+        "_dynamo", "compiler", "cpu", "distributions", "hub", "library", "testing", "types"
     }  # fmt: skip
     _IMPORTED_WHEN_ASKED.update(_AT_THE_TOP)
 

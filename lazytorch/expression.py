@@ -53,9 +53,9 @@ class Signature:
     """
 
     __slots__ = (
-        "_template", "attributes", "conditions", "form", "function", "has_float_output",
-        "input_types", "mixed", "number", "output_types", "place", "places_left", "plans",
-        "reaches", "reads", "region", "saving", "second_derivatives",
+        "_template", "always_saved", "attributes", "conditions", "form", "function",
+        "has_float_output", "input_types", "mixed", "number", "output_types", "place",
+        "places_left", "plans", "reaches", "reads", "region", "saving", "second_derivatives",
     )  # fmt: skip
 
     def __init__(
@@ -92,6 +92,8 @@ class Signature:
         self.form = -1
         # tracked inputs -> (inputs, outputs) whose values the gradient reads; smoothly; and saves
         self.reads: dict[frozenset[int], tuple[Reads, Reads, Reads]] = {}
+        # What PyTorch saves whichever gradients are asked for, once that is known.
+        self.always_saved: Reads | None = None
         # Of each output, the inputs that its gradient goes on to, where those are not all.
         self.reaches: tuple[frozenset[int], ...] | None = None
 
@@ -150,6 +152,8 @@ class Function:
               an input does, but is differentiated by what it reads alone. With ``saves_inputs``.
     saves     (number of inputs, *attributes) -> what PyTorch's gradient saves in any case, where
               it reads less: inputs by their number i, outputs by ~i.
+    saves_exactly  (types of the inputs, those that a gradient is asked for, *attributes) -> all
+              that PyTorch's gradient saves, so numbered, where it reads something else than ours.
     spares    as ``saves``: what may be written to before backward, because PyTorch's nodes read
               values of their own that are made of it.
     keeps_numbers  PyTorch's gradient reads its numbers, which are never freed.
@@ -158,7 +162,7 @@ class Function:
 
     __slots__ = (
         "body", "gradient", "gradient_name", "joint", "keeps_numbers", "name", "plain_pairs",
-        "recomputes", "refusal", "saves", "saves_inputs", "signatures", "spares",
+        "recomputes", "refusal", "saves", "saves_exactly", "saves_inputs", "signatures", "spares",
     )  # fmt: skip
 
     def __init__(
@@ -173,17 +177,19 @@ class Function:
         joint: bool = False,
         saves: Callable[..., Sequence[int]] | None = None,
         spares: Callable[..., Sequence[int]] | None = None,
+        saves_exactly: Callable[..., Sequence[int]] | None = None,
     ) -> None:
         self.name = name
         self.joint = joint
-        self.saves, self.spares = saves, spares
+        self.saves, self.spares, self.saves_exactly = saves, spares, saves_exactly
         self.recomputes = recomputes
         self.keeps_numbers = keeps_numbers
         self.saves_inputs = saves_inputs
         self.body = body
         self.gradient = gradient
-        # What backward says that finds this on its way, of functions that have no derivative.
-        self.refusal: str | None = getattr(gradient, "refusal", None)
+        # What backward raises that finds this on its way (done in place, or not), of functions that
+        # have no derivative.
+        self.refusal: Callable[[bool], Exception] | None = getattr(gradient, "refusal", None)
         self.gradient_name = gradient_name or _camel_case(name) + "Backward0"
         self.signatures: dict[tuple[Types, Attributes], Signature] = {}
         # Of two inputs, without attributes, with one output, whose calls' places are noted.

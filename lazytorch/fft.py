@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from codegen import dtype as dt
+from lazytorch.autocasting import in_float32
 from lazytorch.defaults import defaults
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import require_tensor
@@ -172,6 +173,8 @@ def _in_several(name: str, dims: Any) -> Callable[..., Tensor]:
 
 def _named(transform: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
     transform.__name__ = transform.__qualname__ = name
+    if name not in ("hfft2", "hfftn", "ihfft2", "ihfftn"):
+        transform = in_float32(transform)
     return with_out(transform, True)
 
 

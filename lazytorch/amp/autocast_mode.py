@@ -18,21 +18,36 @@ _DEVICES = ("cpu", "cuda")
 
 def is_autocast_available(device_type: str) -> bool:
     """Whether autocast knows devices of this type."""
-    return device_type in _DEVICES
+    return Device(device_type).type in _DEVICES
 
 
 def is_autocast_enabled(device_type: str | None = None) -> bool:
     """Whether autocast is on for a type of device; of GPUs where none is given, as in PyTorch."""
-    return state.enabled.get(device_type or "cuda", False)
+    if device_type is None:
+        return state.enabled.get("cuda", False)
+    if not isinstance(device_type, str):
+        raise TypeError(
+            "is_autocast_enabled(): argument 'device_type' (position 1) must be str, not "
+            f"{type(device_type).__name__}"
+        )
+    return state.enabled.get(Device(device_type).type, False)
 
 
 def get_autocast_dtype(device_type: str) -> DType:
     """The lower precision of a type of device."""
-    return state.dtypes[device_type]
+    kind = Device(device_type).type
+    if kind not in state.dtypes:
+        raise RuntimeError("unsupported scalarType")
+    return state.dtypes[kind]
 
 
 def set_autocast_dtype(device_type: str, dtype: DType) -> None:
     """Set the lower precision of a type of device."""
+    if not isinstance(dtype, DType):
+        raise TypeError(
+            "set_autocast_dtype(): argument 'dtype' (position 2) must be torch.dtype, not "
+            f"{type(dtype).__name__}"
+        )
     state.dtypes[device_type] = dtype
 
 
@@ -108,9 +123,7 @@ class autocast:
         enabled: bool = True,
         cache_enabled: bool | None = None,
     ) -> None:
-        if not isinstance(device_type, str):
-            raise ValueError(f"Expected `device_type` of type `str`, got: `{type(device_type)}`")
-        Device(device_type)  # refuses what is none
+        _need_name(device_type)
         if not is_autocast_available(device_type):
             raise RuntimeError(
                 f"User specified an unsupported autocast device_type '{device_type}'"
@@ -120,7 +133,7 @@ class autocast:
         if enabled and self.fast_dtype not in (dt.bfloat16, dt.float16):
             warnings.warn(
                 f"In {device_type.upper()} autocast, but the target dtype is not supported. "
-                f"Disabling autocast.\n{device_type.upper()} Autocast only supports dtype of "
+                f"Disabling autocast.\n{device_type.upper()} Autocast only supports dtypes of "
                 "torch.bfloat16, torch.float16 currently.",
                 stacklevel=2,
             )
@@ -163,6 +176,11 @@ def _cast(value: Any, device: str, dtype: DType) -> Any:
     return value
 
 
+def _need_name(device_type: Any) -> None:
+    if not isinstance(device_type, str):
+        raise ValueError(f"Expected `device_type` of type `str`, got: `{type(device_type)}`")
+
+
 def custom_fwd(
     fwd: Callable[..., Any] | None = None,
     *,
@@ -171,6 +189,7 @@ def custom_fwd(
 ) -> Any:
     """Decorate the ``forward`` of a Function: ``backward``, under ``custom_bwd``, then runs with
     the same autocast. With ``cast_inputs``, inputs are cast and autocast is off within."""
+    _need_name(device_type)
     if fwd is None:
         return functools.partial(custom_fwd, device_type=device_type, cast_inputs=cast_inputs)
     function = fwd
@@ -194,6 +213,7 @@ def custom_fwd(
 
 def custom_bwd(bwd: Callable[..., Any] | None = None, *, device_type: str) -> Any:
     """Decorate the ``backward`` of a Function whose forward ``custom_fwd`` decorates."""
+    _need_name(device_type)
     if bwd is None:
         return functools.partial(custom_bwd, device_type=device_type)
     function = bwd

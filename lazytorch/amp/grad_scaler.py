@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Iterable
 from typing import Any
+
+import numpy as np
 
 from codegen import dtype as dt
 from lazytorch.autograd.grad_mode import no_grad
@@ -12,6 +16,12 @@ from lazytorch.functions.joining import stack
 from lazytorch.tensor import Tensor
 
 __all__ = ["GradScaler"]
+
+
+def _rounded(scale: float) -> float:
+    """A scale is a number of float32, as in PyTorch."""
+    with np.errstate(over="ignore"):
+        return float(np.float32(scale))
 
 
 class GradScaler:
@@ -47,11 +57,11 @@ class GradScaler:
         if enabled and backoff_factor >= 1.0:
             raise AssertionError("The backoff factor must be < 1.0.")
         self._device, self._enabled = device, enabled
-        self._scale, self._growth_tracker = float(init_scale), 0
+        self._scale, self._growth_tracker = init_scale, 0
         self._growth_factor, self._backoff_factor = growth_factor, backoff_factor
         self._growth_interval = growth_interval
-        # Of each optimizer since the last update: whether its gradients overflow.
-        self._found: dict[int, bool] = {}
+        # Of each optimizer since the last update: whether its gradients overflow; None without any.
+        self._found: dict[int, bool | None] = {}
         self._stepped: set[int] = set()
         self._scaled = False
 
@@ -59,14 +69,16 @@ class GradScaler:
         return self._enabled
 
     def scale(self, outputs: Any) -> Any:
-        """A tensor, or nested lists and tuples of them, times the scale."""
+        """A tensor, or nested lists and tuples (or an iterator) of them, times the scale."""
         if not self._enabled:
             return outputs
         if isinstance(outputs, Tensor):
-            self._scaled = True
+            if not self._scaled:
+                self._scaled, self._scale = True, _rounded(self._scale)
             return outputs * self._scale
-        if isinstance(outputs, (list, tuple)):
-            return type(outputs)([self.scale(o) for o in outputs])
+        if isinstance(outputs, Iterable):
+            scaled = map(self.scale, outputs)
+            return type(outputs)(scaled) if isinstance(outputs, (list, tuple)) else scaled
         raise ValueError("outputs must be a Tensor or an iterable of Tensors")
 
     def _check_scaled(self, name: str) -> None:
@@ -87,17 +99,17 @@ class GradScaler:
             raise RuntimeError(
                 "unscale_() has already been called on this optimizer since the last update()."
             )
-        gradients = [
-            p.grad for group in optimizer.param_groups for p in group["params"]
-            if p.grad is not None
-        ]  # fmt: skip
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        gradients = [p.grad for p in parameters if p.grad is not None]
         if any([g.dtype is dt.float16 for g in gradients]):  # as small as they are by then
             raise ValueError("Attempting to unscale FP16 gradients.")
         with no_grad():
-            for gradient in gradients:
-                gradient.mul_(1.0 / self._scale)
-            finite = [g.isfinite().all() for g in gradients]
-            self._found[id(optimizer)] = bool(finite) and not bool(stack(finite).all())
+            values = [g._values() if g.is_sparse else g for g in gradients]
+            finite = [g.isfinite().all() for g in values]
+            inverse = _rounded(1.0 / self._scale)
+            for gradient in values if inverse != 1.0 else ():
+                gradient.mul_(inverse)
+            self._found[id(optimizer)] = None if not finite else not bool(stack(finite).all())
 
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         """The optimizer's step, if all its gradients are finite; they are unscaled first."""
@@ -105,13 +117,17 @@ class GradScaler:
             return optimizer.step(*args, **kwargs)
         if "closure" in kwargs:
             raise RuntimeError("Closure use is not currently supported if GradScaler is enabled.")
+        self._check_scaled("step")
         if id(optimizer) in self._stepped:
             raise RuntimeError("step() has already been called since the last update().")
-        self._check_scaled("step")
         if id(optimizer) not in self._found:
             self.unscale_(optimizer)
+        overflows = self._found[id(optimizer)]
+        if overflows is None:
+            raise AssertionError("No inf checks were recorded for this optimizer.")
+        result = None if overflows else optimizer.step(*args, **kwargs)
         self._stepped.add(id(optimizer))
-        return None if self._found[id(optimizer)] else optimizer.step(*args, **kwargs)
+        return result
 
     def update(self, new_scale: Any = None) -> None:
         """Shrink the scale after an overflow, let it grow after many steps without."""
@@ -124,17 +140,22 @@ class GradScaler:
                 "torch.FloatTensor with requires_grad=False."
             )
         if new_scale is not None:
-            self._scale = float(new_scale)
+            self._scale = _rounded(float(new_scale))
         else:
-            if not self._found:
+            found = [f for f in self._found.values() if f is not None]
+            if not found:
                 raise AssertionError("No inf checks were recorded prior to update.")
-            if any(self._found.values()):
-                self._scale, self._growth_tracker = self._scale * self._backoff_factor, 0
+            if any(found):
+                self._scale, self._growth_tracker = _rounded(self._scale * self._backoff_factor), 0
             else:
                 self._growth_tracker += 1
                 if self._growth_tracker == self._growth_interval:
-                    self._scale, self._growth_tracker = self._scale * self._growth_factor, 0
+                    grown, self._growth_tracker = _rounded(self._scale * self._growth_factor), 0
+                    self._scale = grown if math.isfinite(grown) else self._scale
         self._found, self._stepped = {}, set()
+
+    def _get_growth_tracker(self) -> int:
+        return self._growth_tracker if self._enabled else 0
 
     def get_scale(self) -> float:
         return self._scale if self._enabled else 1.0
@@ -168,6 +189,14 @@ class GradScaler:
             "growth_interval": self._growth_interval,
             "_growth_tracker": self._growth_tracker,
         }
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._enabled and self._found:
+            raise AssertionError(
+                "A GradScaler instance may only be pickled at the beginning of an iteration, or at "
+                "the end after scaler.update()."
+            )
+        return {**self.__dict__, "_scaled": False}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from what ``state_dict`` gave."""

@@ -8,16 +8,28 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+from codegen.dtype import DType
 from codegen.ir.node import TensorType
-from lazytorch import core
-from lazytorch.autograd.reads import gradient_saves
+from lazytorch.autograd.node_facts import number_of, shown_by
+from lazytorch.autograd.reads import always_saved, asked_for, gradient_saves
 from lazytorch.autograd.saved import (  # noqa: F401  they are named here
     allow_mutation_on_saved_tensors,
     disable_saved_tensors_hooks,
+    pack_saved,
+    refuse_hooks_anew,
     save_on_cpu,
     saved_tensors_hooks,
 )
-from lazytorch.autograd.walk import FREED, Walk, name_of_node, node_name, under_way
+from lazytorch.autograd.walk import (
+    FREED,
+    Walk,
+    check_input,
+    check_result,
+    name_of_node,
+    node_name,
+    under_way,
+)
+from lazytorch.device import Device
 from lazytorch.expression import (
     Call,
     Expression,
@@ -28,8 +40,10 @@ from lazytorch.expression import (
     node_state,
 )
 from lazytorch.freed import inputs_of
+from lazytorch.functions.data import as_tensor
 from lazytorch.leaves import keep
 from lazytorch.recording import last_recorded, record
+from lazytorch.size import Size
 from lazytorch.storage import Storage
 from lazytorch.tensor import Tensor, wrap
 from lazytorch.utils.hooks import RemovableHandle
@@ -111,8 +125,13 @@ class CallNode(Node):
         return _register(self._state().before, fn)
 
 
-# What PyTorch calls the values that a node has saved, by their number among the inputs.
-_SAVED_NAMES = {"self": 0, "input": 0, "other": 1, "exponent": 1, "mat2": 1, "weight": 1}
+class InputMetadata(NamedTuple):
+    """What the gradient of one of a node's results is like."""
+
+    shape: Size
+    dtype: DType
+    device: Device
+    is_nested_tensor: bool = False
 
 
 class GradientNode(CallNode):
@@ -140,31 +159,122 @@ class GradientNode(CallNode):
             return ((node_of_tensor(source), 0),)
         return super().next_functions
 
+    requires_grad = True
+
+    def _sequence_nr(self) -> int:
+        """The node's number in the order of recording."""
+        call = self._call()
+        return 0 if call is None else call.sequence
+
+    @property
+    def _input_metadata(self) -> tuple[InputMetadata, ...]:
+        call = self._call()
+        types = () if call is None else call.signature.output_types
+        device = Device(self._expression.device)
+        return tuple([InputMetadata(Size(t.shape), t.dtype, device) for t in types])
+
+    def _shown(self) -> dict[str, str]:
+        """The names of what the node has saved, with where each is from."""
+        call = self._call()
+        if call is None or getattr(call, "via", None) is not None:
+            return {}  # of views nobody noted what they were asked for
+        types = call.signature.input_types
+        every = [i for i, t in enumerate(types) if t.dtype.differentiable and not t.weak]
+        return shown_by(call, gradient_saves(call.signature, frozenset(every)))
+
+    def __dir__(self) -> list[str]:
+        shown = self._shown()
+        raw = ["_raw_saved_" + name for name, source in shown.items() if self._is_raw(source)]
+        return sorted([*super().__dir__(), *["_saved_" + name for name in shown], *raw])
+
     def __getattr__(self, name: str) -> Any:
-        """``_saved_self``, ``_saved_other``, ``_saved_result``: values that the gradient reads."""
-        call = self._call() if name.startswith("_saved_") else None
-        if call is not None:
-            if call.freed:
-                raise RuntimeError(FREED)
-            tracked = frozenset([i for i, e in enumerate(call.inputs) if e.tracked])
-            inputs, outputs = gradient_saves(call.signature, tracked)
-            number = _SAVED_NAMES.get(name[len("_saved_") :])
-            if name == "_saved_result" and self._expression.number in outputs:
-                return _shown(self._expression)
-            if number in inputs and not call.inputs[number].type.weak:
-                return _shown(call.inputs[number])
+        """``_saved_self``, ``_saved_other``, ``_saved_result``…: what the gradient reads."""
+        _, is_saved, saved_name = name.partition("_saved_")
+        source = self._shown().get(saved_name) if is_saved else None
+        if source is not None and name.startswith("_saved_"):
+            return self._value_of(source)
+        if source is not None and name.startswith("_raw_saved_") and self._is_raw(source):
+            return SavedTensor(self, source)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _is_raw(self, source: str) -> bool:
+        """Whether a source is a tensor in PyTorch's node, which some numbers are too."""
+        call = self._call()
+        if call is None or not _is_tensor(source):
+            return False
+        return not source.isdigit() or not call.signature.input_types[int(source)].weak
+
+    def _value_of(self, source: str) -> Any:
+        call = self._call()
+        assert call is not None
+        if not _is_tensor(source):
+            return number_of(call, source)
+        if call.freed:
+            raise RuntimeError(FREED)
+        of_result, number = source[0] == "r", int(source.lstrip("rmw"))
+        for is_input, i, item in call.node.packed or () if hasattr(call, "node") else ():
+            if is_input is not of_result and i == number:
+                return item.unpack()
+        if not of_result and call.inputs[number].type.weak:
+            value = call.inputs[number].value
+            return as_tensor(value) if source[0] == "w" else value
+        saved = gradient_saves(call.signature, asked_for(call.inputs))[of_result]
+        if number not in saved | always_saved(call.signature)[of_result]:
+            return None
+        if of_result:
+            e = call.outputs[number]()
+            if e is None:  # nobody else holds it
+                signature = call.signature
+                made = record(signature.function, call.inputs, signature.attributes, call.tracked)
+                return wrap(made[number])
+            check_result(e)
+            return _showing(e)
+        if number or not getattr(call, "in_place", False):
+            check_input(call.inputs[number])
+        found = _shown(call.inputs[number])
+        return found.t() if source[0] == "m" else found
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} object at {id(self):#x}>"
 
 
+class SavedTensor:
+    """A tensor that a node has saved: ``grad_fn._raw_saved_self``."""
+
+    def __init__(self, node: GradientNode, source: str) -> None:
+        self._node, self._source = node, source
+
+    @property
+    def data(self) -> Tensor | None:
+        return self.unpack()
+
+    def unpack(self) -> Tensor | None:
+        found: Tensor | None = self._node._value_of(self._source)
+        return found
+
+    def register_hooks(self, pack_hook: Hook, unpack_hook: Hook) -> None:
+        """Call ``pack_hook`` with the tensor now, and ``unpack_hook`` with what that gave where
+        backward reads it."""
+        call = self._node._call()
+        of_result, number = self._source[0] == "r", int(self._source.lstrip("rmw"))
+        if call is not None:
+            refuse_hooks_anew(call, not of_result, number)
+        value = self.unpack()
+        if call is None or value is None:
+            raise RuntimeError(
+                "Calling register_hooks on a saved tensor with value None is forbidden"
+            )
+        pack_saved(call, not of_result, number, value, (pack_hook, unpack_hook))
+
+
+def _is_tensor(source: str) -> bool:
+    return source.lstrip("rmw").isdigit()
+
+
 def _shown(e: Expression) -> Tensor:
     """A saved value as a tensor: a leaf is itself."""
     leaf = None if e.leaf is None else e.leaf()
-    if leaf is not None:
-        return leaf
-    return wrap(record(core.IDENTITY, (e,), (), e.tracked)[0])
+    return _showing(e) if leaf is None else leaf
 
 
 class AccumulateGrad(Node):

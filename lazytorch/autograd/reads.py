@@ -171,8 +171,33 @@ def gradient_reads(signature: Signature, tracked: frozenset[int], smoothly: bool
 
 
 def gradient_saves(signature: Signature, tracked: frozenset[int]) -> Reads:
-    """As ``gradient_reads``, and what PyTorch's gradient saves without reading it."""
+    """As ``gradient_reads``, of PyTorch's gradient: what that saves without reading it, and not
+    what it reads of its own."""
     return _reads(signature, tracked)[2]
+
+
+def gradient_packs(signature: Signature, tracked: frozenset[int]) -> Reads:
+    """What either gradient reads."""
+    read, _, saved = _reads(signature, tracked)
+    return read[0] | saved[0], read[1] | saved[1]
+
+
+def always_saved(signature: Signature) -> Reads:
+    """What PyTorch saves whichever gradients are asked for: what the formulas of several of them
+    read, and results that any of them reads."""
+    found = signature.always_saved
+    if found is None:
+        types = signature.input_types
+        numbers = [i for i, t in enumerate(types) if t.dtype.differentiable and not t.weak]
+        of_results = gradient_saves(signature, frozenset(numbers))[1]
+        shared: frozenset[int] = frozenset()
+        if signature.function.saves_exactly is None:
+            once: frozenset[int] = frozenset()
+            for i in numbers:
+                read = gradient_saves(signature, frozenset([i]))[0]
+                once, shared = once | read, shared | (once & read)
+        found = signature.always_saved = shared, of_results
+    return found
 
 
 def _reads(signature: Signature, tracked: frozenset[int]) -> tuple[Reads, Reads, Reads]:
@@ -234,6 +259,14 @@ def _find_reads(signature: Signature, tracked: frozenset[int]) -> tuple[Reads, R
             every[0].union([i for i in more if i >= 0]),
             every[1].union([~i for i in more if i < 0]),
         )
+    if signature.function.saves_exactly is not None:
+        exactly = signature.function.saves_exactly(
+            signature.input_types, tracked, *signature.attributes
+        )
+        saved = (
+            frozenset([i for i in exactly if i >= 0]),
+            frozenset([~i for i in exactly if i < 0]),
+        )
     return every, smoothly, saved
 
 
@@ -266,7 +299,7 @@ def saves_numbers_alone(call: Call) -> bool:
     """Whether the gradient of a call reads no tensor."""
     if call.signature.function in (GRADIENT, TANGENT, core.CUSTOM, core.WRITE_VIEW):
         return False
-    inputs, outputs = gradient_saves(call.signature, asked_for(call.inputs))
+    inputs, outputs = gradient_packs(call.signature, asked_for(call.inputs))
     return not outputs and all([call.inputs[i].type.weak for i in inputs])
 
 
@@ -276,7 +309,7 @@ def _find_saving(signature: Signature) -> frozenset[int]:
         return EVERY
     types = signature.input_types
     numbers = [i for i, t in enumerate(types) if t.dtype.differentiable and not t.weak]
-    inputs, outputs = gradient_saves(signature, frozenset(numbers))
+    inputs, outputs = gradient_packs(signature, frozenset(numbers))
     if not outputs and not saves_any(signature, inputs):
         return frozenset()
     if len(numbers) > 4:
@@ -284,7 +317,7 @@ def _find_saving(signature: Signature) -> frozenset[int]:
     found: list[int] = []
     shared: list[int] = []  # what one gradient reads is saved for it, what several read always
     for i in numbers:
-        inputs, outputs = gradient_saves(signature, frozenset([i]))
+        inputs, outputs = gradient_packs(signature, frozenset([i]))
         if outputs or saves_any(signature, inputs):
             found.append(i)
             shared += [number for number in inputs if not types[number].weak]

@@ -24,7 +24,7 @@ from lazytorch.application import pack_results as packs_results
 from lazytorch.application import refuse_saving as refuses_saving
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.grad_mode import unusual
-from lazytorch.autograd.reads import asked_for, gradient_saves, tracked_reads
+from lazytorch.autograd.reads import asked_for, gradient_packs, gradient_saves, tracked_reads
 from lazytorch.expression import (
     Call,
     Expression,
@@ -167,7 +167,7 @@ def let_read(call: Call, others: Mapping[Expression, Expression]) -> None:
     if call.signature.function in _NEVER_PACKED or not call.inputs:
         return
     outputs = [reference() for reference in call.outputs]
-    of_inputs, of_results = gradient_saves(call.signature, asked_for(call.inputs))
+    of_inputs, of_results = gradient_packs(call.signature, asked_for(call.inputs))
     read = [(True, i, call.inputs[i]) for i in sorted(of_inputs) if not call.inputs[i].type.weak]
     read += [(False, i, e) for i in sorted(of_results) if (e := outputs[i]) is not None]
     if others.keys().isdisjoint([e for _, _, e in read]):
@@ -177,6 +177,42 @@ def let_read(call: Call, others: Mapping[Expression, Expression]) -> None:
     for output in outputs:
         if output is not None:
             hooks_of(output).node = state
+
+
+_HOOKED_BEFORE = (
+    "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one "
+    "pair of hooks is allowed at a time."
+)
+
+
+def refuse_hooks_anew(call: Call, of_input: bool, number: int) -> None:
+    """Raise where a value that a gradient reads is packed already."""
+    packed = getattr(call, "node", None) and call.node.packed
+    for is_input, i, item in packed or ():
+        if is_input is of_input and i == number and isinstance(item, Packed):
+            raise RuntimeError(_HOOKED_BEFORE)
+
+
+def pack_saved(
+    call: Call, of_input: bool, number: int, value: Tensor, hooks: tuple[Pack, Unpack]
+) -> None:
+    """Pack one of the values that the gradient of a call reads, by hooks of its own."""
+    state, outputs = node_state(call), [reference() for reference in call.outputs]
+    if state.packed is None:
+        of_inputs, of_results = gradient_packs(call.signature, asked_for(call.inputs))
+        read = [(True, i, call.inputs[i]) for i in sorted(of_inputs)]
+        read += [(False, i, e) for i in sorted(of_results) if (e := outputs[i]) is not None]
+        state.packed = [(is_input, i, Known(e, e)) for is_input, i, e in read if not e.type.weak]
+    for place, (is_input, i, _) in enumerate(state.packed):
+        if is_input is of_input and i == number:
+            before, grad_state.saved_hooks = grad_state.saved_hooks, (hooks,)
+            try:
+                state.packed[place] = (is_input, i, Packed(value))
+            finally:
+                grad_state.saved_hooks = before
+    for e in outputs:
+        if e is not None:
+            hooks_of(e).node = state
 
 
 @contextlib.contextmanager
@@ -196,7 +232,7 @@ def pack_reads(outputs: Sequence[Expression], inputs: Sequence[Any]) -> None:
     call = outputs[0].call
     if call is None or not call.tracked or call.signature.function in _NEVER_PACKED:
         return
-    of_inputs, of_results = gradient_saves(call.signature, asked_for(call.inputs))
+    of_inputs, of_results = gradient_packs(call.signature, asked_for(call.inputs))
     written = [i for i, x in enumerate(inputs) if x is grad_state.written][:1]
     packed: list[tuple[bool, int, Packed]] = []
     for i in sorted(of_inputs):
@@ -231,7 +267,7 @@ def would_pack(call: Call | None) -> bool:
     """Whether hooks would be called for what the gradient of a call reads."""
     if call is None or call.signature.function in (GRADIENT, TANGENT, core.CUSTOM):
         return True
-    of_inputs, of_results = gradient_saves(call.signature, asked_for(call.inputs))
+    of_inputs, of_results = gradient_packs(call.signature, asked_for(call.inputs))
     return bool(of_results) or not all([call.inputs[i].type.weak for i in of_inputs])
 
 

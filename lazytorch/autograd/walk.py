@@ -11,10 +11,13 @@ from lazytorch import core, late_errors
 from lazytorch.autograd import anomaly_mode, known_walks
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.known_walks import is_written
+from lazytorch.autograd.node_facts import name_of
 from lazytorch.autograd.reads import (
+    always_saved,
     asked_for,
     edges,
     goes_on_to,
+    gradient_packs,
     gradient_saves,
     saves_any,
     saves_nothing,
@@ -388,8 +391,9 @@ FREED = (
 def check_value(e: Expression, call: Call) -> None:
     """Raise PyTorch's error where the call that made a value has no gradient, or one that reads
     what is gone. All outputs of a call are checked with one; not so those of a gradient."""
-    if call.signature.function.refusal is not None:
-        raise NotImplementedError(call.signature.function.refusal)
+    refusal = call.signature.function.refusal
+    if refusal is not None:
+        raise refusal(getattr(call, "in_place", False))
     way = way_of(call)
     if call.freed and not call.inputs:
         raise RuntimeError(FREED)
@@ -424,24 +428,28 @@ def _check_read(call: Call, number: int | None, freed: bool, skips: bool = False
     if call.signature.function in (GRADIENT, TANGENT, core.CUSTOM):
         return  # what a Function has saved, it checks itself
     tracked = asked_for(call.inputs) if number is None else frozenset([number])
-    reads_inputs, reads_outputs = gradient_saves(call.signature, tracked)
     if freed:
-        saves = reads_outputs or saves_any(call.signature, reads_inputs)
+        of_inputs, of_outputs = gradient_packs(call.signature, tracked)
+        saves = of_outputs or saves_any(call.signature, of_inputs)
         if not call.inputs or saves or (number is None and not saves_nothing(call)):
             raise RuntimeError(FREED)
     if skips or grad_state.mutation_allowed or (getattr(call, "node", None) and call.node.packed):
         return  # read as they were, or as they are unpacked
+    of_inputs, of_outputs = gradient_saves(call.signature, tracked)
+    if number is None:
+        always = always_saved(call.signature)
+        of_inputs, of_outputs = of_inputs | always[0], of_outputs | always[1]
     spares = call.signature.function.spares
     spared = () if spares is None else spares(len(call.inputs), *call.signature.attributes)
     # PyTorch looks at what it saved by name: "other", or "mat2", and then "self".
     for i in sorted(overwritten_inputs, key=lambda number: (number == 0, number)):
         # PyTorch keeps a copy of what an operation in place writes over, not of its arguments.
         kept = i in spared or (i == 0 and getattr(call, "in_place", False))
-        if i in reads_inputs and not kept:
+        if i in of_inputs and not kept:
             _raise_overwritten(call.inputs[i])
     for i in overwritten_outputs:
         e = outputs[i]
-        if i in reads_outputs and ~i not in spared and e is not None:
+        if i in of_outputs and ~i not in spared and e is not None:
             _raise_overwritten(e, call)
 
 
@@ -476,6 +484,12 @@ def check_result(e: Expression) -> None:
     """Raise PyTorch's error where a result that its call has saved was written to."""
     if is_written(e.owner):
         _raise_overwritten(e, e.call)
+
+
+def check_input(e: Expression) -> None:
+    """Raise PyTorch's error where an input that a call has saved was written to."""
+    if _overwritten(e) is not None:
+        _raise_overwritten(e)
 
 
 _MARKS = (Overwritten, SharedSince)
@@ -528,7 +542,8 @@ def _raise_overwritten(e: Expression, saved_by: Call | None = None) -> None:
     made = ""
     shown = last_recorded(shown)
     if saved_by is not None:
-        made = output_text(e.number, node_name(saved_by))
+        if e.type.dtype.differentiable:
+            made = output_text(e.number, node_name(saved_by))
     elif shown.call is not None and shown.call.tracked:
         made = output_text(shown.number, node_name(shown.call))
     error = RuntimeError(modified_text(e, made, now, mark.version))
@@ -542,7 +557,7 @@ def node_name(call: Call) -> str:
     if call.signature.function is core.CUSTOM and call.node.custom is not None:
         return str(call.node.custom.name())
     via = getattr(call, "via", None)
-    return call.signature.function.gradient_name if via is None else name_of_node(via[1])
+    return name_of(call.signature) if via is None else name_of_node(via[1])
 
 
 def name_of_node(operation: str) -> str:
@@ -574,8 +589,20 @@ def modified_text(e: Expression, made: str, now: int, expected: int) -> str:
     )
 
 
-_TYPE_NAMES = {"float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16"}
+# Types that had a class of tensors each, before there were dtypes, are called by it.
+_TYPE_NAMES = {
+    "float32": "Float", "float64": "Double", "float16": "Half", "uint8": "Byte", "int8": "Char",
+    "int16": "Short", "int32": "Int", "int64": "Long",
+}  # fmt: skip
+_LATER_TYPE_NAMES = {
+    "bfloat16": "BFloat16", "bool_": "Bool", "complex64": "ComplexFloat",
+    "complex128": "ComplexDouble", "uint16": "UInt16", "uint32": "UInt32", "uint64": "UInt64",
+}  # fmt: skip
 
 
 def type_name(e: Expression) -> str:
-    return f"torch.{_TYPE_NAMES.get(e.type.dtype.name, e.type.dtype.name)}Tensor"
+    name = e.type.dtype.name
+    if name in _TYPE_NAMES:
+        return f"torch.{_TYPE_NAMES[name]}Tensor"
+    kind = "CPU" if e.device in ("cpu", "interpreter") else "CUDA"
+    return f"{kind}{_LATER_TYPE_NAMES[name]}Type"

@@ -11,6 +11,7 @@ from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from codegen.ops.movement import slice_
 from codegen.ops.reduction import sum_
+from lazytorch.autocasting import in_lower_precision
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import require_tensor
@@ -21,6 +22,7 @@ from lazytorch.functions.bodies import (
     need_float,
     number,
     over_channels,
+    widen,
     with_rule,
 )
 from lazytorch.functions.promotion import promote_float
@@ -212,6 +214,7 @@ def leaky_relu(input: Tensor, negative_slope: Any = 0.01, inplace: bool = False)
 
 
 @operation()
+@in_lower_precision
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """leaky_relu with a learnt slope, one or one a channel."""
     return apply_one(PRELU, (input, weight))
@@ -289,7 +292,12 @@ def _logsigmoid(x: Node) -> Node:
 
 
 def _logsigmoid_rule(inputs: Any, _outputs: Any, cotangents: Any) -> Any:
-    return (ew.mul(cotangents[0], ew.sigmoid(ew.neg(inputs[0]))),)
+    """Of exp(-|x|) alone, which stays a number as long as the slope is one; exp(x) does not."""
+    x, g = widen(inputs[0]), widen(cotangents[0])
+    small = ew.exp(ew.neg(ew.abs_(x)))
+    above = ew.where(ew.ge(x, _c(x, 0)), small, _c(x, 1))
+    slope = ew.div(above, ew.add(small, _c(x, 1)))
+    return (ew.cast(ew.mul(g, slope), inputs[0].dtype),)
 
 
 def _silu(x: Node) -> Node:
@@ -333,8 +341,10 @@ LOGSIGMOID = Function(
 SILU = Function("silu", in_accumulation_type(_silu), by_one_factor(_silu))
 MISH = Function("mish", in_accumulation_type(_mish), by_one_factor(_mish))
 GELU = Function("gelu", in_accumulation_type(_gelu), by_one_factor(_gelu))
-SOFTSIGN = Function("softsign", _softsign, gradient_name="DivBackward0")
-TANHSHRINK = Function("tanhshrink", _tanhshrink, gradient_name="SubBackward0")
+SOFTSIGN = Function("softsign", _softsign, gradient_name="DivBackward0", spares=lambda *_: (~0,))
+TANHSHRINK = Function(
+    "tanhshrink", _tanhshrink, gradient_name="SubBackward0", spares=lambda *_: (0,)
+)
 
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 

@@ -11,7 +11,7 @@ from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import not_implemented, require_tensor
-from lazytorch.functions.bodies import apply_one, with_rule
+from lazytorch.functions.bodies import apply_one, with_rule, without_derivative
 from lazytorch.functions.families import binary, in_float, unary
 from lazytorch.functions.promotion import (
     as_float,
@@ -155,11 +155,18 @@ def _integral_or_float(
     return body
 
 
+def _saved_by_rounded(_: object, tracked: frozenset[int]) -> tuple[int, ...]:
+    return (0, 1) if 1 in tracked else (1,)
+
+
 DIV = Function("div", lambda x, y: ew.div(*promote_float(x, y)), recomputes=True)
 DIV_FLOOR = Function(
-    "div_floor", _integral_or_float("div_floor_cpu", ew.floor_divide), gradient_name="DivBackward1"
+    "div_floor", _integral_or_float("div_floor_cpu", ew.floor_divide),
+    gradient_name="DivBackward2", saves_exactly=_saved_by_rounded,
+)  # fmt: skip
+DIV_TRUNC = Function(
+    "div_trunc", _div_trunc, gradient_name="DivBackward2", saves_exactly=_saved_by_rounded
 )
-DIV_TRUNC = Function("div_trunc", _div_trunc, gradient_name="DivBackward1")
 _DIVISIONS = {None: DIV, "floor": DIV_FLOOR, "trunc": DIV_TRUNC}
 
 
@@ -186,6 +193,7 @@ true_divide = binary(
 floor_divide = binary(
     "floor_divide", _integral_or_float("div_floor_cpu", ew.floor_divide),
     "input / other rounded towards minus infinity; integers divided by 0 give 0.",
+    **without_derivative("floor_divide"),
 )  # fmt: skip
 remainder = binary(
     "remainder", _integral_or_float("remainder_cpu", ew.remainder),
@@ -237,7 +245,9 @@ abs = unary(
     "abs", _abs, "|input|, element by element.",
     ("absolute",), out=FOUND_DTYPE,
 )  # fmt: skip
-reciprocal = unary("reciprocal", in_float(reciprocal_node), "1 / input.")
+reciprocal = unary(
+    "reciprocal", in_float(reciprocal_node), "1 / input.", saves_exactly=lambda *_: (~0,)
+)
 square = unary("square", _square, "input * input.", gradient_name="PowBackward0")
 
 # ---- three operands ---------------------------------------------------------------------------

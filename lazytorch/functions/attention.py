@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import sqrt
 from typing import Any
 
-from codegen.ir.node import Node
+from codegen.ir.node import Node, TensorType
 from codegen.ops import elementwise as ew
 from codegen.ops.leaves import iota
 from codegen.ops.movement import permute, reshape
@@ -76,9 +77,21 @@ def _repeat_heads(x: Node, heads: int) -> Node:
     return reshape(broadcast(x, shape, axes), (*x.shape[:axis], heads, *x.shape[axis + 1 :]))
 
 
+def _saved(
+    types: Sequence[TensorType], tracked: frozenset[int],
+    has_mask: bool, _: bool, has_dropout: bool, __: bool,
+) -> tuple[int, ...]:  # fmt: skip
+    """PyTorch has one node for images of heads; elsewhere several, which save scaled copies of
+    query and key, and the weights."""
+    mask = (4,) if has_mask else ()
+    if len(types[0].shape) != 4 or has_dropout or not tracked.isdisjoint(mask):
+        return (2,) if tracked - {2} else ()
+    return (0, 1, 2, *mask, ~0)
+
+
 ATTENTION = Function(
     "scaled_dot_product_attention", _attention,
-    gradient_name="ScaledDotProductFlashAttentionForCpuBackward0",
+    gradient_name="ScaledDotProductFlashAttentionForCpuBackward0", saves_exactly=_saved,
 )  # fmt: skip
 
 

@@ -98,6 +98,29 @@ def with_rule(
     return call(template, inputs, 0)
 
 
+def not_differentiable(name: str, is_known: bool = True) -> Callable[..., Any]:
+    """The rule of what PyTorch has no gradient of: ``backward`` raises. ``is_known``: PyTorch's
+    table of derivatives says so, and its name for it; else it is missing there."""
+
+    def refusal(in_place: bool) -> Exception:
+        if is_known:
+            return NotImplementedError(f"the derivative for '{name}' is not implemented.")
+        return RuntimeError(f"derivative for aten::{name}{'_' * in_place} is not implemented")
+
+    def rule(*_: Any) -> Any:
+        raise NotImplementedError(str(refusal(False)))
+
+    rule.refusal = refusal  # type: ignore[attr-defined]
+    return rule
+
+
+def without_derivative(name: str) -> dict[str, Any]:
+    """Facts of a Function whose derivative is missing in PyTorch's table: what its node is called,
+    and that ``backward`` raises."""
+    rule = not_differentiable(name, is_known=False)
+    return {"gradient": rule, "gradient_name": "torch::autograd::NotImplemented"}
+
+
 def mean_over(x: Node, axes: Sequence[int]) -> Node:
     """The mean over axes, which the result lacks; NaN over none."""
     count = prod([x.shape[a] for a in axes])

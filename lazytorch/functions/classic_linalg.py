@@ -8,6 +8,7 @@ from typing import Any
 from codegen.dtype import DType
 from lazytorch import return_types
 from lazytorch.application import apply
+from lazytorch.autocasting import in_float32
 from lazytorch.functions import matrix_functions as functions
 from lazytorch.functions.arguments import require_tensor
 from lazytorch.functions.factoring import check_factors, factor_cholesky, factor_lu, factor_qr
@@ -21,6 +22,7 @@ from lazytorch.tensor import Tensor
 
 
 @operation(out=True)
+@in_float32
 def cholesky(input: Tensor, upper: bool = False) -> Tensor:
     """As ``torch.linalg.cholesky``."""
     return factor_cholesky("cholesky", input, upper, True)[0]
@@ -41,6 +43,7 @@ def slogdet(input: Tensor) -> Any:
 
 
 @operation(out=True)
+@in_float32
 def lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
     """LU and pivots as ``torch.linalg.lu_factor``, and infos if asked for."""
     factors = factor_lu(A, pivot)
@@ -51,18 +54,21 @@ def lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
 
 
 @operation(out=SAME)
+@in_float32
 def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
     """As ``torch.linalg.lu_solve``, with the right side first."""
     return solve_factors(LU_data, LU_pivots, b)
 
 
 @operation(out=SAME)
+@in_float32
 def qr(input: Tensor, some: bool = True) -> Any:
     """As ``torch.linalg.qr``: reduced if ``some``, else complete."""
     return return_types.qr(factor_qr(input, "reduced" if some else "complete"))
 
 
 @operation(out=SAME)
+@in_float32
 def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
     """U, S and V (not transposed), reduced if ``some``; zeros for U and V without
     ``compute_uv``."""

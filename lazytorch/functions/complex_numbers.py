@@ -12,6 +12,7 @@ from codegen.ops import complex_functions as cf
 from codegen.ops import complex_numbers as cn
 from codegen.ops import elementwise as ew
 from codegen.ops.calls import detach
+from lazytorch.autocasting import in_float32
 from lazytorch.expression import Function
 from lazytorch.functions import views
 from lazytorch.functions.arguments import require_tensor
@@ -49,8 +50,8 @@ def _polar(size: Node, angle: Node) -> Node:
     return cn.complex_(ew.mul(size, ew.cos(angle)), ew.mul(size, ew.sin(angle)))
 
 
-COMPLEX = Function("complex", _complex)
-POLAR = Function("polar", _polar)
+COMPLEX = Function("complex", _complex, saves_exactly=lambda _, tracked: sorted(tracked))
+POLAR = Function("polar", _polar, saves_exactly=lambda *_: (~0,))
 
 
 @operation(method=False, out=SCALAR_TYPE)
@@ -66,6 +67,7 @@ def complex(real: Tensor, imag: Tensor) -> Tensor:
 
 
 @operation(method=False, out=SCALAR_TYPE)
+@in_float32
 def polar(abs: Tensor, angle: Tensor) -> Tensor:
     """abs * exp(i angle), of two float32 or float64 tensors that broadcast together."""
     require_tensor("polar", abs, "abs")
@@ -135,6 +137,7 @@ def view_as_real(input: Tensor) -> Tensor:
 
 
 @operation(method=False)
+@in_float32
 def view_as_complex(input: Tensor) -> Tensor:
     """Pairs along the last dimension, which must lie side by side, as complex numbers: a view.
 
@@ -265,7 +268,13 @@ def _angle(x: Node) -> Node:
     return ew.where(ew.ne(x, x), detach(x), turned)
 
 
-angle = unary("angle", in_float(_angle), "The angle in the complex plane.", inplace=False)
+angle = unary(
+    "angle",
+    in_float(_angle),
+    "The angle in the complex plane.",
+    inplace=False,
+    saves=lambda *_: (0,),
+)
 
 Tensor.real = property(_real, _set_part(_real))  # type: ignore[attr-defined]
 Tensor.imag = property(_imag, _set_part(_imag))  # type: ignore[attr-defined]

@@ -123,8 +123,9 @@ def _least(x: Node, axis: tuple[int, ...], eps: Node) -> Node:
 
 
 COSINE_SIMILARITY = Function(
-    "cosine_similarity", _cosine_similarity, gradient_name="SumBackward1", spares=lambda *_: (~0,)
-)
+    "cosine_similarity", _cosine_similarity, gradient_name="SumBackward1",
+    saves_exactly=lambda _, tracked, *__: sorted(tracked),
+)  # fmt: skip
 
 
 @operation(method=False)
@@ -218,7 +219,7 @@ def _cdist(x: Node, y: Node, *rest: Any) -> Node:
     return _distance(difference, power, kind, known=True)
 
 
-CDIST = Function("cdist", _cdist, saves=lambda *_: (~0,))
+CDIST = Function("cdist", _cdist, saves=lambda *_: (0, 1, ~0))
 
 
 def _euclidean(x: Node, y: Node) -> Node:
@@ -262,7 +263,7 @@ def _pdist(x: Node, y: Node, *rest: Any) -> Node:
     return _distance(ew.sub(x, y), power, kind, known=False)
 
 
-PDIST = Function("pdist", _pdist, saves=lambda *_: (~0,))
+PDIST = Function("pdist", _pdist, saves=lambda *_: (0, ~0))
 
 
 @operation(method=False)

@@ -10,11 +10,12 @@ from codegen.ir.node import Node, Shape
 from codegen.ops import elementwise as ew
 from codegen.ops.movement import pad_to, permute, reshape, slice_
 from codegen.ops.reduction import sum_
+from lazytorch.autocasting import in_lower_precision
 from lazytorch.expression import Function
 from lazytorch.functions.bodies import apply_one
 from lazytorch.functions.contraction import contract
 from lazytorch.functions.products import check_product, reshape_to_scalar
-from lazytorch.functions.promotion import promote
+from lazytorch.functions.promotion import promote, result_dtype
 from lazytorch.functions.registration import operation
 from lazytorch.tensor import Tensor, wrap_dim
 
@@ -126,7 +127,11 @@ def _einsum(*arguments: Any) -> Node:
         out = [name for name in dict.fromkeys([*names, *labels]) if name in later]
         if position == len(rest) - 1:
             out = [*output]
-        check_product(first, x)
+        if {*names} & {*labels} <= {*out}:
+            dtype = result_dtype((first, x))  # nothing is summed over
+            first, x = ew.cast(first, dtype), ew.cast(x, dtype)
+        else:
+            check_product(first, x)
         first, names = contract(first, x, names, labels, out), out
     lost = [i for i, name in enumerate(names) if name not in output]
     first = sum_(first, lost)
@@ -151,7 +156,13 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
     ranks = [t.dim() for t in tensors]
     inputs, output = _parse(equation, ranks)
     _check_labels([t._type.shape for t in tensors], inputs)
-    return apply_one(EINSUM, tensors, (inputs, output))
+    # Autocast is for products that are summed over.
+    shared = {name for labels in inputs for name in labels if name not in output}
+    sums = any([sum(name in labels for labels in inputs) > 1 for name in shared])
+    return (_contracted if sums else apply_one)(EINSUM, tensors, (inputs, output))
+
+
+_contracted = in_lower_precision(apply_one)
 
 
 def _from_sublists(arguments: Sequence[Any]) -> tuple[str, list[Any]]:

@@ -21,10 +21,11 @@ from codegen.ops.movement import reshape, slice_
 from codegen.ops.reduction import broadcast
 from lazytorch import return_types
 from lazytorch.application import apply
+from lazytorch.autocasting import in_float32
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import require_tensor
-from lazytorch.functions.bodies import call_function
+from lazytorch.functions.bodies import call_function, not_differentiable
 from lazytorch.functions.matrices import (
     Nodes,
     check_info,
@@ -40,7 +41,6 @@ from lazytorch.functions.matrices import (
     need_lapack,
     need_matrix,
     need_square,
-    not_differentiable,
     original_order,
     rows,
     scale_diagonal,
@@ -130,6 +130,7 @@ def factor_cholesky(name: str, A: Any, is_upper: bool, check: bool) -> tuple[Ten
 
 
 @linalg
+@in_float32
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:
     """The Cholesky factor of symmetric positive-definite matrices (*, n, n), and ``info``: 0, or
     the order of the leading minor that is not positive. Nothing is computed before it is read.
@@ -143,6 +144,7 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -
 
 
 @linalg
+@in_float32
 def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     """L with L Lᵀ = A (U with Uᵀ U = A if ``upper``), of symmetric positive-definite matrices
     (*, n, n); LinAlgError of others, for which they are computed at once."""
@@ -195,7 +197,11 @@ def _lu_factor_gradient(
 
 
 LU_FACTOR = Function(
-    "linalg_lu_factor_ex", _lu_factor, _lu_factor_gradient, "LinalgLuFactorExBackward0"
+    "linalg_lu_factor_ex",
+    _lu_factor,
+    _lu_factor_gradient,
+    "LinalgLuFactorExBackward0",
+    saves=lambda *_: (~0, ~1),
 )
 
 
@@ -351,6 +357,7 @@ def factor_qr(A: Any, mode: str) -> tuple[Tensor, Tensor]:
 
 
 @linalg
+@in_float32
 def qr(A: Tensor, mode: str = "reduced") -> Any:
     """Q (*, m, k), of orthonormal columns, and upper triangular R (*, k, n) with Q R = A; k is the
     smaller of m, n (reduced) or m (complete). In mode r Q is empty."""
@@ -364,6 +371,7 @@ GEQRF = Function("geqrf", lambda a: host_call([a], "geqrf"), not_differentiable(
 
 
 @operation(out=True)
+@in_float32
 def geqrf(input: Tensor) -> Any:
     """R above the Householder vectors of Q, (*, m, n), and their factors tau, (*, k)."""
     require_tensor("geqrf", input)
@@ -403,12 +411,13 @@ def _ormqr(v: Node, tau: Node, c: Node, left: bool, transposed: bool) -> Sequenc
 
 HOUSEHOLDER = Function(
     "linalg_householder_product", lambda v, tau: host_call([v, tau], "orgqr"),
-    derivative_of(_product), "LinalgHouseholderProductBackward0",
+    derivative_of(_product), "LinalgHouseholderProductBackward0", saves=lambda *_: (0, 1, ~0),
 )  # fmt: skip
 ORMQR = Function(
     "ormqr",
     lambda v, tau, c, left, transposed: host_call([v, tau, c], "ormqr", left, transposed),
     derivative_of(_ormqr),
+    saves=lambda *_: (0, 1, 2, ~0),
 )
 
 
@@ -447,12 +456,14 @@ def form_product(A: Tensor, tau: Tensor) -> Tensor:
 
 
 @converting_linalg
+@in_float32
 def householder_product(A: Tensor, tau: Tensor) -> Tensor:
     """The first n columns of the product of Householder reflectors: (*, m, n) and (*, k)."""
     return form_product(A, tau)
 
 
 @operation(out=True)
+@in_float32
 def orgqr(input: Tensor, input2: Tensor) -> Tensor:
     """As ``torch.linalg.householder_product``."""
     return form_product(input, input2)
@@ -464,6 +475,7 @@ def orgqr(input: Tensor, input2: Tensor) -> Tensor:
         "and result has dtype {out}"
     )
 )
+@in_float32
 def ormqr(
     input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpose: bool = False
 ) -> Tensor:

@@ -25,10 +25,11 @@ def in_float(body: Callable[[Node], Node]) -> Callable[[Node], Node]:
 
 def unary(
     name: str, body: Callable[[Node], Node], documentation: str, names: tuple[str, ...] = (),
-    inplace: bool = True, out: bool | str = True, gradient_name: str | None = None,
+    inplace: bool = True, out: bool | str = True, **facts: Any,
 ) -> Unary:  # fmt: skip
-    """torch.NAME(input), Tensor.NAME() and Tensor.NAME_(); ``out``: see ``operation``."""
-    function = Function(name, body, gradient_name=gradient_name)
+    """torch.NAME(input), Tensor.NAME() and Tensor.NAME_(); ``out``: see ``operation``; ``facts``
+    of its Function."""
+    function = Function(name, body, **facts)
 
     def public(input: Any) -> Tensor:
         if not isinstance(input, Tensor):
@@ -43,13 +44,14 @@ def unary(
 def binary(
     name: str, body: Callable[[Node, Node], Node], documentation: str,
     names: tuple[str, ...] = (), numbers: str = "both", inplace: bool = True,
-    gradient_name: str | None = None, recomputes: bool = False,
+    **facts: Any,
 ) -> Binary:  # fmt: skip
     """torch.NAME(input, other) and its other forms.
 
-    ``numbers``: which arguments may be Python numbers: both, other or none.
+    ``numbers``: which arguments may be Python numbers: both, other or none; ``facts`` of its
+    Function.
     """
-    function = Function(name, body, gradient_name=gradient_name, recomputes=recomputes)
+    function = Function(name, body, **facts)
     check_input, check_other = numbers != "both", numbers == "none"
 
     def public(input: Any, other: Any) -> Tensor:

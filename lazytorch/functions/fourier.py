@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import prod, sqrt
 
 from codegen import dtype as dt
-from codegen.ir.node import Node, Shape
+from codegen.ir.node import Node, Shape, TensorType
 from codegen.ops import complex_numbers as cn
 from codegen.ops import elementwise as ew
 from codegen.ops.host import host_call
@@ -146,6 +146,25 @@ def complex_to_real(
     return _scaled(y, prod(sizes), norm)
 
 
-FFT = Function("fft", complex_to_complex, gradient_name="FftC2CBackward0")
-RFFT = Function("rfft", real_to_complex, gradient_name="FftR2CBackward0")
+def _saved_of_real(
+    types: Sequence[TensorType], _: frozenset[int], axes: Shape, sizes: Shape, *__: object
+) -> tuple[int, ...]:
+    """The operand, unless it is resized first or cast."""
+    fits = not types[0].dtype.is_complex and sizes == tuple([types[0].shape[a] for a in axes])
+    return (0,) if fits else ()
+
+
+def _saved_of_complex(
+    types: Sequence[TensorType], _: frozenset[int], axes: Shape, sizes: Shape, *__: object
+) -> tuple[int, ...]:
+    """Along one axis real numbers are transformed as such."""
+    return _saved_of_real(types, _, axes, sizes) if len(axes) == 1 else ()
+
+
+FFT = Function(
+    "fft", complex_to_complex, gradient_name="FftC2CBackward0", saves_exactly=_saved_of_complex
+)
+RFFT = Function(
+    "rfft", real_to_complex, gradient_name="FftR2CBackward0", saves_exactly=_saved_of_real
+)
 IRFFT = Function("irfft", complex_to_real, gradient_name="FftC2RBackward0")

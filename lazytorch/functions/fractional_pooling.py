@@ -13,6 +13,7 @@ from codegen.ops.leaves import iota
 from codegen.ops.movement import reshape, slice_
 from codegen.ops.reduction import argmax, broadcast, full
 from lazytorch.application import apply
+from lazytorch.autocasting import in_float32
 from lazytorch.expression import Function
 from lazytorch.functions import views
 from lazytorch.functions.bodies import Sizes, need_float, pair_up
@@ -74,6 +75,7 @@ FRACTIONAL = Function(
 )
 
 
+@in_float32
 def _pooled(
     input: Tensor, kernel_size: Any, output_size: Any, output_ratio: Any, samples: Any, rank: int
 ) -> tuple[Tensor, Tensor]:

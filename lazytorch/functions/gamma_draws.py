@@ -22,8 +22,7 @@ from codegen.ops.reduction import broadcast, max_, sum_
 from lazytorch.application import apply
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import require_tensor
-from lazytorch.functions.bodies import need_float, widen
-from lazytorch.functions.matrices import not_differentiable
+from lazytorch.functions.bodies import need_float, not_differentiable, widen
 from lazytorch.functions.promotion import promote
 from lazytorch.functions.random import Generator, normal_numbers, take, uniform
 from lazytorch.functions.registration import operation

@@ -15,6 +15,7 @@ from codegen.ops.calls import detach
 from codegen.ops.indexing import gather
 from codegen.ops.movement import reshape, slice_
 from codegen.ops.reduction import broadcast, full
+from lazytorch.autocasting import in_float32
 from lazytorch.expression import Function
 from lazytorch.functions import views
 from lazytorch.functions.bodies import apply_one
@@ -170,6 +171,7 @@ def _check(input: Tensor, grid: Tensor, mode: str) -> None:
             )
 
 
+@in_float32
 def grid_sample(
     input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros",
     align_corners: bool | None = None,

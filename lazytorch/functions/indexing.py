@@ -19,6 +19,7 @@ from codegen.ops.reduction import broadcast, full
 from codegen.ops.strided import contiguous_strides
 from lazytorch import levels
 from lazytorch.application import apply, apply_expressions
+from lazytorch.autocasting import in_widest
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Expression, Function
 from lazytorch.functions import views
@@ -610,7 +611,9 @@ def _write_along(name: str, function: Function, mode: str) -> Any:
 
 _index_add = _write_along("index_add", _INDEX_ADD, "add")
 _index_copy = _write_along("index_copy", _INDEX_COPY, "set")
-_SCALE = Function("index_add_alpha", lambda source, alpha: ew.mul(*promote(source, alpha)))
+_SCALE = Function(
+    "index_add_alpha", lambda source, alpha: ew.mul(*promote(source, alpha)), saves=lambda *_: (0,)
+)
 
 
 @operation(inplace=True, out="same type")
@@ -622,6 +625,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
 
 
 @operation(inplace=True, out="same type")
+@in_widest
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """``source`` written at the listed places of a dimension."""
     return _index_copy(input, dim, index, source)  # type: ignore[no-any-return]

@@ -302,13 +302,33 @@ def _gaussian_nll(x: Node, target: Node, var: Node, eps: Node, full: bool, reduc
 
 
 BINARY_CROSS_ENTROPY = Function(
-    "binary_cross_entropy", _binary_cross_entropy, _binary_cross_entropy_rule
+    "binary_cross_entropy",
+    _binary_cross_entropy,
+    _binary_cross_entropy_rule,
+    saves=lambda *_: (0, 1),
 )
 BINARY_CROSS_ENTROPY_WITH_LOGITS = Function(
-    "binary_cross_entropy_with_logits", _binary_cross_entropy_with_logits
+    "binary_cross_entropy_with_logits",
+    _binary_cross_entropy_with_logits,
+    saves=lambda *_: (0, 1),
 )
-KL_DIV = Function("kl_div", _kl_div, gradient_name="DivBackward0")
-POISSON_NLL = Function("poisson_nll_loss", _poisson_nll, gradient_name="MeanBackward0")
+KL_DIV = Function(
+    "kl_div", _kl_div, gradient_name="DivBackward0",
+    spares=lambda _, log_target, *__: (0, 1) if log_target else (),
+)  # fmt: skip
+
+
+def _saved_by_poisson(
+    _: object, tracked: frozenset[int], log_input: bool, full: bool, __: str
+) -> tuple[int, ...]:
+    """Of its nodes, the product with the target saves both, and the target's logarithm that."""
+    of_target = (0,) if log_input and 1 in tracked else ()
+    return (*of_target, *((1,) if 0 in tracked or (full and 1 in tracked) else ()))
+
+
+POISSON_NLL = Function(
+    "poisson_nll_loss", _poisson_nll, gradient_name="MeanBackward0", saves_exactly=_saved_by_poisson
+)
 GAUSSIAN_NLL = Function(
     "gaussian_nll_loss",
     _gaussian_nll,

@@ -190,8 +190,9 @@ def _triplet_margin(
 
 
 COSINE_EMBEDDING = Function(
-    "cosine_embedding_loss", _cosine_embedding, gradient_name="MeanBackward0"
-)
+    "cosine_embedding_loss", _cosine_embedding, gradient_name="MeanBackward0",
+    spares=lambda *_: (2,),
+)  # fmt: skip
 MARGIN_RANKING = Function(
     "margin_ranking_loss", _margin_ranking, gradient_name="MeanBackward0",
     spares=lambda *_: (0, 1, 2),

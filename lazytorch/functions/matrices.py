@@ -202,16 +202,6 @@ def derivative_of(composition: Callable[..., Sequence[Node]]) -> Rule:
     return rule
 
 
-def not_differentiable(name: str) -> Rule:
-    """The rule of what PyTorch has no gradient of: ``backward`` raises."""
-
-    def rule(inputs: Sequence[Node], _outputs: Sequence[Node], _given: Nodes, *_: Any) -> Nodes:
-        raise NotImplementedError(rule.refusal)  # type: ignore[attr-defined]
-
-    rule.refusal = f"the derivative for '{name}' is not implemented."  # type: ignore[attr-defined]
-    return rule
-
-
 # ---- checks -----------------------------------------------------------------------------------
 
 # torch.linalg.NAME, with out= of the result's type, or of any that it can be converted to.

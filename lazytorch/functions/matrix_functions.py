@@ -21,6 +21,7 @@ from codegen.ops.leaves import iota
 from codegen.ops.reduction import broadcast, cumprod, full, prod_, sum_
 from lazytorch import return_types
 from lazytorch.application import apply
+from lazytorch.autocasting import in_float32
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import require_tensor
 from lazytorch.functions.bodies import apply_one, call_function
@@ -319,6 +320,7 @@ def norm(
 
 
 @converting_linalg
+@in_float32
 def cond(A: Tensor, p: Any = None) -> Tensor:
     """The norm of matrices times that of their inverses; by default the largest singular value
     over the smallest. Infinite for a singular matrix."""
@@ -379,4 +381,4 @@ def _vander(x: Node, count: int) -> Node:
     return cumprod(from_scan, rank - 1)
 
 
-VANDER = Function("linalg_vander", _vander)
+VANDER = Function("linalg_vander", _vander, spares=lambda *_: (~0,))

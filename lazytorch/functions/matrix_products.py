@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from codegen.dtype import DType
+from lazytorch.autocasting import in_lower_precision
 from lazytorch.functions import creation, einsum, norms, products
 from lazytorch.functions.arguments import require_tensor
 from lazytorch.functions.matrices import linalg, need_same_type
@@ -38,6 +39,7 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
 
 
 @linalg
+@in_lower_precision
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """The sum of products along a dimension."""
     require_tensor("linalg_vecdot", x, "x")

@@ -314,7 +314,7 @@ def attend(
     if need_weights:
         scores = (q * math.sqrt(1.0 / head_size)) @ k.transpose(-2, -1)
         if mask is not None:
-            scores = scores + mask
+            scores = scores + mask.to(scores.dtype)
         shown = PUBLIC["softmax"](scores, -1)
         if dropout_p > 0.0:
             shown = dropout(shown, dropout_p)

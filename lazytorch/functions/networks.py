@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from codegen import dtype as dt
+from codegen.dtype import DType
+from lazytorch import autocasting
 from lazytorch.application import apply
 from lazytorch.functions.data import of_array
 from lazytorch.functions.dropout import dropout as drop
@@ -31,6 +33,9 @@ def run_network(
     """
     if not x._type.shape[0]:
         raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
+    as_shown: DType | None = None
+    if autocasting.enabled_for(x):
+        x, states, weights, as_shown = _autocast(mode, x, states, weights)
     directions = 2 if bidirectional else 1
     each = len(weights) // (num_layers * directions)
     projected = each == (5 if has_biases else 3)
@@ -54,9 +59,30 @@ def run_network(
         x = outputs[0] if directions == 1 else cat(outputs, -1)
         if dropout and train and layer < num_layers - 1:
             x = drop(x, dropout, True)
+    if as_shown is not None:
+        x, last = x.to(as_shown), [[h.to(as_shown), *others] for h, *others in last]
     if len(last) == 1:
         return x, tuple(last[0])
     return x, tuple([cat(parts, 0) for parts in zip(*last, strict=True)])
+
+
+def _autocast(
+    mode: str, x: Tensor, states: States | None, weights: Sequence[Tensor]
+) -> tuple[Tensor, States | None, Sequence[Tensor], DType | None]:
+    """A network's inputs as autocast casts them, and the type that its outputs are to have where
+    that is another. In PyTorch what is added to a state has the type of that, products the lower
+    precision; here all is computed in the first."""
+    lower = autocasting.lower_precision(x)
+    gates, state = weights[1]._type.shape
+    projected = mode == "LSTM" and gates != 4 * state
+    by_state = mode == "GRU" or projected
+    dtype = (x if states is None else states[-1]).dtype if by_state else lower
+    states = None if states is None else tuple(_cast(states, dtype))
+    return _cast((x,), dtype)[0], states, _cast(weights, dtype), lower if projected else None
+
+
+def _cast(values: Sequence[Tensor], dtype: DType) -> list[Tensor]:
+    return [x if x.dtype is dt.float64 else x.to(dtype) for x in values]
 
 
 def apply_layer(inputs: Sequence[Any], kind: Kind) -> States:
@@ -156,7 +182,11 @@ def _run_cell(
         raise RuntimeError(
             f"hidden0 has inconsistent hidden_size: got {hidden}, expected {expected}"
         )
-    return apply(CELL, (input, *states, *weights, *given), (mode,))
+    inputs: Sequence[Tensor] = (input, *states, *weights, *given)
+    if autocasting.enabled_for(input):
+        low = autocasting.lower_precision(input)
+        inputs = _cast(inputs, low if mode.startswith("RNN") else states[-1].dtype)
+    return apply(CELL, inputs, (mode,))
 
 
 @operation(method=False)

@@ -11,6 +11,7 @@ from codegen.ops import elementwise as ew
 from codegen.ops.movement import reshape
 from codegen.ops.reduction import broadcast, expand_back, kept_axes, sum_
 from lazytorch.application import apply
+from lazytorch.autocasting import in_float32
 from lazytorch.autograd.grad_mode import no_grad
 from lazytorch.expression import Function
 from lazytorch.functions.bodies import (
@@ -127,7 +128,10 @@ LAYER_NORM = Function(
     "layer_norm", _layer_norm, _layer_norm_rule, gradient_name="NativeLayerNormBackward0",
     saves_inputs=True, joint=True, saves=lambda count, *_: range(count),
 )  # fmt: skip
-RMS_NORM = Function("rms_norm", _rms_norm, gradient_name="FusedRmsNormBackward0")
+RMS_NORM = Function(
+    "rms_norm", _rms_norm, gradient_name="FusedRmsNormBackward0",
+    saves_exactly=lambda types, tracked, *_: range(len(types)) if 0 in tracked else (),
+)  # fmt: skip
 
 
 def _check_normalized(x: Tensor, shape: Shape, star: str, **parameters: Tensor | None) -> None:
@@ -507,4 +511,7 @@ def local_response_norm(
     if not input.numel():
         return input
     inputs = (input, float(alpha), float(beta), float(k))
-    return apply_one(LOCAL_RESPONSE_NORM, inputs, (size,))
+    return (_normalized if input.dim() > 3 else apply_one)(LOCAL_RESPONSE_NORM, inputs, (size,))
+
+
+_normalized = in_float32(apply_one)  # autocast computes means of images so, not those of signals

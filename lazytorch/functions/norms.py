@@ -100,7 +100,7 @@ def norm_slope(x: Node, norm: Node, order: Node) -> Node:
 
 NORM = Function(
     "linalg_vector_norm", _norm, gradient=_norm_gradient,
-    gradient_name="LinalgVectorNormBackward0", saves=lambda *_: (~0,),
+    gradient_name="LinalgVectorNormBackward0", saves=lambda *_: (0, ~0),
 )  # fmt: skip
 
 

@@ -82,13 +82,13 @@ def _contains(self: Tensor, element: Any) -> bool:
 
 
 def _over(self: Tensor, other: Any) -> Any:
-    """other / self; of an array by way of the reciprocal, as in PyTorch."""
-    if isinstance(other, np.ndarray) or not isinstance(self, Tensor):
+    """other / self, by way of the reciprocal, as in PyTorch."""
+    if isinstance(other, np.ndarray):
         return self.reciprocal() * other
     return _divide(self, other)
 
 
-_divide = _reflected("__rtruediv__", lambda other, self: PUBLIC["div"](other, self))
+_divide = _reflected("__rtruediv__", lambda other, self: self.reciprocal() * other)
 
 
 def _equal(self: Tensor, other: Any) -> Any:

@@ -12,6 +12,7 @@ from codegen.ops.indexing import concatenate, gather
 from codegen.ops.leaves import iota
 from codegen.ops.movement import flip, permute, reshape, slice_
 from codegen.ops.reduction import broadcast, full
+from lazytorch.autocasting import in_float32
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Function
 from lazytorch.functions.bodies import apply_one, number, pad_axes
@@ -112,7 +113,11 @@ def pad(
     if value is not None and value != 0:
         raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
     _check_copies(shape, amounts, mode)
-    return apply_one(PAD_COPIES, (input,), (low, high, mode))
+    copied = _pad_by_copies if mode != "circular" else apply_one
+    return copied(PAD_COPIES, (input,), (low, high, mode))
+
+
+_pad_by_copies = in_float32(apply_one)
 
 
 @operation()

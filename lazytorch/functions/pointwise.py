@@ -22,6 +22,7 @@ from lazytorch.functions.bodies import (
     apply_one,
     summed_to,
     with_rule,
+    without_derivative,
     xlogy_node,
 )
 from lazytorch.functions.families import binary, in_float, unary
@@ -71,9 +72,17 @@ _ELEMENTARY: dict[str, tuple[Body1, tuple[str, ...]]] = {
     "lgamma": (ew.lgamma, ()),
     "digamma": (ew.digamma, ()),
 }
+# What PyTorch's gradient reads, where ours reads something else.
+_SAVED: dict[str, dict[str, Any]] = {
+    "erfinv": {"saves_exactly": lambda *_: (0,)},
+}
 ELEMENTARY = {
     name: unary(
-        name, in_float(body), f"{name}(input), element by element, in floating point.", names
+        name,
+        in_float(body),
+        f"{name}(input), element by element, in floating point.",
+        names,
+        **_SAVED.get(name, {}),
     )
     for name, (body, names) in _ELEMENTARY.items()
 }
@@ -238,9 +247,12 @@ copysign = binary(
 xlogy = binary("xlogy", _xlogy, "input * log(other), and 0 where input is 0.")
 heaviside = binary(
     "heaviside", _same_types("heaviside", _heaviside),
-    "0 below 0, 1 above, ``values`` at 0.", numbers="none",
+    "0 below 0, 1 above, ``values`` at 0.", numbers="none", **without_derivative("heaviside"),
 )  # fmt: skip
-ldexp = binary("ldexp", _ldexp, "input * 2**other.", numbers="none")
+ldexp = binary(
+    "ldexp", _ldexp, "input * 2**other.", numbers="none",
+    saves_exactly=lambda _, tracked: (1, ~0) if 0 in tracked else (~0,),
+)  # fmt: skip
 nextafter = binary(
     "nextafter", _nextafter, "The next number after input towards other.", numbers="none"
 )
@@ -298,7 +310,7 @@ trunc = unary(
 )
 frac = unary("frac", _frac, "input - trunc(input).", out=FOUND_DTYPE)
 sign = unary("sign", _sign, "-1, 0 or 1; 0 at NaN.", out=FOUND_DTYPE)
-sgn = unary("sgn", _sign, "-1, 0 or 1; 0 at NaN.", out=FOUND_DTYPE)
+sgn = unary("sgn", _sign, "-1, 0 or 1; 0 at NaN.", out=FOUND_DTYPE, saves=lambda *_: (0, ~0))
 signbit = unary(
     "signbit",
     _signbit,

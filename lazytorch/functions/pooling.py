@@ -15,6 +15,7 @@ from codegen.ops.leaves import constant, iota
 from codegen.ops.movement import permute, reshape, slice_
 from codegen.ops.reduction import argmax_last_nan, broadcast, full, max_, sum_
 from lazytorch.application import apply
+from lazytorch.autocasting import in_float32
 from lazytorch.expression import Function
 from lazytorch.functions.activations import relu
 from lazytorch.functions.bodies import (
@@ -403,6 +404,7 @@ def avg_pool2d(
 
 
 @functools.partial(with_out, kind=SAME)
+@in_float32
 def avg_pool3d(
     input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
     ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
@@ -572,6 +574,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     return apply_one(ADAPTIVE_AVG, (input,), (sizes,))
 
 
+@in_float32
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """The means of an even grid of ``output_size`` cells."""
     sizes = _adaptive_sizes(input, output_size, 3, "adaptive_avg_pool3d")
@@ -588,6 +591,7 @@ def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = 
     return _adaptive_max_pooled(input, output_size, return_indices, 2)
 
 
+@in_float32
 def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """The maxima of an even grid of ``output_size`` cells."""
     return _adaptive_max_pooled(input, output_size, return_indices, 3)
@@ -631,6 +635,7 @@ def _max_unpooled(
     return apply_one(MAX_UNPOOL, (x, indices), (sizes,))
 
 
+@in_float32
 def max_unpool1d(
     input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
     output_size: Any = None,
@@ -639,6 +644,7 @@ def max_unpool1d(
     return _max_unpooled(input, indices, kernel_size, stride, padding, output_size, 1)
 
 
+@in_float32
 def max_unpool2d(
     input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
     output_size: Any = None,
@@ -647,6 +653,7 @@ def max_unpool2d(
     return _max_unpooled(input, indices, kernel_size, stride, padding, output_size, 2)
 
 
+@in_float32
 def max_unpool3d(
     input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
     output_size: Any = None,

@@ -12,6 +12,7 @@ from codegen.ops import elementwise as ew
 from codegen.ops.complex_numbers import conj
 from codegen.ops.movement import reshape, slice_
 from lazytorch.application import apply, of_two, over_views
+from lazytorch.autocasting import in_lower_precision
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import require_tensor
@@ -143,7 +144,10 @@ def _bilinear(x: Node, y: Node, weight: Node, *bias: Node) -> Node:
     return ew.add(result, broadcast_to(bias[0], result.shape)) if bias else result
 
 
-BILINEAR = Function("bilinear", _bilinear)
+BILINEAR = Function(
+    "bilinear", _bilinear,
+    saves_exactly=lambda _, tracked: [i for i in range(3) if not tracked <= {i, 3}],
+)  # fmt: skip
 
 
 @operation(method=False)
@@ -317,7 +321,11 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
 )
 def inner(input: Tensor, other: Tensor) -> Tensor:
     """The sum of products over both operands' last dimensions."""
-    return apply_one(INNER, (input, other))
+    is_product = min(input.ndim, other.ndim) > 0 and input.ndim + other.ndim > 2
+    return (_product if is_product else apply_one)(INNER, (input, other))
+
+
+_product = in_lower_precision(apply_one)
 
 
 def _inner(a: Node, b: Node) -> Node:

@@ -142,8 +142,8 @@ def _nanmean(x: Node, axes: Shape, keepdim: bool, dtype: DType | None) -> Node:
 
 SUM = Function("sum", _sum)
 SUM_DIM = Function("sum_dim", _sum, gradient_name="SumBackward1")
-PROD = Function("prod", _prod)
-PROD_DIM = Function("prod_dim", _prod, gradient_name="ProdBackward1")
+PROD = Function("prod", _prod, saves=lambda *_: (0, ~0))
+PROD_DIM = Function("prod_dim", _prod, gradient_name="ProdBackward1", saves=lambda *_: (0, ~0))
 MEAN = Function("mean", _mean)
 MEAN_DIM = Function("mean_dim", _mean, gradient_name="MeanBackward1")
 NANSUM = Function("nansum", _nansum)
@@ -422,13 +422,21 @@ def _position(position: Positions) -> Callable[..., Node]:
     return body
 
 
-MAX = Function("max", _amax, gradient_name="MaxBackward1")
-MIN = Function("min", _amin, gradient_name="MinBackward1")
+MAX = Function("max", _amax, gradient_name="MaxBackward1", saves=lambda *_: (0, ~0))
+MIN = Function("min", _amin, gradient_name="MinBackward1", saves=lambda *_: (0, ~0))
 MAX_DIM = Function(
-    "max_dim", _with_index(rd.max_, rd.argmax), select_gradient, gradient_name="MaxBackward0"
+    "max_dim",
+    _with_index(rd.max_, rd.argmax),
+    select_gradient,
+    gradient_name="MaxBackward0",
+    saves=lambda *_: (~1,),
 )
 MIN_DIM = Function(
-    "min_dim", _with_index(rd.min_, rd.argmin), select_gradient, gradient_name="MinBackward0"
+    "min_dim",
+    _with_index(rd.min_, rd.argmin),
+    select_gradient,
+    gradient_name="MinBackward0",
+    saves=lambda *_: (~1,),
 )
 AMAX = Function("amax", _amax, _shared_evenly)
 AMIN = Function("amin", _amin, _shared_evenly)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from codegen.dtype import DType
-from lazytorch import core
+from lazytorch import autocasting, core
 from lazytorch.application import pack_results
 from lazytorch.autograd.grad_mode import is_grad_enabled, unusual
 from lazytorch.autograd.grad_mode import state as grad_state
@@ -135,7 +135,11 @@ def with_out(definition: F, kind: bool | str = True) -> F:
             if answer is not UNANSWERED:
                 return answer
         try:
-            result = definition(*args, **kwargs)
+            if out is None or not autocasting.active.count:
+                result = definition(*args, **kwargs)
+            else:  # autocast is not for results that are there already
+                with autocasting.off():
+                    result = definition(*args, **kwargs)
         except TypeError:
             return refused[0](accepting, args, kwargs)
         if out is None:

@@ -48,8 +48,8 @@ def _logcumsumexp(x: Node, axis: int) -> Node:
 
 
 CUMSUM = Function("cumsum", _scan(rd.cumsum))
-CUMPROD = Function("cumprod", _scan(rd.cumprod))
-LOGCUMSUMEXP = Function("logcumsumexp", _logcumsumexp)
+CUMPROD = Function("cumprod", _scan(rd.cumprod), saves=lambda *_: (0, ~0))
+LOGCUMSUMEXP = Function("logcumsumexp", _logcumsumexp, saves=lambda *_: (0, ~0))
 
 
 @operation(inplace=True, out=True)
@@ -104,8 +104,8 @@ def _running_gradient(
     return [scatter(rd.full(0, x.shape, x.dtype), outputs[1], g, "add", axis)]
 
 
-CUMMAX = Function("cummax", _running(rd.cummax), gradient=_running_gradient)
-CUMMIN = Function("cummin", _running(rd.cummin), gradient=_running_gradient)
+CUMMAX = Function("cummax", _running(rd.cummax), _running_gradient, saves=lambda *_: (0, ~1))
+CUMMIN = Function("cummin", _running(rd.cummin), _running_gradient, saves=lambda *_: (0, ~1))
 
 
 @operation(out=SCALAR_TYPE)
@@ -208,10 +208,11 @@ def _evenly_spaced(y: Node, spacing: Node, axis: int) -> Node:
     return ew.mul(whole, number(spacing, whole))
 
 
-TRAPEZOID = Function("trapezoid", _trapezoid)
+TRAPEZOID = Function("trapezoid", _trapezoid, spares=lambda *_: (0, 1))
 CUMULATIVE_TRAPEZOID = Function(
-    "cumulative_trapezoid", lambda y, s, axis: rd.cumsum(_trapezoid_areas(y, s, axis), axis)
-)
+    "cumulative_trapezoid", lambda y, s, axis: rd.cumsum(_trapezoid_areas(y, s, axis), axis),
+    spares=lambda *_: (0, 1),
+)  # fmt: skip
 
 
 def _spacing(x: Tensor | None, dx: float | None) -> Any:

@@ -71,7 +71,7 @@ def _corner(x: Node, shape: Shape) -> Node:
     return slice_(x, (0,) * len(shape), shape, (1,) * len(shape))
 
 
-GATHER = Function("gather", _gather, saves=lambda *_: (0,))
+GATHER = Function("gather", _gather, saves=lambda *_: (0, 1))
 SCATTER = Function("scatter", _scatter)
 SCATTER_REDUCE = Function("scatter_reduce", _scatter, saves=lambda *_: (0, 2, ~0))
 
@@ -245,7 +245,7 @@ def _put(x: Node, index: Node, source: Node, mode: str) -> Node:
 
 
 TAKE = Function("take", _take, saves=lambda *_: (0,))
-PUT = Function("put", _put)
+PUT = Function("put", _put, saves_exactly=lambda _, tracked, *__: (1, 2) if 2 in tracked else (1,))
 
 
 @operation(

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from lazytorch import fft
+from lazytorch.autocasting import in_float32
 from lazytorch.functions.arguments import require_tensor
 from lazytorch.functions.complex_numbers import half_of, view_as_complex, view_as_real
 from lazytorch.functions.creation import arange, ones
@@ -46,6 +47,7 @@ def _padded_window(window: Tensor | None, length: int, n_fft: int, like: Tensor)
 
 
 @operation()
+@in_float32
 def stft(
     input: Tensor, n_fft: int, hop_length: int | None = None, win_length: int | None = None,
     window: Tensor | None = None, center: bool = True, pad_mode: str = "reflect",

@@ -19,9 +19,10 @@ from codegen.ops.movement import reshape
 from codegen.ops.reduction import full
 from lazytorch import return_types
 from lazytorch.application import apply
+from lazytorch.autocasting import in_float32
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import require_tensor
-from lazytorch.functions.bodies import apply_one, call_function
+from lazytorch.functions.bodies import apply_one, call_function, without_derivative
 from lazytorch.functions.factoring import LU_FACTOR, solve_triangle, unpack_factors
 from lazytorch.functions.matrices import (
     Nodes,
@@ -39,7 +40,6 @@ from lazytorch.functions.matrices import (
     need_same_type,
     need_solvable,
     need_square,
-    not_differentiable,
     original_order,
     same_batch,
     t,
@@ -59,7 +59,9 @@ def _solve_triangular(a: Node, b: Node, upper: bool, left: bool, unit: bool) -> 
     return solve_triangle(a, b, upper, left, unit)
 
 
-SOLVE_TRIANGULAR = Function("linalg_solve_triangular", _solve_triangular)
+SOLVE_TRIANGULAR = Function(
+    "linalg_solve_triangular", _solve_triangular, saves_exactly=lambda *_: (0, ~0)
+)
 
 
 @linalg
@@ -85,6 +87,7 @@ def solve_triangular(
 
 
 @operation(out=SAME)
+@in_float32
 def triangular_solve(
     input: Tensor, A: Tensor, upper: bool = True, transpose: bool = False,
     unitriangular: bool = False,
@@ -163,11 +166,13 @@ CHOLESKY_KNOWN = Function("cholesky_known_solve", _known_solve, _known_solve_gra
 CHOLESKY_SOLVE = Function(
     "cholesky_solve",
     lambda b, factor, upper: call_function(CHOLESKY_KNOWN, same_batch(b, factor), (upper,)),
+    saves=lambda *_: (0, 1, ~0),
 )
 CHOLESKY_INVERSE = Function("cholesky_inverse", _cholesky_inverse, _cholesky_inverse_gradient)
 
 
 @operation(out=True)
+@in_float32
 def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """X with A X = B, where A = L Lᵀ (Lᵀ L if ``upper``)."""
     require_tensor("cholesky_solve", B)
@@ -183,6 +188,7 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
 
 
 @operation(out=True)
+@in_float32
 def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
     """The inverse of A = L Lᵀ (Lᵀ L if ``upper``)."""
     need_square("cholesky_inverse", L)
@@ -225,7 +231,7 @@ def _lu_solve(packed: Node, pivots: Node, b: Node, left: bool, transposed: bool)
     return call_function(FACTORED_SOLVE, _repeat_factors(packed, pivots, b), (transposed,))
 
 
-LU_SOLVE = Function("linalg_lu_solve", _lu_solve)
+LU_SOLVE = Function("linalg_lu_solve", _lu_solve, saves_exactly=lambda *_: (0, 1, ~0))
 
 
 def solve_factors(
@@ -302,7 +308,12 @@ def _solve(a: Node, b: Node, left: bool) -> Sequence[Node]:
     return x if left else t(x), info
 
 
-SOLVE = Function("linalg_solve_ex", _solve, gradient_name="LinalgSolveExBackward0")
+SOLVE = Function(
+    "linalg_solve_ex",
+    _solve,
+    gradient_name="LinalgSolveExBackward0",
+    saves_exactly=lambda *_: (0, ~0),
+)
 
 
 def _singular(_place: int) -> str:
@@ -339,6 +350,7 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
 
 
 @linalg
+@in_float32
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """As ``solve_ex``; LinAlgError of a singular matrix, so it is computed at once.
 
@@ -384,6 +396,7 @@ def invert(A: Any, name: str = "linalg.inv", check: bool = True) -> tuple[Tensor
 
 
 @linalg
+@in_float32
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
     """The inverse of matrices (*, n, n), and ``info``: 0, or the place of the pivot that is 0.
     Nothing is computed before it is read."""
@@ -391,6 +404,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
 
 
 @linalg
+@in_float32
 def inv(A: Tensor) -> Tensor:
     """The inverse of matrices (*, n, n); LinAlgError of a singular one, so it is computed at
     once."""
@@ -398,12 +412,14 @@ def inv(A: Tensor) -> Tensor:
 
 
 @operation(out=True)
+@in_float32
 def inverse(input: Tensor) -> Tensor:
     """As ``torch.linalg.inv``."""
     return invert(input)[0]
 
 
 @converting_linalg
+@in_float32
 def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     """The inverse of A as a map from its last dimensions to its first ``ind``."""
     require_tensor("linalg_tensorinv", A)
@@ -421,6 +437,7 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
 
 
 @converting_linalg
+@in_float32
 def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tensor:
     """X with tensordot(A, X, X.ndim) = B; ``dims`` of A are moved behind the others first."""
     require_tensor("linalg_tensorsolve", A)
@@ -447,7 +464,7 @@ def _ldl_solve(packed: Node, pivots: Node, b: Node) -> Node:
     return host_call(_repeat_factors(packed, pivots, b), "ldl_solve")[0]
 
 
-LDL_SOLVE = Function("linalg_ldl_solve", _ldl_solve, not_differentiable("linalg_ldl_solve"))
+LDL_SOLVE = Function("linalg_ldl_solve", _ldl_solve, **without_derivative("linalg_ldl_solve"))
 
 
 @linalg
@@ -494,11 +511,16 @@ def _by_pseudoinverse(a: Node, b: Node, _rcond: float, _driver: str) -> Sequence
 
 
 LSTSQ = Function(
-    "linalg_lstsq", _least_squares, derivative_of(_by_pseudoinverse), "LinalgLstsqBackward0"
+    "linalg_lstsq",
+    _least_squares,
+    derivative_of(_by_pseudoinverse),
+    "LinalgLstsqBackward0",
+    saves_exactly=lambda *_: (0, 1, ~0),
 )
 
 
 @converting_linalg
+@in_float32
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
     """X of the least |A X - B|. A: (*, m, n); B: (*, m, k) or (*, m).
 

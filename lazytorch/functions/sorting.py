@@ -17,6 +17,7 @@ from codegen.ops.leaves import iota
 from codegen.ops.movement import pad_to, permute, reshape, slice_
 from lazytorch import return_types
 from lazytorch.application import apply
+from lazytorch.autocasting import in_float32
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import no_positional, not_implemented, require_tensor
 from lazytorch.functions.arithmetic import LERP
@@ -38,8 +39,16 @@ def _part(x: Node, axis: int, descending: bool, start: int, stop: int | None) ->
     return order.sort(x, axis, descending, start, stop)
 
 
-SORT = Function("sort", lambda x, axis, descending: _part(x, axis, descending, 0, None))
-TOPK = Function("topk", lambda x, axis, largest, k: _part(x, axis, largest, 0, k))
+SORT = Function(
+    "sort",
+    lambda x, axis, descending: _part(x, axis, descending, 0, None),
+    saves_exactly=lambda *_: (~1,),
+)
+TOPK = Function(
+    "topk",
+    lambda x, axis, largest, k: _part(x, axis, largest, 0, k),
+    saves_exactly=lambda *_: (~1,),
+)
 
 
 def _sorted(name: str, input: Tensor, dim: Any, descending: bool) -> Any:
@@ -155,10 +164,15 @@ KTHVALUE = Function(
     lambda inputs, outputs, cotangents, axes, keepdim, _k: select_gradient(
         inputs, outputs, cotangents, axes, keepdim
     ),
+    saves=lambda *_: (~1,),
 )
-MEDIAN_DIM = Function("median_dim", _median, select_gradient, "MedianBackward1")
-NANMEDIAN_DIM = Function("nanmedian_dim", _nanmedian, select_gradient, "NanmedianBackward1")
-MODE = Function("mode", _mode, select_gradient)
+MEDIAN_DIM = Function(
+    "median_dim", _median, select_gradient, "MedianBackward1", saves=lambda *_: (~1,)
+)
+NANMEDIAN_DIM = Function(
+    "nanmedian_dim", _nanmedian, select_gradient, "NanmedianBackward1", saves=lambda *_: (~1,)
+)
+MODE = Function("mode", _mode, select_gradient, saves=lambda *_: (~1,))
 
 
 def _shared_gradient(inputs: Sequence[Node], outputs: Sequence[Node], cotangents: Nodes) -> Nodes:
@@ -306,7 +320,7 @@ def _quantile(
     return reshape(result, (*q.shape, *shape))
 
 
-QUANTILE = Function("quantile", _quantile)
+QUANTILE = Function("quantile", _quantile, spares=lambda *_: (0, 1))
 
 
 def _call_quantile(
@@ -343,6 +357,7 @@ def _call_quantile(
 
 
 @operation(out="quantile() out tensor must be same dtype as the input tensor")
+@in_float32
 def quantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *,
     interpolation: str = "linear",
@@ -352,6 +367,7 @@ def quantile(
 
 
 @operation(out="quantile() out tensor must be same dtype as the input tensor")
+@in_float32
 def nanquantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *,
     interpolation: str = "linear",

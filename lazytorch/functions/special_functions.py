@@ -13,9 +13,14 @@ from codegen.ops import special as sp
 from lazytorch.autograd.grad_mode import no_grad
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import not_implemented, require_tensor
-from lazytorch.functions.bodies import apply_one, in_accumulation_type, with_rule, xlog1py_node
+from lazytorch.functions.bodies import (
+    apply_one,
+    in_accumulation_type,
+    not_differentiable,
+    with_rule,
+    xlog1py_node,
+)
 from lazytorch.functions.families import in_float, unary
-from lazytorch.functions.matrices import not_differentiable
 from lazytorch.functions.promotion import as_float, promote, promote_float
 from lazytorch.functions.registration import PUBLIC, assign_made, operation, with_out
 from lazytorch.tensor import Tensor
@@ -153,10 +158,12 @@ def _log_ndtr_rule(
 
 
 entr = _one("entr", in_float(_entr), "-x log(x); 0 at 0, minus infinity below.")
-ndtr = _one("ndtr", in_float(_ndtr), "The standard normal distribution function.")
+ndtr = _one(
+    "ndtr", in_float(_ndtr), "The standard normal distribution function.", spares=lambda *_: (0,)
+)
 log_ndtr = _one(
     "log_ndtr", _wide_alone("log_ndtr", _log_ndtr), "The logarithm of ndtr.",
-    gradient=_log_ndtr_rule,
+    gradient=_log_ndtr_rule, saves=lambda *_: (~0,),
 )  # fmt: skip
 ndtri = _one("ndtri", _wide_alone("ndtri", sp.ndtri), "The inverse of ndtr; NaN outside [0, 1].")
 erfcx = _one("erfcx", _wide_alone("erfcx", sp.erfcx), "exp(x²) erfc(x).")

@@ -20,6 +20,7 @@ from codegen.ops.movement import reshape
 from codegen.ops.reduction import full, max_, sum_
 from lazytorch import return_types
 from lazytorch.application import apply
+from lazytorch.autocasting import in_float32
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Function
 from lazytorch.functions.arguments import require_tensor
@@ -81,6 +82,7 @@ def _need_symmetric(name: str, A: Any, UPLO: str) -> bool:
 
 
 @linalg
+@in_float32
 def eigh(A: Tensor, UPLO: str = "L") -> Any:
     """Ascending eigenvalues (*, n) and eigenvectors, in columns, of symmetric matrices (*, n, n),
     of which the triangle ``UPLO`` is read. NaN of what is not finite.
@@ -93,6 +95,7 @@ def eigh(A: Tensor, UPLO: str = "L") -> Any:
 
 
 @linalg
+@in_float32
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     """The eigenvalues of ``eigh``."""
     upper = _need_symmetric("linalg.eigh", A, UPLO)
@@ -109,6 +112,7 @@ def _refuse_complex(name: str) -> NotImplementedError:
 
 
 @linalg
+@in_float32
 def eig(A: Tensor) -> Any:
     """Eigenvalues of general matrices are complex: NotImplementedError."""
     need_square("linalg.eig", A)
@@ -116,6 +120,7 @@ def eig(A: Tensor) -> Any:
 
 
 @linalg
+@in_float32
 def eigvals(A: Tensor) -> Tensor:
     """Eigenvalues of general matrices are complex: NotImplementedError."""
     need_square("linalg.eigvals", A)
@@ -212,6 +217,7 @@ def _refuse_driver(driver: Any) -> None:
 
 
 @linalg
+@in_float32
 def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> Any:
     """U (*, m, m), S (*, k) descending, and Vh (*, n, n), with U diag(S) Vh = A; k, the smaller of
     m and n, columns of U and rows of Vh unless ``full_matrices``. LinAlgError of what is not
@@ -226,6 +232,7 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> 
 
 
 @linalg
+@in_float32
 def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
     """The singular values (*, k) of matrices (*, m, n), descending."""
     require_tensor("linalg_svdvals", A, "A")
@@ -343,12 +350,14 @@ def pinv(
 
 
 @operation()
+@in_float32
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     """As ``torch.linalg.pinv``, with a limit relative to the largest singular value."""
     return _pseudo_inverse(input, None, rcond, False)
 
 
 @converting_linalg
+@in_float32
 def matrix_rank(
     A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None,
 ) -> Tensor:  # fmt: skip

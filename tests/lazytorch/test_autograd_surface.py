@@ -129,6 +129,93 @@ with torch.autograd.detect_anomaly(check_nan=False):
     log(torch.autograd.grad(Wrong.apply(a).sum(), a)[0].isnan())
 """
 
+EXTREMES = """
+import math
+x = torch.tensor([88.0, 90.0, 100.0, 103.0, 104.0, 1e3, -88.0, -1e3, 0.0, float("nan")])
+for y in (x, x.double(), x.bfloat16(), torch.tensor([float("inf"), -float("inf")])):
+    y = y.requires_grad_()
+    (g,) = torch.autograd.grad(torch.nn.functional.logsigmoid(y).sum(), y)
+    log([round(math.log(e), 2) if e > 0 else e for e in g.double().tolist()])
+"""
+
+WITHOUT_DERIVATIVE = """
+x = torch.tensor([3.0, -7.0], requires_grad=True)
+for make in (
+    lambda: x // 2, lambda: (x * 1).floor_divide_(x), lambda: torch.heaviside(x, x),
+    lambda: 7 // x,
+):
+    y = make()
+    log(y.grad_fn.name(), type(y.grad_fn).__name__, y)
+    fails(lambda: (y * 2).sum().backward())
+    fails(lambda: torch.autograd.grad(y.sum(), x))
+    log(torch.autograd.grad((y.detach() * x).sum(), x), y.long())
+"""
+
+RECIPROCAL = """
+x = torch.tensor([3.0, -7.0, 0.0, 1e-42], requires_grad=True)
+for y in (3 / x, 2.5 / x, True / x, 1j / x, 3 / x.detach().long(), 3 / x.double()):
+    log([float(e).hex() for e in y.detach().abs().flatten()], repr(y.dtype))
+y = 3 / x
+log(y.grad_fn.name(), y.grad_fn.next_functions[0][0].name())
+z = x * 1
+y = 3 / z
+z.mul_(2)
+y.sum().backward()
+log(x.grad)
+"""
+
+SAVED = """
+F = torch.nn.functional
+x = torch.tensor([[0.5, 0.25], [0.125, 0.75]], requires_grad=True)
+w, plain = x.detach().clone().requires_grad_(), x.detach() + 1
+results = [
+    x * w, x * plain, x * 2, x / w, plain / x, x / 2, x + 1, x.add(w, alpha=2), x - w, 2 - x,
+    x**2, x**2.5, x**w, 2**x, x.square(), x.exp(), x.sqrt(), x.sin(), x.tanh(), x.relu(),
+    x.sigmoid(), x.log(), x.reciprocal(), x @ w, x @ plain, x[0] @ w[0], x @ w[0], torch.mm(x, w),
+    torch.bmm(x[None], w[None]), F.linear(x, w, w[0]), F.linear(x, w), torch.addmm(x, w, plain),
+    x.softmax(0), x.log_softmax(1), x.sum(), x.sum(0), x.sum((0, 1), keepdim=True), x.mean(),
+    x.mean(1), x.prod(), x.prod(0), x.max(), x.max(0)[0], x.median(0)[0], x.sort(0)[0],
+    x.topk(1, 0)[0], x.amax(0), x.logsumexp(0), x.cumsum(0), x.cumprod(1), x.cummax(0)[0],
+    x.clamp(0.2, 0.6), x.clamp(min=0.3), torch.maximum(x, w), torch.lerp(x, w, 0.25),
+    torch.where(plain > 1.3, x, w), x.masked_fill(plain > 1.3, 0.0), x.tril(), x.trace(), x.flip(0),
+    torch.cat([x, w], 1), torch.stack([x, w]), x.gather(0, torch.tensor([[0, 1]])), F.gelu(x),
+    F.silu(x), F.leaky_relu(x, 0.2), F.softplus(x, 2.5, 15.5), F.hardtanh(x), F.mse_loss(x, w),
+    F.smooth_l1_loss(x, w), F.huber_loss(x, w), torch.addcmul(x, w, plain, value=2), x.clone(),
+    torch.atan2(x, w), torch.dot(x[0], w[0]), torch.mv(x, w[0]),
+]
+for y in results:
+    node = y.grad_fn
+    names = [n for n in dir(node) if n[:7] == "_saved_" and n[-8:] != "_strides"]
+    log(node.name(), [(name, getattr(node, name)) for name in names])
+    log([n for n in dir(node) if n[:11] == "_raw_saved_"])
+    log(node.requires_grad, [m.dtype is torch.float32 for m in node._input_metadata[:1]])
+y = x * w
+log(y.grad_fn._saved_self is x, y.grad_fn._saved_other is w)
+later = x * w
+log(y.grad_fn._sequence_nr() < later.grad_fn._sequence_nr())
+y.sum().backward()
+fails(lambda: y.grad_fn._saved_self)
+fails(lambda: y.grad_fn._saved_nothing)
+z = x * 1
+y = z * w
+with torch.no_grad():
+    z.add_(1)
+fails(lambda: y.grad_fn._saved_self)
+log(y.grad_fn._saved_other)
+s = x.sum(0)
+s.sum().backward()
+log(s.grad_fn._saved_dim)
+x.grad = w.grad = None
+y = x.exp() * w
+raw = y.grad_fn._raw_saved_self
+raw.register_hooks(lambda t: t * 10, lambda t: (log("unpack", t), t + 1)[1])
+fails(lambda: raw.register_hooks(lambda t: t, lambda t: t))
+log(y.grad_fn._saved_self)
+y.sum().backward()
+log(x.grad, w.grad)
+fails(lambda: (x * plain).grad_fn._raw_saved_self.register_hooks(lambda t: t, lambda t: t))
+"""
+
 COMPLEX = """
 gradcheck = torch.autograd.gradcheck
 class Wrong(torch.autograd.Function):
@@ -193,7 +280,20 @@ fails(lambda: F.vmap(lambda a: (a.sum().backward(), a.sum())[1])(torch.ones(2, 3
 
 
 @pytest.mark.parametrize(
-    "story", [HOOKS, MODULE_HOOKS, DATA, ARGUMENTS, ANOMALY, COMPLEX, JACOBIANS]
+    "story",
+    [
+        HOOKS,
+        MODULE_HOOKS,
+        DATA,
+        ARGUMENTS,
+        ANOMALY,
+        WITHOUT_DERIVATIVE,
+        EXTREMES,
+        RECIPROCAL,
+        SAVED,
+        COMPLEX,
+        JACOBIANS,
+    ],
 )
 def test_story(story: str) -> None:
     compare_story(story)

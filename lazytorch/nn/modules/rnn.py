@@ -7,6 +7,7 @@ import numbers
 import warnings
 from typing import Any
 
+from lazytorch.autocasting import active
 from lazytorch.functions.creation import empty, zeros
 from lazytorch.functions.indexing import index_select
 from lazytorch.functions.networks import (
@@ -111,7 +112,7 @@ class RNNBase(Module):
 
     def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
         dtype = self._flat_weights[0].dtype
-        if input.dtype != dtype:
+        if input.dtype != dtype and not active.count:
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({dtype}). Convert "
                 f"input: input.to({dtype}), or convert model: model.to({input.dtype})"
