@@ -28,6 +28,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 run_by_example: list[Callable[..., Any]] = []
 over_all_examples: list[Callable[[Any], Any]] = []
 text_over_all_examples: list[Callable[[Any], str | None]] = []
+# The tangent that a dual tensor has now: autograd/forward_ad.py puts it here.
+tangent_of: list[Callable[[Any], Any]] = []
 
 
 def _placeholder(type_: TensorType) -> Node:
@@ -60,7 +62,7 @@ class Level:
     outer   what derivatives around this level are taken by.
     """
 
-    def __init__(self, size: int, randomness: str, bit: int, outer: frozenset[Expression]) -> None:
+    def __init__(self, size: int, randomness: str, bit: int, outer: dict[Expression, int]) -> None:
         self.size = size
         self.randomness = randomness
         self.bit = bit
@@ -79,7 +81,8 @@ class Levels(threading.local):
     """Each thread's transforms.
 
     active   vmaps, outermost first.
-    sources  inputs of derivatives under way: a gradient or a tangent may still be asked for.
+    sources  inputs of derivatives under way, and whether a gradient or a tangent may still be asked
+             for, as ``Expression.tracked`` says it.
     vmaps    how many vmaps were entered and not left, those that are not active now included.
     inside   how many of torch.func's transforms are under way.
     """
@@ -97,7 +100,7 @@ state = Levels()
 
 def enter(size: int, randomness: str) -> Level:
     """Begin a vmap."""
-    level = Level(size, randomness, 1 << state.vmaps, frozenset(state.sources))
+    level = Level(size, randomness, 1 << state.vmaps, dict(state.sources))
     state.active.append(level)
     state.vmaps += 1
     state.inside += 1
@@ -113,10 +116,10 @@ def leave(level: Level) -> None:
         state.known.clear()
 
 
-def new_placeholder(level: Level, type_: TensorType, device: str, tracked: bool) -> Expression:
+def new_placeholder(level: Level, type_: TensorType, device: str, tracked: int) -> Expression:
     """One example's value of an input."""
     call = new_call(PLACEHOLDER.signature((), (type_,)), (), tracked)
-    is_tracked = tracked and type_.dtype.differentiable
+    is_tracked = tracked if type_.dtype.differentiable else False
     made = new_expression(type_, device, call, 0, None, is_tracked, 1)
     call.outputs = (weakref.ref(made),)
     state.known[made] = level.bit

@@ -241,7 +241,7 @@ def _run_single(e: Expression) -> bool:
     if e.value is not None:
         return True
     call = e.call
-    if call is None or call.tracked or capture.state.active is not None or levels.state.sources:
+    if call is None or call.tracked or capture.state.active is not None:
         return False
     if layouts.orders.used and has_orders(e):
         return False
@@ -269,7 +269,7 @@ def _run_single(e: Expression) -> bool:
 
 def _run_several(roots: Sequence[Expression]) -> bool:
     """As ``_run_single``, calls on values that are known."""
-    if capture.state.active is not None or levels.state.sources:
+    if capture.state.active is not None:
         return False
     if layouts.orders.used and any([has_orders(e) for e in roots]):
         return False
@@ -571,12 +571,11 @@ def _is_needed_elsewhere(trace: Trace | Recognised) -> bool:
 def _settle(wanted: Sequence[Expression], values: Sequence[Any]) -> None:
     """Give expressions what was computed, and let go of what they were made of where no gradient
     will come back to it."""
-    keeps = bool(levels.state.sources)  # a tangent may be asked for, also of what no_grad computes
-    if native.settle is not None and native.settle(wanted, values, keeps):
+    if native.settle is not None and native.settle(wanted, values):
         return
     for e, buffer in zip(wanted, values, strict=True):
         e.value = buffer
-    for e in () if keeps else wanted:
+    for e in wanted:
         call = e.call
         if call is None or call.tracked:
             continue

@@ -241,11 +241,12 @@ class Storage:
         known = self.expression
         if references.count(known) <= references.BY_NAME + 2:
             return known
-        if known.value is None:
+        if known.value is None or known.tracked:
             signature = IDENTITY.signature((known.type,), ())
-            call = new_call(signature, (known,), False)
+            call = new_call(signature, (known,), known.tracked)
             call.has_gradient = known.call is not None and known.call.has_gradient
-            made = new_expression(known.type, known.device, call, depth=known.depth + 1)
+            tracked, depth = known.tracked, known.depth + 1
+            made = new_expression(known.type, known.device, call, depth=depth, tracked=tracked)
             call.outputs = (weakref.ref(made),)
             self.expression = made
         else:
@@ -335,8 +336,9 @@ def with_history(memory: Buffer, computed: Expression) -> Expression:
     value another than that, and than others like it."""
     type_, device = computed.type, computed.device
     now = new_expression(type_, device, value=memory)
-    call = new_call(REPLACE_VALUE.signature((type_, type_), ()), (now, computed), True)
-    made = new_expression(type_, device, call, 0, memory, True)
+    tracked = computed.tracked
+    call = new_call(REPLACE_VALUE.signature((type_, type_), ()), (now, computed), tracked)
+    made = new_expression(type_, device, call, 0, memory, tracked)
     call.outputs = (weakref.ref(made),)
     return made
 

@@ -9,9 +9,9 @@ from typing import Any
 from lazytorch.autograd.backward import grad as gradients_of
 from lazytorch.autograd.grad_mode import enable_grad, is_grad_enabled
 from lazytorch.autograd.saved import disable_saved_tensors_hooks
-from lazytorch.expression import Expression
+from lazytorch.expression import FORWARD, Expression
 from lazytorch.func.sources import (
-    is_live,
+    live,
     open_sources,
     pushed_forward,
     settled,
@@ -127,12 +127,12 @@ class _Inputs:
         if not pairs:
             return [PUBLIC["zeros_like"](wrap(e)).detach() for e in self.expressions]
         read = [t._read() for pair in pairs for t in pair if t is not None]
-        live = enabled and any([is_live(e) for e in read])
+        create = enabled and bool(live(read) & True)
         inputs = [wrap(e) for e in self.expressions]
         with enable_grad():
             found = gradients_of(
                 [o for o, _ in pairs], inputs, [c for _, c in pairs], retain_graph=retain,
-                create_graph=live, allow_unused=True,
+                create_graph=create, allow_unused=True,
             )  # fmt: skip
             return [
                 g if g is not None else PUBLIC["zeros_like"](x).detach()
@@ -310,9 +310,9 @@ class _Linearized:
 
     def __init__(self, func: F, flat: Sequence[Tensor], spec: TreeSpec, has_aux: bool) -> None:
         self.primals = flat
-        self.sources = [source(x) for x in flat]
+        self.sources = [source(x, FORWARD) for x in flat]
         self.aux: Any = None
-        with open_sources(self.sources), enable_grad():
+        with open_sources(self.sources, FORWARD), enable_grad():
             inputs = [stand_in(x, e) for x, e in zip(flat, self.sources, strict=True)]
             output = func(*tree_unflatten(inputs, spec))
             if has_aux:

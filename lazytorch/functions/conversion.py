@@ -24,7 +24,7 @@ from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.defaults import defaults
 from lazytorch.device import Device, device_name
 from lazytorch.dtypes import CLASS_NAMES, NAMES, as_dtype
-from lazytorch.expression import Expression, Function, new_expression, scalar
+from lazytorch.expression import FORWARD, Expression, Function, new_expression, scalar
 from lazytorch.functions import views
 from lazytorch.functions.arguments import check_number, integers
 from lazytorch.functions.creation import TYPED_CLASSES
@@ -71,17 +71,16 @@ def write_value(target: Tensor, value: Any) -> Tensor:
 
 def _instead_of(target: Tensor, value: Expression) -> Expression:
     """A value to be written over a whole tensor, whose old value then gets a gradient of zero."""
-    if not (value.tracked and grad_state.enabled):
+    before = target._storage.expression
+    if not (value.tracked and (grad_state.enabled or before.tracked == FORWARD)):
         return value
     if target._has_marker():
         before = target._read()
-    elif target._geometry is None and target._connected:
-        before = target._storage.expression
-    else:
+    elif target._geometry is not None or not target._connected:
         return value
     if before.leaf is not None or not before.tracked:
         return value
-    return record(core.OVERWRITE, (value, before), (), True)[0]
+    return record(core.OVERWRITE, (value, before), (), before.tracked)[0]
 
 
 # ---- types and devices ------------------------------------------------------------------------
@@ -627,6 +626,9 @@ def text(x: Tensor, prefix: str = "tensor(") -> str:
         shown = levels.text_over_all_examples[0](x)
         if shown is not None:
             return shown
+    tangent = None
+    if x._storage.expression.tracked & FORWARD:
+        tangent = levels.tangent_of[0](x)
     plain = x.detach()._float_array()
     if plain.dtype == np.float16:
         plain = plain.astype(np.float32)
@@ -640,6 +642,7 @@ def text(x: Tensor, prefix: str = "tensor(") -> str:
         requires_grad=x.requires_grad,
         grad_fn_name=None if grad_fn is None else grad_fn.name().split("::")[-1],
         prefix=prefix,
+        extra_suffixes=() if tangent is None else (f"tangent={tangent}",),
     )
 
 

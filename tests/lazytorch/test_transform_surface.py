@@ -97,3 +97,87 @@ def test_jacobians(code: str) -> None:
 )
 def test_shapes(code: str) -> None:
     compare(code)
+
+
+# What is made of a dual tensor ``d``: its text with the tangent, its flags, its parts.
+_OF_DUALS = (
+    "d", "d * 2", "d.sin()", "d.view(2, 1)", "d[1:]", "d[0]", "d.clone()", "d.detach()", "d.data",
+    "d.sum()", "torch.cat([d, d])", "d.clone().mul_(3)", "torch.zeros(2).copy_(d)", "d > 1",
+    "d.max()", "d.to(torch.float64)", "torch.where(d > 1.5, d, d * 2)", "d.expand(2, 2)",
+    "torch.ones(2).add_(d)", "d.clone().zero_()", "d.clone().fill_(2.0)", "d.softmax(0)", "d @ d",
+    "(d * 2).detach_()", "d[d > 1]", "d[torch.tensor([0])]", "torch.zeros_like(d)", "d.norm()",
+    "d * d.sum().item()", "torch.zeros(2, 2).fill_diagonal_(2)",
+)  # fmt: skip
+DUALS = [
+    f"with forward.dual_level():\n"
+    f"    d = forward.make_dual(x, y)\n    {before}z = {made}\n"
+    "    show(str(z), z, *forward.unpack_dual(z))"
+    for made in _OF_DUALS
+    for before in ("", "with torch.no_grad(): ")
+] + [
+    f"""
+with forward.dual_level():
+    d = forward.make_dual({value}, {tangent})
+    {line}
+    show(str(z), z, forward.unpack_dual(z).tangent)
+    show(z.requires_grad, z.is_leaf, z.grad_fn is None)
+"""
+    for value, tangent in (("x", "y"), ("x", "r"))
+    for line in (
+        "z = torch.zeros(2, 2); v = z[0]; v.copy_(d)",
+        "z = torch.zeros(2); z[1:] = d[1:]",
+        "z = d.clone(); z[0] = 5.0",
+        "z = d * 2; z.tolist(); z = z + 1",
+    )
+    if tangent == "y"
+] + [
+    f"with forward.dual_level():\n    d = forward.make_dual(x, y)\n    {line}"
+    for line in (
+        "forward.make_dual(d * 2, y)",
+        "forward.make_dual(y, d)",
+        "forward.make_dual(x, y, level=1)",
+        "forward.make_dual(x, y, level=-1)",
+        "forward.unpack_dual(d, level=1)",
+        "forward.unpack_dual(1.0)",
+        "d.sum().backward()",
+        "show((d * 2).numpy().tolist())",
+        "z = d * 1; z.requires_grad_(); show(z.requires_grad, z.is_leaf)\n    "
+        "(z * z).sum().backward(); show(z.grad.detach())",
+        "z = (r * r * d).sum(); g, = torch.autograd.grad(z, r); show(str(g), g)",
+        "z = (r * r).sum(); show(z.requires_grad, forward.unpack_dual(z).tangent)",
+    )
+] + [
+    "z = forward.unpack_dual(x)\nshow(z[0], z[1])",
+    """
+with forward.dual_level():
+    d = forward.make_dual(r, y)
+    for z in (d.view(2, 1), d.sin(), torch.zeros(2).add_(d)):
+        p, t = forward.unpack_dual(z)
+        show(z.requires_grad, p.requires_grad, t.requires_grad)
+    with torch.no_grad():
+        for z in (d * 2, d[1:], d.clone().mul_(2)):
+            show(z, forward.unpack_dual(z).tangent)
+    g, = torch.autograd.grad(forward.unpack_dual((d**3).sum()).tangent, r)
+    show(g)
+""",
+    """
+class Scaled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, a):
+        ctx.save_for_forward(a)
+        return a * 2
+    @staticmethod
+    def jvp(ctx, t):
+        return t * 5 * ctx.saved_tensors[0].detach()
+    @staticmethod
+    def backward(ctx, g):
+        return g * 7
+with forward.dual_level():
+    show(str(Scaled.apply(forward.make_dual(x, y)) * 2))
+""",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("code", DUALS)
+def test_dual_tensors(code: str) -> None:
+    compare(code)
