@@ -97,7 +97,7 @@ def written_over(
         and not grad_state.enabled
         and not unusual.used
         and capture.state.active is None
-        and not levels.state.active
+        and not levels.state.inside
         and write(function, inputs, attributes, targets) is not None
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from codegen.ir.node import Node, TensorType
@@ -77,9 +77,41 @@ class Level:
         return bool(_levels_below(value) & self.bit)
 
 
+class Derivative:
+    """A derivative of torch.func under way, and what its function makes.
+
+    number   which of torch.func's transforms under way it is, from 1 on.
+    sources  what it is taken by.
+    outer    the one around it.
+    made     the storages that were made within, by identity.
+    seen     as many of ``storage.born`` are known.
+    """
+
+    def __init__(self, number: int, sources: Sequence[Expression], seen: int) -> None:
+        self.number = number
+        self.sources = sources
+        self.outer = state.derivative
+        self.made: dict[int, weakref.ref[Storage]] = {}
+        self.seen = seen
+
+    def has_made(self, storage: Storage) -> bool:
+        reference = self.made.get(id(storage))
+        return reference is not None and reference() is storage
+
+
+class Derivatives:
+    """``count``: how many are under way in the process; without one, nobody asks further."""
+
+    count = 0
+
+
+derivatives = Derivatives()
+
+
 class Levels(threading.local):
     """Each thread's transforms.
 
+    derivative  the innermost under way.
     active   vmaps, outermost first.
     sources  inputs of derivatives under way, and whether a gradient or a tangent may still be asked
              for, as ``Expression.tracked`` says it.
@@ -90,6 +122,7 @@ class Levels(threading.local):
     def __init__(self) -> None:
         self.active: list[Level] = []
         self.sources: dict[Expression, int] = {}
+        self.derivative: Derivative | None = None
         self.known: dict[Expression, int] = {}
         self.vmaps = 0
         self.inside = 0
@@ -153,6 +186,24 @@ def is_unknown(value: Expression) -> bool:
     return bool(state.active) and bool(_levels_below(value))
 
 
+IN_PLACE_REQUIRES_GRAD = (
+    "You are attempting to call Tensor.requires_grad_() (or perhaps using "
+    "torch.autograd.functional.* APIs) inside of a function being transformed by a functorch "
+    "transform. This is unsupported, please attempt to use the functorch transforms (e.g. grad, "
+    "vjp, jacrev, jacfwd, hessian) or call requires_grad_() outside of a function being "
+    "transformed instead."
+)
+
+RETAINED = IN_PLACE_REQUIRES_GRAD.replace("requires_grad_()", "retain_grad()").replace(
+    " (or perhaps using torch.autograd.functional.* APIs)", ""
+)
+
+
+def is_vmap_innermost() -> bool:
+    """Whether the innermost transform is a vmap."""
+    return bool(state.active) and state.active[-1].number == state.inside
+
+
 _WRITTEN = (
     "vmap: inplace arithmetic(self, *extra_args) is not possible because there exists a Tensor "
     "`other` in extra_args that has more elements than `self`. This happened due to `other` being "
@@ -199,6 +250,11 @@ class UnknownValue(RuntimeError):
         )
 
 
+# A traceback shows it as what it is to PyTorch's programs.
+UnknownValue.__name__ = UnknownValue.__qualname__ = "RuntimeError"
+UnknownValue.__module__ = "builtins"
+
+
 def by_example(function: F) -> F:
     """A function that reads values to find its result, through which no gradient flows: under vmap
     it is called on each example's values, and the results, of one shape, are stacked."""
@@ -242,10 +298,17 @@ def for_all_examples(x: Tensor) -> Tensor:
     return over_all_examples[0](x) if state.active else x
 
 
+_ESCAPED = (
+    "Either your tensor may have escaped from inside a function being vmapped and this is a user "
+    "error (see https://pytorch.org/functorch/stable/ux_limitations.html), or there is an internal "
+    "functorch error in `gen_vmap_plumbing` Please file an issue if it looks like the latter"
+)
+
+
 def refuse_reading(call: Call) -> None:
     """Raise if a call that is to be run gives a placeholder."""
     if call.signature.function is PLACEHOLDER:
-        raise UnknownValue
+        raise UnknownValue("" if state.active else _ESCAPED)
 
 
 def check_randomness() -> list[Level]:

@@ -44,6 +44,7 @@ from lazytorch.small_calls import small_call, small_calls
 from lazytorch.storage import (
     Storage,
     born,
+    forget_born,
     held_storages,
     is_constant,
     leave_pending,
@@ -232,6 +233,8 @@ def held_values() -> list[Expression]:
     if levels.state.active:
         return []
     if native.held is not None:
+        if levels.derivatives.count:
+            forget_born()
         return native.held()  # type: ignore[no-any-return]
     return [s.expression for s in held_storages()]
 

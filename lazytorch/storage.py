@@ -36,8 +36,28 @@ born: list[weakref.ref[Storage]] = []
 held: list[weakref.ref[Storage]] = []
 
 
+def note_born() -> None:
+    """Let the derivative that is under way know what was made since it was asked last."""
+    derivative = levels.state.derivative
+    if derivative is not None:
+        for reference in born[derivative.seen :]:
+            derivative.made[id(reference())] = reference
+        derivative.seen = len(born)
+
+
+def forget_born() -> None:
+    """As ``note_born``, before the list is emptied."""
+    note_born()
+    derivative = levels.state.derivative
+    while derivative is not None:
+        derivative.seen = 0
+        derivative = derivative.outer
+
+
 def held_storages() -> list[Storage]:
     """The storages that somebody holds and whose values are pending, the oldest first."""
+    if levels.derivatives.count:
+        forget_born()
     looked_at = [*held, *born]
     del born[: len(looked_at) - len(held)]
     held.clear()
@@ -57,6 +77,8 @@ _unsettled: list[weakref.ref[Storage]] = []
 
 def leave_pending() -> None:
     """Compute what is pending now only where it is asked for, not with something else."""
+    if levels.derivatives.count:
+        forget_born()
     _unsettled.extend(held)
     _unsettled.extend(born)
     _unsettled.extend([reference for reference, _ in pending_writes.values()])
@@ -350,7 +372,7 @@ def new_storage(expression: Expression, layout: Layout | None = None) -> Storage
     if layout is not None:
         made.special = Special(None, layout)
     expression.owner = reference = weakref.ref(made)
-    if expression.value is None:
+    if expression.value is None or levels.derivatives.count:
         born.append(reference)
     if inference.used and grad_state.inference:
         made.inference = True

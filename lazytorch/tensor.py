@@ -389,6 +389,8 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
 
     def _write(self, value: Expression) -> Tensor:
         """Replace what this tensor shows by a value of its type, in every alias."""
+        if levels.derivatives.count:
+            self._refuse_captured()
         storage = self._storage
         before = storage.expression
         recording = grad_state.enabled
@@ -508,7 +510,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
                 "you can only change requires_grad flags of leaf variables."
                 + ("" if flag else _USE_DETACH)
             )
-        self.requires_grad_(flag)
+        self._require_grad_(flag)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Collect a gradient in ``.grad`` from now on (or no longer)."""
@@ -517,6 +519,12 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
                 "requires_grad_(): argument 'requires_grad' (position 1) must be bool, not "
                 + type(requires_grad).__name__
             )
+        if levels.state.inside:
+            raise RuntimeError(levels.IN_PLACE_REQUIRES_GRAD)
+        return self._require_grad_(requires_grad)
+
+    def _require_grad_(self, requires_grad: bool = True) -> Tensor:
+        """As ``requires_grad_``, also within a transform of torch.func."""
         if requires_grad and self._storage.is_inference() and not grad_state.inference:
             raise RuntimeError(CANNOT_REQUIRE)
         is_collected = self._marker is not None and self._collects
@@ -584,7 +592,11 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
                 raise refusal(self, indirect=True)  # PyTorch would make its node anew
             if not self._without_recording and not self._is_older_than_leaf():
                 self._has_node = True
-        return self._is_leaf()
+        return self._is_end()
+
+    def _is_end(self) -> bool:
+        """Whether this is a leaf, to the derivative that is under way too."""
+        return self._is_leaf() or (levels.derivatives.count > 0 and self._is_source())
 
     def _is_leaf(self) -> bool:
         """Whether this is a leaf, without making a view's node."""
@@ -610,6 +622,12 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         alias = self._alias(Tensor, connected=False)
         if self._storage.is_inference() and not grad_state.inference:
             alias._counts_writes = True
+        return alias
+
+    def _bare(self) -> Tensor:
+        """As ``detach()``, and writes to it are none that backward checks for."""
+        alias = self.detach()
+        alias._silent = True
         return alias
 
     def detach_(self) -> Tensor:
@@ -666,7 +684,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         if value.tracked and made._geometry is None and value.leaf is None:
             made._connected = False
         if require_grad:
-            made.requires_grad_()
+            made._require_grad_()
         return made
 
     def _view(

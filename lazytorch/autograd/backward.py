@@ -283,7 +283,7 @@ def grad(
                     "materialize_grads cannot be used when the given input is a GradientEdge"
                 )
             zeros = wrap(record(ZEROS_LIKE, (wanted[number]._read(),), (), False)[0])
-            found[number] = zeros.requires_grad_(create_graph)
+            found[number] = zeros._require_grad_(create_graph)
     result = [None if g is None else t._as_gradient(g) for t, g in zip(given, found, strict=True)]
     return dict(zip(inputs, result, strict=True)) if type(inputs) is dict else tuple(result)
 

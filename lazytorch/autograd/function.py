@@ -640,7 +640,7 @@ def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
             return outputs
         many = isinstance(outputs, tuple)
         parts = outputs if many else (outputs,)
-        given = [p.detach().requires_grad_() for p in parts if isinstance(p, Tensor)]
+        given = [p.detach()._require_grad_() for p in parts if isinstance(p, Tensor)]
         text = "trying to differentiate twice a function that was marked with @once_differentiable"
         made = _DelayedError.apply(text, *given)
         rest = iter(made)

@@ -13,12 +13,13 @@ from operator import or_
 
 from lazytorch import core
 from lazytorch.autograd.grad_mode import state as grad_state
-from lazytorch.autograd.reads import tracked_reads
-from lazytorch.expression import FORWARD, Call, Expression, unrecorded
+from lazytorch.autograd.reads import goes_on_to, tracked_reads
+from lazytorch.expression import FORWARD, Call, Expression, shared_owner, unrecorded
 from lazytorch.freed import is_let_go
 from lazytorch.importer import TANGENT
-from lazytorch.levels import PLACEHOLDER, state
+from lazytorch.levels import PLACEHOLDER, Derivative, derivatives, state
 from lazytorch.recording import record, tracked_of, untracked
+from lazytorch.storage import born, note_born
 from lazytorch.tensor import Tensor, wrap
 
 BACKWARD = True  # how much of ``Expression.tracked`` a gradient is taken by
@@ -40,17 +41,86 @@ def stand_in(x: Tensor, value: Expression) -> Tensor:
 
 
 @contextmanager
-def open_sources(sources: Sequence[Expression], kind: int = BACKWARD) -> Iterator[None]:
-    """Derivatives by these are under way: gradients, or tangents alone."""
+def open_sources(sources: Sequence[Expression], kind: int = BACKWARD) -> Iterator[Derivative]:
+    """A derivative by these is under way: of gradients, or tangents alone."""
     for e in sources:
         state.sources[e] = kind
     state.inside += 1
+    note_born()
+    derivative = state.derivative = Derivative(state.inside, sources, len(born))
+    derivatives.count += 1
     try:
-        yield
+        yield derivative
     finally:
+        note_born()
+        derivatives.count -= 1
+        state.derivative = derivative.outer
+        if derivative.outer is not None:
+            derivative.outer.seen = len(born)
         state.inside -= 1
         for e in sources:
             del state.sources[e]
+
+
+def maker_of(x: Tensor) -> Derivative | None:
+    """The derivative under way whose function made this, if any."""
+    note_born()
+    derivative = state.derivative
+    while derivative is not None and not derivative.has_made(x._storage):
+        derivative = derivative.outer
+    return derivative
+
+
+@contextmanager
+def within(derivative: Derivative | None) -> Iterator[None]:
+    """What is made belongs to this derivative, as if those inside it were not under way."""
+    note_born()
+    inner = state.derivative
+    state.derivative = derivative
+    if derivative is not None:
+        derivative.seen = len(born)
+    try:
+        yield
+    finally:
+        note_born()
+        state.derivative = inner
+        if inner is not None:
+            inner.seen = len(born)
+
+
+@contextmanager
+def outside_of(derivative: Derivative) -> Iterator[None]:
+    """As if a derivative, and those within it, were not under way."""
+    kept = {e: state.sources.pop(e) for e in derivative.sources if e in state.sources}
+    try:
+        with within(derivative.outer):
+            yield
+    finally:
+        state.sources.update(kept)
+
+
+def alone(value: Expression) -> Tensor:
+    """A tensor that shows a value without being its owner."""
+    owner = value.owner
+    made = wrap(value)
+    value.owner = owner
+    return made
+
+
+def settle_escaped(derivative: Derivative) -> None:
+    """Let what is left of what a derivative's function made be as any other value, now that its
+    results are known."""
+    for reference in derivative.made.values():
+        storage = reference()
+        if storage is None or not storage.expression.tracked:
+            continue
+        value = storage.expression
+        still = live([value])
+        if still != value.tracked:
+            fresh = record(core.ALIAS, (value,), (), still)[0] if still else untracked(value)
+            value.owner = shared_owner(value)
+            fresh.owner = reference
+            storage.expression = fresh
 
 
 def live(values: Sequence[Expression], sources: Mapping[Expression, int] | None = None) -> int:
@@ -75,7 +145,7 @@ def live(values: Sequence[Expression], sources: Mapping[Expression, int] | None 
         else:
             found |= sources.get(e, False)
         if call is not None:
-            stack.extend(call.inputs)
+            stack.extend(goes_on_to(e) if hasattr(call, "way") else call.inputs)
     return found
 
 

@@ -280,7 +280,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
 Tensor.copy_ = copy_  # type: ignore[attr-defined]
 
 
-def _fill(self: Tensor, value: Any) -> Tensor:
+def _fill_(self: Tensor, value: Any) -> Tensor:
     """Write one number everywhere."""
     if isinstance(value, Tensor):
         if value.ndim:
@@ -312,22 +312,22 @@ def _once_each(x: Tensor) -> Tensor:
     return x._view(shape, geometry.strides, geometry.offset, x._view_name)
 
 
-def _zero(self: Tensor) -> Tensor:
+def _zero_(self: Tensor) -> Tensor:
     """Write zeros everywhere."""
     write_value(_once_each(self), 0)
     return self
 
 
-Tensor.fill_ = _fill  # type: ignore[attr-defined]
-Tensor.zero_ = _zero  # type: ignore[attr-defined]
-fill_, zero_ = _fill, _zero
+Tensor.fill_ = _fill_  # type: ignore[attr-defined]
+Tensor.zero_ = _zero_  # type: ignore[attr-defined]
+fill_, zero_ = _fill_, _zero_
 
 
 @operation(method=False)
 def fill(input: Tensor, value: Any) -> Tensor:
     """A tensor like the input, of one value."""
     made = clone(input)
-    _fill(made, value)
+    _fill_(made, value)
     return made
 
 
@@ -544,7 +544,7 @@ def _deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
     if self._grad is not None:
         made._grad = _deepcopy(self._grad, memo)
     if self.requires_grad:
-        made.requires_grad_()
+        made._require_grad_()
     return made
 
 
@@ -555,7 +555,7 @@ def _copy(self: Tensor) -> Tensor:
     state = {k: v for k, v in self.__dict__.items() if k not in OWN_ATTRIBUTES}
     made.__dict__.update(state)
     made._grad = self._grad
-    return made.requires_grad_() if self.requires_grad else made
+    return made._require_grad_() if self.requires_grad else made
 
 
 def rebuild(
@@ -573,7 +573,7 @@ def rebuild(
     made.__dict__.update(state)
     if strides is not None:
         lay_out(made, strides)
-    return made.requires_grad_() if requires_grad else made  # type: ignore[no-any-return]
+    return made._require_grad_() if requires_grad else made  # type: ignore[no-any-return]
 
 
 def _reduce(self: Tensor, protocol: Any) -> Any:
@@ -622,7 +622,7 @@ def _array_wrap(self: Tensor, array: Any, context: Any = None, return_scalar: bo
 
 def text(x: Tensor, prefix: str = "tensor(") -> str:
     """What ``repr`` shows, in PyTorch's words."""
-    if levels.state.active:
+    if levels.state.inside:
         shown = levels.text_over_all_examples[0](x)
         if shown is not None:
             return shown

@@ -181,3 +181,81 @@ with forward.dual_level():
 @pytest.mark.parametrize("code", DUALS)
 def test_dual_tensors(code: str) -> None:
     compare(code)
+
+
+# What a function of torch.func sees of its values: the text, and what it may not write to.
+_TRANSFORMS = {
+    "grad": "func.grad(f)(x)",
+    "vjp": "func.vjp(f, x)[0]",
+    "jvp": "func.jvp(f, (x,), (y,))",
+    "vmap": "torch.vmap(f)(torch.stack([x, y]))",
+    "grad of grad": "func.grad(lambda a: func.grad(f)(a).sum())(x)",
+    "vmap of grad": "torch.vmap(func.grad(f))(torch.stack([x, y]))",
+    "grad of vmap": "func.grad(lambda a: torch.vmap(f)(a).sum())(torch.stack([x, y]))",
+    "jvp of grad": "func.jvp(func.grad(f), (x,), (y,))",
+    "hessian": "func.hessian(f)(x)",
+}
+INSIDE = [
+    f"""
+def f(a):
+    z = {made}
+    show(str(z), z.shape)
+    return (a * a).sum()
+show({_TRANSFORMS[name]})
+"""
+    for name in _TRANSFORMS
+    for made in ("a", "a * 2", "a[0:1]", "torch.ones(2)", "y", "r", "r * 2")
+    if name in ("grad", "vmap") or made in ("a", "a * 2", "torch.ones(2)")
+] + [
+    f"""
+c = torch.ones(2)
+def f(a):
+    {line}
+    return (a * a).sum()
+show({_TRANSFORMS[name]}, c, x)
+"""
+    for name in ("grad", "jvp", "vmap of grad")
+    for line in (
+        "c.mul_(2)", "c.add_(a.sum())", "c[0] = a.sum()", "c[0] = 5.0", "c.copy_(a)", "c.zero_()",
+        "c[0:1].add_(a[0:1])", "c.fill_(3.0)", "c.uniform_()", "z = a.clone(); z.mul_(a)",
+        "z = torch.zeros(2); z.add_(a)", "z = torch.tensor([1.0, 2.0]); z.add_(a)",
+        "z = torch.zeros(2); z[0] = a.sum()", "a.requires_grad_()", "(a * 2).requires_grad_()",
+        "c.requires_grad_()", "a.data = c", "show(a.grad)",
+        "with torch.no_grad(): r.mul_(2)", "torch.ones(2, requires_grad=True)",
+        "show(func.debug_unwrap(a), func.debug_unwrap(c))",
+    )
+    # Under vmap PyTorch refuses to write a value for each example to a tensor made within.
+    if name != "vmap of grad" or not line.startswith(("z", "c.uniform"))
+] + [
+    "show(func.grad(lambda a: a.mul_(2).sum())(x))",
+    "func.grad(lambda a: (a * 2).retain_grad())(x)",
+    "func.grad(lambda a: show(a.requires_grad, a.is_leaf, a.grad_fn))(x)",
+    "func.grad(lambda a: show((a * 2).requires_grad, (a * 2).is_leaf))(x)",
+    "func.jvp(lambda a: show(a.requires_grad, (a * 2).is_leaf, (a * 2).grad_fn), (x,), (y,))",
+    "z = []\nfunc.grad(lambda a: (z.append(a * 2), a.sum())[1])(x)\nshow(str(z[0] * 2), z[0] + x)",
+    "z = []\nfunc.jvp(lambda a: (z.append(a), a.sum())[1], (x,), (y,))\nshow(str(z[0] * 2))",
+    "z = []\ntorch.vmap(lambda a: (z.append(a), a.sum())[1])(x.view(1, 2))\nprint(z[0] * 2)",
+    "show(func.grad(lambda a: (a * a).sum() + 0 * r.sum())(x))",
+    "show([z.requires_grad for z in func.jvp(lambda a: (a * r).sum(), (x,), (y,))])",
+    "show(func.grad(lambda a: (a.sum(), 3), has_aux=True)(x))",
+    "func.vjp(lambda a: (a, a * 2), x)[1](y)",
+    "func.vjp(lambda a: a * 2, x)[1]({'a': y})",
+    "func.jacrev(lambda a: a.to(torch.complex64))(x)",
+    "func.functionalize(torch.sin, remove='a')",
+    "func.linearize(torch.sin, x)[1](torch.ones(3))",
+    "func.linearize(torch.sin, x)[1](y.double())",
+    "func.hessian(lambda a: a.sum())(i)",
+    "func.functional_call(nn.Linear(2, 2), {'foo.bar': x}, x)",
+    "func.functional_call(nn.Linear(2, 2), {'weight': 3.0}, x)",
+    "func.functional_call(nn.Linear(2, 2), {'': x}, x)",
+    "func.functional_call(nn.Sequential(nn.ReLU()), {'0': x}, x)",
+    "torch.vmap(nn.BatchNorm1d(2))(torch.ones(2, 3, 2))",
+    "show(torch.vmap(nn.BatchNorm1d(2, track_running_stats=False))(torch.eye(4).view(2, 4, 2)))",
+    "torch.vmap(lambda a: a.data)(x)",
+    "def f(a): a.data = x\ntorch.vmap(f)(x)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("code", INSIDE)
+def test_inside_transforms(code: str) -> None:
+    compare(code)
