@@ -239,9 +239,9 @@ class Storage:
         if levels.state.active:
             levels.note_write(self, expression)
         before = self.expression
-        if before.leaf is not None and not expression.tracked:
+        if before.leaf is not None and not expression.tracked & True:
             expression.leaf = before.leaf
-            expression.tracked = True
+            expression.tracked |= True
         reference = weakref.ref(self)
         before.owner = overwritten(reference, self.version, weakref.ref(expression), silent)
         if not silent:

@@ -326,7 +326,7 @@ def _found(
     if len(session.roots) == 1 and not session.replaced:
         (root,), (seed,) = session.roots, session.seeds
         if root in computed and seed.tracked:  # as in PyTorch, what was given, with its history
-            computed[root] = wrap(record(core.IDENTITY, (seed,), (), True)[0])
+            computed[root] = wrap(record(core.IDENTITY, (seed,), (), seed.tracked)[0])
     free(walk, retain, session.readers)
     result: list[Tensor | None] = []
     for tensor, readings in zip(wanted, targets, strict=True):

@@ -148,6 +148,15 @@ with forward.dual_level():
     )
 ] + [
     "z = forward.unpack_dual(x)\nshow(z[0], z[1])",
+    "z = x.double().requires_grad_()\n"
+    "show(torch.autograd.gradgradcheck(lambda a: a, z, check_fwd_over_rev=True))",
+    """
+with forward.dual_level():
+    d = forward.make_dual(r, y)
+    (d * 2).sum().backward()
+    torch.optim.SGD([r], 0.1).step()
+    show(r.requires_grad, r.is_leaf, r.detach().tolist())
+""",
     """
 with forward.dual_level():
     d = forward.make_dual(r, y)
