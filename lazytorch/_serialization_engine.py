@@ -152,7 +152,7 @@ def rebuild(
     tensor._type = type_
     if not whole or found.expression.type is not type_:
         tensor._geometry, tensor._overlaps = Geometry(size, stride, offset), 0 in stride
-    return tensor.requires_grad_(requires_grad)
+    return tensor._require_grad_(requires_grad)
 
 
 def _storage_over(memory: LoadedMemory, type_: TensorType, count: int) -> Storage:

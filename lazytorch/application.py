@@ -13,7 +13,15 @@ from lazytorch.autocasting import active as autocast_active
 from lazytorch.autograd.grad_mode import inference, unusual
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.device import finish
-from lazytorch.expression import Attributes, Call, Expression, Function, SparseOperand, scalar
+from lazytorch.expression import (
+    Attributes,
+    Call,
+    Expression,
+    Function,
+    SparseOperand,
+    scalar,
+    unrecorded,
+)
 from lazytorch.geometry import Geometry
 from lazytorch.realize import realize
 from lazytorch.recording import MAXIMUM_DEPTH, outputs_of_call
@@ -89,7 +97,7 @@ def written_over(
         and not grad_state.enabled
         and not unusual.used
         and capture.state.active is None
-        and not levels.state.active
+        and not levels.state.inside
         and write(function, inputs, attributes, targets) is not None
     )
 
@@ -238,7 +246,8 @@ def _recorded_apart(
 def _recorded(
     function: Function, inputs: Sequence[Any], attributes: Attributes
 ) -> list[Expression]:
-    tracked = has_gradient = is_special = False
+    tracked: int = False
+    has_gradient = is_special = False
     depth, device = 0, None
     expressions: list[Expression] = []
     types: list[TensorType] = []
@@ -254,7 +263,7 @@ def _recorded(
                 e = x._read()
                 is_special = True
                 if e.tracked:
-                    tracked = True
+                    tracked |= e.tracked
                     if fresh and x._has_node:
                         made_nodes.append(x)
             elif e.tracked:
@@ -262,7 +271,7 @@ def _recorded(
                 if not x._connected or (leaf is not None and leaf() is not x):
                     e = x._read()
                 if e.tracked:
-                    tracked = True
+                    tracked |= e.tracked
             if device is None:
                 device = e.device
             elif e.device != device:
@@ -288,8 +297,8 @@ def _recorded(
         for x in made_nodes:
             x._has_node = False  # as a comparison has no node, PyTorch makes none for its inputs
     outputs = outputs_of_call(
-        signature, tuple(expressions), tracked and grad_state.enabled, depth + 1, has_gradient,
-        device or "cpu",
+        signature, tuple(expressions), tracked if grad_state.enabled else unrecorded(tracked),
+        depth + 1, has_gradient, device or "cpu",
     )  # fmt: skip
     if tracked and grad_state.saved_hooks:
         pack_reads[0](outputs, inputs)

@@ -105,7 +105,9 @@ WRITE_VIEW = ViewFunction("copy_slices", _write_view, WRITE_VIEW_AT, "torch::aut
 DETACH = Function("detach", detach)
 IDENTITY = Function("clone", lambda x: ew.cast(x, x.dtype), gradient_name="CloneBackward0")
 # What a derivative is taken by: a value of its own to the graph, where PyTorch has an alias.
-SOURCE = Function("source", lambda x: ew.cast(x, x.dtype))
+SOURCE = Function("source", lambda x: ew.cast(x, x.dtype), gradient_name="ViewBackward0")
+# A result of a derivative, from which less history is left.
+ALIAS = Function("alias", lambda x: ew.cast(x, x.dtype), gradient_name="AliasBackward0")
 # What PyTorch has no memory of its own for: what is written there is written to the other.
 ALIASES = (VIEW, DETACH, SOURCE)
 

@@ -36,7 +36,7 @@ Types = tuple[TensorType, ...]
 # Of inputs, and of outputs.
 Reads = tuple[frozenset[int], frozenset[int]]
 
-_signature_numbers = itertools.count(0, 2)
+_signature_numbers = itertools.count(0, 4)
 # Finding the user's line costs 1 µs, so it is looked for in a signature's first calls alone.
 PLACES_NOTED = 64
 
@@ -297,6 +297,16 @@ def shared_owner(value: Expression) -> weakref.ref[Storage] | Overwritten | Shar
     return owner
 
 
+# What is tracked for tangents: no gradient goes through it, and it does not require grad. What is
+# tracked for gradients as well is ``True | FORWARD``.
+FORWARD = 2
+
+
+def unrecorded(tracked: int) -> int:
+    """What is tracked of a result where gradients are not recorded: tangents alone."""
+    return tracked & FORWARD or False
+
+
 # Numbers tracked calls: one that another reads has a lower number.
 next_in_sequence = itertools.count().__next__
 
@@ -334,7 +344,7 @@ class Call:
 
     signature: Signature
     inputs: tuple[Expression, ...]
-    tracked: bool
+    tracked: int
     has_gradient: bool
     freed: bool
     place: tuple[CodeType, int] | None
@@ -342,7 +352,7 @@ class Call:
     outputs: tuple[weakref.ref[Expression], ...]
 
 
-def new_call(signature: Signature, inputs: tuple[Expression, ...], tracked: bool) -> Call:
+def new_call(signature: Signature, inputs: tuple[Expression, ...], tracked: int) -> Call:
     """A call, whose outputs are still to be made."""
     made = Call()
     made.signature, made.inputs, made.tracked = signature, inputs, tracked
@@ -458,7 +468,8 @@ class Expression:
 
     value    a Buffer once realized; a Python number for a scalar; None while pending.
     tracked  a gradient may be asked for: a tracked call made it, or it is a leaf that requires
-             grad, and then ``leaf`` refers to the tensor that collects it.
+             grad, and then ``leaf`` refers to the tensor that collects it. ``FORWARD``: a tangent
+             alone, with ``| FORWARD`` both.
     owner    the storage that shows this value now, if any: what is owned is kept when computed.
              Overwritten once a write replaced it, which backward looks for; SharedSince of a
              value in the memory of another.
@@ -476,7 +487,7 @@ class Expression:
     call: Call | None
     number: int
     value: Any
-    tracked: bool
+    tracked: int
     depth: int
     owner: weakref.ref[Storage] | Overwritten | SharedSince | None
     leaf: Callable[[], Tensor | None] | None
@@ -489,7 +500,7 @@ def new_expression(
     call: Call | None = None,
     number: int = 0,
     value: Any = None,
-    tracked: bool = False,
+    tracked: int = False,
     depth: int = 0,
 ) -> Expression:
     """A value that no storage shows yet."""

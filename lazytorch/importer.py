@@ -206,7 +206,7 @@ def _import_call(
         refuse_reading(item)
         template, more = templates.get(item) or (signature.template, ())
         made = [call(template, (*inputs, *more), e.number) for e in outputs]
-    if not item.tracked and any(i.tracked for i in item.inputs):
+    if not item.tracked & True and any(i.tracked & True for i in item.inputs):
         made = [detach(node, reverse=True) for node in made]
     return outputs, made
 

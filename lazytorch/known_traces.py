@@ -67,7 +67,7 @@ class KnownTrace:
         "leaf_types", "leaves", "made_by", "numbers", "others", "pending", "root_leaves", "same_as",
         "shown", "steps", "tracked", "wanted",
     )  # fmt: skip
-    steps: list[tuple[int, Signature, bool, int]]
+    steps: list[tuple[int, Signature, int, int]]
 
     def __init__(
         self, key: Key, trace: Trace, roots: Sequence[Expression], cached: CachedPlan

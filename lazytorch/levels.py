@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from codegen.ir.node import Node, TensorType
@@ -28,6 +28,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 run_by_example: list[Callable[..., Any]] = []
 over_all_examples: list[Callable[[Any], Any]] = []
 text_over_all_examples: list[Callable[[Any], str | None]] = []
+# The tangent that a dual tensor has now: autograd/forward_ad.py puts it here.
+tangent_of: list[Callable[[Any], Any]] = []
 
 
 def _placeholder(type_: TensorType) -> Node:
@@ -60,7 +62,7 @@ class Level:
     outer   what derivatives around this level are taken by.
     """
 
-    def __init__(self, size: int, randomness: str, bit: int, outer: frozenset[Expression]) -> None:
+    def __init__(self, size: int, randomness: str, bit: int, outer: dict[Expression, int]) -> None:
         self.size = size
         self.randomness = randomness
         self.bit = bit
@@ -75,11 +77,44 @@ class Level:
         return bool(_levels_below(value) & self.bit)
 
 
+class Derivative:
+    """A derivative of torch.func under way, and what its function makes.
+
+    number   which of torch.func's transforms under way it is, from 1 on.
+    sources  what it is taken by.
+    outer    the one around it.
+    made     the storages that were made within, by identity.
+    seen     as many of ``storage.born`` are known.
+    """
+
+    def __init__(self, number: int, sources: Sequence[Expression], seen: int) -> None:
+        self.number = number
+        self.sources = sources
+        self.outer = state.derivative
+        self.made: dict[int, weakref.ref[Storage]] = {}
+        self.seen = seen
+
+    def has_made(self, storage: Storage) -> bool:
+        reference = self.made.get(id(storage))
+        return reference is not None and reference() is storage
+
+
+class Derivatives:
+    """``count``: how many are under way in the process; without one, nobody asks further."""
+
+    count = 0
+
+
+derivatives = Derivatives()
+
+
 class Levels(threading.local):
     """Each thread's transforms.
 
+    derivative  the innermost under way.
     active   vmaps, outermost first.
-    sources  inputs of derivatives under way: a gradient or a tangent may still be asked for.
+    sources  inputs of derivatives under way, and whether a gradient or a tangent may still be asked
+             for, as ``Expression.tracked`` says it.
     vmaps    how many vmaps were entered and not left, those that are not active now included.
     inside   how many of torch.func's transforms are under way.
     """
@@ -87,6 +122,7 @@ class Levels(threading.local):
     def __init__(self) -> None:
         self.active: list[Level] = []
         self.sources: dict[Expression, int] = {}
+        self.derivative: Derivative | None = None
         self.known: dict[Expression, int] = {}
         self.vmaps = 0
         self.inside = 0
@@ -97,7 +133,7 @@ state = Levels()
 
 def enter(size: int, randomness: str) -> Level:
     """Begin a vmap."""
-    level = Level(size, randomness, 1 << state.vmaps, frozenset(state.sources))
+    level = Level(size, randomness, 1 << state.vmaps, dict(state.sources))
     state.active.append(level)
     state.vmaps += 1
     state.inside += 1
@@ -113,10 +149,10 @@ def leave(level: Level) -> None:
         state.known.clear()
 
 
-def new_placeholder(level: Level, type_: TensorType, device: str, tracked: bool) -> Expression:
+def new_placeholder(level: Level, type_: TensorType, device: str, tracked: int) -> Expression:
     """One example's value of an input."""
     call = new_call(PLACEHOLDER.signature((), (type_,)), (), tracked)
-    is_tracked = tracked and type_.dtype.differentiable
+    is_tracked = tracked if type_.dtype.differentiable else False
     made = new_expression(type_, device, call, 0, None, is_tracked, 1)
     call.outputs = (weakref.ref(made),)
     state.known[made] = level.bit
@@ -148,6 +184,24 @@ def _levels_below(value: Expression) -> int:
 def is_unknown(value: Expression) -> bool:
     """Whether a value depends on placeholders, and so cannot be computed now."""
     return bool(state.active) and bool(_levels_below(value))
+
+
+IN_PLACE_REQUIRES_GRAD = (
+    "You are attempting to call Tensor.requires_grad_() (or perhaps using "
+    "torch.autograd.functional.* APIs) inside of a function being transformed by a functorch "
+    "transform. This is unsupported, please attempt to use the functorch transforms (e.g. grad, "
+    "vjp, jacrev, jacfwd, hessian) or call requires_grad_() outside of a function being "
+    "transformed instead."
+)
+
+RETAINED = IN_PLACE_REQUIRES_GRAD.replace("requires_grad_()", "retain_grad()").replace(
+    " (or perhaps using torch.autograd.functional.* APIs)", ""
+)
+
+
+def is_vmap_innermost() -> bool:
+    """Whether the innermost transform is a vmap."""
+    return bool(state.active) and state.active[-1].number == state.inside
 
 
 _WRITTEN = (
@@ -196,6 +250,11 @@ class UnknownValue(RuntimeError):
         )
 
 
+# A traceback shows it as what it is to PyTorch's programs.
+UnknownValue.__name__ = UnknownValue.__qualname__ = "RuntimeError"
+UnknownValue.__module__ = "builtins"
+
+
 def by_example(function: F) -> F:
     """A function that reads values to find its result, through which no gradient flows: under vmap
     it is called on each example's values, and the results, of one shape, are stacked."""
@@ -239,10 +298,17 @@ def for_all_examples(x: Tensor) -> Tensor:
     return over_all_examples[0](x) if state.active else x
 
 
+_ESCAPED = (
+    "Either your tensor may have escaped from inside a function being vmapped and this is a user "
+    "error (see https://pytorch.org/functorch/stable/ux_limitations.html), or there is an internal "
+    "functorch error in `gen_vmap_plumbing` Please file an issue if it looks like the latter"
+)
+
+
 def refuse_reading(call: Call) -> None:
     """Raise if a call that is to be run gives a placeholder."""
     if call.signature.function is PLACEHOLDER:
-        raise UnknownValue
+        raise UnknownValue("" if state.active else _ESCAPED)
 
 
 def check_randomness() -> list[Level]:

@@ -44,6 +44,7 @@ from lazytorch.small_calls import small_call, small_calls
 from lazytorch.storage import (
     Storage,
     born,
+    forget_born,
     held_storages,
     is_constant,
     leave_pending,
@@ -232,6 +233,8 @@ def held_values() -> list[Expression]:
     if levels.state.active:
         return []
     if native.held is not None:
+        if levels.derivatives.count:
+            forget_born()
         return native.held()  # type: ignore[no-any-return]
     return [s.expression for s in held_storages()]
 
@@ -241,7 +244,7 @@ def _run_single(e: Expression) -> bool:
     if e.value is not None:
         return True
     call = e.call
-    if call is None or call.tracked or capture.state.active is not None or levels.state.sources:
+    if call is None or call.tracked or capture.state.active is not None:
         return False
     if layouts.orders.used and has_orders(e):
         return False
@@ -269,7 +272,7 @@ def _run_single(e: Expression) -> bool:
 
 def _run_several(roots: Sequence[Expression]) -> bool:
     """As ``_run_single``, calls on values that are known."""
-    if capture.state.active is not None or levels.state.sources:
+    if capture.state.active is not None:
         return False
     if layouts.orders.used and any([has_orders(e) for e in roots]):
         return False
@@ -571,12 +574,11 @@ def _is_needed_elsewhere(trace: Trace | Recognised) -> bool:
 def _settle(wanted: Sequence[Expression], values: Sequence[Any]) -> None:
     """Give expressions what was computed, and let go of what they were made of where no gradient
     will come back to it."""
-    keeps = bool(levels.state.sources)  # a tangent may be asked for, also of what no_grad computes
-    if native.settle is not None and native.settle(wanted, values, keeps):
+    if native.settle is not None and native.settle(wanted, values):
         return
     for e, buffer in zip(wanted, values, strict=True):
         e.value = buffer
-    for e in () if keeps else wanted:
+    for e in wanted:
         call = e.call
         if call is None or call.tracked:
             continue

@@ -31,14 +31,14 @@ class _Item:
 
     signature: Signature
     inputs: tuple[int, ...]
-    tracked: bool
+    tracked: int
     lines: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class _Structure:
     device: str
-    leaves: tuple[tuple[int, TensorType, bool], ...]
+    leaves: tuple[tuple[int, TensorType, int], ...]
     items: tuple[_Item, ...]
     wanted: tuple[int, ...]
 
@@ -195,7 +195,7 @@ def _difference(new: _Structure, old: _Structure) -> str:
     return "the same calls in another state (values that are computed already, donated or bound)"
 
 
-def _leaf(types: dict[int, tuple[TensorType, bool]], number: int) -> str:
+def _leaf(types: dict[int, tuple[TensorType, int]], number: int) -> str:
     found = types.get(number)
     if found is None:
         return "computed"

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
+from functools import reduce
+from operator import or_
 
 from lazytorch import core, levels
+from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.expression import (
+    FORWARD,
     Attributes,
     Call,
     Expression,
@@ -14,6 +19,7 @@ from lazytorch.expression import (
     new_expression,
     next_in_sequence,
     shared_owner,
+    unrecorded,
 )
 from lazytorch.freed import inputs_of
 from lazytorch.realize import realize, settle_depth
@@ -32,6 +38,19 @@ def untracked(value: Expression) -> Expression:
         plain.owner = shared_owner(value)
         return plain
     return record(core.DETACH, (value,), (), False)[0]
+
+
+def without_gradient(value: Expression) -> Expression:
+    """The same value, through which no gradient flows, but the tangents that it has."""
+    if value.tracked & FORWARD:
+        return record(core.ALIAS, (value,), (), FORWARD)[0]
+    return untracked(value)
+
+
+def tracked_of(values: Iterable[Expression]) -> int:
+    """What is tracked of what is made of some values now."""
+    tracked = reduce(or_, [e.tracked for e in values], False)
+    return tracked if grad_state.enabled else unrecorded(tracked)
 
 
 def last_recorded(e: Expression) -> Expression:
@@ -58,7 +77,7 @@ def count_write(storage: Storage) -> None:
     """Count a write to a storage, which leaves it its value."""
     value = storage.expression
     if value.tracked and value.leaf is None:
-        storage.write(record(core.IDENTITY, (value,), (), True)[0])
+        storage.write(record(core.IDENTITY, (value,), (), value.tracked)[0])
     elif not value.tracked:
         storage.own_value()
         storage.version += 1
@@ -76,7 +95,7 @@ def note_in_place(value: Expression) -> Call | None:
 
 
 def record(
-    function: Function, inputs: tuple[Expression, ...], attributes: Attributes, tracked: bool
+    function: Function, inputs: tuple[Expression, ...], attributes: Attributes, tracked: int
 ) -> list[Expression]:
     """Record a call; its outputs."""
     if native.record is not None:
@@ -106,7 +125,7 @@ _reference = weakref.ref
 def outputs_of_call(
     signature: Signature,
     inputs: tuple[Expression, ...],
-    tracked: bool,
+    tracked: int,
     depth: int,
     has_gradient: bool,
     device: str,
@@ -127,7 +146,7 @@ def outputs_of_call(
         output = Expression()
         output.type, output.device, output.call, output.number = type_, device, call, len(outputs)
         output.value, output.owner, output.leaf, output.hooks = None, None, None, None
-        output.tracked = tracked and type_.dtype.differentiable
+        output.tracked = tracked if type_.dtype.differentiable else False
         output.depth = depth
         outputs.append(output)
     call.outputs = tuple(map(_reference, outputs))

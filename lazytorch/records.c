@@ -132,6 +132,12 @@ static object *none(void) { return new_reference(the_None); }
 
 static object *boolean(int value) { return value ? the_True : the_False; }
 
+/* What an expression or a call says of what is recorded: a number; True is 1. */
+static long tracking(object *tracked)
+{
+    return tracked == the_False ? 0 : tracked == the_True ? 1 : PyLong_AsLong(tracked);
+}
+
 /* What a weak reference refers to, borrowed; NULL where that is gone. Somebody else keeps it: what
    is looked at here, nothing lets go of meanwhile. */
 static object *referred(object *reference)
@@ -198,8 +204,8 @@ static object *read_plain(object *x)
     if (!storage)
         return 0;
     object *e = SLOT(storage, Storage_expression);
-    if (SLOT(e, Expression_tracked) == the_True) {
-        if (!attribute_is(x, the_name_connected, the_True))
+    if (SLOT(e, Expression_tracked) != the_False) {
+        if (SLOT(e, Expression_tracked) != the_True || !attribute_is(x, the_name_connected, the_True))
             return 0;
         object *leaf = SLOT(e, Expression_leaf);
         if (leaf != the_None && referred(leaf) != x)
@@ -266,6 +272,10 @@ static int read_inputs(object *inputs, struct inputs *found)
             Py_IncRef(e);
         } else if (type == the_Expression) {
             e = new_reference(x);
+            if (tracking(SLOT(e, Expression_tracked)) > 1) {
+                Py_DecRef(e);
+                return 0;
+            }
             if (SLOT(e, Expression_tracked) == the_True)
                 found->tracked = 1;
             if (SLOT(e, Expression_value) == the_None)
@@ -398,7 +408,7 @@ static object *record(object *self, object *const *arguments, ssize argument_cou
     object *inputs = arguments[1], *expressions[MOST], *outputs[MOST];
     long count = TYPE(inputs) == the_tuple_type ? PyTuple_Size(inputs) : MOST + 1;
     struct making making = {0, inputs, 0, arguments[3] == the_True, 0};
-    if (count > MOST)
+    if (count > MOST || (arguments[3] != the_True && arguments[3] != the_False))
         return none();
     for (long i = 0; i < count; i++) {
         object *e = expressions[i] = PyTuple_GetItem(inputs, i);
@@ -501,7 +511,7 @@ static int follow(struct graph *graph, object *facts, object *roots)
         const int *step = steps.at + STEP_FACTS * i;
         object *call = SLOT(graph->met[step[0]], Expression_call);
         if (call == the_None || SLOT(call, Call_signature) != PyTuple_GetItem(signatures, i) ||
-            SLOT(call, Call_tracked) != boolean(step[1]) ||
+            tracking(SLOT(call, Call_tracked)) != step[1] ||
             (step[2] != 2 && SLOT(call, Call_has_gradient) != boolean(step[2])))
             return 0;
         object *inputs = SLOT(call, Call_inputs);
@@ -595,7 +605,7 @@ static int is_trace(struct graph *graph, object *facts, object *outputs)
     for (long i = 0; i < leaves.count; i += 2) {
         object *e = graph->each[leaves.at[i]], *call = SLOT(e, Expression_call);
         if (SLOT(e, Expression_type) != PyTuple_GetItem(types, i / 2) ||
-            SLOT(e, Expression_tracked) != boolean(leaves.at[i + 1]) ||
+            tracking(SLOT(e, Expression_tracked)) != leaves.at[i + 1] ||
             SLOT(e, Expression_value) == the_None)
             return 0;
         if (call != the_None && has_gradient && PyTuple_Size(SLOT(call, Call_inputs)))
@@ -668,10 +678,10 @@ static int is_walk(struct graph *graph, object *facts)
             return 0;
     for (long i = 0; i < graph->each_count; i++) {
         object *e = graph->each[i], *call = SLOT(e, Expression_call);
-        int tracked = SLOT(e, Expression_tracked) == the_True;
+        long tracked = tracking(SLOT(e, Expression_tracked));
         int is_leaf = SLOT(e, Expression_leaf) != the_None;
         int has_hooks = SLOT(e, Expression_hooks) != the_None, written = may_be_written(e);
-        if (each.at[i] != tracked + 2 * is_leaf + 4 * has_hooks || written)
+        if (tracked > 1 || each.at[i] != tracked + 2 * is_leaf + 4 * has_hooks || written)
             return written < 0 ? -1 : 0;
         if (!tracked && call != the_None && makes_alias(call))
             return 0;

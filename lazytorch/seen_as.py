@@ -38,7 +38,7 @@ def seen_as(value: Expression, dtype: DType, shape: Shape | None = None) -> Expr
     return record(AS_COMPLEX, (value,), (size,), value.tracked)[0]
 
 
-def read_view(value: Expression, dtype: DType, place: Attributes, tracked: bool) -> Expression:
+def read_view(value: Expression, dtype: DType, place: Attributes, tracked: int) -> Expression:
     """What a geometry of elements of this type shows of a value."""
     if dtype is not value.type.dtype:
         value = seen_as(value, dtype)
@@ -46,7 +46,7 @@ def read_view(value: Expression, dtype: DType, place: Attributes, tracked: bool)
 
 
 def written_view(
-    base: Expression, value: Expression, place: Attributes, tracked: bool
+    base: Expression, value: Expression, place: Attributes, tracked: int
 ) -> Expression:
     """The base with a value, perhaps of the other type, where the geometry says."""
     whole = seen_as(base, value.type.dtype)

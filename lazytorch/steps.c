@@ -59,7 +59,7 @@ static object *plain_target(object *x)
         return 0;
     object *before = SLOT(storage, Storage_expression);
     int usual = SLOT(before, Expression_leaf) != the_None ||
-                SLOT(before, Expression_tracked) != the_True;
+                SLOT(before, Expression_tracked) == the_False;
     return usual ? storage : 0;
 }
 
@@ -244,8 +244,8 @@ static object *free_leaves(object *self, object *const *arguments, ssize argumen
 /* Forget what made a value. */
 static void forget_call(object *e) { PUT(e, Expression_call, new_reference(the_None)); }
 
-/* settle(wanted, values, keeps): give expressions their values, and unless that ``keeps`` it, let go
-   of what they were made of where no gradient will come back to it: realize._settle, of lists. */
+/* settle(wanted, values): give expressions their values, and let go of what they were made of where
+   no gradient will come back to it: realize._settle, of lists. */
 static object *settle(object *self, object *const *arguments, ssize argument_count)
 {
     object *wanted = arguments[0], *values = arguments[1];
@@ -256,7 +256,7 @@ static object *settle(object *self, object *const *arguments, ssize argument_cou
         return none();
     for (long i = 0; i < count; i++) {
         object *e = PyList_GetItem(wanted, i), *call = SLOT(e, Expression_call);
-        if (call != the_None && SLOT(call, Call_tracked) != the_True && makes_alias(call) &&
+        if (call != the_None && SLOT(call, Call_tracked) == the_False && makes_alias(call) &&
             SLOT(e, Expression_owner) == the_None) {
             object *answer = PyObject_CallFunctionObjArgs(the_note_owner, e, (object *)0);
             if (!answer)
@@ -266,9 +266,9 @@ static object *settle(object *self, object *const *arguments, ssize argument_cou
     }
     for (long i = 0; i < count; i++)
         PUT(PyList_GetItem(wanted, i), Expression_value, new_reference(PyList_GetItem(values, i)));
-    for (long i = 0; i < count && arguments[2] != the_True; i++) {
+    for (long i = 0; i < count; i++) {
         object *e = PyList_GetItem(wanted, i), *call = SLOT(e, Expression_call);
-        if (call == the_None || SLOT(call, Call_tracked) == the_True)
+        if (call == the_None || SLOT(call, Call_tracked) != the_False)
             continue;
         object *references = SLOT(call, Call_outputs);
         long number = PyTuple_Size(references), known = 0;

@@ -36,8 +36,28 @@ born: list[weakref.ref[Storage]] = []
 held: list[weakref.ref[Storage]] = []
 
 
+def note_born() -> None:
+    """Let the derivative that is under way know what was made since it was asked last."""
+    derivative = levels.state.derivative
+    if derivative is not None:
+        for reference in born[derivative.seen :]:
+            derivative.made[id(reference())] = reference
+        derivative.seen = len(born)
+
+
+def forget_born() -> None:
+    """As ``note_born``, before the list is emptied."""
+    note_born()
+    derivative = levels.state.derivative
+    while derivative is not None:
+        derivative.seen = 0
+        derivative = derivative.outer
+
+
 def held_storages() -> list[Storage]:
     """The storages that somebody holds and whose values are pending, the oldest first."""
+    if levels.derivatives.count:
+        forget_born()
     looked_at = [*held, *born]
     del born[: len(looked_at) - len(held)]
     held.clear()
@@ -57,6 +77,8 @@ _unsettled: list[weakref.ref[Storage]] = []
 
 def leave_pending() -> None:
     """Compute what is pending now only where it is asked for, not with something else."""
+    if levels.derivatives.count:
+        forget_born()
     _unsettled.extend(held)
     _unsettled.extend(born)
     _unsettled.extend([reference for reference, _ in pending_writes.values()])
@@ -217,9 +239,9 @@ class Storage:
         if levels.state.active:
             levels.note_write(self, expression)
         before = self.expression
-        if before.leaf is not None and not expression.tracked:
+        if before.leaf is not None and not expression.tracked & True:
             expression.leaf = before.leaf
-            expression.tracked = True
+            expression.tracked |= True
         reference = weakref.ref(self)
         before.owner = overwritten(reference, self.version, weakref.ref(expression), silent)
         if not silent:
@@ -241,11 +263,12 @@ class Storage:
         known = self.expression
         if references.count(known) <= references.BY_NAME + 2:
             return known
-        if known.value is None:
+        if known.value is None or known.tracked:
             signature = IDENTITY.signature((known.type,), ())
-            call = new_call(signature, (known,), False)
+            call = new_call(signature, (known,), known.tracked)
             call.has_gradient = known.call is not None and known.call.has_gradient
-            made = new_expression(known.type, known.device, call, depth=known.depth + 1)
+            tracked, depth = known.tracked, known.depth + 1
+            made = new_expression(known.type, known.device, call, depth=depth, tracked=tracked)
             call.outputs = (weakref.ref(made),)
             self.expression = made
         else:
@@ -335,8 +358,9 @@ def with_history(memory: Buffer, computed: Expression) -> Expression:
     value another than that, and than others like it."""
     type_, device = computed.type, computed.device
     now = new_expression(type_, device, value=memory)
-    call = new_call(REPLACE_VALUE.signature((type_, type_), ()), (now, computed), True)
-    made = new_expression(type_, device, call, 0, memory, True)
+    tracked = computed.tracked
+    call = new_call(REPLACE_VALUE.signature((type_, type_), ()), (now, computed), tracked)
+    made = new_expression(type_, device, call, 0, memory, tracked)
     call.outputs = (weakref.ref(made),)
     return made
 
@@ -348,7 +372,7 @@ def new_storage(expression: Expression, layout: Layout | None = None) -> Storage
     if layout is not None:
         made.special = Special(None, layout)
     expression.owner = reference = weakref.ref(made)
-    if expression.value is None:
+    if expression.value is None or levels.derivatives.count:
         born.append(reference)
     if inference.used and grad_state.inference:
         made.inference = True

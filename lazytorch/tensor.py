@@ -20,6 +20,7 @@ from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.grad_mode import unusual
 from lazytorch.device import Device
 from lazytorch.expression import (
+    FORWARD,
     Call,
     Expression,
     Overwritten,
@@ -42,7 +43,14 @@ from lazytorch.leaves import LeafReference, reference_to, settle_grad
 from lazytorch.memory_views import view_of_memory, write_into_shared
 from lazytorch.memory_writes import MemoryWrites
 from lazytorch.realize import realize
-from lazytorch.recording import last_recorded, note_in_place, of_its_own, record, untracked
+from lazytorch.recording import (
+    last_recorded,
+    note_in_place,
+    of_its_own,
+    record,
+    untracked,
+    without_gradient,
+)
 from lazytorch.size import Size
 from lazytorch.storage import ExportedMemory, new_storage
 from lazytorch.view_history import (
@@ -294,7 +302,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         assert geometry is not None
         source = value
         if value.tracked and not (self._connected and self._follows(value)):
-            source = untracked(value)
+            source = without_gradient(value) if self._without_recording else untracked(value)
         view = None
         if source.tracked and grad_state.enabled:
             self._has_node = True
@@ -348,18 +356,20 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         if marker[0] is not value:
             if self._reaches_out and value.tracked and self._made_at != self._storage.version:
                 return self._read_anew(value)
-            source = untracked(value) if value.tracked else value
-            geometry = self._geometry
+            source = value
+            if value.tracked:
+                source = without_gradient(value) if self._without_recording else untracked(value)
+            geometry, tracked = self._geometry, source.tracked
             if geometry is None:
-                leaf = record(core.IDENTITY, (source,), (), False)[0]
+                leaf = record(core.IDENTITY, (source,), (), tracked)[0]
             else:
-                leaf = read_in(self._storage, source, self._type.dtype, geometry, False)
+                leaf = read_in(self._storage, source, self._type.dtype, geometry, tracked)
             history = marker[1]
             if history is not _NEVER and history.leaf is None:
                 # What was written through another alias, while the gradient flows as before.
-                leaf = record(core.REPLACE_VALUE, (leaf, history), (), True)[0]
+                leaf = record(core.REPLACE_VALUE, (leaf, history), (), history.tracked)[0]
             else:
-                leaf.tracked = True
+                leaf.tracked |= True
                 leaf.leaf = reference_to(self) if self._collects else nobody
             if not self._silent:
                 leaf.owner = SharedSince(weakref.ref(self._storage), self._storage.version)
@@ -379,6 +389,8 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
 
     def _write(self, value: Expression) -> Tensor:
         """Replace what this tensor shows by a value of its type, in every alias."""
+        if levels.derivatives.count:
+            self._refuse_captured()
         storage = self._storage
         before = storage.expression
         recording = grad_state.enabled
@@ -388,7 +400,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         if storage.is_inference() and self._is_refused_inference_write(recording):
             self._write_refused(value)
         if recording:
-            self._refuse_recorded_write(before, value.tracked)
+            self._refuse_recorded_write(before, bool(value.tracked & True))
             if value.tracked and value.owner is None and value.leaf is None:
                 made = note_in_place(value)
                 if views.watched and made is not None and self._geometry is not None:
@@ -404,7 +416,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
             if value.tracked or root._marker is not None:
                 return self._write_history(root, value)
         if value.tracked and not recording:
-            value = untracked(value)
+            value = without_gradient(value)
         if storage.is_shared():
             before = storage.expression
         written: Expression | None = None
@@ -414,15 +426,15 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
             before = storage.expression
             base = before
             if before.tracked and not (recording and self._connected and self._follows(before)):
-                base = untracked(before)
+                base = without_gradient(before)
             if value.tracked:
                 value = of_its_own(value)
                 written = value  # lies in this memory from now on
-            value = write_in(storage, base, value, geometry, base.tracked or value.tracked)
+            value = write_in(storage, base, value, geometry, base.tracked | value.tracked)
         if before.tracked and before.leaf is None and not value.tracked:
-            seen = recording and self._connected
+            seen = (recording or before.tracked == FORWARD) and self._connected
             function = core.OVERWRITE if seen else core.REPLACE_VALUE
-            value = record(function, (value, before), (), True)[0]
+            value = record(function, (value, before), (), before.tracked)[0]
         value = of_its_own(value)
         if storage.is_shared():
             write_into_shared(storage, value, self._silent)
@@ -483,6 +495,8 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
             if self._without_recording:
                 return self._is_of_tracked()
             return self._parent is not None and self._parent._marker is not None
+        if value.tracked == FORWARD:
+            return False
         if self._geometry is not None:
             return self._follows(value)
         return value.leaf is None or value.leaf() is self
@@ -496,7 +510,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
                 "you can only change requires_grad flags of leaf variables."
                 + ("" if flag else _USE_DETACH)
             )
-        self.requires_grad_(flag)
+        self._require_grad_(flag)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Collect a gradient in ``.grad`` from now on (or no longer)."""
@@ -505,6 +519,12 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
                 "requires_grad_(): argument 'requires_grad' (position 1) must be bool, not "
                 + type(requires_grad).__name__
             )
+        if levels.state.inside:
+            raise RuntimeError(levels.IN_PLACE_REQUIRES_GRAD)
+        return self._require_grad_(requires_grad)
+
+    def _require_grad_(self, requires_grad: bool = True) -> Tensor:
+        """As ``requires_grad_``, also within a transform of torch.func."""
         if requires_grad and self._storage.is_inference() and not grad_state.inference:
             raise RuntimeError(CANNOT_REQUIRE)
         is_collected = self._marker is not None and self._collects
@@ -526,9 +546,9 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         if not self._type.dtype.differentiable:
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
         value = self._storage.expression
-        if self._geometry is None and self._connected and not value.tracked:
+        if self._geometry is None and self._connected and not value.tracked & True:
             value = self._storage.own_value()
-            value.tracked = True
+            value.tracked |= True
             value.leaf = reference_to(self)
         else:
             # Another tensor has the storage's place as a leaf; this one is a leaf of its own.
@@ -572,7 +592,11 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
                 raise refusal(self, indirect=True)  # PyTorch would make its node anew
             if not self._without_recording and not self._is_older_than_leaf():
                 self._has_node = True
-        return self._is_leaf()
+        return self._is_end()
+
+    def _is_end(self) -> bool:
+        """Whether this is a leaf, to the derivative that is under way too."""
+        return self._is_leaf() or (levels.derivatives.count > 0 and self._is_source())
 
     def _is_leaf(self) -> bool:
         """Whether this is a leaf, without making a view's node."""
@@ -598,6 +622,12 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         alias = self._alias(Tensor, connected=False)
         if self._storage.is_inference() and not grad_state.inference:
             alias._counts_writes = True
+        return alias
+
+    def _bare(self) -> Tensor:
+        """As ``detach()``, and writes to it are none that backward checks for."""
+        alias = self.detach()
+        alias._silent = True
         return alias
 
     def detach_(self) -> Tensor:
@@ -654,7 +684,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         if value.tracked and made._geometry is None and value.leaf is None:
             made._connected = False
         if require_grad:
-            made.requires_grad_()
+            made._require_grad_()
         return made
 
     def _view(

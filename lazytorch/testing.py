@@ -227,4 +227,4 @@ def make_tensor(
         made = made[..., ::2]
     if exclude_zero:
         made[made.eq(0)] = 1 if dtype.kind != "float" else finfo(dtype).tiny
-    return made.requires_grad_() if requires_grad else made
+    return made._require_grad_() if requires_grad else made

@@ -107,7 +107,7 @@ class Trace:
                         known = numbers[i] = count
                         count += 1
                         leaves.append(i)
-                        key.append(~(2 * i.type.number + i.tracked))
+                        key.append(~(4 * i.type.number + i.tracked))
                         if ordered and (order := order_of(i)) is not None:
                             key.append(_FIRST_ORDER - layouts.order_number(order))
                     key.append(known)
@@ -165,7 +165,7 @@ class Trace:
         """The key but for where views begin."""
         key = self.key.copy()
         for call, place in self.views:
-            key[place] = _FIRST_FORM - 2 * call.signature.form - call.tracked
+            key[place] = _FIRST_FORM - 4 * call.signature.form - call.tracked
         return tuple(key)
 
 

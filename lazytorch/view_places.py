@@ -41,7 +41,7 @@ def _attributes_in(view: Geometry, shape: tuple[int, ...], layout: Layout) -> At
 
 
 def read_in(
-    storage: Storage, value: Expression, dtype: DType, view: Geometry, tracked: bool
+    storage: Storage, value: Expression, dtype: DType, view: Geometry, tracked: int
 ) -> Expression:
     """What a view of elements of this type shows of a value of the storage's."""
     order = storage.order
@@ -52,7 +52,7 @@ def read_in(
 
 
 def write_in(
-    storage: Storage, base: Expression, value: Expression, view: Geometry, tracked: bool
+    storage: Storage, base: Expression, value: Expression, view: Geometry, tracked: int
 ) -> Expression:
     """A value of the storage's with what is written where a view of it lies."""
     layout = storage.layout
@@ -63,7 +63,7 @@ def write_in(
     return record(core.VIEW, (made,), (base.type.shape, layout.strides, 0), tracked)[0]
 
 
-def _flat(value: Expression, order: tuple[int, ...], tracked: bool) -> Expression:
+def _flat(value: Expression, order: tuple[int, ...], tracked: int) -> Expression:
     """The elements of a value in one dimension, as they lie in memory in this order."""
     return record(core.VIEW, (value,), ((value.type.size,), (1,), 0, order), tracked)[0]
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
+from lazytorch import levels
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.recording import untracked
+from lazytorch.storage import note_born
 from lazytorch.view_history import CANNOT_WRITE, is_restricted, refusal
 
 if TYPE_CHECKING:
@@ -13,7 +16,28 @@ if TYPE_CHECKING:
     from lazytorch.geometry import Geometry
     from lazytorch.storage import Storage
 
+_CAPTURED = (
+    "During a grad (vjp, jvp, grad, etc) transform, the function provided attempted to call "
+    "in-place operation (aten::{}) that would mutate a captured Tensor. This is not supported; "
+    "please rewrite the function being transformed to explicitly accept the mutated Tensor(s) as "
+    "inputs."
+)
 _LEAF = "a leaf Variable that requires grad is being used in an in-place operation."
+
+
+def _running_operation() -> str:
+    """PyTorch's name of the operation in place that is running."""
+    frame: Any = sys._getframe(2)
+    while frame is not None:
+        name = frame.f_code.co_name.removeprefix("_")
+        if name in ("add_", "sub_", "mul_", "div_"):
+            return str(name) + ".Tensor"
+        if name == "fill_":
+            return "fill_.Scalar"
+        if name.endswith("_") and not name.endswith("__"):
+            return str(name)
+        frame = frame.f_back
+    return "copy_"
 
 
 class WriteRefusals:
@@ -25,6 +49,22 @@ class WriteRefusals:
         _geometry: Geometry | None
 
         def __getattr__(self, name: str) -> Any: ...
+
+    def _is_source(self) -> bool:
+        """Whether gradients are being taken by this: what torch.func gives a function."""
+        kind = levels.state.sources.get(self._storage.expression, False)
+        return self._geometry is None and kind == True  # noqa: E712  not FORWARD
+
+    def _refuse_captured(self) -> None:
+        """Raise where a derivative is under way whose function was not given this, nor made it."""
+        derivative = levels.state.derivative
+        if derivative is None:
+            return
+        note_born()
+        if not (self._silent or derivative.has_made(self._storage)):
+            raise RuntimeError(_CAPTURED.format(_running_operation()))
+        if grad_state.enabled and self._is_source():
+            raise self._leaf_error()
 
     def _refuse_changed(self) -> None:
         if self._made_at != self._storage.version and grad_state.enabled:

@@ -283,7 +283,7 @@ def grad(
                     "materialize_grads cannot be used when the given input is a GradientEdge"
                 )
             zeros = wrap(record(ZEROS_LIKE, (wanted[number]._read(),), (), False)[0])
-            found[number] = zeros.requires_grad_(create_graph)
+            found[number] = zeros._require_grad_(create_graph)
     result = [None if g is None else t._as_gradient(g) for t, g in zip(given, found, strict=True)]
     return dict(zip(inputs, result, strict=True)) if type(inputs) is dict else tuple(result)
 
@@ -326,7 +326,7 @@ def _found(
     if len(session.roots) == 1 and not session.replaced:
         (root,), (seed,) = session.roots, session.seeds
         if root in computed and seed.tracked:  # as in PyTorch, what was given, with its history
-            computed[root] = wrap(record(core.IDENTITY, (seed,), (), True)[0])
+            computed[root] = wrap(record(core.IDENTITY, (seed,), (), seed.tracked)[0])
     free(walk, retain, session.readers)
     result: list[Tensor | None] = []
     for tensor, readings in zip(wanted, targets, strict=True):

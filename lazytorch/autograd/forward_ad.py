@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from lazytorch.expression import Expression
+from lazytorch.expression import FORWARD, Expression
 from lazytorch.func.derivatives import check_tangent
-from lazytorch.func.sources import pushed_forward, settled, source, stand_in
-from lazytorch.levels import is_unknown, state
-from lazytorch.realize import realize
+from lazytorch.func.sources import (
+    has_tangent,
+    pushed_forward,
+    settled,
+    source,
+    sources_but,
+    stand_in,
+)
+from lazytorch.levels import state, tangent_of
 from lazytorch.tensor import Tensor, wrap
 
 
@@ -28,6 +34,10 @@ class _DualLevel:
 
 
 _levels: list[_DualLevel] = []
+_NO_LEVEL = (
+    "Trying to create a dual Tensor for forward AD but no level exists, make sure to "
+    "enter_dual_level() first."
+)
 
 
 def enter_dual_level() -> int:
@@ -77,43 +87,52 @@ class dual_level:
 def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> Tensor:
     """``tensor`` with a tangent of its shape and dtype."""
     if not _levels:
-        raise RuntimeError(
-            "Trying to create a dual Tensor for forward AD but no level exists, make sure to "
-            "enter_dual_level() first."
-        )
+        raise RuntimeError(_NO_LEVEL)
+    if level is not None and level < 0:
+        raise RuntimeError(_NO_LEVEL)
+    if level not in (None, len(_levels) - 1):
+        raise RuntimeError("Invalid level given to _make_dual")
     check_tangent(tensor, tangent)
-    if tensor._read() in _levels[-1].tangents:
+    given = _levels[-1].tangents
+    if has_tangent(tensor._read(), given):
         raise RuntimeError(
             "Making a dual Tensor based on a Tensor that already has a forward gradient at the "
             f"same level {len(_levels) - 1} is not supported."
         )
-    made = source(tensor)
-    _levels[-1].tangents[made] = tangent._read()
-    state.sources[made] = 1
+    direction = tangent._read()
+    if has_tangent(direction, given):
+        raise RuntimeError(
+            "Setting a forward grad that itself has a forward gradient at the same level"
+            f"{len(_levels) - 1} is not supported."
+        )
+    made = source(tensor, FORWARD)
+    given[made] = direction
+    state.sources[made] = FORWARD
     return stand_in(tensor, made)
 
 
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:
     """The value and the tangent of what was computed of dual tensors."""
-    if not _levels or not tensor.dtype.differentiable:
+    if not _levels:
+        return UnpackedDualTensor(tensor, None)
+    if not isinstance(tensor, Tensor):
+        raise TypeError(
+            "_unpack_dual(): argument 'dual' (position 1) must be Tensor, not "
+            + type(tensor).__name__
+        )
+    if level is not None and level >= len(_levels):
+        raise RuntimeError("Invalid level given to _fw_primal")
+    if not tensor.dtype.differentiable or (level is not None and level < 0):
         return UnpackedDualTensor(tensor, None)
     given = _levels[-1].tangents
-    value: Any = tensor._read()
-    if not given:
-        return UnpackedDualTensor(tensor, None)
-    (found,) = pushed_forward([value], list(given), list(given.values()))
+    (found,) = pushed_forward([tensor._read()], list(given), list(given.values()))
     if found is None:
         return UnpackedDualTensor(tensor, None)
-    if not value.tracked and not is_unknown(found):
-        realize([value, found])  # what no_grad computed is not kept once it is known
-    open_before = dict(state.sources)
-    for e in given:
-        state.sources.pop(e, None)
-    try:
-        return UnpackedDualTensor(settled(tensor), settled(wrap(found)))
-    finally:
-        state.sources.update(open_before)
+    primal = settled(tensor, sources_but(given))
+    return UnpackedDualTensor(primal, wrap(found))
 
+
+tangent_of.append(lambda x: unpack_dual(x).tangent)
 
 __all__ = [
     "UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_level", "make_dual",

@@ -11,6 +11,8 @@ import functools
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from lazytorch import core, levels
@@ -19,10 +21,10 @@ from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.graph import CallNode
 from lazytorch.autograd.saved import Packed
 from lazytorch.autograd.walk import FREED, check_result, modified_text, output_text
-from lazytorch.expression import Call, Expression, NodeState, SharedSince, hooks_of
+from lazytorch.expression import Call, Expression, NodeState, SharedSince, hooks_of, unrecorded
 from lazytorch.freed import inputs_of
 from lazytorch.layout import strided
-from lazytorch.recording import untracked
+from lazytorch.recording import untracked, without_gradient
 from lazytorch.storage import Storage
 from lazytorch.tensor import Tensor, record, wrap
 from lazytorch.view_history import CANNOT_SAVE, OF_FUNCTION, ONE_OF_SEVERAL
@@ -54,7 +56,7 @@ class Saved:
             if not (is_grad_enabled() and value.tracked):
                 return found
             again = (untracked(found._read()), value)
-            return wrap(record(core.REPLACE_VALUE, again, (), True)[0])
+            return wrap(record(core.REPLACE_VALUE, again, (), value.tracked)[0])
         storage = self.storage()
         if storage is not None and storage.version != self.version:
             made, e = "", self.value
@@ -77,8 +79,8 @@ class Saved:
         if storage is None:
             check_result(live)  # what was written to it the graph knows
         if is_grad_enabled():
-            return wrap(record(core.IDENTITY, (live,), (), True)[0])
-        plain = untracked(live)
+            return wrap(record(core.IDENTITY, (live,), (), live.tracked)[0])
+        plain = without_gradient(live)
         owner, plain.owner = plain.owner, None
         made_tensor = wrap(plain)
         plain.owner = owner
@@ -415,9 +417,11 @@ def _apply(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         )
     ctx = cls._backward_cls()
     ctx.needs_input_grad = tuple([isinstance(a, Tensor) and a.requires_grad for a in args])
-    recorded = is_grad_enabled() and any(ctx.needs_input_grad)
     # What the arguments are before forward, which may write to them.
-    sources = [a._read() if isinstance(a, Tensor) and a.requires_grad else None for a in args]
+    sources = [a._read() if isinstance(a, Tensor) else None for a in args]
+    sources = [e if e is not None and e.tracked else None for e in sources]
+    recorded: int = reduce(or_, [e.tracked for e in sources if e is not None], False)
+    recorded = recorded if is_grad_enabled() else unrecorded(recorded)
     batched = batched_forward[0](cls, args) if levels.state.active else NotImplemented
     before = grad_state.enabled
     grad_state.enabled = False
@@ -441,7 +445,7 @@ def _apply(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             return tuple([_unless_given(x, given) for x in result])
         return result
     results = result if isinstance(result, (tuple, list)) else (result,)
-    made = _record(ctx, args, sources, results, batched is not NotImplemented)
+    made = _record(ctx, args, sources, results, recorded, batched is not NotImplemented)
     if isinstance(result, tuple):
         return tuple(made)
     return made if isinstance(result, list) else made[0]
@@ -468,6 +472,7 @@ def _record(
     args: tuple[Any, ...],
     sources: Sequence[Expression | None],
     results: Sequence[Any],
+    recorded: int,
     batched: bool,
 ) -> list[Any]:
     """Make the results outputs of a call whose node is ``ctx``. Those of a vmap rule keep their
@@ -523,7 +528,7 @@ def _record(
         if is_leaf:
             x._storage.version += 1  # that of the write that is refused below
     raw = [x._read() if batched else _value_of(x) for x in outputs]
-    values = record(core.CUSTOM, (*raw, *tracked), (len(raw),), True)
+    values = record(core.CUSTOM, (*raw, *tracked), (len(raw),), recorded)
     call = values[0].call
     assert call is not None
     state = call.node = NodeState()
@@ -635,7 +640,7 @@ def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
             return outputs
         many = isinstance(outputs, tuple)
         parts = outputs if many else (outputs,)
-        given = [p.detach().requires_grad_() for p in parts if isinstance(p, Tensor)]
+        given = [p.detach()._require_grad_() for p in parts if isinstance(p, Tensor)]
         text = "trying to differentiate twice a function that was marked with @once_differentiable"
         made = _DelayedError.apply(text, *given)
         rest = iter(made)

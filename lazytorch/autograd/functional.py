@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lazytorch.autograd.backward import grad
+from lazytorch.autograd.forward_ad import dual_level, make_dual, unpack_dual
 from lazytorch.autograd.grad_mode import enable_grad, is_grad_enabled, set_grad_enabled
-from lazytorch.func.jacobians import basis, jacfwd
+from lazytorch.func.jacobians import basis
+from lazytorch.func.vmap import vmap
 from lazytorch.functions.creation import zeros, zeros_like
 from lazytorch.functions.joining import stack
 from lazytorch.tensor import Tensor
@@ -40,7 +42,7 @@ def _as_tuple(value: Any, role: str, caller: str) -> tuple[bool, Tensors]:
 
 
 def _unpacked(values: Any, many: bool) -> Any:
-    return tuple(values) if many else values[0]
+    return values if many else values[0]
 
 
 def _aliases(inputs: Tensors, create_graph: bool, need_graph: bool) -> Tensors:
@@ -56,6 +58,8 @@ def _aliases(inputs: Tensors, create_graph: bool, need_graph: bool) -> Tensors:
 
 
 def _finished(values: Sequence[Tensor], create_graph: bool) -> Tensors:
+    if not values:
+        raise IndexError("tuple index out of range")  # PyTorch looks at the first one
     return tuple(values) if create_graph else tuple([v.detach() for v in values])
 
 
@@ -301,26 +305,44 @@ def jacobian(
             rows = _jacobians_at_once(outputs, given, create_graph)
         else:
             rows = [_jacobian_of(o, i, given, create_graph, strict) for i, o in enumerate(outputs)]
-    nested = [_unpacked(_finished(row, create_graph), many_inputs) for row in rows]
+    _finished(outputs, create_graph)
+    nested = tuple([_unpacked(_finished(row, create_graph), many_inputs) for row in rows])
     return _unpacked(nested, many_outputs)
 
 
 def _jacobian_by_tangents(func: Callable[..., Any], inputs: Any) -> Any:
-    """In forward mode: it requires grad where the inputs do, for which nobody takes it apart."""
+    """In forward mode: it requires grad where the inputs do, for which nobody takes it apart.
+    Nested as lists, but where a tuple is unpacked, as PyTorch's is."""
     many_inputs, given = _as_tuple(inputs, "inputs", "jacobian")
     many_outputs = False
+    outputs: Tensors = ()
 
-    def outputs(*values: Tensor) -> Tensors:
-        nonlocal many_outputs
-        many_outputs, found = _as_tuple(func(*values), "outputs", "None")  # in PyTorch's words
-        return found
+    def changes(*directions: Tensor) -> Tensors:
+        nonlocal many_outputs, outputs
+        with dual_level():
+            duals = [make_dual(x, t.view_as(x)) for x, t in zip(given, directions, strict=True)]
+            many_outputs, found = _as_tuple(func(*duals), "outputs", "None")  # in PyTorch's words
+            unpacked = [unpack_dual(y) for y in found]
+        outputs = tuple([primal for primal, _ in unpacked])
+        return tuple([zeros_like(p) if t is None else t for p, t in unpacked])
 
-    rows = jacfwd(outputs, tuple(range(len(given))))(*given)
-    return _unpacked([_unpacked(row, many_inputs) for row in rows], many_outputs)
+    sizes = [x.nelement() for x in given]
+    rows: Any = [
+        [
+            part.permute(*range(1, part.ndim), 0).reshape((*y.shape, *x.shape))
+            for part, x in zip(change.split(sizes), given, strict=True)
+        ]
+        for change, y in zip(vmap(changes)(*basis(given, 0, sum(sizes))), outputs, strict=True)
+    ]
+    if not many_inputs:
+        rows = tuple([row[0] for row in rows])
+    return _unpacked(rows, many_outputs)
 
 
 def _jacobians_at_once(outputs: Tensors, inputs: Tensors, create_graph: bool) -> list[list[Tensor]]:
     """The derivatives of all outputs by all inputs, as one batch of gradients."""
+    if not outputs:
+        raise AssertionError("Expected at least one tensor")
     sizes = [y.nelement() for y in outputs]
     kept = [y for y in outputs if y.requires_grad]
     found: Sequence[Tensor | None] = [None] * len(inputs)
@@ -334,7 +356,7 @@ def _jacobians_at_once(outputs: Tensors, inputs: Tensors, create_graph: bool) ->
     for y, size in zip(outputs, sizes, strict=True):
         rows.append([
             zeros((*y.shape, *x.shape), dtype=x.dtype, device=x.device) if g is None
-            else g.narrow(0, first, size).reshape(*y.shape, *x.shape)
+            else g.narrow(0, first, size).reshape((*y.shape, *x.shape))
             for g, x in zip(found, inputs, strict=True)
         ])  # fmt: skip
         first += size
@@ -362,10 +384,7 @@ def _jacobian_of(
                 )
             rows[i].append(zeros_like(x) if part is None else part)
     shapes = [(*output.shape, *x.shape) for x in inputs]
-    return [
-        stack(parts).view(shape) if parts else zeros(shape, dtype=x.dtype, device=x.device)
-        for parts, shape, x in zip(rows, shapes, inputs, strict=True)
-    ]
+    return [stack(parts).view(shape) for parts, shape in zip(rows, shapes, strict=True)]
 
 
 def hessian(
@@ -403,7 +422,9 @@ def hessian(
     if outer_jacobian_strategy == "forward-mode":
         given = tuple([x if x.requires_grad else x.detach().requires_grad_() for x in given])
     found = jacobian(inner, given, create_graph, strict, vectorize, outer_jacobian_strategy)
-    return _unpacked([_unpacked(row, many) for row in found], many)
+    if not many:
+        found = tuple([row[0] for row in found])
+    return _unpacked(found, many)
 
 
 def _check_single(result: Any, outputs: Tensors, caller: str) -> None:

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from lazytorch import capture, references
+from lazytorch import capture, levels, references
 from lazytorch.autograd.backward import backward
 from lazytorch.autograd.graph import Node, node_of_tensor
 from lazytorch.autograd.walk import gradient_source
@@ -33,13 +33,16 @@ def _grad_fn(self: Tensor) -> Node | None:
 
 def _get_data(self: Tensor) -> Tensor:
     """An alias without history, whose writes backward does not check for."""
-    alias = self.detach()
-    alias._silent = True
-    return alias
+    if levels.state.inside and levels.is_vmap_innermost():
+        raise RuntimeError("accessing `data` under vmap transform is not allowed")
+    return self._bare()
 
 
 def _set_data(self: Tensor, new: Any) -> None:
     """Show another value from now on, of whatever type, with the same history and flags."""
+    if levels.state.inside:
+        where = "under vmap" if levels.is_vmap_innermost() else "inside functorch"
+        raise RuntimeError(f"mutating directly with `.data` {where} transform is not allowed.")
     if not isinstance(new, Tensor):
         raise TypeError(f"Variable data has to be a tensor, but got {_kind(new)}")
     if new.layout is not strided or new.is_meta != self.is_meta:
@@ -71,7 +74,7 @@ def _set_data(self: Tensor, new: Any) -> None:
     # A value with a history of its own is taken without it.
     self._connected = new._geometry is None and not new._storage.expression.tracked
     if tracked and is_leaf:
-        self.requires_grad_()
+        self._require_grad_()
 
 
 def _take(self: Tensor, new: Tensor) -> None:
@@ -95,7 +98,7 @@ def _delete_data(self: Tensor) -> None:
 
 def _get_grad(self: Tensor) -> Tensor | None:
     found = self._grad
-    if found is None and not self._retains_grad and self.requires_grad and not self._is_leaf():
+    if found is None and not self._retains_grad and self.requires_grad and not self._is_end():
         warnings.warn(
             "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its "
             ".grad attribute won't be populated during autograd.backward(). If you indeed want the "
@@ -168,7 +171,7 @@ def _register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Rem
     """Call ``hook`` with this tensor's gradient whenever it is computed; it may replace it."""
     if not self.requires_grad:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-    if self.is_leaf:
+    if self._is_leaf():
         if self._backward_hooks is None:
             self._backward_hooks = OrderedDict()
         functions = self._backward_hooks
@@ -203,6 +206,8 @@ def _register_post_accumulate_grad_hook(
 
 def _retain_grad(self: Tensor) -> None:
     """Collect the gradient of a tensor that is no leaf in its ``.grad`` too."""
+    if levels.state.inside and not levels.is_vmap_innermost() and self.requires_grad:
+        raise RuntimeError(levels.RETAINED)
     if not self.requires_grad:
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
     if not self._is_leaf():

@@ -25,7 +25,7 @@ from lazytorch.autograd.release import Reader, free, reader, sessions
 from lazytorch.autograd.saved import gradients_of_saved
 from lazytorch.autograd.second_derivatives import passes_nothing
 from lazytorch.autograd.walk import Walk, node_name
-from lazytorch.expression import Call, Expression, Function, Hooks, NodeState, Way, WayStep
+from lazytorch.expression import FORWARD, Call, Expression, Function, Hooks, NodeState, Way, WayStep
 from lazytorch.importer import GRADIENT, TANGENT
 from lazytorch.layout import strided
 from lazytorch.realize import realize
@@ -81,12 +81,15 @@ class Session:
         onward: dict[Expression, list[_Onward]] = {}
         degrees = self._degrees(onward) if self.create_graph else {}
         depends = {e for e in targets if degrees.get(e)}
-        outputs = record(GRADIENT, inputs, (len(self.roots), len(self.replaced)), bool(depends))
+        # What is made of dual tensors has a tangent, also where no second gradient is asked for.
+        forward = FORWARD if any([e.tracked & FORWARD for e in inputs]) else False
+        tracked = bool(depends) | forward
+        outputs = record(GRADIENT, inputs, (len(self.roots), len(self.replaced)), tracked)
         if depends:
             if outputs[0].call is not None:
                 outputs[0].call.way = self._way(targets, degrees, onward)
             for e, target in zip(outputs, targets, strict=True):
-                e.tracked = target in depends
+                e.tracked = (target in depends) | forward
         call = outputs[0].call
         if call is not None:
             call.has_gradient = True
@@ -99,7 +102,7 @@ class Session:
         ``onward`` is told where its gradient goes."""
         degrees: dict[Expression, float] = {}
         for e, g in zip(self.roots, self.seeds, strict=True):
-            degrees[e] = max(degrees.get(e, 0), int(g.tracked))
+            degrees[e] = max(degrees.get(e, 0), g.tracked & True)
         replacements = dict(self.replaced)
         for e in reversed(self.walk.order):
             degree = degrees.get(e)
@@ -107,7 +110,7 @@ class Session:
                 continue
             replacement = replacements.get(e)
             if replacement is not None:
-                degrees[e] = degree = int(replacement.tracked)
+                degrees[e] = degree = replacement.tracked & True
             onward[e] = self._onward(e)
             for _, x, own in onward[e]:
                 degrees[x] = max(degrees.get(x, 0), 0 if own is None else degree + own)

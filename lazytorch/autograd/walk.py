@@ -143,7 +143,7 @@ class Walk:
             if passed is not None and e not in passed:
                 continue
             call = e.call
-            if call is None or not call.tracked:
+            if call is None or not call.tracked or e.leaf is not None:
                 continue
             known = id(call) in checked
             if not known:
@@ -525,7 +525,7 @@ def _is_detached(e: Expression, mark: Overwritten | SharedSince) -> bool:
         return False
     if type(mark) is SharedSince:
         return mark.detached
-    return e.owner is mark and e.tracked and e.leaf is None
+    return e.owner is mark and bool(e.tracked) and e.leaf is None
 
 
 def _raise_overwritten(e: Expression, saved_by: Call | None = None) -> None:

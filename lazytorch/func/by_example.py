@@ -12,6 +12,7 @@ from typing import Any
 
 from lazytorch import levels
 from lazytorch.func.custom import for_all, innermost, outside
+from lazytorch.func.sources import alone, maker_of, outside_of, settled, within
 from lazytorch.func.vmap import placeholder
 from lazytorch.functions.registration import PUBLIC
 from lazytorch.tensor import Tensor
@@ -64,22 +65,34 @@ def debug_unwrap(tensor: Tensor, *, recurse: bool = True) -> Tensor:
     tensor([1., 1.])
     tensor([1., 1.])
     """
-    level = innermost([tensor._read()])
+    value = tensor._read()
+    level, derivative = innermost([value]), maker_of(tensor)
+    if derivative is not None and (level is None or level.number < derivative.number):
+        with outside_of(derivative):
+            inner = settled(alone(value))
+            return debug_unwrap(inner) if recurse else inner
     if level is None:
-        return tensor.detach() if levels.state.inside else tensor
-    (whole,), _ = for_all(level, [tensor], [tensor._read()])
+        return tensor
+    (whole,), _ = for_all(level, [tensor], [value])
     with outside(level):
         return debug_unwrap(whole) if recurse else whole
 
 
 def text(x: Tensor) -> str | None:
-    """What ``repr`` shows of a value for one example: those for all of them. None of others."""
-    level = innermost([x._read()])
+    """What ``repr`` shows of a value for one example, which is those for all of them, and of what a
+    derivative under way is taken of. None of others."""
+    value = x._read()
+    level, derivative = innermost([value]), maker_of(x)
+    if derivative is not None and (level is None or level.number < derivative.number):
+        with outside_of(derivative):
+            values = textwrap.indent(repr(settled(alone(value))), "    ")
+        return f"GradTrackingTensor(lvl={derivative.number}, value=\n{values}\n)"
     if level is None:
         return None
-    (whole,), (dim,) = for_all(level, [x], [x._read()])
-    with outside(level):
-        values = textwrap.indent(repr(whole), "    ")
+    with within(derivative):
+        (whole,), (dim,) = for_all(level, [x], [value])
+        with outside(level):
+            values = textwrap.indent(repr(whole), "    ")
     return f"BatchedTensor(lvl={level.number}, bdim={dim}, value=\n{values}\n)"
 
 

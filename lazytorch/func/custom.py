@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from lazytorch import levels
 from lazytorch.autograd import function as custom
 from lazytorch.expression import Expression
-from lazytorch.func.sources import is_live
+from lazytorch.func.sources import live
 from lazytorch.func.structure import batched_call
 from lazytorch.func.vmap import placeholder, vmap
 from lazytorch.levels import Level
@@ -99,7 +99,7 @@ def for_all(
         if e is None:
             continue
         if not level.depends(e):
-            if e.tracked and not is_live(e, level.outer):  # by a derivative inside the level alone
+            if e.tracked and not live([e], level.outer):  # by a derivative inside the level alone
                 whole[i] = wrap(untracked(e))
         elif e in given:
             whole[i], dims[i] = given[e].actual, given[e].dim
@@ -109,7 +109,7 @@ def for_all(
     if chosen:
         made = batched_call(level, chosen, [0] * len(chosen))
         for i, e, batch in zip(computed, chosen, made, strict=True):
-            batch.tracked = batch.tracked and is_live(e, level.outer)
+            batch.tracked = batch.tracked and live([e], level.outer)
             whole[i], dims[i] = wrap(batch), 0
     return whole, tuple(dims)
 

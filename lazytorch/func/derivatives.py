@@ -9,11 +9,12 @@ from typing import Any
 from lazytorch.autograd.backward import grad as gradients_of
 from lazytorch.autograd.grad_mode import enable_grad, is_grad_enabled
 from lazytorch.autograd.saved import disable_saved_tensors_hooks
-from lazytorch.expression import Expression
+from lazytorch.expression import FORWARD, Expression
 from lazytorch.func.sources import (
-    is_live,
+    live,
     open_sources,
     pushed_forward,
+    settle_escaped,
     settled,
     source,
     stand_in,
@@ -23,7 +24,6 @@ from lazytorch.tensor import Tensor, wrap
 from lazytorch.utils._pytree import (
     TreeSpec,
     tree_flatten,
-    tree_map,
     tree_unflatten,
     treespec_pprint,
 )
@@ -78,9 +78,9 @@ def _grad_and_value(
     flat, spec = tree_flatten(tuple([args[i] for i in numbers]))
     inputs = _Inputs(flat)
     given = list(args)
-    for i, value in zip(numbers, tree_unflatten(inputs.tensors(), spec), strict=True):
-        given[i] = value
-    with open_sources(inputs.expressions), enable_grad():
+    with open_sources(inputs.expressions) as derivative, enable_grad():
+        for i, value in zip(numbers, tree_unflatten(inputs.tensors(), spec), strict=True):
+            given[i] = value
         output = func(*given, **kwargs)
         aux = None
         if has_aux:
@@ -97,8 +97,10 @@ def _grad_and_value(
             )
     found = tree_unflatten(inputs.pulled_back([output], [None]), spec)
     gradient = found[0] if isinstance(chosen, int) else found
-    value = settled(output)
-    return (gradient, (value, _settled_tree(aux))) if has_aux else (gradient, value)
+    value, aux = settled(output), _settled_tree(aux) if has_aux else None
+    del output, given
+    settle_escaped(derivative)
+    return (gradient, (value, aux)) if has_aux else (gradient, value)
 
 
 class _Inputs:
@@ -127,13 +129,16 @@ class _Inputs:
         if not pairs:
             return [PUBLIC["zeros_like"](wrap(e)).detach() for e in self.expressions]
         read = [t._read() for pair in pairs for t in pair if t is not None]
-        live = enabled and any([is_live(e) for e in read])
+        create = enabled and bool(live(read) & True)
         inputs = [wrap(e) for e in self.expressions]
         with enable_grad():
             found = gradients_of(
                 [o for o, _ in pairs], inputs, [c for _, c in pairs], retain_graph=retain,
-                create_graph=live, allow_unused=True,
+                create_graph=create, allow_unused=True,
             )  # fmt: skip
+            for g in found:
+                if g is not None and g._read().tracked:
+                    g._read().tracked &= live([g._read()])  # not by what is done now alone
             return [
                 g if g is not None else PUBLIC["zeros_like"](x).detach()
                 for g, x in zip(found, inputs, strict=True)
@@ -149,7 +154,12 @@ def _with_aux(output: Any, call: str) -> tuple[Any, Any]:
 
 
 def _settled_tree(tree: Any) -> Any:
-    return tree_map(lambda x: settled(x) if isinstance(x, Tensor) else x, tree)
+    """An aux, which is made of tensors alone."""
+    leaves, spec = tree_flatten(tree)
+    for x in leaves:
+        if not isinstance(x, Tensor):
+            raise RuntimeError(f"Expected tensors, got unsupported type {type(x)}")
+    return tree_unflatten([settled(x) for x in leaves], spec)
 
 
 def checked_argnums(argnums: Any, count: int) -> Argnums:
@@ -204,7 +214,7 @@ def vjp(func: F, *primals: Any, has_aux: bool = False) -> Any:
     """
     flat, spec = tree_flatten(primals)
     inputs = _Inputs(flat)
-    with open_sources(inputs.expressions), enable_grad():
+    with open_sources(inputs.expressions) as derivative, enable_grad():
         output = func(*tree_unflatten(inputs.tensors(), spec))
         aux = None
         if has_aux:
@@ -218,9 +228,8 @@ def vjp(func: F, *primals: Any, has_aux: bool = False) -> Any:
             )
     values = [x._read() for x in outputs]
 
-    def pull(*cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None) -> Any:
-        given = cotangents[0] if len(cotangents) == 1 else cotangents
-        seeds, seed_spec = tree_flatten(given)
+    def pull(cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None) -> Any:
+        seeds, seed_spec = tree_flatten(cotangents)
         if seed_spec != out_spec:
             raise RuntimeError(
                 "Expected pytree structure of cotangents to be the same as pytree structure of "
@@ -236,7 +245,10 @@ def vjp(func: F, *primals: Any, has_aux: bool = False) -> Any:
         return tree_unflatten(found, spec)
 
     result = tree_unflatten([settled(x) for x in outputs], out_spec)
-    return (result, pull, _settled_tree(aux)) if has_aux else (result, pull)
+    aux = _settled_tree(aux) if has_aux else None
+    del output, outputs, x
+    settle_escaped(derivative)
+    return (result, pull, aux) if has_aux else (result, pull)
 
 
 # ---- forward ----------------------------------------------------------------------------------
@@ -268,6 +280,8 @@ def jvp(
         )
     _check_tensors(flat, "primals")
     _check_tensors(directions, "tangents")
+    for x, t in zip(flat, directions, strict=True):
+        check_tangent(x, t)
     push = _Linearized(func, flat, spec, has_aux)
     found = push.forward(directions)
     if strict and None in found:
@@ -276,7 +290,7 @@ def jvp(
             "This is not allowed with strict=True."
         )
     result = push.result(), push.filled(found)
-    return (*result, _settled_tree(push.aux)) if has_aux else result
+    return (*result, push.aux) if has_aux else result
 
 
 def _check_tensors(values: Sequence[Any], name: str) -> None:
@@ -310,15 +324,19 @@ class _Linearized:
 
     def __init__(self, func: F, flat: Sequence[Tensor], spec: TreeSpec, has_aux: bool) -> None:
         self.primals = flat
-        self.sources = [source(x) for x in flat]
+        self.sources = [source(x, FORWARD) for x in flat]
         self.aux: Any = None
-        with open_sources(self.sources), enable_grad():
+        with open_sources(self.sources, FORWARD) as derivative, enable_grad():
             inputs = [stand_in(x, e) for x, e in zip(flat, self.sources, strict=True)]
             output = func(*tree_unflatten(inputs, spec))
             if has_aux:
                 output, self.aux = _with_aux(output, _JVP)
             outputs, self.spec = checked_outputs(output, _JVP)
         self.values = [x._read() for x in outputs]
+        if has_aux:
+            self.aux = _settled_tree(self.aux)
+        del inputs, output, outputs
+        settle_escaped(derivative)
 
     def result(self) -> Any:
         return tree_unflatten([settled(wrap(e)) for e in self.values], self.spec)
@@ -353,14 +371,16 @@ def linearize(func: F, *primals: Any) -> tuple[Any, F]:
         directions, given = tree_flatten(tangents)
         if given != spec:
             raise RuntimeError(
-                f"Expected the tangents {given} to have the same structure as the primals {spec}"
+                f"Expected the tangents {given} to have the same argspec as the primals {spec}"
             )
-        for x, t in zip(flat, directions, strict=True):
-            if x._type is not t._type:
-                raise RuntimeError(
-                    f"Expected tangents of shape {list(x.shape)} and dtype {x.dtype}, got "
-                    f"{list(t.shape)} and {t.dtype}"
-                )
+        for i, (x, t) in enumerate(zip(flat, directions, strict=True)):
+            for what in ("shape", "dtype"):
+                given, wanted = getattr(t, what), getattr(x, what)
+                if given != wanted:
+                    raise RuntimeError(
+                        f"tangent:{i} with {what} {given} in flattened pytree doesn't match the "
+                        f"{what} {wanted} of the corresponding primal."
+                    )
         return linear.filled(linear.forward(directions))
 
     return linear.result(), push

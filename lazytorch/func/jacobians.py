@@ -68,6 +68,7 @@ def jacrev(
         _refuse_complex(flat, "jacrev")
         output, pull, *aux = vjp(inner, *primals, has_aux=has_aux)
         outputs, spec = tree_flatten(output)
+        _refuse_complex(outputs, "jacrev", "outputs")
 
         def rows(*cotangents: Tensor) -> tuple[Tensor, ...]:
             return tuple(tree_flatten(pull(tree_unflatten(cotangents, spec)))[0])
@@ -113,6 +114,7 @@ def jacfwd(func: F, argnums: Argnums = 0, has_aux: bool = False, *, randomness: 
 
         stacked = _along_all(columns, flat, None, randomness)
         (outputs, spec), aux = known
+        _refuse_complex(outputs, "jacfwd", "outputs")
         by_output = []
         for s, y in zip(stacked, outputs, strict=True):
             first, blocks = 0, []
@@ -137,11 +139,11 @@ def hessian(func: F, argnums: Argnums = 0) -> F:
     return jacfwd(jacrev(func, argnums), argnums)
 
 
-def _refuse_complex(inputs: Sequence[Any], name: str) -> None:
+def _refuse_complex(inputs: Sequence[Any], name: str, role: str = "inputs") -> None:
     for i, x in enumerate(inputs):
         if isinstance(x, Tensor) and x.dtype.is_complex:
             raise RuntimeError(
-                f"{name}: Expected all inputs to be real but received complex tensor at flattened "
+                f"{name}: Expected all {role} to be real but received complex tensor at flattened "
                 f"input idx: {i}"
             )
 

@@ -128,9 +128,17 @@ _MISSING = object()
 def _swap(module: Module, name: str, value: Any) -> Any:
     """Put a tensor in the place of a dotted name; what was there."""
     *path, last = name.split(".")
+    if not last:
+        raise KeyError('tensor name can\'t be empty string ""')
     owner: Any = module
     for part in path:
+        if not hasattr(owner, part):
+            raise AttributeError(f"{owner._get_name()} has no attribute `{part}`")
         owner = getattr(owner, part)
+        if not isinstance(owner, Module):
+            raise TypeError(f"submodule `{part}`: {owner} is not an instance of torch.nn.Module")
+    if value is not _MISSING and value is not None and not isinstance(value, Tensor):
+        raise TypeError(f"{value} is not an instance of torch.Tensor")
     for kind in (owner._parameters, owner._buffers):
         if last in kind:
             before = kind[last]
@@ -139,6 +147,9 @@ def _swap(module: Module, name: str, value: Any) -> Any:
             else:
                 kind[last] = value
             return before
+    there = getattr(owner, last, None)
+    if there is not None and not isinstance(there, Tensor):
+        raise TypeError(f"attribute `{last}`: {there} is not an instance of torch.Tensor")
     before = owner.__dict__.get(last, _MISSING)
     if value is _MISSING:
         owner.__dict__.pop(last, None)
@@ -179,7 +190,7 @@ def _stacked(tensors: Sequence[Tensor], name: str) -> Tensor:
     if len(set(wanted)) > 1:
         raise RuntimeError(f"Expected {name} from each model to have the same .requires_grad")
     result: Tensor = PUBLIC["stack"](list(tensors))
-    return result.detach().requires_grad_() if wanted[0] else result
+    return result.detach()._require_grad_() if wanted[0] else result
 
 
 def replace_all_batch_norm_modules_(root: Module) -> Module:

@@ -18,13 +18,12 @@ from codegen.ir.node import Node, TensorType, rebuild, same
 from codegen.ops.calls import CALL, Template, mark
 from codegen.ops.leaves import parameter
 from codegen.ops.movement import inverse_order, permute
-from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.reads import goes_on_to
 from lazytorch.core import CUSTOM
 from lazytorch.expression import Call, Expression, Function
 from lazytorch.importer import derivative_ends, import_calls
 from lazytorch.levels import Level
-from lazytorch.recording import record
+from lazytorch.recording import record, tracked_of
 
 
 class Structure:
@@ -130,7 +129,7 @@ class Region:
         key: list[Any] = [self.size, *self.out_dims]
         numbers = self.numbers
         for e, dim in zip(self.inputs, self.dims, strict=True):
-            key.append((numbers[e], 2 * e.type.number + e.tracked, -1 if dim is None else dim))
+            key.append((numbers[e], 4 * e.type.number + e.tracked, -1 if dim is None else dim))
         for call in self.calls:
             key.append(call.signature.number + call.tracked)
             key += [numbers[i] for i in call.inputs]
@@ -266,7 +265,7 @@ def batched_call(
         e if p is None else p.actual._read()
         for e, p in zip(region.inputs, region.placeholders, strict=True)
     ])  # fmt: skip
-    tracked = grad_state.enabled and any([e.tracked for e in roots])
+    tracked = tracked_of(roots)
     outputs = record(VMAP, inputs, (region.structure(),), tracked)
     assert outputs[0].call is not None
     signature = outputs[0].call.signature

@@ -10,10 +10,10 @@ from typing import Any
 from codegen.ir.node import TensorType
 from lazytorch import levels
 from lazytorch.autograd import backward
-from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.func.structure import batched_call
 from lazytorch.functions.registration import PUBLIC
 from lazytorch.levels import Level, Placeholder
+from lazytorch.recording import tracked_of
 from lazytorch.storage import pending_writes
 from lazytorch.tensor import Tensor, wrap, wrap_dim
 from lazytorch.utils._pytree import (
@@ -236,7 +236,7 @@ def placeholder(level: Level, actual: Tensor, dim: int) -> Tensor:
     """One example of a tensor, whose examples lie along ``dim``."""
     shape = actual._type.shape
     type_ = TensorType((*shape[:dim], *shape[dim + 1 :]), actual._type.dtype)
-    tracked = grad_state.enabled and actual._read().tracked
+    tracked = tracked_of([actual._read()])
     expression = levels.new_placeholder(level, type_, actual._storage.device, tracked)
     tensor = wrap(expression)
     level.placeholders.append(Placeholder(actual, dim, expression, tensor))

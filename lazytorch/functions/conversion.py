@@ -24,7 +24,7 @@ from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.defaults import defaults
 from lazytorch.device import Device, device_name
 from lazytorch.dtypes import CLASS_NAMES, NAMES, as_dtype
-from lazytorch.expression import Expression, Function, new_expression, scalar
+from lazytorch.expression import FORWARD, Expression, Function, new_expression, scalar
 from lazytorch.functions import views
 from lazytorch.functions.arguments import check_number, integers
 from lazytorch.functions.creation import TYPED_CLASSES
@@ -71,17 +71,16 @@ def write_value(target: Tensor, value: Any) -> Tensor:
 
 def _instead_of(target: Tensor, value: Expression) -> Expression:
     """A value to be written over a whole tensor, whose old value then gets a gradient of zero."""
-    if not (value.tracked and grad_state.enabled):
+    before = target._storage.expression
+    if not (value.tracked and (grad_state.enabled or before.tracked == FORWARD)):
         return value
     if target._has_marker():
         before = target._read()
-    elif target._geometry is None and target._connected:
-        before = target._storage.expression
-    else:
+    elif target._geometry is not None or not target._connected:
         return value
     if before.leaf is not None or not before.tracked:
         return value
-    return record(core.OVERWRITE, (value, before), (), True)[0]
+    return record(core.OVERWRITE, (value, before), (), before.tracked)[0]
 
 
 # ---- types and devices ------------------------------------------------------------------------
@@ -281,7 +280,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
 Tensor.copy_ = copy_  # type: ignore[attr-defined]
 
 
-def _fill(self: Tensor, value: Any) -> Tensor:
+def _fill_(self: Tensor, value: Any) -> Tensor:
     """Write one number everywhere."""
     if isinstance(value, Tensor):
         if value.ndim:
@@ -313,22 +312,22 @@ def _once_each(x: Tensor) -> Tensor:
     return x._view(shape, geometry.strides, geometry.offset, x._view_name)
 
 
-def _zero(self: Tensor) -> Tensor:
+def _zero_(self: Tensor) -> Tensor:
     """Write zeros everywhere."""
     write_value(_once_each(self), 0)
     return self
 
 
-Tensor.fill_ = _fill  # type: ignore[attr-defined]
-Tensor.zero_ = _zero  # type: ignore[attr-defined]
-fill_, zero_ = _fill, _zero
+Tensor.fill_ = _fill_  # type: ignore[attr-defined]
+Tensor.zero_ = _zero_  # type: ignore[attr-defined]
+fill_, zero_ = _fill_, _zero_
 
 
 @operation(method=False)
 def fill(input: Tensor, value: Any) -> Tensor:
     """A tensor like the input, of one value."""
     made = clone(input)
-    _fill(made, value)
+    _fill_(made, value)
     return made
 
 
@@ -545,7 +544,7 @@ def _deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
     if self._grad is not None:
         made._grad = _deepcopy(self._grad, memo)
     if self.requires_grad:
-        made.requires_grad_()
+        made._require_grad_()
     return made
 
 
@@ -556,7 +555,7 @@ def _copy(self: Tensor) -> Tensor:
     state = {k: v for k, v in self.__dict__.items() if k not in OWN_ATTRIBUTES}
     made.__dict__.update(state)
     made._grad = self._grad
-    return made.requires_grad_() if self.requires_grad else made
+    return made._require_grad_() if self.requires_grad else made
 
 
 def rebuild(
@@ -574,7 +573,7 @@ def rebuild(
     made.__dict__.update(state)
     if strides is not None:
         lay_out(made, strides)
-    return made.requires_grad_() if requires_grad else made  # type: ignore[no-any-return]
+    return made._require_grad_() if requires_grad else made  # type: ignore[no-any-return]
 
 
 def _reduce(self: Tensor, protocol: Any) -> Any:
@@ -623,10 +622,13 @@ def _array_wrap(self: Tensor, array: Any, context: Any = None, return_scalar: bo
 
 def text(x: Tensor, prefix: str = "tensor(") -> str:
     """What ``repr`` shows, in PyTorch's words."""
-    if levels.state.active:
+    if levels.state.inside:
         shown = levels.text_over_all_examples[0](x)
         if shown is not None:
             return shown
+    tangent = None
+    if x._storage.expression.tracked & FORWARD:
+        tangent = levels.tangent_of[0](x)
     plain = x.detach()._float_array()
     if plain.dtype == np.float16:
         plain = plain.astype(np.float32)
@@ -640,6 +642,7 @@ def text(x: Tensor, prefix: str = "tensor(") -> str:
         requires_grad=x.requires_grad,
         grad_fn_name=None if grad_fn is None else grad_fn.name().split("::")[-1],
         prefix=prefix,
+        extra_suffixes=() if tangent is None else (f"tangent={tangent}",),
     )
 
 

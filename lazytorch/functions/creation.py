@@ -254,7 +254,7 @@ def empty_strided(size: Any, stride: Any, **options: Any) -> Tensor:
     requires_grad = options.pop("requires_grad", False)
     base = empty(_reach(shape, strides), **options)
     made: Tensor = base._view(shape, strides, 0)
-    return made.requires_grad_() if requires_grad else made
+    return made._require_grad_() if requires_grad else made
 
 
 @operation(function=False)

@@ -255,7 +255,7 @@ def tensor(
 def leaf(made: Tensor) -> Tensor:
     if not made.dtype.differentiable:
         raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
-    return made.requires_grad_()
+    return made._require_grad_()
 
 
 def copied(source: Tensor, dtype: Any = None, device: Any = None) -> Tensor:
@@ -306,7 +306,7 @@ def asarray(
         if copy is False and not isinstance(obj, np.ndarray):
             raise ValueError(f"can't alias arbitrary sequence into a tensor.")  # noqa: F541
         made = as_tensor(obj, dtype, device)
-    return made.requires_grad_() if requires_grad and not made.requires_grad else made
+    return made._require_grad_() if requires_grad and not made.requires_grad else made
 
 
 @operation(method=False)
@@ -387,7 +387,7 @@ def frombuffer(
     array = np.frombuffer(buffer, chosen.numpy, count, offset)
     storage = share_array(array, TensorType(array.shape, chosen), "cpu")
     made = _over(storage, storage.expression.type)
-    return made.requires_grad_() if requires_grad else made
+    return made._require_grad_() if requires_grad else made
 
 
 class _Legacy:

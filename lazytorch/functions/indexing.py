@@ -207,6 +207,8 @@ def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], boo
     if not shape and taken and type(items[0]) is int:
         _place(items[0], shape, 0)
     if taken > len(shape):
+        if not shape and type(key) is slice:
+            raise IndexError("slice() cannot be applied to a 0-dim tensor.")
         raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
     sizes: list[int] = []
     strides: list[int] = []

@@ -25,7 +25,7 @@ from lazytorch.functions.bodies import (
 )
 from lazytorch.functions.promotion import as_float
 from lazytorch.functions.registration import assign, operation
-from lazytorch.levels import state
+from lazytorch.levels import is_unknown, state
 from lazytorch.tensor import Tensor
 
 Axes = tuple[int, ...]
@@ -252,6 +252,15 @@ INSTANCE_NORM_FIXED = Function(
 )  # fmt: skip
 
 
+_BATCHED_ALONE = (
+    "Batch norm got a batched tensor as input while the running_mean or running_var, which will "
+    "be updated in place, were not batched.\nIf you are using a module and do not need eval mode, "
+    "please set `track_running_stats` to be False.If you are using a prebuilt module and do not "
+    "need eval mode, please see the functorch website for resources on how to patch your module to "
+    "work with vmap"
+)
+
+
 @operation(method=False)
 def batch_norm(
     input: Tensor, running_mean: Tensor | None, running_var: Tensor | None,
@@ -290,10 +299,12 @@ def batch_norm(
         ),
         running_mean, running_var, parameters, flags,
     )  # fmt: skip
+    if state.active and is_unknown(mean._read()) and not is_unknown(running_mean._read()):
+        raise RuntimeError(_BATCHED_ALONE)
     with no_grad():
         # PyTorch's kernel writes them, whom backward's version check does not see.
-        assign(running_mean.data, mean.detach())
-        assign(running_var.data, variance.detach())
+        assign(running_mean._bare(), mean.detach())
+        assign(running_var._bare(), variance.detach())
     return result
 
 

@@ -339,7 +339,7 @@ def _drawn(
         made = view_as_complex(pairs).clone()
         if out is not None:
             return write_out(out, made)  # type: ignore[no-any-return]
-        return made.requires_grad_(requires_grad)  # type: ignore[no-any-return]
+        return made._require_grad_(requires_grad)  # type: ignore[no-any-return]
     if function is not RANDINT and chosen.kind != "float":
         raise NotImplementedError(
             f'"{"normal_kernel_cpu" if function is RANDN else "check_uniform_bounds"}" not '
@@ -441,7 +441,7 @@ def randperm(
             out.resize_(n)
         out.copy_(made)
         return out
-    return made.requires_grad_() if requires_grad else made
+    return made._require_grad_() if requires_grad else made
 
 
 @operation(method=False)

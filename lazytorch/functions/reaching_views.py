@@ -16,7 +16,7 @@ from lazytorch import core
 from lazytorch.autograd.grad_mode import is_grad_enabled
 from lazytorch.expression import Expression, Function
 from lazytorch.geometry import Geometry, within_region
-from lazytorch.recording import record, untracked
+from lazytorch.recording import record, tracked_of, untracked
 from lazytorch.tensor import Tensor, wrap
 
 _REFUSED_WRITE = (
@@ -160,6 +160,5 @@ def _seen_beside(input: Tensor, geometry: Geometry, own: Geometry) -> Tensor:
     around = _memory(input)
     _check_bounds(geometry, around.type.size, input)
     source = input._read()
-    tracked = source.tracked and is_grad_enabled()
     places = (tuple(geometry), tuple(own))
-    return wrap(record(AS_STRIDED, (around, source), places, tracked)[0])
+    return wrap(record(AS_STRIDED, (around, source), places, tracked_of([source]))[0])

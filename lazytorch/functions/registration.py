@@ -120,6 +120,7 @@ def in_place(definition: Callable[..., Any], name: str) -> Callable[..., Any]:
             raise
 
     written.__name__ = written.__qualname__ = name
+    written.__code__ = written.__code__.replace(co_name=name)  # for tracebacks
     written.__doc__ = f"In-place form of ``{name[:-1]}``."
     return written
 

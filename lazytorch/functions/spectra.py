@@ -99,7 +99,7 @@ def eigh(A: Tensor, UPLO: str = "L") -> Any:
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     """The eigenvalues of ``eigh``."""
     upper = _need_symmetric("linalg.eigh", A, UPLO)
-    if A.requires_grad:  # which needs the vectors
+    if A._read().tracked:  # which needs the vectors
         return apply(EIGH, (A,), (upper,))[0]  # type: ignore[no-any-return]
     return apply(EIGVALSH, (A,), (upper,))  # type: ignore[no-any-return]
 
@@ -199,7 +199,7 @@ def decompose(A: Any, full_matrices: bool) -> tuple[Tensor, Tensor, Tensor]:
 
 def singular_values(A: Any) -> Tensor:
     """In descending order."""
-    if isinstance(A, Tensor) and A.requires_grad:  # which needs the vectors
+    if isinstance(A, Tensor) and A._read().tracked:  # which needs the vectors
         return decompose(A, False)[1]
     need_matrix("linalg.svd", A)
     need_lapack(A, "linalg_svd_cpu")

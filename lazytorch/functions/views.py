@@ -179,7 +179,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 
 
 def _reshaped(input: Tensor, wanted: tuple[int, ...]) -> Tensor:
-    found = _viewed(input, wanted, "View")
+    found = _viewed(input, wanted, "View" if input.is_contiguous() else "ReshapeAlias")
     if found is not None:
         return found
     copy = apply(core.IDENTITY, (input,))

@@ -273,7 +273,7 @@ class CheckpointFunction(Function):
             raise RuntimeError(_FOR_ALL_LEAVES)
         args = list(ctx.args)
         for i, tensor in zip(ctx.places, ctx.saved_tensors, strict=True):
-            args[i] = tensor.detach().requires_grad_(tensor.requires_grad)
+            args[i] = tensor.detach()._require_grad_(tensor.requires_grad)
         with _again(ctx.random):
             outputs = ctx.run_function(*args)
         outputs = (outputs,) if isinstance(outputs, Tensor) else outputs
@@ -370,7 +370,7 @@ def _alone(x: Tensor, connected: bool) -> Tensor:
         return wrap(record(core.IDENTITY, (value,), (), True)[0])
     # Each reading of memory that NumPy shares is another value.
     detached = x.detach() if x._storage.shared is None else x.detach().clone()
-    return detached.requires_grad_()
+    return detached._require_grad_()
 
 
 class CheckpointNode(CallNode):

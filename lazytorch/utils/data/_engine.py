@@ -116,7 +116,7 @@ def adopt(array: np.ndarray[Any, Any], dtype: str, requires_grad: bool) -> Tenso
     tensor = object.__new__(Tensor)
     tensor._storage = new_storage(expression)
     tensor._type = expression.type
-    return tensor.requires_grad_() if requires_grad else tensor
+    return tensor._require_grad_() if requires_grad else tensor
 
 
 def realize_within(dataset: Any) -> None:
