@@ -11,6 +11,7 @@ import contextlib
 import enum
 import warnings
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -25,7 +26,15 @@ from lazytorch.autograd.release import free
 from lazytorch.autograd.saved import let_read, would_pack
 from lazytorch.autograd.session import Session
 from lazytorch.autograd.walk import FREED, Walk, under_way
-from lazytorch.expression import Call, Expression, NodeState, hooks_of, next_in_sequence, nobody
+from lazytorch.expression import (
+    Call,
+    Expression,
+    Hooks,
+    NodeState,
+    hooks_of,
+    next_in_sequence,
+    nobody,
+)
 from lazytorch.freed import inputs_of
 from lazytorch.functions.random import default_generator
 from lazytorch.realize import realize
@@ -269,7 +278,7 @@ class CheckpointFunction(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        if under_way.walks[-1].passed is not None:
+        if any([walk.passed is not None for walk in under_way.walks]):
             raise RuntimeError(_FOR_ALL_LEAVES)
         args = list(ctx.args)
         for i, tensor in zip(ctx.places, ctx.saved_tensors, strict=True):
@@ -360,6 +369,19 @@ def _with(values: Any, replaced: dict[int, Tensor]) -> Any:
     return values
 
 
+def _take_hooks(results: Sequence[Tensor]) -> list[Hooks | None]:
+    """Take what hooks a part has given to its results from these."""
+    found: list[Hooks | None] = []
+    for x in results:
+        e = x._read()
+        taken = None
+        if e.hooks is not None and e.hooks.functions and e.leaf is None:
+            taken = Hooks()
+            taken.functions, e.hooks.functions = e.hooks.functions, OrderedDict()
+        found.append(taken)
+    return found
+
+
 def _alone(x: Tensor, connected: bool) -> Tensor:
     """A tensor as a value of its own, differentiable to it or not; itself where nobody collects its
     gradient, which is what others make of it then."""
@@ -423,6 +445,10 @@ class CheckpointNode(CallNode):
     def _edges(self, call: Call) -> list[Expression | None]:
         return [e for e in inputs_of(call) if e.tracked]
 
+    def _tensor_arguments(self) -> list[int]:
+        call = self._call()
+        return [] if call is None else [*range(len(self._edges(call)))]
+
     def _of_results(self, gradients: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
         return gradients
 
@@ -441,6 +467,7 @@ class CheckpointNode(CallNode):
         with _again(self.random), self.context:
             result, alone = self.run(create_graph, arguments if self.packed else None)
         outputs = [t for t in _tensors(result) if t.requires_grad]
+        _take_hooks(outputs)  # those of the first run were called
         boundary = [a._read() for a in alone]
         others, calls = _read_from_outside([o._read() for o in outputs], boundary, began)
         compare(self.first, PartRun(calls), **self.checks)
@@ -532,6 +559,6 @@ def _checkpoint(
     state = call.node = NodeState()
     state.custom = node
     node.reference = weakref.ref(call)
-    for e in values:
+    for e, e.hooks in zip(values, _take_hooks(outputs), strict=True):
         hooks_of(e).node = state
     return _with(result, {id(t): wrap(e) for t, e in zip(outputs, values, strict=True)})
