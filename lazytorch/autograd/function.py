@@ -176,6 +176,10 @@ class BackwardCFunction(FunctionCtx, CallNode):
         first = len(call.outputs)
         return [None if s is None or s < 0 else inputs[first + s] for s in self._slots]
 
+    def _tensor_arguments(self) -> list[int]:
+        """The numbers of the arguments that are tensors, of ``_edges``."""
+        return [i for i, slot in enumerate(self._slots) if slot != _NO_TENSOR]
+
     def _of_results(self, gradients: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
         """The gradients of all results of forward, given those of the recorded outputs."""
         return tuple(
