@@ -559,6 +559,7 @@ def _checkpoint(
     state = call.node = NodeState()
     state.custom = node
     node.reference = weakref.ref(call)
-    for e, e.hooks in zip(values, _take_hooks(outputs), strict=True):
+    for e, taken in zip(values, _take_hooks(outputs), strict=True):
+        e.hooks = taken
         hooks_of(e).node = state
     return _with(result, {id(t): wrap(e) for t, e in zip(outputs, values, strict=True)})
