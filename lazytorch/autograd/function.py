@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 from lazytorch import core, levels
@@ -51,7 +51,7 @@ class Saved:
         if self.packed is not None:
             value, packed = self.packed
             found = packed.unpack()
-            if not (is_grad_enabled() and value.tracked):
+            if not value.tracked:
                 return found
             again = (untracked(found._read()), value)
             return wrap(record(core.REPLACE_VALUE, again, (), True)[0])
@@ -199,8 +199,14 @@ class BackwardCFunction(FunctionCtx, CallNode):
             found.append(gradient)
         return tuple(found)
 
-    def _backward(self, call: Call, gradients: tuple[Tensor | None, ...]) -> list[Tensor | None]:
-        """Run the user's backward: the gradients of forward's arguments."""
+    def _backward(
+        self,
+        call: Call,
+        gradients: tuple[Tensor | None, ...],
+        wanted: Container[Expression] | None,
+    ) -> list[Tensor | None]:
+        """Run the user's backward: the gradients of forward's arguments, of which those in
+        ``wanted`` are asked for."""
         cls = self._forward_cls
         if cls.backward is not Function.backward and cls.vjp is not Function.vjp:
             raise RuntimeError(
@@ -512,7 +518,9 @@ def _record(
     ctx._argument_types = [
         (a._type, a._storage.device) if isinstance(a, Tensor) else None for a in args
     ]
-    ctx._saved = _save(ctx, outputs, recorded=True)
+    given = [a for a in args if isinstance(a, Tensor) and not _is_among(a, ctx._dirty)]
+    made = [None if _is_among(x, given) else x for x in outputs]
+    ctx._saved = _save(ctx, made, recorded=True)
     to_save, ctx._to_save = ctx._to_save, None
     if not outputs:
         return list(results)
@@ -587,7 +595,7 @@ def _with_history(
     return alias
 
 
-def _save(ctx: Any, outputs: Sequence[Tensor], recorded: bool) -> list[Any]:
+def _save(ctx: Any, outputs: Sequence[Tensor | None], recorded: bool) -> list[Any]:
     saved: list[Any] = []
     for number, x in enumerate(ctx._to_save or ()):
         if x is None:

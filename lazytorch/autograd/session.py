@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from codegen.ops import elementwise as ew
-from lazytorch import capture, core, late_errors
+from lazytorch import capture, core, late_errors, levels
 from lazytorch.autograd import anomaly_mode
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.reads import (
@@ -283,7 +283,9 @@ class Session:
     ) -> None:
         order = _as_it_runs(order)
         reached = self.reached = set(self.roots)
-        if not self.create_graph and any([_settles(e) for e in order]):
+        # Within a vmap nothing is known before that is done.
+        settles = not self.create_graph and not levels.state.active
+        if settles and any([_settles(e) for e in order]):
             # The values of the forward, and what its backward reads, before any gradient.
             realize(self.roots)
         passed = self.walk.passed
@@ -322,7 +324,7 @@ class Session:
                     continue  # what made a target is not asked
                 if waiting[id(call)] == 0 and hooks is not None and hooks.node is not None:
                     arrived: dict[Expression, Tensor] = {}
-                    if not self.create_graph and _settles(e):
+                    if settles and _settles(e):
                         before = set(order[place + 1 :])
                         arrived = self._settle(order, {o for o in before if o.call is not call})
                     try:
@@ -456,7 +458,9 @@ class Session:
             inputs = [None for _ in state.custom._edges(call)]
         else:
             try:
-                inputs = list(state.custom._backward(call, state.custom._materialized(given)))
+                wanted = None if self.walk.passed is None else self.walk.seen
+                all_given = state.custom._materialized(given)
+                inputs = list(state.custom._backward(call, all_given, wanted))
             except Exception:
                 if anomaly_mode.state.enabled:
                     anomaly_mode.warn_of(call, state.custom.name())
@@ -485,7 +489,8 @@ class Session:
                 continue
             if self.walk.passed is None or edge in self.walk.seen:
                 if gradient is None:
-                    self.undefined.add(edge)
+                    if state.custom is None or not state.custom._settles:
+                        self.undefined.add(edge)  # a part has not sent it, but not come there
                 else:
                     self.send(edge, gradient)
 

@@ -278,7 +278,7 @@ class Walk:
             ):
                 above.add(e)
         self.order = [e for e in self.order if e in above or e in targets]
-        self.seen = set(self.order)
+        self.seen = {*self.order, *targets.intersection(self.stop)}
         return above
 
     def readings(self, tensor: Tensor) -> list[Expression]:

@@ -12,10 +12,10 @@ import enum
 import warnings
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
-from lazytorch import capture, core
+from lazytorch import capture, core, levels
 from lazytorch.autograd.backward import backward
 from lazytorch.autograd.function import Function, Saved
 from lazytorch.autograd.grad_mode import enable_grad, is_grad_enabled
@@ -23,9 +23,9 @@ from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.graph import CallNode
 from lazytorch.autograd.reads import goes_on_to
 from lazytorch.autograd.release import free
-from lazytorch.autograd.saved import let_read, would_pack
+from lazytorch.autograd.saved import let_read, without_packing, would_pack
 from lazytorch.autograd.session import Session
-from lazytorch.autograd.walk import FREED, Walk, under_way
+from lazytorch.autograd.walk import FREED, Walk, node_name, under_way
 from lazytorch.expression import (
     Call,
     Expression,
@@ -395,6 +395,10 @@ def _alone(x: Tensor, connected: bool) -> Tensor:
     return detached.requires_grad_()
 
 
+class _StopRecomputationError(Exception):
+    """All that backward needs of a part's second run is there."""
+
+
 class CheckpointNode(CallNode):
     """The node of a checkpointed part: backward runs the part again.
 
@@ -418,6 +422,9 @@ class CheckpointNode(CallNode):
         self.freed = False
         self._ends_plainly = False
         self.first = PartRun([])
+        self.made_by = "CheckpointBackward"
+        # Of the arguments that require grad: whether results are made of them.
+        self.used: list[bool] = []
         self.checks: dict[str, bool] = {}
         self.kinds: list[Kind] = []  # what the results were
 
@@ -425,7 +432,14 @@ class CheckpointNode(CallNode):
         return None if self.reference is None else self.reference()
 
     def name(self) -> str:
-        return "CheckpointBackward"
+        return self.made_by
+
+    def results(self, result: Any, alone: Sequence[Tensor]) -> tuple[Any, list[Tensor]]:
+        """What a run of the part gave, with the user's own arguments where these are among it; and
+        those that a gradient comes to."""
+        given = {id(a): t for t, a in zip(self.given, alone, strict=True)}
+        outputs = [t for t in _tensors(result) if t.requires_grad and id(t) not in given]
+        return _with(result, given), outputs
 
     def run(
         self, connected: bool, unpacked: Sequence[Tensor] | None = None
@@ -458,17 +472,31 @@ class CheckpointNode(CallNode):
         self.args, self.kwargs, self.given, self._saved = (), {}, [], []
         self.freed = True
 
-    def _backward(self, call: Call, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+    def _backward(
+        self, call: Call, gradients: Sequence[Tensor | None], wanted: Container[Expression] | None
+    ) -> list[Tensor | None]:
         create_graph = is_grad_enabled()
         if self.freed:
             raise RuntimeError(FREED)
         arguments = [saved.unpack(self) for saved in self._saved]
+        if grad_state.hooks_refused is not None:
+            raise RuntimeError(grad_state.hooks_refused)
         began = next_in_sequence()
-        with _again(self.random), self.context:
+        results = [reference() for reference in call.outputs]
+        is_example = any([e is not None and levels.is_unknown(e) for e in results])
+        with (
+            contextlib.suppress(_StopRecomputationError),
+            _again(self.random),
+            without_packing(),
+            contextlib.nullcontext() if is_example else levels.outside_all(),
+            self.context,
+        ):
             result, alone = self.run(create_graph, arguments if self.packed else None)
-        outputs = [t for t in _tensors(result) if t.requires_grad]
+            if self.checks["early_stop"]:
+                raise _StopRecomputationError  # what the user's context sees in PyTorch
+        _, outputs = self.results(result, alone)
         _take_hooks(outputs)  # those of the first run were called
-        boundary = [a._read() for a in alone]
+        boundary = [a._read() for a, used in zip(alone, self.used, strict=True) if used]
         others, calls = _read_from_outside([o._read() for o in outputs], boundary, began)
         compare(self.first, PartRun(calls), **self.checks)
         if len(outputs) != len(gradients):
@@ -483,18 +511,25 @@ class CheckpointNode(CallNode):
             return [None] * len(edges)
         if len(boundary) + len(others) != len(edges):
             raise other_results(len(edges), len(boundary) + len(others))
-        walk = Walk(values, stop=[*boundary, *others])
+        inner = [*boundary, *others]
+        targets = None
+        if wanted is not None:
+            targets = [e for e, edge in zip(inner, edges, strict=True) if edge in wanted]
+        walk = Walk(values, targets, stop=inner)
         reached = {*values, *[i for e in walk.order for i in goes_on_to(e)]}
         if create_graph:
             # What gradients read of the results is what the first run gave: its user may
             # differentiate by that.
-            results = [r() for r in call.outputs]
             pairs_of_runs = zip([o._read() for o in outputs], results, strict=True)
             first = {e: result for e, result in pairs_of_runs if result is not None}
             for each in walk.calls:
                 let_read(each, first)
         session = Session(values, [g._read() for _, g in pairs], walk, create_graph)
         session.run_hooks(create_graph)
+        if targets is not None:
+            reached.intersection_update(targets)
+            boundary = [e for e in boundary if e in reached]
+            others = [e for e in others if e in reached]
         found = session.gradients(boundary)
         # What is read besides, part of it below the rest or the arguments: each gets what comes to
         # it alone.
@@ -506,12 +541,13 @@ class CheckpointNode(CallNode):
         leaves = [e for e in others if e.leaf is not None]
         by_value.update(zip(leaves, session.gradients(leaves), strict=True))
         by_value.update(zip(boundary, found, strict=True))
-        sent = [by_value[e] if e in reached else None for e in (*boundary, *others)]
+        sent = [by_value[e] if e in reached else None for e in inner]
         free(walk, create_graph, session.readers)
         if not create_graph:
             # The part's results are not stored once more for names that nobody reads.
             del result, outputs, pairs
-            realize([g._read() for g in sent if g is not None])
+            if not levels.state.active:
+                realize([g._read() for g in sent if g is not None])
         return sent
 
 
@@ -525,22 +561,20 @@ def _checkpoint(
 ) -> Any:
     first, second = context_fn()
     if not is_grad_enabled():
-        with first:
-            return function(*args, **kwargs)
+        return function(*args, **kwargs)
     if any([t._storage.is_inference() for t in _tensors((args, kwargs))]):
         raise RuntimeError(CANNOT_SAVE)
     if grad_state.hooks_refused is not None:
         raise RuntimeError(grad_state.hooks_refused)
+    if levels.state.sources:  # a tangent may be asked for, which goes forward with the values
+        with first:
+            return function(*args, **kwargs)
     node = CheckpointNode(function, args, kwargs, second)
     node.random = _RandomState() if preserve else None
     began = next_in_sequence()
-    hooks, grad_state.saved_hooks = grad_state.saved_hooks, ()
-    try:
-        with first:
-            result, alone = node.run(connected=True)
-    finally:
-        grad_state.saved_hooks = hooks
-    outputs = [t for t in _tensors(result) if t.requires_grad]
+    with without_packing(), first:
+        result, alone = node.run(connected=True)
+    result, outputs = node.results(result, alone)
     if not outputs:
         return result
     boundary = [a._read() for a in alone]
@@ -549,9 +583,13 @@ def _checkpoint(
     if not node.first.saved:
         return result  # backward asks for nothing that the part has computed
     node.kinds = [kind_of(t._read()) for t in outputs]
-    given = [t._read() for t in _tensors((args, kwargs)) if t.requires_grad]
+    made_of = {e for call in calls for e in call.inputs} | {o._read() for o in outputs}
+    node.used = [e in made_of for e in boundary]
+    given = [t._read() for t, used in zip(node.given, node.used, strict=True) if used]
     # Then backward does not run the part again where a result is the last that it asks for.
-    node._ends_plainly = not any([would_pack(o._read().call) for o in outputs])
+    makers = [o._read().call for o in outputs]
+    node.made_by = node_name(makers[0]) if makers[0] is not None else node.made_by
+    node._ends_plainly = not any([would_pack(call) for call in makers])
     raw = [untracked(t._read()) for t in outputs]
     values = record(core.CUSTOM, (*raw, *given, *others), (len(raw),), True)
     call = values[0].call
