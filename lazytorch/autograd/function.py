@@ -95,6 +95,7 @@ class FunctionCtx:
     _non_differentiable: tuple[Any, ...] = ()
     _materialize = True
     _settles = False  # whether what is pending is computed before backward runs
+    _sends_none = True  # whether a gradient of None goes on to what is below
     _ends_plainly = False  # of several calls: whether what made the results reads nothing saved
     needs_input_grad: tuple[bool, ...] = ()
 

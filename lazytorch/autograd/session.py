@@ -489,8 +489,8 @@ class Session:
                 continue
             if self.walk.passed is None or edge in self.walk.seen:
                 if gradient is None:
-                    if state.custom is None or not state.custom._settles:
-                        self.undefined.add(edge)  # a part has not sent it, but not come there
+                    if state.custom is None or state.custom._sends_none:
+                        self.undefined.add(edge)
                 else:
                     self.send(edge, gradient)
 

@@ -406,6 +406,7 @@ class CheckpointNode(CallNode):
     """
 
     _settles = True
+    _sends_none = False  # a part has not come there
 
     def __init__(self, function: Any, args: Any, kwargs: Any, context: Any) -> None:
         self.function, self.args, self.kwargs, self.context = function, args, kwargs, context
@@ -492,13 +493,14 @@ class CheckpointNode(CallNode):
             self.context,
         ):
             result, alone = self.run(create_graph, arguments if self.packed else None)
-            if self.checks["early_stop"]:
+            _, outputs = self.results(result, alone)
+            _take_hooks(outputs)  # those of the first run were called
+            boundary = [a._read() for a, used in zip(alone, self.used, strict=True) if used]
+            others, calls = _read_from_outside([o._read() for o in outputs], boundary, began)
+            second = PartRun(calls)
+            if self.checks["early_stop"] and len(second.saved) >= len(self.first.saved):
                 raise _StopRecomputationError  # what the user's context sees in PyTorch
-        _, outputs = self.results(result, alone)
-        _take_hooks(outputs)  # those of the first run were called
-        boundary = [a._read() for a, used in zip(alone, self.used, strict=True) if used]
-        others, calls = _read_from_outside([o._read() for o in outputs], boundary, began)
-        compare(self.first, PartRun(calls), **self.checks)
+        compare(self.first, second, **self.checks)
         if len(outputs) != len(gradients):
             raise other_results(len(gradients), len(outputs))
         error = other_kinds(self.kinds, [kind_of(o._read()) for o in outputs])
