@@ -24,8 +24,8 @@ from lazytorch.autograd.graph import CallNode
 from lazytorch.autograd.reads import goes_on_to
 from lazytorch.autograd.release import free
 from lazytorch.autograd.saved import let_read, without_packing, would_pack
-from lazytorch.autograd.session import Session
-from lazytorch.autograd.walk import FREED, Walk, node_name, under_way
+from lazytorch.autograd.session import Session, add
+from lazytorch.autograd.walk import FREED, Walk, gradient_source, node_name, under_way
 from lazytorch.expression import (
     Call,
     Expression,
@@ -435,14 +435,12 @@ class CheckpointNode(CallNode):
     def name(self) -> str:
         return self.made_by
 
-    def results(self, result: Any, alone: Sequence[Tensor]) -> tuple[Any, list[Tensor]]:
-        """What a run of the part gave, with the user's own arguments where these are among it; and
-        those that a gradient comes to."""
-        given = {id(a): t for t, a in zip(self.given, alone, strict=True)}
-        outputs = [t for t in _tensors(result) if t.requires_grad and id(t) not in given]
-        return _with(result, given), outputs
+    def results(self, result: Any, given: Sequence[Tensor]) -> list[Tensor]:
+        """Those results of a run of the part, on these arguments, that a gradient comes to."""
+        arguments = {id(t) for t in given}
+        return [t for t in _tensors(result) if t.requires_grad and id(t) not in arguments]
 
-    def run(
+    def run_again(
         self, connected: bool, unpacked: Sequence[Tensor] | None = None
     ) -> tuple[Any, list[Tensor]]:
         """The part's results, and its arguments that require grad, as values of their own: as they
@@ -492,8 +490,8 @@ class CheckpointNode(CallNode):
             contextlib.nullcontext() if is_example else levels.outside_all(),
             self.context,
         ):
-            result, alone = self.run(create_graph, arguments if self.packed else None)
-            _, outputs = self.results(result, alone)
+            result, alone = self.run_again(create_graph, arguments if self.packed else None)
+            outputs = self.results(result, alone)
             _take_hooks(outputs)  # those of the first run were called
             boundary = [a._read() for a, used in zip(alone, self.used, strict=True) if used]
             others, calls = _read_from_outside([o._read() for o in outputs], boundary, began)
@@ -511,13 +509,18 @@ class CheckpointNode(CallNode):
         edges = [e for e in self._edges(call) if e is not None]
         if not pairs:
             return [None] * len(edges)
+        # Arguments that the part has read by other names too.
+        given = edges[: len(boundary)]
+        again = [e for e in others if e in given]
+        others = [e for e in others if e not in given]
         if len(boundary) + len(others) != len(edges):
             raise other_results(len(edges), len(boundary) + len(others))
         inner = [*boundary, *others]
         targets = None
         if wanted is not None:
             targets = [e for e, edge in zip(inner, edges, strict=True) if edge in wanted]
-        walk = Walk(values, targets, stop=inner)
+            targets += [e for e in again if e in wanted]
+        walk = Walk(values, targets, stop=[*inner, *again])
         reached = {*values, *[i for e in walk.order for i in goes_on_to(e)]}
         if create_graph:
             # What gradients read of the results is what the first run gave: its user may
@@ -532,18 +535,24 @@ class CheckpointNode(CallNode):
             reached.intersection_update(targets)
             boundary = [e for e in boundary if e in reached]
             others = [e for e in others if e in reached]
+            again = [e for e in again if e in reached]
         found = session.gradients(boundary)
         # What is read besides, part of it below the rest or the arguments: each gets what comes to
         # it alone.
         session.stop_at(boundary)
         by_value: dict[Expression, Tensor] = {}
-        for e in sorted([e for e in others if e.leaf is None], key=_sequence, reverse=True):
+        rest = [*others, *again]
+        for e in sorted([e for e in rest if e.leaf is None], key=_sequence, reverse=True):
             (by_value[e],) = session.gradients([e])
             session.stop_at([e])
-        leaves = [e for e in others if e.leaf is not None]
+        leaves = [e for e in rest if e.leaf is not None]
         by_value.update(zip(leaves, session.gradients(leaves), strict=True))
         by_value.update(zip(boundary, found, strict=True))
         sent = [by_value[e] if e in reached else None for e in inner]
+        for e in again:
+            place, more = given.index(e), by_value[e]
+            before = sent[place]
+            sent[place] = more if before is None else add(before, more)
         free(walk, create_graph, session.readers)
         if not create_graph:
             # The part's results are not stored once more for names that nobody reads.
@@ -573,21 +582,21 @@ def _checkpoint(
             return function(*args, **kwargs)
     node = CheckpointNode(function, args, kwargs, second)
     node.random = _RandomState() if preserve else None
+    arguments = [gradient_source(t) for t in node.given]
     began = next_in_sequence()
     with without_packing(), first:
-        result, alone = node.run(connected=True)
-    result, outputs = node.results(result, alone)
+        result = function(*args, **kwargs)
+    outputs = node.results(result, node.given)
     if not outputs:
         return result
-    boundary = [a._read() for a in alone]
-    others, calls = _read_from_outside([t._read() for t in outputs], boundary, began)
+    found, calls = _read_from_outside([t._read() for t in outputs], (), began)
     node.first, node.checks = PartRun(calls), checks
     if not node.first.saved:
         return result  # backward asks for nothing that the part has computed
     node.kinds = [kind_of(t._read()) for t in outputs]
-    made_of = {e for call in calls for e in call.inputs} | {o._read() for o in outputs}
-    node.used = [e in made_of for e in boundary]
-    given = [t._read() for t, used in zip(node.given, node.used, strict=True) if used]
+    node.used = [e in found for e in arguments]
+    given = [e for e in arguments if e in found]
+    others = [e for e in found if e not in given]
     # Then backward does not run the part again where a result is the last that it asks for.
     makers = [o._read().call for o in outputs]
     node.made_by = node_name(makers[0]) if makers[0] is not None else node.made_by
