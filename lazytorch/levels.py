@@ -6,10 +6,11 @@ on no value, so nothing of it can be computed before the transform is done.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from codegen.ir.node import Node, TensorType
@@ -147,6 +148,17 @@ def leave(level: Level) -> None:
     state.inside -= 1
     if not state.vmaps:
         state.known.clear()
+
+
+@contextlib.contextmanager
+def outside_all() -> Iterator[None]:
+    """As if no transform were under way: what is recorded depends on none."""
+    active, inside = state.active, state.inside
+    state.active, state.inside = [], 0
+    try:
+        yield
+    finally:
+        state.active, state.inside = active, inside
 
 
 def new_placeholder(level: Level, type_: TensorType, device: str, tracked: int) -> Expression:

@@ -29,6 +29,11 @@ def is_anomaly_check_nan_enabled() -> bool:
     return state.check_nan
 
 
+def checks_numbers() -> bool:
+    """Whether backward looks at what each node sends on."""
+    return state.enabled and state.check_nan
+
+
 def _set(enabled: bool, check_nan: bool) -> None:
     if enabled and not state.enabled:
         record_lines(True)

@@ -93,17 +93,22 @@ def backward(
     sources = None if inputs is None else [gradient_source(t) for t in inputs]
     walk = Walk(values, sources, runs_targets=True, defers=True)
     session = Session(values, seeds, walk, create_graph)
-    with walk:
-        collection = _Collection(session, chosen)
-        session.run_hooks(retain, collection.turn)
-        rest = collection.arrived()
-        free(walk, retain, session.readers)
-        collection.give(rest)
+    collection = _Collection(session, chosen)
+    queued = len(at_the_end)
+    try:
+        with walk:
+            session.run_hooks(retain, collection.turn, collection.give_passed)
+            rest = collection.arrived()
+            free(walk, retain, session.readers)
+            collection.give(rest)
+    except Exception:
+        del at_the_end[queued:]
+        raise
     for tensor, e in collection.leaves:
         if type(e.leaf) is LivingOn:
             settle_grad(tensor)
-    while at_the_end:
-        at_the_end.pop(0)()
+    while len(at_the_end) > queued:
+        at_the_end.pop(queued)()
     if began:
         spans.note("backward", "python", began)
 
@@ -115,17 +120,29 @@ class _Collection:
     def __init__(self, session: Session, chosen: set[int] | None) -> None:
         self.session, self.chosen = session, chosen
         self.passed: dict[Expression, None] = {}
+        # Of each leaf the values that stand for it, and how many of these were not passed yet.
+        self.values: dict[int, list[Expression]] = {}
+        self.to_come: dict[int, int] = {}
         self.leaves: list[tuple[Tensor, Expression]] = []  # that got theirs
 
     def turn(self, e: Expression) -> None:
-        """All that arrives at a leaf has arrived."""
-        self.passed[e] = None
-        tensor: Any = None if e.leaf is None else e.leaf()
-        if not isinstance(tensor, Tensor) or not has_hooks(tensor):
-            return
-        others = [x for x in self.session.walk.order if x.leaf is not None and x.leaf() is tensor]
-        if self.passed.keys() >= {*others}:
-            self.give(self.arrived(self.passed))
+        """All that arrives at a value of a leaf has arrived."""
+        if not self.values:
+            for x in self.session.walk.order:
+                if x.leaf is not None:
+                    self.values.setdefault(id(x.leaf), []).append(x)
+            self.to_come = {leaf: len(values) for leaf, values in self.values.items()}
+        assert e.leaf is not None
+        leaf, tensor = id(e.leaf), e.leaf()
+        self.to_come[leaf] -= 1
+        if not self.to_come[leaf]:
+            self.passed.update(dict.fromkeys(self.values[leaf]))
+            if isinstance(tensor, Tensor) and has_hooks(tensor):
+                self.give_passed()
+
+    def give_passed(self) -> None:
+        """Give the leaves passed so far what has arrived there."""
+        self.give(self.arrived(self.passed))
 
     def arrived(self, only: Iterable[Expression] | None = None) -> list[tuple[Any, Tensor | None]]:
         """The leaves that got no gradient yet, all or ``only`` some of them in this order, and what

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -53,7 +53,7 @@ class Saved:
         if self.packed is not None:
             value, packed = self.packed
             found = packed.unpack()
-            if not (is_grad_enabled() and value.tracked):
+            if not value.tracked:
                 return found
             again = (untracked(found._read()), value)
             return wrap(record(core.REPLACE_VALUE, again, (), value.tracked)[0])
@@ -97,6 +97,7 @@ class FunctionCtx:
     _non_differentiable: tuple[Any, ...] = ()
     _materialize = True
     _settles = False  # whether what is pending is computed before backward runs
+    _sends_none = True  # whether a gradient of None goes on to what is below
     _ends_plainly = False  # of several calls: whether what made the results reads nothing saved
     needs_input_grad: tuple[bool, ...] = ()
 
@@ -178,6 +179,10 @@ class BackwardCFunction(FunctionCtx, CallNode):
         first = len(call.outputs)
         return [None if s is None or s < 0 else inputs[first + s] for s in self._slots]
 
+    def _tensor_arguments(self) -> list[int]:
+        """The numbers of the arguments that are tensors, of ``_edges``."""
+        return [i for i, slot in enumerate(self._slots) if slot != _NO_TENSOR]
+
     def _of_results(self, gradients: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
         """The gradients of all results of forward, given those of the recorded outputs."""
         return tuple(
@@ -197,8 +202,14 @@ class BackwardCFunction(FunctionCtx, CallNode):
             found.append(gradient)
         return tuple(found)
 
-    def _backward(self, call: Call, gradients: tuple[Tensor | None, ...]) -> list[Tensor | None]:
-        """Run the user's backward: the gradients of forward's arguments."""
+    def _backward(
+        self,
+        call: Call,
+        gradients: tuple[Tensor | None, ...],
+        wanted: Container[Expression] | None,
+    ) -> list[Tensor | None]:
+        """Run the user's backward: the gradients of forward's arguments, of which those in
+        ``wanted`` are asked for."""
         cls = self._forward_cls
         if cls.backward is not Function.backward and cls.vjp is not Function.vjp:
             raise RuntimeError(
@@ -513,7 +524,9 @@ def _record(
     ctx._argument_types = [
         (a._type, a._storage.device) if isinstance(a, Tensor) else None for a in args
     ]
-    ctx._saved = _save(ctx, outputs, recorded=True)
+    given = [a for a in args if isinstance(a, Tensor) and not _is_among(a, ctx._dirty)]
+    made = [None if _is_among(x, given) else x for x in outputs]
+    ctx._saved = _save(ctx, made, recorded=True)
     to_save, ctx._to_save = ctx._to_save, None
     if not outputs:
         return list(results)
@@ -588,7 +601,7 @@ def _with_history(
     return alias
 
 
-def _save(ctx: Any, outputs: Sequence[Tensor], recorded: bool) -> list[Any]:
+def _save(ctx: Any, outputs: Sequence[Tensor | None], recorded: bool) -> list[Any]:
     saved: list[Any] = []
     for number, x in enumerate(ctx._to_save or ()):
         if x is None:

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from codegen.dtype import DType
 from codegen.ir.node import TensorType
 from lazytorch.autograd.node_facts import number_of, shown_by
-from lazytorch.autograd.reads import always_saved, asked_for, gradient_saves
+from lazytorch.autograd.reads import always_saved, arguments_of, asked_for, gradient_saves
 from lazytorch.autograd.saved import (  # noqa: F401  they are named here
     allow_mutation_on_saved_tensors,
     disable_saved_tensors_hooks,
@@ -111,7 +111,8 @@ class CallNode(Node):
         call = self._call()
         if call is None:
             return ()
-        return tuple([_edge(e) for e in inputs_of(call) if e.type.dtype.differentiable])
+        inputs = inputs_of(call)
+        return tuple([_edge(inputs[i]) for i in arguments_of(call)])
 
     @property
     def metadata(self) -> dict[Any, Any]:
@@ -512,16 +513,21 @@ def register_multi_grad_hook(
     if mode not in ("all", "any"):
         raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
     found: WeakKeyDictionary[Walk, dict[int, Any]] = WeakKeyDictionary()
+    awaited: WeakKeyDictionary[Walk, int] = WeakKeyDictionary()
 
     def hook_of(number: int) -> Hook:
         def hook(gradient: Tensor) -> None:
             walk = under_way.walks[-1]
+            is_first = walk not in found
             gradients = found.setdefault(walk, {})
             gradients[number] = gradient
             if mode == "any":
-                if len(gradients) == 1:
+                if is_first:
                     fn(gradient)
-            elif len(gradients) == len([t for t in tensors if walk.readings(t)]):
+                return
+            if is_first:
+                awaited[walk] = len([t for t in tensors if walk.runs_node_of(t)])
+            if len(gradients) == awaited[walk]:
                 fn([gradients.get(i) for i in range(len(tensors))])
 
         return hook

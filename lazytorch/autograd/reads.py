@@ -118,6 +118,34 @@ def edges(call: Call) -> tuple[Expression, ...]:
     return tuple([i for e in outputs for i in goes_on_to(e)])
 
 
+# Operations of two tensors, which PyTorch makes of numbers too.
+_WITH_NUMBERS = frozenset([f"{name}Backward0" for name in ("Add", "Div", "Mul", "Sub", "Where")])
+
+
+# Functions whose inputs PyTorch's node has in another order.
+_ORDERS = {"linear": (2, 0, 1)}
+
+
+def arguments_of(call: Call) -> list[int]:
+    """The numbers of the inputs of a call that PyTorch's node has as its own."""
+    counts_numbers = call.signature.function.gradient_name in _WITH_NUMBERS
+    types = call.signature.input_types
+    found = [
+        i for i, t in enumerate(types) if (counts_numbers if t.weak else t.dtype.differentiable)
+    ]
+    found = found[:2] if counts_numbers else found
+    order = _ORDERS.get(call.signature.function.name)
+    return found if order is None else [i for i in order if i in found]
+
+
+def in_order(call: Call, inputs: Sequence[Expression]) -> Sequence[Expression]:
+    """Some inputs of a call in the order in which PyTorch's node has them."""
+    order = _ORDERS.get(call.signature.function.name)
+    if order is None or not call.inputs:
+        return inputs
+    return [x for i in order if i < len(call.inputs) for x in inputs if x is call.inputs[i]]
+
+
 def steps_of(way: Way, output: int) -> Iterator[tuple[WayStep, Call, bool]]:
     """The steps to an output of a gradient call; the calls, and whether they are freed."""
     bits = way.made_of[output]
@@ -283,7 +311,7 @@ def saves_nothing(call: Call) -> bool:
     """Whether the gradient of a call can be taken again after it was freed."""
     signature = call.signature
     if signature.function is core.CUSTOM:
-        return not call.node.custom._settles  # it refuses what is gone by itself
+        return True  # it refuses what is gone by itself
     saving = signature.saving
     if saving is None:
         saving = signature.saving = _find_saving(signature)

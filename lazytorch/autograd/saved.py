@@ -216,14 +216,24 @@ def pack_saved(
 
 
 @contextlib.contextmanager
-def quietly() -> Iterator[None]:
-    """Nothing is packed or recorded within: a hook is at work."""
-    hooks, enabled = grad_state.saved_hooks, grad_state.enabled
-    grad_state.saved_hooks, grad_state.enabled = (), False
+def without_packing() -> Iterator[None]:
+    """No hooks are called for what is recorded within."""
+    hooks, grad_state.saved_hooks = grad_state.saved_hooks, ()
     try:
         yield
     finally:
-        grad_state.saved_hooks, grad_state.enabled = hooks, enabled
+        grad_state.saved_hooks = hooks
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Nothing is packed or recorded within: a hook is at work."""
+    enabled, grad_state.enabled = grad_state.enabled, False
+    try:
+        with without_packing():
+            yield
+    finally:
+        grad_state.enabled = enabled
 
 
 def pack_reads(outputs: Sequence[Expression], inputs: Sequence[Any]) -> None:

@@ -17,10 +17,19 @@ from typing import Any
 import numpy as np
 
 from codegen.ops import elementwise as ew
-from lazytorch import capture, core, late_errors
+from lazytorch import capture, core, late_errors, levels
 from lazytorch.autograd import anomaly_mode
 from lazytorch.autograd.grad_mode import state as grad_state
-from lazytorch.autograd.reads import factor_of, goes_on_to, made_of, reads_anything, reads_tracked
+from lazytorch.autograd.reads import (
+    arguments_of,
+    edges,
+    factor_of,
+    goes_on_to,
+    in_order,
+    made_of,
+    reads_anything,
+    reads_tracked,
+)
 from lazytorch.autograd.release import Reader, free, reader, sessions
 from lazytorch.autograd.saved import gradients_of_saved
 from lazytorch.autograd.second_derivatives import passes_nothing
@@ -213,26 +222,31 @@ class Session:
 
     # ---- hooks and Functions ------------------------------------------------------------------
 
-    def run_hooks(self, retain: bool, at_leaf: Callable[[Expression], None] | None = None) -> None:
+    def run_hooks(
+        self,
+        retain: bool,
+        at_leaf: Callable[[Expression], None] | None = None,
+        at_failure: Callable[[], None] | None = None,
+    ) -> None:
         """Run what Python does on the way, nearest the roots first, telling ``at_leaf`` of each
-        leaf in its turn, where more is to come that sees gradients. What it has passed is freed
-        also where that fails."""
+        leaf in its turn, where more is to come that sees gradients, or may raise. What it has
+        passed is freed also where that fails, after ``at_failure``."""
         try:
             self._run_all_hooks(at_leaf)
         except Exception:
+            if at_failure is not None:
+                at_failure()
             if not retain:
                 free(self.walk, retain, self.readers, self.ran)
             raise
 
     def _run_all_hooks(self, at_leaf: Callable[[Expression], None] | None) -> None:
         order = self.walk.order
-        if anomaly_mode.state.enabled and anomaly_mode.state.check_nan:
-            self._check_numbers(order)
         root = self.roots[0] if len(self.roots) == 1 and self.walk.passed is not None else None
         if root is not None and root in self.walk.seen:
             root = None
-        refuses = bool(self.walk.refusals)
-        if root is None and not refuses and not any([e.hooks is not None for e in order]):
+        looks = bool(self.walk.refusals) or anomaly_mode.checks_numbers()
+        if root is None and not looks and not any([e.hooks is not None for e in order]):
             return
         before = grad_state.enabled
         grad_state.enabled = self.create_graph
@@ -255,30 +269,26 @@ class Session:
             self._run_value_hooks(root, root.hooks)
             self.replaced.clear()
 
-    def _check_numbers(self, order: Sequence[Expression]) -> None:
-        """In anomaly mode: compute each call's gradients on their own, and refuse NaN."""
-        seen: set[int] = set()
-        for e in reversed(order):
-            call = e.call
-            if call is None or e.leaf is not None or not call.tracked or id(call) in seen:
-                continue
-            seen.add(id(call))
-            if call.signature.function in (GRADIENT, TANGENT, core.CUSTOM):
-                continue
-            outputs = [reference() for reference in call.outputs]
-            known = [o for o in outputs if o is not None and o in self.walk.seen]
-            arrived = dict(zip(known, self.gradients(known), strict=True))
-            found = self._one_step(
-                call, outputs, [None if o is None else arrived.get(o) for o in outputs]
-            )
-            _refuse_nan(call, node_name(call), [g for g in found if g is not None])
+    def _check_numbers(self, call: Call) -> None:
+        """In anomaly mode: compute a call's gradients on their own, and refuse NaN."""
+        if call.signature.function in (GRADIENT, TANGENT, core.CUSTOM):
+            return
+        outputs = [reference() for reference in call.outputs]
+        known = self.arrived([o for o in outputs if o is not None and o in self.walk.seen])
+        arrived = dict(zip(known, self.gradients(known), strict=True))
+        found = self._one_step(
+            call, outputs, [None if o is None else arrived.get(o) for o in outputs]
+        )
+        _refuse_nan(call, node_name(call), [g for g in found if g is not None])
 
     def _run_hooks(
         self, order: Sequence[Expression], at_leaf: Callable[[Expression], None] | None
     ) -> None:
         order = _as_it_runs(order)
         reached = self.reached = set(self.roots)
-        if not self.create_graph and any([_settles(e) for e in order]):
+        # Within a vmap nothing is known before that is done.
+        settles = not self.create_graph and not levels.state.active
+        if settles and any([_settles(e) for e in order]):
             # The values of the forward, and what its backward reads, before any gradient.
             realize(self.roots)
         passed = self.walk.passed
@@ -286,12 +296,14 @@ class Session:
         for e in order:
             if e.hooks is not None and e.hooks.node is not None and e.hooks.node.acts():
                 waiting[id(e.call)] = waiting.get(id(e.call), 0) + 1
+        checks = anomaly_mode.checks_numbers()
         current: Call | None = None
-        to_come = sum([_runs_python(e) for e in order])
-        for e in reversed(order):
+        to_come = len(order) if checks else sum([self._may_raise(e) for e in order])
+        for place in reversed(range(len(order))):
+            e = order[place]
             call = e.call
             hooks = e.hooks
-            to_come -= _runs_python(e)
+            to_come -= checks or self._may_raise(e)
             if current is not None and call is not current:
                 self.ran.add(current)
             current = call
@@ -309,26 +321,33 @@ class Session:
             if call is None or e.leaf is not None or not call.tracked:
                 continue
             skips = e not in reached and self._is_skipped(call)
-            if not skips:
-                self.walk.refuse(call)
             if id(call) in waiting:
                 waiting[id(call)] -= 1
                 if passed is not None and passed.isdisjoint([r() for r in call.outputs]):
                     continue  # what made a target is not asked
                 if waiting[id(call)] == 0 and hooks is not None and hooks.node is not None:
                     arrived: dict[Expression, Tensor] = {}
-                    if not self.create_graph and _settles(e):
-                        before = set(order[order.index(e) + 1 :])
+                    if settles and _settles(e):
+                        before = set(order[place + 1 :])
                         arrived = self._settle(order, {o for o in before if o.call is not call})
                     try:
-                        self._run_node(call, hooks.node, arrived)
+                        self._run_node(e, hooks.node, arrived, skips)
                     except Exception as error:
                         _add_forward_line(error, call)
                         raise
-            elif e in reached:
+                continue
+            if place == 0 or _node_of(order[place - 1]) is not _node_of(e):
+                if not skips:
+                    self.walk.refuse(e, call)
+                if checks:
+                    self._check_numbers(call)
+            if e in reached:
                 reached.update(goes_on_to(e))
             elif e in self.undefined:
                 self.undefined.update(goes_on_to(e))
+
+    def _may_raise(self, e: Expression) -> bool:
+        return _runs_python(e) or (e.leaf is None and e.call in self.walk.refusals)
 
     def _is_skipped(self, call: Call) -> bool:
         """Whether PyTorch asks nothing of a call where only None arrives: a write to a view, with
@@ -389,6 +408,7 @@ class Session:
             self.early[e] = gradient
         gradient = call_hooks(hooks.functions, gradient)
         if hooks.functions:
+            self.walk.is_old = True
             self.replaced.append((e, gradient._read()))
         if tensor is not None:
             before = tensor._grad
@@ -397,20 +417,28 @@ class Session:
             capture.refuse("a computed tensor keeps its gradient")
             tensor._grad = gradient if before is None else add(before, gradient)
 
-    def _run_node(self, call: Call, state: NodeState, settled: dict[Expression, Tensor]) -> None:
-        """What hangs on a call: hooks before it, the user's Function, hooks after it. ``settled``
-        has the gradients at its outputs where they are computed."""
-        reached = self.reached
-        assert reached is not None
+    def _run_node(
+        self, e: Expression, state: NodeState, settled: dict[Expression, Tensor], skips: bool
+    ) -> None:
+        """What hangs on the call that made a value: hooks before it, the user's Function, hooks
+        after it. ``settled`` has the gradients at its outputs where they are computed; ``skips``:
+        whether PyTorch asks nothing of it, and so refuses nothing."""
+        call, reached = e.call, self.reached
+        assert call is not None and reached is not None
         outputs = [reference() for reference in call.outputs]
-        known = [e for e in outputs if e is not None and e in reached]
+        known = [o for o in outputs if o is not None and o in reached]
         if not known and self.undefined.isdisjoint(outputs):
+            if not skips:
+                self.walk.refuse(e, call)
             return
         arrived = settled or dict(zip(known, self.gradients(known), strict=True))
-        gradients = tuple([None if e is None else arrived.get(e) for e in outputs])
+        gradients = tuple([None if o is None else arrived.get(o) for o in outputs])
         given = gradients if state.custom is None else state.custom._of_results(gradients)
+        self.walk.is_old = True
         for hook in list(state.before.values()):
             given = _replaced(hook, hook(given), given)
+        if not skips:
+            self.walk.refuse(e, call)
         if state.custom is None:
             inputs: list[Tensor | None] | None
             if not known:
@@ -433,39 +461,60 @@ class Session:
             inputs = [None for _ in state.custom._edges(call)]
         else:
             try:
-                inputs = list(state.custom._backward(call, state.custom._materialized(given)))
+                wanted = None if self.walk.passed is None else self.walk.seen
+                all_given = state.custom._materialized(given)
+                inputs = list(state.custom._backward(call, all_given, wanted))
             except Exception:
                 if anomaly_mode.state.enabled:
                     anomaly_mode.warn_of(call, state.custom.name())
                 raise
-            if anomaly_mode.state.enabled and anomaly_mode.state.check_nan:
+            if anomaly_mode.checks_numbers():
                 _refuse_nan(call, state.custom.name(), inputs)
         if inputs is None:
             # The compiler differentiates the call itself, from the outputs' new gradients.
-            for e, old, new in zip(outputs, gradients, given, strict=True):
-                if e is not None and new is not None and new is not old:
-                    self._keep_early(e, arrived)
-                    self.replaced.append((e, new._read()))
+            for o, old, new in zip(outputs, gradients, given, strict=True):
+                if o is not None and new is not None and new is not old:
+                    self._keep_early(o, arrived)
+                    self.replaced.append((o, new._read()))
             reached.update(goes_on_to(known[0]))
             return
-        seen = tuple(inputs)
-        for hook in list(state.after.values()):
-            seen = _replaced(hook, hook(seen, given), seen)
+        goes_to = call.inputs if state.custom is None else state.custom._edges(call)
+        if state.after:
+            self._run_hooks_after(call, state, inputs, given)
         if state.custom is None:
             # What the compiler would send on arrives from here instead.
-            for e in known:
-                self._keep_early(e, arrived)
+            for o in known:
+                self._keep_early(o, arrived)
             self.stop_at(known)
         self.sent.add(call)
-        edges = call.inputs if state.custom is None else state.custom._edges(call)
-        for edge, gradient in zip(edges, seen, strict=True):
+        for edge, gradient in zip(goes_to, inputs, strict=True):
             if edge is None or not edge.tracked:
                 continue
             if self.walk.passed is None or edge in self.walk.seen:
                 if gradient is None:
-                    self.undefined.add(edge)
+                    if state.custom is None or state.custom._sends_none:
+                        self.undefined.add(edge)
                 else:
                     self.send(edge, gradient)
+
+    def _run_hooks_after(
+        self,
+        call: Call,
+        state: NodeState,
+        inputs: list[Tensor | None],
+        given: tuple[Tensor | None, ...],
+    ) -> None:
+        """Run the hooks after a call, which are shown the gradients of what PyTorch's node has as
+        its inputs, and may replace these."""
+        if state.custom is None:
+            shown = arguments_of(call)
+        else:
+            shown = state.custom._tensor_arguments()
+        seen = tuple([inputs[i] for i in shown])
+        for hook in list(state.after.values()):
+            seen = _replaced(hook, hook(seen, given), seen)
+        for i, gradient in zip(shown, seen, strict=True):
+            inputs[i] = gradient
 
     def _passes_by(self, call: Call, custom: Any, arrives: bool) -> bool:
         """Whether a Function is not called: nothing arrives, or nobody asks what it sends on."""
@@ -511,13 +560,16 @@ class Session:
 
 def _as_it_runs(order: Sequence[Expression]) -> list[Expression]:
     """The values of a walk, inputs first, so that the last come in the order in which PyTorch runs
-    their nodes: of those at which everything has arrived, the one that was recorded last."""
+    their nodes: of those at which everything has arrived, the one that was recorded last. What
+    waits for calls that are freed and have no inputs any more comes after all others."""
     nodes: dict[Call | Expression, list[Expression]] = {}
     awaited: Counter[Call | Expression] = Counter()
-    following = {e: [_node_of(x) for x in goes_on_to(e)] for e in order}
+    following = {e: [_node_of(x) for x in _goes_on_in_order(e)] for e in order}
     for e in reversed(order):
         nodes.setdefault(_node_of(e), []).append(e)
         awaited.update(following[e])
+    held = [node for node in _below_lost(order) if node in nodes]
+    awaited.update(held)
     ready: list[tuple[float, int, Call | Expression]] = []
     count = itertools.count()
 
@@ -529,7 +581,14 @@ def _as_it_runs(order: Sequence[Expression]) -> list[Expression]:
         if not awaited[node]:
             add(node)
     found: list[Expression] = []
-    while ready:
+    while ready or held:
+        if not ready:
+            for node in held:
+                awaited[node] -= 1
+                if not awaited[node]:
+                    add(node)
+            held = []
+            continue
         _, _, node = heapq.heappop(ready)
         found += nodes[node]
         for e in nodes[node]:
@@ -540,6 +599,11 @@ def _as_it_runs(order: Sequence[Expression]) -> list[Expression]:
     return found[::-1]
 
 
+def _goes_on_in_order(e: Expression) -> Sequence[Expression]:
+    following = goes_on_to(e)
+    return following if e.call is None else in_order(e.call, following)
+
+
 def _node_of(e: Expression) -> Call | Expression:
     """What a gradient that arrives at a value waits at for the others: the call that made it, but
     for a gradient, whose outputs are made by many nodes."""
@@ -547,6 +611,27 @@ def _node_of(e: Expression) -> Call | Expression:
     if call is None or e.leaf is not None or not call.tracked or hasattr(call, "way"):
         return e
     return call
+
+
+def _below_lost(order: Sequence[Expression]) -> set[Call | Expression]:
+    """What lies below the freed calls of a walk that have no inputs any more."""
+    lost = [e.call for e in order if e.leaf is None and e.call is not None and e.call.tracked]
+    stack = [call for call in lost if call.freed and not call.inputs]
+    if not stack:
+        return set()
+    leaves: dict[int, list[Expression]] = {}
+    for e in order:
+        if e.leaf is not None:
+            leaves.setdefault(id(e.leaf), []).append(e)
+    found: set[Call | Expression] = set()
+    while stack:
+        for e in edges(stack.pop()):
+            if e.leaf is not None:
+                found.update(leaves.get(id(e.leaf), ()))
+            elif e.tracked and e.call is not None and e.call not in found:
+                found.add(e.call)
+                stack.append(e.call)
+    return found
 
 
 def _sequence_of(e: Expression) -> float:

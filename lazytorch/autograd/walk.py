@@ -19,6 +19,7 @@ from lazytorch.autograd.reads import (
     goes_on_to,
     gradient_packs,
     gradient_saves,
+    in_order,
     saves_any,
     saves_nothing,
     steps_of,
@@ -99,6 +100,8 @@ class Walk:
 
     refusals  the calls that backward refuses to pass, and why, where the caller ``defers`` that
               until it comes to them: hooks and Functions may raise first, or send None there.
+    is_old    whether Python has run since: it may have freed what is still to come, or written to
+              what that reads.
     """
 
     def __init__(
@@ -110,11 +113,13 @@ class Walk:
         defers: bool = False,
     ) -> None:
         self.refusals: dict[Call, Exception] = {}
+        self.is_old = False
         self._leaves: dict[int, list[Expression]] | None = None
         self.order: list[Expression] = []
         self.seen: set[Expression] = set()
         self.calls: list[Call] = []
         self.targets = () if targets is None else tuple(targets)
+        self._gives_targets = targets is not None and not runs_targets
         self.stop = tuple(stop)
         may_be_known = targets is None and len(values) == 1 and not stop and not views.watched
         if may_be_known and (found := known_walks.recognised(values[0])) is not None:
@@ -138,7 +143,7 @@ class Walk:
             # Of a gradient that would be the last of many nodes: it is not freed for that.
             passed.update([e for e in run if not hasattr(e.call, "way")])
         checked: set[int] = set()
-        failing: list[tuple[Call, Exception]] = []
+        failing: list[tuple[Expression, Call, Exception]] = []
         for e in reversed(self.order):
             if passed is not None and e not in passed:
                 continue
@@ -150,16 +155,16 @@ class Walk:
                 checked.add(id(call))
                 self.calls.append(call)
             if not known or way_of(call) is not None:
-                try:
-                    check_value(e, call)
-                except RuntimeError as error:
-                    failing.append((call, error))
+                refusal = _refusal_of(e, call)
+                if refusal is not None:
+                    failing.append((e, call, refusal))
         if failing:
             # PyTorch runs what was recorded last first.
-            failing.sort(key=lambda found: found[0].sequence, reverse=True)
-            self.refusals = dict(reversed(failing))
+            failing.sort(key=lambda found: found[1].sequence, reverse=True)
+            self.refusals = {call: error for _, call, error in reversed(failing)}
             if not defers:
-                self.refuse(failing[0][0])
+                e, call, _ = failing[0]
+                self.refuse(e, call)
             return
         if may_be_known:
             known_walks.remember(values[0], self.order, self.calls)
@@ -171,9 +176,11 @@ class Walk:
     def __exit__(self, *_: object) -> None:
         under_way.walks.remove(self)
 
-    def refuse(self, call: Call) -> None:
-        """Raise what was deferred until backward comes to this call."""
+    def refuse(self, e: Expression, call: Call) -> None:
+        """Raise what was deferred until backward comes to the call that made a value."""
         refusal = self.refusals.get(call)
+        if refusal is None and self.is_old and (self.passed is None or e in self.passed):
+            refusal = _refusal_of(e, call)
         if refusal is not None:
             if anomaly_mode.state.enabled:
                 anomaly_mode.warn_of(call, node_name(call))
@@ -200,6 +207,17 @@ class Walk:
                     seen.add(e.call)
                     stack.append(e.call)
         return False
+
+    def runs_node_of(self, tensor: Tensor) -> bool:
+        """Whether the pass comes to the node that made a tensor, or collects its gradient."""
+        if not self.readings(tensor):
+            return self.passed is None and bool(self.lost([gradient_source(tensor)]))
+        if self._gives_targets and tensor.is_leaf:
+            raise RuntimeError(
+                "A leaf node was passed to _will_engine_execute_node but we are currently running "
+                "autograd.grad(). This is currently not supported."
+            )
+        return True
 
     def _lead_through_views(self, targets: Sequence[Expression]) -> bool:
         """Let each view of a view be read from that one, where its gradient matters.
@@ -263,7 +281,7 @@ class Walk:
             ):
                 above.add(e)
         self.order = [e for e in self.order if e in above or e in targets]
-        self.seen = set(self.order)
+        self.seen = {*self.order, *targets.intersection(self.stop)}
         return above
 
     def readings(self, tensor: Tensor) -> list[Expression]:
@@ -298,7 +316,7 @@ class Walk:
             call = e.call
             if call is None or e.leaf is not None or not call.tracked:
                 continue
-            for number, x in enumerate(goes_on_to(e)):
+            for number, x in enumerate(in_order(call, goes_on_to(e))):
                 if x.leaf is not None:
                     key = id(x.leaf())
                     turn = -call.sequence, number
@@ -386,6 +404,14 @@ FREED = (
     ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
     "graph a second time or if you need to access saved tensors after calling backward."
 )
+
+
+def _refusal_of(e: Expression, call: Call) -> Exception | None:
+    try:
+        check_value(e, call)
+    except RuntimeError as error:
+        return error
+    return None
 
 
 def check_value(e: Expression, call: Call) -> None:

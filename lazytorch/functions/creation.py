@@ -26,7 +26,7 @@ from lazytorch.defaults import defaults
 from lazytorch.device import device_name
 from lazytorch.dtypes import CLASS_NAMES, as_dtype
 from lazytorch.expression import Attributes, Function, scalar
-from lazytorch.functions.arguments import check_number, integers, size_argument
+from lazytorch.functions.arguments import check_number, integers, require_tensor, size_argument
 from lazytorch.functions.data import leaf, of_array, tensor
 from lazytorch.functions.promotion import default_complex
 from lazytorch.functions.registration import operation, write_out
@@ -180,6 +180,7 @@ def lying_as(made: Tensor, input: Tensor, memory_format: Any) -> Tensor:
 
 def _made_like(name: str, value: float | None) -> Callable[..., Tensor]:
     def like(input: Tensor, **options: Any) -> Tensor:
+        require_tensor(name, input)
         made = _like(input, name, value, input._type.shape, options)
         return lying_as(made, input, options.get("memory_format"))
 
@@ -195,6 +196,7 @@ ones_like = _made_like("ones_like", 1)
 
 @operation(method=False)
 def full_like(input: Tensor, fill_value: Any, **options: Any) -> Tensor:
+    require_tensor("full_like", input)
     options["dtype"] = options.get("dtype") or input.dtype
     options["device"] = options.get("device") or input._storage.device
     made: Tensor = full(input._type.shape, fill_value, **options)

@@ -11,10 +11,11 @@ import contextlib
 import enum
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
-from lazytorch import capture, core
+from lazytorch import capture, core, levels
 from lazytorch.autograd.backward import backward
 from lazytorch.autograd.function import Function, Saved
 from lazytorch.autograd.grad_mode import enable_grad, is_grad_enabled
@@ -22,10 +23,18 @@ from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.graph import CallNode
 from lazytorch.autograd.reads import goes_on_to
 from lazytorch.autograd.release import free
-from lazytorch.autograd.saved import let_read, would_pack
-from lazytorch.autograd.session import Session
-from lazytorch.autograd.walk import FREED, Walk, under_way
-from lazytorch.expression import Call, Expression, NodeState, hooks_of, next_in_sequence, nobody
+from lazytorch.autograd.saved import let_read, without_packing, would_pack
+from lazytorch.autograd.session import Session, add
+from lazytorch.autograd.walk import FREED, Walk, gradient_source, node_name, under_way
+from lazytorch.expression import (
+    Call,
+    Expression,
+    Hooks,
+    NodeState,
+    hooks_of,
+    next_in_sequence,
+    nobody,
+)
 from lazytorch.freed import inputs_of
 from lazytorch.functions.random import default_generator
 from lazytorch.realize import realize
@@ -269,7 +278,7 @@ class CheckpointFunction(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        if under_way.walks[-1].passed is not None:
+        if any([walk.passed is not None for walk in under_way.walks]):
             raise RuntimeError(_FOR_ALL_LEAVES)
         args = list(ctx.args)
         for i, tensor in zip(ctx.places, ctx.saved_tensors, strict=True):
@@ -360,6 +369,19 @@ def _with(values: Any, replaced: dict[int, Tensor]) -> Any:
     return values
 
 
+def _take_hooks(results: Sequence[Tensor]) -> list[Hooks | None]:
+    """Take what hooks a part has given to its results from these."""
+    found: list[Hooks | None] = []
+    for x in results:
+        e = x._read()
+        taken = None
+        if e.hooks is not None and e.hooks.functions and e.leaf is None:
+            taken = Hooks()
+            taken.functions, e.hooks.functions = e.hooks.functions, OrderedDict()
+        found.append(taken)
+    return found
+
+
 def _alone(x: Tensor, connected: bool) -> Tensor:
     """A tensor as a value of its own, differentiable to it or not; itself where nobody collects its
     gradient, which is what others make of it then."""
@@ -373,6 +395,10 @@ def _alone(x: Tensor, connected: bool) -> Tensor:
     return detached._require_grad_()
 
 
+class _StopRecomputationError(Exception):
+    """All that backward needs of a part's second run is there."""
+
+
 class CheckpointNode(CallNode):
     """The node of a checkpointed part: backward runs the part again.
 
@@ -380,6 +406,7 @@ class CheckpointNode(CallNode):
     """
 
     _settles = True
+    _sends_none = False  # a part has not come there
 
     def __init__(self, function: Any, args: Any, kwargs: Any, context: Any) -> None:
         self.function, self.args, self.kwargs, self.context = function, args, kwargs, context
@@ -396,6 +423,9 @@ class CheckpointNode(CallNode):
         self.freed = False
         self._ends_plainly = False
         self.first = PartRun([])
+        self.made_by = "CheckpointBackward"
+        # Of the arguments that require grad: whether results are made of them.
+        self.used: list[bool] = []
         self.checks: dict[str, bool] = {}
         self.kinds: list[Kind] = []  # what the results were
 
@@ -403,9 +433,14 @@ class CheckpointNode(CallNode):
         return None if self.reference is None else self.reference()
 
     def name(self) -> str:
-        return "CheckpointBackward"
+        return self.made_by
 
-    def run(
+    def results(self, result: Any, given: Sequence[Tensor]) -> list[Tensor]:
+        """Those results of a run of the part, on these arguments, that a gradient comes to."""
+        arguments = {id(t) for t in given}
+        return [t for t in _tensors(result) if t.requires_grad and id(t) not in arguments]
+
+    def run_again(
         self, connected: bool, unpacked: Sequence[Tensor] | None = None
     ) -> tuple[Any, list[Tensor]]:
         """The part's results, and its arguments that require grad, as values of their own: as they
@@ -423,6 +458,10 @@ class CheckpointNode(CallNode):
     def _edges(self, call: Call) -> list[Expression | None]:
         return [e for e in inputs_of(call) if e.tracked]
 
+    def _tensor_arguments(self) -> list[int]:
+        call = self._call()
+        return [] if call is None else [*range(len(self._edges(call)))]
+
     def _of_results(self, gradients: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
         return gradients
 
@@ -432,18 +471,34 @@ class CheckpointNode(CallNode):
         self.args, self.kwargs, self.given, self._saved = (), {}, [], []
         self.freed = True
 
-    def _backward(self, call: Call, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+    def _backward(
+        self, call: Call, gradients: Sequence[Tensor | None], wanted: Container[Expression] | None
+    ) -> list[Tensor | None]:
         create_graph = is_grad_enabled()
         if self.freed:
             raise RuntimeError(FREED)
         arguments = [saved.unpack(self) for saved in self._saved]
+        if grad_state.hooks_refused is not None:
+            raise RuntimeError(grad_state.hooks_refused)
         began = next_in_sequence()
-        with _again(self.random), self.context:
-            result, alone = self.run(create_graph, arguments if self.packed else None)
-        outputs = [t for t in _tensors(result) if t.requires_grad]
-        boundary = [a._read() for a in alone]
-        others, calls = _read_from_outside([o._read() for o in outputs], boundary, began)
-        compare(self.first, PartRun(calls), **self.checks)
+        results = [reference() for reference in call.outputs]
+        is_example = any([e is not None and levels.is_unknown(e) for e in results])
+        with (
+            contextlib.suppress(_StopRecomputationError),
+            _again(self.random),
+            without_packing(),
+            contextlib.nullcontext() if is_example else levels.outside_all(),
+            self.context,
+        ):
+            result, alone = self.run_again(create_graph, arguments if self.packed else None)
+            outputs = self.results(result, alone)
+            _take_hooks(outputs)  # those of the first run were called
+            boundary = [a._read() for a, used in zip(alone, self.used, strict=True) if used]
+            others, calls = _read_from_outside([o._read() for o in outputs], boundary, began)
+            second = PartRun(calls)
+            if self.checks["early_stop"] and len(second.saved) >= len(self.first.saved):
+                raise _StopRecomputationError  # what the user's context sees in PyTorch
+        compare(self.first, second, **self.checks)
         if len(outputs) != len(gradients):
             raise other_results(len(gradients), len(outputs))
         error = other_kinds(self.kinds, [kind_of(o._read()) for o in outputs])
@@ -454,37 +509,56 @@ class CheckpointNode(CallNode):
         edges = [e for e in self._edges(call) if e is not None]
         if not pairs:
             return [None] * len(edges)
+        # Arguments that the part has read by other names too.
+        given = edges[: len(boundary)]
+        again = [e for e in others if e in given]
+        others = [e for e in others if e not in given]
         if len(boundary) + len(others) != len(edges):
             raise other_results(len(edges), len(boundary) + len(others))
-        walk = Walk(values, stop=[*boundary, *others])
+        inner = [*boundary, *others]
+        targets = None
+        if wanted is not None:
+            targets = [e for e, edge in zip(inner, edges, strict=True) if edge in wanted]
+            targets += [e for e in again if e in wanted]
+        walk = Walk(values, targets, stop=[*inner, *again])
         reached = {*values, *[i for e in walk.order for i in goes_on_to(e)]}
         if create_graph:
             # What gradients read of the results is what the first run gave: its user may
             # differentiate by that.
-            results = [r() for r in call.outputs]
             pairs_of_runs = zip([o._read() for o in outputs], results, strict=True)
             first = {e: result for e, result in pairs_of_runs if result is not None}
             for each in walk.calls:
                 let_read(each, first)
         session = Session(values, [g._read() for _, g in pairs], walk, create_graph)
         session.run_hooks(create_graph)
+        if targets is not None:
+            reached.intersection_update(targets)
+            boundary = [e for e in boundary if e in reached]
+            others = [e for e in others if e in reached]
+            again = [e for e in again if e in reached]
         found = session.gradients(boundary)
         # What is read besides, part of it below the rest or the arguments: each gets what comes to
         # it alone.
         session.stop_at(boundary)
         by_value: dict[Expression, Tensor] = {}
-        for e in sorted([e for e in others if e.leaf is None], key=_sequence, reverse=True):
+        rest = [*others, *again]
+        for e in sorted([e for e in rest if e.leaf is None], key=_sequence, reverse=True):
             (by_value[e],) = session.gradients([e])
             session.stop_at([e])
-        leaves = [e for e in others if e.leaf is not None]
+        leaves = [e for e in rest if e.leaf is not None]
         by_value.update(zip(leaves, session.gradients(leaves), strict=True))
         by_value.update(zip(boundary, found, strict=True))
-        sent = [by_value[e] if e in reached else None for e in (*boundary, *others)]
+        sent = [by_value[e] if e in reached else None for e in inner]
+        for e in again:
+            place, more = given.index(e), by_value[e]
+            before = sent[place]
+            sent[place] = more if before is None else add(before, more)
         free(walk, create_graph, session.readers)
         if not create_graph:
             # The part's results are not stored once more for names that nobody reads.
             del result, outputs, pairs
-            realize([g._read() for g in sent if g is not None])
+            if not levels.state.active:
+                realize([g._read() for g in sent if g is not None])
         return sent
 
 
@@ -498,33 +572,35 @@ def _checkpoint(
 ) -> Any:
     first, second = context_fn()
     if not is_grad_enabled():
-        with first:
-            return function(*args, **kwargs)
+        return function(*args, **kwargs)
     if any([t._storage.is_inference() for t in _tensors((args, kwargs))]):
         raise RuntimeError(CANNOT_SAVE)
     if grad_state.hooks_refused is not None:
         raise RuntimeError(grad_state.hooks_refused)
+    if levels.state.sources:  # a tangent may be asked for, which goes forward with the values
+        with first:
+            return function(*args, **kwargs)
     node = CheckpointNode(function, args, kwargs, second)
     node.random = _RandomState() if preserve else None
+    arguments = [gradient_source(t) for t in node.given]
     began = next_in_sequence()
-    hooks, grad_state.saved_hooks = grad_state.saved_hooks, ()
-    try:
-        with first:
-            result, alone = node.run(connected=True)
-    finally:
-        grad_state.saved_hooks = hooks
-    outputs = [t for t in _tensors(result) if t.requires_grad]
+    with without_packing(), first:
+        result = function(*args, **kwargs)
+    outputs = node.results(result, node.given)
     if not outputs:
         return result
-    boundary = [a._read() for a in alone]
-    others, calls = _read_from_outside([t._read() for t in outputs], boundary, began)
+    found, calls = _read_from_outside([t._read() for t in outputs], (), began)
     node.first, node.checks = PartRun(calls), checks
     if not node.first.saved:
         return result  # backward asks for nothing that the part has computed
     node.kinds = [kind_of(t._read()) for t in outputs]
-    given = [t._read() for t in _tensors((args, kwargs)) if t.requires_grad]
+    node.used = [e in found for e in arguments]
+    given = [e for e in arguments if e in found]
+    others = [e for e in found if e not in given]
     # Then backward does not run the part again where a result is the last that it asks for.
-    node._ends_plainly = not any([would_pack(o._read().call) for o in outputs])
+    makers = [o._read().call for o in outputs]
+    node.made_by = node_name(makers[0]) if makers[0] is not None else node.made_by
+    node._ends_plainly = not any([would_pack(call) for call in makers])
     raw = [untracked(t._read()) for t in outputs]
     values = record(core.CUSTOM, (*raw, *given, *others), (len(raw),), True)
     call = values[0].call
@@ -532,6 +608,7 @@ def _checkpoint(
     state = call.node = NodeState()
     state.custom = node
     node.reference = weakref.ref(call)
-    for e in values:
+    for e, taken in zip(values, _take_hooks(outputs), strict=True):
+        e.hooks = taken
         hooks_of(e).node = state
     return _with(result, {id(t): wrap(e) for t, e in zip(outputs, values, strict=True)})

@@ -237,3 +237,33 @@ def test_a_pass_of_another_thread_is_not_its_own() -> None:
         done.set()
         other.join()
     assert x.grad.tolist() == x.cos().tolist() and y.grad.tolist() == [2, 2]
+
+
+ARGUMENTS = """
+call = torch.utils.checkpoint.checkpoint
+x = torch.tensor([1.0, 2.0], requires_grad=True)
+h = x * 2
+def written(a):
+    return a.mul_(3).sin()
+y = call(written, h, use_reentrant=False)
+log(h, h._version)
+fails(lambda: y.sum().backward())
+h = x * 2
+view = call(lambda a: a[:1], h, use_reentrant=False)
+view.mul_(5)
+log(h, view._base is h)
+h = x * 2
+def keeps(a):
+    a.retain_grad()
+    return a.sin()
+call(keeps, h, use_reentrant=False).sum().backward()
+log(h.grad, x.grad)
+h = x * 2
+call(lambda a: a.sin() * h, h, use_reentrant=False).sum().backward()
+log(x.grad)
+log(call(lambda a: (a, a.sin()), h, use_reentrant=False)[0] is h)
+"""
+
+
+def test_a_part_is_given_the_arguments_themselves() -> None:
+    compare_story(ARGUMENTS)

@@ -205,10 +205,10 @@ class BackwardHooks:
         outputs, node, self.output_places = _through_node(outputs)
         if node is not None:
 
-            def hook(gradients: tuple[Any, ...]) -> Any:
+            def hook(_: Any, gradients: tuple[Any, ...]) -> Any:
                 return self._on_grad_outputs(gradients)
 
-            node.register_prehook(hook)
+            node.register_hook(hook)
         return outputs if isinstance(result, tuple) else outputs[0]
 
     def _on_grad_outputs(self, gradients: tuple[Any, ...]) -> tuple[Any, ...]:
