@@ -51,7 +51,7 @@ class Saved:
         if self.packed is not None:
             value, packed = self.packed
             found = packed.unpack()
-            if not (is_grad_enabled() and value.tracked):
+            if not value.tracked:
                 return found
             again = (untracked(found._read()), value)
             return wrap(record(core.REPLACE_VALUE, again, (), True)[0])

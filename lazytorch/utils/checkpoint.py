@@ -436,7 +436,14 @@ class CheckpointNode(CallNode):
         create_graph = is_grad_enabled()
         if self.freed:
             raise RuntimeError(FREED)
-        arguments = [saved.unpack(self) for saved in self._saved]
+        arguments: list[Tensor] = []
+        refused: RuntimeError | None = None
+        try:
+            arguments = [saved.unpack(self) for saved in self._saved]
+        except RuntimeError as modified:
+            if self.packed:
+                raise
+            refused = modified
         began = next_in_sequence()
         with _again(self.random), self.context:
             result, alone = self.run(create_graph, arguments if self.packed else None)
@@ -457,6 +464,8 @@ class CheckpointNode(CallNode):
         if len(boundary) + len(others) != len(edges):
             raise other_results(len(edges), len(boundary) + len(others))
         walk = Walk(values, stop=[*boundary, *others])
+        if refused is not None and any([would_pack(each) for each in walk.calls]):
+            raise refused  # PyTorch unpacks what was saved when a gradient reads it
         reached = {*values, *[i for e in walk.order for i in goes_on_to(e)]}
         if create_graph:
             # What gradients read of the results is what the first run gave: its user may

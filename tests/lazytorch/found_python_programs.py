@@ -580,4 +580,19 @@ v3.sum().backward(create_graph=True)
 v3.sum().backward(inputs=[v1], retain_graph=True)
 v3.sum().backward()
 v3.sum().backward()""",
+    "what hooks unpack for a reentrant checkpoint requires grad as it did": """
+v0 = torch.tensor([[-2.0], [1.5]], requires_grad=True)
+v1 = torch.mul(v0, 2)
+part = lambda a: checkpoint(lambda a: a.sin() * a, a, use_reentrant=True)
+with saved_tensors_hooks(lambda x: x.clone(), lambda x: x * 1): v2 = part(v1)
+(v2 * v2).sum().backward()""",
+    "a checkpoint's arguments are checked where its gradient reads what it saved": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0.sin()
+v2 = checkpoint(lambda a, b: (a.sin(), a * b), v1, 0.5, use_reentrant=False)[1]
+v1.mul_(2)
+v2.sum().backward(retain_graph=True)
+v3 = checkpoint(lambda a, b: (a.sin(), a * b), v1, 0.5, use_reentrant=False)[0]
+v1.mul_(2)
+v3.sum().backward()""",
 }
