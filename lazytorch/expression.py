@@ -305,7 +305,8 @@ class Call:
     place      the user's code that made it and the instruction in there, where noted (source.py).
     node       what was hung on it as a node of the graph; not set where there is nothing.
     via        of a view: what it was made from, how that is called, where it lies in the storage,
-               and where in a copy of what it was made from, if that overlaps; not set elsewhere.
+               and where in a copy of what it was made from, if that overlaps; None of what is only
+               a part of a view; not set elsewhere.
     siblings   of one of several views: an object that all of them have, the outputs of one node;
                not set elsewhere.
     way        of a tracked gradient call: what a gradient of it goes on to; not set elsewhere.
@@ -323,7 +324,7 @@ class Call:
     node: NodeState
     sequence: int
     siblings: object
-    via: tuple[ViewOrigin | None, str, Geometry, Geometry | None]
+    via: tuple[ViewOrigin | None, str, Geometry, Geometry | None] | None
     way: Way
 
     signature: Signature

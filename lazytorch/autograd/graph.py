@@ -301,7 +301,7 @@ def _remade(origin: ViewOrigin, value: Expression) -> Tensor:
         source, made = made, object.__new__(Tensor)
         made._storage, made._source = storage, source
         made._geometry, made._view_name, made._has_node = step.geometry, step.name, True
-        made._type = TensorType(step.geometry.shape, value.type.dtype)
+        made._type = TensorType(step.geometry.shape, step.dtype)
         made._origin, made._watched = step, step.watched
         known = step.value(value)
         if known is not None:

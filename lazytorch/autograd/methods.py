@@ -236,10 +236,6 @@ for _name, _member in (
     ("register_post_accumulate_grad_hook", _register_post_accumulate_grad_hook),
     ("retain_grad", _retain_grad),
     ("is_inference", lambda self: self._storage.is_inference()),
-    ("is_conj", lambda self: False),
-    ("is_neg", lambda self: False),
-    ("resolve_conj", lambda self: self),
-    ("resolve_neg", lambda self: self),
     ("is_signed", lambda self: self.dtype.is_signed),
 ):  # fmt: skip
     setattr(Tensor, _name, _member)

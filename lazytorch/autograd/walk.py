@@ -29,9 +29,10 @@ from lazytorch.expression import (
     SharedSince,
     nobody,
 )
-from lazytorch.geometry import Geometry, places_between
+from lazytorch.geometry import Geometry, in_elements, places_between
 from lazytorch.importer import GRADIENT, TANGENT
-from lazytorch.recording import last_recorded, record
+from lazytorch.recording import last_recorded
+from lazytorch.seen_as import read_view
 from lazytorch.tensor import Tensor
 from lazytorch.view_history import ViewOrigin, viewed, views
 
@@ -212,7 +213,7 @@ class Walk:
             source = via[0] if via is not None else None
             while source is not None:
                 value = source.value(viewed(e))
-                if value is call.inputs[0]:
+                if value is not None and _is_read_from(e, value):
                     break
                 if value is not None and value is not e and (value.hooks or value in targets):
                     changed = _read_from(e, source, value) or changed
@@ -347,18 +348,32 @@ def _is_made_through(e: Expression, nodes: set[object]) -> bool:
     return False
 
 
+def _is_read_from(e: Expression, value: Expression) -> bool:
+    """Whether a view is read from this value, perhaps seen as numbers of another kind."""
+    call = e.call
+    while call is not None and call.inputs:
+        (x,) = call.inputs
+        if x is value:
+            return True
+        call = x.call
+        if call is None or getattr(call, "via", call) is not None:
+            return False
+    return False
+
+
 def _read_from(e: Expression, source: ViewOrigin, value: Expression) -> bool:
     """Define a view's value by that of a view it was made from; False where that cannot be."""
     call = e.call
-    assert call is not None
+    assert call is not None and call.via is not None
+    _, _, view, _ = call.via
+    of, dtype = source.geometry, e.type.dtype
     try:
-        *between, place = places_between(_chain(call.via, source), source.geometry)
+        places = places_between(_chain(call.via, source), in_elements(of, value.type.dtype, dtype))
     except RuntimeError:
         return False
-    for each in between:
-        (value,) = record(core.VIEW, (value,), (each.shape, each.strides, each.offset), True)
-    call.signature = core.VIEW.signature((value.type,), (place.shape, place.strides, place.offset))
-    call.inputs = (value,)
+    shown = read_view(value, of, dtype, view, [place.place for place in places], True)
+    assert shown.call is not None
+    call.signature, call.inputs = shown.call.signature, shown.call.inputs
     return True
 
 
@@ -468,7 +483,7 @@ def _overwritten(e: Expression) -> Overwritten | SharedSince | None:
         call = e.call
         if call is None or not call.inputs or call.signature.function not in core.ALIASES:
             return None
-        itself = itself and call.signature.function is core.VIEW
+        itself = itself and call.signature.function not in (core.DETACH, core.SOURCE)
         e = call.inputs[0]
 
 
@@ -575,7 +590,10 @@ def modified_text(e: Expression, made: str, now: int, expected: int) -> str:
 
 
 _TYPE_NAMES = {"float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16"}
+# For which PyTorch has no name in Python.
+_COMPLEX_NAMES = {"complex64": "CPUComplexFloatType", "complex128": "CPUComplexDoubleType"}
 
 
 def type_name(e: Expression) -> str:
-    return f"torch.{_TYPE_NAMES.get(e.type.dtype.name, e.type.dtype.name)}Tensor"
+    name = e.type.dtype.name
+    return _COMPLEX_NAMES.get(name) or f"torch.{_TYPE_NAMES.get(name, name)}Tensor"

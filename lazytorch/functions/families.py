@@ -26,9 +26,11 @@ def in_float(body: Callable[[Node], Node]) -> Callable[[Node], Node]:
 def unary(
     name: str, body: Callable[[Node], Node], documentation: str, names: tuple[str, ...] = (),
     inplace: bool = True, out: bool | str = True, gradient_name: str | None = None,
+    **options: Any,
 ) -> Unary:  # fmt: skip
-    """torch.NAME(input), Tensor.NAME() and Tensor.NAME_(); ``out``: see ``operation``."""
-    function = Function(name, body, gradient_name=gradient_name)
+    """torch.NAME(input), Tensor.NAME() and Tensor.NAME_(); ``out``: see ``operation``, and for the
+    other options ``Function``."""
+    function = Function(name, body, gradient_name=gradient_name, **options)
 
     def public(input: Any) -> Tensor:
         if not isinstance(input, Tensor):

@@ -142,8 +142,8 @@ def _nanmean(x: Node, axes: Shape, keepdim: bool, dtype: DType | None) -> Node:
 
 SUM = Function("sum", _sum)
 SUM_DIM = Function("sum_dim", _sum, gradient_name="SumBackward1")
-PROD = Function("prod", _prod)
-PROD_DIM = Function("prod_dim", _prod, gradient_name="ProdBackward1")
+PROD = Function("prod", _prod, saves=lambda *_: (0, ~0))
+PROD_DIM = Function("prod_dim", _prod, gradient_name="ProdBackward1", saves=lambda *_: (0, ~0))
 MEAN = Function("mean", _mean)
 MEAN_DIM = Function("mean_dim", _mean, gradient_name="MeanBackward1")
 NANSUM = Function("nansum", _nansum)
