@@ -595,4 +595,10 @@ v2.sum().backward(retain_graph=True)
 v3 = checkpoint(lambda a, b: (a.sin(), a * b), v1, 0.5, use_reentrant=False)[0]
 v1.mul_(2)
 v3.sum().backward()""",
+    "under hooks a comparison's gradient leads on too": """
+v0 = torch.tensor(-0.5, requires_grad=True)
+v1 = v0.sin()
+with saved_tensors_hooks(lambda x: x, lambda x: x * 1): v2 = v1.relu()
+v3 = torch.autograd.grad(v2.sum(), v1, create_graph=True)[0] + 0
+(v3 * v3).sum().backward()""",
 }
