@@ -150,6 +150,7 @@ class Function:
               an input does, but is differentiated by what it reads alone. With ``saves_inputs``.
     saves     (number of inputs, *attributes) -> what PyTorch's gradient saves in any case, where
               it reads less: inputs by their number i, outputs by ~i.
+    saves_own  the inputs that PyTorch saves besides for their own gradient.
     spares    as ``saves``: what may be written to before backward, because PyTorch's nodes read
               values of their own that are made of it.
     keeps_numbers  PyTorch's gradient reads its numbers, which are never freed.
@@ -158,7 +159,7 @@ class Function:
 
     __slots__ = (
         "body", "gradient", "gradient_name", "joint", "keeps_numbers", "name", "plain_pairs",
-        "recomputes", "refusal", "saves", "saves_inputs", "signatures", "spares",
+        "recomputes", "refusal", "saves", "saves_inputs", "saves_own", "signatures", "spares",
     )  # fmt: skip
 
     def __init__(
@@ -172,11 +173,12 @@ class Function:
         recomputes: bool = False,
         joint: bool = False,
         saves: Callable[..., Sequence[int]] | None = None,
+        saves_own: tuple[int, ...] = (),
         spares: Callable[..., Sequence[int]] | None = None,
     ) -> None:
         self.name = name
         self.joint = joint
-        self.saves, self.spares = saves, spares
+        self.saves, self.saves_own, self.spares = saves, saves_own, spares
         self.recomputes = recomputes
         self.keeps_numbers = keeps_numbers
         self.saves_inputs = saves_inputs

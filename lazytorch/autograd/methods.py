@@ -205,7 +205,7 @@ def _retain_grad(self: Tensor) -> None:
     """Collect the gradient of a tensor that is no leaf in its ``.grad`` too."""
     if not self.requires_grad:
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-    if not self._is_leaf():
+    if not (self._is_leaf() or self._retains_grad):
         retain_by(self, gradient_source(self))
         self._retains_grad = True
 

@@ -80,7 +80,7 @@ def _described(x: Any) -> dict[str, Any]:
     strides = zip(x.stride(), x.shape, strict=True) if "--strides" in sys.argv else ()
     return {
         "strides": [s for s, n in strides if n > 1],
-        "dtype": str(x.dtype).partition(".")[2],
+        "is_complex": x.is_complex(),
         "conjugated": (x.is_conj(), x.is_neg()),
         "values": x.tolist(),
         "shape": tuple(x.shape),

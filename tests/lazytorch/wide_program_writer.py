@@ -81,7 +81,7 @@ _GRADIENTS = [
     "({x} * {y}).sum().backward(inputs=[{z}])",
     "{new} = torch.autograd.grad([{x}, {z}], {y}, [torch.ones_like({x}), {z}.detach()], "
     "create_graph=True, allow_unused=True)[0] + 0",
-    "{new} = torch.autograd.grad({x}, {y}, {x}.cos(), retain_graph=True)[0] + 0",
+    "{new} = torch.autograd.grad({x}, {y}, {x}.detach().cos(), retain_graph=True)[0] + 0",
     "{new} = torch.autograd.grad({x}, [{y}, {z}], torch.ones_like({x}), materialize_grads=True, "
     "create_graph=True)[1]",
     "{new} = torch.autograd.grad({x}, {y}, torch.stack([{x}.detach(), {x}.cos()]), "
