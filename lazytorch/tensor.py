@@ -344,7 +344,8 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
     def _read_marker(self, value: Expression) -> Expression:
         marker = self._marker
         assert marker is not None
-        if self._of_function is not None or (self._reaches_out and self._one_of is not None):
+        one_of = self._reaches_out and self._one_of is not None
+        if one_of or self._of_function is not None or self._of_unrecorded:
             self._refuse_changed()
         if marker[0] is not value:
             if self._reaches_out and value.tracked and self._made_at != self._storage.version:

@@ -402,16 +402,20 @@ def register_multi_grad_hook(
     if mode not in ("all", "any"):
         raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
     found: WeakKeyDictionary[Walk, dict[int, Any]] = WeakKeyDictionary()
+    awaited: WeakKeyDictionary[Walk, int] = WeakKeyDictionary()
 
     def hook_of(number: int) -> Hook:
         def hook(gradient: Tensor) -> None:
             walk = under_way.walks[-1]
             gradients = found.setdefault(walk, {})
+            if not gradients and mode == "all":
+                awaited[walk] = sum([walk.awaits(t) for t in tensors])
             gradients[number] = gradient
             if mode == "any":
                 if len(gradients) == 1:
                     fn(gradient)
-            elif len(gradients) == len([t for t in tensors if walk.readings(t)]):
+            elif len(gradients) == awaited[walk]:
+                del found[walk]  # as in PyTorch, the others are given in a call of their own
                 fn([gradients.get(i) for i in range(len(tensors))])
 
         return hook

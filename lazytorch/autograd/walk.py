@@ -114,6 +114,9 @@ class Walk:
         self.calls: list[Call] = []
         self.targets = () if targets is None else tuple(targets)
         self.stop = tuple(stop)
+        self.roots = tuple(values)
+        # The values whose gradients are given to the caller, and not accumulated.
+        self.captured = () if runs_targets else self.targets
         may_be_known = targets is None and len(values) == 1 and not stop and not views.watched
         if may_be_known and (found := known_walks.recognised(values[0])) is not None:
             _, self.order, self.calls = found
@@ -278,6 +281,20 @@ class Walk:
                 if e.leaf is not None:
                     self._leaves.setdefault(id(e.leaf()), []).append(e)
         return self._leaves.get(id(tensor), [])
+
+    def awaits(self, tensor: Tensor) -> bool:
+        """Whether PyTorch says, while the pass runs, that it goes through a tensor's node. It does
+        not of a single root's, and will not say of a leaf whose gradient it gives."""
+        found = self.readings(tensor)
+        if any([e.leaf is not None and e in self.captured for e in found]):
+            raise RuntimeError(
+                "A leaf node was passed to _will_engine_execute_node but we are currently running "
+                "autograd.grad(). This is currently not supported."
+            )
+        if len(self.roots) == 1 and found:
+            (root,) = self.roots
+            return found[0] is not root and (root.call is None or found[0].call is not root.call)
+        return bool(found)
 
     def collected_for(self, tensor: Tensor) -> list[Expression]:
         """The leaves whose collectors give a tensor its gradient."""

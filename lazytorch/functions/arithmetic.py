@@ -249,7 +249,9 @@ def _abs_in_place(self: Tensor) -> Tensor:
 
 _abs_of_real = Tensor.abs_  # type: ignore[attr-defined]
 Tensor.abs_ = Tensor.absolute_ = _abs_in_place  # type: ignore[attr-defined]
-reciprocal = unary("reciprocal", in_float(reciprocal_node), "1 / input.")
+reciprocal = unary(
+    "reciprocal", in_float(reciprocal_node), "1 / input.", spares=lambda *_: (0,)
+)  # fmt: skip
 square = unary("square", _square, "input * input.", gradient_name="PowBackward0")
 
 # ---- three operands ---------------------------------------------------------------------------
@@ -387,8 +389,9 @@ def _float_power(x: Node, y: Node) -> Node:
 
 POW = Function("pow", _pow, gradient_name="PowBackward1")
 POW_SPECIAL = Function(
-    "pow_special", _special_pow, gradient_name="PowBackward0", saves=lambda *_: (0,)
-)
+    "pow_special", _special_pow, gradient_name="PowBackward0", recomputes=True,
+    saves=lambda *_: (0,),
+)  # fmt: skip
 # PyTorch's gradient reads the input's power 0.
 POW_ONE = Function(
     "pow_one", _special_pow, gradient_name="PowBackward0", saves_inputs=True, saves=lambda *_: (0,)

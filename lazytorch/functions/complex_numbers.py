@@ -51,7 +51,7 @@ def _polar(size: Node, angle: Node) -> Node:
     return cn.complex_(ew.mul(size, ew.cos(angle)), ew.mul(size, ew.sin(angle)))
 
 
-COMPLEX = Function("complex", _complex)
+COMPLEX = Function("complex", _complex, saves_own=(0, 1))
 POLAR = Function("polar", _polar)
 
 

@@ -119,6 +119,7 @@ def _reaching_view(input: Tensor, geometry: Geometry, own: Geometry) -> Tensor:
     view._view_name = "AsStrided"
     view._source, view._made_at, view._has_node = input, storage.version, True
     view._refused_write = _REFUSED_WRITE
+    view._of_unrecorded = input._without_recording or input._of_unrecorded
     if input._one_of is not None:
         view._one_of = ("AsStrided", 0, None)
     view._reaches_out = input._connected

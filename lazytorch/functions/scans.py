@@ -48,7 +48,7 @@ def _logcumsumexp(x: Node, axis: int) -> Node:
 
 
 CUMSUM = Function("cumsum", _scan(rd.cumsum))
-CUMPROD = Function("cumprod", _scan(rd.cumprod))
+CUMPROD = Function("cumprod", _scan(rd.cumprod), saves=lambda *_: (0, ~0))
 LOGCUMSUMEXP = Function("logcumsumexp", _logcumsumexp)
 
 

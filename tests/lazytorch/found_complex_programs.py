@@ -86,4 +86,17 @@ v3.imag.sum().backward(retain_graph=True)
 v4 = torch.view_as_real(v2)
 v2.retain_grad()
 v4[..., 1].square().sum().backward()""",
+    "what complex functions save of their inputs": """
+v0 = torch.tensor([0.5, 1.5], requires_grad=True)
+v1 = torch.tensor([1.0, 2.0])
+v2 = v0 * 2
+v3 = torch.complex(v2, v1)
+v1.mul_(2)
+v3.abs().sum().backward(retain_graph=True)
+v2.mul_(2)
+v3.abs().sum().backward()
+v4 = torch.complex(v0, v0).clone()
+v5 = v4.reciprocal()
+v4.mul_(2)
+v5.abs().sum().backward()""",
 }

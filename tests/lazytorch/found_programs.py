@@ -559,4 +559,12 @@ v1 = torch.einsum('i,...->i', v0, 2)
 v1 = torch.where(True, v0, 0.5)
 v1 = v0.masked_fill(True, 0.5)
 v1 = v0.sum().index_select(0, torch.tensor([0, 0]))""",
+    "a power's gradient does not read it": """
+v0 = torch.tensor([0.5, 4.0], requires_grad=True)
+v1 = v0 ** 0.5
+v1.mul_(2)
+v1.sum().backward()
+v2 = (v0 * 2) ** -0.5
+v2.neg_()
+v2.sum().backward()""",
 }

@@ -340,4 +340,11 @@ b0 = v1.detach().numpy()
 v1.unsqueeze_(0)
 v2 = v1.abs()
 v2.sum().backward()""",
+    "a view that reaches out of a view made under no_grad is refused once its base was written": """
+v0 = torch.tensor([[0.5, 0.5], [2.0, 1.5]], requires_grad=True)
+v1 = v0 * 3
+with torch.no_grad(): v2 = v1[-1]
+v3 = v2.as_strided((1, 2), (2, 1), 0)
+v1 -= v1
+v4 = v3.t()""",
 }

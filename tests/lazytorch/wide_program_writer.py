@@ -124,7 +124,15 @@ class WideWriter(Writer):
         # PyTorch itself falls over hooks on views that were written to.
         statement = self.filled(self.random.choice(_HOOKS))
         hooked = set(re.findall(r"v\d+", statement))
-        return None if any([self.names[n]._is_view() for n in hooked]) else statement
+        if any([self.names[n]._is_view() for n in hooked]):
+            return None
+        if ".grad_fn" in statement and any([self.is_derivative(n) for n in hooked]):
+            return None  # of many nodes in PyTorch, the last of which has the hook
+        return statement
+
+    def is_derivative(self, name: str) -> bool:
+        made = [s for s in self.statements if re.search(rf"\b{name}(, \w+)? =", s)]
+        return any([re.search(r"torch\.(func|autograd)|forward_ad", s) for s in made])
 
     def step(self) -> str | None:
         leaves = [n for n in self.tensors() if self.is_plain_leaf(n)]
