@@ -286,14 +286,15 @@ class Walk:
         """Whether PyTorch says, while the pass runs, that it goes through a tensor's node. It does
         not of a single root's, and will not say of a leaf whose gradient it gives."""
         found = self.readings(tensor)
+        if len(self.roots) == 1 and found:
+            (root,) = self.roots
+            if found[0] is root or (root.call is not None and found[0].call is root.call):
+                return False
         if any([e.leaf is not None and e in self.captured for e in found]):
             raise RuntimeError(
                 "A leaf node was passed to _will_engine_execute_node but we are currently running "
                 "autograd.grad(). This is currently not supported."
             )
-        if len(self.roots) == 1 and found:
-            (root,) = self.roots
-            return found[0] is not root and (root.call is None or found[0].call is not root.call)
         return bool(found)
 
     def collected_for(self, tensor: Tensor) -> list[Expression]:

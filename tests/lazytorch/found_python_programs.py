@@ -617,5 +617,6 @@ v3.backward(retain_graph=True)
 handle.remove()
 handle = on(v0, v1)
 torch.autograd.grad(v3, v0, retain_graph=True)
-v3.backward(inputs=[v0])""",
+v3.backward(inputs=[v0])
+torch.autograd.grad(v0, v0, torch.ones(2))""",
 }
