@@ -56,7 +56,8 @@ def _rebuild_tensor(
     backward_hooks: Any = None,
     metadata: Any = None,
 ) -> Any:
-    return _view(storage, storage.dtype, storage_offset, size, stride, requires_grad)
+    made = _view(storage, storage.dtype, storage_offset, size, stride, requires_grad)
+    return engine.changed(made, metadata) if metadata else made
 
 
 def _rebuild_tensor_with_dtype(

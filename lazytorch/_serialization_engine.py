@@ -94,6 +94,20 @@ def geometry(tensor: Tensor) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
     return tensor.storage_offset(), tuple(tensor.shape), tuple(tensor.stride())
 
 
+def changes_of(tensor: Tensor) -> dict[str, bool]:
+    """Whether it shows its storage conjugated or negated, as PyTorch writes that."""
+    found = {"conj": tensor.is_conj(), "neg": tensor.is_neg()}
+    return {name: True for name, is_so in found.items() if is_so}
+
+
+def changed(tensor: Tensor, changes: dict[str, bool]) -> Tensor:
+    """The tensor, which shows its storage conjugated or negated from now on."""
+    place = tensor._geometry or Geometry(tensor._type.shape, tensor._strides(), 0)
+    conjugated, negated = changes.get("conj", False), changes.get("neg", False)
+    tensor._geometry = place._replace(conjugated=conjugated, negated=negated)
+    return tensor
+
+
 def attributes_of(tensor: Tensor) -> dict[str, Any]:
     """What the user hung on the tensor (``p.note = 1``): saved with it."""
     return {k: v for k, v in tensor.__dict__.items() if k not in OWN_ATTRIBUTES}

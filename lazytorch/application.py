@@ -200,7 +200,7 @@ def _is_whole(x: Tensor, value: Expression) -> bool:
         geometry.offset == 0
         and x._type.size == value.type.size
         and x._type.dtype is value.type.dtype
-        and not x._overlaps
+        and not (x._overlaps or geometry.changes_values)
         and x._parent is None
         and not (x._without_recording and grad_state.enabled)
     )
@@ -212,8 +212,8 @@ def over_views(function: Function) -> Function:
 
     def body(a: Node, b: Node, first: Geometry | None, second: Geometry | None) -> Any:
         if first is not None:
-            a = view(a, *first)
-        return function.body(a, b if second is None else view(b, *second))
+            a = view(a, *first.place)
+        return function.body(a, b if second is None else view(b, *second.place))
 
     return Function(f"{function.name}_of_views", body)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 
 from codegen.dtype import DType
 from codegen.ir.node import Node, Shape
+from codegen.ops import complex_numbers as cn
 from codegen.ops import elementwise as ew
 from codegen.ops import moved_views, strided
 from codegen.ops.calls import call, detach
@@ -108,8 +109,19 @@ IDENTITY = Function("clone", lambda x: ew.cast(x, x.dtype), gradient_name="Clone
 SOURCE = Function("source", lambda x: ew.cast(x, x.dtype), gradient_name="ViewBackward0")
 # A result of a derivative, from which less history is left.
 ALIAS = Function("alias", lambda x: ew.cast(x, x.dtype), gradient_name="AliasBackward0")
+
+
+def _as_complex(pairs: Node, shape: Shape) -> Node:
+    return reshape(cn.as_complex(reshape(pairs, (pairs.type.size // 2, 2))), shape)
+
+
+# All of a memory as a view sees it that shows numbers of another kind (seen_as.py).
+AS_REAL = Function("view_as_real", lambda z: cn.as_real(z), gradient_name="ViewAsRealBackward0")
+AS_COMPLEX = Function("view_as_complex", _as_complex, gradient_name="ViewAsComplexBackward0")
+CONJ = Function("conj", cn.conj)
+NEG = Function("neg_view", ew.neg, gradient_name="NegViewBackward0")
 # What PyTorch has no memory of its own for: what is written there is written to the other.
-ALIASES = (VIEW, DETACH, SOURCE)
+ALIASES = (VIEW, AS_REAL, AS_COMPLEX, CONJ, NEG, DETACH, SOURCE)
 
 
 def _cast(x: Node, dtype: DType) -> Node:

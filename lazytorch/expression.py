@@ -154,6 +154,7 @@ class Function:
               it reads less: inputs by their number i, outputs by ~i.
     saves_exactly  (types of the inputs, those that a gradient is asked for, *attributes) -> all
               that PyTorch's gradient saves, so numbered, where it reads something else than ours.
+    saves_own  the inputs that PyTorch saves besides for their own gradient.
     spares    as ``saves``: what may be written to before backward, because PyTorch's nodes read
               values of their own that are made of it.
     keeps_numbers  PyTorch's gradient reads its numbers, which are never freed.
@@ -162,7 +163,8 @@ class Function:
 
     __slots__ = (
         "body", "gradient", "gradient_name", "joint", "keeps_numbers", "name", "plain_pairs",
-        "recomputes", "refusal", "saves", "saves_exactly", "saves_inputs", "signatures", "spares",
+        "recomputes", "refusal", "saves", "saves_exactly", "saves_inputs", "saves_own",
+        "signatures", "spares",
     )  # fmt: skip
 
     def __init__(
@@ -176,12 +178,14 @@ class Function:
         recomputes: bool = False,
         joint: bool = False,
         saves: Callable[..., Sequence[int]] | None = None,
+        saves_own: tuple[int, ...] = (),
         spares: Callable[..., Sequence[int]] | None = None,
         saves_exactly: Callable[..., Sequence[int]] | None = None,
     ) -> None:
         self.name = name
         self.joint = joint
-        self.saves, self.spares, self.saves_exactly = saves, spares, saves_exactly
+        self.saves, self.saves_own, self.spares = saves, saves_own, spares
+        self.saves_exactly = saves_exactly
         self.recomputes = recomputes
         self.keeps_numbers = keeps_numbers
         self.saves_inputs = saves_inputs
@@ -321,7 +325,8 @@ class Call:
     place      the user's code that made it and the instruction in there, where noted (source.py).
     node       what was hung on it as a node of the graph; not set where there is nothing.
     via        of a view: what it was made from, how that is called, where it lies in the storage,
-               and where in a copy of what it was made from, if that overlaps; not set elsewhere.
+               and where in a copy of what it was made from, if that overlaps; None of what is only
+               a part of a view; not set elsewhere.
     siblings   of one of several views: an object that all of them have, the outputs of one node;
                not set elsewhere.
     way        of a tracked gradient call: what a gradient of it goes on to; not set elsewhere.
@@ -339,7 +344,7 @@ class Call:
     node: NodeState
     sequence: int
     siblings: object
-    via: tuple[ViewOrigin | None, str, Geometry, Geometry | None]
+    via: tuple[ViewOrigin | None, str, Geometry, Geometry | None] | None
     way: Way
 
     signature: Signature

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import lazytorch
+from lazytorch.functions.arguments import require_tensors
 from lazytorch.tensor import Tensor
 
 torch: Any = lazytorch  # whose names are made when it is imported
@@ -35,11 +36,7 @@ def _check_lists(first: Any, *others: Any, name: str) -> None:
             f"{name}(): argument 'self' (position 1) must be tuple of Tensors, not "
             f"{type(first).__name__}"
         )
-    for i, item in enumerate(first):
-        if not isinstance(item, Tensor):
-            raise TypeError(
-                f"expected Tensor as element {i} in argument 0, but got {type(item).__name__}"
-            )
+    require_tensors(first, 0)
     if not first:
         raise RuntimeError("Tensor list must have at least one tensor.")
     for other in others:

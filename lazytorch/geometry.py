@@ -6,15 +6,28 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from codegen.dtype import DType
 from codegen.ops.strided import contiguous_strides
 
 
 class Geometry(NamedTuple):
-    """How a view lies in its storage, in elements."""
+    """How a view lies in its storage, in elements; and whether it shows them ``conjugated`` or
+    ``negated``."""
 
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     offset: int
+    conjugated: bool = False
+    negated: bool = False
+
+    @property
+    def place(self) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+        return self[:3]
+
+    @property
+    def changes_values(self) -> bool:
+        """Whether it shows other numbers than those in memory."""
+        return self.conjugated or self.negated
 
 
 class Step(int):
@@ -33,11 +46,18 @@ class Step(int):
 
     __rmul__ = __mul__
 
+    def __floordiv__(self, parts: int) -> Step:
+        return _step(int(self) // int(parts), self.within // int(parts))
+
 
 def _step(size: int, within: int) -> Step:
     made = Step(size)
     made.within = within
     return made
+
+
+# From one element of a tensor's storage, or of its copy, to the next.
+ONE = _step(1, 1)
 
 
 def repeats(geometry: Geometry) -> bool:
@@ -119,6 +139,20 @@ def within_region(view: Geometry, base: Geometry) -> Geometry:
     both = zip(view.shape, view.strides, strict=True)
     strides = [translated(s, n - 1) if n > 1 else 1 for n, s in both]
     return Geometry(view.shape, tuple(strides), offset)
+
+
+def in_elements(view: Geometry, dtype: DType, other: DType) -> Geometry:
+    """A view of elements of one type as it lies in elements of another: real ones are the parts of
+    complex ones. RuntimeError where those are no pairs."""
+    if dtype is other:
+        return view
+    shape, strides, offset = view.place
+    if dtype.is_complex:
+        return Geometry((*shape, 2), (*[2 * s for s in strides], 1), 2 * offset)
+    if strides[-1:] != (1,) or any([n % 2 for n in (shape[-1], *strides[:-1], offset)]):
+        raise RuntimeError("complex numbers are made of parts that lie side by side")
+    halves = [s // 2 for s in strides[:-1]]
+    return Geometry((*shape[:-1], shape[-1] // 2), (*halves, 1), offset // 2)
 
 
 def places_between(

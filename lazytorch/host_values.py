@@ -64,6 +64,8 @@ class HostValues:
         return self._within(self._whole_array())
 
     def _within(self, whole: NDArray[Any]) -> NDArray[Any]:
+        """The elements of the whole that this shows: in its memory, or a copy of them where it
+        shows other numbers."""
         geometry = self._geometry
         if geometry is None:
             return whole
@@ -72,9 +74,12 @@ class HostValues:
         if flat.itemsize != size:  # real numbers seen as complex ones, or the other way
             flat = flat.view(self._type.dtype.numpy)
         flat = flat[geometry.offset :]
-        return np.lib.stride_tricks.as_strided(
+        shown = np.lib.stride_tricks.as_strided(
             flat, geometry.shape, [s * size for s in geometry.strides]
         )
+        if geometry.conjugated:
+            shown = np.conj(shown)
+        return -shown if geometry.negated else shown
 
     def _float_array(self) -> NDArray[Any]:
         """As ``_array``, with bfloat16 widened to float32."""
@@ -84,7 +89,7 @@ class HostValues:
     def numpy(self, *, force: bool = False) -> NDArray[Any]:
         """The elements as a NumPy array that shares this tensor's memory, both ways."""
         if force:
-            plain: HostValues = self.detach()
+            plain: HostValues = self.detach().resolve_conj().resolve_neg()
             return plain.numpy() if plain._is_reachable() else plain._array()
         if self.requires_grad:
             raise RuntimeError(
@@ -93,6 +98,13 @@ class HostValues:
             )
         if self._type.dtype is dt.bfloat16:
             raise TypeError("Got unsupported ScalarType BFloat16")
+        if self._geometry is not None and self._geometry.changes_values:
+            is_conjugate = self._geometry.conjugated
+            kind, name = ("conjugate", "conj") if is_conjugate else ("negative", "neg")
+            raise RuntimeError(
+                f"Can't call numpy() on Tensor that has {kind} bit set. Use "
+                f"tensor.resolve_{name}().numpy() instead."
+            )
         if not self.realize()._is_reachable():
             raise TypeError(
                 f"can't convert {self._storage.device} device type tensor to numpy. Use "
@@ -131,7 +143,10 @@ class HostValues:
             assert value.memory is not None
             offset = self.storage_offset() * self._type.dtype.itemsize
             return int(value.memory.pointer()) + offset
-        return int(self._array().__array_interface__["data"][0]) if self._type.size else 0
+        if not self._type.size:
+            return 0
+        start = int(self._whole_array().__array_interface__["data"][0])
+        return start + self.storage_offset() * self._type.dtype.itemsize
 
     def __bool__(self) -> bool:
         if self._type.size == 0:
@@ -174,6 +189,8 @@ class HostValues:
     def __dlpack__(self, **options: Any) -> Any:
         if self.requires_grad:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        if self._geometry is not None and self._geometry.conjugated:
+            raise BufferError("Can't export tensors with the conjugate bit set")
         return self.numpy().__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:

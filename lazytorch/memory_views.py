@@ -15,10 +15,14 @@ from lazytorch.storage import Storage, buffer_array, with_history
 def view_of_memory(type_: TensorType, geometry: Geometry, source: Expression) -> Expression | None:
     """The view as a leaf over part of computed memory, so that the next slice of the same
     shape (a batch, a row) runs the same plan; None where the part has no simple end."""
-    if type_.size == 0 or (
-        geometry.offset == 0
-        and type_.size == source.type.size
-        and not is_contiguous(geometry.shape, geometry.strides)
+    if (
+        type_.size == 0
+        or geometry.changes_values
+        or (
+            geometry.offset == 0
+            and type_.size == source.type.size
+            and not is_contiguous(geometry.shape, geometry.strides)
+        )
     ):
         return None
     itemsize = type_.dtype.itemsize

@@ -50,8 +50,8 @@ class MemoryWrites:
         """Put a value into its place in memory at once, if the storage is computed and nothing
         else refers to its old value. A loop that fills a buffer part by part would otherwise make
         a kernel for each part."""
-        storage = self._storage
-        if storage.shared is not None:
+        storage, geometry = self._storage, self._geometry
+        if storage.shared is not None or (geometry is not None and geometry.changes_values):
             return False
         if levels.is_unknown(value) or levels.is_unknown(storage.expression):
             return False

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from functools import reduce
 from operator import or_
 
+from codegen.runtime.memory import Buffer
 from lazytorch import core, levels
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.expression import (
@@ -25,7 +26,7 @@ from lazytorch.freed import inputs_of
 from lazytorch.realize import realize, settle_depth
 from lazytorch.records import native
 from lazytorch.source import note_place
-from lazytorch.storage import Storage
+from lazytorch.storage import Storage, with_history
 
 # A chain of pending calls longer than this is run: memory and the next compile stay bounded.
 MAXIMUM_DEPTH = 2000
@@ -76,7 +77,10 @@ def of_its_own(value: Expression) -> Expression:
 def count_write(storage: Storage) -> None:
     """Count a write to a storage, which leaves it its value."""
     value = storage.expression
-    if value.tracked and value.leaf is None:
+    if storage.is_shared() and value.tracked:
+        assert type(value.value) is Buffer
+        storage.write(with_history(value.value, value))
+    elif value.tracked and value.leaf is None:
         storage.write(record(core.IDENTITY, (value,), (), value.tracked)[0])
     elif not value.tracked:
         storage.own_value()

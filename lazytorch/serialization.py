@@ -134,10 +134,18 @@ class _PicklerRules:
         offset, size, stride = engine.geometry(tensor)
         storage = self._storage(tensor, dtype)
         hooks: OrderedDict[int, Any] = OrderedDict()
-        arguments = (storage, offset, tuple(size), tuple(stride), requires_grad, hooks)
+        arguments: tuple[Any, ...] = (
+            storage,
+            offset,
+            tuple(size),
+            tuple(stride),
+            requires_grad,
+            hooks,
+        )
         if dtype in UNTYPED:
             return _REBUILD_TENSOR_WITH_DTYPE, (*arguments, dtype_name(dtype))
-        return _REBUILD_TENSOR, arguments
+        changes = engine.changes_of(tensor)
+        return _REBUILD_TENSOR, (*arguments, changes) if changes else arguments
 
     def _storage(self, tensor: Any, dtype: str) -> _StorageReference:
         key = engine.storage_of(tensor)

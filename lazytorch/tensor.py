@@ -323,7 +323,8 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
                 else:  # refused where it is recorded, so it is not kept for later
                     self._refuse_changed()
                     return view
-        if self._retains_grad and view.tracked:
+        # What became a view in place, as by squeeze_(), goes on to keep the gradient that it did.
+        if self._retains_grad and view.tracked and self._source is not None:
             if not grad_state.enabled:
                 return view  # no node is made of it, and none may be found by later uses
             retain_by(self, view)
@@ -351,7 +352,8 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
     def _read_marker(self, value: Expression) -> Expression:
         marker = self._marker
         assert marker is not None
-        if self._of_function is not None or (self._reaches_out and self._one_of is not None):
+        one_of = self._reaches_out and self._one_of is not None
+        if one_of or self._of_function is not None or self._of_unrecorded:
             self._refuse_changed()
         if marker[0] is not value:
             if self._reaches_out and value.tracked and self._made_at != self._storage.version:
@@ -689,17 +691,20 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
 
     def _view(
         self, shape: Sequence[int], strides: Sequence[int], offset: int, name: str = "View",
-        dtype: DType | None = None,
+        dtype: DType | None = None, changes: tuple[bool, ...] | None = None,
     ) -> Tensor:  # fmt: skip
-        """A view of the same storage, whose grad_fn shows as ``name``."""
+        """A view of the same storage, whose grad_fn shows as ``name``. ``changes``: whether its
+        numbers are conjugated and negated, if not as this one's are."""
         shape = tuple(shape)
+        if changes is None:
+            changes = () if self._geometry is None else self._geometry[3:]
         if not self._overlaps and name not in _REPEATING:
-            geometry = Geometry(shape, tuple(strides), offset)
+            geometry = Geometry(shape, tuple(strides), offset, *changes)
             return self._view_at(geometry, TensorType(shape, dtype or self._type.dtype), name)
         within = None
         if self._overlaps and name != "AsStrided":
             within = place_in_copy(shape, strides, offset), self._geometry
-        geometry = Geometry(shape, tuple([int(s) for s in strides]), int(offset))
+        geometry = Geometry(shape, tuple([int(s) for s in strides]), int(offset), *changes)
         view = self._view_at(geometry, TensorType(shape, dtype or self._type.dtype), name)
         view._overlaps = True
         if within is not None:

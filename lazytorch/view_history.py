@@ -122,20 +122,20 @@ class ViewOrigin:
     """A view that others were made from, as the graph remembers it: that keeps no storage alive,
     whose value would have to be stored for nobody.
 
-    view     the view itself, while somebody holds it.
+    view     the view itself, while somebody holds it; ``dtype`` is that of its elements.
     source   what it was made from, where that is a view; None of a storage as a whole.
     siblings  of one of several views: what they share as outputs of one node; or None.
     watched  the view's values that backward is to find.
     within   where it lies in a contiguous copy of its source, where that overlaps itself.
     """
 
-    __slots__ = ("geometry", "name", "siblings", "source", "view", "watched", "within")
+    __slots__ = ("dtype", "geometry", "name", "siblings", "source", "view", "watched", "within")
 
     def __init__(self, x: Tensor, geometry: Geometry, source: ViewOrigin | None) -> None:
         if x._watched is None:
             x._watched = []
         self.view = weakref.ref(x)
-        self.geometry = geometry
+        self.geometry, self.dtype = geometry, x._type.dtype
         self.name = x._view_name
         self.source = source
         self.siblings = None if x._one_of is None else x._one_of[2]

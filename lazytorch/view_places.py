@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lazytorch import core
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.expression import Attributes, Expression, SharedSince, nobody
-from lazytorch.geometry import Geometry, places_between, within_region
+from lazytorch.geometry import Geometry, in_elements, places_between, within_region
 from lazytorch.layout import channels_last, channels_last_3d, preserve_format
 from lazytorch.layouts import is_contiguous_channels_last
 from lazytorch.recording import record, untracked
@@ -45,10 +45,9 @@ def read_in(
 ) -> Expression:
     """What a view of elements of this type shows of a value of the storage's."""
     order = storage.order
-    if order is None or dtype is value.type.dtype:
-        return read_view(value, dtype, attributes_of(view, storage), tracked)
-    flat = _flat(value, order, tracked)
-    return read_view(flat, dtype, (view.shape, view.strides, view.offset), tracked)
+    if order is None or (dtype is value.type.dtype and not view.changes_values):
+        return read_view(value, None, dtype, view, [attributes_of(view, storage)], tracked)
+    return read_view(_flat(value, order, tracked), None, dtype, view, [view.place], tracked)
 
 
 def write_in(
@@ -57,9 +56,9 @@ def write_in(
     """A value of the storage's with what is written where a view of it lies."""
     layout = storage.layout
     if layout is None or layout.order is None or value.type.dtype is base.type.dtype:
-        return written_view(base, value, attributes_of(view, storage), tracked)
+        return written_view(base, None, value, view, attributes_of(view, storage), tracked)
     flat = _flat(base, layout.order, tracked)
-    made = written_view(flat, value, (view.shape, view.strides, view.offset), tracked)
+    made = written_view(flat, None, value, view, view.place, tracked)
     return record(core.VIEW, (made,), (base.type.shape, layout.strides, 0), tracked)[0]
 
 
@@ -96,8 +95,9 @@ class ViewPlaces:
         view: Geometry = self._geometry
         if root._geometry is None:
             return write_in(self._storage, base, value, view, True)
-        place = within_region(view, root._geometry)
-        return written_view(base, value, (place.shape, place.strides, place.offset), True)
+        of: Geometry = root._geometry
+        place = within_region(view, in_elements(of, root._type.dtype, self._type.dtype))
+        return written_view(base, of, value, view, place.place, True)
 
     def _place_in_source(self: Any) -> Geometry | None:
         """Where a view of what overlaps lies in a copy of that, if it lies where it did."""
@@ -107,17 +107,15 @@ class ViewPlaces:
         return found[0]
 
     def _places_in(self: Any, root: Any) -> list[Geometry]:
-        """As ``_place_in``; view by view where one of them shows elements more than once."""
-        geometry = self._geometry
-        assert geometry is not None
-        if root._geometry is None:
-            return [geometry]
+        """Where it lies in a copy of a view that it is made of; view by view where one of them
+        shows elements more than once."""
         chain = []
         x: Tensor | None = self
         while x is not None and x is not root and x._geometry is not None:
             chain.append((x._geometry, x._place_in_source()))
             x = x._source
-        return places_between(chain, root._geometry)
+        of = in_elements(root._geometry, root._type.dtype, self._type.dtype)
+        return places_between(chain, of)
 
     def _is_of_tracked(self: Any) -> bool:
         """Of a view made under no_grad: whether what it is a view of requires grad."""
@@ -178,16 +176,15 @@ class ViewPlaces:
             known: Expression = cached[1]
             return known
         assert geometry is not None
-        made_of, name, view = self._source, self._view_name, value
+        made_of, name = self._source, self._view_name
         is_current = self._made_at == self._storage.version
-        for place in self._places_in(parent):
-            if parent._geometry is None:
-                view = read_in(self._storage, view, self._type.dtype, place, True)
-            else:
-                attributes = (place.shape, place.strides, place.offset)
-                view = read_view(view, self._type.dtype, attributes, True)
-            assert view.call is not None
-            view.call.via = None, name if is_current else "AsStrided", geometry, None
+        if parent._geometry is None:
+            view = read_in(self._storage, value, self._type.dtype, geometry, True)
+        else:
+            places = [place.place for place in self._places_in(parent)]
+            view = read_view(value, parent._geometry, self._type.dtype, geometry, places, True)
+        assert view.call is not None
+        view.call.via = None, name if is_current else "AsStrided", geometry, None
         if view.call is not None and is_current:
             if made_of is not parent:
                 view.call.via = origin_of(made_of), name, geometry, self._place_in_source()

@@ -66,10 +66,11 @@ def absolute(z: Node) -> Node:
 
 
 def sgn(z: Node) -> Node:
-    """z / |z|, and 0 at 0."""
+    """z / |z|, and 0 at 0, where its gradient is 0."""
     size = absolute(z)
-    size = ew.where(ew.eq(size, _number(size, 0)), _number(size, 1), size)
-    return complex_(*[ew.div(p, size) for p in parts(z)])
+    zero = ew.eq(size, _number(size, 0))
+    size = ew.where(zero, _number(size, 1), size)
+    return complex_(*[ew.where(zero, _number(p, 0), ew.div(p, size)) for p in parts(z)])
 
 
 def angle(z: Node) -> Node:

@@ -412,7 +412,7 @@ def _remade(origin: ViewOrigin, value: Expression) -> Tensor:
         source, made = made, object.__new__(Tensor)
         made._storage, made._source = storage, source
         made._geometry, made._view_name, made._has_node = step.geometry, step.name, True
-        made._type = TensorType(step.geometry.shape, value.type.dtype)
+        made._type = TensorType(step.geometry.shape, step.dtype)
         made._origin, made._watched = step, step.watched
         known = step.value(value)
         if known is not None:
@@ -520,14 +520,15 @@ def register_multi_grad_hook(
             walk = under_way.walks[-1]
             is_first = walk not in found
             gradients = found.setdefault(walk, {})
+            if is_first and mode == "all":
+                awaited[walk] = sum([walk.awaits(t) for t in tensors])
             gradients[number] = gradient
             if mode == "any":
                 if is_first:
                     fn(gradient)
                 return
-            if is_first:
-                awaited[walk] = len([t for t in tensors if walk.runs_node_of(t)])
             if len(gradients) == awaited[walk]:
+                del found[walk]  # as in PyTorch, the others are given in a call of their own
                 fn([gradients.get(i) for i in range(len(tensors))])
 
         return hook

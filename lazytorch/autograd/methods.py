@@ -210,7 +210,7 @@ def _retain_grad(self: Tensor) -> None:
         raise RuntimeError(levels.RETAINED)
     if not self.requires_grad:
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-    if not self._is_leaf():
+    if not (self._is_leaf() or self._retains_grad):
         retain_by(self, gradient_source(self))
         self._retains_grad = True
 
@@ -241,10 +241,6 @@ for _name, _member in (
     ("register_post_accumulate_grad_hook", _register_post_accumulate_grad_hook),
     ("retain_grad", _retain_grad),
     ("is_inference", lambda self: self._storage.is_inference()),
-    ("is_conj", lambda self: False),
-    ("is_neg", lambda self: False),
-    ("resolve_conj", lambda self: self),
-    ("resolve_neg", lambda self: self),
     ("is_signed", lambda self: self.dtype.is_signed),
 ):  # fmt: skip
     setattr(Tensor, _name, _member)

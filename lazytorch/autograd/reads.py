@@ -280,13 +280,13 @@ def _find_reads(signature: Signature, tracked: frozenset[int]) -> tuple[Reads, R
     every = numbers(set(topological(results, stop=lambda node: node in own)))
     smooth = topological(results, stop=lambda node: node in own or not node.dtype.differentiable)
     smoothly = numbers({node for node in smooth if node.dtype.differentiable})
-    saved = every
+    more = tracked.intersection(signature.function.saves_own)
     if signature.function.saves is not None:
-        more = signature.function.saves(len(inputs), *signature.attributes)
-        saved = (
-            every[0].union([i for i in more if i >= 0]),
-            every[1].union([~i for i in more if i < 0]),
-        )
+        more = more.union(signature.function.saves(len(inputs), *signature.attributes))
+    saved = (
+        every[0].union([i for i in more if i >= 0]),
+        every[1].union([~i for i in more if i < 0]),
+    )
     if signature.function.saves_exactly is not None:
         exactly = signature.function.saves_exactly(
             signature.input_types, tracked, *signature.attributes

@@ -342,14 +342,16 @@ def _gradient(
     return substitute(found, dict(zip([*places, *seeds.values()], nodes, strict=True)))
 
 
-def _note_reaches(signature: Signature) -> None:
+def _note_reaches(signature: Signature, compared: bool) -> None:
     """Note which inputs each output is made of: they are gradients that PyTorch has a formula each
-    for, of what that reads."""
+    for, of what that reads. ``compared``: also those that it only compares."""
     if signature.reaches is None:
         inputs, outputs = signature.template.parameters, signature.template.outputs
-        made_of = [
-            {*topological([o], stop=lambda node: not node.dtype.differentiable)} for o in outputs
-        ]
+
+        def hides(node: Node) -> bool:
+            return not (compared or node.dtype.differentiable)
+
+        made_of = [{*topological([o], stop=hides)} for o in outputs]
         signature.reaches = tuple(
             [frozenset([i for i, p in enumerate(inputs) if p in nodes]) for nodes in made_of]
         )
@@ -395,7 +397,7 @@ def gradients_of_saved(
         raise RuntimeError(str(error)) from error
     found = dict(zip(tracked, made, strict=True))
     if tracks and made[0].call is not None:
-        _note_reaches(made[0].call.signature)
+        _note_reaches(made[0].call.signature, signature.function.saves_inputs)
     if tracks and not any([e.tracked for e in seeds]):
         for i, e in found.items():
             e.tracked = bool(tracked_reads(call, i))  # else it compares what it reads at most

@@ -33,9 +33,10 @@ from lazytorch.expression import (
     SharedSince,
     nobody,
 )
-from lazytorch.geometry import Geometry, places_between
+from lazytorch.geometry import Geometry, in_elements, places_between
 from lazytorch.importer import GRADIENT, TANGENT
-from lazytorch.recording import last_recorded, record
+from lazytorch.recording import last_recorded
+from lazytorch.seen_as import read_view
 from lazytorch.tensor import Tensor
 from lazytorch.view_history import ViewOrigin, viewed, views
 
@@ -119,8 +120,10 @@ class Walk:
         self.seen: set[Expression] = set()
         self.calls: list[Call] = []
         self.targets = () if targets is None else tuple(targets)
-        self._gives_targets = targets is not None and not runs_targets
         self.stop = tuple(stop)
+        self.roots = tuple(values)
+        # The values whose gradients are given to the caller, and not accumulated.
+        self.captured = () if runs_targets else self.targets
         may_be_known = targets is None and len(values) == 1 and not stop and not views.watched
         if may_be_known and (found := known_walks.recognised(values[0])) is not None:
             _, self.order, self.calls = found
@@ -208,17 +211,6 @@ class Walk:
                     stack.append(e.call)
         return False
 
-    def runs_node_of(self, tensor: Tensor) -> bool:
-        """Whether the pass comes to the node that made a tensor, or collects its gradient."""
-        if not self.readings(tensor):
-            return self.passed is None and bool(self.lost([gradient_source(tensor)]))
-        if self._gives_targets and tensor.is_leaf:
-            raise RuntimeError(
-                "A leaf node was passed to _will_engine_execute_node but we are currently running "
-                "autograd.grad(). This is currently not supported."
-            )
-        return True
-
     def _lead_through_views(self, targets: Sequence[Expression]) -> bool:
         """Let each view of a view be read from that one, where its gradient matters.
 
@@ -233,7 +225,7 @@ class Walk:
             source = via[0] if via is not None else None
             while source is not None:
                 value = source.value(viewed(e))
-                if value is call.inputs[0]:
+                if value is not None and _is_read_from(e, value):
                     break
                 if value is not None and value is not e and (value.hooks or value in targets):
                     changed = _read_from(e, source, value) or changed
@@ -298,6 +290,23 @@ class Walk:
                 if e.leaf is not None:
                     self._leaves.setdefault(id(e.leaf()), []).append(e)
         return self._leaves.get(id(tensor), [])
+
+    def awaits(self, tensor: Tensor) -> bool:
+        """Whether PyTorch says, while the pass runs, that it goes through a tensor's node. It does
+        not of a single root's, and will not say of a leaf whose gradient it gives."""
+        found = self.readings(tensor)
+        if not found:
+            return self.passed is None and bool(self.lost([gradient_source(tensor)]))
+        if len(self.roots) == 1:
+            (root,) = self.roots
+            if found[0] is root or (root.call is not None and found[0].call is root.call):
+                return False
+        if any([e.leaf is not None and e in self.captured for e in found]):
+            raise RuntimeError(
+                "A leaf node was passed to _will_engine_execute_node but we are currently running "
+                "autograd.grad(). This is currently not supported."
+            )
+        return True
 
     def collected_for(self, tensor: Tensor) -> list[Expression]:
         """The leaves whose collectors give a tensor its gradient."""
@@ -368,18 +377,32 @@ def _is_made_through(e: Expression, nodes: set[object]) -> bool:
     return False
 
 
+def _is_read_from(e: Expression, value: Expression) -> bool:
+    """Whether a view is read from this value, perhaps seen as numbers of another kind."""
+    call = e.call
+    while call is not None and call.inputs:
+        (x,) = call.inputs
+        if x is value:
+            return True
+        call = x.call
+        if call is None or getattr(call, "via", call) is not None:
+            return False
+    return False
+
+
 def _read_from(e: Expression, source: ViewOrigin, value: Expression) -> bool:
     """Define a view's value by that of a view it was made from; False where that cannot be."""
     call = e.call
-    assert call is not None
+    assert call is not None and call.via is not None
+    _, _, view, _ = call.via
+    of, dtype = source.geometry, e.type.dtype
     try:
-        *between, place = places_between(_chain(call.via, source), source.geometry)
+        places = places_between(_chain(call.via, source), in_elements(of, value.type.dtype, dtype))
     except RuntimeError:
         return False
-    for each in between:
-        (value,) = record(core.VIEW, (value,), (each.shape, each.strides, each.offset), True)
-    call.signature = core.VIEW.signature((value.type,), (place.shape, place.strides, place.offset))
-    call.inputs = (value,)
+    shown = read_view(value, of, dtype, view, [place.place for place in places], True)
+    assert shown.call is not None
+    call.signature, call.inputs = shown.call.signature, shown.call.inputs
     return True
 
 
@@ -502,7 +525,7 @@ def _overwritten(e: Expression) -> Overwritten | SharedSince | None:
         call = e.call
         if call is None or not call.inputs or call.signature.function not in core.ALIASES:
             return None
-        itself = itself and call.signature.function is core.VIEW
+        itself = itself and call.signature.function not in (core.DETACH, core.SOURCE)
         e = call.inputs[0]
 
 

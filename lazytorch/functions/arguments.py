@@ -20,6 +20,16 @@ def require_tensor(name: str, value: Any, argument: str = "input", position: int
         )
 
 
+def require_tensors(values: Sequence[Any], argument: int) -> None:
+    """TypeError, in PyTorch's words, where one of several values given as one is no tensor."""
+    for i, value in enumerate(values):
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"expected Tensor as element {i} in argument {argument}, but got "
+                f"{type(value).__name__}"
+            )
+
+
 def not_implemented(name: str, dtype: DType) -> NotImplementedError:
     """The error for an element type that an operation is not defined on."""
     return NotImplementedError(f"\"{name}\" not implemented for '{type_name(dtype)}'")

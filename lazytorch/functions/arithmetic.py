@@ -243,8 +243,20 @@ def positive(input: Tensor) -> Tensor:
 
 abs = unary(
     "abs", _abs, "|input|, element by element.",
-    ("absolute",), out=FOUND_DTYPE,
+    ("absolute",), out=FOUND_DTYPE, recomputes=True,
 )  # fmt: skip
+
+
+def _abs_in_place(self: Tensor) -> Tensor:
+    if self.dtype.is_complex:
+        self._refuse_before(False)
+        raise RuntimeError("In-place abs is not supported for complex tensors.")
+    made: Tensor = _abs_of_real(self)
+    return made
+
+
+_abs_of_real = Tensor.abs_  # type: ignore[attr-defined]
+Tensor.abs_ = Tensor.absolute_ = _abs_in_place  # type: ignore[attr-defined]
 reciprocal = unary(
     "reciprocal", in_float(reciprocal_node), "1 / input.", saves_exactly=lambda *_: (~0,)
 )
@@ -286,7 +298,8 @@ def _lerp(start: Node, end: Node, weight: Node) -> Node:
         difference = ew.sub(b, a)
         near = ew.add(a, ew.mul(w, difference))
         far = ew.sub(b, ew.mul(difference, ew.sub(ew.full_like(w, 1), w)))
-        return ew.where(ew.lt(ew.abs_(w), ew.full_like(w, 0.5)), near, far)
+        size = ew.abs_(w)
+        return ew.where(ew.lt(size, ew.full_like(size, 0.5)), near, far)
 
     def rule(g: Node, a: Node, b: Node, w: Node) -> Sequence[Node]:
         rest = ew.sub(ew.full_like(w, 1), w)
@@ -384,8 +397,9 @@ def _float_power(x: Node, y: Node) -> Node:
 
 POW = Function("pow", _pow, gradient_name="PowBackward1")
 POW_SPECIAL = Function(
-    "pow_special", _special_pow, gradient_name="PowBackward0", saves=lambda *_: (0,)
-)
+    "pow_special", _special_pow, gradient_name="PowBackward0", recomputes=True,
+    saves=lambda *_: (0,),
+)  # fmt: skip
 # PyTorch's gradient reads the input's power 0.
 POW_ONE = Function(
     "pow_one", _special_pow, gradient_name="PowBackward0", saves_inputs=True, saves=lambda *_: (0,)

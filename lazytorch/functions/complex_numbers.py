@@ -17,9 +17,11 @@ from lazytorch.expression import Function
 from lazytorch.functions import views
 from lazytorch.functions.arguments import require_tensor
 from lazytorch.functions.bodies import apply_one
-from lazytorch.functions.families import in_float, unary
+from lazytorch.functions.conversion import clone
+from lazytorch.functions.families import in_float
 from lazytorch.functions.promotion import broadcast_together
-from lazytorch.functions.registration import FOUND_DTYPE, PUBLIC, SCALAR_TYPE, operation
+from lazytorch.functions.registration import FOUND_DTYPE, PUBLIC, SCALAR_TYPE, in_place, operation
+from lazytorch.geometry import ONE
 from lazytorch.tensor import Tensor
 from lazytorch.type_names import type_name
 
@@ -78,10 +80,17 @@ def polar(abs: Tensor, angle: Tensor) -> Tensor:
 # ---- views ---------------------------------------------------------------------------------------
 
 
+def _changes(x: Tensor) -> tuple[bool, bool]:
+    """Whether a tensor shows its memory conjugated, and negated."""
+    return (False, False) if x._geometry is None else (x._geometry.conjugated, x._geometry.negated)
+
+
 def _part(z: Tensor, number: int) -> Tensor:
     strides = [2 * s for s in z._steps()]
-    place = 2 * z.storage_offset() + number
-    return z._view(z._type.shape, strides, place, "Select", dt.HALF_OF_COMPLEX[z.dtype])
+    place = 2 * z.storage_offset() + number * (ONE if z._overlaps else 1)
+    conjugated, negated = _changes(z)
+    return z._view(z._type.shape, strides, place, "Select", dt.HALF_OF_COMPLEX[z.dtype],
+                   (False, negated != (conjugated and number == 1)))  # fmt: skip
 
 
 def _real(self: Tensor) -> Tensor:
@@ -129,9 +138,15 @@ def view_as_real(input: Tensor) -> Tensor:
     require_tensor("view_as_real", input)
     if not input.dtype.is_complex:
         raise RuntimeError("view_as_real is only supported for complex tensors")
-    strides = [2 * s for s in input._steps()]
+    if _changes(input)[0]:
+        raise RuntimeError(
+            "view_as_real doesn't work on unresolved conjugated tensors.  To resolve the conjugate "
+            "tensor so you can view it as real, use self.resolve_conj(); however, be warned that "
+            "the resulting tensor will NOT alias the original."
+        )
+    strides = [*[2 * s for s in input._steps()], ONE if input._overlaps else 1]
     return input._view(
-        (*input._type.shape, 2), (*strides, 1), 2 * input.storage_offset(), "ViewAsReal",
+        (*input._type.shape, 2), strides, 2 * input.storage_offset(), "ViewAsReal",
         dt.HALF_OF_COMPLEX[input.dtype],
     )  # fmt: skip
 
@@ -173,55 +188,76 @@ def view_as_complex(input: Tensor) -> Tensor:
 
 # ---- conjugates ----------------------------------------------------------------------------------
 
-CONJ = Function("conj", cn.conj)
+
+def _conj_physical(x: Node) -> Node:
+    return cn.conj(x) if x.dtype.is_complex else ew.cast(x, x.dtype)
+
+
+CONJ_PHYSICAL = Function("conj_physical", _conj_physical)
 
 
 @operation()
 def conj(input: Tensor) -> Tensor:
-    """The complex conjugate; of a real tensor itself. It is computed, where PyTorch marks a view:
-    ``is_conj`` is never true."""
+    """The complex conjugate, as a view; a real tensor itself.
+
+    >>> z = torch.tensor([1 + 2j])
+    >>> z.conj().mul_(2).is_conj(), z
+    (True, tensor([2.+4.j]))
+    """
     require_tensor("conj", input)
-    return apply_one(CONJ, (input,)) if input.dtype.is_complex else input
+    if not input.dtype.is_complex:
+        return input
+    conjugated, negated = _changes(input)
+    return _as_it_lies(input, "Conj", (not conjugated, negated))
+
+
+@operation()
+def _neg_view(input: Tensor) -> Tensor:
+    """The negated elements, as a view."""
+    conjugated, negated = _changes(input)
+    return _as_it_lies(input, "NegView", (conjugated, not negated))
+
+
+def _as_it_lies(x: Tensor, name: str, changes: tuple[bool, bool]) -> Tensor:
+    return x._view(x._type.shape, x._steps(), x.storage_offset(), name, changes=changes)
 
 
 @operation(out=FOUND_DTYPE)
 def conj_physical(input: Tensor) -> Tensor:
-    """The complex conjugate in memory of its own; of a real tensor itself."""
+    """The complex conjugate in memory of its own; a real tensor itself."""
     require_tensor("conj_physical", input)
-    return conj(input)
+    return apply_one(CONJ_PHYSICAL, (input,)) if input.dtype.is_complex else input
 
 
-@operation(function=False)
-def conj_physical_(self: Tensor) -> Tensor:
-    """The conjugate in place."""
-    return self.copy_(conj(self)) if self.dtype.is_complex else self
-
-
-Tensor.conj_physical_ = PUBLIC["conj_physical_"] = conj_physical_  # type: ignore[attr-defined]
+Tensor.conj_physical_ = PUBLIC["conj_physical_"] = in_place(  # type: ignore[attr-defined]
+    lambda x: apply_one(CONJ_PHYSICAL, (x,)), "conj_physical_"
+)
 
 
 @operation()
 def resolve_conj(input: Tensor) -> Tensor:
-    """The input, which is never stored conjugated."""
+    """The tensor itself, or a copy where it shows its memory conjugated."""
     require_tensor("resolve_conj", input)
-    return input
+    return clone(input) if _changes(input)[0] else input
 
 
 @operation()
 def resolve_neg(input: Tensor) -> Tensor:
-    """The input, which is never stored negated."""
+    """The tensor itself, or a copy where it shows its memory negated."""
     require_tensor("resolve_neg", input)
-    return input
+    return clone(input) if _changes(input)[1] else input
 
 
 @operation()
 def is_conj(input: Tensor) -> bool:
-    return False
+    """Whether it shows its memory conjugated, as what ``conj`` gives does."""
+    return _changes(input)[0]
 
 
 @operation()
 def is_neg(input: Tensor) -> bool:
-    return False
+    """Whether it shows its memory negated, as the imaginary part of such a tensor does."""
+    return _changes(input)[1]
 
 
 def _conjugate_transposed(self: Tensor) -> Tensor:
@@ -231,7 +267,7 @@ def _conjugate_transposed(self: Tensor) -> Tensor:
         raise RuntimeError(
             f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor.{more}"
         )
-    return conj(self.T)
+    return conj(views.transpose(self, 0, 1) if self.ndim else self)
 
 
 def _adjoint_matrices(self: Tensor) -> Tensor:
@@ -239,18 +275,18 @@ def _adjoint_matrices(self: Tensor) -> Tensor:
 
 
 def _adjoint(x: Tensor, name: str) -> Tensor:
-    if x.ndim < 2:
+    if x.ndim == 1:
         raise RuntimeError(
-            f"{name} is only supported on matrices or batches of matrices. Got {x.ndim}-D tensor."
+            f"{name} is only supported on matrices or batches of matrices. Got 1-D tensor."
         )
-    return conj(views.transpose(x, -2, -1))
+    return conj(x if not x.ndim else views.transpose(x, -2, -1))
 
 
 @operation()
 def adjoint(input: Tensor) -> Tensor:
     """The conjugate of the transpose of matrices: a view of real ones."""
     require_tensor("adjoint", input)
-    return _adjoint(input, "tensor.adjoint()") if input.ndim else conj(input)
+    return _adjoint(input, "tensor.adjoint()")
 
 
 Tensor.H = property(_conjugate_transposed)  # type: ignore[attr-defined]
@@ -268,13 +304,19 @@ def _angle(x: Node) -> Node:
     return ew.where(ew.ne(x, x), detach(x), turned)
 
 
-angle = unary(
-    "angle",
-    in_float(_angle),
-    "The angle in the complex plane.",
-    inplace=False,
-    saves=lambda *_: (0,),
+# By two names, since of complex numbers the angles lie in rows, however those lie.
+ANGLE = Function("angle", in_float(_angle), saves=lambda *_: (0,))
+ANGLE_OF_COMPLEX = Function(
+    "angle_of_complex", _angle, gradient_name="AngleBackward0", saves=lambda *_: (0,)
 )
+
+
+@operation(out=True)
+def angle(input: Tensor) -> Tensor:
+    """The angle in the complex plane."""
+    require_tensor("angle", input)
+    return apply_one(ANGLE_OF_COMPLEX if input.dtype.is_complex else ANGLE, (input,))
+
 
 Tensor.real = property(_real, _set_part(_real))  # type: ignore[attr-defined]
 Tensor.imag = property(_imag, _set_part(_imag))  # type: ignore[attr-defined]

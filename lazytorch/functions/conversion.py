@@ -296,7 +296,11 @@ def _fill_(self: Tensor, value: Any) -> Tensor:
             f"fill_() received an invalid combination of arguments - got "
             f"({value.__class__.__name__})"
         )
-    check_number(value, self.dtype)
+    try:
+        check_number(value, self.dtype)
+    except RuntimeError:
+        self._refuse_before(False)
+        raise
     write_value(_once_each(self), value)
     return self
 
@@ -537,6 +541,8 @@ def _deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
     made._storage, made._type = base._storage, self._type
     if self._geometry is not None:
         made._geometry, made._overlaps = self._geometry, self._overlaps
+        if self._geometry.changes_values:
+            made = made.resolve_conj().resolve_neg()
     memo[id(self)] = made
     for name, value in self.__dict__.items():
         if name not in OWN_ATTRIBUTES:

@@ -12,6 +12,7 @@ from codegen.ops.movement import pad_to, permute, reshape, slice_
 from codegen.ops.reduction import sum_
 from lazytorch.autocasting import in_lower_precision
 from lazytorch.expression import Function
+from lazytorch.functions.arguments import require_tensor, require_tensors
 from lazytorch.functions.bodies import apply_one
 from lazytorch.functions.contraction import contract
 from lazytorch.functions.products import check_product, reshape_to_scalar
@@ -153,6 +154,7 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
         tensors = list(tensors[0])
     if not tensors:
         raise RuntimeError("einsum(): must provide at least one operand")
+    require_tensors(tensors, 1)
     ranks = [t.dim() for t in tensors]
     inputs, output = _parse(equation, ranks)
     _check_labels([t._type.shape for t in tensors], inputs)
@@ -308,6 +310,7 @@ CROSS = Function("cross", _cross, gradient_name="LinalgCrossBackward0")
 @operation(out=True)
 def kron(input: Tensor, other: Tensor) -> Tensor:
     """The Kronecker product."""
+    require_tensor("kron", other, "other", 2)
     return apply_one(KRON, (input, other))
 
 

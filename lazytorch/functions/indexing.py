@@ -23,6 +23,7 @@ from lazytorch.autocasting import in_widest
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Expression, Function
 from lazytorch.functions import views
+from lazytorch.functions.arguments import require_tensor
 from lazytorch.functions.conversion import clone, converted, moved, write_value
 from lazytorch.functions.data import of_array
 from lazytorch.functions.promotion import broadcast_shapes, promote
@@ -148,8 +149,8 @@ def _index_put(x: Node, value: Node, *rest: Any) -> Node:
 
 INDEX = Function("index", _index)
 INDEX_PUT = Function("index_put", _index_put)
-_INDEX_ADD = Function("index_add", _index_put, saves=lambda *_: (1,))
-_INDEX_COPY = Function("index_copy", _index_put, saves=lambda *_: (1,))
+_INDEX_ADD = Function("index_add", _index_put, saves_own=(1,))
+_INDEX_COPY = Function("index_copy", _index_put, saves_own=(1,))
 
 
 # ---- x[...] ------------------------------------------------------------------------
@@ -531,12 +532,18 @@ def _flat_index(index: Tensor) -> Tensor:
 @operation(out="index_select(): self and result must have the same scalar type")
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The places of one dimension that ``index`` lists."""
+    require_tensor("index_select", index, "index", 3)
     if index.dtype not in (dt.int64, dt.int32):
         raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
     if index.ndim > 1:
         raise IndexError("index_select(): Index is supposed to be a vector")
     axis = wrap_dim(dim, input.ndim)
     if not input.ndim:
+        if index.numel() != 1:
+            raise RuntimeError(
+                "index_select(): Index to scalar can have only 1 value, got "
+                f"{index.numel()} value(s)"
+            )
         return clone(input)
     check_range(index, input._type.shape[axis], lambda _: "index out of range in self")
     return apply(INDEX, (input, _flat_index(index)), ((axis,),))  # type: ignore[no-any-return]
@@ -687,6 +694,7 @@ MASKED_FILL = Function("masked_fill", _masked_fill)
 @operation(inplace=True)
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """``value`` where the mask holds."""
+    require_tensor("masked_fill", mask, "mask", 2)
     if mask.dtype is not dt.bool_:
         raise RuntimeError(
             "masked_fill_ only supports boolean masks, but got mask with dtype "
@@ -773,6 +781,9 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """``input`` where the condition holds, else ``other``; alone: ``nonzero(as_tuple=True)``."""
     if input is None and other is None:
         return nonzero(condition, as_tuple=True)
+    if not isinstance(condition, Tensor):
+        kinds = ", ".join([type(x).__name__ for x in (condition, input, other)])
+        raise TypeError(f"where() received an invalid combination of arguments - got ({kinds})")
     if condition.dtype not in (dt.bool_, dt.uint8):
         raise RuntimeError(
             "where expected condition to be a boolean tensor, but got a tensor with dtype "

@@ -19,7 +19,7 @@ from codegen.ops.reduction import full as full_node
 from lazytorch.application import apply
 from lazytorch.expression import Function
 from lazytorch.functions import views
-from lazytorch.functions.arguments import integers, wrap_dims
+from lazytorch.functions.arguments import integers, require_tensors, wrap_dims
 from lazytorch.functions.conversion import clone
 from lazytorch.functions.data import of_array
 from lazytorch.functions.indexing import index_select
@@ -62,11 +62,7 @@ def _check_tensors(tensors: Any, name: str) -> list[Tensor]:
             f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor"
         )
     parts = list(tensors)
-    for i, part in enumerate(parts):
-        if not isinstance(part, Tensor):
-            raise TypeError(
-                f"expected Tensor as element {i} in argument 0, but got {type(part).__name__}"
-            )
+    require_tensors(parts, 0)
     return parts
 
 

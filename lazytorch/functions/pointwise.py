@@ -310,7 +310,9 @@ trunc = unary(
 )
 frac = unary("frac", _frac, "input - trunc(input).", out=FOUND_DTYPE)
 sign = unary("sign", _sign, "-1, 0 or 1; 0 at NaN.", out=FOUND_DTYPE)
-sgn = unary("sgn", _sign, "-1, 0 or 1; 0 at NaN.", out=FOUND_DTYPE, saves=lambda *_: (0, ~0))
+sgn = unary(
+    "sgn", _sign, "-1, 0 or 1; 0 at NaN.", out=FOUND_DTYPE, saves=lambda *_: (0, ~0)
+)  # fmt: skip
 signbit = unary(
     "signbit",
     _signbit,

@@ -286,30 +286,35 @@ MATMUL = Function("matmul", matmul_node, gradient_name="UnsafeViewBackward0")
 @operation(out="same type")
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices: (n, k) and (k, m) -> (n, m)."""
+    require_tensor("mm", mat2, "mat2", 2)
     return apply_one(MM, (input, mat2))
 
 
 @operation(out="same type")
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The products of two batches of matrices: (b, n, k) and (b, k, m) -> (b, n, m)."""
+    require_tensor("bmm", mat2, "mat2", 2)
     return apply_one(BMM, (input, mat2))
 
 
 @operation(out="same type")
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """A matrix times a vector."""
+    require_tensor("mv", vec, "vec", 2)
     return apply_one(MV, (input, vec))
 
 
 @operation(out=RESULT_DTYPE)
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The sum of two vectors' products."""
+    require_tensor("dot", tensor, "tensor", 2)
     return apply_one(DOT, (input, tensor))
 
 
 @operation(out=RESULT_DTYPE)
 def vdot(input: Tensor, other: Tensor) -> Tensor:
     """``dot``; it conjugates complex input."""
+    require_tensor("vdot", other, "other", 2)
     return apply_one(VDOT, (input, other))
 
 
@@ -321,6 +326,7 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
 )
 def inner(input: Tensor, other: Tensor) -> Tensor:
     """The sum of products over both operands' last dimensions."""
+    require_tensor("inner", other, "other", 2)
     is_product = min(input.ndim, other.ndim) > 0 and input.ndim + other.ndim > 2
     return (_product if is_product else apply_one)(INNER, (input, other))
 
@@ -348,6 +354,7 @@ INNER = Function("inner", _inner, gradient_name="SqueezeBackward0")
 @operation(out=True, names=("ger",))
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """out[i, j] = input[i] vec2[j]."""
+    require_tensor("outer", vec2, "vec2", 2)
     return apply_one(OUTER, (input, vec2))
 
 

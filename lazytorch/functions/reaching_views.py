@@ -72,14 +72,16 @@ def strided_view(
     """A view of a tensor's storage with any geometry that lies within it; ``offset`` None: from
     where the tensor begins."""
     own = _place(input)
-    geometry = Geometry(shape, strides, own.offset if offset is None else offset)
+    geometry = own._replace(
+        shape=shape, strides=strides, offset=own.offset if offset is None else offset
+    )
     if input._stands_for is not None:
         return _seen_beside(input, geometry, own)
     _check_bounds(geometry, input._storage.expression.type.size, input)
     is_whole = input._geometry is None and input._storage.layout is None
     if not is_whole and input.requires_grad and is_grad_enabled() and _reaches_out(own, geometry):
         return _reaching_view(input, geometry, own)
-    return input._view(*geometry, "AsStrided")
+    return input._view(*geometry.place, "AsStrided")
 
 
 def _check_bounds(view: Geometry, size: int, input: Tensor) -> None:
@@ -100,7 +102,8 @@ def _whole(input: Tensor) -> Tensor:
     """A tensor's storage in one dimension."""
     count = input._storage.expression.type.size
     whole = input._alias(Tensor, connected=False)
-    whole._geometry, whole._overlaps = Geometry((count,), (1,), 0), False
+    whole._geometry = _place(input)._replace(shape=(count,), strides=(1,), offset=0)
+    whole._overlaps = False
     whole._type = TensorType((count,), input.dtype)
     return whole
 
@@ -108,7 +111,7 @@ def _whole(input: Tensor) -> Tensor:
 def _reaching_view(input: Tensor, geometry: Geometry, own: Geometry) -> Tensor:
     storage = input._storage
     (value,) = record(
-        AS_STRIDED, (_whole(input)._read(), input._read()), (tuple(geometry), tuple(own)), True
+        AS_STRIDED, (_whole(input)._read(), input._read()), (geometry.place, own.place), True
     )
     view = input._alias(Tensor, connected=False)
     view._geometry = geometry
@@ -116,6 +119,7 @@ def _reaching_view(input: Tensor, geometry: Geometry, own: Geometry) -> Tensor:
     view._view_name = "AsStrided"
     view._source, view._made_at, view._has_node = input, storage.version, True
     view._refused_write = _REFUSED_WRITE
+    view._of_unrecorded = input._without_recording or input._of_unrecorded
     if input._one_of is not None:
         view._one_of = ("AsStrided", 0, None)
     view._reaches_out = input._connected
@@ -139,7 +143,7 @@ def _place(x: Tensor) -> Geometry:
             "as_strided of a view of a function's input, where a derivative is taken by that "
             "input and it does not lie in rows; clone() the input first"
         )
-    return Geometry(own.shape, own.strides, given.offset + own.offset)
+    return own._replace(offset=given.offset + own.offset)
 
 
 def _memory(x: Tensor) -> Expression:
@@ -151,7 +155,7 @@ def _memory(x: Tensor) -> Expression:
     if value is copied:
         return around
     value = untracked(value) if value.tracked else value
-    return record(core.WRITE_VIEW, (around, value), tuple(_place(given)), False)[0]
+    return record(core.WRITE_VIEW, (around, value), _place(given).place, False)[0]
 
 
 def _seen_beside(input: Tensor, geometry: Geometry, own: Geometry) -> Tensor:
@@ -160,5 +164,5 @@ def _seen_beside(input: Tensor, geometry: Geometry, own: Geometry) -> Tensor:
     around = _memory(input)
     _check_bounds(geometry, around.type.size, input)
     source = input._read()
-    places = (tuple(geometry), tuple(own))
+    places = (geometry.place, own.place)
     return wrap(record(AS_STRIDED, (around, source), places, tracked_of([source]))[0])

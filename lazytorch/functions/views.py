@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from codegen import dtype as dt
 from codegen.dtype import DType
 from codegen.ir.node import TensorType
 from codegen.ops.strided import contiguous_strides
@@ -18,8 +17,8 @@ from lazytorch.functions.arguments import integers, wrap_dims
 from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.reaching_views import strided_view
 from lazytorch.functions.registration import PUBLIC, operation
+from lazytorch.functions.retyped_views import as_type
 from lazytorch.recording import count_write
-from lazytorch.storage import share_array
 from lazytorch.tensor import Geometry, Tensor, wrap_dim
 from lazytorch.type_names import type_name
 from lazytorch.view_history import ONE_OF_SEVERAL, refusal_of_inner
@@ -97,7 +96,7 @@ def view(self: Tensor, *shape: Any, **options: Any) -> Tensor:
     elif "size" in options:
         shape = (options["size"],)
     if len(shape) == 1 and isinstance(shape[0], DType):
-        return _as_type(self, shape[0])
+        return as_type(self, shape[0])
     if not shape:
         raise TypeError("view() received an invalid combination of arguments - got ()")
     wanted = inferred_shape(integers(shape, "view"), self._type.size)
@@ -108,53 +107,6 @@ def view(self: Tensor, *shape: Any, **options: Any) -> Tensor:
             "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
         )
     return found
-
-
-def _as_type(x: Tensor, dtype: DType) -> Tensor:
-    """The bits of a tensor as another element type, in memory that both share from now on."""
-    if dtype is x.dtype:
-        return alias(x)
-    old, new = x.dtype.itemsize, dtype.itemsize
-    shape, strides, offset = list(x._type.shape), list(x._strides()), x.storage_offset()
-    if old != new:
-        if not shape:
-            raise RuntimeError(
-                f"self.dim() cannot be 0 to view {type_name(x.dtype)} as {type_name(dtype)} "
-                "(different element sizes)"
-            )
-        if strides[-1] != 1 and shape[-1] != 1:
-            raise RuntimeError(
-                f"self.stride(-1) must be 1 to view {type_name(x.dtype)} as {type_name(dtype)} "
-                f"(different element sizes), but got {strides[-1]}"
-            )
-        ratio = max(old, new) // min(old, new)
-        if new > old:
-            if shape[-1] % ratio:
-                raise RuntimeError(
-                    f"self.size(-1) must be divisible by {ratio} to view {type_name(x.dtype)} as "
-                    f"{type_name(dtype)} (different element sizes), but got {shape[-1]}"
-                )
-            if offset % ratio or any(s % ratio for s in strides[:-1]):
-                raise RuntimeError(
-                    f"self.storage_offset() and strides must be divisible by {ratio} to view "
-                    f"{type_name(x.dtype)} as {type_name(dtype)}"
-                )
-            shape[-1] //= ratio
-            strides = [*[s // ratio for s in strides[:-1]], 1]
-            offset //= ratio
-        else:
-            shape[-1] *= ratio
-            strides = [*[s * ratio for s in strides[:-1]], 1]
-            offset *= ratio
-    if dtype in (dt.HALF_OF_COMPLEX.get(x.dtype), dt.COMPLEX_OF.get(x.dtype)):
-        return x._view(shape, strides, offset, dtype=dtype)
-    x = x.detach()
-    x.realize()
-    array = x._storage.flat(x._storage.exported_array()).view(dtype.numpy)
-    storage = share_array(array, TensorType(array.shape, dtype), x._storage.device)
-    made = object.__new__(Tensor)
-    made._storage, made._type = storage, storage.expression.type
-    return made._view(shape, strides, offset)
 
 
 def alias(x: Tensor, name: str = "Alias") -> Tensor:
@@ -240,9 +192,9 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
 def _permuted_place(
     type_: TensorType, place: Geometry | None, order: Shape
 ) -> tuple[Geometry, TensorType]:
-    strides = contiguous_strides(type_.shape) if place is None else place.strides
+    place = place or Geometry(type_.shape, contiguous_strides(type_.shape), 0)
     shape = tuple([type_.shape[i] for i in order])
-    made = Geometry(shape, tuple([strides[i] for i in order]), 0 if place is None else place.offset)
+    made = place._replace(shape=shape, strides=tuple([place.strides[i] for i in order]))
     return made, TensorType(shape, type_.dtype)
 
 

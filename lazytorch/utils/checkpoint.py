@@ -477,7 +477,14 @@ class CheckpointNode(CallNode):
         create_graph = is_grad_enabled()
         if self.freed:
             raise RuntimeError(FREED)
-        arguments = [saved.unpack(self) for saved in self._saved]
+        arguments: list[Tensor] = []
+        refused: RuntimeError | None = None
+        try:
+            arguments = [saved.unpack(self) for saved in self._saved]
+        except RuntimeError as modified:
+            if self.packed:
+                raise
+            refused = modified
         if grad_state.hooks_refused is not None:
             raise RuntimeError(grad_state.hooks_refused)
         began = next_in_sequence()
@@ -521,6 +528,8 @@ class CheckpointNode(CallNode):
             targets = [e for e, edge in zip(inner, edges, strict=True) if edge in wanted]
             targets += [e for e in again if e in wanted]
         walk = Walk(values, targets, stop=[*inner, *again])
+        if refused is not None and any([would_pack(each) for each in walk.calls]):
+            raise refused  # PyTorch unpacks what was saved when a gradient reads it
         reached = {*values, *[i for e in walk.order for i in goes_on_to(e)]}
         if create_graph:
             # What gradients read of the results is what the first run gave: its user may

@@ -535,4 +535,36 @@ v0[1:] = torch.tensor(1.0, requires_grad=True)
 import contextlib
 with contextlib.suppress(RuntimeError): v1.add_(v1)
 v1.sub_(0.5)""",
+    "what is added at indices is saved for its own gradient alone": """
+v0 = torch.tensor([[1.0, 1.0], [0.5, 1.5]], requires_grad=True)
+v1 = v0 * 1
+v2 = v1.T
+v2.index_add_(0, torch.tensor([0]), v2[:1].detach())
+v1.sum().backward(retain_graph=True)
+with torch.inference_mode(): v3 = torch.ones(1, 2)
+v1.index_copy_(0, torch.tensor([0]), v3)
+v1.sum().backward()""",
+    "what keeps its gradient already goes on as it did": """
+v0 = torch.tensor([[0.5, 1.0], [0.0, -1.0]], requires_grad=True)
+v1 = torch.atan2(v0, v0)
+v1.sum().backward(inputs=[v1, v0], retain_graph=True)
+v1.swapaxes_(0, -1)
+v1.logcumsumexp(-1).square().mean().backward(inputs=[v0, v1])""",
+    "numbers are no tensors": """
+v0 = torch.tensor([1.0, 2.0])
+v1 = torch.vdot(v0, -1)
+v1 = torch.outer(v0, 2)
+v1 = torch.inner(v0, 2)
+v1 = torch.einsum('i,...->i', v0, 2)
+v1 = torch.where(True, v0, 0.5)
+v1 = v0.masked_fill(True, 0.5)
+v1 = v0.sum().index_select(0, torch.tensor([0, 0]))""",
+    "a power's gradient does not read it": """
+v0 = torch.tensor([0.5, 4.0], requires_grad=True)
+v1 = v0 ** 0.5
+v1.mul_(2)
+v1.sum().backward()
+v2 = (v0 * 2) ** -0.5
+v2.neg_()
+v2.sum().backward()""",
 }

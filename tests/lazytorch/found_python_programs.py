@@ -580,4 +580,43 @@ v3.sum().backward(create_graph=True)
 v3.sum().backward(inputs=[v1], retain_graph=True)
 v3.sum().backward()
 v3.sum().backward()""",
+    "what hooks unpack for a reentrant checkpoint requires grad as it did": """
+v0 = torch.tensor([[-2.0], [1.5]], requires_grad=True)
+v1 = torch.mul(v0, 2)
+part = lambda a: checkpoint(lambda a: a.sin() * a, a, use_reentrant=True)
+with saved_tensors_hooks(lambda x: x.clone(), lambda x: x * 1): v2 = part(v1)
+(v2 * v2).sum().backward()""",
+    "a checkpoint's arguments are checked where its gradient reads what it saved": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = v0.sin()
+v2 = checkpoint(lambda a, b: (a.sin(), a * b), v1, 0.5, use_reentrant=False)[1]
+v1.mul_(2)
+v2.sum().backward(retain_graph=True)
+v3 = checkpoint(lambda a, b: (a.sin(), a * b), v1, 0.5, use_reentrant=False)[0]
+v1.mul_(2)
+v3.sum().backward()""",
+    "under hooks a comparison's gradient leads on too": """
+v0 = torch.tensor(-0.5, requires_grad=True)
+v1 = v0.sin()
+with saved_tensors_hooks(lambda x: x, lambda x: x * 1): v2 = v1.relu()
+v3 = torch.autograd.grad(v2.sum(), v1, create_graph=True)[0] + 0
+(v3 * v3).sum().backward()""",
+    "PyTorch does not count a single root among those that a hook of several waits for": """
+v0 = torch.tensor([1.0, 2.0], requires_grad=True)
+v1 = torch.tensor([3.0, 4.0], requires_grad=True)
+v2 = (v0 * v1).sin()
+v3 = v2.sum()
+on = lambda *xs: register(xs, lambda gs: seen.append([g is not None for g in gs]))
+register = torch.autograd.graph.register_multi_grad_hook
+handle = on(v3, v0)
+v3.backward(retain_graph=True)
+handle.remove()
+handle = on(v3, v2)
+torch.autograd.backward([v3, v2.sum()], retain_graph=True)
+v3.backward(retain_graph=True)
+handle.remove()
+handle = on(v0, v1)
+torch.autograd.grad(v3, v0, retain_graph=True)
+v3.backward(inputs=[v0])
+torch.autograd.grad(v0, v0, torch.ones(2))""",
 }

@@ -326,4 +326,25 @@ v1 = torch.tensor([-0.5, 1.0, -1.0], requires_grad=True)
 v2 = v0[::2]
 v0 -= v1
 v2.copy_(v2)""",
+    "what became a view in place keeps the gradient of what it was": """
+v0 = torch.tensor([[-2.0], [-1.0]], requires_grad=True)
+v1 = v0.sin()
+v1.retain_grad()
+v1.squeeze_()
+v2 = torch.autograd.grad(v1.sin().sum(), v1, retain_graph=True)[0] + 0
+v1.sin().sum().backward()""",
+    "what NumPy shares becomes a view in place": """
+v0 = torch.tensor([[0.25, 0.0, -1.0], [1.5, 0.0, 1.5]], requires_grad=True)
+v1 = v0 * 2
+b0 = v1.detach().numpy()
+v1.unsqueeze_(0)
+v2 = v1.abs()
+v2.sum().backward()""",
+    "a view that reaches out of a view made under no_grad is refused once its base was written": """
+v0 = torch.tensor([[0.5, 0.5], [2.0, 1.5]], requires_grad=True)
+v1 = v0 * 3
+with torch.no_grad(): v2 = v1[-1]
+v3 = v2.as_strided((1, 2), (2, 1), 0)
+v1 -= v1
+v4 = v3.t()""",
 }

@@ -94,7 +94,11 @@ class Writer:
         whether a tensor is empty."""
         if not all([self.names[n].numel() for n in self.tensors()]):
             return True
-        return not all([bool((self.names[n].detach().abs() <= 100).all()) for n in self.tensors()])
+        try:
+            sizes = [self.names[n].detach().abs() for n in self.tensors()]
+        except RuntimeError:
+            return True  # of a batch of gradients, that a tensor has kept
+        return not all([bool((size <= 100).all()) for size in sizes])
 
     def again(self) -> None:
         """Run the program anew, as far as it is written."""

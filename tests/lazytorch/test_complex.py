@@ -81,8 +81,7 @@ def _arguments(library: Any) -> dict[str, Any]:
 
 
 def _array(value: Any) -> Any:
-    value = value.detach()
-    return np.array((value.resolve_conj() if isinstance(value, torch.Tensor) else value).numpy())
+    return np.array(value.detach().resolve_conj().numpy())
 
 
 def _same(found: Any, expected: Any) -> None:

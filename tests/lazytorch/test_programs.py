@@ -19,12 +19,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from found_complex_programs import FOUND_WITH_COMPLEX
 from found_programs import FOUND
 from found_python_programs import FOUND_WITH_PYTHON
 from found_view_programs import FOUND_WITH_VIEWS
 
 torch = pytest.importorskip("torch", reason="needs real PyTorch")
 
+from complex_program_writer import ComplexWriter  # noqa: E402
 from devices import FUNCTIONS as DEVICE  # noqa: E402
 from program_names import namespace, run  # noqa: E402
 from program_writer import Writer  # noqa: E402
@@ -55,7 +57,7 @@ _EITHER = "its base or another view|view of a view|implicitly created|no_grad mo
 _EITHER += "only supports a 0-dimensional"
 _OF_PARTS = r"inputs=|materialize|, \[|autograd.grad|autograd.functional"
 
-_FOUND = FOUND | FOUND_WITH_VIEWS | FOUND_WITH_PYTHON
+_FOUND = FOUND | FOUND_WITH_VIEWS | FOUND_WITH_PYTHON | FOUND_WITH_COMPLEX
 
 # ---- running and comparing ------------------------------------------------------------------
 
@@ -78,6 +80,8 @@ def _described(x: Any) -> dict[str, Any]:
     strides = zip(x.stride(), x.shape, strict=True) if "--strides" in sys.argv else ()
     return {
         "strides": [s for s, n in strides if n > 1],
+        "is_complex": x.is_complex(),
+        "conjugated": (x.is_conj(), x.is_neg()),
         "values": x.tolist(),
         "shape": tuple(x.shape),
         "requires_grad": x.requires_grad,
@@ -95,7 +99,7 @@ def near(x: Any, y: Any) -> bool:
         return x.keys() == y.keys() and all(near(x[k], y[k]) for k in x)
     if isinstance(x, (list, tuple)):
         return type(x) is type(y) and len(x) == len(y) and all(map(near, x, y))
-    if isinstance(x, float) and isinstance(y, float):
+    if isinstance(x, (float, complex)) and isinstance(y, (float, complex)):
         return bool(np.isclose(x, y, rtol=2e-4, atol=2e-5, equal_nan=True))
     return bool(x == y)
 
@@ -181,8 +185,8 @@ def _differences(statements: list[str], look: bool) -> Iterator[str]:
                             return
 
 
-def made(seed: int, wide: bool = False) -> list[str]:
-    return (WideWriter if wide else Writer)(seed).write(20 + seed % 21)
+def made(seed: int, writer: type[Writer] = Writer) -> list[str]:
+    return writer(seed).write(20 + seed % 21)
 
 
 def shrunk(statements: list[str]) -> list[str]:
@@ -221,14 +225,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--programs", type=int, default=1, help="how many")
     parser.add_argument("--seed", type=int, default=0, help="of the first; the others follow")
-    parser.add_argument("--wide", action="store_true", help="of more kinds of statements")
+    parser.add_argument(
+        "--wide", dest="writer", action="store_const", const=WideWriter, default=Writer,
+        help="of more kinds of statements",
+    )  # fmt: skip
+    parser.add_argument(
+        "--complex", dest="writer", action="store_const", const=ComplexWriter,
+        help="on complex tensors and their parts",
+    )  # fmt: skip
     parser.add_argument("--strides", action="store_true", help="compare those too")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     differing = 0
     with lazytorch.device(DEVICE):
         for seed in range(options.seed, options.seed + options.programs):
-            statements = made(seed, options.wide)
+            statements = made(seed, options.writer)
             found = next(differences(statements, look=options.programs == 1), None)
             if found is not None:
                 differing += 1

@@ -5,6 +5,7 @@ A writer of its own, so that a seed of the other one goes on to name the program
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from program_writer import Writer, is_leaf_with_gradient
@@ -80,7 +81,7 @@ _GRADIENTS = [
     "({x} * {y}).sum().backward(inputs=[{z}])",
     "{new} = torch.autograd.grad([{x}, {z}], {y}, [torch.ones_like({x}), {z}.detach()], "
     "create_graph=True, allow_unused=True)[0] + 0",
-    "{new} = torch.autograd.grad({x}, {y}, {x}.cos(), retain_graph=True)[0] + 0",
+    "{new} = torch.autograd.grad({x}, {y}, {x}.detach().cos(), retain_graph=True)[0] + 0",
     "{new} = torch.autograd.grad({x}, [{y}, {z}], torch.ones_like({x}), materialize_grads=True, "
     "create_graph=True)[1]",
     "{new} = torch.autograd.grad({x}, {y}, torch.stack([{x}.detach(), {x}.cos()]), "
@@ -120,11 +121,18 @@ class WideWriter(Writer):
         return f"{x}.{form.format(x=x, y=y)}"
 
     def more_hooks(self) -> str | None:
+        # PyTorch itself falls over hooks on views that were written to.
         statement = self.filled(self.random.choice(_HOOKS))
-        name = statement.split(".")[0]
-        if name in self.names and name != "torch" and self.names[name]._is_view():
+        hooked = set(re.findall(r"v\d+", statement))
+        if any([self.names[n]._is_view() for n in hooked]):
             return None
+        if ".grad_fn" in statement and any([self.is_derivative(n) for n in hooked]):
+            return None  # of many nodes in PyTorch, the last of which has the hook
         return statement
+
+    def is_derivative(self, name: str) -> bool:
+        made = [s for s in self.statements if re.search(rf"\b{name}(, \w+)? =", s)]
+        return any([re.search(r"torch\.(func|autograd)|forward_ad", s) for s in made])
 
     def step(self) -> str | None:
         leaves = [n for n in self.tensors() if self.is_plain_leaf(n)]
