@@ -57,8 +57,10 @@ class RecordedOptimizer(Optimizer):
         return self.attributes(group)
 
     def names_of(self, group: dict[str, Any], p: Tensor) -> tuple[str, ...]:
-        """The state tensors of a parameter, where ``state_names`` gives None."""
-        raise NotImplementedError
+        """The state tensors of a parameter: ``state_names``, unless that gives None."""
+        names = self.state_names(group)
+        assert names is not None
+        return names
 
     def step(self, closure: Closure | None = None) -> Any:
         """Update the parameters once; the closure's result, if there is a closure."""
