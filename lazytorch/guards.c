@@ -2,11 +2,13 @@
 
 /* ---- what a compiled function reads ----------------------------------------------------------- */
 
+enum { IS_DICT = 1 << 29 }; /* of a type's flags: of dict or of a class made of it */
+
 /* Whether a container holds these very objects, in this order; -1 where it raised. */
 static int holds(object *container, object *items)
 {
     ssize count = PyList_Size(items), i = 0, place = 0;
-    if (TYPE(container) == the_dict_type) {
+    if (PyType_GetFlags(TYPE(container)) & IS_DICT) {
         object *key, *value;
         while (PyDict_Next(container, &place, &key, &value)) {
             if (i + 2 > count || key != PyList_GetItem(items, i) ||

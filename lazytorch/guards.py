@@ -146,6 +146,18 @@ class Guards:
                 self.obstacle = "it reads too many Python objects"
                 break
 
+    def watch_states(self, optimizer: Optimizer, states: Sequence[Any]) -> None:
+        """An optimizer's states of some parameters are the same objects in each call, and so are
+        the tensors in them; their numbers are read afresh."""
+        attributes = vars(optimizer)
+        self._names += [(attributes, name, attributes[name]) for name in ("state", "param_groups")]
+        self._containers.append((optimizer.state, _items(optimizer.state)))
+        for state in states:
+            for name, value in state.items() if state is not None else ():
+                if isinstance(value, Tensor):
+                    self._names.append((state, name, value))
+                    self._watch(value)
+
     def hold(self) -> bool:
         """Whether everything is as it was."""
         try:
