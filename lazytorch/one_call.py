@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # As in replays.c: what a parameter is given, and whose an output is.
 _OF_STORAGE, _OF_ARGUMENT, _FLOAT, _INTEGER, _FIXED = range(5)
 _MADE, _WRITTEN, _GRADIENT = range(3)
+# Memory for what is made for each call is kept from call to call, if all of it is less than this.
+_SPARE_BYTES = 1 << 20
 
 
 def _words(rows: Iterable[Sequence[int]]) -> bytes:
@@ -67,20 +69,33 @@ class OneCall:
     ) -> None:
         record = plan.record
         self._plan = plan
-        self._nbytes, self._arena_bytes = record.output_bytes, record.arena_bytes
-        self._has_arena = bool(record.offsets)
+        self._nbytes = [*record.output_bytes, *([record.arena_bytes] if record.offsets else ())]
         self._fresh = changes.fresh
-        self._always = changes.always
         likes = [
-            None if fresh is None or j in changes.always
+            None if fresh is None or j in changes.shared
             else (fresh.type, fresh.call, 2 if fresh.connected else 3)
             for j, fresh in enumerate(changes.fresh)
         ]  # fmt: skip
+        spares = self._spares_for(changes)
+        # Memory is made in any case for what nothing is kept for.
+        self._always = [
+            j for j, spare in enumerate(spares) if spare is None and j not in changes.replacing
+        ]
         self._facts = (
             program, _words(parameters), _words(changes.outputs),
             _words(_constant_words(changes.constants)), _words([(i,) for i in record.offsets]),
-            tuple(likes), changes.grads,
+            tuple(likes), changes.grads, tuple(spares),
         )  # fmt: skip
+
+    def _spares_for(self, changes: Changes) -> list[list[Any] | None]:
+        """Room for what a call leaves for those after it: of a result two, for the caller holds the
+        one before."""
+        count = len(self._nbytes)
+        kept = {*range(count)} - changes.replacing - changes.shared
+        if sum([self._nbytes[j] for j in kept]) > _SPARE_BYTES:
+            return [None] * count
+        is_result = [f is not None for f in changes.fresh] + [False]
+        return [[None] * (2 if is_result[j] else 1) if j in kept else None for j in range(count)]
 
     def run(
         self,
@@ -90,11 +105,9 @@ class OneCall:
     ) -> list[Any] | None:
         """Compute what the call does and change what it changes: of each output the tensor that was
         made for it, if one was; None where nothing was done because something is unusual."""
-        made: list[Any] = [None] * (len(self._nbytes) + 1)
+        made: list[Any] = [None] * len(self._nbytes)
         for j in self._always:
             made[j] = self._make(j)
-        if self._has_arena:
-            made[-1] = allocate(self._arena_bytes)
         while native.replay is not None:
             answer = native.replay(self._facts, arguments, numbers, counted, made)
             if answer is True:
@@ -108,7 +121,8 @@ class OneCall:
         return None
 
     def _make(self, j: int) -> Buffer | Tensor:
-        buffer, fresh = allocate(self._nbytes[j]), self._fresh[j]
+        buffer = allocate(self._nbytes[j])
+        fresh = self._fresh[j] if j < len(self._fresh) else None
         return buffer if fresh is None else fresh.make(buffer)
 
 
@@ -118,7 +132,8 @@ class Changes:
 
     outputs    of each what replays.c is to know of it
     fresh      of each the tensor that is made of it, if one is
-    always     the outputs that memory is made for in any case
+    replacing  the outputs that may be computed where what they replace is
+    shared     those that are gradients and returned
     grads      (tensor, its gradient after the call), of those that are not computed in it
     """
 
@@ -155,8 +170,11 @@ class Changes:
         kinds = [kind for kind, _, _, _ in self.outputs]
         if any([f is not None and k == _WRITTEN for f, k in zip(self.fresh, kinds, strict=True)]):
             self.is_simple = False
-        self.always = [j for j, kind in enumerate(kinds) if kind == _MADE]
-        self.always += [f.source[2] for f in returned if kinds[f.source[2]] == _GRADIENT]
+        self.shared = {f.source[2] for f in returned if kinds[f.source[2]] == _GRADIENT}
+        self.replacing = {
+            j for j, (kind, _, _, donor) in enumerate(self.outputs)
+            if donor >= 0 or (kind == _GRADIENT and j not in self.shared)
+        }  # fmt: skip
 
     def _claim(self, j: int, output: tuple[int, int, int, int]) -> None:
         if self.outputs[j][0] != _MADE:

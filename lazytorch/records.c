@@ -61,7 +61,8 @@ typedef long ssize;
     S(Call, place) S(Call, readers) S(Call, sequence) S(Call, signature) S(Call, tracked)          \
     S(Storage, expression) S(Storage, inference) S(Storage, regions) S(Storage, special)           \
     S(Storage, version) S(Storage, viewed)                                                         \
-    S(Buffer, address) S(Buffer, order) S(Buffer, __weakref__) S(Tensor, __weakref__)              \
+    S(Buffer, _capacity) S(Buffer, address) S(Buffer, order) S(Buffer, __weakref__)                \
+    S(Tensor, __weakref__)                                                                         \
     S(Overwritten, by) S(Overwritten, silent) S(Overwritten, storage) S(Overwritten, version)      \
     S(Function, signatures)                                                                        \
     S(Signature, function) S(Signature, output_types) S(Signature, places_left)                    \
@@ -72,7 +73,7 @@ typedef long ssize;
     O(tuple_type) O(reference_type) O(Tensor) O(Parameter) O(Expression) O(Call)                   \
     O(Storage) O(Overwritten) O(scalar) O(born) O(held) O(pending_writes) O(next_in_sequence)      \
     O(name_storage) O(name_geometry) O(name_marker) O(name_connected) O(name_silent)               \
-    O(name_capacity) O(name_differentiable) O(name_grad) O(Buffer)                                 \
+    O(name_differentiable) O(name_grad) O(name_type) O(Buffer)                                     \
     O(weak_float) O(may_be_written) O(note_owner) O(VIEW) O(DETACH) O(SOURCE) O(PLACEHOLDER)
 
 #define DECLARE_FUNCTION(result, name, parameters) static result(*name) parameters;

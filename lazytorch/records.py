@@ -49,7 +49,7 @@ known_to_native: dict[str, Any] = {
     "held": held, "pending_writes": pending_writes, "next_in_sequence": next_in_sequence,
     "name_storage": "_storage", "name_geometry": "_geometry", "name_marker": "_marker",
     "name_connected": "_connected", "name_silent": "_silent",
-    "name_capacity": "_capacity", "name_grad": "_grad",
+    "name_grad": "_grad", "name_type": "_type",
     "name_differentiable": "differentiable",
 }  # fmt: skip
 _CLASSES = {

@@ -171,16 +171,11 @@ static object *fits(object *self, object *const *arguments, ssize argument_count
 /* Whether an object has one reference, and none that is weak. */
 #define IS_ALONE(o, class) (REFERENCES(o) == 1 && !SLOT(o, class##___weakref__))
 
-/* Whether a Buffer is a block of the engine's own, as its property of this name says. */
-static int is_whole(object *buffer)
+/* Whether a value is a block of the engine's own: Buffer.is_whole. */
+static int is_whole(object *value)
 {
-    object *capacity = PyObject_GetAttr(buffer, the_name_capacity);
-    if (!capacity) {
-        PyErr_Clear();
-        return 0;
-    }
-    Py_DecRef(capacity); /* which the buffer keeps */
-    return capacity != the_zero;
+    object *capacity = TYPE(value) == the_Buffer ? SLOT(value, Buffer__capacity) : 0;
+    return capacity && capacity != the_zero;
 }
 
 /* Whether nobody but an expression refers to this memory, a block of the engine's own. */
@@ -189,33 +184,49 @@ static int is_free(object *buffer)
     return is_in_rows(buffer) && IS_ALONE(buffer, Buffer) && is_whole(buffer);
 }
 
-/* The memory of a tensor's gradient where that is as ``make`` makes one and nobody else knows of it,
-   so that to compute the next one there is to replace it; borrowed, NULL elsewhere. ``made`` is its
-   type, its call, and how many attributes it has. */
-static object *gradient_to_replace(object *tensor, object *made)
+/* The memory of a storage that a call made where it is as ``Fresh.make`` made it and nobody else
+   knows of it, so that to compute the next one there is to replace it; borrowed, NULL elsewhere.
+   ``like`` is the type, the call, and how many attributes the tensor has. */
+static object *memory_to_replace(object *storage, object *like)
+{
+    if (REFERENCES(storage) != 1 || SLOT(storage, Storage_special) != the_None ||
+        SLOT(storage, Storage_regions) != the_zero || SLOT(storage, Storage_viewed) ||
+        SLOT(storage, Storage_inference))
+        return 0;
+    object *e = SLOT(storage, Storage_expression), *owner = SLOT(e, Expression_owner);
+    object *buffer = SLOT(e, Expression_value), *call = PyTuple_GetItem(like, 1);
+    int usual = IS_ALONE(e, Expression) && SLOT(e, Expression_type) == PyTuple_GetItem(like, 0) &&
+                SLOT(e, Expression_call) == call &&
+                SLOT(e, Expression_tracked) == boolean(call != the_None) &&
+                SLOT(e, Expression_hooks) == the_None && SLOT(e, Expression_leaf) == the_None &&
+                TYPE(owner) == the_reference_type && REFERENCES(owner) == 1;
+    return usual && is_free(buffer) ? buffer : 0;
+}
+
+/* As that, of a tensor's gradient. */
+static object *gradient_to_replace(object *tensor, object *like)
 {
     object *gradient = attribute(tensor, the_name_grad);
     if (!gradient || TYPE(gradient) != the_Tensor || !IS_ALONE(gradient, Tensor))
         return 0;
-    object *attributes = PyObject_GenericGetDict(gradient, 0);
+    object *attributes = PyObject_GenericGetDict(gradient, 0), *memory = 0;
     object *storage = attributes ? PyDict_GetItemWithError(attributes, the_name_storage) : 0;
-    int usual = storage && PyObject_Size(attributes) == PyLong_AsLong(PyTuple_GetItem(made, 2));
-    if (!usual || REFERENCES(storage) != 1 || SLOT(storage, Storage_special) != the_None ||
-        SLOT(storage, Storage_regions) != the_zero || SLOT(storage, Storage_viewed) ||
-        SLOT(storage, Storage_inference))
-        usual = 0;
+    if (storage && PyObject_Size(attributes) == PyLong_AsLong(PyTuple_GetItem(like, 2)))
+        memory = memory_to_replace(storage, like);
     if (attributes)
         Py_DecRef(attributes);
-    if (!usual)
-        return 0;
-    object *e = SLOT(storage, Storage_expression), *owner = SLOT(e, Expression_owner);
-    object *buffer = SLOT(e, Expression_value);
-    usual = IS_ALONE(e, Expression) && SLOT(e, Expression_type) == PyTuple_GetItem(made, 0) &&
-            SLOT(e, Expression_call) == PyTuple_GetItem(made, 1) &&
-            SLOT(e, Expression_tracked) == boolean(PyTuple_GetItem(made, 1) != the_None) &&
-            SLOT(e, Expression_hooks) == the_None && SLOT(e, Expression_leaf) == the_None &&
-            TYPE(owner) == the_reference_type && REFERENCES(owner) == 1;
-    return usual && is_free(buffer) ? buffer : 0;
+    return memory;
+}
+
+/* A tensor that shows a storage, as ``Fresh.make`` makes it. */
+static object *new_tensor(object *storage, object *like)
+{
+    object *tensor = PyType_GenericAlloc(the_Tensor, 0);
+    PyObject_SetAttr(tensor, the_name_storage, storage);
+    PyObject_SetAttr(tensor, the_name_type, PyTuple_GetItem(like, 0));
+    if (PyLong_AsLong(PyTuple_GetItem(like, 2)) > 2)
+        PyObject_SetAttr(tensor, the_name_connected, the_False);
+    return tensor;
 }
 
 /* Whether a storage's value is to be another by just holding other memory. */
@@ -231,12 +242,12 @@ struct replayed {
     const struct parameter *parameters;
     long parameter_count;
     const struct output *outputs;
-    long output_count;
+    long output_count, place_count; /* of outputs; and with the arena */
     const struct constant *constants;
     long constant_count;
     const long *offsets; /* in the arena */
     long offset_count;
-    object *gradients, *numbers, *arguments, *made;
+    object *likes, *spares, *numbers, *arguments, *made;
     object **held; /* the memory of parameters and outputs, and what is let go of; owned */
     long held_count;
     double *scalars;
@@ -253,23 +264,47 @@ static object *memory_of(const struct replayed *call, const struct parameter *pa
     return 0;
 }
 
+/* Of what earlier calls left for an output, or for the arena, what nobody knows of, as made for this
+   call; its memory. */
+static object *take_spare(const struct replayed *call, long i)
+{
+    object *spares = PyTuple_GetItem(call->spares, i);
+    for (long k = spares == the_None ? 0 : PyList_Size(spares); k--;) {
+        object *spare = PyList_GetItem(spares, k), *like, *memory;
+        if (TYPE(spare) == the_Buffer && is_free(spare)) {
+            PyList_SetItem(call->made, i, new_reference(spare));
+            return spare;
+        }
+        if (TYPE(spare) != the_Storage)
+            continue;
+        like = PyTuple_GetItem(call->likes, i);
+        memory = memory_to_replace(spare, like);
+        if (memory) {
+            PyList_SetItem(call->made, i, new_tensor(spare, like));
+            return memory;
+        }
+    }
+    return 0;
+}
+
 /* The memory that an output is computed into, borrowed; NULL where some is to be made. */
 static object *memory_for(const struct replayed *call, long i)
 {
-    const struct output *output = call->outputs + i;
     object *made = PyList_GetItem(call->made, i), *memory;
     if (made != the_None)
         return TYPE(made) == the_Buffer ? made : value_of(attribute(made, the_name_storage));
-    if (output->kind == GRADIENT) {
-        object *like = PyTuple_GetItem(call->gradients, i);
+    const struct output *output = call->outputs + i;
+    if (i < call->output_count && output->kind == GRADIENT) {
+        object *like = PyTuple_GetItem(call->likes, i);
         return like == the_None ? 0 : gradient_to_replace(output->target, like);
     }
-    if (output->kind == WRITTEN && output->donor >= 0) {
+    if (i < call->output_count && output->donor >= 0) {
         const struct parameter *donor = call->parameters + output->donor;
         memory = memory_of(call, donor);
-        return is_replaced_in_place((object *)donor->which) && is_free(memory) ? memory : 0;
+        if (is_replaced_in_place((object *)donor->which) && is_free(memory))
+            return memory;
     }
-    return 0;
+    return take_spare(call, i);
 }
 
 /* Fill the table in, and hold all that is in it: whether all is as usual. */
@@ -302,27 +337,25 @@ static int fill(struct replayed *call)
             return 0;
         }
     }
-    if (call->offset_count) {
-        object *arena = PyList_GetItem(call->made, call->output_count);
-        char *start = address_of(arena);
-        for (long i = 0; i < call->offset_count; i++)
-            call->table[p + call->output_count + i] = start + call->offsets[i];
-    }
+    char **places = call->table + p + call->output_count, *arena = *places;
+    for (long i = call->offset_count; i--;)
+        places[i] = arena + call->offsets[i];
     return 1;
 }
 
-/* Numbers of the outputs that memory is to be made for, as a list; 0 where something is unusual. */
+/* Numbers of the outputs, and of the arena after them, that memory is to be made for, as a list; NULL
+   where something is unusual. */
 static object *find_outputs(struct replayed *call)
 {
     object *lacking = PyList_New(0);
     for (long i = 0; i < call->constant_count; i++)
         if (!is_replaced_in_place(call->constants[i].storage))
             goto unusual;
-    for (long i = 0; i < call->output_count; i++) {
-        const struct output *output = call->outputs + i;
-        object *memory = memory_for(call, i);
-        if (output->kind == WRITTEN && !is_replaced_in_place(output->target))
+    for (long i = 0; i < call->output_count; i++)
+        if (call->outputs[i].kind == WRITTEN && !is_replaced_in_place(call->outputs[i].target))
             goto unusual;
+    for (long i = 0; i < call->place_count; i++) {
+        object *memory = memory_for(call, i);
         if (memory) {
             call->table[call->parameter_count + i] = address_of(memory);
             call->held[i] = memory;
@@ -353,6 +386,32 @@ static void put_gradient(struct replayed *call, object *tensor, object *gradient
     call->held[call->held_count++] = before;
 }
 
+/* Leave something for the calls to come, in the place of the oldest. */
+static void keep_spare(const struct replayed *call, long i, object *spare)
+{
+    object *spares = PyTuple_GetItem(call->spares, i);
+    long count = spares == the_None ? 0 : PyList_Size(spares);
+    for (long k = 0; k < count; k++)
+        if (PyList_GetItem(spares, k) == spare)
+            return;
+    for (long k = count - 1; k > 0; k--)
+        PyList_SetItem(spares, k, new_reference(PyList_GetItem(spares, k - 1)));
+    if (count)
+        PyList_SetItem(spares, 0, new_reference(spare));
+}
+
+/* The storage of a tensor that was made, or computed in the place of another: nobody has written to
+   it. NULL where another thread took it away. */
+static object *start_anew(object *tensor)
+{
+    object *storage = tensor ? attribute(tensor, the_name_storage) : 0;
+    if (!storage || TYPE(storage) != the_Storage)
+        return 0;
+    if (SLOT(storage, Storage_version) != the_zero)
+        PUT(storage, Storage_version, new_reference(the_zero));
+    return storage;
+}
+
 /* Put everything in its place that the call changes; what was there before is held. */
 static void change(struct replayed *call, object *grads, object *counted)
 {
@@ -364,15 +423,18 @@ static void change(struct replayed *call, object *grads, object *counted)
             call->held[i] = SLOT(e, Expression_value);
             SLOT(e, Expression_value) = memory;
             count_writes(output->target, output->writes);
-        } else if (output->kind == GRADIENT && made != the_None) {
-            put_gradient(call, output->target, made);
+            if (output->donor < 0)
+                keep_spare(call, i, call->held[i]);
+        } else if (output->kind == GRADIENT && made == the_None) {
+            start_anew(attribute(output->target, the_name_grad));
         } else if (output->kind == GRADIENT) {
-            object *gradient = attribute(output->target, the_name_grad);
-            object *storage = gradient ? attribute(gradient, the_name_storage) : 0;
-            if (storage && TYPE(storage) == the_Storage)
-                PUT(storage, Storage_version, new_reference(the_zero));
+            put_gradient(call, output->target, made);
+        } else if (TYPE(made) == the_Tensor) {
+            keep_spare(call, i, start_anew(made));
         }
     }
+    if (call->offset_count)
+        keep_spare(call, call->output_count, call->held[call->output_count]);
     for (long i = 0; i < call->constant_count; i++)
         count_writes(call->constants[i].storage, call->constants[i].writes);
     for (long i = PyList_Size(grads); i--;) {
@@ -392,23 +454,24 @@ static void change(struct replayed *call, object *grads, object *counted)
 /* replay(facts, arguments, numbers, counted, made): run the plan and change what the call changes.
 
    ``numbers`` are lists of those that are made for this call; ``counted`` pairs states with what is
-   to be in them afterwards. ``made`` has memory for outputs, or a tensor over it, or None, and at its
-   end the arena. True; or the numbers of the outputs that memory lacks for, and nothing was done; or
-   False where there is no room for scratch memory; or None where something is unusual. */
+   to be in them afterwards. ``made`` has for each output memory, or a tensor over it, or None, and
+   at its end the arena, if there is one. True; or the numbers of those that lack, and nothing was
+   done; or False where there is no room for scratch memory; or None where something is unusual. */
 static object *replay(object *self, object *const *arguments, ssize argument_count)
 {
     object *facts = arguments[0], *program = PyTuple_GetItem(facts, 0), *answer = 0;
     object *grads = PyTuple_GetItem(facts, 6), *table = PyTuple_GetItem(program, 2);
     struct replayed call = {
-        PACKED(struct parameter, facts, 1), PACKED(struct output, facts, 2),
+        PACKED(struct parameter, facts, 1), PACKED(struct output, facts, 2), PyList_Size(arguments[4]),
         PACKED(struct constant, facts, 3),  PACKED(long, facts, 4),
-        PyTuple_GetItem(facts, 5),          arguments[2],
-        arguments[1],                       arguments[4],
+        PyTuple_GetItem(facts, 5),          PyTuple_GetItem(facts, 7),
+        arguments[2],                       arguments[1],
+        arguments[4],
     };
     int (*run)(void *, char **) =
         (int (*)(void *, char **))PyLong_AsVoidPtr(PyTuple_GetItem(program, 0));
     long table_bytes = PyBytes_Size(table);
-    long most = 2 * call.output_count + call.parameter_count + PyList_Size(grads);
+    long most = 2 * call.place_count + call.parameter_count + PyList_Size(grads);
     char *memory = malloc(table_bytes + most * sizeof(object *) + 8 * call.parameter_count + 1);
     if (!memory)
         return none();
@@ -424,9 +487,9 @@ static object *replay(object *self, object *const *arguments, ssize argument_cou
     if (lacking)
         Py_DecRef(lacking);
     if (lacking) {
-        for (long i = 0; i < call.output_count; i++)
+        for (long i = 0; i < call.place_count; i++)
             Py_IncRef(call.held[i]);
-        call.held_count = call.output_count;
+        call.held_count = call.place_count;
         if (fill(&call)) {
             void *thread = PyEval_SaveThread();
             int failed = run(PyLong_AsVoidPtr(PyTuple_GetItem(program, 1)), call.table);

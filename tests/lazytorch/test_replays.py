@@ -14,6 +14,7 @@ import pytest
 import lazytorch as torch
 from codegen.runtime.memory import Buffer
 from lazytorch import nn
+from lazytorch.one_call import OneCall
 from lazytorch.records import native
 
 pytestmark = [
@@ -63,7 +64,13 @@ KNOWN: dict[str, Callable[[Any, list[Any]], Any]] = {
 }
 
 
-def training(compiler: Any, look: Callable[[Any, list[Any]], Any]) -> list[Any]:
+def is_one_call(function: Any) -> bool:
+    """Whether a compiled function's calls are replayed, in C."""
+    (case,) = function._cases.values()
+    return function.obstacle is None and type(case.replay.one_call) is OneCall
+
+
+def training(compiler: Any, look: Callable[[Any, list[Any]], Any], which: str) -> list[Any]:
     torch.manual_seed(0)
     layer = nn.Linear(3, 2)
     optimizer = torch.optim.Adam(layer.parameters(), lr=0.1)
@@ -77,19 +84,24 @@ def training(compiler: Any, look: Callable[[Any, list[Any]], Any]) -> list[Any]:
         optimizer.step()
         return loss
 
+    @compiler
+    def infer() -> Any:
+        with torch.no_grad():
+            return x * 2 + layer.weight.sum()
+
     kept: list[Any] = []
     found = []
     for i in range(CALLS):
-        loss = step()
-        gradient = layer.weight.grad
-        found.append((gradient._version, gradient.requires_grad, hasattr(gradient, "note")))
-        if i > CALLS // 2:
-            look(gradient, kept)
-            del gradient
+        loss, sums = step(), infer()
+        known = layer.weight.grad if which == "gradient" else sums
+        found.append((known._version, known.requires_grad, hasattr(known, "note")))
+        if i > CALLS // 2 or (which == "result" and i != CALLS // 2):
+            look(known, kept)
+        del known
         if i % 2:
-            found.append(loss.item())
+            found += [loss.item(), sums.tolist()]
     if compiler is torch.compile:
-        assert step.replays >= CALLS - 5, step.obstacle
+        assert is_one_call(step) and is_one_call(infer)
     gc.collect()
     found += [k() is None if isinstance(k, weakref.ref) else k for k in kept]
     return [f.tolist() if hasattr(f, "tolist") else f for f in found] + [
@@ -97,9 +109,11 @@ def training(compiler: Any, look: Callable[[Any, list[Any]], Any]) -> list[Any]:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("which", ["gradient", "result"])
 @pytest.mark.parametrize("how", KNOWN)
-def test_who_knows_of_a_gradient_keeps_it(how: str) -> None:
-    assert str(training(torch.compile, KNOWN[how])) == str(training(lambda f: f, KNOWN[how]))
+def test_who_knows_of_what_a_call_made_keeps_it(how: str, which: str) -> None:
+    compiled = training(torch.compile, KNOWN[how], which)
+    assert str(compiled) == str(training(lambda f: f, KNOWN[how], which))
 
 
 def test_nobody_knows_of_a_gradient_and_its_memory_stays() -> None:
@@ -128,7 +142,26 @@ def test_nobody_knows_of_a_gradient_and_its_memory_stays() -> None:
     step()
     assert w.grad is not kept
     np.testing.assert_array_equal(kept.numpy(), expected)
-    assert step.replays >= 6
+    assert is_one_call(step)
+
+
+def test_results_that_are_kept_are_apart() -> None:
+    x = torch.arange(5.0)
+
+    @torch.compile
+    def step(y: Any) -> Any:
+        return x + y, {"twice": y * 2}
+
+    kept = [step(torch.full((5,), float(i))) for i in range(12)]
+    for i, (total, more) in enumerate(kept):
+        assert total.tolist() == [i + k for k in range(5)]
+        assert more["twice"].tolist() == [2.0 * i] * 5
+    assert is_one_call(step)
+    pairs = [step(torch.full((5,), float(i))) for i in range(2)]
+    for i in range(2, 12):  # two are held at any time, and let go of in turn
+        pairs[i % 2] = step(torch.full((5,), float(i)))
+        for k in (i - 1, i):
+            assert pairs[k % 2][0].tolist() == [k + j for j in range(5)]
 
 
 def changed_by(what: str) -> list[Any]:
