@@ -143,8 +143,9 @@ class CompiledFunction:
         return self._watched(case, tensors, args, kwargs)
 
     def _plainly(self, obstacle: str, args: Any, kwargs: Any) -> Any:
-        self.obstacle = obstacle
-        note_obstacle(self._function, obstacle)
+        if obstacle != self.obstacle:  # to ask whether anybody wants to know takes its time
+            self.obstacle = obstacle
+            note_obstacle(self._function, obstacle)
         if self._fullgraph:
             raise RuntimeError(f"cannot replay {self._function!r}: {obstacle}")
         return self._function(*args, **kwargs)
