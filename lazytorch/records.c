@@ -42,7 +42,6 @@ typedef long ssize;
     F(object *, PyObject_GenericGetDict, (object *, void *))                                       \
     F(object *, PyObject_CallFunctionObjArgs, (object *, ...))                                     \
     F(object *, PyType_GenericAlloc, (object *, ssize))                                            \
-    F(unsigned long, PyType_GetFlags, (object *))                                                  \
     F(object *, PyWeakref_NewRef, (object *, object *))                                            \
     F(void, PyErr_Clear, (void))                                                                   \
     F(object *, PyErr_Occurred, (void))                                                            \
