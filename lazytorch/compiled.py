@@ -20,6 +20,7 @@ from typing import Any
 from codegen.ir.node import TensorType
 from codegen.runtime.cpu import get_num_threads
 from codegen.runtime.memory import Buffer
+from codegen.runtime.plan import watchers
 from codegen.runtime.signals import HeldOff
 from lazytorch import autocasting, capture, late_errors, levels, overrides, references
 from lazytorch.autograd.grad_mode import state as grad_state
@@ -28,7 +29,7 @@ from lazytorch.defaults import defaults
 from lazytorch.expression import Call, Expression, new_expression, overwritten, scalar
 from lazytorch.guards import Guards, Observer, is_constant_value
 from lazytorch.nn.modules.module import Module
-from lazytorch.one_call import OneCall, facts_of_fitting, is_watched, one_call
+from lazytorch.one_call import OneCall, facts_of_fitting, one_call
 from lazytorch.realize import checking, realize
 from lazytorch.recompiles import note_obstacle
 from lazytorch.recording import record
@@ -105,8 +106,13 @@ class CompiledFunction:
         return functools.partial(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if capture.state.active is not None or checking.active or _is_transformed():
-            return self._function(*args, **kwargs)  # a part of another compiled function
+        if (
+            capture.state.active is not None  # a part of another compiled function
+            or checking.active
+            or levels.state.inside  # a part of one that is transformed, or differentiated forward
+            or levels.state.sources
+        ):
+            return self._function(*args, **kwargs)
         try:
             tensors: list[Tensor] = []
             key = (
@@ -123,7 +129,7 @@ class CompiledFunction:
             case = self._cases[key] = _Case()
         replay = case.replay
         if replay is not None:
-            arguments = [t._read() for t in tensors]
+            arguments = [t._read() for t in tensors] if tensors else []
             reads_the_same = replay.reads_the_same()
             if reads_the_same and replay.fits(arguments, tensors):
                 self.replays += 1
@@ -218,11 +224,6 @@ class _Case:
         self.last: _Finished | None = None
         self.replay: _Replay | None = None
         self.obstacle = ""
-
-
-def _is_transformed() -> bool:
-    """Whether the call is a part of a function that is transformed, or differentiated forward."""
-    return bool(levels.state.inside or levels.state.sources)
 
 
 def _conditions() -> tuple[Any, ...]:
@@ -515,8 +516,12 @@ class _Replay:
 
     def reads_the_same(self) -> bool:
         """Whether the Python state is what the plans were made for."""
-        steps = self.finished.capture.steps
-        return self.guards.hold() and (not steps or all([s.is_valid() for s in steps]))
+        if not self.guards.hold():
+            return False
+        for step in self.finished.capture.steps:  # noqa: SIM110  nearly always one
+            if not step.is_valid():
+                return False
+        return True
 
     def fits(self, arguments: list[Expression], tensors: list[Tensor]) -> bool:
         """Whether the plans can run on the tensors as they are now."""
@@ -562,7 +567,7 @@ class _Replay:
                 counted.append((step.states, counters))
         for generator, count in active.draws:
             numbers.append([*generator.take(count)])
-        if native.replay is not None and self.one_call and not is_watched():
+        if native.replay is not None and self.one_call and not watchers:
             if self.one_call is True:
                 self.one_call = self._one_call()
             if type(self.one_call) is OneCall:

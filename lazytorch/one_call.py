@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from codegen.runtime.memory import Buffer, allocate
-from codegen.runtime.plan import SCALAR_FORMATS, CpuPlan, watchers
+from codegen.runtime.plan import SCALAR_FORMATS, CpuPlan
 from lazytorch.expression import Source
 from lazytorch.records import native
 
@@ -245,8 +245,3 @@ def one_call(
     if program is None:
         return plan.is_searching
     return OneCall(plan, program, parameters, changes)
-
-
-def is_watched() -> bool:
-    """Whether somebody is told of each run of a plan."""
-    return bool(watchers)
