@@ -74,7 +74,7 @@ def training(compiler: Any, look: Callable[[Any, list[Any]], Any], which: str) -
     torch.manual_seed(0)
     layer = nn.Linear(3, 2)
     optimizer = torch.optim.Adam(layer.parameters(), lr=0.1)
-    x = torch.linspace(-1, 1, 12).view(4, 3)
+    x = torch.linspace(-1, 1, 15).view(5, 3)
 
     @compiler
     def step() -> Any:
@@ -171,7 +171,7 @@ def changed_by(what: str) -> list[Any]:
         torch.manual_seed(0)
         layer = nn.Linear(3, 2)
         optimizer = torch.optim.Adam(layer.parameters(), lr=0.1)
-        x = torch.linspace(-1, 1, 12).view(4, 3)
+        x = torch.linspace(-1, 1, 15).view(5, 3)
 
         @compiler
         def step(layer: Any = layer, optimizer: Any = optimizer, x: Any = x) -> Any:
