@@ -68,14 +68,24 @@ class OptimizerStep:
         names = self.optimizer.names_of(self.group, self.params[0])
         return self.optimizer.form(self.group, names) == self.attributes
 
-    def numbers(self) -> list[float]:
-        """Count the step; the formula's numbers in it."""
+    def counters(self) -> tuple[str, ...]:
+        """The names under which each state has a number."""
+        first = self.states[0]
+        return tuple([n for n in self.optimizer.counters if n in first]) if first else ()
+
+    def are_alike(self) -> bool:
+        """Whether all states have the same numbers, as when they were updated together."""
+        first, names = self.states[0], self.counters()
+        return all([state.get(n) == first[n] for n in names for state in self.states])
+
+    def following(self) -> tuple[list[float], dict[str, float]]:
+        """The formula's numbers in the next step, and what each state has after it."""
         step: Any = 1.0
+        changes: dict[str, float] = {}
         if self.states[0] is not None:
-            names = self.optimizer.names_of(self.group, self.params[0])
-            for p, state in zip(self.params, self.states, strict=True):
-                step = self.optimizer.advance(p, state, names, self.group)
-        return self.optimizer.numbers(self.group, step)
+            p, state = self.params[0], self.states[0]
+            step, changes = self.optimizer.following(p, state, self.group)
+        return self.optimizer.numbers(self.group, step), changes
 
 
 def _are_same(x: list[Any], y: list[Any]) -> bool:

@@ -20,6 +20,7 @@ from typing import Any
 from codegen.ir.node import TensorType
 from codegen.runtime.cpu import get_num_threads
 from codegen.runtime.memory import Buffer
+from codegen.runtime.plan import watchers
 from codegen.runtime.signals import HeldOff
 from lazytorch import autocasting, capture, late_errors, levels, overrides, references
 from lazytorch.autograd.grad_mode import state as grad_state
@@ -28,10 +29,11 @@ from lazytorch.defaults import defaults
 from lazytorch.expression import Call, Expression, new_expression, overwritten, scalar
 from lazytorch.guards import Guards, Observer, is_constant_value
 from lazytorch.nn.modules.module import Module
-from lazytorch.optim.optimizer import counts, recount
+from lazytorch.one_call import OneCall, facts_of_fitting, one_call
 from lazytorch.realize import checking, realize
 from lazytorch.recompiles import note_obstacle
 from lazytorch.recording import record
+from lazytorch.records import native
 from lazytorch.storage import Storage, is_constant, new_storage, pending_writes
 from lazytorch.tensor import Tensor
 
@@ -104,8 +106,13 @@ class CompiledFunction:
         return functools.partial(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if capture.state.active is not None or checking.active or _is_transformed():
-            return self._function(*args, **kwargs)  # a part of another compiled function
+        if (
+            capture.state.active is not None  # a part of another compiled function
+            or checking.active
+            or levels.state.inside  # a part of one that is transformed, or differentiated forward
+            or levels.state.sources
+        ):
+            return self._function(*args, **kwargs)
         try:
             tensors: list[Tensor] = []
             key = (
@@ -122,7 +129,7 @@ class CompiledFunction:
             case = self._cases[key] = _Case()
         replay = case.replay
         if replay is not None:
-            arguments = [t._read() for t in tensors]
+            arguments = [t._read() for t in tensors] if tensors else []
             reads_the_same = replay.reads_the_same()
             if reads_the_same and replay.fits(arguments, tensors):
                 self.replays += 1
@@ -142,8 +149,9 @@ class CompiledFunction:
         return self._watched(case, tensors, args, kwargs)
 
     def _plainly(self, obstacle: str, args: Any, kwargs: Any) -> Any:
-        self.obstacle = obstacle
-        note_obstacle(self._function, obstacle)
+        if obstacle != self.obstacle:  # to ask whether anybody wants to know takes its time
+            self.obstacle = obstacle
+            note_obstacle(self._function, obstacle)
         if self._fullgraph:
             raise RuntimeError(f"cannot replay {self._function!r}: {obstacle}")
         return self._function(*args, **kwargs)
@@ -218,11 +226,6 @@ class _Case:
         self.obstacle = ""
 
 
-def _is_transformed() -> bool:
-    """Whether the call is a part of a function that is transformed, or differentiated forward."""
-    return bool(levels.state.inside or levels.state.sources)
-
-
 def _conditions() -> tuple[Any, ...]:
     """What a call depends on besides its arguments and the Python objects that it reads."""
     if overrides.state.modes:
@@ -272,7 +275,7 @@ def _returned(result: Any) -> list[Tensor]:
     return found
 
 
-class _Constant:
+class Constant:
     """A pending value made of Python numbers: a gradient that was set to zero."""
 
     def __init__(self, e: Expression) -> None:
@@ -284,7 +287,7 @@ class _Constant:
 
     def __eq__(self, other: object) -> bool:
         return (
-            isinstance(other, _Constant)
+            isinstance(other, Constant)
             and self.signature is other.signature
             and self.numbers == other.numbers
         )
@@ -323,7 +326,7 @@ class _Finished:
             for j, reference in enumerate(run.outputs)
             if reference is not None and (e := reference()) is not None
         }
-        self.fresh: dict[int, _Fresh] = {}
+        self.fresh: dict[int, Fresh] = {}
         self.grads: list[tuple[Tensor, Any]] = []
         for tensor, before in active.grads.values():
             gradient = tensor._grad
@@ -331,6 +334,7 @@ class _Finished:
                 self.grads.append((tensor, gradient))
             else:
                 self.grads.append((tensor, self._fresh(gradient)))
+        active.grads.clear()  # the gradients that were replaced are let go of
         self.result = self._structure(result)
         self.storages = []
         for reference, value_before, version in active.written.values():
@@ -346,14 +350,14 @@ class _Finished:
         if found is not None:
             return found
         if e.value is None and is_constant(e):
-            return _Constant(e)
+            return Constant(e)
         raise _Obstacle("a tensor holds what was not computed in the call")
 
-    def _fresh(self, tensor: Tensor) -> _Fresh:
+    def _fresh(self, tensor: Tensor) -> Fresh:
         storage = tensor._storage
         known = self.fresh.get(id(storage))
         if known is None:
-            known = self.fresh[id(storage)] = _Fresh(tensor, self)
+            known = self.fresh[id(storage)] = Fresh(tensor, self)
         return known
 
     def _structure(self, item: Any) -> Any:
@@ -416,7 +420,7 @@ def _same(x: Any, y: Any) -> bool:
     return bool(x == y)
 
 
-class _Fresh:
+class Fresh:
     """A tensor that the call makes anew each time."""
 
     def __init__(self, tensor: Tensor, finished: _Finished) -> None:
@@ -436,7 +440,7 @@ class _Fresh:
 
     def __eq__(self, other: object) -> bool:
         return (
-            isinstance(other, _Fresh)
+            isinstance(other, Fresh)
             and self.source == other.source
             and self.type is other.type
             and self.connected == other.connected
@@ -468,9 +472,11 @@ class _Replay:
         if not second.is_like(first):
             raise _Obstacle("two calls in a row did different things")
         self.guards = guards
+        for step in second.capture.steps:
+            guards.watch_states(step.optimizer, step.states)
         self.finished = second
         runs = second.capture.runs
-        self.constants: list[tuple[Storage, _Constant]] = []
+        self.constants: list[tuple[Storage, Constant]] = []
         self.storages: list[tuple[Storage, TensorType, bool]] = []  # with what their values are
         self.after = {id(s): source for s, source, _ in second.storages}
         self.same = second.changed(tensors)
@@ -483,15 +489,23 @@ class _Replay:
                     e = storage.expression
                     self.storages.append((storage, e.type, e.tracked))
         for storage, source, _ in second.storages:
-            if isinstance(source, _Constant):
+            if isinstance(source, Constant):
                 # A constant after each call is one before the next, which its plan is made for.
                 self.constants.append((storage, source))
         self.constant_numbers = {id(s) for s, _ in self.constants}
         # For each run its values, numbers that never change among them, the storages whose values
         # others are, and where the rest comes from.
         self.values = [[s[2] if s[0] == "number" else None for s in run.sources] for run in runs]
-        # Whether nothing is to be put back where it fails.
-        self.is_plain = not second.capture.steps and not any([r.cached.plan.donated for r in runs])
+        self.lends = len(runs) == 1 and bool(runs[0].cached.plan.donated)
+        self.changes = bool(second.storages or second.grads or second.capture.steps)
+        self.facts = facts_of_fitting(
+            self.storages,
+            [(s, x, n) for s, x, n in second.storages if isinstance(x, Constant)],
+            [s for s, _, _ in second.storages],
+            second.capture.steps,
+        )
+        self.returned = _fresh_in(second.result)
+        self.one_call: OneCall | bool = len(runs) == 1
         self.held = [
             [(i, s[1]) for i, s in enumerate(run.sources) if s[0] == "storage"] for run in runs
         ]
@@ -502,14 +516,20 @@ class _Replay:
 
     def reads_the_same(self) -> bool:
         """Whether the Python state is what the plans were made for."""
-        steps = self.finished.capture.steps
-        return self.guards.hold() and (not steps or all([s.is_valid() for s in steps]))
+        if not self.guards.hold():
+            return False
+        for step in self.finished.capture.steps:  # noqa: SIM110  nearly always one
+            if not step.is_valid():
+                return False
+        return True
 
     def fits(self, arguments: list[Expression], tensors: list[Tensor]) -> bool:
         """Whether the plans can run on the tensors as they are now."""
         for number, tensor, changed in self.same:
             if tensors[number] is not tensor or tensor._storage is not changed:
                 return False
+        if native.fits is not None and native.fits(self.facts, arguments, tensors):
+            return True
         for changed, _, _ in self.finished.storages:
             if changed.special is not None and changed.is_shared():
                 return False
@@ -531,28 +551,56 @@ class _Replay:
             ):
                 return False
         constants = self.constants
-        return not constants or all([c.is_value_of(s.expression) for s, c in constants])
+        if constants and not all([c.is_value_of(s.expression) for s, c in constants]):
+            return False
+        return all([step.are_alike() for step in self.finished.capture.steps])
 
     def run(self, arguments: list[Expression], tensors: list[Tensor]) -> Any:
         """Compute what the call did, then change what it changed; nothing if that fails."""
-        if self.is_plain:
-            return self._change(self._compute(arguments, tensors))
         active = self.finished.capture
-        counted = [counts([s for s in step.states if s is not None]) for step in active.steps]
-        lends = len(active.runs) == 1 and active.runs[0].cached.plan.donated
-        with HeldOff() if lends else _NOTHING:
-            try:
-                results = self._compute(arguments, tensors)
-            except BaseException:
-                for known in counted:
-                    recount(known)
-                raise
-            return self._change(results)
+        numbers: list[list[Any]] = []
+        counted: list[tuple[list[Any], dict[str, float]]] = []
+        for step in active.steps:
+            found, counters = step.following()
+            numbers.append(found)
+            if counters:
+                counted.append((step.states, counters))
+        for generator, count in active.draws:
+            numbers.append([*generator.take(count)])
+        if native.replay is not None and self.one_call and not watchers:
+            if self.one_call is True:
+                self.one_call = self._one_call()
+            if type(self.one_call) is OneCall:
+                made = self.one_call.run(arguments, numbers, counted)
+                if made is not None:
+                    return self._result(made)
+        with HeldOff() if self.lends else _NOTHING:
+            results = self._compute(arguments, tensors, numbers)
+            with HeldOff() if self.changes and not self.lends else _NOTHING:
+                return self._change(results, counted)
 
-    def _compute(self, arguments: list[Expression], tensors: list[Tensor]) -> list[list[Buffer]]:
+    def _one_call(self) -> OneCall | bool:
+        finished = self.finished
+        active, fresh = finished.capture, [*finished.fresh.values()]
+        return one_call(
+            active.runs[0], finished.storages, finished.grads, fresh, self.returned,
+            len(active.steps),
+        )  # fmt: skip
+
+    def _result(self, made: list[Any]) -> Any:
+        """The call's result, of what was made for the outputs of the only plan."""
+        result = self.finished.result
+        if result is None:
+            return None
+        if type(result) is Fresh:
+            return made[result.source[2]]
+        return _build(result, [], {id(f): made[f.source[2]] for f in self.returned})
+
+    def _compute(
+        self, arguments: list[Expression], tensors: list[Tensor], numbers: list[list[Any]]
+    ) -> list[list[Buffer]]:
         active = self.finished.capture
-        steps = [step.numbers() for step in active.steps] if active.steps else ()
-        draws = [generator.take(n) for generator, n in active.draws] if active.draws else ()
+        steps, draws = numbers[: len(active.steps)], numbers[len(active.steps) :]
         results: list[list[Buffer]] = []
         for run, known, held, sources in zip(
             active.runs, self.values, self.held, self.sources, strict=True
@@ -574,12 +622,17 @@ class _Replay:
                     storage = source[1] if kind == "part" else tensors[source[1]]._storage
                     values[i] = storage.expression.value.part(source[2], source[3])
             plan = run.cached.plan
-            free = self._free(run) if plan.donated and len(active.runs) == 1 else ()
+            free = self._free(run) if self.lends else ()
             results.append(plan.run(values, free))
         return results
 
-    def _change(self, results: list[list[Buffer]]) -> Any:
+    def _change(
+        self, results: list[list[Buffer]], counted: list[tuple[list[Any], dict[str, float]]]
+    ) -> Any:
         finished = self.finished
+        for states, counters in counted:
+            for state in states:
+                state.update(counters)
         for storage, source, writes in finished.storages:
             if type(source) is tuple:
                 _set(storage, results[source[1]][source[2]], writes)
@@ -614,6 +667,17 @@ class _Replay:
         return free
 
 
+def _fresh_in(item: Any) -> list[Fresh]:
+    """The tensors in a result that are made anew each time."""
+    if type(item) is Fresh:
+        return [item]
+    if type(item) is dict:
+        item = [*item.values()]
+    if type(item) not in (tuple, list):
+        return []
+    return [f for v in item for f in _fresh_in(v)]
+
+
 def _set(storage: Storage, buffer: Buffer, writes: int) -> None:
     """A storage's new value, as ``writes`` writes would leave it."""
     e = storage.expression
@@ -634,7 +698,7 @@ def _set(storage: Storage, buffer: Buffer, writes: int) -> None:
 
 
 def _build(item: Any, results: list[list[Buffer]], made: dict[int, Tensor]) -> Any:
-    if type(item) is _Fresh:
+    if type(item) is Fresh:
         known = made.get(id(item))
         if known is None:
             source = item.source

@@ -2,15 +2,17 @@
 
 /* ---- what a compiled function reads ----------------------------------------------------------- */
 
+/* What a container is looked through as; Guards._packed says which. */
+enum { DICT, LIST, OTHER };
+
 /* Whether a container holds these very objects, in this order; -1 where it raised. */
-static int holds(object *container, object *items)
+static int holds(long kind, object *container, object *const *items, ssize count)
 {
-    ssize count = PyList_Size(items), i = 0, place = 0;
-    if (TYPE(container) == the_dict_type) {
+    ssize i = 0, place = 0;
+    if (kind == DICT) {
         object *key, *value;
         while (PyDict_Next(container, &place, &key, &value)) {
-            if (i + 2 > count || key != PyList_GetItem(items, i) ||
-                value != PyList_GetItem(items, i + 1))
+            if (i + 2 > count || key != items[i] || value != items[i + 1])
                 return 0;
             i += 2;
         }
@@ -19,47 +21,41 @@ static int holds(object *container, object *items)
     ssize size = PyObject_Size(container);
     if (size != count || !count)
         return size < 0 ? -1 : size == count;
-    if (TYPE(container) != the_list_type) {
+    if (kind == OTHER) {
         object *list = PySequence_List(container);
-        int same = list ? holds(list, items) : -1;
+        int same = list ? holds(LIST, list, items, count) : -1;
         if (list)
             Py_DecRef(list);
         return same;
     }
-    while (i < count && PyList_GetItem(container, i) == PyList_GetItem(items, i))
+    while (i < count && PyList_GetItem(container, i) == items[i])
         i++;
     return i == count;
 }
 
-/* unchanged(names, cells, containers, tensors): Guards.hold, where all objects are the same ones. */
+/* unchanged(packed): Guards.hold, where all objects are the same ones; else False. They are packed
+   in one piece, because between two steps nothing of them stays in a cache: the names, the cells and
+   the tensors, each with what it is to be, and the containers with their items. */
 static object *unchanged(object *self, object *const *arguments, ssize argument_count)
 {
-    object *names = arguments[0], *cells = arguments[1], *containers = arguments[2];
-    object *tensors = arguments[3];
+    object *const *at = (object *const *)PyBytes_AsString(arguments[0]);
+    const long *counts = (const long *)at;
     int same = 1;
-    ssize count = PyList_Size(names);
-    for (ssize i = 0; same == 1 && i < count; i++) {
-        object *each = PyList_GetItem(names, i), *scope = PyTuple_GetItem(each, 0);
-        object *value = PyDict_GetItemWithError(scope, PyTuple_GetItem(each, 1));
-        same = value == PyTuple_GetItem(each, 2);
+    at += 4;
+    for (long i = counts[0]; same == 1 && i--; at += 3) {
+        object *value = PyDict_GetItemWithError(at[0], at[1]);
+        same = (value ? value : the_None) == at[2];
     }
-    count = PyList_Size(cells);
-    for (ssize i = 0; same == 1 && i < count; i++) {
-        object *each = PyList_GetItem(cells, i), *value = PyCell_Get(PyTuple_GetItem(each, 0));
-        same = value == PyTuple_GetItem(each, 1);
+    for (long i = counts[1]; same == 1 && i--; at += 2) {
+        object *value = PyCell_Get(at[0]);
+        same = value == at[1];
         if (value)
             Py_DecRef(value);
     }
-    count = PyList_Size(containers);
-    for (ssize i = 0; same == 1 && i < count; i++) {
-        object *each = PyList_GetItem(containers, i);
-        same = holds(PyTuple_GetItem(each, 0), PyTuple_GetItem(each, 1));
-    }
-    count = PyList_Size(tensors);
-    for (ssize i = 0; same == 1 && i < count; i++) {
-        object *each = PyList_GetItem(tensors, i), *tensor = PyTuple_GetItem(each, 0);
-        same = attribute_is(tensor, the_name_storage, PyTuple_GetItem(each, 1)) &&
-               attribute_is(tensor, the_name_geometry, PyTuple_GetItem(each, 2));
-    }
-    return same < 0 ? 0 : new_reference(boolean(same));
+    for (long i = counts[2]; same == 1 && i--; at += 3)
+        same = attribute_is(at[0], the_name_storage, at[1]) &&
+               attribute_is(at[0], the_name_geometry, at[2]);
+    for (long i = counts[3]; same == 1 && i--; at += 3 + (long)at[2])
+        same = holds((long)at[1], at[0], at + 3, (long)at[2]);
+    return new_reference(boolean(same == 1));
 }

@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import types
+from array import array
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -128,6 +129,7 @@ class Guards:
         self._seen: set[int] = set()
         self._kept: list[Any] = []
         self._pending: deque[Any] = deque()
+        self._packed: bytes | None = None
         self._functions: dict[types.CodeType, list[types.FunctionType]] = {
             code: [] for code in observer.codes
         }
@@ -146,13 +148,29 @@ class Guards:
                 self.obstacle = "it reads too many Python objects"
                 break
 
+    def watch_states(self, optimizer: Optimizer, states: Sequence[Any]) -> None:
+        """An optimizer's states of some parameters are the same objects in each call, and so are
+        the tensors in them; their numbers are read afresh."""
+        self._packed = None
+        attributes = vars(optimizer)
+        self._names += [(attributes, name, attributes[name]) for name in ("state", "param_groups")]
+        self._containers.append((optimizer.state, _items(optimizer.state)))
+        for state in states:
+            for name, value in state.items() if state is not None else ():
+                if isinstance(value, Tensor):
+                    self._names.append((state, name, value))
+                    self._watch(value)
+
     def hold(self) -> bool:
         """Whether everything is as it was."""
         try:
             if native.unchanged is None:
                 native.count_repeat()
-            elif native.unchanged(self._names, self._cells, self._containers, self._tensors):
-                return True
+            else:
+                if self._packed is None:
+                    self._packed = self._pack()
+                if native.unchanged(self._packed):
+                    return True
             return (
                 _same_items(
                     [scope.get(name) for scope, name, _ in self._names],
@@ -165,6 +183,16 @@ class Guards:
             )
         except (ValueError, RuntimeError, TypeError):  # of a comparison: these are other objects
             return False
+
+    def _pack(self) -> bytes:
+        """All of it as guards.c reads it: words, most of them addresses of what is kept here."""
+        rows = [*self._names, *self._cells, *self._tensors]
+        words = [len(self._names), len(self._cells), len(self._tensors), len(self._containers)]
+        words += [id(x) for row in rows for x in row]
+        for container, items in self._containers:
+            kind = 0 if isinstance(container, dict) else 1 if type(container) is list else 2
+            words += [id(container), kind, len(items), *map(id, items)]
+        return array("q", words).tobytes()
 
     def _read_names(self, code: types.CodeType, scope: dict[str, Any]) -> None:
         names = {}

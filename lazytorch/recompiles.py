@@ -76,7 +76,7 @@ def note_miss(trace: Trace, device: str) -> None:
 
 
 def note_obstacle(function: Any, reason: str) -> None:
-    """LAZYTORCH_DEBUG: a call of a compiled function is not replayed."""
+    """LAZYTORCH_DEBUG: calls of a compiled function are not replayed, now for this reason."""
     if settings.debug_level() >= 1:
         name = getattr(function, "__qualname__", type(function).__name__)
         code = getattr(function, "__code__", None)

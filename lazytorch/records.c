@@ -35,11 +35,18 @@ typedef long ssize;
     F(object *, PyLong_FromLong, (long))                                                           \
     F(object *, PyLong_FromVoidPtr, (void *))                                                      \
     F(long, PyLong_AsLong, (object *))                                                             \
+    F(void *, PyLong_AsVoidPtr, (object *))                                                        \
+    F(double, PyFloat_AsDouble, (object *))                                                        \
     F(object *, PyObject_GetAttr, (object *, object *))                                            \
+    F(int, PyObject_SetAttr, (object *, object *, object *))                                       \
+    F(object *, PyObject_GenericGetDict, (object *, void *))                                       \
     F(object *, PyObject_CallFunctionObjArgs, (object *, ...))                                     \
     F(object *, PyType_GenericAlloc, (object *, ssize))                                            \
     F(object *, PyWeakref_NewRef, (object *, object *))                                            \
     F(void, PyErr_Clear, (void))                                                                   \
+    F(object *, PyErr_Occurred, (void))                                                            \
+    F(void *, PyEval_SaveThread, (void))                                                           \
+    F(void, PyEval_RestoreThread, (void *))                                                        \
     F(char *, PyBytes_AsString, (object *))                                                        \
     F(ssize, PyBytes_Size, (object *))                                                             \
     F(object *, PyCFunction_NewEx, (void *, object *, object *))
@@ -48,10 +55,13 @@ typedef long ssize;
 #define SLOTS(S)                                                                                   \
     S(Expression, call) S(Expression, depth) S(Expression, device) S(Expression, hooks)            \
     S(Expression, leaf) S(Expression, number) S(Expression, owner) S(Expression, tracked)          \
-    S(Expression, type) S(Expression, value)                                                       \
+    S(Expression, type) S(Expression, value) S(Expression, __weakref__)                            \
     S(Call, freed) S(Call, has_gradient) S(Call, inputs) S(Call, led_to) S(Call, outputs)          \
     S(Call, place) S(Call, readers) S(Call, sequence) S(Call, signature) S(Call, tracked)          \
-    S(Storage, expression) S(Storage, regions) S(Storage, special) S(Storage, version)             \
+    S(Storage, expression) S(Storage, inference) S(Storage, regions) S(Storage, special)           \
+    S(Storage, version) S(Storage, viewed)                                                         \
+    S(Buffer, _capacity) S(Buffer, address) S(Buffer, order) S(Buffer, __weakref__)                \
+    S(Tensor, __weakref__)                                                                         \
     S(Overwritten, by) S(Overwritten, silent) S(Overwritten, storage) S(Overwritten, version)      \
     S(Function, signatures)                                                                        \
     S(Signature, function) S(Signature, output_types) S(Signature, places_left)                    \
@@ -59,10 +69,10 @@ typedef long ssize;
 
 #define OBJECTS(O)                                                                                 \
     O(None) O(True) O(False) O(zero) O(empty) O(cpu) O(float_type) O(int_type) O(list_type)        \
-    O(tuple_type) O(dict_type) O(reference_type) O(Tensor) O(Parameter) O(Expression) O(Call)      \
+    O(tuple_type) O(reference_type) O(Tensor) O(Parameter) O(Expression) O(Call)                   \
     O(Storage) O(Overwritten) O(scalar) O(born) O(held) O(pending_writes) O(next_in_sequence)      \
     O(name_storage) O(name_geometry) O(name_marker) O(name_connected) O(name_silent)               \
-    O(name_capacity) O(name_differentiable)                                                        \
+    O(name_differentiable) O(name_grad) O(name_type) O(Buffer)                                     \
     O(weak_float) O(may_be_written) O(note_owner) O(VIEW) O(DETACH) O(SOURCE) O(PLACEHOLDER)
 
 #define DECLARE_FUNCTION(result, name, parameters) static result(*name) parameters;
@@ -104,6 +114,7 @@ void lt_fill(void **functions, const long *slots, object **objects)
 void *malloc(unsigned long);
 void *calloc(unsigned long, unsigned long);
 void free(void *);
+void *memcpy(void *, const void *, unsigned long);
 
 #define SLOT(o, name) (*(object **)((char *)(o) + name))
 #define TYPE(o) (((object **)(o))[1])

@@ -20,6 +20,7 @@ from typing import Any
 from codegen import settings
 from codegen.ir.node import TensorType
 from codegen.runtime.kernels import load_library
+from codegen.runtime.memory import Buffer
 from lazytorch.expression import (
     WEAK_FLOAT,
     Call,
@@ -32,9 +33,9 @@ from lazytorch.expression import (
 )
 from lazytorch.storage import Storage, born, held, pending_writes
 
-# Together one file of C: what is recorded and recognised, what compiled functions read, and what is
-# written and computed.
-_FILES = ("records.c", "guards.c", "steps.c")
+# Together one file of C: what is recorded and recognised, what compiled functions read and do, and
+# what is written and computed.
+_FILES = ("records.c", "guards.c", "replays.c", "steps.c")
 # Steps that repeat one before it, until it is loaded.
 _REPEATS = 16
 
@@ -42,17 +43,18 @@ _REPEATS = 16
 known_to_native: dict[str, Any] = {
     "None": None, "True": True, "False": False, "zero": 0, "empty": (), "cpu": "cpu",
     "float_type": float, "int_type": int, "list_type": list, "tuple_type": tuple,
-    "dict_type": dict,
     "reference_type": weakref.ref, "Expression": Expression, "Call": Call, "Storage": Storage,
+    "Buffer": Buffer,
     "Overwritten": Overwritten, "scalar": scalar, "weak_float": WEAK_FLOAT, "born": born,
     "held": held, "pending_writes": pending_writes, "next_in_sequence": next_in_sequence,
     "name_storage": "_storage", "name_geometry": "_geometry", "name_marker": "_marker",
     "name_connected": "_connected", "name_silent": "_silent",
-    "name_capacity": "_capacity",
+    "name_grad": "_grad", "name_type": "_type",
     "name_differentiable": "differentiable",
 }  # fmt: skip
 _CLASSES = {
-    c.__name__: c for c in (Call, Expression, Function, Overwritten, Signature, Storage, TensorType)
+    c.__name__: c
+    for c in (Buffer, Call, Expression, Function, Overwritten, Signature, Storage, TensorType)
 }
 
 
@@ -71,6 +73,8 @@ class Native:
     settle: Callable[..., Any] | None = None
     let_go: Callable[..., Any] | None = None
     unchanged: Callable[..., Any] | None = None
+    fits: Callable[..., Any] | None = None
+    replay: Callable[..., Any] | None = None
 
     def __init__(self) -> None:
         self._repeats = 0
@@ -150,7 +154,11 @@ def _words(o: Any) -> ctypes.Array[ctypes.c_size_t]:
 
 def _offset(class_name: str, slot: str) -> int:
     """Where in its instances a class keeps a slot."""
-    kind = _CLASSES[class_name]
+    kind = _CLASSES.get(class_name) or known_to_native[class_name]
+    if slot == "__weakref__":
+        return int(kind.__weakrefoffset__)
     held, instance = object(), object.__new__(kind)
     setattr(instance, slot, held)
-    return list(_words(instance)).index(id(held)) * ctypes.sizeof(ctypes.c_size_t)
+    offset = list(_words(instance)).index(id(held)) * ctypes.sizeof(ctypes.c_size_t)
+    delattr(instance, slot)  # for what is called at its end
+    return offset

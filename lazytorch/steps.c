@@ -195,18 +195,6 @@ static enum answer are_done_with(object *tracked, object *calls)
     return YES;
 }
 
-/* Whether a Buffer is a block of the engine's own, as its property of this name says. */
-static int is_whole(object *buffer)
-{
-    object *capacity = PyObject_GetAttr(buffer, the_name_capacity);
-    if (!capacity) {
-        PyErr_Clear();
-        return 0;
-    }
-    Py_DecRef(capacity); /* which the buffer keeps */
-    return capacity != the_zero;
-}
-
 /* free_leaves(leaves, uses, tracked, calls, in_trace): realize._free_leaves; ``uses`` are pairs of a
    leaf's number and how often calls refer to it. */
 static object *free_leaves(object *self, object *const *arguments, ssize argument_count)
@@ -372,6 +360,8 @@ static struct {
     {"free_leaves", free_leaves, 0x80, 0},
     {"settle", settle, 0x80, 0},
     {"let_go", let_go, 0x80, 0},
+    {"fits", fits, 0x80, 0},
+    {"replay", replay, 0x80, 0},
 };
 
 long lt_method_count(void) { return COUNT(methods); }

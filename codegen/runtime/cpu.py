@@ -197,9 +197,16 @@ class Program:
             finally:
                 busy.release()
             if failed:
-                self._raise()
+                self.raise_no_room()
         else:  # another thread is running this program
             self._run_apart(table_addresses, None)
+
+    def for_c(self) -> tuple[int, int, bytes]:
+        """What C needs to run it: the address of ``lt_run_program_on``; what that is given first;
+        and a table whose slots are right but for those that ``run`` is given."""
+        function = ctypes.cast(_native().lt_run_program_on, ctypes.c_void_p).value
+        assert function is not None
+        return function, self._address, self._table.raw
 
     def run_timed(self, table_addresses: Sequence[int]) -> KernelTimes:
         """As ``run``; the seconds that each step took, and who ran its shares."""
@@ -233,9 +240,10 @@ class Program:
         record.seconds, record.shares, record.share_count = seconds, shares, share_count
         record.table = ctypes.addressof(table)
         if self._call(ctypes.addressof(record)):
-            self._raise()
+            self.raise_no_room()
 
-    def _raise(self) -> None:
+    def raise_no_room(self) -> None:
+        """OutOfMemoryError: there is no room for scratch memory."""
         nbytes = self._record.scratch_bytes
         raise OutOfMemoryError(f"the host has no room for {nbytes} bytes of scratch a thread")
 

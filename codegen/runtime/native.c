@@ -402,6 +402,13 @@ int lt_run_program(const struct program *program) {
     return 0;
 }
 
+/* As lt_run_program, over a table of the caller's own. */
+int lt_run_program_on(const struct program *program, char **table) {
+    struct program own = *program;
+    own.table = table;
+    return lt_run_program(&own);
+}
+
 /* Threads that parallel steps are cut for, and how long an idle one spins before it sleeps. */
 void lt_set_threads(long threads, long spin) {
     threads = threads < 1 ? 1 : threads > MAX_THREADS ? MAX_THREADS : threads;

@@ -158,6 +158,22 @@ class CpuPlan:
         del arena
         return outputs
 
+    def for_c(self) -> tuple[int, int, bytes] | None:
+        """What C needs to run the kernels (Program.for_c); None while they may be replaced, or
+        where one of them calls Python."""
+        if self.is_searching or self._callbacks or not self.record.kernels:
+            return None
+        return self._program.for_c()
+
+    @property
+    def is_searching(self) -> bool:
+        """Whether kernels may still be replaced by faster ones."""
+        return self._search is not None
+
+    def raise_no_room(self) -> None:
+        """Raise what ``run`` raises where there is no room for scratch memory."""
+        self._program.raise_no_room()
+
     def _raise(self) -> None:
         """Raise the first error of a run: those after it may only follow from it."""
         error = self._errors[0]

@@ -141,13 +141,13 @@ class Adafactor(RecordedOptimizer):
         else:
             state["variance"] = full_state(p, 0.0)
 
-    def advance(
-        self, p: Tensor, state: dict[str, Any], names: Sequence[str], group: dict[str, Any]
-    ) -> tuple[float, float]:
+    def following(
+        self, p: Tensor, state: dict[str, Any], group: dict[str, Any]
+    ) -> tuple[tuple[float, float], dict[str, float]]:
         """The count, and the least mean square of the parameter's type."""
         eps = group["eps"][0]
-        count = super().advance(p, state, names, group)
-        return count, float(finfo(p.dtype).eps if eps is None else eps)
+        count, changes = super().following(p, state, group)
+        return (count, float(finfo(p.dtype).eps if eps is None else eps)), changes
 
     def form(self, group: dict[str, Any], names: tuple[str, ...]) -> Attributes:
         return (len(names) == 2, group["weight_decay"] != 0, group["maximize"])

@@ -141,6 +141,11 @@ class Muon(RecordedOptimizer):
             state["momentum_buffer"] = full_state(p, 0.0)
         return 1.0
 
+    def following(
+        self, p: Tensor, state: dict[str, Any], group: dict[str, Any]
+    ) -> tuple[float, dict[str, float]]:
+        return 1.0, {}
+
     def attributes(self, group: dict[str, Any]) -> Attributes:
         if group["ns_steps"] >= 100:
             raise ValueError("Number of steps must be less than 100 for computational efficiency")

@@ -57,8 +57,10 @@ class RecordedOptimizer(Optimizer):
         return self.attributes(group)
 
     def names_of(self, group: dict[str, Any], p: Tensor) -> tuple[str, ...]:
-        """The state tensors of a parameter, where ``state_names`` gives None."""
-        raise NotImplementedError
+        """The state tensors of a parameter: ``state_names``, unless that gives None."""
+        names = self.state_names(group)
+        assert names is not None
+        return names
 
     def step(self, closure: Closure | None = None) -> Any:
         """Update the parameters once; the closure's result, if there is a closure."""
@@ -139,9 +141,16 @@ class RecordedOptimizer(Optimizer):
             started: dict[str, Any] = {}
             self.start(p, started, names, group)
             state.update(started)  # all of it or, on Ctrl-C, nothing
-        step: float = state["step"] + 1.0
-        state["step"] = step
+        step, changes = self.following(p, state, group)
+        state.update(changes)
         return step
+
+    def following(
+        self, p: Tensor, state: dict[str, Any], group: dict[str, Any]
+    ) -> tuple[Any, dict[str, float]]:
+        """What ``advance`` gives of a state that lacks nothing, and the counters after it."""
+        step = state["step"] + 1.0
+        return step, {"step": step}
 
     def start(
         self, p: Tensor, state: dict[str, Any], names: Sequence[str], group: dict[str, Any]

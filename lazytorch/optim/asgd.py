@@ -90,16 +90,15 @@ class ASGD(RecordedOptimizer):
         state["mu"] = 1.0
         super().start(p, state, names, group)
 
-    def advance(
-        self, p: Tensor, state: dict[str, Any], names: Sequence[str], group: dict[str, Any]
-    ) -> tuple[float, float]:
+    def following(
+        self, p: Tensor, state: dict[str, Any], group: dict[str, Any]
+    ) -> tuple[tuple[float, float], dict[str, float]]:
         """The rate and the weight of this step, which the state holds; then the next step's."""
-        step: float = super().advance(p, state, names, group)
-        now = (state["eta"], state["mu"])
+        step, changes = super().following(p, state, group)
         lr = number(group["lr"])
-        state["eta"] = rounded(lr / ((1 + group["lambd"] * lr * step) ** group["alpha"]))
-        state["mu"] = rounded(1.0 / max(1.0, step - group["t0"]))
-        return now
+        eta = rounded(lr / ((1 + group["lambd"] * lr * step) ** group["alpha"]))
+        mu = rounded(1.0 / max(1.0, step - group["t0"]))
+        return (state["eta"], state["mu"]), {**changes, "eta": eta, "mu": mu}
 
     def numbers(self, group: dict[str, Any], step: tuple[float, float]) -> list[float]:
         rate, weight = step

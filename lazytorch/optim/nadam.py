@@ -105,13 +105,13 @@ class NAdam(RecordedOptimizer):
         state["mu_product"] = 1.0
         super().start(p, state, names, group)
 
-    def advance(
-        self, p: Tensor, state: dict[str, Any], names: Sequence[str], group: dict[str, Any]
-    ) -> tuple[float, float]:
+    def following(
+        self, p: Tensor, state: dict[str, Any], group: dict[str, Any]
+    ) -> tuple[tuple[float, float], dict[str, float]]:
         """The count, and the product of all momenta so far."""
-        step: float = super().advance(p, state, names, group)
-        state["mu_product"] = rounded(state["mu_product"] * rounded(_momentum(group, step)))
-        return step, state["mu_product"]
+        step, changes = super().following(p, state, group)
+        product = rounded(state["mu_product"] * rounded(_momentum(group, step)))
+        return (step, product), {**changes, "mu_product": product}
 
     def numbers(self, group: dict[str, Any], step: tuple[float, float]) -> list[float]:
         count, product = step

@@ -104,9 +104,14 @@ class SGD(RecordedOptimizer):
         self, p: Tensor, state: dict[str, Any], names: Sequence[str], group: dict[str, Any]
     ) -> float:
         if state.get("momentum_buffer") is not None:
-            return 2.0
+            return self.following(p, state, group)[0]
         state["momentum_buffer"] = full_state(p, 0.0)
         return 1.0
+
+    def following(
+        self, p: Tensor, state: dict[str, Any], group: dict[str, Any]
+    ) -> tuple[float, dict[str, float]]:
+        return 2.0, {}
 
     def step_sparse(self, p: Tensor, gradient: Any, group: dict[str, Any]) -> Tensor | None:
         """Only the rows in use move; a momentum is kept, and moves, for all."""

@@ -6,7 +6,7 @@ import gc
 import random
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any
 
@@ -425,6 +425,16 @@ def compiled(program: Program) -> tuple[list[Any], int, list[str | None]]:
     return results, sum([getattr(f, "replays", 0) for f in made]), obstacles
 
 
+@pytest.fixture(params=["C", "Python"])
+def records(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With records.c, where it can be loaded, and without."""
+    loaded = native.plain is not None
+    (native.load if request.param == "C" else native.unload)()
+    yield
+    (native.load if loaded else native.unload)()
+
+
+@pytest.mark.usefixtures("records")
 @pytest.mark.parametrize("program", [*REPLAYED, *CHANGING, *PLAIN], ids=lambda p: p.__name__)
 def test_a_compiled_function_does_as_the_plain_one(program: Program, capsys: Any) -> None:
     expected = program(lambda f: f)

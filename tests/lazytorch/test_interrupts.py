@@ -49,12 +49,20 @@ optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
 def loss_of_model():
     optimizer.zero_grad()
     return model(a).square().mean()
+
+@torch.compile
+def compiled():
+    loss = loss_of_model()
+    loss.backward()
+    optimizer.step()
+    return loss
 """
 # Each memory is written once. Of the first, all is recorded before anything is computed.
 STATEMENTS = {
     "step": "loss = loss_of_model(); loss.backward(); optimizer.step()",
     "step that looks at its loss":
         "loss = loss_of_model(); loss.item(); loss.backward(); optimizer.step()",
+    "compiled step": "loss = compiled()",
     "writes": "av.add_(b[:3] * 2); b.mul_(1 + 0.1 * a); cv.copy_(b[1:].tanh()); c.tolist()",
 }  # fmt: skip
 _PACKAGES = tuple([os.path.dirname(str(m.__file__)) + os.sep for m in (codegen, lazytorch)])
@@ -232,7 +240,13 @@ def _ctrl_c_interrupts() -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("records", "name", "steps"),
-    [("Python", "step", 0), ("C", "step that looks at its loss", 2), ("C", "writes", 1)],
+    [
+        ("Python", "step", 0),
+        ("C", "step that looks at its loss", 2),
+        ("C", "writes", 1),
+        ("Python", "compiled step", 5),
+        ("C", "compiled step", 5),
+    ],
 )
 def test_ctrl_c_anywhere(records: str, name: str, steps: int) -> None:
     loaded = native.plain is not None
@@ -241,7 +255,7 @@ def test_ctrl_c_anywhere(records: str, name: str, steps: int) -> None:
     if records == "Python":
         native.unload()
     try:
-        assert interrupt_everywhere(name, steps) > 100
+        assert interrupt_everywhere(name, steps) > (20 if name == "compiled step" else 100)
     finally:
         (native.load if loaded else native.unload)()
 
