@@ -21,7 +21,6 @@ from lazytorch.autograd.grad_mode import unusual
 from lazytorch.device import Device
 from lazytorch.expression import (
     FORWARD,
-    Call,
     Expression,
     Overwritten,
     SharedSince,
@@ -452,16 +451,6 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
                 if self._retains_grad:
                     forget_retained(self)  # that of what is read next is kept
         return self
-
-    def _read_from_base(self, call: Call, base: Expression) -> None:
-        """Let what an operation in place reads of this view come from the storage: its gradient
-        goes to the base, not to the view that this one was made of, which may have a hook."""
-        cached, geometry = self._view_cache, self._geometry
-        if cached is None or geometry is None or call.inputs[:1] != (cached[1],):
-            return
-        if cached[1].tracked and cached[0] is base:
-            fresh = read_in(self._storage, base, self._type.dtype, geometry, True)
-            call.inputs = (fresh, *call.inputs[1:])
 
     def _write_history(self, root: Tensor, value: Expression) -> Tensor:
         """A recorded write through an unconnected alias: it has a history from now on, and the

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lazytorch import core
 from lazytorch.autograd.grad_mode import state as grad_state
-from lazytorch.expression import Attributes, Expression, SharedSince, nobody
+from lazytorch.expression import Attributes, Call, Expression, SharedSince, nobody
 from lazytorch.geometry import Geometry, in_elements, places_between, within_region
 from lazytorch.layout import channels_last, channels_last_3d, preserve_format
 from lazytorch.layouts import is_contiguous_channels_last
@@ -74,6 +74,16 @@ class ViewPlaces:
         # As Tensor has them.
         _marker: tuple[Expression, Expression] | None
         _view_cache: tuple[Expression, Expression] | None
+
+    def _read_from_base(self: Any, call: Call, base: Expression) -> None:
+        """Let what an operation in place reads of this view come from the storage: its gradient
+        goes to the base, not to the view that this one was made of, which may have a hook."""
+        cached, geometry = self._view_cache, self._geometry
+        if cached is None or geometry is None or call.inputs[:1] != (cached[1],):
+            return
+        if cached[1].tracked and cached[0] is base:
+            fresh = read_in(self._storage, base, self._type.dtype, geometry, True)
+            call.inputs = (fresh, *call.inputs[1:])
 
     def _is_in_format(self: Any, memory_format: Any) -> bool:
         """Whether it lies in rows, or as images or volumes whose channels lie innermost."""

@@ -792,10 +792,6 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     return apply(WHERE, (condition, input, other))
 
 
-def _where_method(self: Tensor, condition: Tensor, other: Any) -> Any:
-    return where(condition, self, other)
-
-
-setattr(Tensor, "where", _where_method)  # noqa: B010
+Tensor.where = lambda self, condition, other: where(condition, self, other)  # type: ignore
 
 __all__ = ["check_range"]

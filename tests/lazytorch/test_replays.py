@@ -25,6 +25,11 @@ pytestmark = [
 CALLS = 10
 
 
+@pytest.fixture(autouse=True)
+def _in_c() -> None:
+    native.load()  # another test may have gone on in Python
+
+
 def set_attribute(gradient: Any, kept: list[Any]) -> None:
     gradient.note = len(kept)
 
