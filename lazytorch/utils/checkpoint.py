@@ -13,6 +13,7 @@ import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Container, Iterator, Sequence
+from operator import and_
 from typing import Any
 
 from lazytorch import capture, core, levels
@@ -399,6 +400,14 @@ class _StopRecomputationError(Exception):
     """All that backward needs of a part's second run is there."""
 
 
+def _unpacking(results: Sequence[Tensor], calls: Sequence[Call]) -> list[bool]:
+    """Of each result of these calls, whether its gradient reads anything that they saved."""
+    found: dict[Call | None, bool] = {}
+    for call in sorted(calls, key=lambda call: call.sequence):
+        found[call] = would_pack(call) or any([found.get(e.call, False) for e in call.inputs])
+    return [found.get(t._read().call, False) for t in results]
+
+
 class CheckpointNode(CallNode):
     """The node of a checkpointed part: backward runs the part again.
 
@@ -423,6 +432,7 @@ class CheckpointNode(CallNode):
         self.freed = False
         self._ends_plainly = False
         self.first = PartRun([])
+        self.unpacks: list[bool] = []  # of each result: whether its gradient reads what was saved
         self.made_by = "CheckpointBackward"
         # Of the arguments that require grad: whether results are made of them.
         self.used: list[bool] = []
@@ -478,13 +488,12 @@ class CheckpointNode(CallNode):
         if self.freed:
             raise RuntimeError(FREED)
         arguments: list[Tensor] = []
-        refused: RuntimeError | None = None
         try:
             arguments = [saved.unpack(self) for saved in self._saved]
-        except RuntimeError as modified:
-            if self.packed:
-                raise
-            refused = modified
+        except RuntimeError:
+            asked = [g is not None for g in gradients]
+            if self.packed or any(map(and_, self.unpacks, asked)):
+                raise  # as PyTorch does where a gradient reads what was saved
         if grad_state.hooks_refused is not None:
             raise RuntimeError(grad_state.hooks_refused)
         began = next_in_sequence()
@@ -528,8 +537,6 @@ class CheckpointNode(CallNode):
             targets = [e for e, edge in zip(inner, edges, strict=True) if edge in wanted]
             targets += [e for e in again if e in wanted]
         walk = Walk(values, targets, stop=[*inner, *again])
-        if refused is not None and any([would_pack(each) for each in walk.calls]):
-            raise refused  # PyTorch unpacks what was saved when a gradient reads it
         reached = {*values, *[i for e in walk.order for i in goes_on_to(e)]}
         if create_graph:
             # What gradients read of the results is what the first run gave: its user may
@@ -600,6 +607,7 @@ def _checkpoint(
         return result
     found, calls = _read_from_outside([t._read() for t in outputs], (), began)
     node.first, node.checks = PartRun(calls), checks
+    node.unpacks = _unpacking(outputs, calls)
     if not node.first.saved:
         return result  # backward asks for nothing that the part has computed
     node.kinds = [kind_of(t._read()) for t in outputs]
