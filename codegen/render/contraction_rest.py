@@ -10,14 +10,25 @@ from codegen.index.contraction import Contraction, a_spans, b_spans
 from codegen.render.contraction_form import Form, Text, lane_sum, static_function
 
 
+def _height(form: Form) -> int:
+    """Rows at a time. Two in three registers are sums; one is a row of A, others the columns."""
+    return max(1, min(form.m, form.schedule.accumulators * 2 // 3 // form.schedule.rest))
+
+
+def reserve_for_rest(form: Form) -> None:
+    """Room for the columns, and for the sums of some rows."""
+    count = form.schedule.rest
+    form.reserve(form.element, "rest_", count * form.k, form.itemsize)
+    form.reserve(form.element, "sums_", count * _height(form), form.itemsize)
+
+
 def write_rest(form: Form, whole: Contraction, when: str) -> None:
     """For the task's rows, the columns that ``whole`` has after those of the form's contraction."""
     text, k, begin, end = form.text, form.k, form.n, whole.sizes[2]
     count, element = end - begin, form.element
     (column,), (inner,) = b_spans(whole.columns), b_spans(whole.inner)
     a_row = a_spans(whole.rows)[0].stride
-    # Two in three registers are sums; one is a row of A, and others are the columns.
-    height = max(1, min(form.m, form.schedule.accumulators * 2 // 3 // count))
+    height = _height(form)
     text.add(
         f"if ({when}) {{",
         f"for (long k_ = 0; k_ < {k}; k_++) {{",
@@ -26,7 +37,6 @@ def write_rest(form: Form, whole: Contraction, when: str) -> None:
         "}",
         "}",
         "for (long i_ = m_begin_, rows_; i_ < m_end_; i_ += rows_) {",
-        f"{element} sums_[{height * count}];",
         f"rows_ = m_end_ - i_ < {height} ? 1 : {height};",
     )
     for rows, head in ((height, f"if (rows_ == {height}) {{"), (1, "} else {")):

@@ -33,7 +33,7 @@ from codegen.render.contraction_form import (
     static_function,
     write_counting,
 )
-from codegen.render.contraction_rest import write_rest
+from codegen.render.contraction_rest import reserve_for_rest, write_rest
 from codegen.render.line_functions import exchanged
 
 _LINE = 64  # bytes that are fetched together
@@ -216,7 +216,7 @@ class Tiles(Form):
         chunk = schedule.row_chunk
         self._declare_scratch()
         if schedule.rest:
-            self.reserve(self.element, "rest_", schedule.rest * self.k, self.itemsize)
+            reserve_for_rest(self)
         self.tiles_pack_a, self.tiles_pack_b = self._tiles_pack_a(), self._tiles_pack_b()
 
         # Rows inside columns: a packed block of B then serves the next task as well.

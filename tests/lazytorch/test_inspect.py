@@ -72,7 +72,7 @@ def test_a_kernel_says_what_it_is() -> None:
     assert (source.dtype, source.shape, source.role) == ("float32", (30, 40), "parameter 0")
     assert (result.dtype, result.shape, result.role) == ("float32", (30, 40), "output 0")
     assert kernel.bytes == 2 * 30 * 40 * 4
-    assert str(kernel) == kernel.source and "lt_exp_f32(float" in kernel.source
+    assert str(kernel) == kernel.source and "lt_exp_of_negative_f32(float" in kernel.source
     assert "not fused" not in kernel.source and kernel.unfused == []
 
 

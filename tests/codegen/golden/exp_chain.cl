@@ -17,7 +17,7 @@ __kernel void KERNEL_NAME(
                 const float in0_0 = in0_0_quad.s0;
                 const float mul_0 = (in0_0 * in0_0);
                 const float neg_0 = ((float)-mul_0);
-                const float exp_0 = lt_exp_f32(neg_0);
+                const float exp_0 = lt_exp_of_negative_f32(neg_0);
                 const float mul_1 = (exp_0 * 0.5f);
                 out1_quad0.s0 = mul_1;
             }
@@ -26,7 +26,7 @@ __kernel void KERNEL_NAME(
                 const float in0_0 = in0_0_quad.s1;
                 const float mul_0 = (in0_0 * in0_0);
                 const float neg_0 = ((float)-mul_0);
-                const float exp_0 = lt_exp_f32(neg_0);
+                const float exp_0 = lt_exp_of_negative_f32(neg_0);
                 const float mul_1 = (exp_0 * 0.5f);
                 out1_quad0.s1 = mul_1;
             }
@@ -35,7 +35,7 @@ __kernel void KERNEL_NAME(
                 const float in0_0 = in0_0_quad.s2;
                 const float mul_0 = (in0_0 * in0_0);
                 const float neg_0 = ((float)-mul_0);
-                const float exp_0 = lt_exp_f32(neg_0);
+                const float exp_0 = lt_exp_of_negative_f32(neg_0);
                 const float mul_1 = (exp_0 * 0.5f);
                 out1_quad0.s2 = mul_1;
             }
@@ -44,7 +44,7 @@ __kernel void KERNEL_NAME(
                 const float in0_0 = in0_0_quad.s3;
                 const float mul_0 = (in0_0 * in0_0);
                 const float neg_0 = ((float)-mul_0);
-                const float exp_0 = lt_exp_f32(neg_0);
+                const float exp_0 = lt_exp_of_negative_f32(neg_0);
                 const float mul_1 = (exp_0 * 0.5f);
                 out1_quad0.s3 = mul_1;
             }
@@ -57,7 +57,7 @@ __kernel void KERNEL_NAME(
             const float in0_1 = in0[element + 100000];
             const float mul_2 = (in0_1 * in0_1);
             const float neg_1 = ((float)-mul_2);
-            const float exp_1 = lt_exp_f32(neg_1);
+            const float exp_1 = lt_exp_of_negative_f32(neg_1);
             const float mul_3 = (exp_1 * 0.5f);
             out1[element + 100000] = mul_3;
         }

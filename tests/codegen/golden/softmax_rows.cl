@@ -100,7 +100,7 @@ __kernel void KERNEL_NAME(
         if (element < 500) {
             const float in0_1 = in0[row * 500 + element];
             const float sub_0 = (in0_1 - max_0);
-            const float exp_0 = lt_exp_f32(sub_0);
+            const float exp_0 = lt_exp_of_negative_f32(sub_0);
             row_0[turn] = exp_0;
             acc_1[0] = acc_1[0] + exp_0;
         }
