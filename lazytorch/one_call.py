@@ -234,6 +234,8 @@ def one_call(
     plan = run.cached.plan
     if type(plan) is not CpuPlan:
         return False
+    if plan.is_searching:
+        return True
     record = plan.record
     parameters = parameters_of(run, record, step_count)
     replaced = {id(s): source for s, source, _ in storages}
@@ -243,5 +245,5 @@ def one_call(
         return False
     program = plan.for_c()
     if program is None:
-        return plan.is_searching
+        return False
     return OneCall(plan, program, parameters, changes)
