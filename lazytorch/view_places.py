@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from lazytorch import core
 from lazytorch.autograd.grad_mode import state as grad_state
-from lazytorch.expression import Attributes, Call, Expression, SharedSince, nobody
+from lazytorch.expression import Attributes, Call, Expression, Overwritten, SharedSince, nobody
 from lazytorch.geometry import Geometry, in_elements, places_between, within_region
 from lazytorch.layout import channels_last, channels_last_3d, preserve_format
 from lazytorch.layouts import is_contiguous_channels_last
-from lazytorch.recording import record, untracked
+from lazytorch.recording import last_recorded, record, untracked
 from lazytorch.seen_as import read_view, written_view
 from lazytorch.view_history import origin_of, refusal, retain_by
 
@@ -206,6 +206,22 @@ class ViewPlaces:
             retain_by(self, view)
         self._view_cache = (value, view)
         return view
+
+    def _with_node_of(
+        self: Any, view: Expression, value: Expression, before: Expression
+    ) -> Expression:
+        """What this shows, with the history of what it showed ``before`` of a storage's value,
+        where that was written over through ``.data`` alone: PyTorch makes no node anew then."""
+        storage: Storage = self._storage
+        owner = value.owner
+        if type(owner) is not Overwritten or owner.version != storage.version:
+            return view
+        if owner.storage() is not storage:
+            return view
+        inputs = untracked(view), last_recorded(before)
+        kept: Expression = record(core.REPLACE_VALUE, inputs, (), view.tracked)[0]
+        kept.owner = SharedSince(weakref.ref(storage), storage.version)
+        return kept
 
     def _is_cut_from(self: Any, parent: Any) -> bool:
         """Of a view of a leaf that is itself a view: whether the memory was written to since it was
