@@ -76,14 +76,18 @@ class ViewPlaces:
         _view_cache: tuple[Expression, Expression] | None
 
     def _read_from_base(self: Any, call: Call, base: Expression) -> None:
-        """Let what an operation in place reads of this view come from the storage: its gradient
-        goes to the base, not to the view that this one was made of, which may have a hook."""
-        cached, geometry = self._view_cache, self._geometry
-        if cached is None or geometry is None or call.inputs[:1] != (cached[1],):
-            return
-        if cached[1].tracked and cached[0] is base:
-            fresh = read_in(self._storage, base, self._type.dtype, geometry, True)
-            call.inputs = (fresh, *call.inputs[1:])
+        """Let what an operation in place reads of this view come from the storage."""
+        cached = self._view_cache
+        if cached is not None and cached[0] is base and call.inputs[:1] == (cached[1],):
+            call.inputs = (self._of_base(*cached), *call.inputs[1:])
+
+    def _of_base(self: Any, base: Expression, view: Expression) -> Expression:
+        """What this shows of a storage's value, for what writes in place: its gradient goes to the
+        base, not to the view that this one was made of, which may have a hook."""
+        geometry = self._geometry
+        if geometry is None or not view.tracked:
+            return view
+        return read_in(self._storage, base, self._type.dtype, geometry, True)
 
     def _is_in_format(self: Any, memory_format: Any) -> bool:
         """Whether it lies in rows, or as images or volumes whose channels lie innermost."""

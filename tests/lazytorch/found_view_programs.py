@@ -368,4 +368,15 @@ v6.data.mul_(2)
 v6.retain_grad()
 (v7 + v6.exp()).sum().backward()
 seen.append(v1.grad.tolist())""",
+    "a Function that writes to a view of a view sends its gradient to the base": """
+v0 = torch.tensor([[-2.0], [0.0]], requires_grad=True)
+v5 = v0.sin()
+v7 = v5[..., 0]
+v6 = v7[:1]
+v12 = v7.relu()
+v7.retain_grad()
+v7.register_hook(lambda g: seen.append(g.tolist()))
+v17 = Double.apply(v6)
+(v12 + v6.sin()).sum().backward()
+seen.append([v0.grad.tolist(), v7.grad.tolist()])""",
 }
