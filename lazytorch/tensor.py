@@ -322,11 +322,13 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
                 else:  # refused where it is recorded, so it is not kept for later
                     self._refuse_changed()
                     return view
+        if cached is not None and view.tracked and cached[1].tracked:
+            view = self._with_node_of(view, *cached)
         # What became a view in place, as by squeeze_(), goes on to keep the gradient that it did.
         if self._retains_grad and view.tracked and self._source is not None:
             if not grad_state.enabled:
                 return view  # no node is made of it, and none may be found by later uses
-            retain_by(self, view)
+            retain_by(self, last_recorded(view))
         self._view_cache = (value, view)
         return view
 

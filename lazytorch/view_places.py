@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from lazytorch import core
 from lazytorch.autograd.grad_mode import state as grad_state
-from lazytorch.expression import Attributes, Call, Expression, SharedSince, nobody
+from lazytorch.expression import Attributes, Call, Expression, Overwritten, SharedSince, nobody
 from lazytorch.geometry import Geometry, in_elements, places_between, within_region
 from lazytorch.layout import channels_last, channels_last_3d, preserve_format
 from lazytorch.layouts import is_contiguous_channels_last
-from lazytorch.recording import record, untracked
+from lazytorch.recording import last_recorded, record, untracked
 from lazytorch.seen_as import read_view, written_view
 from lazytorch.view_history import origin_of, refusal, retain_by
 
@@ -76,14 +76,18 @@ class ViewPlaces:
         _view_cache: tuple[Expression, Expression] | None
 
     def _read_from_base(self: Any, call: Call, base: Expression) -> None:
-        """Let what an operation in place reads of this view come from the storage: its gradient
-        goes to the base, not to the view that this one was made of, which may have a hook."""
-        cached, geometry = self._view_cache, self._geometry
-        if cached is None or geometry is None or call.inputs[:1] != (cached[1],):
-            return
-        if cached[1].tracked and cached[0] is base:
-            fresh = read_in(self._storage, base, self._type.dtype, geometry, True)
-            call.inputs = (fresh, *call.inputs[1:])
+        """Let what an operation in place reads of this view come from the storage."""
+        cached = self._view_cache
+        if cached is not None and cached[0] is base and call.inputs[:1] == (cached[1],):
+            call.inputs = (self._of_base(*cached), *call.inputs[1:])
+
+    def _of_base(self: Any, base: Expression, view: Expression) -> Expression:
+        """What this shows of a storage's value, for what writes in place: its gradient goes to the
+        base, not to the view that this one was made of, which may have a hook."""
+        geometry = self._geometry
+        if geometry is None or not view.tracked:
+            return view
+        return read_in(self._storage, base, self._type.dtype, geometry, True)
 
     def _is_in_format(self: Any, memory_format: Any) -> bool:
         """Whether it lies in rows, or as images or volumes whose channels lie innermost."""
@@ -206,6 +210,22 @@ class ViewPlaces:
             retain_by(self, view)
         self._view_cache = (value, view)
         return view
+
+    def _with_node_of(
+        self: Any, view: Expression, value: Expression, before: Expression
+    ) -> Expression:
+        """What this shows, with the history of what it showed ``before`` of a storage's value,
+        where that was written over through ``.data`` alone: PyTorch makes no node anew then."""
+        storage: Storage = self._storage
+        owner = value.owner
+        if type(owner) is not Overwritten or owner.version != storage.version:
+            return view
+        if owner.storage() is not storage:
+            return view
+        inputs = untracked(view), last_recorded(before)
+        kept: Expression = record(core.REPLACE_VALUE, inputs, (), view.tracked)[0]
+        kept.owner = SharedSince(weakref.ref(storage), storage.version)
+        return kept
 
     def _is_cut_from(self: Any, parent: Any) -> bool:
         """Of a view of a leaf that is itself a view: whether the memory was written to since it was

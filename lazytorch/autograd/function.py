@@ -21,13 +21,21 @@ from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.graph import CallNode
 from lazytorch.autograd.saved import Packed
 from lazytorch.autograd.walk import FREED, check_result, modified_text, output_text
-from lazytorch.expression import Call, Expression, NodeState, SharedSince, hooks_of, unrecorded
+from lazytorch.expression import (
+    Call,
+    Expression,
+    NodeState,
+    Overwritten,
+    SharedSince,
+    hooks_of,
+    unrecorded,
+)
 from lazytorch.freed import inputs_of
 from lazytorch.layout import strided
 from lazytorch.recording import untracked, without_gradient
 from lazytorch.storage import Storage
 from lazytorch.tensor import Tensor, record, wrap
-from lazytorch.view_history import CANNOT_SAVE, OF_FUNCTION, ONE_OF_SEVERAL
+from lazytorch.view_history import CANNOT_SAVE, OF_FUNCTION, ONE_OF_SEVERAL, viewed, views
 
 
 class Saved:
@@ -488,6 +496,11 @@ def _record(
 ) -> list[Any]:
     """Make the results outputs of a call whose node is ``ctx``. Those of a vmap rule keep their
     history, which derivatives outside the vmap go through."""
+    if views.watched:
+        sources = [
+            _of_base(a, e) if e is not None and _is_among(a, ctx._dirty) else e
+            for a, e in zip(args, sources, strict=True)
+        ]
     tracked = [e for e in sources if e is not None]
     count = iter(range(len(tracked)))
     ctx._slots = tuple(
@@ -571,6 +584,14 @@ def _record(
             if saved is not None:
                 saved.pack(shown.get(id(x), x))
     return [shown.get(id(x), x) if isinstance(x, Tensor) else x for x in results]
+
+
+def _of_base(x: Tensor, e: Expression) -> Expression:
+    """What forward has written over in place: of a view of a storage, read from there."""
+    base = viewed(e)
+    owner = base.owner
+    storage = owner.storage() if type(owner) is Overwritten else None
+    return x._of_base(base, e) if storage is x._storage else e
 
 
 def _value_of(x: Tensor) -> Expression:

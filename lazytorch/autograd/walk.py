@@ -48,9 +48,7 @@ def gradient_source(x: Tensor) -> Expression:
         if value.tracked and value.leaf is None and x._connected:
             return last_recorded(value)  # each read is a copy of it
     value = x._read()
-    if x._geometry is None or x._marker is not None:
-        return last_recorded(value)
-    return value
+    return last_recorded(value)
 
 
 class Collector:
@@ -227,9 +225,11 @@ class Walk:
                 value = source.value(viewed(e))
                 if value is not None and _is_read_from(e, value):
                     break
-                if value is not None and value is not e and (value.hooks or value in targets):
-                    changed = _read_from(e, source, value) or changed
-                    break
+                if value is not None and value is not e:
+                    recorded = last_recorded(value)
+                    if recorded.hooks or recorded in targets:
+                        changed = _read_from(e, source, value) or changed
+                        break
                 source = source.source
         return changed
 

@@ -347,4 +347,36 @@ with torch.no_grad(): v2 = v1[-1]
 v3 = v2.as_strided((1, 2), (2, 1), 0)
 v1 -= v1
 v4 = v3.t()""",
+    "a view keeps its node where its base was written to through .data": """
+v1 = torch.tensor([[-2.0, -1.0], [0.25, -2.0]], requires_grad=True)
+v6 = v1[:1]
+v9 = v6 * 2
+v1.data -= 0.1
+seen.append([g.tolist() for g in torch.autograd.grad(v9.cos().sum(), [v1, v6], retain_graph=True)])
+v7 = v6[0] * v6.exp()
+v6.retain_grad()
+(v9.cos() + v7).sum().backward(retain_graph=True)
+seen.append([v1.grad.tolist(), v6.grad.tolist()])
+with torch.no_grad(): v1.mul_(2)
+seen.append(torch.autograd.grad(v9.sum(), [v1, v6], allow_unused=True)[1] is None)""",
+    "a computed view keeps its node where it was written to through .data": """
+v1 = torch.tensor([[-2.0, -1.0], [0.25, -2.0]], requires_grad=True)
+v5 = v1 * 2
+v6 = v5[0]
+v7 = v6 * 3
+v6.data.mul_(2)
+v6.retain_grad()
+(v7 + v6.exp()).sum().backward()
+seen.append(v1.grad.tolist())""",
+    "a Function that writes to a view of a view sends its gradient to the base": """
+v0 = torch.tensor([[-2.0], [0.0]], requires_grad=True)
+v5 = v0.sin()
+v7 = v5[..., 0]
+v6 = v7[:1]
+v12 = v7.relu()
+v7.retain_grad()
+v7.register_hook(lambda g: seen.append(g.tolist()))
+v17 = Double.apply(v6)
+(v12 + v6.sin()).sum().backward()
+seen.append([v0.grad.tolist(), v7.grad.tolist()])""",
 }
