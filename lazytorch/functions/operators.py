@@ -83,18 +83,9 @@ def _contains(self: Tensor, element: Any) -> bool:
 
 def _over(self: Tensor, other: Any) -> Any:
     """other / self, by way of the reciprocal, as in PyTorch."""
-    if not isinstance(self, Tensor):
-        kind = type(self).__name__
-        raise TypeError(
-            "descriptor '__rtruediv__' for 'torch._C.TensorBase' objects doesn't apply to a "
-            f"'{kind}' object"
-        )
-    if isinstance(other, np.ndarray):
-        return self.reciprocal() * other
-    return _divide(self, other)
-
-
-_divide = _reflected("__rtruediv__", lambda other, self: self.reciprocal() * other)
+    if not isinstance(other, (*_OPERANDS, np.ndarray)):
+        return NotImplemented
+    return self.reciprocal() * other
 
 
 def _equal(self: Tensor, other: Any) -> Any:
