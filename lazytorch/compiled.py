@@ -568,7 +568,7 @@ class _Replay:
         for generator, count in active.draws:
             numbers.append([*generator.take(count)])
         if native.replay is not None and self.one_call and not watchers:
-            if self.one_call is True:
+            if self.one_call is True or self.one_call.is_outdated():
                 self.one_call = self._one_call()
             if type(self.one_call) is OneCall:
                 made = self.one_call.run(arguments, numbers, counted)

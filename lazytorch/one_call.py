@@ -20,6 +20,7 @@ from lazytorch.records import native
 
 if TYPE_CHECKING:
     from codegen.ir.node import TensorType
+    from codegen.runtime.cpu import Program
     from codegen.runtime.plan import PlanRecord
     from lazytorch.capture import OptimizerStep, Run
     from lazytorch.compiled import Constant, Fresh
@@ -63,12 +64,12 @@ class OneCall:
     def __init__(
         self,
         plan: CpuPlan,
-        program: tuple[int, int, bytes],
+        program: Program,
         parameters: list[tuple[int, int, int]],
         changes: Changes,
     ) -> None:
         record = plan.record
-        self._plan = plan
+        self._plan, self._program = plan, program
         self._nbytes = [*record.output_bytes, *([record.arena_bytes] if record.offsets else ())]
         self._fresh = changes.fresh
         likes = [
@@ -82,7 +83,7 @@ class OneCall:
             j for j, spare in enumerate(spares) if spare is None and j not in changes.replacing
         ]
         self._facts = (
-            program, _words(parameters), _words(changes.outputs),
+            program.for_c(), _words(parameters), _words(changes.outputs),
             _words(_constant_words(changes.constants)), _words([(i,) for i in record.offsets]),
             tuple(likes), changes.grads, tuple(spares),
         )  # fmt: skip
@@ -96,6 +97,10 @@ class OneCall:
             return [None] * count
         is_result = [f is not None for f in changes.fresh] + [False]
         return [[None] * (2 if is_result[j] else 1) if j in kept else None for j in range(count)]
+
+    def is_outdated(self) -> bool:
+        """Whether other kernels are to be tried now, or were found."""
+        return not self._plan.is_run_by(self._program)
 
     def run(
         self,
@@ -234,8 +239,6 @@ def one_call(
     plan = run.cached.plan
     if type(plan) is not CpuPlan:
         return False
-    if plan.is_searching:
-        return True
     record = plan.record
     parameters = parameters_of(run, record, step_count)
     replaced = {id(s): source for s, source, _ in storages}
@@ -243,7 +246,9 @@ def one_call(
     changes = Changes(record, storages, grads, fresh, returned, donors)
     if parameters is None or not changes.is_simple:
         return False
-    program = plan.for_c()
+    program = plan.program()
     if program is None:
         return False
+    if not plan.is_run_by(program):
+        return True
     return OneCall(plan, program, parameters, changes)

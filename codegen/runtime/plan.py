@@ -158,17 +158,17 @@ class CpuPlan:
         del arena
         return outputs
 
-    def for_c(self) -> tuple[int, int, bytes] | None:
-        """What C needs to run the kernels (Program.for_c); None while they may be replaced, or
-        where one of them calls Python."""
-        if self.is_searching or self._callbacks or not self.record.kernels:
-            return None
-        return self._program.for_c()
+    def program(self) -> Program | None:
+        """What C may run in the place of ``run``, as long as ``is_run_by`` says so; None where a
+        kernel calls Python."""
+        return None if self._callbacks or not self.record.kernels else self._program
 
-    @property
-    def is_searching(self) -> bool:
-        """Whether kernels may still be replaced by faster ones."""
-        return self._search is not None
+    def is_run_by(self, program: Program) -> bool:
+        """Whether the next run is one of this program, and not of others that are to be tried: a
+        search counts it."""
+        if self._program is not program:
+            return False
+        return self._search is None or self._search.waits()
 
     def raise_no_room(self) -> None:
         """Raise what ``run`` raises where there is no room for scratch memory."""

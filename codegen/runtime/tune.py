@@ -94,6 +94,13 @@ class Search:
         self._trial: _Trial | None = None
         self._lock = threading.Lock()
 
+    def waits(self) -> bool:
+        """Count a run of the plan's own program, unless it is time to try another."""
+        if self._trial is not None or self._runs_left <= 0:
+            return False
+        self._runs_left -= 1
+        return True
+
     def run(self, table: Sequence[int]) -> None:
         """Run the plan's kernels, all of them, with one candidate's in their places."""
         if not self._lock.acquire(False):  # another thread is running this plan
