@@ -26,6 +26,7 @@ from lazytorch.functions.bodies import (
 from lazytorch.functions.promotion import as_float
 from lazytorch.functions.registration import assign, operation
 from lazytorch.levels import is_unknown, state
+from lazytorch.recording import count_write
 from lazytorch.tensor import Tensor
 
 Axes = tuple[int, ...]
@@ -299,13 +300,18 @@ def batch_norm(
         ),
         running_mean, running_var, parameters, flags,
     )  # fmt: skip
+    _update(running_mean, running_var, mean.detach(), variance.detach())
+    return result
+
+
+def _update(running_mean: Tensor, running_var: Tensor, mean: Tensor, variance: Tensor) -> None:
+    """Write running statistics, as PyTorch's kernel does, whom neither backward's version check
+    nor a derivative of torch.func sees."""
     if state.active and is_unknown(mean._read()) and not is_unknown(running_mean._read()):
         raise RuntimeError(_BATCHED_ALONE)
     with no_grad():
-        # PyTorch's kernel writes them, whom backward's version check does not see.
-        assign(running_mean._bare(), mean.detach())
-        assign(running_var._bare(), variance.detach())
-    return result
+        assign(running_mean._bare(), mean)
+        assign(running_var._bare(), variance)
 
 
 def _check_channels(shape: Sequence[int], *values: Tensor | None) -> None:
@@ -482,8 +488,9 @@ def instance_norm(
                 ),
                 running_mean, running_var, (), (),
             )  # fmt: skip
-            assign(running_mean, mean)
-            assign(running_var, variance)
+        _update(running_mean, running_var, mean, variance)
+        for written in (running_mean, running_var):
+            count_write(written._storage)  # PyTorch copies them, which backward sees
     return _by_groups(INSTANCE_NORM, input, shape[1], weight, bias, eps)
 
 
