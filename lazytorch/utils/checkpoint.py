@@ -491,8 +491,10 @@ class CheckpointNode(CallNode):
         try:
             arguments = [saved.unpack(self) for saved in self._saved]
         except RuntimeError:
+            # Where no gradient has come, the node runs all the same.
             asked = [g is not None for g in gradients]
-            if self.packed or any(map(and_, self.unpacks, asked)):
+            read = map(and_, self.unpacks, asked) if any(asked) else self.unpacks
+            if self.packed or any(read):
                 raise  # as PyTorch does where a gradient reads what was saved
         if grad_state.hooks_refused is not None:
             raise RuntimeError(grad_state.hooks_refused)

@@ -468,6 +468,15 @@ v1.mul_(2)
 (v2 * v2).sum().backward(inputs=[v2])
 (v3 * v3).sum().backward(inputs=[v3])
 (v2 * v2).sum().backward()""",
+    "a checkpoint's arguments are checked also where no gradient comes to it": """
+v0 = torch.tensor([[2.0], [-0.5]], requires_grad=True)
+v1 = torch.tensor(0.5, requires_grad=True)
+v2 = v0 + 0
+v3 = checkpoint(lambda a: (a * v2).tanh(), v2, use_reentrant=False)
+v4 = v2 - v3
+v2[:] = -1
+other, v8 = Sparing.apply(v4, v1)
+v8.cos().sum().backward(retain_graph=True)""",
     "a leaf with hooks lives on in the graph when its last name is gone": """
 v0 = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
 v0.grad = torch.ones(3)
