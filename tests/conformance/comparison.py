@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,18 @@ def tensors(value: Any) -> Iterator[Any]:
             yield from tensors(v)
     elif isinstance(value, dict):
         yield from tensors(list(value.values()))
+
+
+def mapped(value: Any, function: Callable[[Any], Any]) -> Any:
+    """A result, or arguments, with what a function makes of each of their tensors, in order."""
+    if isinstance(value, (torch.Tensor, Tensor)):
+        return function(value)
+    if isinstance(value, (list, tuple)):
+        parts = [mapped(v, function) for v in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    if isinstance(value, dict):
+        return {k: mapped(v, function) for k, v in value.items()}
+    return value
 
 
 def kind_of(x: Any) -> str:

@@ -12,7 +12,7 @@ import torch
 import lazytorch
 
 from . import check, database
-from .test_writes import mapped, tensors
+from .comparison import mapped, tensors
 from .translate import Missing, NotApplicable, callable_of, unseeded
 
 # Made of several operations in PyTorch, of which some are cast; or of one of others.

@@ -7,7 +7,7 @@ from __future__ import annotations
 import itertools
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ import torch
 import lazytorch
 
 from . import check, database
+from .comparison import mapped, tensors
 from .translate import Missing, NotApplicable, callable_of, unseeded
 
 # Made of several operations here, in PyTorch of one, or of others.
@@ -39,24 +40,6 @@ _DEGENERATE = {
 _LEFT_OUT = _OTHERWISE_MADE | _OTHERWISE_REFUSED | _DEGENERATE | check.UNDEFINED
 
 
-def tensors(value: Any) -> list[Any]:
-    if isinstance(value, (torch.Tensor, lazytorch.Tensor)):
-        return [value]
-    parts = value.values() if isinstance(value, dict) else value
-    return list(itertools.chain(*map(tensors, parts))) if isinstance(parts, (list, tuple)) else []
-
-
-def mapped(value: Any, function: Callable[[Any], Any]) -> Any:
-    if isinstance(value, (torch.Tensor, lazytorch.Tensor)):
-        return function(value)
-    if isinstance(value, (list, tuple)):
-        parts = [mapped(v, function) for v in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-    if isinstance(value, dict):
-        return {k: mapped(v, function) for k, v in value.items()}
-    return value
-
-
 def _outcome(t: Any, function: Any, arguments: Any, only: int | None, place: int) -> str | None:
     """What backward says after the input or result of this number was written to; None where there
     is none of this number, or nothing to differentiate."""
@@ -70,7 +53,7 @@ def _outcome(t: Any, function: Any, arguments: Any, only: int | None, place: int
         return x.detach().clone()
 
     *inputs, options = mapped(arguments, copied)
-    results = tensors(function(*inputs, **options))
+    results = [*tensors(function(*inputs, **options))]
     roots = [y for y in results if y.requires_grad]
     written = [*tensors([*inputs, *options.values()]), *results]
     if place >= len(written) or not roots:

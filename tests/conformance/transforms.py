@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ import lazytorch
 
 from . import arbitration, comparison, database, report
 from .check import UNDEFINED, Findings, Options, Sample, attempt
-from .comparison import tensors
+from .comparison import mapped, tensors
 from .translate import Missing, NotApplicable, Translation, callable_of, unseeded
 
 ASPECTS = ("gradgrad", "forward", "forward2", "vmap", "vmapgrad")
@@ -59,7 +59,7 @@ class _Arguments:
 
     def __call__(self, *given: Any) -> Any:
         rest = iter(given)
-        *args, kwargs = _replaced(self.arguments, rest)
+        *args, kwargs = mapped(self.arguments, lambda _: next(rest))
         return self.function(*args, **kwargs)
 
     def of_wanted(self, *given: Any) -> tuple[Any, ...]:
@@ -68,17 +68,6 @@ class _Arguments:
         for i, x in zip(self.wanted, given, strict=True):
             values[i] = x
         return tuple([t for t in tensors(self(*values)) if _continuous(t)])
-
-
-def _replaced(value: Any, given: Iterator[Any]) -> Any:
-    if isinstance(value, (torch.Tensor, lazytorch.Tensor)):
-        return next(given)
-    if isinstance(value, (list, tuple)):
-        parts = [_replaced(v, given) for v in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-    if isinstance(value, dict):
-        return {k: _replaced(v, given) for k, v in value.items()}
-    return value
 
 
 def _continuous(x: Any) -> bool:
