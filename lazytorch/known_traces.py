@@ -13,6 +13,7 @@ from lazytorch.orders import order_of, wanted_order
 from lazytorch.records import native, packed
 
 if TYPE_CHECKING:
+    from lazytorch.one_run import OneRun
     from lazytorch.realize import CachedPlan
     from lazytorch.trace import Trace
 
@@ -60,12 +61,13 @@ class KnownTrace:
     wanted      the outputs that are wanted, in the trace's order.
     is_whole    whether that says it all.
     facts       what is compared, as records.c reads it.
+    one_run     what computes it in one call of C, once it was computed; None where nothing does.
     """
 
     __slots__ = (
         "cached", "facts", "firsts", "gradients", "has_gradient", "is_whole", "key", "leaf_tracked",
-        "leaf_types", "leaves", "made_by", "numbers", "others", "pending", "root_leaves", "same_as",
-        "shown", "steps", "tracked", "wanted",
+        "leaf_types", "leaves", "made_by", "numbers", "one_run", "others", "pending", "root_leaves",
+        "same_as", "shown", "steps", "tracked", "wanted",
     )  # fmt: skip
     steps: list[tuple[int, Signature, int, int]]
 
@@ -73,6 +75,7 @@ class KnownTrace:
         self, key: Key, trace: Trace, roots: Sequence[Expression], cached: CachedPlan
     ) -> None:
         self.key, self.cached, self.has_gradient = key, cached, trace.has_gradient
+        self.one_run: OneRun | None = None
         known_leaves = set(trace.leaves)
         met = [*roots]
         places: dict[Call, int] = {}

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from codegen import settings, spans
 from codegen.check import CheckedPlan
@@ -36,6 +36,7 @@ from lazytorch.expression import (
 )
 from lazytorch.importer import import_graph
 from lazytorch.known_traces import KnownTrace, Recognised
+from lazytorch.one_run import one_run
 from lazytorch.orders import Order, has_orders, order_of, orders_of_outputs
 from lazytorch.places import Family, MovedCall, starts_of
 from lazytorch.recompiles import note_miss
@@ -365,8 +366,27 @@ def _run_traced(roots: Sequence[Expression], device: str, held: Sequence[Express
 
 def _run_known(roots: Sequence[Expression], device: str, held: Sequence[Expression]) -> bool:
     """As ``_run_traced``, where that is what was computed last time; else False."""
-    trace = _recognised(roots, device, held)
-    if trace is None:
+    call = roots[0].call
+    known = _known.get((device, call.signature, len(roots))) if call is not None else None
+    if known is None or unsettled_values():
+        return False
+    kept = known.one_run.run(roots, held) if known.one_run is not None else None
+    if kept is None:
+        kept = _run_recognised(known, roots, device, held)
+    if kept is False:
+        return False
+    for release in after_run:
+        release(kept)
+    return True
+
+
+def _run_recognised(
+    known: KnownTrace, roots: Sequence[Expression], device: str, held: Sequence[Expression]
+) -> Sequence[Call] | Literal[False]:
+    """Compute a known trace: the tracked calls of it that are not freed; False where it is another,
+    and nothing was done. runs.c has its twin."""
+    trace = known.recognise(roots)
+    if trace is None or _is_any_lost(trace, held, device, known.has_gradient):
         return False
     cached = trace.cached
     free = _free_leaves(trace, cached) if cached.plan.donated else ()
@@ -377,9 +397,8 @@ def _run_known(roots: Sequence[Expression], device: str, held: Sequence[Expressi
         wanted, kept = trace.wanted, [call for call in trace.tracked if not call.freed]
         del trace
         _settle(wanted, values)
-    for release in after_run:
-        release(kept)
-    return True
+    known.one_run = one_run(known)
+    return kept
 
 
 def _plan_of(
@@ -420,25 +439,19 @@ def _plan_of(
     return cached, places
 
 
-def _recognised(
-    roots: Sequence[Expression], device: str, held: Sequence[Expression]
-) -> Recognised | None:
-    """What is to be computed at some roots, where that is what was computed last time."""
-    call = roots[0].call
-    known = _known.get((device, call.signature, len(roots))) if call is not None else None
-    found = known.recognise(roots) if known is not None else None
-    if known is None or found is None or unsettled_values():
-        return None
-    if held and native.loses_any is not None:
-        if native.loses_any(held, found.values, found.wanted, known.has_gradient):
-            return None
-    elif held:
-        values = {e for e in found.values if e is not None}
-        kept = {*found.wanted}
-        rest = [e for e in held if e not in values and e.device == device]
-        if any([loses(e, values, kept, known.has_gradient) for e in rest]):
-            return None
-    return found
+def _is_any_lost(
+    trace: Recognised, held: Sequence[Expression], device: str, has_gradient: bool
+) -> bool:
+    """Whether what somebody holds would be computed from the beginning once a trace has run."""
+    if not held:
+        return False
+    if native.loses_any is not None:
+        lost: bool = native.loses_any(held, trace.values, trace.wanted, has_gradient)
+        return lost
+    values = {e for e in trace.values if e is not None}
+    kept = {*trace.wanted}
+    rest = [e for e in held if e not in values and e.device == device]
+    return any([loses(e, values, kept, has_gradient) for e in rest])
 
 
 def _remember(trace: Trace, roots: Sequence[Expression], device: str, cached: CachedPlan) -> None:

@@ -24,6 +24,7 @@ typedef long ssize;
     F(ssize, PyList_Size, (object *))                                                              \
     F(int, PyList_Append, (object *, object *))                                                    \
     F(int, PyList_SetSlice, (object *, ssize, ssize, object *))                                    \
+    F(object *, PyList_AsTuple, (object *))                                                        \
     F(object *, PyDict_GetItemWithError, (object *, object *))                                     \
     F(int, PyDict_SetItem, (object *, object *, object *))                                         \
     F(int, PyDict_DelItem, (object *, object *))                                                   \
@@ -44,6 +45,9 @@ typedef long ssize;
     F(object *, PyType_GenericAlloc, (object *, ssize))                                            \
     F(object *, PyWeakref_NewRef, (object *, object *))                                            \
     F(void, PyErr_Clear, (void))                                                                   \
+    F(int, PyErr_CheckSignals, (void))                                                             \
+    F(void, PyErr_Fetch, (object **, object **, object **))                                        \
+    F(void, PyErr_Restore, (object *, object *, object *))                                         \
     F(object *, PyErr_Occurred, (void))                                                            \
     F(void *, PyEval_SaveThread, (void))                                                           \
     F(void, PyEval_RestoreThread, (void *))                                                        \
@@ -60,7 +64,8 @@ typedef long ssize;
     S(Call, place) S(Call, readers) S(Call, sequence) S(Call, signature) S(Call, tracked)          \
     S(Storage, expression) S(Storage, inference) S(Storage, regions) S(Storage, special)           \
     S(Storage, version) S(Storage, viewed)                                                         \
-    S(Buffer, _capacity) S(Buffer, address) S(Buffer, order) S(Buffer, __weakref__)                \
+    S(Buffer, _block) S(Buffer, _capacity) S(Buffer, address) S(Buffer, memory) S(Buffer, nbytes)  \
+    S(Buffer, order) S(Buffer, __weakref__)                                                        \
     S(Tensor, __weakref__)                                                                         \
     S(Overwritten, by) S(Overwritten, silent) S(Overwritten, storage) S(Overwritten, version)      \
     S(Function, signatures)                                                                        \
@@ -73,7 +78,8 @@ typedef long ssize;
     O(Storage) O(Overwritten) O(scalar) O(born) O(held) O(pending_writes) O(next_in_sequence)      \
     O(name_storage) O(name_geometry) O(name_marker) O(name_connected) O(name_silent)               \
     O(name_differentiable) O(name_grad) O(name_type) O(Buffer)                                     \
-    O(weak_float) O(may_be_written) O(note_owner) O(VIEW) O(DETACH) O(SOURCE) O(PLACEHOLDER)
+    O(weak_float) O(may_be_written) O(note_owner) O(VIEW) O(DETACH) O(SOURCE) O(PLACEHOLDER)       \
+    O(memory) O(name_free) O(name_live) O(name_waiting) O(name_peak) O(name_highest)
 
 #define DECLARE_FUNCTION(result, name, parameters) static result(*name) parameters;
 #define DECLARE_SLOT(class, name) static long class##_##name;
@@ -160,6 +166,27 @@ static object *referred(object *reference)
     }
     Py_DecRef(found);
     return found == the_None ? 0 : found;
+}
+
+/* What a handler of a signal raised. */
+struct raised {
+    object *type, *value, *trace;
+};
+
+/* Have the signals that came meanwhile answered, before memory is freed: that calls Python, which
+   would answer them too, and lose what they raise. */
+static struct raised answered_signals(void)
+{
+    struct raised raised = {0};
+    if (PyErr_CheckSignals())
+        PyErr_Fetch(&raised.type, &raised.value, &raised.trace);
+    return raised;
+}
+
+static object *raise(struct raised raised)
+{
+    PyErr_Restore(raised.type, raised.value, raised.trace);
+    return 0;
 }
 
 /* ---- recording a call ------------------------------------------------------------------------- */
@@ -637,25 +664,44 @@ static int is_trace(struct graph *graph, object *facts, object *outputs)
     return 1;
 }
 
+/* A trace that is as a known one; lists. */
+struct trace {
+    object *calls, *leaves, *outputs, *tracked, *wanted;
+};
+
+/* Whether what some roots come to has a known structure: KnownTrace._compare. */
+static int find_trace(struct trace *found, object *facts, object *roots)
+{
+    struct graph graph;
+    int same = follow(&graph, facts, roots);
+    if (same) {
+        object *outputs = found->outputs = outputs_of(&graph);
+        same = is_trace(&graph, facts, outputs);
+        if (same) {
+            found->calls = list_of(graph.calls, graph.call_count);
+            found->leaves = chosen(graph.each, numbers(facts, 5), 2);
+            found->tracked = chosen(graph.calls, numbers(facts, 10), 1);
+            found->wanted = chosen_outputs(outputs, numbers(facts, 11));
+        } else
+            Py_DecRef(outputs);
+    }
+    free(graph.met);
+    return same;
+}
+
 /* known_trace(facts, roots): KnownTrace._compare. */
 static object *known_trace(object *self, object *const *arguments, ssize argument_count)
 {
-    object *facts = arguments[0], *found = 0;
-    struct graph graph;
-    if (follow(&graph, facts, arguments[1])) {
-        object *outputs = outputs_of(&graph);
-        if (is_trace(&graph, facts, outputs)) {
-            found = PyTuple_New(5);
-            PyTuple_SetItem(found, 0, list_of(graph.calls, graph.call_count));
-            PyTuple_SetItem(found, 1, chosen(graph.each, numbers(facts, 5), 2));
-            PyTuple_SetItem(found, 2, new_reference(outputs));
-            PyTuple_SetItem(found, 3, chosen(graph.calls, numbers(facts, 10), 1));
-            PyTuple_SetItem(found, 4, chosen_outputs(outputs, numbers(facts, 11)));
-        }
-        Py_DecRef(outputs);
-    }
-    free(graph.met);
-    return found ? found : none();
+    struct trace found;
+    if (!find_trace(&found, arguments[0], arguments[1]))
+        return none();
+    object *all = PyTuple_New(5);
+    PyTuple_SetItem(all, 0, found.calls);
+    PyTuple_SetItem(all, 1, found.leaves);
+    PyTuple_SetItem(all, 2, found.outputs);
+    PyTuple_SetItem(all, 3, found.tracked);
+    PyTuple_SetItem(all, 4, found.wanted);
+    return all;
 }
 
 /* Whether a value may have been written over since it was read; -1 where Ctrl-C came. */
@@ -775,16 +821,22 @@ static int loses(object *e, struct set values, struct set kept, int has_gradient
     return found && !gave_up;
 }
 
-/* loses_any(held, values, wanted, has_gradient): whether trace.loses is true of any that is held. */
-static object *loses_any(object *self, object *const *arguments, ssize argument_count)
+/* Whether trace.loses is true of any that is held. */
+static int is_any_lost(object *held, object *made, object *wanted, int has_gradient)
 {
-    object *held = arguments[0];
-    struct set values = set_of(arguments[1]), kept = set_of(arguments[2]);
+    struct set values = set_of(made), kept = set_of(wanted);
     long count = PyList_Size(held);
     int found = !values.table || !kept.table;
     for (long i = 0; i < count && !found; i++)
-        found = loses(PyList_GetItem(held, i), values, kept, arguments[3] == the_True);
+        found = loses(PyList_GetItem(held, i), values, kept, has_gradient);
     free(values.table);
     free(kept.table);
-    return new_reference(boolean(found));
+    return found;
+}
+
+/* loses_any(held, values, wanted, has_gradient) */
+static object *loses_any(object *self, object *const *arguments, ssize argument_count)
+{
+    return new_reference(boolean(
+        is_any_lost(arguments[0], arguments[1], arguments[2], arguments[3] == the_True)));
 }

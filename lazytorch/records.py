@@ -19,6 +19,7 @@ from typing import Any
 
 from codegen import settings
 from codegen.ir.node import TensorType
+from codegen.runtime import memory
 from codegen.runtime.kernels import load_library
 from codegen.runtime.memory import Buffer
 from lazytorch.expression import (
@@ -35,7 +36,7 @@ from lazytorch.storage import Storage, born, held, pending_writes
 
 # Together one file of C: what is recorded and recognised, what compiled functions read and do, and
 # what is written and computed.
-_FILES = ("records.c", "guards.c", "replays.c", "steps.c")
+_FILES = ("records.c", "guards.c", "replays.c", "steps.c", "runs.c")
 # Steps that repeat one before it, until it is loaded.
 _REPEATS = 16
 
@@ -50,7 +51,9 @@ known_to_native: dict[str, Any] = {
     "name_storage": "_storage", "name_geometry": "_geometry", "name_marker": "_marker",
     "name_connected": "_connected", "name_silent": "_silent",
     "name_grad": "_grad", "name_type": "_type",
-    "name_differentiable": "differentiable",
+    "name_differentiable": "differentiable", "memory": memory.__dict__, "name_free": "_free",
+    "name_live": "_live", "name_waiting": "_waiting", "name_peak": "_peak",
+    "name_highest": "_highest",
 }  # fmt: skip
 _CLASSES = {
     c.__name__: c
@@ -75,6 +78,7 @@ class Native:
     unchanged: Callable[..., Any] | None = None
     fits: Callable[..., Any] | None = None
     replay: Callable[..., Any] | None = None
+    compute: Callable[..., Any] | None = None
 
     def __init__(self) -> None:
         self._repeats = 0

@@ -460,6 +460,7 @@ static void change(struct replayed *call, object *grads, object *counted)
 static object *replay(object *self, object *const *arguments, ssize argument_count)
 {
     object *facts = arguments[0], *program = PyTuple_GetItem(facts, 0), *answer = 0;
+    struct raised raised = {0};
     object *grads = PyTuple_GetItem(facts, 6), *table = PyTuple_GetItem(program, 2);
     struct replayed call = {
         PACKED(struct parameter, facts, 1), PACKED(struct output, facts, 2), PyList_Size(arguments[4]),
@@ -498,9 +499,10 @@ static object *replay(object *self, object *const *arguments, ssize argument_cou
                 change(&call, grads, arguments[3]);
             answer = boolean(!failed);
         }
+        raised = answered_signals();
         for (long i = 0; i < call.held_count; i++)
             Py_DecRef(call.held[i]);
     }
     free(memory);
-    return answer ? new_reference(answer) : none();
+    return raised.type ? raise(raised) : answer ? new_reference(answer) : none();
 }

@@ -1,5 +1,5 @@
-/* Writing, and what is computed at the end of a step: the second half of records.c, after which it
-   is compiled. */
+/* Writing, and what is computed at the end of a step: a part of records.c, after which it is
+   compiled. */
 
 /* ---- writing ---------------------------------------------------------------------------------- */
 
@@ -195,24 +195,18 @@ static enum answer are_done_with(object *tracked, object *calls)
     return YES;
 }
 
-/* free_leaves(leaves, uses, tracked, calls, in_trace): realize._free_leaves; ``uses`` are pairs of a
-   leaf's number and how often calls refer to it. */
-static object *free_leaves(object *self, object *const *arguments, ssize argument_count)
+/* The numbers of the leaves that an output may overwrite, as a list: realize._free_leaves, once
+   ``are_done_with`` says so. ``uses`` are pairs of a leaf's number and how often calls refer to it;
+   ``in_trace`` is how often the trace does. */
+static object *leaves_to_overwrite(object *leaves, struct numbers uses, long in_trace)
 {
-    object *leaves = arguments[0], *found;
-    struct numbers uses = numbers_in(arguments[1]);
-    enum answer done = are_done_with(arguments[2], arguments[3]);
-    if (done == UNKNOWN)
-        return none();
-    found = PyList_New(0);
-    if (done == NO)
-        return found;
+    object *found = PyList_New(0);
     for (long i = 0; i < uses.count; i += 2) {
         object *e = PyList_GetItem(leaves, uses.at[i]), *owner = SLOT(e, Expression_owner);
         object *value = SLOT(e, Expression_value);
         if (TYPE(owner) != the_Overwritten || SLOT(e, Expression_hooks) != the_None)
             continue;
-        unsigned int known = uses.at[i + 1] + PyLong_AsLong(arguments[4]);
+        unsigned int known = uses.at[i + 1] + in_trace;
         object *storage = referred(SLOT(owner, Overwritten_storage));
         object *key = PyLong_FromVoidPtr(storage ? storage : the_None);
         object *write = PyDict_GetItemWithError(the_pending_writes, key);
@@ -229,20 +223,25 @@ static object *free_leaves(object *self, object *const *arguments, ssize argumen
     return found;
 }
 
+/* free_leaves(leaves, uses, tracked, calls, in_trace): realize._free_leaves. */
+static object *free_leaves(object *self, object *const *arguments, ssize argument_count)
+{
+    enum answer done = are_done_with(arguments[2], arguments[3]);
+    if (done == UNKNOWN)
+        return none();
+    if (done == NO)
+        return PyList_New(0);
+    return leaves_to_overwrite(arguments[0], numbers_in(arguments[1]), PyLong_AsLong(arguments[4]));
+}
+
 /* Forget what made a value. */
 static void forget_call(object *e) { PUT(e, Expression_call, new_reference(the_None)); }
 
-/* settle(wanted, values): give expressions their values, and let go of what they were made of where
-   no gradient will come back to it: realize._settle, of lists. */
-static object *settle(object *self, object *const *arguments, ssize argument_count)
+/* Let aliases know whose memory they show, before what made them is forgotten; whether nothing was
+   raised. */
+static int note_owners(object *wanted)
 {
-    object *wanted = arguments[0], *values = arguments[1];
-    if (TYPE(wanted) != the_list_type || TYPE(values) != the_list_type)
-        return none();
-    long count = PyList_Size(wanted);
-    if (PyList_Size(values) != count)
-        return none();
-    for (long i = 0; i < count; i++) {
+    for (long i = 0, count = PyList_Size(wanted); i < count; i++) {
         object *e = PyList_GetItem(wanted, i), *call = SLOT(e, Expression_call);
         if (call != the_None && SLOT(call, Call_tracked) == the_False && makes_alias(call) &&
             SLOT(e, Expression_owner) == the_None) {
@@ -252,9 +251,13 @@ static object *settle(object *self, object *const *arguments, ssize argument_cou
             Py_DecRef(answer);
         }
     }
-    for (long i = 0; i < count; i++)
-        PUT(PyList_GetItem(wanted, i), Expression_value, new_reference(PyList_GetItem(values, i)));
-    for (long i = 0; i < count; i++) {
+    return 1;
+}
+
+/* Let go of what known values were made of where no gradient will come back to it. */
+static void forget_calls(object *wanted)
+{
+    for (long i = 0, count = PyList_Size(wanted); i < count; i++) {
         object *e = PyList_GetItem(wanted, i), *call = SLOT(e, Expression_call);
         if (call == the_None || SLOT(call, Call_tracked) != the_False)
             continue;
@@ -276,6 +279,22 @@ static object *settle(object *self, object *const *arguments, ssize argument_cou
         }
         Py_DecRef(call);
     }
+}
+
+/* settle(wanted, values): realize._settle, of lists. */
+static object *settle(object *self, object *const *arguments, ssize argument_count)
+{
+    object *wanted = arguments[0], *values = arguments[1];
+    if (TYPE(wanted) != the_list_type || TYPE(values) != the_list_type)
+        return none();
+    long count = PyList_Size(wanted);
+    if (PyList_Size(values) != count)
+        return none();
+    if (!note_owners(wanted))
+        return 0;
+    for (long i = 0; i < count; i++)
+        PUT(PyList_GetItem(wanted, i), Expression_value, new_reference(PyList_GetItem(values, i)));
+    forget_calls(wanted);
     return new_reference(the_True);
 }
 
@@ -339,31 +358,3 @@ static object *let_go(object *self, object *const *arguments, ssize argument_cou
     }
     return left;
 }
-
-/* ---- what Python calls ------------------------------------------------------------------------ */
-
-static struct {
-    const char *name;
-    void *function;
-    int flags;
-    const char *documentation;
-} methods[] = {
-    {"plain", plain, 0x80 /* METH_FASTCALL */, 0},
-    {"record", record, 0x80, 0},
-    {"write_over", write_over, 0x80, 0},
-    {"known_trace", known_trace, 0x80, 0},
-    {"known_walk", known_walk, 0x80, 0},
-    {"loses_any", loses_any, 0x80, 0},
-    {"unchanged", unchanged, 0x80, 0},
-    {"pending", pending, 0x80, 0},
-    {"held", held, 0x80, 0},
-    {"free_leaves", free_leaves, 0x80, 0},
-    {"settle", settle, 0x80, 0},
-    {"let_go", let_go, 0x80, 0},
-    {"fits", fits, 0x80, 0},
-    {"replay", replay, 0x80, 0},
-};
-
-long lt_method_count(void) { return COUNT(methods); }
-
-object *lt_method(long i) { return PyCFunction_NewEx(&methods[i], 0, 0); }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -13,6 +14,7 @@ import pytest
 from test_programs import differences, made
 
 import lazytorch as torch
+from codegen.runtime.memory import memory_allocated, release_cached
 from lazytorch import recording, records, storage
 from lazytorch.autograd.known_walks import KnownWalk
 from lazytorch.expression import all_functions
@@ -187,6 +189,7 @@ def test_what_is_pending_and_held_is_found_alike(monkeypatch: pytest.MonkeyPatch
 
     for name, function in zip(names, (pending, find_held, free_leaves), strict=True):
         monkeypatch.setattr(native, name, function)
+    monkeypatch.setattr(native, "compute", None)  # it asks nobody
     monkeypatch.setattr(realize, "unsettled_values", list)  # those of tests before
     model = torch.nn.Linear(6, 5)
     optimizer = torch.optim.Adam(model.parameters())
@@ -202,6 +205,8 @@ def test_what_is_pending_and_held_is_found_alike(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_same_leaves_are_free_for_reuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "compute", None)
+
     def numbers() -> list[list[int]]:
         found = []
         plain = realize._free_leaves
@@ -266,6 +271,8 @@ def same_graphs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         walks[id(self.facts)] = self
         return recognise_walk(self, root)
 
+    monkeypatch.setattr(native, "compute", None)  # it asks nobody
+    monkeypatch.setattr(realize, "unsettled_values", list)  # those of tests before
     monkeypatch.setattr(KnownTrace, "recognise", remembered)
     monkeypatch.setattr(KnownWalk, "recognise", remembered_walk)
     for name, function in (
@@ -273,6 +280,100 @@ def same_graphs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     ):  # fmt: skip
         monkeypatch.setattr(native, name, function)
     return found
+
+
+def training(steps: int, answers: list[Any]) -> list[Any]:
+    """What steps of a loop come to, in which now and then something is held, read or kept; the
+    memory in use after each is part of it. ``answers`` gets what ``compute`` of runs.c gave."""
+    compute = native.compute
+
+    def noted(*arguments: Any) -> Any:
+        answers.append(compute(*arguments))  # type: ignore[misc]
+        return answers[-1]
+
+    if compute is not None:
+        native.compute = noted
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(60, 50), torch.nn.Tanh(), torch.nn.Linear(50, 2))
+    optimizer = torch.optim.Adam(model.parameters())
+    x, before = torch.rand(4, 60), memory_allocated()
+    seen: list[Any] = []
+    kept: list[Any] = []
+    for step in range(steps):
+        loss = (model(x * 2 if step % 9 == 8 else x) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward(retain_graph=step % 9 == 5)
+        if step % 9 == 2:
+            kept.append(model[0].weight.detach())  # which sees what is written
+        if step % 9 == 3:
+            kept.append(model[0].weight.detach().clone())
+        if step % 9 == 4:
+            kept.append(loss * 2)
+        if step % 9 == 5:
+            loss.backward()
+        if step % 9 == 6:
+            release_cached()
+        if step % 9 == 0:
+            x = torch.rand(4, 60) if step % 2 else torch.rand(60, 4).t()
+        if step == 40:
+            optimizer.param_groups[0]["lr"] = 0.1
+        optimizer.step()
+        seen.append(memory_allocated() - before)
+        if step % 9 == 7:
+            seen.append(loss.item())
+    native.compute = compute
+    return [seen, [t.tolist() for t in [*model.parameters(), *kept]]]
+
+
+def test_traces_are_computed_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(realize, "unsettled_values", list)  # those of tests before
+    answers: list[Any] = []
+    training(60, [])  # the plans are made
+    in_c = training(60, answers)
+    # Done; not the known one; and memory is to be made.
+    assert sum(type(a) is list for a in answers) > 15
+    assert {type(a) for a in answers} >= {list, bool, tuple}
+    monkeypatch.setattr(native, "compute", None)
+    assert training(60, []) == in_c
+
+
+def trained(is_compiled: bool, interrupted: int) -> list[Any]:
+    """A weight and its momentum after nine steps, the last of which a signal interrupts while their
+    kernels run."""
+    torch.manual_seed(0)
+    weight = torch.rand(1 << 22).requires_grad_()  # of which a step takes some 30 ms
+    optimizer = torch.optim.SGD([weight], lr=1e-3, momentum=0.9)
+
+    def step() -> None:
+        # The memory of its arena is freed by calling Python, which must not lose the signal.
+        y = weight.sin().exp().atan().softmax(0).square().sum()
+        optimizer.zero_grad()
+        y.backward()
+        optimizer.step()
+
+    run = torch.compile(step) if is_compiled else step
+    for _ in range(9 - interrupted):
+        run()
+    for _ in range(interrupted):
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    return [weight, optimizer.state[weight]["momentum_buffer"]]
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers that send signals")
+@pytest.mark.parametrize("is_compiled", [False, True])
+def test_a_signal_while_kernels_run_is_answered_when_they_are_done(is_compiled: bool) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        found = zip(trained(is_compiled, 4), trained(is_compiled, 0), strict=True)
+        assert all([torch.equal(a, b) for a, b in found])
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_random_programs_are_recognised_alike(monkeypatch: pytest.MonkeyPatch) -> None:
