@@ -190,7 +190,7 @@ class KnownTrace:
             if e.value is None:
                 return None
             call = e.call
-            if call is not None and self.has_gradient and call.inputs:
+            if call is not None and self.has_gradient and e.tracked and call.inputs:
                 return None  # a gradient goes through it
         outputs = [reference() for call in calls for reference in call.outputs]
         shown = []

@@ -591,7 +591,7 @@ def _settle(wanted: Sequence[Expression], values: Sequence[Any]) -> None:
         return
     for e, buffer in zip(wanted, values, strict=True):
         e.value = buffer
-    for e in wanted:
+    for e in reversed(wanted):  # users before what they use, which may go with them
         call = e.call
         if call is None or call.tracked:
             continue

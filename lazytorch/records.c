@@ -646,7 +646,8 @@ static int is_trace(struct graph *graph, object *facts, object *outputs)
             tracking(SLOT(e, Expression_tracked)) != leaves.at[i + 1] ||
             SLOT(e, Expression_value) == the_None)
             return 0;
-        if (call != the_None && has_gradient && PyTuple_Size(SLOT(call, Call_inputs)))
+        if (call != the_None && has_gradient && SLOT(e, Expression_tracked) != the_False &&
+            PyTuple_Size(SLOT(call, Call_inputs)))
             return 0; /* a gradient goes through it */
     }
     for (long i = 0; i < roots.count; i++)

@@ -254,10 +254,11 @@ static int note_owners(object *wanted)
     return 1;
 }
 
-/* Let go of what known values were made of where no gradient will come back to it. */
+/* Let go of what known values were made of where no gradient will come back to it: users before what
+   they use, which may go with them. */
 static void forget_calls(object *wanted)
 {
-    for (long i = 0, count = PyList_Size(wanted); i < count; i++) {
+    for (long i = PyList_Size(wanted); i--;) {
         object *e = PyList_GetItem(wanted, i), *call = SLOT(e, Expression_call);
         if (call == the_None || SLOT(call, Call_tracked) != the_False)
             continue;

@@ -76,7 +76,10 @@ class Trace:
                             source = i.call
                             if (
                                 source is not None
-                                and (i.value is None or (has_gradient and source.inputs))
+                                and (
+                                    i.value is None
+                                    or (has_gradient and i.tracked and source.inputs)
+                                )
                                 and i not in numbers
                             ):
                                 if first is None:
@@ -124,8 +127,8 @@ class Trace:
                 else:
                     outputs = [r() for r in references]
                 for output in outputs:
-                    if output is None:
-                        continue
+                    if output is None or output in numbers:
+                        continue  # gone, or a leaf: known, and no gradient goes through it
                     number = count + output.number
                     numbers[output] = number
                     if output.value is not None:

@@ -567,4 +567,15 @@ v1.sum().backward()
 v2 = (v0 * 2) ** -0.5
 v2.neg_()
 v2.sum().backward()""",
+    "a gradient that is known is not made again of what was let go of": """
+v0 = torch.tensor([1.0, -1.0], requires_grad=True)
+v1 = torch.tensor(-2.0, requires_grad=True)
+v2 = torch.stack([v0])[0]
+v2.sum().backward()
+v2.masked_fill_(v0 > 0, v1)
+v2.square().sum().backward(retain_graph=True)
+v3 = torch.autograd.grad(v2.square().sum(), v0)[0]
+v3.tolist()
+v8 = v1.expand(2).sum()
+v8.backward(v8.cos())""",
 }
