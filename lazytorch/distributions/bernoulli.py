@@ -10,7 +10,7 @@ from lazytorch.distributions import constraints
 from lazytorch.distributions.exp_family import ExponentialFamily
 from lazytorch.distributions.odds import ProbsOrLogits
 from lazytorch.distributions.utils import broadcast_all, numbers_below
-from lazytorch.functions.indexing import where
+from lazytorch.functions.masks import where
 from lazytorch.functions.random import bernoulli
 from lazytorch.nn.functional import binary_cross_entropy_with_logits
 

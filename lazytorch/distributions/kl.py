@@ -43,7 +43,7 @@ from lazytorch.distributions.uniform import Uniform
 from lazytorch.distributions.utils import _sum_rightmost, euler_constant
 from lazytorch.functions.activations import softplus
 from lazytorch.functions.creation import diag_embed
-from lazytorch.functions.indexing import where
+from lazytorch.functions.masks import where
 from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.solving import solve_triangular
 

@@ -11,7 +11,7 @@ from lazytorch.distributions.beta import Beta
 from lazytorch.distributions.distribution import Distribution
 from lazytorch.distributions.utils import _standard_normal, broadcast_all, numbers_below
 from lazytorch.dtypes import finfo
-from lazytorch.functions.indexing import where
+from lazytorch.functions.masks import where
 from lazytorch.functions.padding import pad
 from lazytorch.functions.pointwise import mvlgamma
 from lazytorch.size import Size

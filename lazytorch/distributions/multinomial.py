@@ -11,7 +11,7 @@ from lazytorch.distributions.binomial import Binomial
 from lazytorch.distributions.categorical import Categorical
 from lazytorch.distributions.distribution import Distribution
 from lazytorch.distributions.utils import broadcast_all, numbers_below
-from lazytorch.functions.indexing import where
+from lazytorch.functions.masks import where
 from lazytorch.size import Size
 
 __all__ = ["Multinomial"]

@@ -18,7 +18,7 @@ from lazytorch.distributions.multivariate_normal import (
 from lazytorch.distributions.utils import _standard_normal, lazy_property, numbers_below
 from lazytorch.dtypes import finfo
 from lazytorch.functions.data import tensor
-from lazytorch.functions.indexing import where
+from lazytorch.functions.masks import where
 from lazytorch.functions.pointwise import mvlgamma
 from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.solving import cholesky_inverse, cholesky_solve
