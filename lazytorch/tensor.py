@@ -116,6 +116,8 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
     # Of a view that a user's Function gave back, and of views of it: what made it, which of its
     # outputs it is, and why nobody may write to it.
     _of_function: tuple[str, int, str] | None = None
+    # Of a view that such a Function gave back, whose history is the Function's: what it is made of.
+    _view_of: Tensor | None = None
     _reaches_out = False  # an as_strided view of what the tensor it is made of does not show
     # Of what a derivative is taken by, and views of it: the tensor given, and its copy's value.
     _stands_for: tuple[Tensor, Expression] | None = None
@@ -339,16 +341,6 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         if type(leaf) is not LeafReference or self._source is None:
             return True
         return leaf() is self._root()
-
-    def _is_view(self) -> bool:
-        return self._source is not None and not self._storage.is_inference()
-
-    def _root(self) -> Tensor:
-        """The tensor that all views on the way to this one are views of."""
-        x = self
-        while x._source is not None:
-            x = x._source
-        return x
 
     def _read_marker(self, value: Expression) -> Expression:
         marker = self._marker
