@@ -15,7 +15,7 @@ from lazytorch.defaults import defaults
 from lazytorch.functions import pointwise, reductions, scans, sorting, views
 from lazytorch.functions import softmax as normalizations
 from lazytorch.functions.creation import full, ones
-from lazytorch.functions.indexing import where
+from lazytorch.functions.masks import where
 from lazytorch.functions.norms import vector_norm
 from lazytorch.functions.reductions import Dims, reduced_axes
 from lazytorch.tensor import Tensor

@@ -116,6 +116,8 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
     # Of a view that a user's Function gave back, and of views of it: what made it, which of its
     # outputs it is, and why nobody may write to it.
     _of_function: tuple[str, int, str] | None = None
+    # Of a view that such a Function gave back, whose history is the Function's: what it is made of.
+    _view_of: Tensor | None = None
     _reaches_out = False  # an as_strided view of what the tensor it is made of does not show
     # Of what a derivative is taken by, and views of it: the tensor given, and its copy's value.
     _stands_for: tuple[Tensor, Expression] | None = None
@@ -281,7 +283,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         if self._without_recording and grad_state.enabled and self._is_of_tracked():
             # As in PyTorch, it is a leaf of its own, and nobody collects its gradient.
             self._refuse_changed()
-            self._marker, self._collects = (_NEVER, _NEVER), False
+            self._marker, self._collects = (UNREAD, UNREAD), False
             return self._read_marker(value)
         if value.leaf is not None and grad_state.enabled:
             older = self._read_as_older(value)
@@ -340,16 +342,6 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
             return True
         return leaf() is self._root()
 
-    def _is_view(self) -> bool:
-        return self._source is not None and not self._storage.is_inference()
-
-    def _root(self) -> Tensor:
-        """The tensor that all views on the way to this one are views of."""
-        x = self
-        while x._source is not None:
-            x = x._source
-        return x
-
     def _read_marker(self, value: Expression) -> Expression:
         marker = self._marker
         assert marker is not None
@@ -368,7 +360,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
             else:
                 leaf = read_in(self._storage, source, self._type.dtype, geometry, tracked)
             history = marker[1]
-            if history is not _NEVER and history.leaf is None:
+            if history is not UNREAD and history.leaf is None:
                 # What was written through another alias, while the gradient flows as before.
                 leaf = record(core.REPLACE_VALUE, (leaf, history), (), history.tracked)[0]
             else:
@@ -546,7 +538,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         else:
             # Another tensor has the storage's place as a leaf; this one is a leaf of its own.
             self._connected, self._collects = False, True
-            self._marker = (_NEVER, _NEVER)
+            self._marker = (UNREAD, UNREAD)
         return self
 
     def _forget_leaf(self) -> None:
@@ -568,7 +560,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
     def _renew_leaf(self, reference: LeafReference) -> None:
         """Be a leaf by another value than those that the graph knows by this reference."""
         if self._marker is not None and self._marker[1].leaf is reference:
-            self._marker = (_NEVER, _NEVER)
+            self._marker = (UNREAD, UNREAD)
         if self._storage.expression.leaf is reference:
             value = self._storage.value_apart()
             value.tracked, value.leaf = True, reference_to(self)
@@ -597,7 +589,7 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
             return True
         marker = self._marker
         if marker is not None:
-            return marker[1] is _NEVER or marker[1].leaf is not None
+            return marker[1] is UNREAD or marker[1].leaf is not None
         if self._without_recording:
             return True
         if self._geometry is not None:
@@ -764,7 +756,7 @@ eager = _Eager()
 
 
 # The value of no storage: a leaf that has not been read yet.
-_NEVER = new_expression(TensorType((), dt.float32), "cpu")
+UNREAD = new_expression(TensorType((), dt.float32), "cpu")
 
 
 def wrap(expression: Expression, layout: layouts.Layout | None = None) -> Tensor:

@@ -131,6 +131,16 @@ class ViewPlaces:
         of = in_elements(root._geometry, root._type.dtype, self._type.dtype)
         return places_between(chain, of)
 
+    def _is_view(self: Any) -> bool:
+        return self._root() is not self and not self._storage.is_inference()
+
+    def _root(self: Any) -> Any:
+        """The tensor that all views on the way to this one are views of."""
+        x = self
+        while (source := x._view_of if x._source is None else x._source) is not None:
+            x = source
+        return x
+
     def _is_of_tracked(self: Any) -> bool:
         """Of a view made under no_grad: whether what it is a view of requires grad."""
         root = self._root()

@@ -16,6 +16,13 @@ ORDER = ("ir", "ops", "index", "graph", "loops", "render", "runtime")
 COMMON = {"dtype", "errors", "lazy_import", "settings", "spans", "statistics"}
 # The doors from lazytorch to the compiler: running what was recorded, and looking inside.
 DOORS = {"realize.py", "importer.py", "inspect"}
+# Names with an underscore that other modules import: PyTorch's own, kept as they are there.
+PYTORCHS_PRIVATE = {
+    "_BatchNorm", "_C", "_EXTRA_STATE_KEY_SUFFIX", "_IncompatibleKeys", "_InverseTransform",
+    "_NormBase", "_WeightedLoss", "_batch_lowrank_logdet", "_batch_mahalanobis", "_batch_mv",
+    "_broadcast_to_and_flatten", "_disabled_torch_function_impl", "_precision_to_scale_tril",
+    "_sample_dirichlet", "_standard_gamma", "_standard_normal", "_sum_rightmost",
+}  # fmt: skip
 
 
 def name_of(path: Path) -> str:
@@ -57,6 +64,19 @@ def test_layers(path: Path) -> None:
                     assert ORDER.index(folder) <= ORDER.index(inner[0]), f"imports {module}"
         elif target[:2] == ["codegen", "pipeline"]:
             assert inner[0] in DOORS, "only the doors to the compiler know the pipeline"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_private_names_stay_in_their_module(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.ImportFrom) or node.module is None:
+            continue
+        package = ROOT / node.module.replace(".", "/")
+        for alias in node.names:
+            is_module = (package / alias.name).is_dir() or (package / f"{alias.name}.py").is_file()
+            is_ours = node.module.partition(".")[0] in ("lazytorch", "codegen")
+            if is_ours and alias.name.startswith("_") and not is_module:
+                assert alias.name in PYTORCHS_PRIVATE, f"imports {alias.name} of {node.module}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

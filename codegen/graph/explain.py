@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from codegen.graph.fuse import _MOST_NODES, Cluster, Fusion, Read, _unified, real_axes
+from codegen.graph.fuse import MOST_NODES, Cluster, Fusion, Read, real_axes, unified
 from codegen.ir.node import Node, topological
 from codegen.ir.provenance import Origins
 from codegen.lazy_import import lazy_import
@@ -108,9 +108,9 @@ def _reason(
             return f"{names[cluster.nodes[0]]} has a kernel of its own"
     if consumer.kind == "contraction":
         return "a contraction reads its operands from memory, each element many times"
-    if len(producer.nodes) + len(consumer.nodes) > _MOST_NODES:
-        return f"together they would compute more than {_MOST_NODES} nodes"
-    merged = _unified(producer, consumer)
+    if len(producer.nodes) + len(consumer.nodes) > MOST_NODES:
+        return f"together they would compute more than {MOST_NODES} nodes"
+    merged = unified(producer, consumer)
     if merged is None:
         return _why_other_loops(producer, consumer)
     between = _reads_between(producer, consumer, fusion)

@@ -27,7 +27,7 @@ else:
 # Recomputing up to this cost and this many loads is cheaper than a store and a load.
 _CHEAP_COST = 8
 _CHEAP_LOADS = 3
-_MOST_NODES = 200
+MOST_NODES = 200
 # More arrays than this beside a contraction push its operands out of the cache; an optimizer's
 # update runs faster, and in place, in a kernel of its own.
 _MOST_STREAMS = 2
@@ -346,9 +346,9 @@ class _Fuser:
     def _try_merge(self, producer: Cluster, consumer: Cluster) -> bool:
         if producer is consumer:
             return True
-        if len(producer.nodes) + len(consumer.nodes) > _MOST_NODES:
+        if len(producer.nodes) + len(consumer.nodes) > MOST_NODES:
             return False
-        merged = _unified(producer, consumer)
+        merged = unified(producer, consumer)
         if merged is None or not self._relations_hold(merged, producer, consumer):
             return False
         if merged.kind == "contraction" and (
@@ -557,7 +557,7 @@ def real_axes(axes: Sequence[int], shape: Shape) -> Shape:
     return tuple([a for a in axes if shape[a] != 1])
 
 
-def _unified(x: Cluster, y: Cluster) -> Cluster | None:
+def unified(x: Cluster, y: Cluster) -> Cluster | None:
     """The loops that compute both clusters, if there are any."""
     kinds = {x.kind, y.kind}
     if kinds == {"pointwise"}:

@@ -13,15 +13,8 @@ from codegen.ir.node import Node
 from codegen.loops.device import DeviceDescription
 from codegen.loops.emitter import Emitter, Indices, Operand
 from codegen.loops.grammar import Items, Kernel, Quad, Staged, Tile
-from codegen.loops.lower import (
-    Groups,
-    Lowered,
-    Pointwise,
-    Region,
-    finest,
-    kernel_of,
-    merged_groups,
-)
+from codegen.loops.lowering import Groups, Lowered, finest, kernel_of, merged_groups
+from codegen.loops.pointwise import Pointwise, Region
 
 # A square that is turned in local memory, and how many of its lines a group reads at a time.
 TILE = 32

@@ -28,7 +28,8 @@ from codegen.loops.grammar import (
     Sequential,
     Strided,
 )
-from codegen.loops.lower import Groups, Lowered, Rows, finest, kernel_of, merged_groups
+from codegen.loops.lowering import Groups, Lowered, finest, kernel_of, merged_groups
+from codegen.loops.rows import Rows
 
 # Neighbouring rows that a group takes where those are what is contiguous: a line of memory.
 _COLUMNS = 32

@@ -24,7 +24,7 @@ from codegen.loops.grammar import (
     Store,
     Vector,
 )
-from codegen.loops.lower import PARALLEL_WORK
+from codegen.loops.lowering import PARALLEL_WORK
 from codegen.ops.registry import Operation
 
 _COMBINE = {"add": "add", "mul": "mul", "max": "maximum", "min": "minimum"}

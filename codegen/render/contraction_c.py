@@ -25,6 +25,7 @@ from codegen.loops.contraction import Kind, PlainOutput, Schedule, choose_schedu
 from codegen.render.contraction_dots import Dots
 from codegen.render.contraction_form import (
     Epilogue,
+    EpilogueOf,
     Form,
     RenderedContraction,
     Task,
@@ -40,14 +41,14 @@ from codegen.render.contraction_taps import Taps
 from codegen.render.contraction_tiles import Tiles
 from codegen.render.contraction_windows import Windows
 
-__all__ = ["Epilogue", "RenderedContraction", "Task", "render_contraction"]
+__all__ = ["Epilogue", "EpilogueOf", "RenderedContraction", "Task", "render_contraction"]
 
 
 def render_contraction(
     contraction: Contraction,
     a: str,
     b: str,
-    epilogue: Epilogue | None,
+    epilogue: EpilogueOf | None,
     threads: int,
     schedule: Schedule | None = None,
     output: PlainOutput | None = None,
@@ -57,11 +58,11 @@ def render_contraction(
 ) -> RenderedContraction:
     """The body of ``void kernel(long thread, long threads, char **arguments, char *scratch)``.
 
-    ``a`` and ``b`` name declared ``const T *restrict`` pointers. ``epilogue(b, m, n, value)``
-    gives the statements that consume one result; without it ``output`` must be given, which says
-    how results lie in memory, where that is even. Where they are ``stored`` there as they are,
-    vectors may be, and the epilogue left out. ``task``: it is a step in a kernel's own loop.
-    ``zeros``: what is known of A and of B; those products are left out where a tile has none else.
+    ``a`` and ``b`` name declared ``const T *restrict`` pointers. Without an epilogue, ``output``
+    must be given, which says how results lie in memory, where that is even. Where they are
+    ``stored`` there as they are, vectors may be, and the epilogue left out. ``task``: it is a step
+    in a kernel's own loop. ``zeros``: what is known of A and of B; those products are left out
+    where a tile has none else.
     """
     normalized = contraction.normalized()
     if epilogue is None:
@@ -72,28 +73,20 @@ def render_contraction(
         return RenderedContraction("", 0)
     if schedule is None:
         schedule = choose_schedule(normalized, threads, output, stored=stored)
-    consume = epilogue
     if schedule.swap:
         normalized = normalized.transposed().normalized()
         a, b = b, a
         zeros = zeros[::-1]
-        original = epilogue
         output = output and output.transposed()
-
-        def consume(b: str, m: str, n: str, value: str) -> list[str]:
-            return original(b, n, m, value)
-
     renderer = FORMS[schedule.kind]
     output = output if stored else None
-    form = renderer(normalized, schedule, a, b, consume, output, task, zeros[0])
+    consumption = epilogue("n_", "m_") if schedule.swap else epilogue("m_", "n_")
+    form = renderer(normalized, schedule, a, b, consumption, output, task, zeros[0])
     return replace(form.render(), schedule=schedule)
 
 
-def _storing(output: PlainOutput) -> Epilogue:
-    def store(b: str, m: str, n: str, value: str) -> list[str]:
-        return [f"{element_of(output, b, m, n)} = {value};"]
-
-    return store
+def _storing(output: PlainOutput) -> EpilogueOf:
+    return lambda m, n: Epilogue((f"{element_of(output, 'batch_', m, n)} = value_;",))
 
 
 class VectorProduct(Form):
@@ -122,7 +115,7 @@ class VectorProduct(Form):
         else:
             self._write_sums_of_rows()
         self.text.add("const long m_ = 0;")
-        self.consume("m_", "n_begin_", "n_end_", "results_[n_ - n_begin_]")
+        self.consume("n_begin_", "n_end_", "results_[n_ - n_begin_]")
         self.text.add("}")
 
     def _packed_vector(self) -> str:
@@ -282,7 +275,7 @@ class PlainLoops(Form):
             *["}"] * len(self.contraction.inner),
             f"const long n_begin_ = outer_ * {innermost.extent} + j_begin_;",
         )
-        self.consume("m_", "n_begin_", "n_begin_ + width_", "sums_[n_ - n_begin_]")
+        self.consume("n_begin_", "n_begin_ + width_", "sums_[n_ - n_begin_]")
         self.text.add("}")
 
     def _begin_inner(self, axes: Sequence[Axis]) -> tuple[str, str]:
@@ -342,7 +335,7 @@ class PlainLoops(Form):
             "}",
             "}",
         )
-        self.consume("m_", "0", "1", "parts_[0]")
+        self.consume("0", "1", "parts_[0]")
         text.add("}")
 
 

@@ -217,5 +217,5 @@ class Dots(Form):
             f"const long n_end_ = tile_end_ * {self.tile_columns} < {self.n} ? "
             f"tile_end_ * {self.tile_columns} : {self.n};",
         )
-        self.consume("m_", "n_begin_", "n_end_", "results_[n_ - n_begin_]")
+        self.consume("n_begin_", "n_end_", "results_[n_ - n_begin_]")
         text.add("}", "}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +10,22 @@ from codegen.dtype import DType
 from codegen.index.contraction import Axis, Contraction, Span, Zeros, a_spans, b_spans
 from codegen.loops.contraction import PlainOutput, Schedule
 
-Epilogue = Callable[[str, str, str, str], list[str]]
+
+@dataclass(frozen=True)
+class Epilogue:
+    """What is done with one result, the number ``value_`` at ``batch_``, ``m_`` and ``n_``.
+
+    ``met``: the places that it reads or writes of which each row has its own, neighbours in
+    neighbouring columns (``out3[m_ * 512 + n_]``), and whether it writes there.
+    """
+
+    lines: tuple[str, ...]
+    met: tuple[tuple[str, bool], ...] = ()
+
+
+# The epilogue of a contraction, from the names of a row and of a column: those of the template, or
+# the other way round where the transposed product is computed.
+EpilogueOf = Callable[[str, str], Epilogue]
 
 
 @dataclass(frozen=True)
@@ -76,14 +90,6 @@ def write_counting(text: Text, spans: Sequence[Span], table: str, first: str, co
             f"at_ -= {span.extent * span.stride};",
         )
     text.add(*["}"] * (len(digits) + 2))
-
-
-def places_along(column: str, lines: Sequence[str]) -> list[str]:
-    """The places that lines of C read or write, each row's its own, neighbours in neighbouring
-    columns: ``out3[m_ * 512 + n_]``."""
-    found = re.findall(r"\w+\[[^][]+\]", "\n".join(lines))
-    ending = re.compile(rf"\[.*\bm_\b.* \+ {column}\]$")
-    return list(dict.fromkeys([x for x in found if ending.search(x) and x.count(column) == 1]))
 
 
 def reach(axes: Sequence[Axis], operand: str) -> int:
@@ -227,12 +233,12 @@ class Form:
             f"{self.contraction.b_offset} + ({b_offset});",
         )
 
-    def consume(self, m: str, begin: str, end: str, value: str) -> None:
-        """The loop over columns that hands finished values (an expression of n_) on."""
+    def consume(self, begin: str, end: str, value: str) -> None:
+        """The loop over columns that hands the row's finished values (an expression of n_) on."""
         self.text.add(
             "#pragma GCC ivdep",
             f"for (long n_ = {begin}; n_ < {end}; n_++) {{",
             f"const {self.element} value_ = {value};",
-            *self.epilogue("batch_", m, "n_", "value_"),
+            *self.epilogue.lines,
             "}",
         )

@@ -20,12 +20,17 @@ from codegen.loops.contraction import (
 )
 from codegen.loops.contraction_matrix_units import choose_matrix_units
 from codegen.loops.emitter import Emitter, Scope
-from codegen.loops.grammar import Argument, Kernel, Load, Statement
+from codegen.loops.grammar import Argument, Kernel, Load, Statement, Store
 from codegen.loops.in_place import pairs_at_a_point
 from codegen.ops.host import HostCall
 from codegen.render.c import C
 from codegen.render.c_family import Dialect
-from codegen.render.contraction_c import RenderedContraction, Task, render_contraction
+from codegen.render.contraction_c import (
+    Epilogue,
+    RenderedContraction,
+    Task,
+    render_contraction,
+)
 from codegen.render.contraction_recipe import Recipe, kernel_source
 from codegen.render.source import KernelSource
 
@@ -135,16 +140,11 @@ def contraction_text(
         if node not in arguments:
             arguments[node] = Argument(f"in{len(arguments)}", node.type, False)
 
-    consumed: list[str] = []
-
-    def epilogue(b: str, m: str, n: str, value: str) -> list[str]:
-        place = (b, m, n, value)
-        _, consumed[:] = epilogue_lines(cluster, fusion, root, place, arguments, dialect)
-        return list(consumed)
+    def epilogue(m: str, n: str) -> Epilogue:
+        return epilogue_of(cluster, fusion, m, n, arguments, dialect)[1]
 
     # The arguments, whose pointers are declared first, are known once the epilogue is written.
-    names = ("batch_", "m_", "n_", "value_")
-    invariant, _ = epilogue_lines(cluster, fusion, root, names, arguments, dialect)
+    invariant, _ = epilogue_of(cluster, fusion, "m_", "n_", arguments, dialect)
     stored = cluster.nodes == [root]
     output = plain_output(root, match, arguments[root].name if stored else "")
     if match.contraction.operand_dtype is not None:
@@ -175,8 +175,9 @@ def contraction_text(
         and prod(match.contraction.sizes) >= _WORTH_TIMING
     ):
         a, b = arguments[match.a].name, arguments[match.b].name
+        consumed = epilogue("n_", "m_") if schedule.swap else epilogue("m_", "n_")
         recipe = Recipe(
-            match.contraction, a, b, (), tuple(consumed), threads, schedule, output, stored, zeros
+            match.contraction, a, b, (), consumed, threads, schedule, output, stored, zeros
         )
     return rendered, invariant, recipe
 
@@ -198,8 +199,7 @@ def _in_place_pairs(
         return []
     root = contraction_of(cluster, fusion)
     match = fusion.contractions[root]
-    names = ("batch_", "m_", "n_", "value_")
-    before, at_each = _epilogue_statements(cluster, fusion, root, names, dict(arguments))
+    before, at_each = _epilogue_statements(cluster, fusion, "m_", "n_", dict(arguments))
     read_elsewhere = {s.argument for s in before if isinstance(s, Load)}
     read_elsewhere |= {arguments[match.a].name, arguments[match.b].name}
     nodes = {a.name: n for n, a in arguments.items() if a.name not in read_elsewhere}
@@ -212,28 +212,40 @@ def _in_place_pairs(
     return list(found.items())
 
 
-def epilogue_lines(
+def epilogue_of(
     cluster: Cluster,
     fusion: Fusion,
-    root: Node,
-    names: tuple[str, str, str, str],
+    row: str,
+    column: str,
     arguments: dict[Node, Argument],
     dialect: Dialect,
-) -> tuple[list[str], list[str]]:
-    """What is done with one result, the cluster's other members and the stores; and, first, what
-    every result needs alike."""
-    before, at_each = _epilogue_statements(cluster, fusion, root, names, arguments)
+) -> tuple[list[str], Epilogue]:
+    """What is done with one result at these names of a row and a column, the cluster's other
+    members and the stores; and, first, what every result needs alike."""
+    before, at_each = _epilogue_statements(cluster, fusion, row, column, arguments)
     body = dialect.body_of(Kernel("", [], list(arguments.values()), []))
-    return body.block(before, 1), body.block(at_each, 0)
+    epilogue = Epilogue(tuple(body.block(at_each, 0)), tuple(_met(at_each).items()))
+    return body.block(before, 1), epilogue
+
+
+def _met(statements: Sequence[Statement]) -> dict[str, bool]:
+    """``Epilogue.met``, of its statements."""
+    met: dict[str, bool] = {}
+    for statement in statements:
+        if not isinstance(statement, Load | Store) or not isinstance(statement.place, Index):
+            continue
+        place = statement.place
+        along = [c for atom, c in place.terms if "n_" in atom.variables]
+        if along == [1] == [place.coefficient("n_")] and place.depends_on("m_"):
+            text = f"{statement.argument}[{place.to_c()}]"
+            met[text] = met.get(text, False) or isinstance(statement, Store)
+    return met
 
 
 def _epilogue_statements(
-    cluster: Cluster,
-    fusion: Fusion,
-    root: Node,
-    names: tuple[str, str, str, str],
-    arguments: dict[Node, Argument],
+    cluster: Cluster, fusion: Fusion, row: str, column: str, arguments: dict[Node, Argument]
 ) -> tuple[list[Statement], list[Statement]]:
+    root = contraction_of(cluster, fusion)
     match = fusion.contractions[root]
     product = root.inputs[0]
     members = set(cluster.nodes)
@@ -241,15 +253,16 @@ def _epilogue_statements(
         lambda n: n.operation.name == "parameter" or (n in fusion.anchors and n not in members)
     )
     emitter.arguments = arguments
-    emitter.results[root] = lambda: (names[3], emitter.depth)
+    emitter.results[root] = lambda: ("value_", emitter.depth)
     index_of: dict[int, Index] = {}
-    for name, axes in zip(names[:3], (match.batch, match.rows, match.columns), strict=True):
+    names = ("batch_", row, column)
+    for name, axes in zip(names, (match.batch, match.rows, match.columns), strict=True):
         shape = [product.shape[a] for a in axes]
         flat = variable(name, prod(shape))
         index_of.update(zip(axes, unflatten(flat, shape), strict=True))
     point = tuple([index_of[a] for a in sorted(index_of)])
     # The template's own loops over batch, rows and columns.
-    inside = Scope(frozenset(names[:3]))
+    inside = Scope(frozenset(names))
     emitter.scopes.append(inside)
     for node in cluster.nodes:
         text, _ = emitter.value(node, point)

@@ -116,10 +116,10 @@ class MatrixUnits(Form):
         )
         if self.n % SIDE:
             text.add(f"if (n_end_ - n_begin_ < {SIDE}) {{")
-            self.consume("m_", "n_begin_", "n_end_", "row_[n_]")
+            self.consume("n_begin_", "n_end_", "row_[n_]")
             text.add("continue;", "}")
         # A known number of columns makes whole vectors of them, without a loop for what is left.
-        self.consume("m_", "n_begin_", f"n_begin_ + {SIDE}", "row_[n_]")
+        self.consume("n_begin_", f"n_begin_ + {SIDE}", "row_[n_]")
         text.add(*["}"] * (6 if in_parts else 5))
         if schedule.unit == "amx":
             text.add('__asm__ volatile("tilerelease" ::: "memory");')

@@ -12,7 +12,7 @@ from codegen.loops.contraction import PlainOutput, Schedule
 from codegen.loops.contraction_candidates import candidates
 from codegen.render.c import C
 from codegen.render.c_family import Dialect, functions_used
-from codegen.render.contraction_c import RenderedContraction, render_contraction
+from codegen.render.contraction_c import Epilogue, RenderedContraction, render_contraction
 from codegen.render.source import KernelSource
 
 
@@ -36,7 +36,7 @@ class Recipe:
     a: str  # names of the operands' pointers
     b: str
     head: tuple[str, ...]
-    epilogue: tuple[str, ...]  # what consumes a result, in the template's names
+    epilogue: Epilogue
     threads: int
     rule: Schedule
     output: PlainOutput | None
@@ -55,7 +55,7 @@ class Recipe:
             self.contraction,
             self.a,
             self.b,
-            lambda b, m, n, value: list(self.epilogue),
+            lambda m, n: self.epilogue,
             self.threads,
             schedule,
             self.output,
@@ -77,7 +77,7 @@ class Recipe:
             },
             "names": [self.a, self.b],
             "head": list(self.head),
-            "epilogue": list(self.epilogue),
+            "epilogue": [list(self.epilogue.lines), [list(place) for place in self.epilogue.met]],
             "threads": self.threads,
             "rule": asdict(self.rule),
             "output": self.output and asdict(self.output),
@@ -96,12 +96,13 @@ class Recipe:
             output = {**output, "batch": tuple([tuple(axis) for axis in output["batch"]])}
         a, b = fields["names"]
         of_a, of_b = fields["zeros"]
+        lines, met = fields["epilogue"]
         return Recipe(
             contraction,
             a,
             b,
             tuple(fields["head"]),
-            tuple(fields["epilogue"]),
+            Epilogue(tuple(lines), tuple([(place, written) for place, written in met])),
             fields["threads"],
             Schedule(**fields["rule"]),
             PlainOutput(**output) if output else None,

@@ -47,7 +47,7 @@ def write_rest(form: Form, whole: Contraction, when: str) -> None:
         "for (long m_ = i_; m_ < i_ + rows_; m_++) {",
         f"const {element} *row_ = sums_ + (m_ - i_) * {count} - {begin};",
     )
-    form.consume("m_", str(begin), str(end), "row_[n_]")
+    form.consume(str(begin), str(end), "row_[n_]")
     text.add("}", "}", "}")
 
 

@@ -56,7 +56,7 @@ class Taps(Form):
             f"for (long m_ = 0; m_ < {self.m}; m_++) {{",
         )
         value = f"results_[(n_ - n_begin_) * {width} + m_]"
-        self.consume("m_", "n_begin_", f"n_begin_ + {tile}", value)
+        self.consume("n_begin_", f"n_begin_ + {tile}", value)
         text.add("}", "}", "}")
 
     def _write_pack_a(self, blocks: int, width: int) -> None:

@@ -28,7 +28,6 @@ from codegen.render.contraction_form import (
     element_of,
     minimum,
     offset_expression,
-    places_along,
     reach,
     static_function,
     write_counting,
@@ -634,11 +633,10 @@ class Tiles(Form):
 
     def _write_fetching(self) -> None:
         """Fetch, while a tile is multiplied, what its sums will meet: that may be far away."""
-        lines = self.epilogue("batch_", "m_", "n_", "value_")
-        places = places_along("n_", lines)
-        if not places:
+        met = self.epilogue.met
+        if not met:
             return
-        text, kinds, written = self.text, self.kinds, "\n".join(lines)
+        text, kinds = self.text, self.kinds
         height = max(self.schedule.tile_rows(kind.vectors) for kind in kinds)
         width = max(kind.vectors for kind in kinds) * self.lanes
         if self.blocks > 1:
@@ -646,7 +644,7 @@ class Tiles(Form):
         text.add(
             f"for (long m_ = i_; m_ < i_end_ && m_ < i_ + {height}; m_++) {{",
             f"for (long n_ = n_begin_; n_ < n_begin_ + {width}; n_ += {_LINE // self.itemsize}) {{",
-            *[f"__builtin_prefetch(&{x}, {int(f'{x} = ' in written)});" for x in places],
+            *[f"__builtin_prefetch(&{place}, {int(written)});" for place, written in met],
             *["}"] * (3 if self.blocks > 1 else 2),
         )
 
@@ -663,7 +661,7 @@ class Tiles(Form):
             "for (long m_ = i_; m_ < i_ + rows_; m_++) {",
             f"const {self.element} *row_ = {target} + (m_ - i_) * {c_row} - n_begin_;",
         )
-        self.consume("m_", "n_begin_", "n_end_", "row_[n_]")
+        self.consume("n_begin_", "n_end_", "row_[n_]")
         text.add("}")
 
     def _declare_target(self) -> int:

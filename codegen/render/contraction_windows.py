@@ -144,7 +144,7 @@ class Windows(Form):
             "const long m_ = i_ + r_;",
             f"const {self.element} *row_ = results_ + r_ * {self.result_row} - start_;",
         )
-        self.consume("m_", "n_begin_", "n_end_", "row_[n_]")
+        self.consume("n_begin_", "n_end_", "row_[n_]")
         self.text.add("}")
 
 

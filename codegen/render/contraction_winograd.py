@@ -64,7 +64,7 @@ class WinogradWeights(Form):
     """
 
     def __init__(self, windows: ImageWindows, schedule: Schedule, a: str, b: str) -> None:
-        super().__init__(windows.contraction, schedule, a, b, lambda *_: [], None)
+        super().__init__(windows.contraction, schedule, a, b, Epilogue(()), None)
         self.windows = windows
         self.layout = _Weights(windows, schedule)
 
@@ -329,7 +329,7 @@ class Winograd(Form):
             f"const long n_begin_ = ({column}) + y_begin_ * {width};",
             f"const long n_end_ = n_begin_ + (y_end_ - y_begin_) * {width};",
         )
-        self.consume("m_", "n_begin_", "n_end_", "results_[n_ - n_begin_]")
+        self.consume("n_begin_", "n_end_", "results_[n_ - n_begin_]")
         text.add("}", "}")
 
 

@@ -30,7 +30,7 @@ from codegen.render.contraction_form import Text, batch_offset, offset_expressio
 from codegen.render.contraction_kernel import (
     RenderedKernel,
     contraction_of,
-    epilogue_lines,
+    epilogue_of,
     plain_output,
 )
 from codegen.render.gpu import GpuBody, parameters, vector_of_four
@@ -152,8 +152,7 @@ class _Contraction:
             body = self._product_lines(arguments, working)
             return self._kernel("contraction", [], body, arguments, working)
         # The arguments are known once the epilogue is written.
-        self._results(arguments, "value_")
-        invariant = self._invariant(arguments)
+        invariant, _ = self._epilogue(arguments)
         body = self._product_lines(arguments, None)
         return self._kernel("contraction", invariant, body, arguments, None)
 
@@ -161,8 +160,7 @@ class _Contraction:
         """The parts of each sum, in their order, and what is done with the result."""
         arguments: dict[Node, Argument] = {}
         working = self._working()
-        self._results(arguments, "value_")
-        invariant = self._invariant(arguments)
+        invariant, consumption = self._epilogue(arguments)
         size = self.batches * self.m * self.n
         text = Text()
         index = self._index_c(arguments)
@@ -178,7 +176,7 @@ class _Contraction:
             f"sum_ += working[(size_t)part_ * {size} + at_];",
             "}",
             *self._result("sum_"),
-            *self._results(arguments, "value_"),
+            *consumption,
             "}",
         )
         items = 256 if self.tile.items >= 64 else self.tile.items
@@ -244,20 +242,12 @@ class _Contraction:
 
     # ---- what is done with results --------------------------------------------------------------
 
-    def _names(self, value: str) -> tuple[str, str, str, str]:
-        return ("batch_", "n_", "m_", value) if self.schedule.swap else (
-            "batch_", "m_", "n_", value
-        )  # fmt: skip
-
-    def _invariant(self, arguments: dict[Node, Argument]) -> list[str]:
-        names = self._names("value_")
-        cluster, fusion = self.cluster, self.fusion
-        return epilogue_lines(cluster, fusion, self.root, names, arguments, self.dialect)[0]
-
-    def _results(self, arguments: dict[Node, Argument], value: str) -> list[str]:
-        names = self._names(value)
-        cluster, fusion = self.cluster, self.fusion
-        return epilogue_lines(cluster, fusion, self.root, names, arguments, self.dialect)[1]
+    def _epilogue(self, arguments: dict[Node, Argument]) -> tuple[list[str], Sequence[str]]:
+        """Lines for every result alike, and those for each; ``arguments`` are known after it."""
+        row, column = ("n_", "m_") if self.schedule.swap else ("m_", "n_")
+        cluster, fusion, dialect = self.cluster, self.fusion, self.dialect
+        invariant, each = epilogue_of(cluster, fusion, row, column, arguments, dialect)
+        return invariant, each.lines
 
     def _result(self, text: str) -> list[str]:
         """The sum as a number of the contraction's type."""
@@ -533,7 +523,7 @@ class _Contraction:
             text.add(f"working[{self._part_place()} + n_] = sums_[i_ * {columns} + j_];")
         else:
             text.add(*self._result(f"sums_[i_ * {columns} + j_]"))
-            text.add(*self._results(arguments, "value_"))
+            text.add(*self._epilogue(arguments)[1])
         text.add("}", "}", "}")
 
     def _part_place(self) -> str:

@@ -23,7 +23,7 @@ from codegen.render.contraction_form import Form
 from codegen.render.contraction_kernel import (
     RenderedKernel,
     contraction_of,
-    epilogue_lines,
+    epilogue_of,
     is_parallel,
 )
 from codegen.render.contraction_recipe import kernel_source
@@ -79,19 +79,14 @@ def render_winograd_kernels(
     dialect: Dialect,
 ) -> list[RenderedKernel]:
     """The kernel that transforms the weights, and the one that does the rest."""
-    root = contraction_of(cluster, fusion)
     windows, schedule = choice.windows, choice.schedule
     arguments: dict[Node, Argument] = {
         choice.images: Argument("in0", choice.images.type, False),
     }
 
-    def epilogue(b: str, m: str, n: str, value: str) -> list[str]:
-        names = (b, n, m, value) if windows.swap else (b, m, n, value)
-        return epilogue_lines(cluster, fusion, root, names, arguments, dialect)[1]
-
+    row, column = ("n_", "m_") if windows.swap else ("m_", "n_")
     # The arguments, whose pointers are declared first, are known once the epilogue is written.
-    names = ("batch_", "m_", "n_", "value_")
-    invariant, _ = epilogue_lines(cluster, fusion, root, names, arguments, dialect)
+    invariant, epilogue = epilogue_of(cluster, fusion, row, column, arguments, dialect)
     memory = TensorType((choice.working_bytes // 4,), dt.float32)
     transform_operations, main_operations = operations(windows)
 

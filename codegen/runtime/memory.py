@@ -4,6 +4,7 @@ Freed blocks wait in lists by size class. What is live and what waits together n
 most that was ever live, or what is live and 256 MB, whichever is more.
 
 The counters are plain integers: with the GIL no other thread runs inside ``x += y`` on them.
+Between taking a block and counting it there is no call, where Ctrl-C might come.
 """
 
 from __future__ import annotations
@@ -176,8 +177,8 @@ class Buffer:
         blocks = _free.get(capacity)
         if blocks is None:
             blocks = _free.setdefault(capacity, [])
-        blocks.append(self._block)
         _waiting += capacity
+        blocks.append(self._block)
 
 
 def _over(block: _Block, nbytes: int) -> Buffer:
@@ -221,7 +222,9 @@ def allocate(nbytes: int) -> Buffer:
     capacity = size_class(nbytes)
     made = Buffer()
     try:
-        block = _free[capacity].pop()
+        blocks = _free[capacity]
+        block = blocks[-1]
+        del blocks[-1]
         _waiting -= capacity
     except (KeyError, IndexError):
         block = _fresh(capacity)
@@ -242,7 +245,7 @@ def release_cached(least: int = 0) -> None:
     for capacity, blocks in list(_free.items()):
         while blocks and capacity >= least:
             try:
-                blocks.pop()
+                del blocks[-1]
             except IndexError:  # another thread took the last one
                 break
             _waiting -= capacity
@@ -272,7 +275,8 @@ def _fresh(capacity: int) -> _Block:
         address, slab = _aligned_array(_SLAB)
         count = _SLAB // capacity
         blocks = [(address + i * capacity, slab) for i in range(count)]
-        _free.setdefault(capacity, []).extend(blocks[1:])
+        waiting = _free.setdefault(capacity, [])
+        waiting += blocks[1:]
         _waiting += (count - 1) * capacity
         return blocks[0]
     return fresh_block(capacity)

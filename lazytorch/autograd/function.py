@@ -478,7 +478,7 @@ def _unless_given(x: Any, given: Sequence[Tensor]) -> Any:
     """What forward gave back without being recorded; a view of it where it was an argument."""
     if not _is_among(x, given) or x.layout is not strided:
         return x
-    if not is_grad_enabled():
+    if x.requires_grad:
         return x._alias(type(x), connected=False)
     with no_grad():
         view = x._view(x._type.shape, x._strides(), x.storage_offset())
@@ -619,6 +619,7 @@ def _with_history(
     value.owner = SharedSince(weakref.ref(storage), storage.version)
     why = ONE_OF_SEVERAL if several else OF_FUNCTION
     alias._of_function, alias._made_at = (ctx._forward_cls.__name__, number, why), storage.version
+    alias._view_of = x if is_input else x._source
     return alias
 
 

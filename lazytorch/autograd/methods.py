@@ -15,7 +15,7 @@ from lazytorch.expression import Hooks, hooks_of
 from lazytorch.layout import strided
 from lazytorch.leaves import keep
 from lazytorch.recording import last_recorded
-from lazytorch.tensor import _NEVER, Tensor
+from lazytorch.tensor import UNREAD, Tensor
 from lazytorch.type_names import c_name, type_name
 from lazytorch.utils.hooks import RemovableHandle
 from lazytorch.view_history import retain_by, watch
@@ -65,7 +65,7 @@ def _set_data(self: Tensor, new: Any) -> None:
         if new._type != self._type:
             history = self.to(new.dtype)._read()
         _take(self, new)
-        self._connected, self._marker = False, (_NEVER, history)
+        self._connected, self._marker = False, (UNREAD, history)
         return
     is_view = self._geometry is not None and self._marker is None
     if tracked and is_leaf and not is_view:  # a view's base goes on as it was

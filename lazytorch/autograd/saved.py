@@ -24,7 +24,13 @@ from lazytorch.application import pack_results as packs_results
 from lazytorch.application import refuse_saving as refuses_saving
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.autograd.grad_mode import unusual
-from lazytorch.autograd.reads import asked_for, gradient_packs, gradient_saves, tracked_reads
+from lazytorch.autograd.reads import (
+    always_saved,
+    asked_for,
+    gradient_packs,
+    gradient_saves,
+    tracked_reads,
+)
 from lazytorch.expression import (
     Call,
     Expression,
@@ -299,7 +305,8 @@ def refuse_saving(
     made = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x._storage.is_inference()]
     if not made or signature.function in _NEVER_PACKED:
         return
-    if not gradient_saves(signature, asked_for(expressions))[0].isdisjoint(made):
+    saved = gradient_saves(signature, asked_for(expressions))[0] | always_saved(signature)[0]
+    if not saved.isdisjoint(made):
         raise RuntimeError(CANNOT_SAVE)
 
 

@@ -35,6 +35,7 @@ from lazytorch.autograd.saved import gradients_of_saved
 from lazytorch.autograd.second_derivatives import passes_nothing
 from lazytorch.autograd.walk import Walk, node_name
 from lazytorch.expression import FORWARD, Call, Expression, Function, Hooks, NodeState, Way, WayStep
+from lazytorch.freed import inputs_of
 from lazytorch.importer import GRADIENT, TANGENT
 from lazytorch.layout import strided
 from lazytorch.realize import realize
@@ -73,6 +74,7 @@ class Session:
         self.undefined: set[Expression] = set()
         self.sent: set[Call] = set()
         self.early: dict[Expression, Tensor] = {}
+        self.shown = True  # whether anybody may look at the roots
         self.ran: set[Call] = set()
         self._skipped: set[Call] = set()
 
@@ -290,7 +292,7 @@ class Session:
         settles = not self.create_graph and not levels.state.active
         if settles and any([_settles(e) for e in order]):
             # The values of the forward, and what its backward reads, before any gradient.
-            realize(self.roots)
+            realize(self.roots if self.shown else [i for e in self.roots for i in _needed(e)])
         passed = self.walk.passed
         waiting: dict[int, int] = {}  # calls that do something -> outputs that are still to come
         for e in order:
@@ -666,6 +668,12 @@ def _runs_python(e: Expression) -> bool:
 def _settles(e: Expression) -> bool:
     state = None if e.hooks is None else e.hooks.node
     return state is not None and state.custom is not None and state.custom._settles
+
+
+def _needed(e: Expression) -> Sequence[Expression]:
+    """What a gradient at a value that nobody looks at needs: of what a checkpoint has given, which
+    is computed again, what it was made of."""
+    return inputs_of(e.call)[len(e.call.outputs) :] if e.call and _settles(e) else (e,)
 
 
 ADD = Function("accumulate_grad", ew.add)

@@ -22,7 +22,7 @@ from lazytorch.distributions.poisson import Poisson
 from lazytorch.distributions.uniform import Uniform
 from lazytorch.distributions.utils import euler_constant
 from lazytorch.functions.creation import full_like
-from lazytorch.functions.indexing import where
+from lazytorch.functions.masks import where
 from lazytorch.functions.pointwise import xlogy
 
 # ---- means over p --------------------------------------------------------------------------------

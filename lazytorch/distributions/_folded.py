@@ -9,7 +9,7 @@ from lazytorch.distributions import constraints
 from lazytorch.distributions.transformed_distribution import TransformedDistribution
 from lazytorch.distributions.transforms import AbsTransform
 from lazytorch.functions.creation import zeros_like
-from lazytorch.functions.indexing import where
+from lazytorch.functions.masks import where
 
 
 class Folded(TransformedDistribution):

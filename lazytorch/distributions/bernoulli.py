@@ -9,8 +9,8 @@ from lazytorch.autograd.grad_mode import no_grad
 from lazytorch.distributions import constraints
 from lazytorch.distributions.exp_family import ExponentialFamily
 from lazytorch.distributions.odds import ProbsOrLogits
-from lazytorch.distributions.utils import _numbers, broadcast_all
-from lazytorch.functions.indexing import where
+from lazytorch.distributions.utils import broadcast_all, numbers_below
+from lazytorch.functions.masks import where
 from lazytorch.functions.random import bernoulli
 from lazytorch.nn.functional import binary_cross_entropy_with_logits
 
@@ -64,7 +64,7 @@ class Bernoulli(ProbsOrLogits, ExponentialFamily):
         return binary_cross_entropy_with_logits(self.logits, self.probs, reduction="none")
 
     def enumerate_support(self, expand: bool = True) -> Any:
-        return self._enumerated(_numbers(2, self._param), expand)
+        return self._enumerated(numbers_below(2, self._param), expand)
 
     @property
     def _natural_params(self) -> Any:

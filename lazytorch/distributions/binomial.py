@@ -7,7 +7,7 @@ from typing import Any
 from lazytorch.autograd.grad_mode import no_grad
 from lazytorch.distributions import constraints
 from lazytorch.distributions.odds import ProbsOrLogits
-from lazytorch.distributions.utils import _numbers, broadcast_all
+from lazytorch.distributions.utils import broadcast_all, numbers_below
 from lazytorch.functions.counts import binomial
 
 __all__ = ["Binomial"]
@@ -85,4 +85,4 @@ class Binomial(ProbsOrLogits):
 
     def enumerate_support(self, expand: bool = True) -> Any:
         count = self._one_count("enumerate_support")
-        return self._enumerated(_numbers(1 + count, self._param), expand)
+        return self._enumerated(numbers_below(1 + count, self._param), expand)

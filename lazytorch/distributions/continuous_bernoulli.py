@@ -9,7 +9,7 @@ from lazytorch.distributions import constraints
 from lazytorch.distributions.exp_family import ExponentialFamily
 from lazytorch.distributions.odds import ProbsOrLogits
 from lazytorch.distributions.utils import broadcast_all, clamp_probs, lazy_property, logits_to_probs
-from lazytorch.functions.indexing import where
+from lazytorch.functions.masks import where
 from lazytorch.nn.functional import binary_cross_entropy_with_logits
 from lazytorch.size import Size
 

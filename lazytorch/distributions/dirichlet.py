@@ -7,7 +7,7 @@ from typing import Any
 from lazytorch.distributions import constraints
 from lazytorch.distributions.exp_family import ExponentialFamily
 from lazytorch.functions.gamma_draws import _sample_dirichlet
-from lazytorch.functions.indexing import where
+from lazytorch.functions.masks import where
 from lazytorch.functions.pointwise import xlogy
 from lazytorch.nn.functional import one_hot
 

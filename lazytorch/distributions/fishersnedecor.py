@@ -10,7 +10,7 @@ from lazytorch.distributions.distribution import Distribution
 from lazytorch.distributions.gamma import Gamma
 from lazytorch.distributions.utils import broadcast_all
 from lazytorch.dtypes import finfo
-from lazytorch.functions.indexing import where
+from lazytorch.functions.masks import where
 from lazytorch.size import Size
 
 __all__ = ["FisherSnedecor"]

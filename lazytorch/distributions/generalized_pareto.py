@@ -9,7 +9,7 @@ from lazytorch.distributions import constraints
 from lazytorch.distributions.distribution import Distribution
 from lazytorch.functions.comparison import isclose
 from lazytorch.functions.creation import zeros_like
-from lazytorch.functions.indexing import where
+from lazytorch.functions.masks import where
 
 __all__ = ["GeneralizedPareto"]
 

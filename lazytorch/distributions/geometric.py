@@ -10,7 +10,7 @@ from lazytorch.distributions.odds import ProbsOrLogits
 from lazytorch.distributions.utils import broadcast_all
 from lazytorch.dtypes import finfo
 from lazytorch.functions.creation import zeros_like
-from lazytorch.functions.indexing import where
+from lazytorch.functions.masks import where
 from lazytorch.nn.functional import binary_cross_entropy_with_logits
 
 __all__ = ["Geometric"]

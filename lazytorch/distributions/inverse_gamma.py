@@ -9,7 +9,7 @@ from lazytorch.distributions import constraints
 from lazytorch.distributions.gamma import Gamma
 from lazytorch.distributions.transformed_distribution import TransformedDistribution
 from lazytorch.distributions.transforms import PowerTransform
-from lazytorch.functions.indexing import where
+from lazytorch.functions.masks import where
 
 __all__ = ["InverseGamma"]
 

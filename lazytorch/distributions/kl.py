@@ -32,7 +32,7 @@ from lazytorch.distributions.lowrank_multivariate_normal import (
 from lazytorch.distributions.multivariate_normal import (
     MultivariateNormal,
     _batch_mahalanobis,
-    _half_log_det,
+    half_log_det,
 )
 from lazytorch.distributions.normal import Normal
 from lazytorch.distributions.one_hot_categorical import OneHotCategorical
@@ -43,7 +43,7 @@ from lazytorch.distributions.uniform import Uniform
 from lazytorch.distributions.utils import _sum_rightmost, euler_constant
 from lazytorch.functions.activations import softplus
 from lazytorch.functions.creation import diag_embed
-from lazytorch.functions.indexing import where
+from lazytorch.functions.masks import where
 from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.solving import solve_triangular
 
@@ -270,7 +270,7 @@ def _independent(p: Any, q: Any) -> Any:
 def _log_det(d: Any) -> Any:
     """The logarithm of the covariance's determinant."""
     if isinstance(d, MultivariateNormal):
-        return 2 * _half_log_det(d._unbroadcasted_scale_tril)
+        return 2 * half_log_det(d._unbroadcasted_scale_tril)
     return _batch_lowrank_logdet(d._unbroadcasted_cov_diag, d._capacitance_tril)
 
 

@@ -11,7 +11,7 @@ from lazytorch.distributions.transforms import AffineTransform, PowerTransform
 from lazytorch.distributions.uniform import Uniform
 from lazytorch.distributions.utils import broadcast_all, euler_constant
 from lazytorch.functions.creation import ones_like, zeros_like
-from lazytorch.functions.indexing import where
+from lazytorch.functions.masks import where
 
 __all__ = ["Kumaraswamy"]
 

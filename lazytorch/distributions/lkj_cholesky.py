@@ -9,9 +9,9 @@ from lazytorch.autograd.grad_mode import no_grad
 from lazytorch.distributions import constraints
 from lazytorch.distributions.beta import Beta
 from lazytorch.distributions.distribution import Distribution
-from lazytorch.distributions.utils import _numbers, _standard_normal, broadcast_all
+from lazytorch.distributions.utils import _standard_normal, broadcast_all, numbers_below
 from lazytorch.dtypes import finfo
-from lazytorch.functions.indexing import where
+from lazytorch.functions.masks import where
 from lazytorch.functions.padding import pad
 from lazytorch.functions.pointwise import mvlgamma
 from lazytorch.size import Size
@@ -43,7 +43,7 @@ class LKJCholesky(Distribution):
         self.dim = dim
         (self.concentration,) = broadcast_all(concentration)
         # The squared length of a row left of the diagonal: that of the first row is not used.
-        rows = pad(_numbers(dim - 1, self.concentration), [1, 0])
+        rows = pad(numbers_below(dim - 1, self.concentration), [1, 0])
         last = (self.concentration + 0.5 * (dim - 2)).unsqueeze(-1)
         self._beta = Beta(rows + 0.5, last - 0.5 * rows, validate_args=False)
         super().__init__(self.concentration.shape, (dim, dim), validate_args)
@@ -66,7 +66,7 @@ class LKJCholesky(Distribution):
         self._checked(value)
         diagonal = value.diagonal(dim1=-1, dim2=-2)[..., 1:]
         eta, rows = self.concentration, self.dim - 1
-        order = 2 * (eta - 1).unsqueeze(-1) + (self.dim - 2 - _numbers(rows, eta))
+        order = 2 * (eta - 1).unsqueeze(-1) + (self.dim - 2 - numbers_below(rows, eta))
         alpha = eta + 0.5 * rows
         norm = mvlgamma(alpha - 0.5, rows) - rows * alpha.lgamma()
         return (order * diagonal.log()).sum(-1) - norm - 0.5 * rows * math.log(math.pi)

@@ -10,8 +10,8 @@ from lazytorch.distributions import constraints
 from lazytorch.distributions.binomial import Binomial
 from lazytorch.distributions.categorical import Categorical
 from lazytorch.distributions.distribution import Distribution
-from lazytorch.distributions.utils import _numbers, broadcast_all
-from lazytorch.functions.indexing import where
+from lazytorch.distributions.utils import broadcast_all, numbers_below
+from lazytorch.functions.masks import where
 from lazytorch.size import Size
 
 __all__ = ["Multinomial"]
@@ -79,7 +79,7 @@ class Multinomial(Distribution):
     def sample(self, sample_shape: Any = ()) -> Any:
         with no_grad():
             drawn = self._categorical.sample((self.total_count, *sample_shape))
-            classes = _numbers(self._event_shape[0], self.probs)
+            classes = numbers_below(self._event_shape[0], self.probs)
             return (drawn.unsqueeze(-1) == classes).sum(0).to(self.probs.dtype)
 
     def log_prob(self, value: Any) -> Any:

@@ -33,20 +33,20 @@ def _batch_mahalanobis(factor: Any, x: Any) -> Any:
     return solved.square().sum(-2).movedim(-1, 0).reshape(shape)
 
 
-def _factor(matrix: Any, known_good: bool) -> Any:
+def cholesky_factor(matrix: Any, known_good: bool) -> Any:
     """The Cholesky factor; of a matrix that was checked without looking again."""
     return cholesky_ex(matrix).L if known_good else cholesky(matrix)
 
 
 def _precision_to_scale_tril(precision: Any, known_good: bool = False) -> Any:
     """The factor of the inverse: of the matrix read backwards, inverted."""
-    backwards = _factor(precision.flip((-2, -1)), known_good).flip((-2, -1))
+    backwards = cholesky_factor(precision.flip((-2, -1)), known_good).flip((-2, -1))
     n = precision.shape[-1]
     unit = eye(n, dtype=precision.dtype, device=precision.device)
     return solve_triangular(backwards.mT, unit, upper=False)
 
 
-def _half_log_det(factor: Any) -> Any:
+def half_log_det(factor: Any) -> Any:
     return factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
 
@@ -99,7 +99,7 @@ class MultivariateNormal(Distribution):
         if name == "scale_tril":
             self._unbroadcasted_scale_tril = matrix
         elif name == "covariance_matrix":
-            self._unbroadcasted_scale_tril = _factor(matrix, self._validate_args)
+            self._unbroadcasted_scale_tril = cholesky_factor(matrix, self._validate_args)
         else:
             self._unbroadcasted_scale_tril = _precision_to_scale_tril(matrix, self._validate_args)
 
@@ -145,8 +145,8 @@ class MultivariateNormal(Distribution):
         factor = self._unbroadcasted_scale_tril
         distance = _batch_mahalanobis(factor, value - self.loc)
         norm = self._event_shape[0] * math.log(2 * math.pi)
-        return -0.5 * (norm + distance) - _half_log_det(factor)
+        return -0.5 * (norm + distance) - half_log_det(factor)
 
     def entropy(self) -> Any:
         norm = 0.5 * self._event_shape[0] * (1.0 + math.log(2 * math.pi))
-        return (norm + _half_log_det(self._unbroadcasted_scale_tril)).expand(self._batch_shape)
+        return (norm + half_log_det(self._unbroadcasted_scale_tril)).expand(self._batch_shape)

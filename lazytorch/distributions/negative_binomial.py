@@ -11,7 +11,7 @@ from lazytorch.distributions.utils import broadcast_all
 from lazytorch.functions.activations import logsigmoid
 from lazytorch.functions.counts import poisson
 from lazytorch.functions.gamma_draws import _standard_gamma
-from lazytorch.functions.indexing import where
+from lazytorch.functions.masks import where
 
 __all__ = ["NegativeBinomial"]
 

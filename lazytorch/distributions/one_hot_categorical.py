@@ -7,7 +7,7 @@ from typing import Any
 from lazytorch.distributions import constraints
 from lazytorch.distributions.categorical import Categorical
 from lazytorch.distributions.distribution import Distribution
-from lazytorch.distributions.utils import _numbers
+from lazytorch.distributions.utils import numbers_below
 from lazytorch.functions.creation import eye
 from lazytorch.size import Size
 
@@ -71,7 +71,7 @@ class OneHotCategorical(Distribution):
         return self._categorical.param_shape
 
     def _unit_vectors(self, classes: Any) -> Any:
-        numbers = _numbers(self._event_shape[0], self._param)
+        numbers = numbers_below(self._event_shape[0], self._param)
         return (classes.unsqueeze(-1) == numbers).to(self._param.dtype)
 
     def sample(self, sample_shape: Any = ()) -> Any:

@@ -9,7 +9,7 @@ from lazytorch.distributions import constraints
 from lazytorch.distributions.chi2 import Chi2
 from lazytorch.distributions.distribution import Distribution
 from lazytorch.distributions.utils import _standard_normal, broadcast_all
-from lazytorch.functions.indexing import where
+from lazytorch.functions.masks import where
 from lazytorch.size import Size
 
 __all__ = ["StudentT"]

@@ -128,6 +128,6 @@ def vec_to_tril_matrix(vec: Any, diag: int = 0) -> Any:
     return flat.index_copy(-1, places, vec).reshape((*vec.shape[:-1], size, size))
 
 
-def _numbers(count: int, like: Any) -> Any:
+def numbers_below(count: int, like: Any) -> Any:
     """0 … count-1 in the type and on the device of another tensor."""
     return arange(count, dtype=like.dtype, device=like.device)

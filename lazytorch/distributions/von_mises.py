@@ -9,7 +9,7 @@ from lazytorch.autograd.grad_mode import no_grad
 from lazytorch.distributions import constraints
 from lazytorch.distributions.distribution import Distribution
 from lazytorch.distributions.utils import lazy_property
-from lazytorch.functions.indexing import where
+from lazytorch.functions.masks import where
 from lazytorch.functions.random import rand
 from lazytorch.special import i0e, i1e
 

@@ -11,14 +11,14 @@ from lazytorch.distributions import constraints
 from lazytorch.distributions.chi2 import Chi2
 from lazytorch.distributions.exp_family import ExponentialFamily
 from lazytorch.distributions.multivariate_normal import (
-    _factor,
-    _half_log_det,
     _precision_to_scale_tril,
+    cholesky_factor,
+    half_log_det,
 )
-from lazytorch.distributions.utils import _numbers, _standard_normal, lazy_property
+from lazytorch.distributions.utils import _standard_normal, lazy_property, numbers_below
 from lazytorch.dtypes import finfo
 from lazytorch.functions.data import tensor
-from lazytorch.functions.indexing import where
+from lazytorch.functions.masks import where
 from lazytorch.functions.pointwise import mvlgamma
 from lazytorch.functions.promotion import broadcast_shapes
 from lazytorch.functions.solving import cholesky_inverse, cholesky_solve
@@ -87,7 +87,7 @@ class Wishart(ExponentialFamily):
         if name == "scale_tril":
             self._unbroadcasted_scale_tril = matrix
         elif name == "covariance_matrix":
-            self._unbroadcasted_scale_tril = _factor(matrix, self._validate_args)
+            self._unbroadcasted_scale_tril = cholesky_factor(matrix, self._validate_args)
         else:
             self._unbroadcasted_scale_tril = _precision_to_scale_tril(matrix, self._validate_args)
 
@@ -140,7 +140,7 @@ class Wishart(ExponentialFamily):
 
     def rsample(self, sample_shape: Any = (), max_try_correction: Any = None) -> Any:
         n, like = self._event_shape[-1], self._unbroadcasted_scale_tril
-        degrees = self.df.unsqueeze(-1) - _numbers(n, like)
+        degrees = self.df.unsqueeze(-1) - numbers_below(n, like)
         roots = Chi2(degrees, validate_args=False).rsample(sample_shape).sqrt()
         roots = roots.clamp(min=finfo(like.dtype).eps)
         shape = self._extended_shape(sample_shape)
@@ -151,7 +151,7 @@ class Wishart(ExponentialFamily):
     def _log_norm(self) -> Any:
         """log(2^(df n / 2) Γ_n(df / 2) det(V)^(df / 2))."""
         n, df = self._event_shape[-1], self.df
-        log_det = _half_log_det(self._unbroadcasted_scale_tril)
+        log_det = half_log_det(self._unbroadcasted_scale_tril)
         return df * (log_det + n * math.log(2) / 2) + mvlgamma(df / 2, n)
 
     def log_prob(self, value: Any) -> Any:
@@ -164,11 +164,11 @@ class Wishart(ExponentialFamily):
     def _digammas(self, x: Any) -> Any:
         """The slope of mvlgamma."""
         n = self._event_shape[-1]
-        return (x.unsqueeze(-1) - _numbers(n, x) / 2).digamma().sum(-1)
+        return (x.unsqueeze(-1) - numbers_below(n, x) / 2).digamma().sum(-1)
 
     def entropy(self) -> Any:
         n, df = self._event_shape[-1], self.df
-        log_det = _half_log_det(self._unbroadcasted_scale_tril)
+        log_det = half_log_det(self._unbroadcasted_scale_tril)
         half = df / 2
         return (
             (n + 1) * (log_det + n * math.log(2) / 2)

@@ -2,6 +2,7 @@
 
 from lazytorch.functions import (
     activations,
+    adaptive_pooling,
     arithmetic,
     attention,
     attributes,
@@ -31,6 +32,7 @@ from lazytorch.functions import (
     losses,
     low_rank,
     margin_losses,
+    masks,
     multi_head,
     native_forms,
     native_norms,
@@ -57,11 +59,13 @@ from lazytorch.functions import (
     special_functions,
     statistics,
     storages,
+    unfolding,
     views,
 )
 
 __all__ = [
     "activations",
+    "adaptive_pooling",
     "arithmetic",
     "attention",
     "attributes",
@@ -91,6 +95,7 @@ __all__ = [
     "losses",
     "low_rank",
     "margin_losses",
+    "masks",
     "multi_head",
     "native_forms",
     "native_norms",
@@ -117,6 +122,7 @@ __all__ = [
     "special_functions",
     "statistics",
     "storages",
+    "unfolding",
     "views",
 ]
 

@@ -8,7 +8,8 @@ from lazytorch.functions import views
 from lazytorch.functions.comparison import eq, ne
 from lazytorch.functions.creation import arange, full, zeros
 from lazytorch.functions.embedding import embedding
-from lazytorch.functions.indexing import index_add, where
+from lazytorch.functions.indexing import index_add
+from lazytorch.functions.masks import where
 from lazytorch.functions.scatter import gather, scatter_reduce
 from lazytorch.functions.searching import bucketize
 from lazytorch.tensor import Tensor

@@ -9,6 +9,7 @@ from typing import Any
 from codegen import dtype as dt
 from lazytorch.autograd.grad_mode import no_grad
 from lazytorch.functions import (
+    adaptive_pooling,
     bags,
     losses,
     margin_losses,
@@ -134,7 +135,7 @@ _pooling(pooling.max_pool1d, "max_pool1d_with_indices", True)
 @operation(method=False)
 def adaptive_max_pool1d(input: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
     """The maxima of ``output_size`` windows, and where they stood."""
-    found: tuple[Tensor, Tensor] = pooling.adaptive_max_pool1d(input, output_size, True)
+    found: tuple[Tensor, Tensor] = adaptive_pooling.adaptive_max_pool1d(input, output_size, True)
     return found
 
 

@@ -1,18 +1,18 @@
-"""Pooling: the maximum, mean or norm of sliding windows, and windows as columns (unfold, fold)."""
+"""Pooling: the maximum, mean or norm of sliding windows."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import inf, prod
 from typing import Any
 
 from codegen import dtype as dt
 from codegen.ir.node import Node, Shape
 from codegen.ops import elementwise as ew
-from codegen.ops.indexing import gather, scatter
+from codegen.ops.indexing import scatter
 from codegen.ops.leaves import constant, iota
-from codegen.ops.movement import permute, reshape, slice_
+from codegen.ops.movement import reshape
 from codegen.ops.reduction import argmax_last_nan, broadcast, full, max_, sum_
 from lazytorch.application import apply
 from lazytorch.autocasting import in_float32
@@ -22,22 +22,17 @@ from lazytorch.functions.bodies import (
     Sizes,
     apply_one,
     lowest,
-    mean_over,
     merge_axes,
     need_float,
     pad_axes,
     pair_up,
     windows,
 )
-from lazytorch.functions.contraction import contract
 from lazytorch.functions.convolution import Window
 from lazytorch.functions.registration import SAME, operation, with_out
 from lazytorch.functions.window_gradients import (
     are_apart,
-    collected,
     collected_sum,
-    folded,
-    is_short,
     spread_out,
 )
 from lazytorch.tensor import Tensor
@@ -94,10 +89,10 @@ def _max_pool_rule(
     if are_apart(window):
         seen = _max_windows(x, window)
         return (spread_out(g, window, argmax_last_nan(seen, len(seen.shape) - 1)),)
-    return (_give_to_places(g, outputs[1], window.sizes),)
+    return (give_to_places(g, outputs[1], window.sizes),)
 
 
-def _give_to_places(g: Node, places: Node, sizes: Sizes) -> Node:
+def give_to_places(g: Node, places: Node, sizes: Sizes) -> Node:
     """Each output's share added at the place of its plane that it chose."""
     first = len(g.shape) - len(sizes)
     cells = (prod(g.shape[:first]), prod(g.shape[first:]))
@@ -260,7 +255,7 @@ def _refuse_small(
     )
 
 
-def _max_pooled(
+def max_pooled(
     input: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool,
     return_indices: bool, rank: int,
 ) -> Any:  # fmt: skip
@@ -275,7 +270,7 @@ def max_pool1d(
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Any:  # fmt: skip
     """The maximum of each window of (N, C, L)."""
-    return _max_pooled(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, 1)
+    return max_pooled(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, 1)
 
 
 def max_pool2d(
@@ -283,7 +278,7 @@ def max_pool2d(
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Any:  # fmt: skip
     """The maximum of each window of (N, C, H, W)."""
-    return _max_pooled(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, 2)
+    return max_pooled(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, 2)
 
 
 def max_pool3d(
@@ -291,7 +286,7 @@ def max_pool3d(
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Any:  # fmt: skip
     """The maximum of each window of (N, C, D, H, W)."""
-    return _max_pooled(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, 3)
+    return max_pooled(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, 3)
 
 
 # ---- mean ---------------------------------------------------------------------------------
@@ -415,188 +410,6 @@ def avg_pool3d(
     )
 
 
-# ---- adaptive -----------------------------------------------------------------------------
-
-
-def _bounds(n: int, outputs: int) -> tuple[list[int], list[int]]:
-    """Where each output's stretch of the input begins and ends."""
-    starts = [o * n // outputs for o in range(outputs)]
-    stops = [-(-(o + 1) * n // outputs) for o in range(outputs)]
-    return starts, stops
-
-
-def _edges(n: int, outputs: int) -> tuple[Node, Node]:
-    """``_bounds`` as nodes of [outputs]."""
-    o = iota(outputs)
-    size, count, one = ew.full_like(o, n), ew.full_like(o, outputs), ew.full_like(o, 1)
-    start = ew.floor_divide(ew.mul(o, size), count)
-    stop = ew.neg(ew.floor_divide(ew.neg(ew.mul(ew.add(o, one), size)), count))
-    return start, stop
-
-
-def _membership(n: int, outputs: int) -> Node:
-    """[output, input]: whether the input belongs to the output's stretch."""
-    shape = (outputs, n)
-    start, stop = [broadcast(edge, shape, (0,)) for edge in _edges(n, outputs)]
-    i = broadcast(iota(n), shape, (1,))
-    return ew.and_(ew.ge(i, start), ew.lt(i, stop))
-
-
-def _adaptive_avg(x: Node, sizes: Sizes) -> Node:
-    need_float(x, "adaptive_avg_pool2d")
-    first = len(x.shape) - len(sizes)
-    if all(n % o == 0 for n, o in zip(x.shape[first:], sizes, strict=True)):
-        shape = list(x.shape[:first])
-        axes = []
-        for n, o in zip(x.shape[first:], sizes, strict=True):
-            axes.append(len(shape) + 1)
-            shape += [o, n // o]
-        return mean_over(reshape(x, shape), axes)
-    for i, o in enumerate(sizes):
-        axis, n = first + i, x.shape[first + i]
-        member = ew.cast(_membership(n, o), x.dtype)
-        lengths = broadcast(sum_(member, (1,)), (o, n), (0,))
-        labels = list(range(len(x.shape)))
-        out: list[Any] = ["o" if j == axis else j for j in labels]
-        x = contract(x, ew.div(member, lengths), labels, ("o", axis), out)
-    return x
-
-
-def _adaptive_places(inputs: Sizes, sizes: Sizes) -> Node:
-    """[outputs…, taps…]: which element of the flat plane each tap of each output is. Outputs of
-    fewer taps than the longest repeat their last."""
-    rank = len(sizes)
-    bounds = [_bounds(n, o) for n, o in zip(inputs, sizes, strict=True)]
-    taps = [max([b - a for a, b in zip(*each, strict=True)], default=1) for each in bounds]
-    shape = (*sizes, *taps)
-    place: Node | None = None
-    for i, (n, o) in enumerate(zip(inputs, sizes, strict=True)):
-        start, stop = [broadcast(edge, shape, (i,)) for edge in _edges(n, o)]
-        at = ew.add(start, broadcast(iota(taps[i]), shape, (rank + i,)))
-        at = ew.minimum(at, ew.sub(stop, ew.full_like(stop, 1)))
-        place = at if place is None else ew.add(ew.mul(place, ew.full_like(place, n)), at)
-    assert place is not None
-    return merge_axes(place, rank)
-
-
-def _adaptive_max(x: Node, sizes: Sizes) -> tuple[Node, Node]:
-    """The maxima, and where each stands in its plane."""
-    first = len(x.shape) - len(sizes)
-    inputs = x.shape[first:]
-    places = _adaptive_places(inputs, sizes)
-    shape = (*x.shape[:first], *places.shape)
-    index = broadcast(places, shape, tuple(range(first, len(shape))))
-    seen = gather(reshape(x, (*x.shape[:first], prod(inputs))), index, first)
-    axis = len(shape) - 1
-    tap = argmax_last_nan(seen, axis)
-    outputs = prod(sizes)
-    own = reshape(iota(outputs), sizes)
-    steps = ew.mul(own, ew.full_like(own, places.shape[-1]))
-    at = ew.add(broadcast(steps, tap.shape, tuple(range(first, axis))), tap)
-    return max_(seen, (axis,)), gather(reshape(places, (places.type.size,)), at)
-
-
-def _adaptive_max_rule(
-    inputs: Sequence[Node], outputs: Sequence[Node], cotangents: Sequence[Node | None],
-    sizes: Sizes,
-) -> Sequence[Node | None]:  # fmt: skip
-    (x,), g = inputs, cotangents[0]
-    if g is None:
-        return (None,)
-    return (_give_to_places(g, outputs[1], x.shape[len(x.shape) - len(sizes) :]),)
-
-
-ADAPTIVE_AVG = Function(
-    "adaptive_avg_pool", _adaptive_avg, gradient_name="AdaptiveAvgPool2DBackward0",
-    saves_inputs=True, saves=lambda *_: (0,),
-)  # fmt: skip
-ADAPTIVE_MAX = Function(
-    "adaptive_max_pool", _adaptive_max, _adaptive_max_rule,
-    gradient_name="AdaptiveMaxPool2DBackward0", saves_inputs=True, saves=lambda *_: (0,),
-)  # fmt: skip
-
-
-def _adaptive_sizes(x: Tensor, output_size: Any, rank: int, function: str) -> Sizes:
-    shape = x._type.shape
-    given = output_size if isinstance(output_size, (tuple, list)) else ()
-    if len(shape) <= len(given) and rank > 1:
-        raise ValueError(f"Input dimension should be at least {len(given) + 1}")
-    if len(given) not in (0, 1, rank) or (not given and isinstance(output_size, (tuple, list))):
-        if rank == 1:
-            raise RuntimeError(f"{function}() argument 'output_size' should contain one int (got "
-                               f"{len(given)})")  # fmt: skip
-        inner = "internal error: " if "max" in function else ""
-        if not inner:
-            raise RuntimeError(f"{function}: output_size must be {rank}")
-        raise RuntimeError(f"{function}(): {inner}output_size.size() must be {rank}")
-    if len(shape) not in (rank + 1, rank + 2):
-        raise RuntimeError(
-            f"{function}(): Expected {rank + 1}D or {rank + 2}D tensor, but got {list(shape)}"
-        )
-    one = output_size is None or isinstance(output_size, int)
-    given = (output_size,) * rank if one else tuple(output_size)
-    first = len(shape) - rank
-    if len(given) == 1:
-        given = given * rank
-    sizes = tuple([shape[first + i] if o is None else int(o) for i, o in enumerate(given)])
-    if sizes and min(sizes) < 0:
-        wanted = ", ".join(map(str, sizes))
-        raise RuntimeError(
-            f"{function}: elements of output_size must be greater than or equal to 0 but received "
-            f"{{{wanted}}}"
-            if "avg" in function
-            else f"Trying to create tensor with negative dimension {min(sizes)}: "
-            f"{[*shape[:first], *sizes]}"
-        )
-    return sizes
-
-
-def _adaptive_max_pooled(x: Tensor, output_size: Any, indices: bool, rank: int) -> Any:
-    sizes = _adaptive_sizes(x, output_size, rank, f"adaptive_max_pool{rank}d")
-    inputs = x._type.shape[x.dim() - rank :]
-    if all(o and n and n % o == 0 for n, o in zip(inputs, sizes, strict=True)):
-        kernel = tuple([n // o for n, o in zip(inputs, sizes, strict=True)])
-        return _max_pooled(x, kernel, None, 0, 1, False, indices, rank)
-    values, places = apply(ADAPTIVE_MAX, (x,), (sizes,))
-    return (values, places) if indices else values
-
-
-@operation(method=False)
-def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
-    """The means of ``output_size`` even stretches."""
-    sizes = _adaptive_sizes(input, output_size, 1, "adaptive_avg_pool1d")
-    return apply_one(ADAPTIVE_AVG, (input,), (sizes,))
-
-
-def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
-    """The means of an even grid of ``output_size`` cells."""
-    sizes = _adaptive_sizes(input, output_size, 2, "adaptive_avg_pool2d")
-    return apply_one(ADAPTIVE_AVG, (input,), (sizes,))
-
-
-@in_float32
-def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
-    """The means of an even grid of ``output_size`` cells."""
-    sizes = _adaptive_sizes(input, output_size, 3, "adaptive_avg_pool3d")
-    return apply_one(ADAPTIVE_AVG, (input,), (sizes,))
-
-
-def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """The maxima of ``output_size`` even stretches."""
-    return _adaptive_max_pooled(input, output_size, return_indices, 1)
-
-
-def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """The maxima of an even grid of ``output_size`` cells."""
-    return _adaptive_max_pooled(input, output_size, return_indices, 2)
-
-
-@in_float32
-def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """The maxima of an even grid of ``output_size`` cells."""
-    return _adaptive_max_pooled(input, output_size, return_indices, 3)
-
-
 # ---- unpooling ------------------------------------------------------------------------------
 
 
@@ -669,9 +482,9 @@ def _lp_pooled(
     x: Tensor, norm_type: Any, kernel: Any, stride: Any, ceil_mode: bool, rank: int
 ) -> Tensor:
     if norm_type == inf:
-        return _max_pooled(x.abs(), kernel, stride, 0, 1, ceil_mode, False, rank)  # type: ignore[no-any-return]
+        return max_pooled(x.abs(), kernel, stride, 0, 1, ceil_mode, False, rank)  # type: ignore[no-any-return]
     if norm_type == -inf:
-        return -_max_pooled(-x.abs(), kernel, stride, 0, 1, ceil_mode, False, rank)  # type: ignore[no-any-return]
+        return -max_pooled(-x.abs(), kernel, stride, 0, 1, ceil_mode, False, rank)  # type: ignore[no-any-return]
     mean = _avg_pooled(x.pow(norm_type), kernel, stride, 0, ceil_mode, True, None, rank)
     # PyTorch's formula, which takes roots of what is negative too; in the gradient relu ends what
     # a root of 0 makes infinite.
@@ -698,88 +511,3 @@ def lp_pool3d(
 ) -> Tensor:
     """The p-norm of each window."""
     return _lp_pooled(input, norm_type, kernel_size, stride, ceil_mode, 3)
-
-
-# ---- windows as columns -----------------------------------------------------------------------
-
-
-def _unfold(x: Node, window: Window) -> Node:
-    if len(x.shape) == 3:
-        single = _unfold(reshape(x, (1, *x.shape)), window)
-        return reshape(single, single.shape[1:])
-    padded = pad_axes(x, 2, window.low, window.high)
-    seen = windows(padded, 2, window.kernel, window.outputs, window.stride, window.dilation)
-    columns = permute(seen, (0, 1, 4, 5, 2, 3))
-    return reshape(columns, (x.shape[0], x.shape[1] * prod(window.kernel), prod(window.outputs)))
-
-
-def _fold(x: Node, window: Window) -> Node:
-    if len(x.shape) == 2:
-        single = _fold(reshape(x, (1, *x.shape)), window)
-        return reshape(single, single.shape[1:])
-    n, channels = x.shape[0], x.shape[1] // prod(window.kernel)
-    split = reshape(x, (n, channels, *window.kernel, *window.outputs))
-    if is_short(window):
-
-        def term(taps: Sizes, move: Callable[[Node], Node]) -> Node:
-            own = slice_(split, (0, 0, *taps, 0, 0), (n, channels, 1, 1, *window.outputs), (1,) * 6)
-            return move(reshape(own, (n, channels, *window.outputs)))
-
-        return collected(term, (n, channels, *window.sizes), x.dtype, window)
-    return folded(permute(split, (0, 1, 4, 5, 2, 3)), 2, window)
-
-
-UNFOLD = Function("im2col", _unfold)
-FOLD = Function("col2im", _fold)
-
-
-def unfold(
-    input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
-) -> Tensor:
-    """(N, C, H, W) -> (N, C times kernel, windows): each window as a column."""
-    kernel, dilations = pair_up(kernel_size, 2), pair_up(dilation, 2)
-    pads, strides = pair_up(padding, 2), pair_up(stride, 2)
-    shape = input._type.shape
-    if len(shape) not in (3, 4):
-        raise RuntimeError(
-            "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero "
-            f"dimensions for input, but got: {list(shape)}"
-        )
-    window = Window(strides, pads, pads, dilations, 1, shape[-2:], kernel)
-    if any(o < 1 for o in window.outputs):
-        raise RuntimeError(
-            f"Given input with spatial size {_tuple(shape[-2:])}, kernel_size={_tuple(kernel)}, "
-            f"dilation={_tuple(dilations)}, padding={_tuple(pads)}, calculated shape of the array "
-            f"of sliding blocks as {_tuple(window.outputs)}, but its components must be at least "
-            "one."
-        )
-    return apply_one(UNFOLD, (input,), (window,))
-
-
-def _tuple(values: Sequence[int]) -> str:
-    return "(" + ", ".join(map(str, values)) + ")"
-
-
-def fold(
-    input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
-    stride: Any = 1,
-) -> Tensor:  # fmt: skip
-    """unfold's transpose: columns put back where their windows lie, and summed."""
-    sizes, kernel = pair_up(output_size, 2), pair_up(kernel_size, 2)
-    dilations, pads, strides = pair_up(dilation, 2), pair_up(padding, 2), pair_up(stride, 2)
-    shape = input._type.shape
-    window = Window(strides, pads, pads, dilations, 1, sizes, kernel)
-    if shape[-2] % prod(kernel):
-        raise RuntimeError(
-            "Expected size of input's dimension 1 to be divisible by the product of kernel_size, "
-            f"but got input.size(1)={shape[-2]} and kernel_size={_tuple(kernel)}."
-        )
-    if shape[-1] != prod(window.outputs):
-        counts = " * ".join(map(str, window.outputs))
-        raise RuntimeError(
-            f"Given output_size={_tuple(sizes)}, kernel_size={_tuple(kernel)}, "
-            f"dilation={_tuple(dilations)}, padding={_tuple(pads)}, stride={_tuple(strides)}, "
-            "expected size of input's dimension 2 to match the calculated number of sliding "
-            f"blocks {counts} = {prod(window.outputs)}, but got input.size(2)={shape[-1]}."
-        )
-    return apply_one(FOLD, (input,), (window,))

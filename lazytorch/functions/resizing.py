@@ -19,9 +19,9 @@ from codegen.ops.movement import permute, reshape
 from codegen.ops.reduction import broadcast, full, one_hot_mask, sum_
 from codegen.runtime.interpreter import interpret
 from lazytorch.expression import Function
+from lazytorch.functions.adaptive_pooling import ADAPTIVE_AVG
 from lazytorch.functions.bodies import apply_one, call_function, need_float
 from lazytorch.functions.contraction import contract
-from lazytorch.functions.pooling import ADAPTIVE_AVG
 from lazytorch.tensor import Tensor
 
 

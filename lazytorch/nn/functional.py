@@ -38,6 +38,14 @@ from lazytorch.functions.activations import (
     threshold,
     threshold_,
 )
+from lazytorch.functions.adaptive_pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+)
 from lazytorch.functions.attention import scaled_dot_product_attention
 from lazytorch.functions.bags import embedding_bag
 from lazytorch.functions.class_losses import (
@@ -115,16 +123,9 @@ from lazytorch.functions.padding import (
     pixel_unshuffle,
 )
 from lazytorch.functions.pooling import (
-    adaptive_avg_pool1d,
-    adaptive_avg_pool2d,
-    adaptive_avg_pool3d,
-    adaptive_max_pool1d,
-    adaptive_max_pool2d,
-    adaptive_max_pool3d,
     avg_pool1d,
     avg_pool2d,
     avg_pool3d,
-    fold,
     lp_pool1d,
     lp_pool2d,
     lp_pool3d,
@@ -134,11 +135,11 @@ from lazytorch.functions.pooling import (
     max_unpool1d,
     max_unpool2d,
     max_unpool3d,
-    unfold,
 )
 from lazytorch.functions.products import bilinear, linear
 from lazytorch.functions.registration import PUBLIC
 from lazytorch.functions.resizing import interpolate
+from lazytorch.functions.unfolding import fold, unfold
 from lazytorch.tensor import Tensor
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from lazytorch.autograd.grad_mode import no_grad
 from lazytorch.functions.creation import empty_like
 from lazytorch.functions.data import as_tensor
-from lazytorch.functions.indexing import where
+from lazytorch.functions.masks import where
 from lazytorch.functions.random import randperm
 from lazytorch.tensor import Tensor
 

@@ -8,7 +8,7 @@ from lazytorch.autograd.grad_mode import is_grad_enabled, no_grad
 from lazytorch.autograd.walk import Collector
 from lazytorch.expression import Function
 from lazytorch.functions import embedding
-from lazytorch.functions.indexing import nonzero
+from lazytorch.functions.masks import nonzero
 from lazytorch.sparse.entries import chosen_entries
 from lazytorch.sparse.tensors import CooTensor, coo
 from lazytorch.tensor import Tensor, record, wrap

@@ -547,7 +547,11 @@ class CheckpointNode(CallNode):
             first = {e: result for e, result in pairs_of_runs if result is not None}
             for each in walk.calls:
                 let_read(each, first)
-        session = Session(values, [g._read() for _, g in pairs], walk, create_graph)
+        seeds = [g._read() for _, g in pairs]
+        # Names that nobody reads: the results are not computed once more for them.
+        del result, outputs, pairs
+        session = Session(values, seeds, walk, create_graph)
+        session.shown = False
         session.run_hooks(create_graph)
         if targets is not None:
             reached.intersection_update(targets)
@@ -572,11 +576,8 @@ class CheckpointNode(CallNode):
             before = sent[place]
             sent[place] = more if before is None else add(before, more)
         free(walk, create_graph, session.readers)
-        if not create_graph:
-            # The part's results are not stored once more for names that nobody reads.
-            del result, outputs, pairs
-            if not levels.state.active:
-                realize([g._read() for g in sent if g is not None])
+        if not create_graph and not levels.state.active:
+            realize([g._read() for g in sent if g is not None])
         return sent
 
 

@@ -22,7 +22,12 @@ import torch
 from codegen.dtype import float32
 from codegen.index.contraction import Axis, Contraction
 from codegen.loops.contraction import PlainOutput, Schedule, vector_bytes
-from codegen.render.contraction_c import RenderedContraction, render_contraction
+from codegen.render.contraction_c import (
+    Epilogue,
+    EpilogueOf,
+    RenderedContraction,
+    render_contraction,
+)
 
 FLAGS = [
     *("-O2", "-march=native", "-ftree-vectorize", "-fvect-cost-model=dynamic"),
@@ -215,10 +220,10 @@ def _work(library: ctypes.CDLL, core: int) -> None:
     library.worker()
 
 
-def _relu(output: PlainOutput) -> Callable[[str, str, str, str], list[str]]:
-    def consume(b: str, m: str, n: str, value: str) -> list[str]:
-        place = f"{b} * {output.batch_stride} + {m} * {output.row_stride} + {n}"
-        return [f"out[{place}] = {value} > 0 ? {value} : 0;"]
+def _relu(output: PlainOutput) -> EpilogueOf:
+    def consume(m: str, n: str) -> Epilogue:
+        place = f"out[batch_ * {output.batch_stride} + {m} * {output.row_stride} + {n}]"
+        return Epilogue((f"{place} = value_ > 0 ? value_ : 0;",), ((place, True),))
 
     return consume
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -24,13 +25,19 @@ from numpy.lib.stride_tricks import as_strided
 
 from codegen.dtype import DType, bfloat16, float32, float64, int8, int64
 from codegen.index.contraction import Axis, Contraction
+from codegen.ir.node import TensorType
 from codegen.loops.contraction import PlainOutput, choose_schedule, vector_bytes
 from codegen.loops.contraction_candidates import candidates
 from codegen.loops.contraction_matrix_units import choose_matrix_units
+from codegen.ops import elementwise as ew
+from codegen.ops import movement, reduction
+from codegen.ops.leaves import parameter
 from codegen.ops.special_reference import bfloat16_to_float32, float32_to_bfloat16
-from codegen.render.contraction_c import render_contraction
+from codegen.pipeline import Graph, build
+from codegen.render.contraction_c import Epilogue, EpilogueOf, render_contraction
 from codegen.render.contraction_form import element_of
 from codegen.runtime.matrix_units import usable_units
+from tests.codegen.known_graphs import product as product_of
 
 COMPILER = os.environ.get("CC", "gcc").split()
 pytestmark = [
@@ -106,11 +113,8 @@ def operand(contraction: Contraction, name: str, seed: int) -> tuple[np.ndarray,
     return memory, array, -low
 
 
-def epilogue_into(output: PlainOutput) -> Callable[[str, str, str, str], list[str]]:
-    def consume(b: str, m: str, n: str, value: str) -> list[str]:
-        return [f"{element_of(output, b, m, n)} = {value} * 2 + 1;"]
-
-    return consume
+def epilogue_into(output: PlainOutput) -> EpilogueOf:
+    return lambda m, n: Epilogue((f"{element_of(output, 'batch_', m, n)} = value_ * 2 + 1;",))
 
 
 def run_specs(specs: list[Spec], folder: Path) -> None:
@@ -400,8 +404,9 @@ def test_outputs_whose_batches_lie_unevenly(tmp_path: Path) -> None:
 def test_what_an_epilogue_meets_is_fetched_ahead() -> None:
     spec = product(96, 64, 128)
 
-    def epilogue(b: str, m: str, n: str, value: str) -> list[str]:
-        return [f"out[{m} * 128 + {n}] = {value} * x[{m} * 128 + {n}] + y[{n}];"]
+    def epilogue(m: str, n: str) -> Epilogue:
+        out, x = f"out[{m} * 128 + {n}]", f"x[{m} * 128 + {n}]"
+        return Epilogue((f"{out} = value_ * {x} + y[{n}];",), ((out, True), (x, False)))
 
     body = render_contraction(spec.contraction, "a", "b", epilogue, 1).body
     fetched = [line.strip() for line in body.splitlines() if "__builtin_prefetch" in line]
@@ -409,6 +414,24 @@ def test_what_an_epilogue_meets_is_fetched_ahead() -> None:
         "__builtin_prefetch(&out[m_ * 128 + n_], 1);",
         "__builtin_prefetch(&x[m_ * 128 + n_], 0);",
     ]
+
+
+def test_what_is_fetched_ahead_is_known_from_the_statements() -> None:
+    a, b, c, scale, column = [
+        parameter(i, TensorType(shape, float32))
+        for i, shape in enumerate([(70, 1000), (1000, 130), (70, 140), (130,), (70,)])
+    ]
+    parts = [
+        movement.slice_(c, (0, 4), (70, 130), (1, 1)),
+        reduction.broadcast(scale, (70, 130), (1,)),
+        reduction.broadcast(column, (70, 130), (0,)),
+    ]
+    result = product_of(a, b)
+    for part in parts:
+        result = ew.mul(result, part)
+    (kernel,) = build(Graph((a, b, c, scale, column), (result,)), 1).kernels
+    fetched = re.findall(r"__builtin_prefetch\((.*)\);", kernel.body)
+    assert fetched == ["&in2[m_ * 140 + n_ + 4], 0", "&out5[m_ * 130 + n_], 1"]
 
 
 def test_a_large_right_operand_is_not_read_in_place() -> None:

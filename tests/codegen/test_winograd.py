@@ -115,8 +115,9 @@ def run_specs(made: list[Spec], folder: Path) -> None:
         names = ("b", "a") if windows.swap else ("a", "b")
         batch, m, n, _ = windows.contraction.sizes
         output = PlainOutput("out", m * (n + 1) + 3, n + 1, 1, 2)
+        consumption = epilogue_into(output)("m_", "n_")
         weights = WinogradWeights(windows, schedule, names[0], "working").render()
-        main = Winograd(windows, schedule, "working", names[1], epilogue_into(output)).render()
+        main = Winograd(windows, schedule, "working", names[1], consumption).render()
         opening = (
             "(long thread, long threads, char **arguments, char *scratch)\n{\n"
             "    const float *restrict a = (void *)arguments[0];\n"

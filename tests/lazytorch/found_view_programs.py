@@ -379,4 +379,26 @@ v7.register_hook(lambda g: seen.append(g.tolist()))
 v17 = Double.apply(v6)
 (v12 + v6.sin()).sum().backward()
 seen.append([v0.grad.tolist(), v7.grad.tolist()])""",
+    "what a Function gives back as a view is one, of what that is a view of": """
+v0 = torch.tensor([[-2.0, 0.5], [0.5, 1.5]], requires_grad=True)
+v1 = v0.tanh()
+v2 = Part.apply(v1[0])
+seen.append([v2._is_view(), v2._base is v1, v2[0]._base is v1])
+v3 = Same.apply(v1)
+seen.append([v3._is_view(), v3._base is v1])
+with torch.no_grad(): v4 = Same.apply(v1.detach())
+seen.append([v4._is_view(), v4.requires_grad, Same.apply(v0.detach())._is_view()])
+v2.detach_()
+v3.detach_()
+v4.detach_()""",
+    "what several gradients read is saved also where nobody collects one": """
+v0 = torch.tensor([-1.0, 2.0], requires_grad=True)
+v1 = v0 * 1
+with torch.inference_mode(): v2 = v1.clone()
+with torch.no_grad(): v3 = v1.view(-1)
+v4 = v2 * v3
+v5 = torch.maximum(v2, v3)
+v6 = v3 / v2
+v7 = v2 / v3
+v8 = torch.nn.functional.mse_loss(v3, v2)""",
 }

@@ -191,6 +191,28 @@ def test_backward_keeps_the_result_of_what_stops_the_compiler(on: bool, reads: b
     assert len(products) == (4 if on else 1)
 
 
+@pytest.mark.host
+def test_a_checkpoint_that_ends_another_is_computed_twice() -> None:
+    def inner(x: Any) -> Any:
+        return (x @ x).exp()
+
+    def outer(x: Any) -> Any:
+        return checkpoint(inner, x * 2, use_reentrant=False)
+
+    x = torch.rand(32, 32, requires_grad=True)
+    torch.realize(x)
+    products = []
+    watchers.append(
+        lambda record, _: products.extend([k for k in record.kernels if k.name == "contraction"])
+    )
+    try:
+        checkpoint(outer, x, use_reentrant=False).square().sum().backward()
+        torch.realize(x.grad)
+    finally:
+        watchers.pop()
+    assert len(products) == 4  # two runs, and the two of the gradient
+
+
 @pytest.mark.parametrize("reentrant", [True, False])
 def test_memory(reentrant: bool) -> None:
     """Residual blocks keep less than half of their activations; their gradients are the same."""

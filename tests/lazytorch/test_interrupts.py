@@ -4,6 +4,7 @@ Each statement runs once for each such place that it passes, is interrupted ther
 
 * every tensor has the value of before the statement or that of after it; that of after it, where
   the interrupt came when all was recorded, while it was computed,
+* memory that waits for reuse is counted as before,
 * the next statement runs.
 
     python tests/lazytorch/test_interrupts.py --every
@@ -27,6 +28,7 @@ import pytest
 
 import codegen
 import lazytorch
+from codegen.runtime import memory
 from codegen.runtime.compiler import find_compiler
 from lazytorch.realize import realize
 from lazytorch.records import native
@@ -211,6 +213,8 @@ def interrupt_everywhere(name: str, steps: int, every: bool = False) -> int:
             continue
         line = next(n for first, end, n in place[0].co_lines() if first <= place[1] < end)
         where = f"{place[0].co_filename}:{line}, {place[0].co_name}, passing {time}"
+        waiting = sum([size * len(blocks) for size, blocks in memory._free.items()])
+        assert memory._waiting == waiting, where
         recorded = name == "step" and was_computing(error)
         del error
         # As in PyTorch, a switch stays where Ctrl-C comes between its context and the block.

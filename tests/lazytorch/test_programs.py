@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +28,7 @@ torch = pytest.importorskip("torch", reason="needs real PyTorch")
 from complex_program_writer import ComplexWriter  # noqa: E402
 from devices import FUNCTIONS as DEVICE  # noqa: E402
 from program_names import namespace, run  # noqa: E402
+from program_search import options_of, search  # noqa: E402
 from program_writer import Writer  # noqa: E402
 from wide_program_writer import WideWriter  # noqa: E402
 
@@ -189,20 +189,6 @@ def made(seed: int, writer: type[Writer] = Writer) -> list[str]:
     return writer(seed).write(20 + seed % 21)
 
 
-def shrunk(statements: list[str]) -> list[str]:
-    """As few of a program's statements as still differ."""
-    look = next(differences(statements, look=True), None) is not None  # not where it takes part
-    found = True
-    while found:
-        found = False
-        for i in reversed(range(len(statements))):
-            fewer = statements[:i] + statements[i + 1 :]
-            # What lacks a variable fails alike in both, or says so.
-            if "NameError" not in (next(differences(fewer, look), None) or "NameError"):
-                statements, found = fewer, True
-    return statements
-
-
 @pytest.mark.parametrize("part", range(TESTS))
 def test_programs(part: int) -> None:
     with lazytorch.device(DEVICE):
@@ -221,10 +207,7 @@ def test_found(program: str) -> None:
 
 
 def main() -> None:
-    """Run many programs, say which differ and how; one program with its statements."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--programs", type=int, default=1, help="how many")
-    parser.add_argument("--seed", type=int, default=0, help="of the first; the others follow")
     parser.add_argument(
         "--wide", dest="writer", action="store_const", const=WideWriter, default=Writer,
         help="of more kinds of statements",
@@ -234,22 +217,12 @@ def main() -> None:
         help="on complex tensors and their parts",
     )  # fmt: skip
     parser.add_argument("--strides", action="store_true", help="compare those too")
-    options = parser.parse_args()
-    warnings.simplefilter("ignore")
-    differing = 0
-    with lazytorch.device(DEVICE):
-        for seed in range(options.seed, options.seed + options.programs):
-            statements = made(seed, options.writer)
-            found = next(differences(statements, look=options.programs == 1), None)
-            if found is not None:
-                differing += 1
-                statements = shrunk(statements)
-                found = next(differences(statements, look=True), None) or found
-                print(f"program {seed}: {found}")
-            if options.programs == 1 or found is not None:
-                print("\n".join(f"  {i}: {s}" for i, s in enumerate(statements)), flush=True)
-    print(f"{differing} of {options.programs} programs differ")
-    sys.exit(differing > 0)
+    options = options_of(parser)
+    search(
+        options,
+        lambda seed: made(seed, options.writer),
+        lambda statements, look: next(differences(statements, look), None),
+    )
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
-import warnings
 from typing import Any
 
 import pytest
@@ -19,6 +17,7 @@ torch = pytest.importorskip("torch", reason="needs real PyTorch")
 
 from devices import FUNCTIONS as DEVICE  # noqa: E402
 from program_names import run  # noqa: E402
+from program_search import options_of, search  # noqa: E402
 from raising_programs import RaisingWriter, namespace  # noqa: E402
 from test_programs import near  # noqa: E402
 
@@ -75,19 +74,6 @@ def _difference(statements: list[str]) -> str | None:
     return None
 
 
-def shrunk(statements: list[str]) -> list[str]:
-    """As few of a program's statements as still differ."""
-    again = True
-    while again:
-        again = False
-        for i in reversed(range(len(statements))):
-            fewer = statements[:i] + statements[i + 1 :]
-            found = difference(fewer)
-            if found is not None and "NameError" not in found:
-                statements, again = fewer, True
-    return statements
-
-
 @pytest.mark.parametrize("part", range(TESTS))
 def test_raising_programs(part: int) -> None:
     with lazytorch.device(DEVICE):
@@ -98,27 +84,12 @@ def test_raising_programs(part: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--programs", type=int, default=1, help="how many")
-    parser.add_argument("--seed", type=int, default=0, help="of the first; the others follow")
-    parser.add_argument("--whole", action="store_true", help="print them as they were written")
-    options = parser.parse_args()
-    warnings.simplefilter("ignore")
-    differing = 0
-    with lazytorch.device(DEVICE):
-        for seed in range(options.seed, options.seed + options.programs):
-            statements = RaisingWriter(seed).write()
-            found = difference(statements)
-            if found is not None:
-                differing += 1
-                if not options.whole:
-                    statements = shrunk(statements)
-                    found = difference(statements)
-                print(f"program {seed}: {found}")
-            if options.programs == 1 or found is not None:
-                print("\n".join(f"    {i}: {s}" for i, s in enumerate(statements)), flush=True)
-    print(f"{differing} of {options.programs} programs differ")
-    sys.exit(differing > 0)
+    options = options_of(argparse.ArgumentParser(description=__doc__))
+    search(
+        options,
+        lambda seed: RaisingWriter(seed).write(),
+        lambda statements, _look: difference(statements),
+    )
 
 
 if __name__ == "__main__":

@@ -229,7 +229,7 @@ class StateDict:
                 f"size mismatch for {key}: copying a param with shape {source.shape} from "
                 f"checkpoint, the shape in current model is {tensor.shape}."
             )
-        if _is_meta(tensor) and not _is_meta(source) and not assign:
+        if is_meta(tensor) and not is_meta(source) and not assign:
             warnings.warn(
                 f"for {key}: copying from a non-meta parameter in the checkpoint to a meta "
                 "parameter in the current model, which is a no-op. (Did you mean to pass "
@@ -256,7 +256,7 @@ class StateDict:
         return None
 
 
-def _is_meta(tensor: Tensor) -> bool:
+def is_meta(tensor: Tensor) -> bool:
     return bool(tensor.device.type == "meta")
 
 

@@ -16,7 +16,7 @@ from lazytorch.nn.modules._state import (  # noqa: F401
     _EXTRA_STATE_KEY_SUFFIX,
     StateDict,
     _IncompatibleKeys,
-    _is_meta,
+    is_meta,
 )
 from lazytorch.nn.modules._to import parse_to
 from lazytorch.nn.modules.utils import indent_after_first, typename
@@ -748,7 +748,7 @@ def _joined(prefix: str, name: str) -> str:
 
 def _holds(tensor: Tensor, converted: Tensor) -> bool:
     """Whether `tensor.data = converted` is possible: not between real tensors and meta ones."""
-    return _is_meta(tensor) == _is_meta(converted)
+    return is_meta(tensor) == is_meta(converted)
 
 
 def _floating_as(method: str, tensor: Tensor) -> Tensor:
