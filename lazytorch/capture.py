@@ -10,9 +10,11 @@ import threading
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 from codegen.runtime.memory import Buffer
+from lazytorch import levels
 from lazytorch.expression import (
     Expression,
     Overwritten,
@@ -22,6 +24,7 @@ from lazytorch.expression import (
     SourcedInt,
     sourced,
 )
+from lazytorch.later_reads import LaterRead, is_only_returned
 from lazytorch.orders import order_of
 
 if TYPE_CHECKING:
@@ -101,8 +104,15 @@ class Capture:
     obstacle   why the call cannot be replayed, if so.
     """
 
-    def __init__(self, arguments: Sequence[Expression], storages: Sequence[Storage]) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[Expression],
+        storages: Sequence[Storage],
+        codes: tuple[CodeType, CodeType] | None = None,
+    ) -> None:
+        """``codes``: of the function and of what calls it, if it is a function of Python."""
         self.thread = threading.get_ident()
+        self.codes = codes
         self.arguments = {id(e): i for i, e in enumerate(arguments)}
         self.argument_storages = {id(s): i for i, s in enumerate(storages)}
         self.runs: list[Run] = []
@@ -115,6 +125,24 @@ class Capture:
     def refuse(self, reason: str) -> None:
         if self.obstacle is None:
             self.obstacle = reason
+
+    def read_later(self, tensor: Tensor, reader: FrameType) -> LaterRead | None:
+        """What stands for a tensor's number until the call ends, where that is all that the
+        function needs: it must be read in the function itself."""
+        if self.codes is None or reader.f_back is None or threading.get_ident() != self.thread:
+            return None
+        if self.codes != (reader.f_code, reader.f_back.f_code):
+            return None
+        storage = tensor._storage
+        if (
+            storage.special is not None  # NumPy may write to it until then
+            or tensor._geometry is not None
+            or tensor._marker is not None
+            or levels.is_unknown(storage.expression)
+            or not is_only_returned(reader.f_code, reader.f_lasti)
+        ):
+            return None
+        return LaterRead(storage.expression, storage)
 
     def note_write(self, storage: Storage) -> None:
         if id(storage) not in self.written or self.written[id(storage)][0]() is not storage:

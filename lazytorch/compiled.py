@@ -15,7 +15,8 @@ import functools
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import Any
+from types import CodeType
+from typing import Any, TypeVar
 
 from codegen.ir.node import TensorType
 from codegen.runtime.cpu import get_num_threads
@@ -28,11 +29,13 @@ from lazytorch.capture import Capture
 from lazytorch.defaults import defaults
 from lazytorch.expression import Call, Expression, new_expression, overwritten, scalar
 from lazytorch.guards import Guards, Observer, is_constant_value
+from lazytorch.host_values import number_of
+from lazytorch.later_reads import LaterRead
 from lazytorch.nn.modules.module import Module
 from lazytorch.one_call import OneCall, facts_of_fitting, one_call
 from lazytorch.realize import checking, realize
 from lazytorch.recompiles import note_obstacle
-from lazytorch.recording import record
+from lazytorch.recording import record, untracked
 from lazytorch.records import native
 from lazytorch.storage import Storage, is_constant, new_storage, pending_writes
 from lazytorch.tensor import Tensor
@@ -43,6 +46,7 @@ _MOST_CASES = 64
 # Calls in a row that found a tensor in another state than usual, before that is the usual one.
 _MOST_MISSES = 4
 _NOTHING = nullcontext()
+T = TypeVar("T")
 
 
 class _Obstacle(Exception):
@@ -73,6 +77,9 @@ def compile(
 
     fullgraph  raise RuntimeError where a call cannot be replayed, naming the reason.
     disable    return ``model`` itself.
+
+    A number that is read and only returned (``return loss.item()``) keeps no call from being
+    replayed; one that a condition or a computation takes does.
 
     The other options of PyTorch are accepted and change nothing. ``step.replays`` counts the
     replayed calls, and ``step.obstacle`` says why the last call was not one.
@@ -148,6 +155,12 @@ class CompiledFunction:
             return self._plainly(case.obstacle, args, kwargs)
         return self._watched(case, tensors, args, kwargs)
 
+    def _codes(self) -> tuple[CodeType, CodeType] | None:
+        """Of the function, if it is one of Python's, and of what calls it while it is watched."""
+        code = getattr(self._function, "__code__", None)  # of a method, its function's
+        watcher = CompiledFunction._watched.__code__
+        return (code, watcher) if type(code) is CodeType else None
+
     def _plainly(self, obstacle: str, args: Any, kwargs: Any) -> Any:
         if obstacle != self.obstacle:  # to ask whether anybody wants to know takes its time
             self.obstacle = obstacle
@@ -161,16 +174,21 @@ class CompiledFunction:
         case.attempts += 1
         arguments = [t._read() for t in tensors]
         realize(arguments)
-        active = Capture(arguments, [t._storage for t in tensors])
+        active = Capture(arguments, [t._storage for t in tensors], self._codes())
         guards = Guards(self._function, args, kwargs, tensors, self._observer)
         capture.state.active = active
         try:
             with self._observer:
                 result = self._function(*args, **kwargs)
-            made = _returned(result)
-            realize([t._storage.expression for t in made])
+            made = _returned(result, Tensor)
+            reads = _returned(result, LaterRead)
+            realize([t._storage.expression for t in made] + [_to_compute(r) for r in reads])
         finally:
             capture.state.active = None
+        returned = result
+        if reads:
+            known = {id(r): number_of(r.expression.value, r.expression.type) for r in reads}
+            result = _build(result, [], known)
         before = case.last
         case.last = None
         try:
@@ -180,7 +198,7 @@ class CompiledFunction:
                 raise _Obstacle(guards.obstacle)
             if not guards.hold():
                 raise _Obstacle("the call changes Python objects that it reads")
-            case.last = _Finished(active, result, made)
+            case.last = _Finished(active, returned)
             if before is None or self._observer.has_grown:
                 raise _Obstacle("it has not been called twice in this way")
             case.replay = _Replay(before, case.last, guards, tensors)
@@ -260,13 +278,21 @@ def _key(value: Any, tensors: list[Tensor]) -> Any:
     return ("object", id(value))
 
 
-def _returned(result: Any) -> list[Tensor]:
-    """The tensors in a function's result."""
-    found: list[Tensor] = []
+def _to_compute(read: LaterRead) -> Expression:
+    """What a number that was read is the value of; no gradient will be asked of it."""
+    read.storage = None
+    if read.expression.value is None and read.expression.tracked:
+        read.expression = untracked(read.expression)
+    return read.expression
+
+
+def _returned(result: Any, kind: type[T]) -> list[T]:
+    """What is of some class in a function's result."""
+    found: list[T] = []
     stack = [result]
     while stack:
         item = stack.pop()
-        if isinstance(item, Tensor):
+        if isinstance(item, kind):
             found.append(item)
         elif isinstance(item, (tuple, list)):
             stack.extend(reversed(item))
@@ -313,10 +339,10 @@ class _Finished:
 
     storages   (storage, source of its value, how many writes)
     grads      (tensor, None | an existing tensor | a Fresh gradient)
-    result     the call's result with Fresh in the place of new tensors
+    result     the call's result with Fresh in the place of new tensors, and Number of numbers
     """
 
-    def __init__(self, active: Capture, result: Any, made: list[Tensor]) -> None:
+    def __init__(self, active: Capture, result: Any) -> None:
         if active.obstacle is not None:
             raise _Obstacle(active.obstacle)
         self.capture = active
@@ -369,6 +395,8 @@ class _Finished:
             return type(item)([self._structure(v) for v in item])
         if type(item) is dict:
             return {k: self._structure(v) for k, v in item.items()}
+        if type(item) is LaterRead:
+            return Number(item.expression, self)
         if item is None or is_constant_value(item):
             return item
         raise _Obstacle(f"it returns an object of type {type(item).__name__}")
@@ -381,7 +409,7 @@ class _Finished:
         """The arguments that the call changes or returns, by number: another call, of other
         tensors, changes and returns those."""
         storages = {id(s) for s, _, _ in self.storages}
-        known = {id(t) for t, _ in self.grads} | {id(t) for t in _returned(self.result)}
+        known = {id(t) for t, _ in self.grads} | {id(t) for t in _returned(self.result, Tensor)}
         return [
             (i, t, t._storage)
             for i, t in enumerate(tensors)
@@ -463,6 +491,24 @@ class Fresh:
         return made
 
 
+class Number:
+    """A number that the call reads anew each time, of something that it computes."""
+
+    def __init__(self, e: Expression, finished: _Finished) -> None:
+        self.source = finished._source(e)
+        self.type = e.type
+        if type(self.source) is not tuple:
+            raise _Obstacle("it reads a constant")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Number) and self.source == other.source and self.type is other.type
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def make(self, value: Buffer) -> Any:
+        return number_of(value, self.type)
+
+
 class _Replay:
     """A call as runs of plans: made of two calls that did the same."""
 
@@ -504,7 +550,8 @@ class _Replay:
             [s for s, _, _ in second.storages],
             second.capture.steps,
         )
-        self.returned = _fresh_in(second.result)
+        self.returned = _returned(second.result, Fresh)
+        self.numbers = _returned(second.result, Number)
         self.one_call: OneCall | bool = len(runs) == 1
         self.held = [
             [(i, s[1]) for i, s in enumerate(run.sources) if s[0] == "storage"] for run in runs
@@ -584,7 +631,7 @@ class _Replay:
         active, fresh = finished.capture, [*finished.fresh.values()]
         return one_call(
             active.runs[0], finished.storages, finished.grads, fresh, self.returned,
-            len(active.steps),
+            self.numbers, len(active.steps),
         )  # fmt: skip
 
     def _result(self, made: list[Any]) -> Any:
@@ -594,7 +641,13 @@ class _Replay:
             return None
         if type(result) is Fresh:
             return made[result.source[2]]
-        return _build(result, [], {id(f): made[f.source[2]] for f in self.returned})
+        known = {id(f): made[f.source[2]] for f in self.returned}
+        for number in self.numbers:
+            value = made[number.source[2]]
+            if type(value) is Tensor:
+                value = value._storage.expression.value
+            known[id(number)] = number.make(value)
+        return _build(result, [], known)
 
     def _compute(
         self, arguments: list[Expression], tensors: list[Tensor], numbers: list[list[Any]]
@@ -639,7 +692,7 @@ class _Replay:
             else:
                 storage.write(source.make())
                 storage.version += writes - 1
-        made: dict[int, Tensor] = {}
+        made: dict[int, Any] = {}
         for tensor, gradient in finished.grads:
             tensor._grad = _build(gradient, results, made) if gradient is not None else None
         result = finished.result
@@ -667,17 +720,6 @@ class _Replay:
         return free
 
 
-def _fresh_in(item: Any) -> list[Fresh]:
-    """The tensors in a result that are made anew each time."""
-    if type(item) is Fresh:
-        return [item]
-    if type(item) is dict:
-        item = [*item.values()]
-    if type(item) not in (tuple, list):
-        return []
-    return [f for v in item for f in _fresh_in(v)]
-
-
 def _set(storage: Storage, buffer: Buffer, writes: int) -> None:
     """A storage's new value, as ``writes`` writes would leave it."""
     e = storage.expression
@@ -697,8 +739,9 @@ def _set(storage: Storage, buffer: Buffer, writes: int) -> None:
     storage.expression = new
 
 
-def _build(item: Any, results: list[list[Buffer]], made: dict[int, Tensor]) -> Any:
-    if type(item) is Fresh:
+def _build(item: Any, results: list[list[Buffer]], made: dict[int, Any]) -> Any:
+    """What a call returns, or gives a tensor for its gradient; ``made``: what is known of that."""
+    if type(item) in (Fresh, Number, LaterRead):
         known = made.get(id(item))
         if known is None:
             source = item.source

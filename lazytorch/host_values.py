@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -18,6 +19,12 @@ from lazytorch.realize import realize
 from lazytorch.storage import Storage, buffer_array
 
 T = TypeVar("T", bound="HostValues")
+
+
+def number_of(value: Buffer, type_: TensorType) -> Any:
+    """The one element of some memory as a Python number."""
+    array = buffer_array(value, type_)
+    return (bfloat16_to_float32(array) if type_.dtype is dt.bfloat16 else array).item()
 
 
 class HostValues:
@@ -129,6 +136,10 @@ class HostValues:
             raise RuntimeError(
                 f"a Tensor with {self._type.size} elements cannot be converted to Scalar"
             )
+        if capture.state.active is not None:
+            later = capture.state.active.read_later(self, sys._getframe(1))  # type: ignore[arg-type]
+            if later is not None:
+                return later
         return self._float_array().item()
 
     def tolist(self) -> Any:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from codegen.runtime.cpu import Program
     from codegen.runtime.plan import PlanRecord
     from lazytorch.capture import OptimizerStep, Run
-    from lazytorch.compiled import Constant, Fresh
+    from lazytorch.compiled import Constant, Fresh, Number
     from lazytorch.expression import Expression
     from lazytorch.storage import Storage
     from lazytorch.tensor import Tensor
@@ -149,6 +149,7 @@ class Changes:
         grads: Sequence[tuple[Tensor, Any]],
         fresh: Sequence[Fresh],
         returned: Sequence[Fresh],
+        numbers: Sequence[Number],
         donors: dict[int, int],
     ) -> None:
         count = len(record.output_bytes)
@@ -175,6 +176,8 @@ class Changes:
         kinds = [kind for kind, _, _, _ in self.outputs]
         if any([f is not None and k == _WRITTEN for f, k in zip(self.fresh, kinds, strict=True)]):
             self.is_simple = False
+        if any([kinds[n.source[2]] != _MADE for n in numbers]):
+            self.is_simple = False  # what was made does not say where the number is
         self.shared = {f.source[2] for f in returned if kinds[f.source[2]] == _GRADIENT}
         self.replacing = {
             j for j, (kind, _, _, donor) in enumerate(self.outputs)
@@ -232,6 +235,7 @@ def one_call(
     grads: Sequence[tuple[Tensor, Any]],
     fresh: Sequence[Fresh],
     returned: Sequence[Fresh],
+    numbers: Sequence[Number],
     step_count: int,
 ) -> OneCall | bool:
     """A replay of one run of a plan as one call; False where it cannot be one, True where it cannot
@@ -243,7 +247,7 @@ def one_call(
     parameters = parameters_of(run, record, step_count)
     replaced = {id(s): source for s, source, _ in storages}
     donors = donors_of(run, record, replaced)
-    changes = Changes(record, storages, grads, fresh, returned, donors)
+    changes = Changes(record, storages, grads, fresh, returned, numbers, donors)
     if parameters is None or not changes.is_simple:
         return False
     program = plan.program()

@@ -434,8 +434,10 @@ def _plan_of(
             and not (cached.saves_more or cached.orders or trace.bound)
         ):
             _several_plans[several[0]] = cached.plan
-    elif not places:
-        _remember(trace, roots, device, cached)
+    else:
+        native.count_repeat()
+        if not places:
+            _remember(trace, roots, device, cached)
     return cached, places
 
 

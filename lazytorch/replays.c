@@ -431,6 +431,8 @@ static void change(struct replayed *call, object *grads, object *counted)
             put_gradient(call, output->target, made);
         } else if (TYPE(made) == the_Tensor) {
             keep_spare(call, i, start_anew(made));
+        } else {
+            keep_spare(call, i, made);
         }
     }
     if (call->offset_count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from math import prod
 from typing import Any
@@ -9,15 +10,17 @@ from typing import Any
 import numpy as np
 
 from codegen import dtype as dt
-from codegen.ir.node import Node, Shape
+from codegen.ir.node import Node, Shape, TensorType
 from codegen.ops import elementwise as ew
 from codegen.ops.indexing import concatenate
 from codegen.ops.movement import flip as flip_node
 from codegen.ops.movement import pad_to, reshape, slice_
 from codegen.ops.reduction import broadcast
 from codegen.ops.reduction import full as full_node
+from codegen.runtime.memory import Buffer, allocate
+from lazytorch import autocasting, capture, levels
 from lazytorch.application import apply
-from lazytorch.expression import Function
+from lazytorch.expression import Function, new_expression
 from lazytorch.functions import views
 from lazytorch.functions.arguments import integers, require_tensors, wrap_dims
 from lazytorch.functions.conversion import clone
@@ -26,7 +29,7 @@ from lazytorch.functions.indexing import index_select
 from lazytorch.functions.promotion import promote_types, result_dtype
 from lazytorch.functions.registration import OF_CAT, operation
 from lazytorch.levels import by_example, is_unknown
-from lazytorch.tensor import Tensor, wrap_dim
+from lazytorch.tensor import Tensor, wrap, wrap_dim
 
 
 def _cat(*rest: Any) -> Node:
@@ -56,6 +59,52 @@ CAT = Function("cat", _cat)
 STACK = Function("stack", _stack)
 
 
+# So many parts that lie in memory are joined there at once, if together they are no larger.
+_MANY_PARTS, _MOST_BYTES = 8, 1 << 20
+
+
+def _joined_in_memory(parts: Sequence[Tensor], shape: Shape) -> Tensor | None:
+    """A tensor of a shape with these parts, one after another in memory; None where they are few,
+    or not known, or more is to be done than copying.
+
+    Many parts are chosen anew each time, as by what draws a batch from a list of examples: what
+    reads two such batches would be another graph wherever other parts are in both.
+    """
+    if (
+        len(parts) < _MANY_PARTS
+        or capture.state.active is not None
+        or levels.state.inside
+        or autocasting.active.count
+    ):
+        return None
+    type_ = TensorType(shape, parts[0]._type.dtype)
+    if not 0 < type_.nbytes <= _MOST_BYTES:
+        return None
+    sources = []
+    for part in parts:
+        e, geometry = part._storage.expression, part._geometry
+        value = e.value
+        if (
+            type(value) is not Buffer
+            or e.tracked
+            or e.device != "cpu"
+            or value.order is not None
+            or part._type.dtype is not type_.dtype
+            or part._storage.special is not None
+            or part._marker is not None
+            or (geometry is not None and (geometry.changes_values or not part.is_contiguous()))
+        ):
+            return None
+        offset = geometry.offset * type_.dtype.itemsize if geometry is not None else 0
+        sources.append((value.address + offset, part._type.nbytes))
+    made = allocate(type_.nbytes)
+    address = made.address
+    for source, nbytes in sources:
+        ctypes.memmove(address, source, nbytes)
+        address += nbytes
+    return wrap(new_expression(type_, "cpu", value=made))
+
+
 def _check_tensors(tensors: Any, name: str) -> list[Tensor]:
     if isinstance(tensors, Tensor):
         raise TypeError(
@@ -77,7 +126,7 @@ def cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Tensor:
     if not parts:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     for i, p in enumerate(parts):
-        if not p.ndim:
+        if not p._type.shape:
             raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
     # A 1-D tensor without elements goes with everything, as it always has.
     real = [p for p in parts if p._type.shape != (0,)] or parts[:1]
@@ -95,7 +144,9 @@ def cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Tensor:
                     f"Sizes of tensors must match except in dimension {where}. Expected size {m} "
                     f"but got size {n} for tensor number {i} in the list."
                 )
-    return apply(CAT, real, (where,))  # type: ignore[no-any-return]
+    length = sum([p._type.shape[where] for p in real])
+    joined = _joined_in_memory(real, (length, *first[1:])) if where == 0 else None
+    return apply(CAT, real, (where,)) if joined is None else joined
 
 
 @operation(method=False, out=OF_CAT)
@@ -111,7 +162,9 @@ def stack(tensors: Any, dim: int = 0) -> Tensor:
                 f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and "
                 f"{list(p.shape)} at entry {i}"
             )
-    return apply(STACK, parts, (wrap_dim(dim, len(first) + 1),))  # type: ignore[no-any-return]
+    where = wrap_dim(dim, len(first) + 1)
+    joined = _joined_in_memory(parts, (len(parts), *first)) if where == 0 else None
+    return apply(STACK, parts, (where,)) if joined is None else joined
 
 
 @operation(method=False, out=OF_CAT)

@@ -46,3 +46,16 @@ def test_a_recompile_is_refused_with_its_reason() -> None:
         with pytest.raises(torch.RecompileError, match=r"has shape \(8, 3\), had \(7, 3\)"):
             (y * 2).tanh().amax().realize()
     assert (y * 2).tanh().amax().item() == pytest.approx(0.9640276)
+
+
+def test_batches_of_which_examples_are_in_another_are_no_reason() -> None:
+    examples = [torch.full((1, 3), float(i)).realize() for i in range(40)]
+
+    def step(i: int, j: int) -> float:
+        batch, other = torch.cat(examples[i : i + 12]), torch.stack(examples[j : j + 12])
+        return (batch * 2 - other.view(12, 3)).tanh().sum().item()  # type: ignore[no-any-return]
+
+    step(0, 20)
+    with torch.assert_no_recompile():
+        for i in range(20):
+            step(i, 4)

@@ -442,3 +442,17 @@ def test_limits_are_those_of_python() -> None:
     source = records.source_in_c()
     assert f"MAXIMUM_DEPTH = {recording.MAXIMUM_DEPTH} " in source
     assert f"MOST_LOOKED_AT = {MOST_LOOKED_AT} " in source
+
+
+@pytest.mark.usefixtures("python_alone")
+def test_steps_that_read_their_loss_before_backward_load_it() -> None:
+    native._repeats = 0
+    x = torch.ones(3, requires_grad=True)
+    optimizer = torch.optim.SGD([x], lr=0.1)
+    for _ in range(30):
+        loss = x.exp().sin().sum()  # whose gradient reads what is saved
+        loss.item()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert native.plain is not None

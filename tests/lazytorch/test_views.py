@@ -60,6 +60,11 @@ torch.cat([torch.ones(0), x])
 torch.concat([x]), torch.concatenate([x, x], dim=1)
 torch.stack([x, x], 1), torch.stack((x, x), -1)
 torch.hstack([x[0, 0], x[0, 1]]), torch.vstack([x[0, 0], x[0, 1]]), torch.hstack((x, x))
+torch.cat([x[0], x[1]] * 6), torch.cat([x[0].t(), x[1].t()] * 6), torch.cat([x[:, 1:]] * 5, 0)
+torch.stack([x[1, 2]] * 9), torch.stack([x[0, :, 1]] * 9), torch.stack([*x[0]] * 4, 1)
+torch.stack([torch.tensor(float(i)) for i in range(9)]), torch.cat([x[0].bool()] * 8 + [x[1]])
+torch.cat([torch.ones(0)] + [x[0, 0]] * 9), torch.stack([x[:, :0]] * 9), torch.cat([x + 1] * 9)
+torch.stack([torch.tensor([1 + 2j]).conj()] * 9), torch.stack([torch.tensor([2j]).conj().imag] * 9)
 torch.dstack([x[0], x[0]]), torch.column_stack([x[0, 0], x[0, :, :1].flatten()[:1].expand(4)])
 torch.block_diag(x[0], x[0, 0], torch.tensor(3.))
 x.repeat_interleave(2), x.repeat_interleave(3, 1), x.repeat_interleave(torch.tensor([1, 0, 2]), 1)
@@ -363,3 +368,14 @@ def test_a_refused_product_of_views_says_what_pytorch_says() -> None:
         return str(found.value)
 
     assert message(lazytorch) == message(torch)
+
+
+def test_what_is_joined_of_many_is_a_copy() -> None:
+    parts = [lazytorch.full((2,), float(i), requires_grad=i == 11) for i in range(12)]
+    joined, all_parts = lazytorch.cat(parts[:11]), lazytorch.stack(parts)
+    parts[3].fill_(50)
+    joined[0] = 60
+    all_parts.sum().backward()
+    assert joined.tolist() == [60, *[float(i) for i in range(11) for _ in range(2)][1:]]
+    assert all_parts[3].tolist() == [3, 3] and parts[0].tolist() == [0, 0]
+    assert parts[11].grad is not None and parts[11].grad.tolist() == [1, 1]
