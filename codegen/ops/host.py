@@ -1,7 +1,7 @@
 """Calls of the host's linear algebra: the one operation whose kernel is not generated.
 
 A factorization of a matrix is LAPACK's, called through NumPy and SciPy (ops/lapack.py), and a
-Fourier transform NumPy's (ops/fourier.py), on every device. Their gradients are formulas of the
+Fourier transform SciPy's (ops/fourier.py), on every device. Their gradients are formulas of the
 front end, so the operation itself has none.
 """
 
