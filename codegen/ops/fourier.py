@@ -47,17 +47,19 @@ def fft_complex(x: Array, axes: Sequence[int], forward: bool, scale: float) -> S
     return (_scaled(_pairs(found), scale),)
 
 
-def _half_shape(shapes: Sequence[Shape], _scale: float) -> list[Result]:
+def _spectrum(shapes: Sequence[Shape], _scale: float, whole: bool) -> list[Result]:
     *rest, n = shapes[0]
-    return [((*rest, n // 2 + 1, 2), None)]
+    return [((*rest, n if whole else n // 2 + 1, 2), None)]
 
 
-@routine(_half_shape)
-def fft_of_real(x: Array, scale: float) -> Sequence[Array]:
-    """The forward transform of real numbers along the last axis: its first n // 2 + 1 elements."""
+@routine(_spectrum)
+def fft_of_real(x: Array, scale: float, whole: bool) -> Sequence[Array]:
+    """The forward transform of real numbers along the last axis: its first n // 2 + 1 elements, or,
+    with ``whole``, the others too, which are conjugates of those."""
     if not x.size:
-        return (np.zeros(_half_shape([x.shape], scale)[0][0], x.dtype),)
-    return (_scaled(_pairs(_scipy().rfft(x)), scale),)
+        return (np.zeros(_spectrum([x.shape], scale, whole)[0][0], x.dtype),)
+    transform = _scipy().fft if whole else _scipy().rfft
+    return (_scaled(_pairs(transform(x)), scale),)
 
 
 @routine(lambda shapes, n, _scale: [((*shapes[0][:-2], n), None)])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import log2, prod
 from typing import Any
 
 from codegen.dtype import uint8
 from codegen.graph.fuse import Cluster
-from codegen.ir.node import Node, TensorType
+from codegen.ir.node import Node, Shape, TensorType
+from codegen.loops.contraction import second_level_cache_bytes
 from codegen.loops.fourier import halves, is_long, is_smooth
 from codegen.loops.grammar import Argument
 from codegen.render.c_family import Dialect
@@ -58,6 +60,15 @@ def _routine(cluster: Cluster) -> tuple[Any, ...]:
     return routine
 
 
+@dataclass(frozen=True)
+class _Axis:
+    """The transform along one axis, from ``in`` to ``out``: the text of a ``task``."""
+
+    tasks: int
+    body: Lines
+    scratch: int  # elements
+
+
 class _Fourier:
     def __init__(
         self, cluster: Cluster, threads: int, comments: Sequence[str], dialect: Dialect
@@ -73,11 +84,7 @@ class _Fourier:
 
     def render(self) -> list[RenderedKernel]:
         if self.name == "fft_complex":
-            axes, forward, scale = self.attributes
-            rank = len(self.x.shape) - 1
-            # The last axis first: what the others do in place lies in the output then.
-            for number, axis in enumerate(sorted(axes, reverse=True)):
-                self._axis(rank + axis, forward, scale if number == len(axes) - 1 else 1, number)
+            self._of_complex(*self.attributes)
         elif self.name == "fft_of_real":
             self._of_real(*self.attributes)
         else:
@@ -141,45 +148,91 @@ class _Fourier:
 
     # ---- complex numbers -------------------------------------------------------------------------
 
-    def _axis(self, axis: int, forward: bool, scale: float, number: int) -> None:
+    def _of_complex(self, axes: Sequence[int], forward: bool, scale: float) -> None:
+        """The last axis first; what the others do in place lies in the output then."""
         shape = self.x.shape[:-1]
-        outer, n, inner = prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :])
-        functions = Functions(self.element, forward)
-        self._operations = 5 * prod(shape) * max(log2(n), 1)
-        self._source = "in" if number == 0 else "out"
-        lanes = functions.lanes
-        if inner == 1 and is_long(outer, n, lanes, self.threads):
-            self._long_rows(functions, outer, n, scale)
-        elif inner == 1:
-            self._rows(functions, outer, n, scale)
-        elif inner >= lanes // 2 and is_smooth(n) and n <= _LONGEST_COLUMN:
-            self._columns(functions, outer, n, inner, scale)
-        else:
-            self._strided_rows(functions, outer, n, inner, scale)
+        left = sorted([len(shape) + a for a in axes], reverse=True)
+        self._source = "in"
+        while left:
+            rows, n = prod(shape[:-1]), shape[-1]
+            lanes = Functions(self.element, forward).lanes
+            if left[0] == len(shape) - 1 and is_long(rows, n, lanes, self.threads):
+                left = left[1:]
+                self._long_rows(Functions(self.element, forward), rows, n, 1 if left else scale)
+                self._source = "out"
+                continue
+            together, left = self._in_one_kernel(shape, left)
+            self._axes(shape, together, forward, 1 if left else scale)
+            self._source = "out"
 
-    def _rows(self, functions: Functions, outer: int, n: int, scale: float) -> None:
+    def _in_one_kernel(self, shape: Shape, left: list[int]) -> tuple[list[int], list[int]]:
+        """The axes to transform next, and the rest: several, where so much of the array as they
+        span is in the cache from one to the other, and there is enough of it for the threads."""
+        count = 1
+        for i, axis in enumerate(left[1:], 2):
+            items, size = prod(shape[:axis]), prod(shape[axis:]) * 2 * self.itemsize
+            shared_out = items % self.threads == 0 or items >= 4 * self.threads
+            if items > 1 and shared_out and 2 * size <= second_level_cache_bytes():
+                count = i
+        return left[:count], left[count:]
+
+    def _axes(self, shape: Shape, axes: list[int], forward: bool, scale: float) -> None:
+        functions = Functions(self.element, forward)
+        operations = 5 * prod(shape) * max(log2(prod([shape[a] for a in axes])), 1)
+        whole = axes[-1] if len(axes) > 1 else 0
+        parts = [
+            self._axis(functions, shape[whole:], a - whole, scale if a == axes[-1] else 1)
+            for a in axes
+        ]
+        scratch, is_first = max([part.scratch for part in parts]), self._source == "in"
+        if len(parts) == 1:
+            opened = [] if is_first else [f"const {self.element} *in = out;"]
+            self._kernel(functions, parts[0].tasks, [*opened, *parts[0].body], operations,
+                         scratch, from_input=is_first)  # fmt: skip
+            return
+        e, size = self.element, 2 * prod(shape[whole:])
+        body = [f"const {e} *source = {self._source} + task * {size};",
+                f"{e} *target = out + task * {size};"]  # fmt: skip
+        for number, part in enumerate(parts):
+            body += [
+                "{",
+                f"const {e} *in = {'target' if number else 'source'};",
+                f"{e} *out = target;",
+                f"for (long task = 0; task < {part.tasks}; task++) {{",
+                *part.body,
+                "}",
+                "}",
+            ]
+        self._kernel(functions, prod(shape[:whole]), body, operations, scratch,
+                     from_input=is_first)  # fmt: skip
+
+    def _axis(self, functions: Functions, shape: Shape, axis: int, scale: float) -> _Axis:
+        outer, n, inner = prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :])
+        lanes = functions.lanes
+        if inner == 1:
+            return self._rows(functions, outer, n, scale)
+        if inner >= lanes // 2 and is_smooth(n) and n <= _LONGEST_COLUMN:
+            return self._columns(functions, outer, n, inner, scale)
+        return self._strided_rows(functions, outer, n, inner, scale)
+
+    def _rows(self, functions: Functions, outer: int, n: int, scale: float) -> _Axis:
         rows = functions.rows(n, scale)
         group = functions.group(n)
         body = [
             f"const long row = task * {group};",
             f"const long count = {outer} - row < {group} ? {outer} - row : {group};",
-            f"{rows}({self._source} + row * {2 * n}, {2 * n}, out + row * {2 * n}, {2 * n}, count, "
-            "rest);",
+            f"{rows}(in + row * {2 * n}, {2 * n}, out + row * {2 * n}, {2 * n}, count, rest);",
         ]
-        self._on_axis(functions, -(-outer // group), body, functions.rows_scratch(n))
+        return _Axis(-(-outer // group), body, functions.rows_scratch(n))
 
-    def _on_axis(self, functions: Functions, tasks: int, body: Lines, scratch: int) -> None:
-        is_first = self._source == "in"
-        self._kernel(functions, tasks, body, self._operations, scratch, from_input=is_first)
-
-    def _columns(self, functions: Functions, outer: int, n: int, inner: int, scale: float) -> None:
+    def _columns(self, functions: Functions, outer: int, n: int, inner: int, scale: float) -> _Axis:
         """Neighbouring columns in the lanes of vectors; the last few through a copy."""
         lanes, e = functions.lanes, self.element
         columns = functions.columns(n, True, True, False, scale)
         blocks, width = -(-inner // lanes), 2 * lanes
         place = f"task / {blocks} * {2 * n * inner} + task % {blocks} * {width}"
         whole = f"{columns}(x, {2 * inner}, y, {2 * inner}, 0, 0, 0, rest);"
-        body = [f"const {e} *x = {self._source} + ({place});", f"{e} *y = out + ({place});"]
+        body = [f"const {e} *x = in + ({place});", f"{e} *y = out + ({place});"]
         left = inner % lanes
         scratch = functions.columns_scratch(n)
         if left:
@@ -197,11 +250,11 @@ class _Fourier:
             body += [f"if (task % {blocks} < {blocks - 1}) {{", whole, "} else {", *copied, "}"]
         else:
             body.append(whole)
-        self._on_axis(functions, outer * blocks, body, scratch)
+        return _Axis(outer * blocks, body, scratch)
 
     def _strided_rows(
         self, functions: Functions, outer: int, n: int, inner: int, scale: float
-    ) -> None:
+    ) -> _Axis:
         """Rows whose points lie apart, copied together."""
         lanes, e, count = functions.lanes, self.element, outer * inner
         rows, copied = functions.rows(n, scale), functions.whole(2 * n * lanes)
@@ -222,8 +275,8 @@ class _Fourier:
             f"const long count = {count} - row < {lanes} ? {count} - row : {lanes};",
             f"{e} *lines = rest;",
             *each(
-                f"lines[i * {2 * n} + 2 * j] = {self._source}[place + j * {2 * inner}];",
-                f"lines[i * {2 * n} + 2 * j + 1] = {self._source}[place + j * {2 * inner} + 1];",
+                f"lines[i * {2 * n} + 2 * j] = in[place + j * {2 * inner}];",
+                f"lines[i * {2 * n} + 2 * j + 1] = in[place + j * {2 * inner} + 1];",
             ),
             f"{rows}(lines, {2 * n}, lines, {2 * n}, count, rest + {copied});",
             *each(
@@ -232,7 +285,7 @@ class _Fourier:
             ),
         ]
         scratch = copied + functions.rows_scratch(n)
-        self._on_axis(functions, -(-count // lanes), body, scratch)
+        return _Axis(-(-count // lanes), body, scratch)
 
     def _long_rows(self, functions: Functions, outer: int, n: int, scale: float) -> None:
         lanes, e = functions.lanes, self.element
@@ -265,7 +318,7 @@ class _Fourier:
         ]
         scratch = functions.halves_scratch(pair)
         is_first = self._source == "in"
-        half = self._operations / 2
+        half = 2.5 * outer * n * log2(n)
         self._kernel(functions, outer * -(-b // lanes), first, half, scratch, is_first,
                      to_output=not is_first, shares=True)  # fmt: skip
         self._kernel(
@@ -274,18 +327,21 @@ class _Fourier:
 
     # ---- real numbers ----------------------------------------------------------------------------
 
-    def _of_real(self, scale: float) -> None:
+    def _of_real(self, scale: float, whole: bool) -> None:
         """Pairs of neighbours as complex numbers, whose transform is taken apart in place."""
         *rest, n = self.x.shape
         functions, outer, e = Functions(self.element, True), prod(rest), self.element
-        half = n // 2 + 1
-        self._operations = 2.5 * prod(self.x.shape) * max(log2(n), 1)
+        half, width = (
+            n // 2 + 1,
+            2 * self.node.shape[-2],
+        )  # of a result, of which the rest mirrors it
+        operations = 2.5 * prod(self.x.shape) * max(log2(n), 1)
         group = functions.group(n if n % 2 else n // 2)
         body = [
             f"const long row = task * {group};",
             f"const long count = {outer} - row < {group} ? {outer} - row : {group};",
             f"const {e} *x = in + row * {n};",
-            f"{e} *y = out + row * {2 * half};",
+            f"{e} *y = out + row * {width};",
         ]
         if n % 2:
             rows, copied = functions.rows(n, scale), functions.whole(2 * n * group)
@@ -296,24 +352,32 @@ class _Fourier:
                 f"{rows}(lines, {2 * n}, lines, {2 * n}, count, rest + {copied});",
                 "for (long i = 0; i < count; i++)",
                 f"for (long j = 0; j < {2 * half}; j++)",
-                f"y[i * {2 * half} + j] = lines[i * {2 * n} + j];",
+                f"y[i * {width} + j] = lines[i * {2 * n} + j];",
             ]
             scratch = copied + functions.rows_scratch(n)
         else:
             rows = functions.rows(n // 2)
             apart = functions.apart(n, scale)
             body += [
-                f"{rows}(x, {n}, y, {2 * half}, count, rest);",
+                f"{rows}(x, {n}, y, {width}, count, rest);",
                 "for (long i = 0; i < count; i++)",
-                f"{apart}(y + i * {2 * half}, y + i * {2 * half});",
+                f"{apart}(y + i * {width}, y + i * {width});",
             ]
             scratch = functions.rows_scratch(n // 2)
-        self._kernel(functions, -(-outer // group), body, self._operations, scratch)
+        if whole:
+            body += [
+                "for (long i = 0; i < count; i++)",
+                f"for (long j = 1; j < {(n + 1) // 2}; j++) {{",
+                f"y[i * {width} + 2 * ({n} - j)] = y[i * {width} + 2 * j];",
+                f"y[i * {width} + 2 * ({n} - j) + 1] = -y[i * {width} + 2 * j + 1];",
+                "}",
+            ]
+        self._kernel(functions, -(-outer // group), body, operations, scratch)
 
     def _to_real(self, n: int, scale: float) -> None:
         outer, half, e = prod(self.x.shape[:-2]), n // 2 + 1, self.element
         functions = Functions(self.element, False)
-        self._operations = 2.5 * outer * n * max(log2(n), 1)
+        operations = 2.5 * outer * n * max(log2(n), 1)
         group = functions.group(n if n % 2 else n // 2)
         body = [
             f"const long row = task * {group};",
@@ -347,7 +411,7 @@ class _Fourier:
                 f"{rows}(lines, {n}, y, {n}, count, rest + {functions.whole(n * group)});",
             ]
             scratch = functions.whole(n * group) + functions.rows_scratch(n // 2)
-        self._kernel(functions, -(-outer // group), body, self._operations, scratch)
+        self._kernel(functions, -(-outer // group), body, operations, scratch)
 
 
 def _indented(lines: Lines) -> str:

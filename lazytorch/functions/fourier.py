@@ -34,19 +34,19 @@ def _of_complex_gradient(
     return [None if g is None else call_function(OF_COMPLEX, (g,), (axes, not forward, scale))]
 
 
-def _of_real(x: Node, scale: float) -> Node:
-    return cn.as_complex(host_call([x], "fft_of_real", scale)[0])
+def _of_real(x: Node, scale: float, whole: bool) -> Node:
+    return cn.as_complex(host_call([x], "fft_of_real", scale, whole)[0])
 
 
 def _of_real_gradient(
-    inputs: Sequence[Node], _outputs: Sequence[Node], given: Nodes, scale: float
+    inputs: Sequence[Node], _outputs: Sequence[Node], given: Nodes, scale: float, _whole: bool
 ) -> Nodes:
     (x,), (g,) = inputs, given
     if g is None:
         return [None]
     axis = len(x.shape) - 1
-    whole = resized(g, axis, x.shape[axis])
-    return [cn.real(call_function(OF_COMPLEX, (whole,), ((axis,), False, scale)))]
+    padded = resized(g, axis, x.shape[axis])
+    return [cn.real(call_function(OF_COMPLEX, (padded,), ((axis,), False, scale)))]
 
 
 def _to_real(z: Node, n: int, scale: float) -> Node:
@@ -59,7 +59,7 @@ def _to_real_gradient(
     (g,) = given
     if g is None:
         return [None]
-    half = call_function(OF_REAL, (g,), (scale,))
+    half = call_function(OF_REAL, (g,), (scale, False))
     # All but the first element, and the middle one of an even number, stand for two.
     axis, twice = len(half.shape) - 1, (n - 1) // 2
     sizes, starts, steps = list(half.shape), [0] * len(half.shape), [1] * len(half.shape)
@@ -103,11 +103,20 @@ def complex_to_complex(
     x: Node, axes: Shape, sizes: Shape, norm: str, forward: bool, dtype: dt.DType
 ) -> Node:
     """fftn and its inverse; ``norm``: none, all or root, of what it is divided by."""
+    rank, scale = len(x.shape), _scale(prod(sizes), norm)
+    if rank - 1 in axes and forward and not x.dtype.is_complex:
+        # Half of what it is along the last axis says the rest.
+        x = ew.cast(x, dt.HALF_OF_COMPLEX[dtype])
+        for axis, size in zip(axes, sizes, strict=True):
+            x = resized(x, axis, size)
+        z = call_function(OF_REAL, (x,), (scale, True))
+        others = tuple([a for a in axes if a != rank - 1])
+        return call_function(OF_COMPLEX, (z,), (others, True, 1.0)) if others else z
     z = ew.cast(x, dtype)
     for axis, size in zip(axes, sizes, strict=True):
         z = resized(z, axis, size)
     if axes:
-        z = call_function(OF_COMPLEX, (z,), (axes, forward, _scale(prod(sizes), norm)))
+        z = call_function(OF_COMPLEX, (z,), (axes, forward, scale))
     return z
 
 
@@ -120,7 +129,7 @@ def real_to_complex(
         x = resized(x, axis, size)
     moved, order = _last(x, axes[-1])
     z = permute(
-        call_function(OF_REAL, (moved,), (_scale(prod(sizes), norm),)), inverse_order(order)
+        call_function(OF_REAL, (moved,), (_scale(prod(sizes), norm), False)), inverse_order(order)
     )
     if not forward:
         z = cn.conj(z)

@@ -36,16 +36,20 @@ def test_rows_and_columns(n: int, dtype: str) -> None:
     _check(torch.fft.fft(turned, dim=0), np.fft.fft(x.T, axis=0), dtype)
     real = torch.tensor(z.numpy().real.copy())
     _check(torch.fft.rfft(real), np.fft.rfft(x.real), dtype)
+    _check(torch.fft.fft(real), np.fft.fft(x.real), dtype)
     half = z[:, : n // 2 + 1]
     _check(torch.fft.irfft(half, n), np.fft.irfft(x[:, : n // 2 + 1], n), dtype)
 
 
-@pytest.mark.parametrize("shape", [(2, 20, 24, 3), (3, 41, 17), (2, 16, 64)])
+@pytest.mark.parametrize("shape", [(2, 20, 24, 3), (3, 41, 17), (2, 16, 64), (8, 9, 40)])
 def test_several_axes(shape: tuple[int, ...]) -> None:
     """Of the same memory one after another, with few neighbouring columns and many."""
     x = _numbers(*shape)
     z = torch.tensor(x)
     _check(torch.fft.fftn(z), np.fft.fftn(x), "complex128")
+    _check(
+        torch.fft.fftn(z.real, norm="forward"), np.fft.fftn(x.real, norm="forward"), "complex128"
+    )
     _check(torch.fft.fft2(z, dim=(0, 1)), np.fft.fft2(x, axes=(0, 1)), "complex128")
     _check(torch.fft.irfftn(torch.fft.rfftn(z.real), shape), x.real, "complex128")
 
