@@ -67,6 +67,7 @@ from codegen.render.c import C
 from codegen.render.c_family import Dialect, render
 from codegen.render.chain_kernel import render_chain_kernel
 from codegen.render.contraction_kernel import RenderedKernel, render_contraction_kernel
+from codegen.render.fourier_kernel import fourier_working_bytes, is_fourier, render_fourier_kernels
 from codegen.render.gpu import gpu_dialect
 from codegen.render.gpu_contraction import parts_bytes, render_group_contraction
 from codegen.render.gpu_sort import fits_in_local_memory, render_group_sort
@@ -552,6 +553,8 @@ def compile_graph(
     if dialect.device is not None:
         products = [c for c in fusion.clusters if c.kind == "contraction"]
         working |= {c: parts_bytes(c, fusion, dialect.device) for c in products}
+    if dialect.has_fourier:
+        working |= {c: fourier_working_bytes(c, threads) for c in fusion.clusters if is_fourier(c)}
     chosen = {c: winograd_choice(c, fusion, threads, dialect, any_rows) for c in fusion.clusters}
     winograd = {c: choice for c, choice in chosen.items() if choice is not None}
     working |= {c: choice.working_bytes for c, choice in winograd.items()}
@@ -635,6 +638,8 @@ def _kernels(
             return render_group_sort(cluster, fusion, comments, dialect, dialect.device)
         return render_sort_kernels(cluster, fusion, threads, comments, dialect)
     if cluster.kind == "host":
+        if dialect.has_fourier and is_fourier(cluster):
+            return render_fourier_kernels(cluster, threads, comments, dialect)
         return [_host_call(cluster, comments)]
     if cluster.kind == "empty":
         return []

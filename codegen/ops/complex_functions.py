@@ -76,9 +76,7 @@ def sgn(z: Node) -> Node:
 def angle(z: Node) -> Node:
     """The angle in the complex plane, whose gradient at 0 is 0."""
     re, im = parts(z)
-    return ew.where(
-        _is_zero(z), ew.atan2(im, re), ew.atan2(im, ew.where(_is_zero(z), _number(re, 1), re))
-    )
+    return ew.atan2(im, re)
 
 
 # ---- exponentials and logarithms -----------------------------------------------------------------

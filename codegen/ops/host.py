@@ -1,8 +1,9 @@
 """Calls of the host's linear algebra: the one operation whose kernel is not generated.
 
-A factorization of a matrix is LAPACK's, called through NumPy and SciPy (ops/lapack.py), and a
-Fourier transform NumPy's (ops/fourier.py), on every device. Their gradients are formulas of the
-front end, so the operation itself has none.
+A factorization of a matrix is LAPACK's, called through NumPy and SciPy (ops/lapack.py), on every
+device. A Fourier transform is SciPy's (ops/fourier.py) where its kernels are not written
+(render/fourier_kernel.py). Their gradients are formulas of the front end, so the operation itself
+has none.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ C = Dialect(
     aligned="",
     alignment=64,
     has_chains=True,
+    has_fourier=True,
     winograd="",
     whole_lines=True,
     body=LinesBody,

@@ -94,6 +94,7 @@ class Dialect:
     aligned: str  # after the name of an array on the stack that is read in vectors
     alignment: int  # in bytes, of the places in a plan's arena
     has_chains: bool  # whether a product, row-wise work and a product can be one kernel
+    has_fourier: bool = False  # whether Fourier transforms are written, not the host's
     # Whether loops are written as they say that they turn tiles in registers and write past caches.
     whole_lines: bool = False
     prologue: tuple[str, ...] = ()  # file-scope text that every kernel needs

@@ -16,47 +16,50 @@ from lazytorch.functions.bodies import call_function
 
 Nodes = Sequence["Node | None"]
 
-# ---- unscaled transforms ----------------------------------------------------------------------
+# ---- transforms -------------------------------------------------------------------------------
 # A transform's adjoint is another one; the formulas are those of PyTorch's FunctionsManual.cpp
 # (fft_r2c_backward, fft_c2r_backward).
 
 
-def _of_complex(z: Node, axes: Shape, forward: bool) -> Node:
+def _of_complex(z: Node, axes: Shape, forward: bool, scale: float) -> Node:
     from_end = tuple([a - len(z.shape) for a in axes])
-    return cn.as_complex(host_call([cn.as_real(z)], "fft_complex", from_end, forward)[0])
+    return cn.as_complex(host_call([cn.as_real(z)], "fft_complex", from_end, forward, scale)[0])
 
 
 def _of_complex_gradient(
-    _inputs: Sequence[Node], _outputs: Sequence[Node], given: Nodes, axes: Shape, forward: bool
-) -> Nodes:
+    _inputs: Sequence[Node], _outputs: Sequence[Node], given: Nodes, axes: Shape, forward: bool,
+    scale: float,
+) -> Nodes:  # fmt: skip
     (g,) = given
-    return [None if g is None else call_function(OF_COMPLEX, (g,), (axes, not forward))]
+    return [None if g is None else call_function(OF_COMPLEX, (g,), (axes, not forward, scale))]
 
 
-def _of_real(x: Node) -> Node:
-    return cn.as_complex(host_call([x], "fft_of_real")[0])
+def _of_real(x: Node, scale: float, whole: bool) -> Node:
+    return cn.as_complex(host_call([x], "fft_of_real", scale, whole)[0])
 
 
-def _of_real_gradient(inputs: Sequence[Node], _outputs: Sequence[Node], given: Nodes) -> Nodes:
+def _of_real_gradient(
+    inputs: Sequence[Node], _outputs: Sequence[Node], given: Nodes, scale: float, _whole: bool
+) -> Nodes:
     (x,), (g,) = inputs, given
     if g is None:
         return [None]
     axis = len(x.shape) - 1
-    whole = resized(g, axis, x.shape[axis])
-    return [cn.real(call_function(OF_COMPLEX, (whole,), ((axis,), False)))]
+    padded = resized(g, axis, x.shape[axis])
+    return [cn.real(call_function(OF_COMPLEX, (padded,), ((axis,), False, scale)))]
 
 
-def _to_real(z: Node, n: int) -> Node:
-    return host_call([cn.as_real(z)], "fft_to_real", n)[0]
+def _to_real(z: Node, n: int, scale: float) -> Node:
+    return host_call([cn.as_real(z)], "fft_to_real", n, scale)[0]
 
 
 def _to_real_gradient(
-    _inputs: Sequence[Node], _outputs: Sequence[Node], given: Nodes, n: int
+    _inputs: Sequence[Node], _outputs: Sequence[Node], given: Nodes, n: int, scale: float
 ) -> Nodes:
     (g,) = given
     if g is None:
         return [None]
-    half = call_function(OF_REAL, (g,))
+    half = call_function(OF_REAL, (g,), (scale, False))
     # All but the first element, and the middle one of an even number, stand for two.
     axis, twice = len(half.shape) - 1, (n - 1) // 2
     sizes, starts, steps = list(half.shape), [0] * len(half.shape), [1] * len(half.shape)
@@ -85,14 +88,9 @@ def resized(x: Node, axis: int, size: int) -> Node:
     return pad_to(x, shape, zeros, ones)
 
 
-def _scaled(x: Node, count: int, norm: str) -> Node:
-    """Divided by the number of points, by its root, or not."""
-    if norm == "none" or not count:
-        return x
-    factor = 1 / count if norm == "all" else 1 / sqrt(count)
-    if not x.dtype.is_complex:
-        return ew.mul(x, ew.full_like(x, factor))
-    return cn.complex_(*[ew.mul(p, ew.full_like(p, factor)) for p in cn.parts(x)])
+def _scale(count: int, norm: str) -> float:
+    """One over the number of points, over its root, or one."""
+    return {"none": 1.0, "all": 1 / count, "root": 1 / sqrt(count)}[norm]
 
 
 def _last(x: Node, axis: int) -> tuple[Node, list[int]]:
@@ -105,12 +103,21 @@ def complex_to_complex(
     x: Node, axes: Shape, sizes: Shape, norm: str, forward: bool, dtype: dt.DType
 ) -> Node:
     """fftn and its inverse; ``norm``: none, all or root, of what it is divided by."""
+    rank, scale = len(x.shape), _scale(prod(sizes), norm)
+    if rank - 1 in axes and forward and not x.dtype.is_complex:
+        # Half of what it is along the last axis says the rest.
+        x = ew.cast(x, dt.HALF_OF_COMPLEX[dtype])
+        for axis, size in zip(axes, sizes, strict=True):
+            x = resized(x, axis, size)
+        z = call_function(OF_REAL, (x,), (scale, True))
+        others = tuple([a for a in axes if a != rank - 1])
+        return call_function(OF_COMPLEX, (z,), (others, True, 1.0)) if others else z
     z = ew.cast(x, dtype)
     for axis, size in zip(axes, sizes, strict=True):
         z = resized(z, axis, size)
     if axes:
-        z = call_function(OF_COMPLEX, (z,), (axes, forward))
-    return _scaled(z, prod(sizes), norm)
+        z = call_function(OF_COMPLEX, (z,), (axes, forward, scale))
+    return z
 
 
 def real_to_complex(
@@ -121,12 +128,14 @@ def real_to_complex(
     for axis, size in zip(axes, sizes, strict=True):
         x = resized(x, axis, size)
     moved, order = _last(x, axes[-1])
-    z = permute(call_function(OF_REAL, (moved,)), inverse_order(order))
+    z = permute(
+        call_function(OF_REAL, (moved,), (_scale(prod(sizes), norm), False)), inverse_order(order)
+    )
     if not forward:
         z = cn.conj(z)
     if len(axes) > 1:
-        z = call_function(OF_COMPLEX, (z,), (axes[:-1], forward))
-    return _scaled(z, prod(sizes), norm)
+        z = call_function(OF_COMPLEX, (z,), (axes[:-1], forward, 1.0))
+    return z
 
 
 def complex_to_real(
@@ -138,12 +147,12 @@ def complex_to_real(
         z = resized(z, axis, size)
     z = resized(z, axes[-1], sizes[-1] // 2 + 1)
     if len(axes) > 1:
-        z = call_function(OF_COMPLEX, (z,), (axes[:-1], forward))
+        z = call_function(OF_COMPLEX, (z,), (axes[:-1], forward, 1.0))
     if forward:
         z = cn.conj(z)
     moved, order = _last(z, axes[-1])
-    y = permute(call_function(TO_REAL, (moved,), (sizes[-1],)), inverse_order(order))
-    return _scaled(y, prod(sizes), norm)
+    attributes = (sizes[-1], _scale(prod(sizes), norm))
+    return permute(call_function(TO_REAL, (moved,), attributes), inverse_order(order))
 
 
 def _saved_of_real(
