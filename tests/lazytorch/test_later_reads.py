@@ -356,6 +356,15 @@ def test_a_step_that_reads(form: str) -> None:
     assert step.replays == (CALLS - 3 if form in REPLAYED else 0), step.obstacle
 
 
+def test_a_read_is_seen_behind_overrides() -> None:
+    class Overriding(torch.Tensor):
+        pass
+
+    torch.ones(1).as_subclass(Overriding).item()
+    _, step = steps("after", torch.compile)
+    assert step.replays
+
+
 def test_a_read_is_no_end_of_a_plan() -> None:
     x = torch.ones(3, requires_grad=True)
     optimizer = torch.optim.SGD([x], lr=0.1)
