@@ -129,7 +129,7 @@ class Capture:
     def read_later(self, tensor: Tensor, reader: FrameType) -> LaterRead | None:
         """What stands for a tensor's number until the call ends, where that is all that the
         function needs: it must be read in the function itself."""
-        if reader.f_back is not None and reader.f_globals["__name__"] == "lazytorch.overrides":
+        if reader.f_back is not None and reader.f_globals.get("__name__") == "lazytorch.overrides":
             reader = reader.f_back  # once a class has overrides, they are asked first
         if self.codes is None or reader.f_back is None or threading.get_ident() != self.thread:
             return None
