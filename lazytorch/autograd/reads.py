@@ -188,7 +188,7 @@ def asked_for(inputs: Sequence[Expression]) -> frozenset[int]:
     others are not saved; a single one always is."""
     single = len(inputs) == 1
     return frozenset(
-        [i for i, x in enumerate(inputs) if x.tracked and (single or x.leaf is not nobody)]
+        [i for i, x in enumerate(inputs) if x.tracked & True and (single or x.leaf is not nobody)]
     )
 
 

@@ -628,4 +628,12 @@ handle = on(v0, v1)
 torch.autograd.grad(v3, v0, retain_graph=True)
 v3.backward(inputs=[v0])
 torch.autograd.grad(v0, v0, torch.ones(2))""",
+    "what a tangent alone goes through is saved for no gradient": """
+v0 = torch.tensor(0.5)
+v1 = torch.tensor([[-2.0], [-1.0]], requires_grad=True)
+v2 = v1.abs()
+v3 = torch.func.jvp(lambda a: a * v2, (v0,), (v0.cos(),))[1]
+v2.detach_()
+(v3 * v3).sum().backward()
+seen.append(v1.grad.tolist())""",
 }
