@@ -238,8 +238,7 @@ class Session:
         except Exception:
             if at_failure is not None:
                 at_failure()
-            if not retain:
-                free(self.walk, retain, self.readers, self.ran)
+            free(self.walk, retain, self.readers, self.ran)
             raise
 
     def _run_all_hooks(self, at_leaf: Callable[[Expression], None] | None) -> None:

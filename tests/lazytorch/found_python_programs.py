@@ -636,4 +636,15 @@ v3 = torch.func.jvp(lambda a: a * v2, (v0,), (v0.cos(),))[1]
 v2.detach_()
 (v3 * v3).sum().backward()
 seen.append(v1.grad.tolist())""",
+    "gradients that a failed pass has given stay what they are where its graph was freed": """
+v0 = torch.tensor([[2.0, 0.5]], requires_grad=True)
+v1 = torch.full((2, 2), 0.5, requires_grad=True)
+v2 = torch.full((2, 2), 0.25, requires_grad=True)
+v3 = v0 * 1
+v3.register_hook(lambda g: torch.autograd.grad(v4.sum(), v0)[0] if torch.is_grad_enabled() else g)
+v4 = v3 @ v1 @ v2
+v4.sum().backward(create_graph=True)
+seen.append([v1.grad.tolist(), v2.grad.tolist()])
+(torch.ones(1, 2) @ v1 @ v2).sum().backward()
+seen.append([v1.grad.tolist(), v2.grad.tolist()])""",
 }
