@@ -209,7 +209,7 @@ class Functions:
 
     def columns_scratch(self, n: int) -> int:
         """Elements of scratch memory that ``columns`` wants."""
-        return 4 * self.lanes * n if len(radices(n)) > 1 else 0
+        return 2 * self.lanes * n * min(len(radices(n)) - 1, 2)  # what two passes leave, in turns
 
     def _turn_start(self, n: int, number: int) -> int:
         start, before = 0, 1
@@ -311,7 +311,7 @@ class Functions:
         """Elements of scratch memory that ``rows`` wants."""
         form = row_form(n, self.lanes)
         if form.kind == "lanes":
-            return 4 * self.lanes * n + self.columns_scratch(n)
+            return 2 * self.lanes * n + self.columns_scratch(n)
         if form.kind == "convolution":
             return 4 * form.convolved + self.rows_scratch(form.convolved)
         return self.halves_scratch(form.halves) + self.whole(2 * n)
@@ -325,12 +325,12 @@ class Functions:
         turn, columns = self.turning(), self.columns(n, True, True, False, scale)
         e = self.element
         return [
-            f"{e} *lanes = scratch, *found = scratch + {n * width}, *rest = found + {n * width};",
+            f"{e} *lanes = scratch, *rest = scratch + {n * width};",
             f"if (count < {self.lanes})",
             f"for (long i = 0; i < {n * width}; i++) lanes[i] = 0;",
             f"{turn}(in, in_step, count, {n}, lanes, {width});",
-            f"{columns}(lanes, {width}, found, {width}, 0, 0, 0, rest);",
-            f"{turn}(found, {width}, {n}, count, out, out_step);",
+            f"{columns}(lanes, {width}, lanes, {width}, 0, 0, 0, rest);",
+            f"{turn}(lanes, {width}, {n}, count, out, out_step);",
         ]
 
     def first_half(self, pair: tuple[int, int], source: str, source_step: str, target: str,

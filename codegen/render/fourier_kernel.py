@@ -236,16 +236,16 @@ class _Fourier:
         left = inner % lanes
         scratch = functions.columns_scratch(n)
         if left:
-            scratch += 2 * n * width
+            scratch += n * width
             copied = [
-                f"{e} *lanes = rest, *found = lanes + {n * width};",
+                f"{e} *lanes = rest;",
                 f"for (long j = 0; j < {n}; j++)",
                 f"for (long i = 0; i < {width}; i++)",
                 f"lanes[j * {width} + i] = i < {2 * left} ? x[j * {2 * inner} + i] : 0;",
-                f"{columns}(lanes, {width}, found, {width}, 0, 0, 0, found + {n * width});",
+                f"{columns}(lanes, {width}, lanes, {width}, 0, 0, 0, lanes + {n * width});",
                 f"for (long j = 0; j < {n}; j++)",
                 f"for (long i = 0; i < {2 * left}; i++)",
-                f"y[j * {2 * inner} + i] = found[j * {width} + i];",
+                f"y[j * {2 * inner} + i] = lanes[j * {width} + i];",
             ]
             body += [f"if (task % {blocks} < {blocks - 1}) {{", whole, "} else {", *copied, "}"]
         else:

@@ -7,7 +7,9 @@ from math import prod
 
 from codegen import dtype as dt
 from codegen.ir.node import Node
+from codegen.ops import complex_numbers as cn
 from codegen.ops import elementwise as ew
+from codegen.ops.indexing import empty, write
 from codegen.ops.movement import permute, reshape
 from codegen.ops.reduction import broadcast, sum_
 from lazytorch.defaults import defaults
@@ -37,6 +39,10 @@ def contract(
 
     contract(x, w, "nk", "ok", "no")  is  x @ w.T
     """
+    if a.dtype.is_complex and b.dtype.is_complex:
+        for x, y, x_axes, y_axes in ((a, b, a_axes, b_axes), (b, a, b_axes, a_axes)):
+            if _is_matrix_of_columns(x, x_axes, y_axes, out_axes):
+                return _contract_complex(x, y, x_axes, y_axes, out_axes, computed_axes)
     dtype = a.dtype
     a, a_axes = _sum_alone(widen(a), a_axes, {*b_axes, *out_axes})
     b, b_axes = _sum_alone(widen(b), b_axes, {*a_axes, *out_axes})
@@ -64,6 +70,52 @@ def contract(
     wanted = [name for name in out_axes if name in real]
     result = permute(total, [real.index(name) for name in wanted])
     return ew.cast(reshape(result, [size[name] for name in out_axes]), dtype)
+
+
+# Fewer rows than this are not worth another matrix of twice the size.
+_ROWS = 8
+_PART, _RESULT = "part of an operand", "part of the result"
+
+
+def _is_matrix_of_columns(a: Node, a_axes: Labels, b_axes: Labels, out_axes: Labels) -> bool:
+    """Whether it is a product of matrices whose results lie in rows, along b's columns."""
+    sizes = zip(a_axes, a.shape, strict=True)
+    rows = [size for name, size in sizes if name in out_axes and name not in b_axes]
+    has_columns = len(out_axes) and out_axes[-1] in b_axes and out_axes[-1] not in a_axes
+    shared = [name in a_axes for name in b_axes if name not in out_axes]
+    alone = [name for name in a_axes if name not in out_axes and name not in b_axes]
+    return bool(has_columns and prod(rows) >= _ROWS and shared and all(shared) and not alone)
+
+
+def _contract_complex(
+    a: Node, b: Node, a_axes: Labels, b_axes: Labels, out_axes: Labels,
+    computed_axes: Labels | None,
+) -> Node:  # fmt: skip
+    """One product of real numbers: of b is made the matrix [[re, im], [-im, re]] of each element,
+    so that a and the result are read and written as they lie, in pairs."""
+    inner_last = b_axes[-1] not in out_axes
+    # One of the two new axes is b's last, in pairs; the other goes before the last axes of b that
+    # are of its kind, so that both the summed axes and the columns are neighbours in memory.
+    place = len(b_axes)
+    while place and (b_axes[place - 1] not in out_axes) == inner_last:
+        place -= 1
+    re, im = cn.parts(b)
+    rows = ((re, ew.neg(im)), (im, re)) if inner_last else ((re, im), (ew.neg(im), re))
+    matrix = empty((*b.shape[:place], 2, *b.shape[place:], 2), re.dtype)
+    unit = [1] * len(matrix.shape)
+    for i, row in enumerate(rows):
+        for j, part in enumerate(row):
+            starts = [0] * len(unit)
+            starts[place], starts[-1] = i, j
+            value = reshape(part, (*b.shape[:place], 1, *b.shape[place:], 1))
+            matrix = write(matrix, value, starts, unit)
+    before, last = (_RESULT, _PART) if inner_last else (_PART, _RESULT)
+    labels = (*b_axes[:place], before, *b_axes[place:], last)
+    computed = None if computed_axes is None else (*computed_axes, _RESULT)
+    found = contract(
+        cn.as_real(a), matrix, (*a_axes, _PART), labels, (*out_axes, _RESULT), computed
+    )
+    return cn.as_complex(found)
 
 
 def _sum_alone(x: Node, axes: Labels, wanted: set[Hashable]) -> tuple[Node, Labels]:

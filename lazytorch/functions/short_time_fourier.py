@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import warnings
 from typing import Any
 
@@ -207,6 +209,10 @@ def istft(
     return signal.squeeze(0) if input.ndim == 2 else signal
 
 
+# More frames than this over one element are added up by a scatter.
+_MOST_TERMS = 16
+
+
 def _overlapped(frames: Tensor, hop: int, total: int) -> Tensor:
     """The sum of frames that begin ``hop`` apart: (batch, frames, size) -> (batch, total)."""
     if frames.is_complex():
@@ -214,6 +220,11 @@ def _overlapped(frames: Tensor, hop: int, total: int) -> Tensor:
         both = [_overlapped(pairs[..., i], hop, total) for i in (0, 1)]
         return view_as_complex(stack(both, -1))
     batch, count, size = frames.shape
+    hops = -(-size // hop)
+    if hops <= _MOST_TERMS:  # as many frames cover an element, each by another part of it
+        parts = constant_pad_nd(frames, (0, hops * hop - size)).reshape(batch, count, hops, hop)
+        terms = [constant_pad_nd(parts[:, :, i], (0, 0, i, hops - 1 - i)) for i in range(hops)]
+        return functools.reduce(operator.add, terms).reshape(batch, -1)[:, :total]  # type: ignore[no-any-return]
     places = (arange(count) * hop).unsqueeze(1) + arange(size)
     zero = frames.new_zeros(batch, total)
     return zero.index_add(1, places.reshape(-1), frames.reshape(batch, -1))  # type: ignore[no-any-return]

@@ -155,3 +155,20 @@ def test_padding_both_parts_in_c() -> None:
         parts = np.arange(2 * size, dtype=np.float32).view(np.complex64)
         padded = lazytorch.nn.functional.pad(lazytorch.tensor(parts, device="cpu"), (1, 1))
         assert np.array_equal(padded.numpy(), np.pad(parts, 1))
+
+
+def test_a_product_of_matrices_is_one_of_real_numbers() -> None:
+    """Of one matrix twice its size is made; the other, and the result, are used as they lie."""
+    generator = np.random.default_rng(0)
+    x, y = generator.standard_normal((2, 16, 16, 2)) @ [1, 1j]
+    a, b = [lazytorch.tensor(v, device="cpu") for v in (x, y)]
+    for product, wanted in ((a @ b, x @ y), (a @ b.mH, x @ y.conj().T), (a.T @ b, x.T @ y)):
+        names = [kernel.name for kernel in lazytorch.kernels(product)]
+        assert names[-1] == "contraction" and names.count("contraction") == 1
+        np.testing.assert_allclose(product.resolve_conj().numpy(), wanted, rtol=1e-12, atol=1e-12)
+
+
+def test_an_angle_is_one_arctangent() -> None:
+    z = lazytorch.randn(100, dtype=lazytorch.complex64, device="cpu").realize()
+    (kernel,) = lazytorch.kernels(z.angle())
+    assert kernel.source.count("lt_atan2_f32(") == 2  # its definition, and the call
