@@ -26,7 +26,12 @@ from numpy.lib.stride_tricks import as_strided
 from codegen.dtype import DType, bfloat16, float32, float64, int8, int64
 from codegen.index.contraction import Axis, Contraction
 from codegen.ir.node import TensorType
-from codegen.loops.contraction import PlainOutput, choose_schedule, vector_bytes
+from codegen.loops.contraction import (
+    PlainOutput,
+    choose_schedule,
+    second_level_cache_bytes,
+    vector_bytes,
+)
 from codegen.loops.contraction_candidates import candidates
 from codegen.loops.contraction_matrix_units import choose_matrix_units
 from codegen.ops import elementwise as ew
@@ -434,13 +439,22 @@ def test_what_is_fetched_ahead_is_known_from_the_statements() -> None:
     assert fetched == ["&in2[m_ * 140 + n_ + 4], 0", "&out5[m_ * 130 + n_], 1"]
 
 
-def test_a_large_right_operand_is_not_read_in_place() -> None:
-    """Read again for every few rows, it would come from the third-level cache each time."""
-    for k, packed in ((256, False), (1 << 14, True)):
+def test_of_a_large_right_operand_blocks_are_read_in_place(tmp_path: Path) -> None:
+    """Read again for every few rows, all of it would come from the third-level cache each time; of
+    a block that stays nearer, the next one is fetched meanwhile."""
+    specs = []
+    for k, cut in ((256, False), (1 << 14, True)):
         contraction = Contraction(
             (), (Axis(128, 1, 0),), (Axis(512, 0, 1),), (Axis(k, 128, 512),), float32
         )
-        assert choose_schedule(contraction, 1, width=64).pack_b == packed
+        schedule = choose_schedule(contraction, 1, width=64)
+        assert not schedule.pack_b
+        assert (schedule.depth < k) == cut
+        assert schedule.depth * 2048 <= second_level_cache_bytes() // 2
+        specs.append(Spec(contraction, PlainOutput("out", 0, 512, 1), False, 1))
+    run_specs(specs, tmp_path)
+    body = render_contraction(contraction, "a", "b", None, 1, output=specs[0].output).body
+    assert [f"*{operand}_next_ = {operand}_" in body for operand in "ab"] == [True, True]
 
 
 def test_right_operand_in_panels(tmp_path: Path) -> None:
