@@ -510,8 +510,7 @@ class Tiles(Form):
         target = "target_"
         if self.stores or self.blocks > 1:
             target += f" + (i_ - i_begin_) * {c_row}"
-        if not self.stores:
-            self._write_fetching()
+        self.meets = [] if self.stores else self._declare_places()
         for index, kind in enumerate(self.kinds):
             self._begin_kind(index, kind)
             self._write_row_tile(kind, (a_row, a_inner), target, c_row)
@@ -520,22 +519,22 @@ class Tiles(Form):
             self._write_consumption(target, c_row)
         text.add("}", "}")
 
-    def _write_fetching(self) -> None:
-        """Fetch, while a tile is multiplied, what its sums will meet: that may be far away."""
-        met = self.epilogue.met
+    def _declare_places(self) -> list[bool]:
+        """Declare where what the tile's sums will meet lies, which may be far away and is fetched
+        meanwhile, and how far it is from row to row: for each such place, whether it is written."""
+        met = list(enumerate(self.epilogue.met))
         if not met:
-            return
-        text, kinds = self.text, self.kinds
-        height = max(self.schedule.tile_rows(kind.vectors) for kind in kinds)
-        width = max(kind.vectors for kind in kinds) * self.lanes
-        if self.blocks > 1:
-            text.add("if (k_begin_ + depth_ >= inner_) {")
-        text.add(
-            f"for (long m_ = i_; m_ < i_end_ && m_ < i_ + {height}; m_++) {{",
-            f"for (long n_ = n_begin_; n_ < n_begin_ + {width}; n_ += {LINE // self.itemsize}) {{",
-            *[f"__builtin_prefetch(&{place}, {int(written)});" for place, written in met],
-            *["}"] * (3 if self.blocks > 1 else 2),
+            return []
+        self.text.add(
+            "long m_ = i_, n_ = n_begin_;",
+            *[f"const char *place{i}_ = (const char *)(&{place});" for i, (place, _) in met],
+            "m_++;",
+            *[
+                f"const long step{i}_ = (const char *)(&{place}) - place{i}_;"
+                for i, (place, _) in met
+            ],
         )
+        return [written for _, (_, written) in met]
 
     def _write_consumption(self, target: str, c_row: int) -> None:
         """Hand on the finished sums of a row of tiles, which are still in the first-level cache."""
@@ -605,6 +604,7 @@ class Tiles(Form):
                 b_from = f"b_ + k_begin_ * {b_row} + n_begin_"
                 packed += f", ({self.element} *)panel_"
             packed += "".join([f", {operand}_next_" for operand in self.ahead])
+            packed += "".join([f", place{i}_, step{i}_" for i in range(len(self.meets))])
             name = tile_function(
                 self.helpers,
                 self.contraction.dtype,
@@ -616,6 +616,7 @@ class Tiles(Form):
                 packs_b or not schedule.pack_b,
                 ahead=[elements for _, elements in self.ahead.values()],
                 awaited=self.stores and self.task is None,
+                meets=self.meets,
                 packs_a=self.a_width if packs_a else 0,
                 packs_b=packs_b,
             )

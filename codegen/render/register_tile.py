@@ -22,6 +22,7 @@ def tile_function(
     direct: bool,
     ahead: Sequence[int] = (),
     awaited: bool = False,
+    meets: Sequence[bool] = (),
     packs_a: int = 0,
     packs_b: bool = False,
 ) -> str:
@@ -33,7 +34,9 @@ def tile_function(
     and K, of B along K, of C along rows. ``direct``: B lies as the caller left it, unaligned.
     ``ahead``: what comes later is fetched meanwhile, from ``next0`` and so on, so many elements
     each for every two of K. ``awaited``: C's place may lie in no near cache; it is fetched
-    meanwhile, so that the sums need not wait for it.
+    meanwhile, so that the sums need not wait for it. ``meets``: so are the places that lie as C
+    does at ``place0`` and so on, with ``step0`` bytes from row to row; whether each is written.
+    A row's at a time, for the tile's own loads wait behind those that the processor has begun.
     ``packs_a``: so many neighbouring rows of A, those of this tile the first, are copied to
     ``strip``; ``packs_b``: the vectors of B are copied to ``panel``.
     """
@@ -78,14 +81,29 @@ def tile_function(
     if awaited and stored == lanes:
         for row in range(rows):
             text.add(" ".join(f"__builtin_prefetch(c + {row * c_row + p}, 1);" for p in positions))
+    fetched = []
+    for number, written in enumerate(meets):
+        at = [f"place{number} + {p * dtype.itemsize}" for p in positions]
+        fetched += [f"{place}, {int(written)}" for place in at]
     unroll = 2
     text.add("long k = 0;")
-    text.add(f"for (; k + {unroll} <= depth; k += {unroll}) {{")
+    limit = "depth"
+    if fetched:
+        limit = "end"
+        text.add(
+            f"for (long row = 0; row < {rows}; row++) {{",
+            " ".join([f"__builtin_prefetch({place});" for place in fetched]),
+            *[f"place{number} += step{number};" for number in range(len(meets))],
+            f"const long end = depth * (row + 1) / {rows};",
+        )
+    text.add(f"for (; k + {unroll} <= {limit}; k += {unroll}) {{")
     for number, elements in enumerate(ahead):
         text.add(f"__builtin_prefetch(next{number});", f"next{number} += {elements};")
     for k in range(unroll):
         step(k)
     onward(unroll)
+    if fetched:
+        text.add("}")
     text.add("for (; k < depth; k++) {")
     step(0)
     onward(1)
@@ -121,6 +139,7 @@ def tile_function(
             parameters += f", {element} *restrict {target}"
             name += f"_{target}"
     parameters += "".join([f", const {element} *next{i}" for i in range(len(ahead))])
+    parameters += "".join([f", const char *place{i}, long step{i}" for i in range(len(meets))])
     return helpers.add(name, static_function(f"@({parameters})", text))
 
 

@@ -413,12 +413,16 @@ def test_what_an_epilogue_meets_is_fetched_ahead() -> None:
         out, x = f"out[{m} * 128 + {n}]", f"x[{m} * 128 + {n}]"
         return Epilogue((f"{out} = value_ * {x} + y[{n}];",), ((out, True), (x, False)))
 
-    body = render_contraction(spec.contraction, "a", "b", epilogue, 1).body
-    fetched = [line.strip() for line in body.splitlines() if "__builtin_prefetch" in line]
-    assert fetched == [
-        "__builtin_prefetch(&out[m_ * 128 + n_], 1);",
-        "__builtin_prefetch(&x[m_ * 128 + n_], 0);",
+    rendered = render_contraction(spec.contraction, "a", "b", epilogue, 1)
+    places = [line.strip() for line in rendered.body.splitlines() if "const char *" in line]
+    assert places == [
+        "const char *place0_ = (const char *)(&out[m_ * 128 + n_]);",
+        "const char *place1_ = (const char *)(&x[m_ * 128 + n_]);",
+        "const long step0_ = (const char *)(&out[m_ * 128 + n_]) - place0_;",  # after m_++
+        "const long step1_ = (const char *)(&x[m_ * 128 + n_]) - place1_;",
     ]
+    fetched = re.findall(r"__builtin_prefetch\((\w+) \+ 0, (\d)\)", rendered.helpers)
+    assert set(fetched) == {("place0", "1"), ("place1", "0")}
 
 
 def test_what_is_fetched_ahead_is_known_from_the_statements() -> None:
@@ -435,8 +439,8 @@ def test_what_is_fetched_ahead_is_known_from_the_statements() -> None:
     for part in parts:
         result = ew.mul(result, part)
     (kernel,) = build(Graph((a, b, c, scale, column), (result,)), 1).kernels
-    fetched = re.findall(r"__builtin_prefetch\((.*)\);", kernel.body)
-    assert fetched == ["&in2[m_ * 140 + n_ + 4], 0", "&out5[m_ * 130 + n_], 1"]
+    places = re.findall(r"const char \*\w+ = \(const char \*\)\(&(.*)\);", kernel.body)
+    assert places == ["in2[m_ * 140 + n_ + 4]", "out5[m_ * 130 + n_]"]
 
 
 def test_of_a_large_right_operand_blocks_are_read_in_place(tmp_path: Path) -> None:
