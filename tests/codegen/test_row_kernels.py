@@ -93,6 +93,24 @@ def test_a_long_row_is_read_in_two_streams(shape: tuple[int, int], streams: int)
     np.testing.assert_array_equal(places, values.argmax(1))
 
 
+@pytest.mark.parametrize(
+    ("shape", "axes", "lanes"),
+    [((50, 100), (1,), 16), ((50, 128), (1,), 16), ((50, 129), (1,), 64), ((9, 5, 64), (0, 2), 64)],
+)
+def test_a_short_row_has_few_partial_results(
+    shape: tuple[int, ...], axes: tuple[int, ...], lanes: int
+) -> None:
+    """Which take as long to fold as the row takes to be gone through."""
+    (x,) = parameters = _parameters((shape, dt.float32))
+    graph = Graph(parameters, (sum_(x, axes), max_(x, axes)))
+    (kernel,) = compile_graph(graph, 1).record.kernels
+    assert f"float acc_0[{lanes}];" in kernel.body
+    values = np.random.default_rng(0).integers(-1000, 1000, shape).astype(np.float32)
+    sums, largest = run_compiled(graph, [values], 1)
+    np.testing.assert_array_equal(sums, values.sum(axes))
+    np.testing.assert_array_equal(largest, values.max(axes))
+
+
 @pytest.mark.parametrize(("shape", "ahead"), [((768, 128), 4), ((128, 1024), 0), ((64, 128), None)])
 def test_rows_are_fetched_while_others_are_computed(
     shape: tuple[int, int], ahead: int | None
