@@ -316,9 +316,15 @@ def wanted_panel_width(contraction: Contraction, threads: int) -> int:
 
 # Where B's rows are close together, and few rows of A share what packing B costs, it is read in
 # place: up to so many bytes of rows of A times bytes from one row of B to the next. It is walked
-# once for each chunk of rows, so it has to stay in the second-level cache.
+# once for each chunk of rows, so a block of K has to stay in the second-level cache, a short one
+# where all of B does not.
 _IN_PLACE = 400 << 10
 _PAGE = 4096
+
+
+def _stays_near(rows: int, row_bytes: int) -> bool:
+    """Whether so many rows stay in the second-level cache while others are walked."""
+    return rows * row_bytes <= second_level_cache_bytes() // 2
 
 
 def can_read_b_in_place(contraction: Contraction, lanes: int) -> bool:
@@ -334,7 +340,7 @@ def _should_pack_b(contraction: Contraction, lanes: int, tile_rows: int) -> bool
     _, m, n, k = contraction.sizes
     itemsize = contraction.dtype.itemsize
     row_bytes = abs(b_spans(contraction.inner)[0].stride) * itemsize
-    near = row_bytes <= _PAGE and k * row_bytes <= second_level_cache_bytes() // 2
+    near = row_bytes <= _PAGE and _stays_near(min(k, _SHORT_DEPTH), row_bytes)
     if near and m * row_bytes <= _IN_PLACE:
         return False
     return m > 2 * tile_rows and k * n * itemsize > 100 << 10
@@ -471,6 +477,21 @@ def _tap_tile(columns: Sequence[Span], most: int) -> int:
 _DEPTH, _PACKED_DEPTH, _SHORT_DEPTH = 512, 384, 128
 
 
+def _near_depth(contraction: Contraction, pack_a: bool, threads: int) -> int:
+    """The most that a block of K has where A is packed, or B read in place."""
+    _, m, n, k = contraction.sizes
+    itemsize = contraction.dtype.itemsize
+    inner = a_spans(contraction.inner)
+    by_columns = pack_a or (is_affine(inner) and inner[0].stride != 1)
+    near = m * n * itemsize // threads <= second_level_cache_bytes() // 4
+    if by_columns and near and k > 2 * _SHORT_DEPTH:
+        return _SHORT_DEPTH
+    if pack_a:
+        return _PACKED_DEPTH
+    row_bytes = abs(b_spans(contraction.inner)[0].stride) * itemsize
+    return _DEPTH if _stays_near(k, row_bytes) else _SHORT_DEPTH
+
+
 def _tiled(
     contraction: Contraction,
     swap: bool,
@@ -492,16 +513,16 @@ def _tiled(
         tile_vectors = in_panels // lanes
     tile_rows = accumulators // tile_vectors
     pack_a = _should_pack_a(contraction, tile_rows)
+    pack_b = not in_panels and _should_pack_b(contraction, lanes, tile_rows)
     depth = _DEPTH
-    if pack_a:
-        near = m * n * itemsize // threads <= second_level_cache_bytes() // 4
-        depth = _SHORT_DEPTH if near and k > _PACKED_DEPTH else _PACKED_DEPTH
+    if pack_a or (not pack_b and m > 2 * tile_rows and can_read_b_in_place(contraction, lanes)):
+        depth = _near_depth(contraction, pack_a, threads)
     schedule = Schedule(
         "tiles",
         swap,
         lanes,
         accumulators,
-        pack_b=not in_panels and _should_pack_b(contraction, lanes, tile_rows),
+        pack_b=pack_b,
         depth=_balanced(k, depth * 4 // itemsize, 4),
     )
     schedule = with_tile(schedule, contraction, tile_vectors)

@@ -299,8 +299,11 @@ class Rows(Lowering):
             self._nest(groups[1:], body)
 
     def _lanes(self) -> int:
-        extent = self.extents[self.inner_groups[-1]]
-        return LANES if extent >= LANES else 16 if extent >= 16 else 8 if extent >= 8 else 1
+        """Of a short row, folding more partial results would take longer than making them."""
+        extents = [self.extents[g] for g in self.inner_groups]
+        if extents[-1] >= LANES and prod(extents) > 2 * LANES:
+            return LANES
+        return 16 if extents[-1] >= 16 else 8 if extents[-1] >= 8 else 1
 
     # ---- what a stage does ---------------------------------------------------------------------
 

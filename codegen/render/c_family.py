@@ -305,7 +305,7 @@ class Body:
                 f"{pad}for (long block = 0; block < {whole}{needed}; block += {lanes}) {{",
                 *self.prefetches(loop, level + 1),
             ]
-            if row_end:
+            if row_end and lanes > ROW_STEP:
                 lines += [
                     f"{pad}    for (long first = 0; first < {lanes} && block + first < {row_end}; "
                     f"first += {ROW_STEP})",

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import lcm
 
-from codegen.dtype import DType
 from codegen.index.contraction import (
     Span,
     a_spans,
@@ -20,169 +19,22 @@ from codegen.index.contraction import (
     is_affine,
     without_columns,
 )
+from codegen.loops.contraction import second_level_cache_bytes
 from codegen.render.contraction_form import (
     Form,
-    Helpers,
     Task,
-    Text,
     element_of,
     minimum,
     offset_expression,
     reach,
-    static_function,
     write_counting,
 )
 from codegen.render.contraction_rest import reserve_for_rest, write_rest
-from codegen.render.line_functions import exchanged
+from codegen.render.register_tile import LINE, tile_function, transpose_function
 
-_LINE = 64  # bytes that are fetched together
 # A panel of B that the first-level cache has room for: the tiles after the one that packs it find
 # it there. Packing a larger one takes longer beside products than alone.
 _NEAR = 32 << 10
-
-
-def tile_function(
-    helpers: Helpers,
-    dtype: DType,
-    lanes: int,
-    rows: int,
-    positions: Sequence[int],
-    stored: int,
-    strides: tuple[int, int, int, int],
-    direct: bool,
-    ahead: bool = False,
-    awaited: bool = False,
-    packs_a: int = 0,
-    packs_b: bool = False,
-) -> str:
-    """A function that multiplies ``rows`` x ``depth`` of A by vectors of B, all sums in registers.
-
-    ``positions`` are the vectors' first columns; where they overlap, the last vector ends at the
-    last column and computes some columns twice, so nothing is read or written past the edge.
-    ``stored`` is the number of elements of each vector that C has. ``strides``: of A along rows
-    and K, of B along K, of C along rows. ``direct``: B lies as the caller left it, unaligned.
-    ``ahead``: as many rows of A that come next are fetched meanwhile. ``awaited``: C's place may
-    lie in no near cache; it is fetched meanwhile, so that the sums need not wait for it.
-    ``packs_a``: so many neighbouring rows of A, those of this tile the first, are copied to
-    ``strip``; ``packs_b``: the vectors of B are copied to ``panel``.
-    """
-    a_row, a_inner, b_inner, c_row = strides
-    element = dtype.compute_c
-    vector = helpers.vector(dtype, lanes)
-    count = len(positions)
-    text = Text()
-    for row in range(rows):
-        names = ", ".join(f"c{row}_{j} = {{0}}" for j in range(count))
-        text.add(f"{vector} {names};")
-
-    def step(k: int) -> None:
-        text.add("{")
-        for j, position in enumerate(positions):
-            if direct:
-                text.add(
-                    f"const {vector} b{j} = *(const {vector}u *)(b + {k * b_inner + position});"
-                )
-                if packs_b:
-                    text.add(f"*({vector} *)(panel + {(k * count + j) * lanes}) = b{j};")
-            else:
-                text.add(
-                    f"const {vector} b{j} = *(const {vector} *)(b + {k * b_inner + j * lanes});"
-                )
-        for j in range(0, packs_a, lanes):
-            line = f"*(const {vector}u *)(a + {k * a_inner + j})"
-            text.add(f"*({vector} *)(strip + {k * packs_a + j}) = {line};")
-        for row in range(rows):
-            sums = " ".join(f"c{row}_{j} += a{row} * b{j};" for j in range(count))
-            text.add(f"const {element} a{row} = a[{row * a_row + k * a_inner}]; {sums}")
-        text.add("}")
-
-    def onward(steps: int) -> None:
-        text.add(f"a += {steps * a_inner};", f"b += {steps * b_inner};")
-        if packs_a:
-            text.add(f"strip += {steps * packs_a};")
-        if packs_b:
-            text.add(f"panel += {steps * count * lanes};")
-        text.add("}")
-
-    if awaited and stored == lanes:
-        for row in range(rows):
-            text.add(" ".join(f"__builtin_prefetch(c + {row * c_row + p}, 1);" for p in positions))
-    unroll = 2
-    text.add("long k = 0;")
-    if ahead:
-        text.add(f"const {element} *next = a + {rows * a_row};")
-    text.add(f"for (; k + {unroll} <= depth; k += {unroll}) {{")
-    if ahead:
-        text.add("__builtin_prefetch(next);", f"next += {_LINE // dtype.itemsize};")
-    for k in range(unroll):
-        step(k)
-    onward(unroll)
-    text.add("for (; k < depth; k++) {")
-    step(0)
-    onward(1)
-
-    if stored < lanes:
-        size = stored * dtype.itemsize
-        for row in range(rows):
-            target = f"c + {row * c_row}"
-            text.add(
-                "if (!first) {",
-                f"{vector} old = {{0}};",
-                f"__builtin_memcpy(&old, {target}, {size});",
-                f"c{row}_0 += old;",
-                "}",
-                f"__builtin_memcpy({target}, &c{row}_0, {size});",
-            )
-    else:
-        # All old values are read before any is written: the last two vectors may overlap.
-        places = [[f"*({vector}u *)(c + {r * c_row + p})" for p in positions] for r in range(rows)]
-        text.add("if (!first) {")
-        for row in range(rows):
-            text.add(" ".join(f"c{row}_{j} += {p};" for j, p in enumerate(places[row])))
-        text.add("}")
-        for row in range(rows):
-            text.add(" ".join(f"{p} = c{row}_{j};" for j, p in enumerate(places[row])))
-    parameters = (
-        f"const {element} *restrict a, const {element} *restrict b, {element} *restrict c, "
-        "long depth, long first"
-    )
-    name = f"tile{rows}x{count}"
-    for packs, target in ((packs_a, "strip"), (packs_b, "panel")):
-        if packs:
-            parameters += f", {element} *restrict {target}"
-            name += f"_{target}"
-    return helpers.add(name, static_function(f"@({parameters})", text))
-
-
-def transpose_function(helpers: Helpers, dtype: DType, lanes: int) -> str:
-    """A function that copies ``lanes`` columns, contiguous along K, as rows of a packed panel.
-
-    Halves of ever smaller blocks are exchanged between registers: log2(lanes) rounds.
-    """
-    vector = helpers.vector(dtype, lanes)
-    element = dtype.compute_c
-    text = Text()
-    text.add("#if defined __has_builtin", "#if __has_builtin(__builtin_shufflevector)")
-    text.add("#define @shuffles", "#endif", "#endif", "#ifdef @shuffles")
-    for i in range(lanes):
-        text.add(f"{vector} r{i} = *(const {vector}u *)(source + columns[{i}]);")
-    text.add(*exchanged(vector, lanes))
-    for i in range(lanes):
-        text.add(f"*({vector}u *)(target + {i} * stride) = r{i};")
-    text.add(
-        "#else",
-        f"for (long i = 0; i < {lanes}; i++) {{",
-        f"for (long j = 0; j < {lanes}; j++) {{",
-        "target[i * stride + j] = source[columns[j] + i];",
-        "}",
-        "}",
-        "#endif",
-    )
-    signature = (
-        f"@(const {element} *restrict source, const int *restrict columns, "
-        f"{element} *restrict target, long stride)"
-    )
-    return helpers.add(f"transpose{lanes}", static_function(signature, text))
 
 
 @dataclass
@@ -217,6 +69,7 @@ class Tiles(Form):
         if schedule.rest:
             reserve_for_rest(self)
         self.tiles_pack_a, self.tiles_pack_b = self._tiles_pack_a(), self._tiles_pack_b()
+        self.ahead = self._fetched_ahead()
 
         # Rows inside columns: a packed block of B then serves the next task as well.
         self.begin_tasks(self.batches * panel_blocks * row_blocks)
@@ -243,6 +96,7 @@ class Tiles(Form):
             text.add("const long used_ = inner_ - k_begin_ < depth_ ? inner_ - k_begin_ : depth_;")
             self.used = "used_"
         self._write_inner_tables()
+        self._declare_ahead()
         if schedule.pack_b and not self.tiles_pack_b:
             self._write_pack_b(row_blocks)
         text.add(
@@ -346,6 +200,41 @@ class Tiles(Form):
         ):
             if wanted:
                 write_counting(self.text, spans, name, "k_begin_", "depth_")
+
+    # Fetching
+
+    def _fetched_ahead(self) -> dict[str, tuple[int, int]]:
+        """Operands of whose next K block, which lies in one piece, each tile fetches a part as it
+        multiplies: the stride along K, and how many elements for every two of K."""
+        schedule, c = self.schedule, self.contraction
+        if self.blocks == 1 or self.task or schedule.any_rows or self.zeros:
+            return {}
+        heights = [schedule.tile_rows(kind.vectors) for kind in self.kinds]
+        tiles = schedule.panels * -(-self.m // max(heights))
+        operands = {
+            "a": (a_spans(c.rows), a_spans(c.inner), schedule.row_block >= self.m),
+            "b": (b_spans(c.columns), b_spans(c.inner), schedule.panel_block >= schedule.panels),
+        }
+        found = {}
+        for name, (outer, inner, whole) in operands.items():
+            if not whole or not is_affine(outer) or not is_affine(inner) or outer[0].stride != 1:
+                continue
+            extent, elements = outer[0].extent, -(-2 * outer[0].extent // tiles)
+            near = self.depth * extent * self.itemsize <= second_level_cache_bytes() // 4
+            if inner[0].stride == extent and near and elements * self.itemsize <= LINE:
+                found[name] = extent, elements
+        return found
+
+    def _declare_ahead(self) -> None:
+        """Declare where the tiles of this K block fetch; the last one fetches what is at hand."""
+        if not self.ahead:
+            return
+        self.text.add(
+            f"const long ahead_ = k_begin_ + {self.depth} < {self.k} "
+            f"? k_begin_ + {self.depth} : k_begin_;"
+        )
+        for name, (stride, _) in self.ahead.items():
+            self.text.add(f"const {self.element} *{name}_next_ = {name}_ + ahead_ * {stride};")
 
     # Packing
 
@@ -621,8 +510,7 @@ class Tiles(Form):
         target = "target_"
         if self.stores or self.blocks > 1:
             target += f" + (i_ - i_begin_) * {c_row}"
-        if not self.stores:
-            self._write_fetching()
+        self.meets = [] if self.stores else self._declare_places()
         for index, kind in enumerate(self.kinds):
             self._begin_kind(index, kind)
             self._write_row_tile(kind, (a_row, a_inner), target, c_row)
@@ -631,22 +519,22 @@ class Tiles(Form):
             self._write_consumption(target, c_row)
         text.add("}", "}")
 
-    def _write_fetching(self) -> None:
-        """Fetch, while a tile is multiplied, what its sums will meet: that may be far away."""
-        met = self.epilogue.met
+    def _declare_places(self) -> list[bool]:
+        """Declare where what the tile's sums will meet lies, which may be far away and is fetched
+        meanwhile, and how far it is from row to row: for each such place, whether it is written."""
+        met = list(enumerate(self.epilogue.met))
         if not met:
-            return
-        text, kinds = self.text, self.kinds
-        height = max(self.schedule.tile_rows(kind.vectors) for kind in kinds)
-        width = max(kind.vectors for kind in kinds) * self.lanes
-        if self.blocks > 1:
-            text.add("if (k_begin_ + depth_ >= inner_) {")
-        text.add(
-            f"for (long m_ = i_; m_ < i_end_ && m_ < i_ + {height}; m_++) {{",
-            f"for (long n_ = n_begin_; n_ < n_begin_ + {width}; n_ += {_LINE // self.itemsize}) {{",
-            *[f"__builtin_prefetch(&{place}, {int(written)});" for place, written in met],
-            *["}"] * (3 if self.blocks > 1 else 2),
+            return []
+        self.text.add(
+            "long m_ = i_, n_ = n_begin_;",
+            *[f"const char *place{i}_ = (const char *)(&{place});" for i, (place, _) in met],
+            "m_++;",
+            *[
+                f"const long step{i}_ = (const char *)(&{place}) - place{i}_;"
+                for i, (place, _) in met
+            ],
         )
+        return [written for _, (_, written) in met]
 
     def _write_consumption(self, target: str, c_row: int) -> None:
         """Hand on the finished sums of a row of tiles, which are still in the first-level cache."""
@@ -715,6 +603,8 @@ class Tiles(Form):
                 b_row = b_spans(self.contraction.inner)[0].stride
                 b_from = f"b_ + k_begin_ * {b_row} + n_begin_"
                 packed += f", ({self.element} *)panel_"
+            packed += "".join([f", {operand}_next_" for operand in self.ahead])
+            packed += "".join([f", place{i}_, step{i}_" for i in range(len(self.meets))])
             name = tile_function(
                 self.helpers,
                 self.contraction.dtype,
@@ -724,7 +614,9 @@ class Tiles(Form):
                 min(self.lanes, self.n) if self.stores else self.lanes,
                 (a_row, a_inner, b_row, c_row),
                 packs_b or not schedule.pack_b,
+                ahead=[elements for _, elements in self.ahead.values()],
                 awaited=self.stores and self.task is None,
+                meets=self.meets,
                 packs_a=self.a_width if packs_a else 0,
                 packs_b=packs_b,
             )
@@ -745,6 +637,8 @@ class Tiles(Form):
         for rows in sorted(edges):
             text.add(f"}} else if (rows_ == {rows}) {{", call(rows))
         text.add("}")
+        for operand, (_, elements) in self.ahead.items():
+            text.add(f"{operand}_next_ += {elements * (self.depth // 2)};")
 
     def _write_needed(self) -> None:
         """Declare how much of the K block a tile skips, and where what it needs ends: before its

@@ -31,7 +31,7 @@ from codegen.render.contraction_form import (
     reach,
     static_function,
 )
-from codegen.render.contraction_tiles import tile_function
+from codegen.render.register_tile import LINE, tile_function
 
 # Transformed memory that one step goes through at all points: so many elements more a point, so
 # that the points are not in one cache set.
@@ -286,11 +286,12 @@ class Winograd(Form):
         strides = (self.layout.row, 1, self.columns, self.columns)
         name = tile_function(
             self.helpers, float32, lanes, rows, [j * lanes for j in range(width)], lanes, strides,
-            direct=True, ahead=True,
+            direct=True, ahead=(LINE // 4,),
         )  # fmt: skip
         return (
             f"{name}(weights_ + i_ * {self.layout.row}, columns_ + {first}, "
-            f"target_ + i_ * {self.columns} + {first}, {self.windows.channel_count}, 1);"
+            f"target_ + i_ * {self.columns} + {first}, {self.windows.channel_count}, 1, "
+            f"weights_ + (i_ + {rows}) * {self.layout.row});"  # those of the next tile
         )
 
     # Results

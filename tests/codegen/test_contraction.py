@@ -26,7 +26,12 @@ from numpy.lib.stride_tricks import as_strided
 from codegen.dtype import DType, bfloat16, float32, float64, int8, int64
 from codegen.index.contraction import Axis, Contraction
 from codegen.ir.node import TensorType
-from codegen.loops.contraction import PlainOutput, choose_schedule, vector_bytes
+from codegen.loops.contraction import (
+    PlainOutput,
+    choose_schedule,
+    second_level_cache_bytes,
+    vector_bytes,
+)
 from codegen.loops.contraction_candidates import candidates
 from codegen.loops.contraction_matrix_units import choose_matrix_units
 from codegen.ops import elementwise as ew
@@ -408,12 +413,16 @@ def test_what_an_epilogue_meets_is_fetched_ahead() -> None:
         out, x = f"out[{m} * 128 + {n}]", f"x[{m} * 128 + {n}]"
         return Epilogue((f"{out} = value_ * {x} + y[{n}];",), ((out, True), (x, False)))
 
-    body = render_contraction(spec.contraction, "a", "b", epilogue, 1).body
-    fetched = [line.strip() for line in body.splitlines() if "__builtin_prefetch" in line]
-    assert fetched == [
-        "__builtin_prefetch(&out[m_ * 128 + n_], 1);",
-        "__builtin_prefetch(&x[m_ * 128 + n_], 0);",
+    rendered = render_contraction(spec.contraction, "a", "b", epilogue, 1)
+    places = [line.strip() for line in rendered.body.splitlines() if "const char *" in line]
+    assert places == [
+        "const char *place0_ = (const char *)(&out[m_ * 128 + n_]);",
+        "const char *place1_ = (const char *)(&x[m_ * 128 + n_]);",
+        "const long step0_ = (const char *)(&out[m_ * 128 + n_]) - place0_;",  # after m_++
+        "const long step1_ = (const char *)(&x[m_ * 128 + n_]) - place1_;",
     ]
+    fetched = re.findall(r"__builtin_prefetch\((\w+) \+ 0, (\d)\)", rendered.helpers)
+    assert set(fetched) == {("place0", "1"), ("place1", "0")}
 
 
 def test_what_is_fetched_ahead_is_known_from_the_statements() -> None:
@@ -430,17 +439,26 @@ def test_what_is_fetched_ahead_is_known_from_the_statements() -> None:
     for part in parts:
         result = ew.mul(result, part)
     (kernel,) = build(Graph((a, b, c, scale, column), (result,)), 1).kernels
-    fetched = re.findall(r"__builtin_prefetch\((.*)\);", kernel.body)
-    assert fetched == ["&in2[m_ * 140 + n_ + 4], 0", "&out5[m_ * 130 + n_], 1"]
+    places = re.findall(r"const char \*\w+ = \(const char \*\)\(&(.*)\);", kernel.body)
+    assert places == ["in2[m_ * 140 + n_ + 4]", "out5[m_ * 130 + n_]"]
 
 
-def test_a_large_right_operand_is_not_read_in_place() -> None:
-    """Read again for every few rows, it would come from the third-level cache each time."""
-    for k, packed in ((256, False), (1 << 14, True)):
+def test_of_a_large_right_operand_blocks_are_read_in_place(tmp_path: Path) -> None:
+    """Read again for every few rows, all of it would come from the third-level cache each time; of
+    a block that stays nearer, the next one is fetched meanwhile."""
+    specs = []
+    for k, cut in ((256, False), (1 << 14, True)):
         contraction = Contraction(
             (), (Axis(128, 1, 0),), (Axis(512, 0, 1),), (Axis(k, 128, 512),), float32
         )
-        assert choose_schedule(contraction, 1, width=64).pack_b == packed
+        schedule = choose_schedule(contraction, 1, width=64)
+        assert not schedule.pack_b
+        assert (schedule.depth < k) == cut
+        assert schedule.depth * 2048 <= second_level_cache_bytes() // 2
+        specs.append(Spec(contraction, PlainOutput("out", 0, 512, 1), False, 1))
+    run_specs(specs, tmp_path)
+    body = render_contraction(contraction, "a", "b", None, 1, output=specs[0].output).body
+    assert [f"*{operand}_next_ = {operand}_" in body for operand in "ab"] == [True, True]
 
 
 def test_right_operand_in_panels(tmp_path: Path) -> None:

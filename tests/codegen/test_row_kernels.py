@@ -93,6 +93,44 @@ def test_a_long_row_is_read_in_two_streams(shape: tuple[int, int], streams: int)
     np.testing.assert_array_equal(places, values.argmax(1))
 
 
+@pytest.mark.parametrize(
+    ("shape", "axes", "lanes"),
+    [((50, 100), (1,), 16), ((50, 128), (1,), 16), ((50, 129), (1,), 64), ((9, 5, 64), (0, 2), 64)],
+)
+def test_a_short_row_has_few_partial_results(
+    shape: tuple[int, ...], axes: tuple[int, ...], lanes: int
+) -> None:
+    """Which take as long to fold as the row takes to be gone through."""
+    (x,) = parameters = _parameters((shape, dt.float32))
+    graph = Graph(parameters, (sum_(x, axes), max_(x, axes)))
+    (kernel,) = compile_graph(graph, 1).record.kernels
+    assert f"float acc_0[{lanes}];" in kernel.body
+    values = np.random.default_rng(0).integers(-1000, 1000, shape).astype(np.float32)
+    sums, largest = run_compiled(graph, [values], 1)
+    np.testing.assert_array_equal(sums, values.sum(axes))
+    np.testing.assert_array_equal(largest, values.max(axes))
+
+
+@pytest.mark.parametrize(("shape", "ahead"), [((768, 128), 4), ((128, 1024), 0), ((64, 128), None)])
+def test_rows_are_fetched_while_others_are_computed(
+    shape: tuple[int, int], ahead: int | None
+) -> None:
+    """Short rows several at a time, whose memory would answer too late else; where results lie, so
+    many rows ahead. What is small stays in the caches."""
+    (x,) = parameters = _parameters((shape, dt.float32))
+    total = expand_back(sum_(x, (1,)), shape, (1,))
+    graph = Graph(parameters, (ew.sub(x, total),))
+    (kernel,) = compile_graph(graph, 1).record.kernels
+    fetched = re.findall(r"__builtin_prefetch\((\w+) \+ .*block(?: \+ (\d+))?(, 1)?\)", kernel.body)
+    first = {"writes" if w else "reads": int(at or 0) for _, at, w in reversed(fetched)}
+    row = shape[1]
+    assert first == ({} if ahead is None else {"reads": max(1, ahead) * row, "writes": ahead * row})
+    array = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    np.testing.assert_allclose(
+        run_compiled(graph, [array], 1)[0], array - array.sum(1, keepdims=True), atol=1e-4
+    )
+
+
 def test_exponentials_of_what_is_never_above_zero() -> None:
     """Numbers less their row's maximum, or minus a square; not less another row's."""
     (x,) = parameters = _parameters(((64, 64), dt.float32))

@@ -88,7 +88,7 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
         // The work on each row, at the number it has in the whole.
         const long m_end_ = task_ % 3 * 48 + row_count_;
         for (long row_ = row_begin_; row_ < row_begin_ + row_count_; row_++) {
-            rows_d15d97c613(row_, 128, block0, block1, scratch + 82432, 128);
+            rows_60966c9bab(row_, 128, block0, block1, scratch + 82432, 128);
         }
     {
     {

@@ -97,7 +97,7 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
                 {
                     long i_ = 0;
                     for (; i_ + 6 <= count_; i_ += 6) {
-                        contraction_tile6x2_fa56f8cf17(weights_ + i_ * 80, columns_ + 0, target_ + i_ * 16 + 0, 64, 1);
+                        contraction_tile6x2_bb3b6fd644(weights_ + i_ * 80, columns_ + 0, target_ + i_ * 16 + 0, 64, 1, weights_ + (i_ + 6) * 80);
                     }
                 }
             }

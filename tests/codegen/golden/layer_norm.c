@@ -28,6 +28,14 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
         for (long lane = 0; lane < 64; lane++) acc_1[lane] = 0;
         const float div_0 = (sum_0 / 768.0f);
         for (long block = 0; block < 768; block += 64) {
+            __builtin_prefetch(in0 + task * 768 + block + 768);
+            __builtin_prefetch(in0 + task * 768 + block + 784);
+            __builtin_prefetch(in0 + task * 768 + block + 800);
+            __builtin_prefetch(in0 + task * 768 + block + 816);
+            __builtin_prefetch(out3 + task * 768 + block, 1);
+            __builtin_prefetch(out3 + task * 768 + block + 16, 1);
+            __builtin_prefetch(out3 + task * 768 + block + 32, 1);
+            __builtin_prefetch(out3 + task * 768 + block + 48, 1);
             #pragma GCC ivdep
             for (long lane = 0; lane < 64; lane++) {
                 const long i1 = block + lane;

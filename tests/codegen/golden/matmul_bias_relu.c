@@ -27,24 +27,23 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
                     const float *restrict panel_ = b_ + k_begin_ * 200 + n_begin_;
                     float *target_ = results_;
                     for (long i_ = i_begin_, rows_; i_ < i_end_; i_ += rows_) {
-                        for (long m_ = i_; m_ < i_end_ && m_ < i_ + 12; m_++) {
-                            for (long n_ = n_begin_; n_ < n_begin_ + 16; n_ += 16) {
-                                __builtin_prefetch(&out3[m_ * 200 + n_], 1);
-                            }
-                        }
+                        long m_ = i_, n_ = n_begin_;
+                        const char *place0_ = (const char *)(&out3[m_ * 200 + n_]);
+                        m_++;
+                        const long step0_ = (const char *)(&out3[m_ * 200 + n_]) - place0_;
                         if (p_ < 1) {
                             rows_ = i_end_ - i_ < 12 ? i_end_ - i_ : 12;
                             if (rows_ == 12) {
-                                contraction_tile12x1_b039155028(a_chunk_ + (i_ - i_begin_) * 96, panel_, target_, depth_, k_begin_ == 0);
+                                contraction_tile12x1_87c166f083(a_chunk_ + (i_ - i_begin_) * 96, panel_, target_, depth_, k_begin_ == 0, place0_, step0_);
                             } else if (rows_ == 4) {
-                                contraction_tile4x1_1488683dc8(a_chunk_ + (i_ - i_begin_) * 96, panel_, target_, depth_, k_begin_ == 0);
+                                contraction_tile4x1_aa7c79f287(a_chunk_ + (i_ - i_begin_) * 96, panel_, target_, depth_, k_begin_ == 0, place0_, step0_);
                             }
                         } else {
                             rows_ = i_end_ - i_ < 6 ? i_end_ - i_ : 6;
                             if (rows_ == 6) {
-                                contraction_tile6x2_9b0b99de7f(a_chunk_ + (i_ - i_begin_) * 96, panel_, target_, depth_, k_begin_ == 0);
+                                contraction_tile6x2_e0e43e2c3b(a_chunk_ + (i_ - i_begin_) * 96, panel_, target_, depth_, k_begin_ == 0, place0_, step0_);
                             } else if (rows_ == 4) {
-                                contraction_tile4x2_9f8bfdc91c(a_chunk_ + (i_ - i_begin_) * 96, panel_, target_, depth_, k_begin_ == 0);
+                                contraction_tile4x2_3672fb445a(a_chunk_ + (i_ - i_begin_) * 96, panel_, target_, depth_, k_begin_ == 0, place0_, step0_);
                             }
                         }
                         const long n_end_ = n_begin_ + (p_ < 1 ? 8 : 16);

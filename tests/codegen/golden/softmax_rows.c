@@ -38,6 +38,14 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
         for (long lane = 0; lane < 64; lane++) acc_1[lane] = 0;
         float row_0[500];
         for (long block = 0; block < 448; block += 64) {
+            __builtin_prefetch(in0 + task * 500 + block + 500);
+            __builtin_prefetch(in0 + task * 500 + block + 516);
+            __builtin_prefetch(in0 + task * 500 + block + 532);
+            __builtin_prefetch(in0 + task * 500 + block + 548);
+            __builtin_prefetch(out1 + task * 500 + block + 500, 1);
+            __builtin_prefetch(out1 + task * 500 + block + 516, 1);
+            __builtin_prefetch(out1 + task * 500 + block + 532, 1);
+            __builtin_prefetch(out1 + task * 500 + block + 548, 1);
             #pragma GCC ivdep
             for (long lane = 0; lane < 64; lane++) {
                 const long i1 = block + lane;

@@ -91,21 +91,21 @@ void KERNEL_NAME(long thread, long threads, char **arguments, char *scratch) {
                     const float *restrict panel_ = b_packed_ + (p_ - p_begin_) * 1024;
                     float *target_ = results_;
                     for (long i_ = i_begin_, rows_; i_ < i_end_; i_ += rows_) {
-                        for (long m_ = i_; m_ < i_end_ && m_ < i_ + 12; m_++) {
-                            for (long n_ = n_begin_; n_ < n_begin_ + 16; n_ += 16) {
-                                __builtin_prefetch(&in2[m_ * 200 + n_], 0);
-                                __builtin_prefetch(&out3[m_ * 200 + n_], 1);
-                            }
-                        }
+                        long m_ = i_, n_ = n_begin_;
+                        const char *place0_ = (const char *)(&in2[m_ * 200 + n_]);
+                        const char *place1_ = (const char *)(&out3[m_ * 200 + n_]);
+                        m_++;
+                        const long step0_ = (const char *)(&in2[m_ * 200 + n_]) - place0_;
+                        const long step1_ = (const char *)(&out3[m_ * 200 + n_]) - place1_;
                         if (p_ < 1) {
                             rows_ = i_end_ - i_ < 12 ? i_end_ - i_ : 12;
                             if (rows_ == 12) {
-                                contraction_tile12x1_3b466edab8(a_chunk_ + (i_ - i_begin_) * 1, panel_, target_, depth_, k_begin_ == 0);
+                                contraction_tile12x1_4f761c2610(a_chunk_ + (i_ - i_begin_) * 1, panel_, target_, depth_, k_begin_ == 0, place0_, step0_, place1_, step1_);
                             }
                         } else {
                             rows_ = i_end_ - i_ < 6 ? i_end_ - i_ : 6;
                             if (rows_ == 6) {
-                                contraction_tile6x2_1000bc05db(a_chunk_ + (i_ - i_begin_) * 1, panel_, target_, depth_, k_begin_ == 0);
+                                contraction_tile6x2_f0e0b78d7a(a_chunk_ + (i_ - i_begin_) * 1, panel_, target_, depth_, k_begin_ == 0, place0_, step0_, place1_, step1_);
                             }
                         }
                         const long n_end_ = n_begin_ + (p_ < 1 ? 8 : 16);
