@@ -26,13 +26,16 @@ Key = tuple[str, Signature, int]
 class Recognised:
     """What a trace comes to that has the structure of a known one: as in ``Trace``.
 
-    values  everything that its calls make and that is alive.
+    values  everything that its calls make, None for what is gone.
+    saved   of what the plan gives more than is wanted, if it does: all that it gives.
     """
 
-    __slots__ = ("cached", "calls", "leaves", "tracked", "values", "wanted")
+    __slots__ = ("bound", "cached", "calls", "leaves", "saved", "tracked", "values", "wanted")
+    bound: list[Expression]
     cached: CachedPlan
     calls: list[Call]
     leaves: list[Expression]
+    saved: list[Expression | None] | None
     tracked: list[Call]
     values: list[Expression | None]
     wanted: list[Expression]
@@ -41,8 +44,8 @@ class Recognised:
 
 
 class KnownTrace:
-    """The structure of a trace, whose plan is ``cached``, that is all below its roots and computes
-    each value anew, as the steps of a loop do.
+    """The structure of a trace, whose plan is ``cached``, that is all below its roots, as the steps
+    of a loop are.
 
     Its *occurrences* are the roots, and then the inputs of its calls, call after call, each of
     which is found at an earlier occurrence of one of its outputs. Which of them are the same
@@ -54,20 +57,24 @@ class KnownTrace:
     firsts      of each expression: its first occurrence.
     same_as     of each occurrence: which of these expressions it is.
     pending     of the expressions those that calls make; ``made_by`` and ``numbers``: by which, and
-                as which of its outputs.
+                as which of its outputs; ``known``: whether they are bound.
     leaves      the others, in the trace's order, with their ``types`` and whether ``tracked``.
     root_leaves whether roots are values of tensors that collect gradients.
-    others      of all outputs of all calls those that are no roots, and the ``shown`` among them.
+    others      of all outputs of all calls those that are no roots, and the ``shown`` among them,
+                and the ``bound``, in the trace's order.
     wanted      the outputs that are wanted, in the trace's order.
+    saved       those that the plan gives, if it gives more.
     is_whole    whether that says it all.
+    next        what was computed after it at roots of its key: what takes turns with it, or itself.
     facts       what is compared, as records.c reads it.
     one_run     what computes it in one call of C, once it was computed; None where nothing does.
     """
 
     __slots__ = (
-        "cached", "facts", "firsts", "gradients", "has_gradient", "is_whole", "key", "leaf_tracked",
-        "leaf_types", "leaves", "made_by", "numbers", "one_run", "others", "pending", "root_leaves",
-        "same_as", "shown", "steps", "tracked", "wanted",
+        "bound", "cached", "facts", "firsts", "gradients", "has_gradient", "is_whole", "key",
+        "known", "leaf_tracked", "leaf_types", "leaves", "made_by", "next", "numbers", "one_run",
+        "others", "pending", "root_leaves", "same_as", "saved", "shown", "steps", "tracked",
+        "wanted",
     )  # fmt: skip
     steps: list[tuple[int, Signature, int, int]]
 
@@ -76,6 +83,7 @@ class KnownTrace:
     ) -> None:
         self.key, self.cached, self.has_gradient = key, cached, trace.has_gradient
         self.one_run: OneRun | None = None
+        self.next = self
         known_leaves = set(trace.leaves)
         met = [*roots]
         places: dict[Call, int] = {}
@@ -95,15 +103,18 @@ class KnownTrace:
             self.steps.append((place, call.signature, call.tracked, len(call.inputs)))
             met += call.inputs
         self.is_whole = False
-        if trace.bound or trace.orders or cached.saves_more or len(calls) < len(trace.calls):
+        if trace.orders or cached.orders or len(calls) < len(trace.calls):
             return
-        if orders.used and any([order_of(e) is not None for e in trace.leaves]):
+        read = [*trace.leaves, *trace.bound]
+        if orders.used and any([order_of(e) is not None for e in read]):
             return  # the plan reads them as they lie
         self.tracked = [places[call] for call in trace.tracked]
         self.gradients = [call.has_gradient for call in calls]
         self.same_as = [order[e] for e in met]
         made = [e for e in order if e not in known_leaves]
+        bound = set(trace.bound)
         self.pending = [order[e] for e in made]
+        self.known = [e in bound for e in made]
         self.made_by = [places[e.call] for e in made if e.call is not None]
         self.numbers = [e.number for e in made]
         self.leaves = [order[e] for e in trace.leaves]
@@ -115,6 +126,8 @@ class KnownTrace:
         chosen = set(roots)
         self.others = [i for i, e in enumerate(outputs) if e not in chosen]
         self.wanted = [numbers[e] for e in trace.wanted]
+        self.bound = [numbers[e] for e in trace.bound]
+        self.saved = _places_of(cached.outputs, calls, trace) if cached.saves_more else None
         self.shown = sorted({*self.wanted}.intersection(self.others))
         values = [e for e in outputs if e is not None and e not in chosen]
         self.is_whole = all([e.leaf is None for e in values])
@@ -124,14 +137,15 @@ class KnownTrace:
             packed([(place, tracked, g, count) for (place, _, tracked, count), g in steps]),
             packed([self.firsts]),
             packed([self.same_as]),
-            packed(zip(self.pending, self.made_by, self.numbers, strict=True)),
+            packed(zip(self.pending, self.made_by, self.numbers, self.known, strict=True)),
             packed(zip(self.leaves, self.leaf_tracked, strict=True)),
             tuple(self.leaf_types),
             packed([self.root_leaves]),
-            packed([(i, i in self.shown) for i in self.others]),
+            packed([(i, i in self.shown, i in self.bound) for i in self.others]),
             self.has_gradient,
             packed([self.tracked]),
             packed([self.wanted]),
+            packed([self.bound]),
         )
 
     def recognise(self, roots: Sequence[Expression]) -> Recognised | None:
@@ -143,22 +157,23 @@ class KnownTrace:
             same = self._compare(roots)
         if same is None:
             return None
-        calls, leaves, outputs, tracked, wanted = same
+        calls, leaves, outputs, tracked, wanted, bound = same
         if orders.used and (
-            any([order_of(e) is not None for e in leaves])
+            any([order_of(e) is not None for e in [*leaves, *bound]])
             or any([e is not None and wanted_order(e) is not None for e in outputs])
         ):
             return None  # what does not lie in rows
         found = Recognised()
         found.cached, found.calls, found.leaves, found.values = self.cached, calls, leaves, outputs
-        found.tracked, found.wanted = tracked, wanted
+        found.tracked, found.wanted, found.bound = tracked, wanted, bound
+        found.saved = None if self.saved is None else [outputs[i] for i in self.saved]
         return found
 
     def _compare(
         self, roots: Sequence[Expression]
-    ) -> tuple[list[Call], list[Expression], list[Expression | None], list[Call], list[Any]] | None:
+    ) -> tuple[list[Call], list[Any], list[Any], list[Call], list[Any], list[Any]] | None:
         """The calls, the leaves and all outputs of a graph that is as this one; of the calls those
-        that are tracked, of the outputs those that are wanted."""
+        that are tracked, of the outputs those that are wanted and those that are bound."""
         met = [*roots]
         calls: list[Call] = []
         for place, signature, tracked, count in self.steps:
@@ -183,7 +198,7 @@ class KnownTrace:
             or [e.type for e in leaves] != self.leaf_types
             or [e.tracked for e in leaves] != self.leaf_tracked
             or [e.leaf is None for e in roots] != self.root_leaves
-            or any([e.value is not None for e in pending])
+            or [e.value is not None for e in pending] != self.known
         ):
             return None
         for e in leaves:
@@ -194,15 +209,19 @@ class KnownTrace:
                 return None  # a gradient goes through it
         outputs = [reference() for call in calls for reference in call.outputs]
         shown = []
+        bound = set(self.bound)
         for i in self.others:
             output = outputs[i]
-            if output is None:
+            if output is None and i not in bound:
                 continue
-            if output.value is not None or output.leaf is not None:
+            if output is None or output.leaf is not None:
+                return None
+            if (output.value is not None) != (i in bound):
                 return None
             owner = output.owner
             if (
-                type(owner) is _reference_type
+                i not in bound
+                and type(owner) is _reference_type
                 and (storage := owner()) is not None
                 and storage.expression is output
             ):
@@ -210,4 +229,17 @@ class KnownTrace:
         if shown != self.shown:
             return None
         wanted = [outputs[i] for i in self.wanted]
-        return calls, leaves, outputs, [calls[i] for i in self.tracked], wanted
+        known = [outputs[i] for i in self.bound]
+        return calls, leaves, outputs, [calls[i] for i in self.tracked], wanted, known
+
+
+def _places_of(numbers: Sequence[int], calls: Sequence[Call], trace: Trace) -> list[int]:
+    """Where among all outputs of some calls those with some numbers are, in a trace, in which a
+    call's outputs are numbered together."""
+    places: dict[int, int] = {}
+    for call in calls:
+        outputs = [reference() for reference in call.outputs]
+        first = next(trace.numbers[e] - e.number for e in outputs if e is not None)
+        for i in range(len(outputs)):
+            places[first + i] = len(places)
+    return [places[n] for n in numbers]

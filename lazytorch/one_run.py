@@ -61,6 +61,8 @@ def one_run(known: KnownTrace) -> OneRun | None:
     plan = known.cached.plan
     if native.compute is None or type(plan) is not CpuPlan or known.cached.orders:
         return None
+    if known.bound or known.saved is not None:
+        return None
     if plan.donated and known.cached.packed_uses is None:
         return None
     program = plan.program()

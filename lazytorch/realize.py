@@ -367,17 +367,28 @@ def _run_traced(roots: Sequence[Expression], device: str, held: Sequence[Express
 def _run_known(roots: Sequence[Expression], device: str, held: Sequence[Expression]) -> bool:
     """As ``_run_traced``, where that is what was computed last time; else False."""
     call = roots[0].call
-    known = _known.get((device, call.signature, len(roots))) if call is not None else None
-    if known is None or unsettled_values():
+    last = _known.get((device, call.signature, len(roots))) if call is not None else None
+    if last is None or unsettled_values():
         return False
-    kept = known.one_run.run(roots, held) if known.one_run is not None else None
-    if kept is None:
-        kept = _run_recognised(known, roots, device, held)
+    known = last.next
+    kept = _run_if_known(known, roots, device, held)
+    if kept is False and known is not last:
+        known = last
+        kept = _run_if_known(known, roots, device, held)
     if kept is False:
         return False
+    _known[known.key] = known
     for release in after_run:
         release(kept)
     return True
+
+
+def _run_if_known(
+    known: KnownTrace, roots: Sequence[Expression], device: str, held: Sequence[Expression]
+) -> Sequence[Call] | Literal[False]:
+    """``_run_recognised``, in C where that can do it."""
+    kept = known.one_run.run(roots, held) if known.one_run is not None else None
+    return _run_recognised(known, roots, device, held) if kept is None else kept
 
 
 def _run_recognised(
@@ -391,10 +402,12 @@ def _run_recognised(
     cached = trace.cached
     free = _free_leaves(trace, cached) if cached.plan.donated else ()
     with HeldOff() if free else _NOTHING:
-        values = cached.run([e.value for e in trace.leaves], free)
+        values = cached.run([e.value for e in [*trace.leaves, *trace.bound]], free)
         for i in free:
             trace.leaves[i].value = None
         wanted, kept = trace.wanted, [call for call in trace.tracked if not call.freed]
+        if trace.saved is not None:
+            wanted, values = _alive_of(trace.saved, values)
         del trace
         _settle(wanted, values)
     known.one_run = one_run(known)
@@ -465,6 +478,9 @@ def _remember(trace: Trace, roots: Sequence[Expression], device: str, cached: Ca
     if cached.known is None or cached.known.key != key:
         cached.known = KnownTrace(key, trace, roots, cached)
     if cached.known.is_whole:
+        last = _known.get(key)
+        if last is not None:
+            last.next = cached.known
         _known[key] = cached.known
 
 
@@ -514,8 +530,14 @@ def _saved(
 ) -> tuple[list[Expression], list[Any]]:
     """Of a plan that computes more than its trace wanted: what is still there, and its values."""
     by_number = {number: e for e, number in trace.numbers.items()}
-    found = [(by_number.get(n), v) for n, v in zip(cached.outputs, values, strict=True)]
-    alive = [(e, value) for e, value in found if e is not None]
+    return _alive_of([by_number.get(n) for n in cached.outputs], values)
+
+
+def _alive_of(
+    found: Sequence[Expression | None], values: Sequence[Any]
+) -> tuple[list[Expression], list[Any]]:
+    """Of what a plan gives, what is still there, and its values."""
+    alive = [(e, value) for e, value in zip(found, values, strict=True) if e is not None]
     return [e for e, _ in alive], [value for _, value in alive]
 
 

@@ -567,10 +567,11 @@ static int follow(struct graph *graph, object *facts, object *roots)
     return distinct(graph->each, firsts.count) && distinct(graph->calls, count);
 }
 
-/* Whether these expressions are outputs of these calls: triples of an expression, a call, a number. */
-static int are_made_as(struct graph *graph, struct numbers made)
+/* Whether these expressions are outputs of these calls: of each the expression, the call and the number,
+   and as much more as makes ``step``. */
+static int are_made_as(struct graph *graph, struct numbers made, long step)
 {
-    for (long i = 0; i < made.count; i += 3) {
+    for (long i = 0; i < made.count; i += step) {
         object *e = graph->each[made.at[i]];
         if (SLOT(e, Expression_call) != graph->calls[made.at[i + 1]] ||
             PyLong_AsLong(SLOT(e, Expression_number)) != made.at[i + 2])
@@ -635,10 +636,10 @@ static int is_trace(struct graph *graph, object *facts, object *outputs)
     object *types = PyTuple_GetItem(facts, 6);
     struct numbers roots = numbers(facts, 7), others = numbers(facts, 8);
     int has_gradient = PyTuple_GetItem(facts, 9) == the_True;
-    if (!are_made_as(graph, pending))
+    if (!are_made_as(graph, pending, 4))
         return 0;
-    for (long i = 0; i < pending.count; i += 3)
-        if (SLOT(graph->each[pending.at[i]], Expression_value) != the_None)
+    for (long i = 0; i < pending.count; i += 4)
+        if ((SLOT(graph->each[pending.at[i]], Expression_value) != the_None) != pending.at[i + 3])
             return 0;
     for (long i = 0; i < leaves.count; i += 2) {
         object *e = graph->each[leaves.at[i]], *call = SLOT(e, Expression_call);
@@ -653,13 +654,14 @@ static int is_trace(struct graph *graph, object *facts, object *outputs)
     for (long i = 0; i < roots.count; i++)
         if ((SLOT(graph->met[i], Expression_leaf) == the_None) != roots.at[i])
             return 0;
-    for (long i = 0; i < others.count; i += 2) {
+    for (long i = 0; i < others.count; i += 3) {
         object *e = PyList_GetItem(outputs, others.at[i]);
-        int is_alive = e != the_None;
-        if (is_alive &&
-            (SLOT(e, Expression_value) != the_None || SLOT(e, Expression_leaf) != the_None))
+        int is_alive = e != the_None, is_bound = others.at[i + 2];
+        if ((is_alive && SLOT(e, Expression_value) != the_None) != is_bound)
             return 0;
-        if ((is_alive && is_shown(e)) != others.at[i + 1])
+        if (is_alive && SLOT(e, Expression_leaf) != the_None)
+            return 0;
+        if (!is_bound && (is_alive && is_shown(e)) != others.at[i + 1])
             return 0;
     }
     return 1;
@@ -696,12 +698,13 @@ static object *known_trace(object *self, object *const *arguments, ssize argumen
     struct trace found;
     if (!find_trace(&found, arguments[0], arguments[1]))
         return none();
-    object *all = PyTuple_New(5);
+    object *all = PyTuple_New(6);
     PyTuple_SetItem(all, 0, found.calls);
     PyTuple_SetItem(all, 1, found.leaves);
     PyTuple_SetItem(all, 2, found.outputs);
     PyTuple_SetItem(all, 3, found.tracked);
     PyTuple_SetItem(all, 4, found.wanted);
+    PyTuple_SetItem(all, 5, chosen_outputs(found.outputs, numbers(arguments[0], 12)));
     return all;
 }
 
@@ -729,7 +732,7 @@ static int makes_alias(object *call)
 static int is_walk(struct graph *graph, object *facts)
 {
     struct numbers each = numbers(facts, 4);
-    if (!are_made_as(graph, numbers(facts, 5)))
+    if (!are_made_as(graph, numbers(facts, 5), 3))
         return 0;
     for (long i = 0; i < graph->call_count; i++)
         if (SLOT(graph->calls[i], Call_freed) != the_False)

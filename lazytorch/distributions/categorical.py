@@ -6,11 +6,19 @@ from math import nan
 from typing import Any
 
 from codegen import dtype as dt
+from codegen.ir.node import Node
+from codegen.ops import elementwise as ew
+from codegen.ops.movement import reshape, slice_
+from codegen.ops.reduction import cumsum, sum_
+from codegen.ops.reduction import full as full_node
+from lazytorch.application import apply
 from lazytorch.autograd.grad_mode import no_grad
+from lazytorch.core import broadcast_to
 from lazytorch.distributions import constraints
 from lazytorch.distributions.odds import ProbsOrLogits
 from lazytorch.distributions.utils import lazy_property, probs_to_logits
 from lazytorch.dtypes import finfo
+from lazytorch.expression import Function
 from lazytorch.functions.creation import arange
 from lazytorch.functions.random import rand
 from lazytorch.functions.reductions import logsumexp
@@ -20,14 +28,30 @@ from lazytorch.size import Size
 __all__ = ["Categorical"]
 
 
+def _draw(probs: Node, drawn: Node) -> Node:
+    """Where uniform numbers fall among the sums of the first probabilities."""
+    axis, count = len(probs.shape) - 1, probs.shape[-1] - 1
+    if not count:
+        return full_node(0, drawn.shape, dt.int64)
+    shape = (*probs.shape[:-1], count)
+    edges, starts, steps = cumsum(probs, axis), (0,) * axis, (1,) * (axis + 1)
+    total = slice_(edges, (*starts, count), (*probs.shape[:-1], 1), steps)
+    edges = slice_(edges, (*starts, 0), shape, steps)
+    edges = ew.div(edges, broadcast_to(total, shape))
+    wide = (*drawn.shape, count)
+    raised = broadcast_to(reshape(drawn, (*drawn.shape, 1)), wide)
+    passed = ew.ge(raised, broadcast_to(edges, wide))
+    return sum_(ew.cast(passed, dt.int64), (len(drawn.shape),))
+
+
+DRAW = Function("draw_categories", _draw)
+
+
 def draw_categories(probs: Any, shape: Any) -> Any:
-    """Class numbers of shape sample_shape + batch_shape, int64: where uniform numbers fall among
-    the sums of the first probabilities (batch_shape + classes)."""
+    """Class numbers of shape sample_shape + batch_shape, int64, of probabilities of shape
+    batch_shape + classes."""
     wide = probs if probs.dtype is dt.float64 else probs.float()
-    edges = wide.cumsum(-1)
-    edges = edges[..., :-1] / edges[..., -1:]
-    drawn = rand(shape, dtype=wide.dtype, device=wide.device).unsqueeze(-1)
-    return (drawn >= edges).sum(-1)
+    return apply(DRAW, (wide, rand(shape, dtype=wide.dtype, device=wide.device)))
 
 
 class Categorical(ProbsOrLogits):
@@ -94,8 +118,11 @@ class Categorical(ProbsOrLogits):
 
     def log_prob(self, value: Any) -> Any:
         self._checked(value)
-        index, logits = broadcast_tensors(value.long().unsqueeze(-1), self.logits)
-        return logits.gather(-1, index[..., :1]).squeeze(-1)
+        index, logits = value.long().unsqueeze(-1), self.logits
+        if value.shape != logits.shape[:-1]:
+            index, logits = broadcast_tensors(index, logits)
+            index = index[..., :1]
+        return logits.gather(-1, index).squeeze(-1)
 
     def entropy(self) -> Any:
         logits = self.logits.clamp(min=finfo(self.logits.dtype).min)

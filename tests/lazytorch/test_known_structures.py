@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,11 @@ import pytest
 from devices import COMPILED
 
 import lazytorch
+from lazytorch.records import native
 from lazytorch.view_history import views
 
 backward: Any = sys.modules["lazytorch.autograd.backward"]  # a function has its name
+realize: Any = sys.modules["lazytorch.realize"]
 torch = pytest.importorskip("torch")
 
 
@@ -223,3 +225,56 @@ def test_the_same_steps_on_what_lies_in_another_order(device: str, tracked: bool
             found = (x.sum(0, keepdim=True) * x).sum(1)
             given = values.T if lies_transposed else values
             assert found.tolist() == (given.sum(0) * given).sum(1).tolist()
+
+
+@pytest.fixture(params=["C", "Python"])
+def traced(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """The traces that are made, with records.c, where it can be loaded, and without."""
+    made: list[Any] = []
+    usual, loaded = realize.Trace, native.plain is not None
+    monkeypatch.setattr(realize, "Trace", lambda *given: made.append(given) or usual(*given))
+    (native.load if request.param == "C" else native.unload)()
+    yield made
+    (native.load if loaded else native.unload)()
+
+
+def test_steps_that_read_their_loss_before_backward_are_known(traced: list[Any]) -> None:
+    ours, theirs = _Program(lazytorch), _Program(torch)
+    for i in range(8):
+        if i == 4:
+            traced.clear()
+        ours.loss_is_read()
+        theirs.loss_is_read()
+    assert not traced
+    np.testing.assert_allclose(ours.seen, theirs.seen, 1e-5)
+
+
+def test_what_a_read_loss_saved_is_looked_at_anew(traced: list[Any]) -> None:
+    """Which of it is there, and whether there is a gradient at all, may be another in each step."""
+    weight, found = lazytorch.ones(3, requires_grad=True), []
+    for i in range(12):
+        inner = weight.exp()
+        loss = inner.sin().sum()
+        if i % 3:
+            loss.item()
+        if i % 4 == 3:
+            found.append(inner.tolist())
+        weight.grad = None
+        loss.backward()
+        found.append(weight.grad.tolist())
+    inner, gradient = [np.exp(1.0)] * 3, [np.cos(np.exp(1.0)) * np.exp(1.0)] * 3
+    for i, values in enumerate(found):
+        assert values == pytest.approx(inner if i % 5 == 3 else gradient, rel=1e-5)
+
+
+def test_structures_with_the_same_root_take_turns(traced: list[Any]) -> None:
+    x = lazytorch.ones(3).realize()
+    for i in range(8):
+        if i == 4:
+            traced.clear()
+        for steps in range(1, 6):
+            y = x
+            for _ in range(steps):
+                y = (y * 2).abs()
+            assert y.sum().item() == 3 * 2**steps
+    assert not traced
