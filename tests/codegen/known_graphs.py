@@ -474,7 +474,19 @@ def two_layers(inputs: Inputs) -> Node:
     return product(h, w2)
 
 
+@known
+def layer_used_twice(inputs: Inputs) -> Node:
+    """The gradient of its weight, as it arrives: the products are added up before their sum."""
+    products = []
+    for _ in range(2):
+        x, g = inputs(64, 100), inputs(64, 80)
+        shape = (64, 100, 80)
+        wide = reduction.broadcast(x, shape, (0, 1)), reduction.broadcast(g, shape, (0, 2))
+        products.append(ew.mul(*wide))
+    return reduction.sum_(ew.add(*products), (0,))
+
+
 COUNTED_ONLY = (
-    "long_chain", "squared_differences", "row_and_column_sums", "sums_of_one_input",
-    "two_layers",
+    "layer_used_twice", "long_chain", "squared_differences", "row_and_column_sums",
+    "sums_of_one_input", "two_layers",
 )  # fmt: skip
