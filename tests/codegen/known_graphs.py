@@ -486,7 +486,18 @@ def layer_used_twice(inputs: Inputs) -> Node:
     return reduction.sum_(ew.add(*products), (0,))
 
 
+@known
+def log_of_short_sums(inputs: Inputs) -> Node:
+    return ew.log(reduction.sum_(inputs(500, 20), (1,)))
+
+
+@known
+def log_of_long_sums(inputs: Inputs) -> Node:
+    return ew.log(reduction.sum_(inputs(500, 2000), (1,)))
+
+
 COUNTED_ONLY = (
-    "layer_used_twice", "long_chain", "squared_differences", "row_and_column_sums",
-    "sums_of_one_input", "two_layers",
+    "layer_used_twice", "log_of_long_sums", "log_of_short_sums", "long_chain",
+    "squared_differences", "row_and_column_sums", "sums_of_one_input",
+    "two_layers",
 )  # fmt: skip
