@@ -276,7 +276,7 @@ def _compile_in_family(
         first, types = family.first
         family.add(compile_graph(first, threads, dialect, any_rows=True).record, types)
         family.first = None
-    elif not family.members:
+    elif family.is_empty:
         family.first = (graph, leaves)
     literal = record.kernels
     record.kernels = family.generalized(record, leaves)

@@ -307,7 +307,7 @@ def _recorded(
         realize(outputs)
         if device is not None and device != "cpu":
             finish(device)  # before somebody writes to the memory that it reads
-    return laid_out(function, inputs, outputs) if is_special else outputs
+    return laid_out(signature, inputs, outputs) if is_special else outputs
 
 
 def _common_device(device: str, e: Expression) -> str:

@@ -27,6 +27,7 @@ from lazytorch.limited_types import check_types
 if TYPE_CHECKING:
     from codegen.ops.moved_views import Region
     from lazytorch.geometry import Geometry
+    from lazytorch.layouts import Layout
     from lazytorch.storage import Storage
     from lazytorch.tensor import Tensor
     from lazytorch.view_history import ViewOrigin
@@ -54,7 +55,7 @@ class Signature:
 
     __slots__ = (
         "_template", "always_saved", "attributes", "conditions", "form", "function",
-        "has_float_output", "input_types", "mixed", "number", "output_types", "place",
+        "has_float_output", "input_types", "layouts", "mixed", "number", "output_types", "place",
         "places_left", "plans", "reaches", "reads", "region", "saving", "second_derivatives",
     )  # fmt: skip
 
@@ -90,6 +91,8 @@ class Signature:
         self.mixed: dict[tuple[int, int], frozenset[int]] = {}
         self.region: Region | None = None
         self.form = -1
+        # How the inputs lie -> the outputs' layouts, or None where all are of rows.
+        self.layouts: dict[tuple[Any, ...], list[Layout | None] | None] = {}
         # tracked inputs -> (inputs, outputs) whose values the gradient reads; smoothly; and saves
         self.reads: dict[frozenset[int], tuple[Reads, Reads, Reads]] = {}
         # What PyTorch saves whichever gradients are asked for, once that is known.

@@ -20,7 +20,7 @@ from lazytorch.layouts import (
 from lazytorch.storage import Special
 
 if TYPE_CHECKING:
-    from lazytorch.expression import Expression, Function
+    from lazytorch.expression import Expression, Signature
     from lazytorch.tensor import Tensor
 
 Shape = tuple[int, ...]
@@ -39,25 +39,45 @@ class LaidOut(list[Any]):
 
 
 def laid_out(
-    function: Function, inputs: Sequence[Any], outputs: list[Expression]
+    signature: Signature, inputs: Sequence[Any], outputs: list[Expression]
 ) -> list[Expression]:
     """The outputs, with their layouts where these are not all of rows."""
-    rule = RULES.get(function.name)
+    rule = RULES.get(signature.function.name)
     if rule is None:
         return outputs
-    operands = [
-        (x._type.shape, x._strides()) if hasattr(x, "_strides") else _NUMBER for x in inputs
-    ]
-    shapes = [e.type.shape for e in outputs]
-    found = rule(operands, shapes)
-    if found is None:
-        return outputs
-    layouts = [layout_of(s, strides) for s, strides in zip(shapes, found, strict=True)]
-    if not any(layouts):
+    lies: list[Shape | bool | None] = []  # how each input lies: None as rows, False of a number
+    for x in inputs:
+        storage = getattr(x, "_storage", None)
+        if storage is None:
+            lies.append(False)
+        elif x._geometry is not None:
+            lies.append(x._geometry.strides)
+        else:
+            lies.append(None if storage.special is None else x._strides())
+    key = tuple(lies)
+    try:
+        layouts = signature.layouts[key]
+    except KeyError:
+        layouts = signature.layouts[key] = _layouts(rule, inputs, [e.type.shape for e in outputs])
+    if layouts is None:
         return outputs
     made = LaidOut(outputs)
     made.layouts = layouts
     return made
+
+
+def _layouts(
+    rule: Rule, inputs: Sequence[Any], shapes: Sequence[Shape]
+) -> list[Layout | None] | None:
+    """The layouts of outputs of these shapes; None where all are of rows."""
+    operands = [
+        (x._type.shape, x._strides()) if hasattr(x, "_strides") else _NUMBER for x in inputs
+    ]
+    found = rule(operands, shapes)
+    if found is None:
+        return None
+    layouts = [layout_of(s, strides) for s, strides in zip(shapes, found, strict=True)]
+    return layouts if any(layouts) else None
 
 
 def lay_out(x: Tensor, strides: Shape) -> Tensor:

@@ -274,6 +274,14 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
 
     def _read_view(self, value: Expression) -> Expression:
         storage = self._storage
+        if not (
+            value.tracked
+            or value.leaf is not None
+            or self._marker is not None
+            or self._parent is not None
+            or (self._without_recording and grad_state.enabled)
+        ):
+            return self._read_plain_view(value)
         if self._marker is not None or self._parent is not None:
             self._rejoin()
         if self._has_marker():
@@ -333,14 +341,6 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
             retain_by(self, last_recorded(view))
         self._view_cache = (value, view)
         return view
-
-    def _follows(self, value: Expression) -> bool:
-        """Of a view: whether its gradient goes on to the storage's value. Not to a leaf's that is
-        another tensor over the memory, as a Parameter is of what it was made of."""
-        leaf = value.leaf
-        if type(leaf) is not LeafReference or self._source is None:
-            return True
-        return leaf() is self._root()
 
     def _read_marker(self, value: Expression) -> Expression:
         marker = self._marker

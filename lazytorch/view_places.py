@@ -6,12 +6,15 @@ import weakref
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from codegen.runtime.memory import Buffer
 from lazytorch import core
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.expression import Attributes, Call, Expression, Overwritten, SharedSince, nobody
 from lazytorch.geometry import Geometry, in_elements, places_between, within_region
 from lazytorch.layout import channels_last, channels_last_3d, preserve_format
 from lazytorch.layouts import is_contiguous_channels_last
+from lazytorch.leaves import LeafReference
+from lazytorch.memory_views import view_of_memory
 from lazytorch.recording import last_recorded, record, untracked
 from lazytorch.seen_as import read_view, written_view
 from lazytorch.view_history import origin_of, refusal, retain_by
@@ -44,6 +47,8 @@ def read_in(
     storage: Storage, value: Expression, dtype: DType, view: Geometry, tracked: int
 ) -> Expression:
     """What a view of elements of this type shows of a value of the storage's."""
+    if storage.special is None and dtype is value.type.dtype and not view.changes_values:
+        return record(core.VIEW, (value,), view.place, tracked)[0]
     order = storage.order
     if order is None or (dtype is value.type.dtype and not view.changes_values):
         return read_view(value, None, dtype, view, [attributes_of(view, storage)], tracked)
@@ -74,6 +79,28 @@ class ViewPlaces:
         # As Tensor has them.
         _marker: tuple[Expression, Expression] | None
         _view_cache: tuple[Expression, Expression] | None
+
+    def _read_plain_view(self: Any, value: Expression) -> Expression:
+        """As ``_read_view``, where no gradient flows and this has no history of its own."""
+        cached: tuple[Expression, Expression] | None = self._view_cache
+        if cached is not None and cached[0] is value:
+            return cached[1]
+        storage, geometry, memory, view = self._storage, self._geometry, value.value, None
+        assert geometry is not None
+        if type(memory) is Buffer and memory.order == storage.order:
+            view = view_of_memory(self._type, geometry, value)
+        if view is None:
+            view = read_in(storage, value, self._type.dtype, geometry, False)
+        self._view_cache = (value, view)
+        return view
+
+    def _follows(self: Any, value: Expression) -> bool:
+        """Of a view: whether its gradient goes on to the storage's value. Not to a leaf's that is
+        another tensor over the memory, as a Parameter is of what it was made of."""
+        leaf = value.leaf
+        if type(leaf) is not LeafReference or self._source is None:
+            return True
+        return leaf() is self._root()
 
     def _read_from_base(self: Any, call: Call, base: Expression) -> None:
         """Let what an operation in place reads of this view come from the storage."""

@@ -36,6 +36,10 @@ _MOST_PARTS = 16
 # Below this many rows, a large row-wise cluster cannot keep the threads busy.
 _FEW_ROWS = 4
 _LARGE = 1 << 15
+# Of so many rows, work on a value a row is done in vectors, in a kernel of its own, where it costs
+# more than this part of going along the row: a function of one number takes as long as of sixteen.
+_MANY_ROWS = 64
+_OF_A_ROW = 8
 # Kernels over fewer points than this are merged after all others.
 _LEAST_LARGE = 1 << 14
 
@@ -351,6 +355,8 @@ class _Fuser:
         merged = unified(producer, consumer)
         if merged is None or not self._relations_hold(merged, producer, consumer):
             return False
+        if merged.kind == "rows" and self._is_for_vectors(merged, consumer):
+            return False
         if merged.kind == "contraction" and (
             self._streams(producer, consumer) > _MOST_STREAMS
             or self._is_only_summed(producer, consumer)
@@ -396,6 +402,27 @@ class _Fuser:
                         return False
                 elif read.relation != "same":
                     return False
+        return True
+
+    def _is_for_vectors(self, rows: Cluster, points: Cluster) -> bool:
+        """Whether dear work on one value a row is better done beside that of other rows: rows are
+        short, and nothing along them reads what comes of it."""
+        if points.kind != "pointwise" or points.shape == rows.shape:
+            return False
+        cost = sum([node.operation.cost for node in points.nodes])
+        length = prod(rows.shape) // prod(rows.row_shape)
+        if prod(rows.row_shape) < _MANY_ROWS or cost * _OF_A_ROW <= length:
+            return False
+        stack, seen = [*points.nodes], {*points.nodes}
+        while stack:
+            node = stack.pop()
+            for reader in self.readers[node]:
+                along = [r for r in self.reads[reader] if r.source is node and r.relation == "row"]
+                if any([r.shape == rows.shape for r in along]):
+                    return False
+                if reader.shape == node.shape and reader not in seen:
+                    seen.add(reader)
+                    stack.append(reader)
         return True
 
     def _streams(self, *clusters: Cluster) -> int:

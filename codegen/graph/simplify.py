@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from codegen.graph.contraction_match import match_contraction
 from codegen.ir.node import Node, make, rebuild, same
 from codegen.ops import elementwise as ew
 from codegen.ops.indexing import concatenate
@@ -259,6 +260,26 @@ def _sum_of_broadcast(node: Node) -> Node | None:
     return sum_(smaller, [left.index(a) for a in axes if a not in repeated])
 
 
+def _sum_of_products(node: Node) -> Node | None:
+    """sum(x * y + u * v) -> sum(x * y) + sum(u * v), where each is a product of matrices
+
+    So are the gradients of weights that several products read: they arrive added up.
+    """
+    (x,) = node.inputs
+    if x.operation not in (ew.ADD, ew.SUB):
+        return None
+    axes = node.attributes[0]
+    assert isinstance(axes, tuple)
+    parts: list[Node] = []
+    for term in x.inputs:
+        part = sum_(term, axes)
+        apart = part if match_contraction(part) is not None else _sum_of_products(part)
+        if apart is None:
+            return None
+        parts.append(apart)
+    return make(x.operation, tuple(parts), ())
+
+
 RULES: dict[str, tuple[Rule, ...]] = {
     "reshape": (_reshape_of_reshape, _reshape_of_constant),
     "permute": (_permute_of_permute, _permute_of_units, _permute_of_broadcast),
@@ -269,7 +290,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "add": (_add_zero, _add_of_parts),
     "neg": (_neg_of_neg,),
     "where": (_where_of_constant,),
-    "sum": (_reduce_units, _sum_of_broadcast),
+    "sum": (_reduce_units, _sum_of_broadcast, _sum_of_products),
     "prod": (_reduce_units,),
     "max": (_reduce_units,),
     "min": (_reduce_units,),

@@ -1,7 +1,8 @@
 """The routines that host calls run: matrices in (leading dimensions are a batch), results out.
 
-NumPy's run over a batch in C. SciPy has what NumPy lacks: packed factors with their pivots, and
-what is solved with them; it is loaded when such a routine first runs. None of these raises because
+NumPy's run over a batch in C, so many small matrices are its. SciPy's LAPACK is the faster one, and
+has what NumPy lacks: packed factors with their pivots, and what is solved with them; it is loaded
+when such a routine first runs. None of these raises because
 of values: what cannot be factored is told by ``info``, LAPACK's number of what went wrong (0 where
 nothing did), and leaves NaN or a part of the result.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +68,14 @@ def _lapack(name: str, a: Array, library: str = "lapack") -> Any:
     return getattr(getattr(_scipy(), library), prefix + name)
 
 
+def _are_many_small(a: Array) -> bool:
+    """Whether calls of SciPy, one a matrix, take longer than what they do."""
+    return not a.size or (a.shape[-1] < _SMALL and math.prod(a.shape[:-2]) > 1)
+
+
+_SMALL = 32
+
+
 def _info(a: Array) -> Array:
     return np.zeros(a.shape[:-2], np.int32)
 
@@ -81,15 +91,19 @@ def _identity(shape: Shape, dtype: Any) -> Array:
 def cholesky(a: Array) -> Sequence[Array]:
     """The lower factor, and the order of the leading minor that is not positive."""
     info = _info(a)
-    try:
-        if np.isfinite(a).all():
+    if _are_many_small(a) and np.isfinite(a).all():
+        try:
             return np.linalg.cholesky(a), info
-    except np.linalg.LinAlgError:
-        pass
+        except np.linalg.LinAlgError:
+            pass
     lower = np.zeros_like(a)
+    factor = _lapack("potrf", a)
     for place, matrix in _each(a):
         if np.isfinite(matrix).all():
-            lower[place], info[place] = _lapack("potrf", a)(matrix, lower=1, clean=1)
+            upper, info[place] = factor(matrix.T, lower=0, clean=1)  # which copies no rows
+            lower[place] = upper.T
+            if info[place]:
+                lower[place], info[place] = factor(matrix, lower=1, clean=1)
         else:
             info[place] = _cholesky_by_columns(matrix, lower[place])
     return lower, info
@@ -283,14 +297,16 @@ def ormqr(v: Array, tau: Array, c: Array, left: bool, transposed: bool) -> Seque
 def eigh(a: Array, upper: bool) -> Sequence[Array]:
     """Ascending eigenvalues and their vectors of symmetric matrices, of which a triangle is read;
     NaN where they cannot be found."""
-    try:
-        return tuple(np.linalg.eigh(a, "U" if upper else "L"))
-    except np.linalg.LinAlgError:
-        values, vectors = np.empty(a.shape[:-1], a.dtype), np.empty_like(a)
-    for place, matrix in _each(a):
+    if _are_many_small(a):
         try:
-            values[place], vectors[place] = np.linalg.eigh(matrix, "U" if upper else "L")
+            return tuple(np.linalg.eigh(a, "U" if upper else "L"))
         except np.linalg.LinAlgError:
+            pass
+    values, vectors = np.empty(a.shape[:-1], a.dtype), np.empty_like(a)
+    decompose = _lapack("syevd", a)
+    for place, matrix in _each(a):
+        values[place], vectors[place], info = decompose(matrix, lower=not upper)
+        if info:
             values[place], vectors[place] = np.nan, np.nan
     return values, vectors
 
@@ -323,20 +339,22 @@ _NOT_FINITE, _NOT_CONVERGED = -4, 1
 def svd(a: Array, full: bool) -> Sequence[Array]:
     """U, the singular values in descending order, Vᵀ, and what went wrong."""
     info = np.where(np.isfinite(a).all((-2, -1)), 0, _NOT_FINITE).astype(np.int32)
-    if not info.any():
+    if _are_many_small(a) and not info.any():
         try:
             return (*np.linalg.svd(a, full_matrices=full), info)
         except np.linalg.LinAlgError:
             pass
     found = [np.full(s, np.nan, a.dtype) for s, _ in _svd_shapes([a.shape], full)[:3]]
+    decompose = _lapack("gesdd", a)
     for place, matrix in _each(a):
         if info[place]:
             continue
-        try:
-            for target, part in zip(found, np.linalg.svd(matrix, full), strict=True):
-                target[place] = part
-        except np.linalg.LinAlgError:
+        *parts, failed = decompose(matrix, full_matrices=full)
+        if failed:
             info[place] = _NOT_CONVERGED
+            continue
+        for target, part in zip(found, parts, strict=True):
+            target[place] = part
     return (*found, info)
 
 

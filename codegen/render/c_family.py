@@ -167,6 +167,9 @@ def _cast(source: DType, target: DType, operand: str) -> str:
         return f"({operand} != 0)"
     if source.kind == "float" and target.kind == "int":
         return f"{spelled('to_' + _SUFFIX[target.name], source.compute_c)}({operand})"
+    if source.kind == "bool" and target.kind == "float":
+        # Of a conversion gcc 12 makes no vectors, nor of anything else in its loop.
+        return f"({operand} ? ({target.compute_c})1 : ({target.compute_c})0)"
     return f"({target.compute_c}){operand}"
 
 

@@ -50,32 +50,43 @@ class Family(Generic[First]):
     """
 
     def __init__(self) -> None:
-        self.members: list[tuple[PlanRecord, list[str]]] = []
         self.first: tuple[First, list[str]] | None = None
         self.made: dict[tuple[str, int], PlanRecord] = {}
+        self._leaves: list[list[str]] = []  # of each plan
+        # By their texts without numbers: kernels, and the numbers of the plans that they are from.
+        self._kernels: dict[tuple[str, ...], list[tuple[KernelRecord, int]]] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._leaves
 
     def add(self, record: PlanRecord, leaves: list[str]) -> None:
-        self.members.append((record, leaves))
+        for kernel in record.kernels:
+            if kernel.host is None:
+                alike = self._kernels.setdefault(_skeleton(kernel), [])
+                if kernel.name in _SENSITIVE or all([kernel.body != k.body for k, _ in alike]):
+                    alike.append((kernel, len(self._leaves)))
+        self._leaves.append(leaves)
 
     def is_resized(self, leaves: list[str]) -> bool:
         """Whether something (weights, most likely) has the size that it had in another plan."""
-        return any([_share(leaves, types) for _, types in self.members])
+        return any([_share(leaves, types) for types in self._leaves])
 
     def generalized(self, record: PlanRecord, leaves: list[str]) -> list[KernelRecord]:
         """The record's kernels with arguments for the numbers in which they differ from those of
         other plans. Products of matrices keep theirs where nothing kept its size."""
-        known: dict[tuple[str, ...], dict[str, KernelRecord]] = {}
-        for other, types in self.members:
-            resized = _share(leaves, types)
-            for kernel in other.kernels:
-                if (resized or kernel.name not in _SENSITIVE) and kernel.host is None:
-                    known.setdefault(_skeleton(kernel), {}).setdefault(kernel.body, kernel)
-        if not known:
+        if self.is_empty:
             return record.kernels
-        return [
-            k if k.host else _generalized(k, tuple(known.get(_skeleton(k), {}).values()))
-            for k in record.kernels
-        ]
+        resized = [_share(leaves, types) for types in self._leaves]
+        found = []
+        for kernel in record.kernels:
+            alike: dict[str, KernelRecord] = {}
+            if kernel.host is None:
+                for other, plan in self._kernels.get(_skeleton(kernel), ()):
+                    if resized[plan] or other.name not in _SENSITIVE:
+                        alike.setdefault(other.body, other)
+            found.append(_generalized(kernel, tuple(alike.values())))
+        return found
 
 
 def _share(leaves: Sequence[str], others: Sequence[str]) -> bool:

@@ -352,6 +352,12 @@ def where_compare(inputs: Inputs) -> Node:
 
 
 @known
+def mask_as_numbers(inputs: Inputs) -> Node:
+    x = inputs(70_000)
+    return ew.mul(ew.cast(ew.gt(x, filled(x, 0.5)), dt.float32), x)
+
+
+@known
 def integers(inputs: Inputs) -> Node:
     x, y = inputs(5000, dtype=dt.int32), inputs(5000, dtype=dt.int32)
     return ew.xor(ew.floor_divide(x, y), ew.shift_left(ew.remainder(x, y), filled(y, 3)))
@@ -468,7 +474,30 @@ def two_layers(inputs: Inputs) -> Node:
     return product(h, w2)
 
 
+@known
+def layer_used_twice(inputs: Inputs) -> Node:
+    """The gradient of its weight, as it arrives: the products are added up before their sum."""
+    products = []
+    for _ in range(2):
+        x, g = inputs(64, 100), inputs(64, 80)
+        shape = (64, 100, 80)
+        wide = reduction.broadcast(x, shape, (0, 1)), reduction.broadcast(g, shape, (0, 2))
+        products.append(ew.mul(*wide))
+    return reduction.sum_(ew.add(*products), (0,))
+
+
+@known
+def log_of_short_sums(inputs: Inputs) -> Node:
+    return ew.log(reduction.sum_(inputs(500, 20), (1,)))
+
+
+@known
+def log_of_long_sums(inputs: Inputs) -> Node:
+    return ew.log(reduction.sum_(inputs(500, 2000), (1,)))
+
+
 COUNTED_ONLY = (
-    "long_chain", "squared_differences", "row_and_column_sums", "sums_of_one_input",
+    "layer_used_twice", "log_of_long_sums", "log_of_short_sums", "long_chain",
+    "squared_differences", "row_and_column_sums", "sums_of_one_input",
     "two_layers",
 )  # fmt: skip

@@ -36,6 +36,9 @@ COUNTS = {
     "sort_short_rows": 2,  # what is sorted, then its order
     "binary_search": 1,
     "two_layers": 2,
+    "layer_used_twice": 2,  # a product of matrices each
+    "log_of_short_sums": 2,  # the logarithms are done in vectors
+    "log_of_long_sums": 1,
 }
 
 

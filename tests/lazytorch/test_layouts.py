@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import lazytorch
-from lazytorch import layouts
+from lazytorch import layouts, result_layouts
 
 Recipe = tuple[int, list[int], list[int], list[int], list[int]]
 
@@ -218,3 +218,22 @@ def test_copies_of_arrays_and_tensors_lie_as_these() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a copy of a tensor is made by clone()
         assert run(lazytorch) == run(torch)
+
+
+def test_how_a_result_lies_is_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of operands of the same types that lie alike; a program with views asks in every step."""
+    asked = 0
+    rule = result_layouts.RULES["add"]
+
+    def counted(operands: Any, shapes: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return rule(operands, shapes)
+
+    monkeypatch.setitem(result_layouts.RULES, "add", counted)
+    x = lazytorch.ones(23, 17)
+    for _ in range(3):
+        assert (x.t() + x.t()).stride() == (1, 17)
+        assert (x.t() + lazytorch.ones(17, 23)).stride() == (1, 17)
+        assert (lazytorch.ones(17, 23) + x.t()).stride() == (23, 1)
+    assert asked == 3

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs real PyTorch")
@@ -181,3 +182,25 @@ def test_compiled_functions_replay_host_calls() -> None:
             value = fast(lazytorch.tensor(x.tolist()))
             torch.testing.assert_close(theirs(value), expected)
         assert (fast.obstacle is None) == (function is lazy), fast.obstacle
+
+
+@pytest.mark.parametrize("size", [3, 40])
+def test_a_batch_is_factored_as_each_of_its_matrices(size: int) -> None:
+    """Small ones by NumPy over the batch, others by SciPy one by one: also where one fails."""
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((4, size, size))
+    a = a @ a.swapaxes(1, 2) + size * np.eye(size)
+    a[2, 1, 1] = -1.0
+    x = lazytorch.tensor(a)
+    factors, info = lazytorch.linalg.cholesky_ex(x)
+    assert info.tolist() == torch.linalg.cholesky_ex(torch.tensor(a)).info.tolist() == [0, 0, 2, 0]
+    for i in (0, 1, 3):
+        np.testing.assert_allclose(factors[i].numpy(), np.linalg.cholesky(a[i]), rtol=1e-9)
+        np.testing.assert_allclose(lazytorch.linalg.cholesky(x[i]).numpy(), factors[i].numpy())
+    values, vectors = lazytorch.linalg.eigh(x)
+    np.testing.assert_allclose((vectors * values[:, None] @ vectors.mT).numpy(), a, atol=1e-9)
+    u, s, v = lazytorch.linalg.svd(x)
+    np.testing.assert_allclose((u * s[:, None] @ v).numpy(), a, atol=1e-9)
+    for i in range(4):
+        np.testing.assert_allclose(lazytorch.linalg.eigh(x[i])[0].numpy(), values[i].numpy())
+        np.testing.assert_allclose(lazytorch.linalg.svd(x[i])[1].numpy(), s[i].numpy())

@@ -11,6 +11,7 @@ import pytest
 from devices import COMPILED
 
 import lazytorch as torch
+from codegen.runtime import sizes
 from codegen.statistics import statistics
 from lazytorch import Tensor
 from lazytorch.nn import functional as F
@@ -149,3 +150,18 @@ def test_a_number_that_is_no_size_changes_nothing() -> None:
         np.testing.assert_array_equal(x.flip(dim).numpy(), np.flip(x.numpy(), dim))
     for exponent in (2, 3, 4, 0.5):
         np.testing.assert_allclose((x**exponent).numpy(), x.numpy() ** exponent, rtol=1e-6)
+
+
+@pytest.mark.usefixtures("fresh_cache")
+def test_a_further_size_looks_at_its_own_texts_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not again at those of every size before: each took longer than the one before."""
+    looked = []
+    text_of = sizes.literal_text
+    monkeypatch.setattr(sizes, "literal_text", lambda k: looked.append(k) or text_of(k))
+    weight = torch.ones(12, 5)
+    counts = []
+    for rows in range(301, 313):
+        looked.clear()
+        (torch.ones(rows, 12) * rows @ weight).softmax(1).sum(0).realize()
+        counts.append(len(looked))
+    assert max(counts[6:]) == min(counts[6:]) > 0
