@@ -227,6 +227,16 @@ def test_a_long_chain() -> None:
     assert x.tolist() == [5000.0] * 3
 
 
+@pytest.mark.parametrize(("turns", "runs"), [(250, 1), (900, 7)])
+def test_a_long_chain_is_compiled(turns: int, runs: int) -> None:
+    """Whatever its length, and also where it is interpreted the first few times."""
+    for _ in range(runs):
+        a, b, c = [torch.tensor([number] * 10) for number in (0.5, 0.5, 0.25)]
+        for _ in range(turns):
+            a = a * b + c
+        assert a.sum().item() == 5.0
+
+
 def test_a_long_chain_with_gradients() -> None:
     start = torch.ones(2, requires_grad=True)
     x = start
