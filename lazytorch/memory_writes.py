@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from ctypes import memmove
 from typing import TYPE_CHECKING, Any
 
 from codegen.runtime.memory import Buffer
 from lazytorch import capture, levels, references
+from lazytorch.autograd.grad_mode import state as grad_state
+from lazytorch.autograd.grad_mode import unusual
+from lazytorch.elements import fits, write_element
 from lazytorch.expression import Expression, new_expression
+from lazytorch.geometry import repeats
 from lazytorch.realize import realize
-from lazytorch.storage import buffer_array
+from lazytorch.recording import count_write
+from lazytorch.storage import buffer_array, is_constant
 
 if TYPE_CHECKING:
     from codegen.ir.node import TensorType
@@ -17,6 +23,8 @@ if TYPE_CHECKING:
 
 # Writes to parts of one pending value that are still recorded; after these it is computed.
 MOST_PENDING_REGIONS = 8
+# Bytes of a value that others refer to, up to which it is copied to be written to.
+MOST_COPIED = 1 << 14
 
 
 class MemoryWrites:
@@ -29,6 +37,7 @@ class MemoryWrites:
         _type: TensorType
         _geometry: Geometry | None
         _marker: tuple[Expression, Expression] | None
+        _parent: Any
         _silent: bool
         _view_cache: tuple[Expression, Expression] | None
 
@@ -50,42 +59,134 @@ class MemoryWrites:
         """Put a value into its place in memory at once, if the storage is computed and nothing
         else refers to its old value. A loop that fills a buffer part by part would otherwise make
         a kernel for each part."""
-        storage, geometry = self._storage, self._geometry
-        if storage.shared is not None or (geometry is not None and geometry.changes_values):
+        geometry = self._geometry
+        if geometry is None or geometry.changes_values or levels.is_unknown(value):
             return False
-        if levels.is_unknown(value) or levels.is_unknown(storage.expression):
+        if not self._is_to_be_written():
             return False
-        if storage.expression.value is None:
-            storage.regions += 1
-            if storage.regions <= MOST_PENDING_REGIONS:
-                return False
-            realize([storage.expression])
-        storage.regions = 0
         if value.value is None:
             realize([value])
-        self._view_cache = None
-        before = storage.expression
-        buffer = before.value
-        # Besides the names here: the storage's attribute, and the expression's.
-        alone = references.BY_NAME + 1
-        if references.count(before) > alone or references.count(buffer) > alone:
+        buffer = self._memory_to_write()
+        if buffer is None:
             return False
-        capture.refuse("a tensor was written part by part")
         source = value.value
-        if buffer.order != storage.order:
-            return False
         if buffer.memory is not None and self._copy_on_device(buffer, source):
-            storage.write(new_expression(before.type, before.device, value=buffer), self._silent)
+            self._show(buffer)
             return True
         if not buffer.is_reachable:
             return False
-        target = self._within(buffer_array(buffer, before.type))
-        if type(source) is Buffer:
-            target[...] = buffer_array(source, value.type)
+        if type(source) is Buffer and source.order is None and self.is_contiguous():
+            place = buffer.address + geometry.offset * self._type.dtype.itemsize
+            memmove(place, source.address, self._type.nbytes)
         else:
-            target[...] = source
-        storage.write(new_expression(before.type, before.device, value=buffer), self._silent)
+            target = self._within(buffer_array(buffer, self._storage.expression.type))
+            target[...] = buffer_array(source, value.type) if type(source) is Buffer else source
+        self._show(buffer)
         return True
+
+    def _write_number(self, number: Any) -> bool:
+        """As ``_write_in_memory``, a number everywhere, where nothing is to be done besides."""
+        storage, geometry, dtype = self._storage, self._geometry, self._type.dtype
+        if (
+            geometry is None
+            or storage.special is not None
+            or not self._is_computed_at_once(storage.expression)
+            or storage.expression.tracked
+            or storage.expression.device != "cpu"
+            or self._marker is not None
+            or self._parent is not None
+            or unusual.used
+            or levels.derivatives.count
+            or geometry.changes_values
+            or repeats(geometry)
+            or not fits(number, dtype)
+        ):
+            return False
+        if grad_state.enabled:
+            self._refuse_recorded_write(storage.expression)
+        if not self._is_to_be_written():
+            return False
+        buffer = self._memory_to_write()
+        if buffer is None:
+            return False
+        if self._type.size == 1:
+            write_element(buffer.address + geometry.offset * dtype.itemsize, dtype, number)
+        else:
+            self._within(buffer_array(buffer, storage.expression.type))[...] = number
+        self._show(buffer)
+        return True
+
+    def _write_itself(self, value: Any) -> bool:
+        """Write a tensor of this storage over this one, where it shows the same, as ``x[i] += 1``
+        does after it has written there: nothing changes, and the write counts."""
+        storage = self._storage
+        if (
+            value._geometry != self._geometry
+            or storage.special is not None
+            or storage.expression.tracked
+            or self._marker is not None
+            or self._parent is not None
+            or value._marker is not None
+            or value._parent is not None
+            or self._silent
+            or unusual.used
+            or levels.derivatives.count
+            or levels.state.active
+            or capture.state.active is not None
+        ):
+            return False
+        if grad_state.enabled:
+            self._refuse_recorded_write(storage.expression)
+        count_write(storage)
+        return True
+
+    def _is_to_be_written(self) -> bool:
+        """Whether a write to a part is to be done in the storage's memory, whose value is computed
+        now if it was not."""
+        storage = self._storage
+        value = storage.expression
+        if storage.shared is not None or levels.is_unknown(value):
+            return False
+        if value.value is None:
+            if not self._is_computed_at_once(value):
+                storage.regions += 1
+                if storage.regions <= MOST_PENDING_REGIONS:
+                    return False
+            realize([value])
+        storage.regions = 0
+        return True
+
+    def _is_computed_at_once(self, value: Expression) -> bool:
+        """Whether a value that a part is written of is known, or takes no more than to fill it."""
+        if value.value is not None:
+            return True
+        is_free = capture.state.active is None and not levels.state.active
+        return is_free and value.device == "cpu" and is_constant(value)
+
+    def _memory_to_write(self) -> Buffer | None:
+        """The memory of the storage's value, to be written to in place, or a copy where others
+        refer to it and that is small; None where that is not to be done."""
+        self._view_cache = None
+        storage = self._storage
+        value = storage.expression
+        buffer: Buffer = value.value
+        if capture.state.active is not None or buffer.order != storage.order:
+            return None
+        # Besides the name here: the storage's attribute, and the expression's.
+        alone = references.BY_NAME + 1
+        if references.count(value) <= alone and references.count(buffer) <= alone:
+            return buffer
+        if buffer.memory is not None or buffer.nbytes > MOST_COPIED:
+            return None
+        copy = buffer.on_host()
+        copy.order = buffer.order
+        return copy
+
+    def _show(self, buffer: Buffer) -> None:
+        """Let the storage's value be what was written to this memory."""
+        storage = self._storage
+        before = storage.expression
+        storage.write(new_expression(before.type, before.device, value=buffer), self._silent)
 
     def _copy_on_device(self, buffer: Buffer, source: Any) -> bool:
         """Copy memory of a device into this view's place in its storage's; False where it takes

@@ -220,6 +220,56 @@ def test_a_leaf_with_hooks_lives_as_long_as_its_graph(ends: str, computed: bool)
     assert calls == {"no backward": [], "name first, twice": [64.0, 128.0]}.get(ends, [64.0])
 
 
+def test_parts_are_written_in_memory() -> None:
+    """No kernel for a number that is written, one for what is computed."""
+    x = torch.zeros(40)
+
+    def write() -> None:
+        for i in range(40):
+            x[i] = i
+        x[2:5] = 0.5
+        x[::10] = 7
+
+    assert kernels_of(write) == 1  # the zeros
+    assert x[:11].tolist() == [7.0, 1.0, 0.5, 0.5, 0.5, 5.0, 6.0, 7.0, 8.0, 9.0, 7.0]
+    assert x._version == 42
+
+    def add() -> None:
+        for i in range(40):
+            x[i] += 1.0
+
+    assert kernels_of(add) == 40
+    assert x[:6].tolist() == [8.0, 2.0, 1.5, 1.5, 1.5, 6.0]
+    assert x._version == 42 + 80  # PyTorch counts what is added and what is assigned
+
+
+def test_a_value_that_was_read_stays_where_a_part_is_written() -> None:
+    x = torch.zeros(6)
+    x.tolist()
+    later, row, copy = x + 1, x[1:3], x.clone()
+    part = row * 2
+    x[1] = 4.0
+    x[2] += 1.0
+    assert (later.tolist(), part.tolist(), copy.tolist()) == ([1.0] * 6, [0.0] * 2, [0.0] * 6)
+    assert row.tolist() == [4.0, 1.0]
+    shown = x.numpy()
+    x[0] = 3.0
+    assert shown.tolist() == [3.0, 4.0, 1.0, 0.0, 0.0, 0.0]
+
+
+def test_a_view_that_is_written_over_itself() -> None:
+    """Nothing changes but the count of writes, by which backward knows what it may not read."""
+    x = torch.ones(4)
+    weight = torch.ones(4, requires_grad=True)
+    product = weight * x
+    x[1:3] = x[1:3]
+    assert x._version == 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        product.sum().backward()
+    x.expand(2, 4)[:] = x.expand(2, 4)
+    assert x._version == 2
+
+
 def test_a_long_chain() -> None:
     x = torch.zeros(3)
     for _ in range(5000):
