@@ -5,24 +5,25 @@ from __future__ import annotations
 from ctypes import memmove
 from typing import TYPE_CHECKING, Any
 
-from codegen.runtime.memory import Buffer
-from lazytorch import capture, levels, references
+from codegen import spans
+from codegen.ir.node import TensorType
+from codegen.runtime.memory import Buffer, allocate
+from lazytorch import autocasting, capture, levels, references
 from lazytorch.autograd.grad_mode import state as grad_state
-from lazytorch.autograd.grad_mode import unusual
 from lazytorch.elements import fits, write_element
-from lazytorch.expression import Expression, new_expression
+from lazytorch.expression import WEAK_FLOAT, WEAK_INT, Expression, Function, new_expression
 from lazytorch.geometry import repeats
 from lazytorch.realize import realize
-from lazytorch.recording import count_write
+from lazytorch.recording import count_write, run_call
 from lazytorch.storage import buffer_array, is_constant
 
 if TYPE_CHECKING:
-    from codegen.ir.node import TensorType
     from lazytorch.geometry import Geometry
     from lazytorch.storage import Storage
 
 # Writes to parts of one pending value that are still recorded; after these it is computed.
 MOST_PENDING_REGIONS = 8
+_NUMBER_TYPES: dict[type, TensorType] = {float: WEAK_FLOAT, int: WEAK_INT}
 # Bytes of a value that others refer to, up to which it is copied to be written to.
 MOST_COPIED = 1 << 14
 
@@ -89,21 +90,12 @@ class MemoryWrites:
         storage, geometry, dtype = self._storage, self._geometry, self._type.dtype
         if (
             geometry is None
-            or storage.special is not None
             or not self._is_computed_at_once(storage.expression)
-            or storage.expression.tracked
-            or storage.expression.device != "cpu"
-            or self._marker is not None
-            or self._parent is not None
-            or unusual.used
-            or levels.derivatives.count
-            or geometry.changes_values
-            or repeats(geometry)
+            or not self._is_plain_part()
             or not fits(number, dtype)
+            or not self._may_be_written()
         ):
             return False
-        if grad_state.enabled:
-            self._refuse_recorded_write(storage.expression)
         if not self._is_to_be_written():
             return False
         buffer = self._memory_to_write()
@@ -114,6 +106,91 @@ class MemoryWrites:
         else:
             self._within(buffer_array(buffer, storage.expression.type))[...] = number
         self._show(buffer)
+        return True
+
+    def _operate_in_memory(self, function: Function, other: Any) -> bool:
+        """Do ``function`` of this view and a number or a computed tensor in its memory, at once:
+        where the plan of one such call is known, nothing is recorded for it, and nothing moved."""
+        storage, geometry = self._storage, self._geometry
+        if (
+            geometry is None
+            or storage.expression.value is None
+            or not self._is_plain_part()
+            or capture.state.active is not None
+            or levels.state.active
+            or autocasting.active.count
+            or spans.listeners
+        ):
+            return False
+        type_ = _NUMBER_TYPES.get(type(other))
+        if type_ is not None:
+            operand = new_expression(type_, "cpu", value=other)
+        elif type(other) is not type(self) or other._storage is storage:
+            return False
+        else:
+            operand = other._read()
+            if operand.tracked or operand.device != "cpu":
+                return False
+        signature = function.signatures.get(((self._type, operand.type), ()))
+        if (
+            signature is None
+            or signature.output_types != (self._type,)
+            or not self._may_be_written()
+        ):
+            return False
+        if operand.value is None:
+            realize([operand])
+        if type(operand.value) is Buffer and operand.value.order is not None:
+            return False
+        buffer = self._memory_to_write()
+        if buffer is None or not buffer.is_reachable:
+            return False
+        kind, shape, nbytes = self._type.dtype.numpy, self._type.shape, self._type.nbytes
+        if self.is_contiguous():
+            part = buffer.part(geometry.offset * self._type.dtype.itemsize, nbytes)
+            made = run_call(signature, new_expression(self._type, "cpu", value=part), operand)
+            if made is not part:
+                memmove(part.address, made.address, nbytes)
+        else:
+            part = allocate(nbytes)
+            shown = self._within(buffer_array(buffer, storage.expression.type))
+            part.as_numpy(kind, shape)[...] = shown
+            made = run_call(signature, new_expression(self._type, "cpu", value=part), operand)
+            shown[...] = made.as_numpy(kind, shape)
+        self._show(buffer)
+        return True
+
+    def _is_plain_part(self) -> bool:
+        """Whether this is a view of host memory of which nothing is to be done but to write."""
+        storage, geometry = self._storage, self._geometry
+        return (
+            geometry is not None
+            and storage.special is None
+            and not storage.expression.tracked
+            and storage.expression.device == "cpu"
+            and self._marker is None
+            and self._parent is None
+            and self._is_written_as_ever()
+            and not geometry.changes_values
+            and not repeats(geometry)
+        )
+
+    def _is_written_as_ever(self) -> bool:
+        """Whether no derivative, inference mode or hook has a say in writes to this."""
+        return (
+            not levels.derivatives.count
+            and (grad_state.inference or not self._storage.is_inference())
+            and not grad_state.saved_hooks
+        )
+
+    def _may_be_written(self) -> bool:
+        """Whether no error of PyTorch's stands against a recorded write to this view."""
+        if grad_state.enabled:
+            try:
+                self._refuse_unknown_history()
+                self._refuse_recorded_write(self._storage.expression)
+            except RuntimeError:
+                return False
         return True
 
     def _write_itself(self, value: Any) -> bool:
@@ -129,8 +206,7 @@ class MemoryWrites:
             or value._marker is not None
             or value._parent is not None
             or self._silent
-            or unusual.used
-            or levels.derivatives.count
+            or not self._is_written_as_ever()
             or levels.state.active
             or capture.state.active is not None
         ):

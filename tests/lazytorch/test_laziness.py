@@ -18,7 +18,7 @@ from devices import memory_allocated
 import lazytorch as torch
 from codegen.runtime.compiler import find_compiler
 from codegen.statistics import statistics
-from lazytorch import nn
+from lazytorch import application, nn
 from lazytorch.expression import Expression
 from lazytorch.storage import pending_writes
 
@@ -241,6 +241,42 @@ def test_parts_are_written_in_memory() -> None:
     assert kernels_of(add) == 40
     assert x[:6].tolist() == [8.0, 2.0, 1.5, 1.5, 1.5, 6.0]
     assert x._version == 42 + 80  # PyTorch counts what is added and what is assigned
+
+
+def test_operations_in_place_on_parts_record_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, row = torch.zeros(6, 4), torch.tensor([1.0, 2.0, 3.0, 4.0])
+    whole = torch.zeros(6, dtype=torch.int64)
+
+    def operate() -> None:
+        for i in range(6):
+            x[i] += row
+            x[:, i % 4] *= 0.5
+            x[i, 1:3] -= 1.0
+            whole[i] += 3
+
+    operate()
+    recorded = []
+    record = application._recorded
+    monkeypatch.setattr(
+        application, "_recorded", lambda f, *a: recorded.append(f.name) or record(f, *a)
+    )
+    operate()
+    assert recorded == []
+    x[1:3] += x[0:2]  # of the same memory
+    assert recorded == ["add"]
+    with pytest.raises(RuntimeError, match="can't be cast"):
+        whole[1] += 1.5
+    with pytest.raises(RuntimeError, match="broadcast shape"):
+        x[1, :1] += row
+    y = np.zeros((6, 4), np.float32)
+    for _ in range(2):
+        for i in range(6):
+            y[i] += row.numpy()
+            y[:, i % 4] *= 0.5
+            y[i, 1:3] -= 1.0
+    y[1:3] += y[0:2].copy()
+    assert x.tolist() == y.tolist()
+    assert whole.tolist() == [6] * 6
 
 
 def test_a_value_that_was_read_stays_where_a_part_is_written() -> None:
