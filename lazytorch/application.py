@@ -94,12 +94,28 @@ def written_over(
     write = native.write_over
     return (
         write is not None
-        and not grad_state.enabled
+        and (not grad_state.enabled or _is_recorded_for_nobody(inputs, targets))
         and not unusual.used
         and capture.state.active is None
         and not levels.state.inside
         and write(function, inputs, attributes, targets) is not None
     )
+
+
+def _is_recorded_for_nobody(inputs: Sequence[Any], targets: Sequence[Tensor]) -> bool:
+    """Whether no gradient flows through a write while it is recorded, and it is not refused."""
+    if levels.derivatives.count or autocast_active.count:
+        return False
+    for x in inputs:
+        if isinstance(x, Tensor):
+            if x._storage.expression.tracked:
+                return False
+        elif isinstance(x, Expression) and x.tracked:
+            return False
+    return all([
+        not x._storage.expression.tracked and x._source is None and x._of_function is None
+        for x in targets
+    ])  # fmt: skip
 
 
 def _shown(storage: Storage) -> Tensor:
