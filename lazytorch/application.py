@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from codegen.ir.node import Node, TensorType
-from codegen.ops.strided import view
+from codegen.ops.strided import contiguous_strides, view
 from lazytorch import autocasting, capture, levels
 from lazytorch.autocasting import active as autocast_active
 from lazytorch.autograd.grad_mode import inference, unusual
@@ -277,7 +277,7 @@ def _recorded(
             if x._geometry is not None or x._marker is not None or storage.special is not None:
                 fresh = not x._has_node
                 e = x._read()
-                is_special = True
+                is_special = is_special or not _lies_in_rows(x)
                 if e.tracked:
                     tracked |= e.tracked
                     if fresh and x._has_node:
@@ -305,6 +305,14 @@ def _recorded(
         fitted = autocasting.fitted(function.name, expressions)
         if fitted is not expressions:
             expressions, types = fitted, [e.type for e in fitted]
+    if (
+        not tracked
+        and native.record is not None
+        and not (is_special or eager.wanted or autocast_active.count)
+    ):
+        made = native.record(function, tuple(expressions), attributes, False)
+        if made is not None:
+            return made  # type: ignore[no-any-return]
     key = (tuple(types), attributes)
     signature = function.signatures.get(key) or function.signature(*key)
     if tracked and inference.used and grad_state.enabled:
@@ -324,6 +332,14 @@ def _recorded(
         if device is not None and device != "cpu":
             finish(device)  # before somebody writes to the memory that it reads
     return laid_out(function, inputs, outputs) if is_special else outputs
+
+
+def _lies_in_rows(x: Tensor) -> bool:
+    """Whether its elements lie as those of a result of its shape do."""
+    geometry = x._geometry
+    if geometry is None:
+        return x._storage.layout is None
+    return geometry.strides == contiguous_strides(geometry.shape)
 
 
 def _common_device(device: str, e: Expression) -> str:
