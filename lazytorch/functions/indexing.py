@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
@@ -16,7 +17,7 @@ from codegen.ops.leaves import iota
 from codegen.ops.movement import reshape
 from codegen.ops.reduction import broadcast, full
 from codegen.ops.strided import contiguous_strides
-from lazytorch import levels
+from lazytorch import capture, levels
 from lazytorch.application import apply, apply_expressions
 from lazytorch.autocasting import in_widest
 from lazytorch.core import broadcast_to
@@ -67,10 +68,27 @@ def check_range(index: Tensor, size: int, message: Callable[[int], str], low: in
         return
     if not index._is_reachable():  # a GPU does not stop for it: what is out of range is clamped
         return
-    array = index._array()
-    least, most = int(array.min()), int(array.max())
+    least, most = _extremes(index)
     if least < low or most >= size:
         raise IndexError(message(least if least < low else most))
+
+
+# Of the index tensor that was looked at last: its value, which part of it, and the extremes there.
+_last: tuple[weakref.ref[Expression] | None, Any, tuple[int, int]] = (None, None, (0, 0))
+
+
+def _extremes(index: Tensor) -> tuple[int, int]:
+    """The least and the greatest of some indices, which a loop uses again and again."""
+    global _last
+    storage, part = index._storage, (index._geometry, index._type)
+    known, of_part, found = _last
+    is_known = known is not None and known() is storage.expression and of_part == part
+    # What others may write to is looked at anew, and a capture is to know that it was.
+    if not is_known or storage.special is not None or capture.state.active is not None:
+        array = index._array()
+        found = int(array.min()), int(array.max())
+        _last = weakref.ref(storage.expression), part, found
+    return found
 
 
 def wrapped(index: Node, size: int) -> Node:
