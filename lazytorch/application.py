@@ -24,7 +24,7 @@ from lazytorch.expression import (
 )
 from lazytorch.geometry import Geometry
 from lazytorch.realize import realize
-from lazytorch.recording import MAXIMUM_DEPTH, outputs_of_call
+from lazytorch.recording import MAXIMUM_TURNS, is_long, outputs_of_call
 from lazytorch.records import known_to_native, native
 from lazytorch.result_layouts import LaidOut, laid_out
 from lazytorch.source import note_place
@@ -183,7 +183,7 @@ def of_two(
                 depth = y.depth + 1
             if y.call.has_gradient:  # type: ignore[union-attr]
                 has_gradient = True
-        if depth > MAXIMUM_DEPTH:
+        if depth > MAXIMUM_TURNS and is_long(depth, has_gradient, signature.output_types[0]):
             return otherwise(a, b)
         call = Call()
         call.signature, call.inputs, call.tracked = signature, (x, y), False

@@ -323,6 +323,28 @@ def test_a_long_chain_is_compiled(turns: int, runs: int) -> None:
         assert a.sum().item() == 5.0
 
 
+@pytest.mark.parametrize("in_place", [False, True])
+def test_turns_of_a_long_loop_are_run_by_one_plan(in_place: bool) -> None:
+    """They are cut at the same call each time, and none waits for long."""
+
+    def loop(turns: int) -> None:
+        a, b = torch.tensor([1.0, 2.0]), torch.tensor([0.5, 0.5])
+        for _ in range(turns):
+            if in_place:
+                a *= 0.5
+                a += b
+                a -= 0.25
+            else:
+                a = a * 0.5 + b - 0.25
+            assert a._storage.expression.depth <= 195
+        assert a.tolist() == [0.5, 0.5]
+
+    loop(400)
+    before = plans_made()
+    loop(1600)
+    assert plans_made() - before <= 2  # its last turns
+
+
 def test_a_long_chain_with_gradients() -> None:
     start = torch.ones(2, requires_grad=True)
     x = start
