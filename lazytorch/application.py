@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from codegen.ir.node import Node, TensorType
-from codegen.ops.strided import view
+from codegen.ops.strided import contiguous_strides, view
 from lazytorch import autocasting, capture, levels
 from lazytorch.autocasting import active as autocast_active
 from lazytorch.autograd.grad_mode import inference, unusual
@@ -24,7 +24,7 @@ from lazytorch.expression import (
 )
 from lazytorch.geometry import Geometry
 from lazytorch.realize import realize
-from lazytorch.recording import MAXIMUM_DEPTH, outputs_of_call
+from lazytorch.recording import MAXIMUM_TURNS, is_long, outputs_of_call
 from lazytorch.records import known_to_native, native
 from lazytorch.result_layouts import LaidOut, laid_out
 from lazytorch.source import note_place
@@ -94,12 +94,28 @@ def written_over(
     write = native.write_over
     return (
         write is not None
-        and not grad_state.enabled
+        and (not grad_state.enabled or _is_recorded_for_nobody(inputs, targets))
         and not unusual.used
         and capture.state.active is None
         and not levels.state.inside
         and write(function, inputs, attributes, targets) is not None
     )
+
+
+def _is_recorded_for_nobody(inputs: Sequence[Any], targets: Sequence[Tensor]) -> bool:
+    """Whether no gradient flows through a write while it is recorded, and it is not refused."""
+    if levels.derivatives.count or autocast_active.count:
+        return False
+    for x in inputs:
+        if isinstance(x, Tensor):
+            if x._storage.expression.tracked:
+                return False
+        elif isinstance(x, Expression) and x.tracked:
+            return False
+    return all([
+        not x._storage.expression.tracked and x._source is None and x._of_function is None
+        for x in targets
+    ])  # fmt: skip
 
 
 def _shown(storage: Storage) -> Tensor:
@@ -167,7 +183,7 @@ def of_two(
                 depth = y.depth + 1
             if y.call.has_gradient:  # type: ignore[union-attr]
                 has_gradient = True
-        if depth > MAXIMUM_DEPTH:
+        if depth > MAXIMUM_TURNS and is_long(depth, has_gradient, signature.output_types[0]):
             return otherwise(a, b)
         call = Call()
         call.signature, call.inputs, call.tracked = signature, (x, y), False
@@ -261,7 +277,7 @@ def _recorded(
             if x._geometry is not None or x._marker is not None or storage.special is not None:
                 fresh = not x._has_node
                 e = x._read()
-                is_special = True
+                is_special = is_special or not _lies_in_rows(x)
                 if e.tracked:
                     tracked |= e.tracked
                     if fresh and x._has_node:
@@ -289,6 +305,14 @@ def _recorded(
         fitted = autocasting.fitted(function.name, expressions)
         if fitted is not expressions:
             expressions, types = fitted, [e.type for e in fitted]
+    if (
+        not tracked
+        and native.record is not None
+        and not (is_special or eager.wanted or autocast_active.count)
+    ):
+        made = native.record(function, tuple(expressions), attributes, False)
+        if made is not None:
+            return made  # type: ignore[no-any-return]
     key = (tuple(types), attributes)
     signature = function.signatures.get(key) or function.signature(*key)
     if tracked and inference.used and grad_state.enabled:
@@ -308,6 +332,14 @@ def _recorded(
         if device is not None and device != "cpu":
             finish(device)  # before somebody writes to the memory that it reads
     return laid_out(signature, inputs, outputs) if is_special else outputs
+
+
+def _lies_in_rows(x: Tensor) -> bool:
+    """Whether its elements lie as those of a result of its shape do."""
+    geometry = x._geometry
+    if geometry is None:
+        return x._storage.layout is None
+    return geometry.strides == contiguous_strides(geometry.shape)
 
 
 def _common_device(device: str, e: Expression) -> str:

@@ -521,7 +521,7 @@ def new_expression(
 
 WEAK_FLOAT = TensorType((), dt.float64, True)
 _WEAK_COMPLEX = TensorType((), dt.complex128, True)
-_WEAK_INT = TensorType((), dt.int64, True)
+WEAK_INT = TensorType((), dt.int64, True)
 _WEAK_BOOL = TensorType((), dt.bool_, True)
 _LEAST_INT, _GREATEST_INT = -(1 << 63), (1 << 63) - 1
 
@@ -564,7 +564,7 @@ def scalar(value: Any, device: str) -> Expression:
             value = int(value)
         if not _LEAST_INT <= value <= _GREATEST_INT:
             raise RuntimeError("value cannot be converted to type int64_t without overflow")
-        made.type = _WEAK_INT
+        made.type = WEAK_INT
     elif isinstance(value, (complex, np.complexfloating)):
         # Two numbers do not fit into one argument: memory of its own.
         made.type, value = _WEAK_COMPLEX, Buffer.wrapping(np.array(value, np.complex128))

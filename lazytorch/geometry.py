@@ -62,6 +62,8 @@ ONE = _step(1, 1)
 
 def repeats(geometry: Geometry) -> bool:
     """Whether a step of zero shows elements more than once."""
+    if 0 not in geometry.strides:
+        return False
     return any([s == 0 and n > 1 for n, s in zip(geometry.shape, geometry.strides, strict=True)])
 
 

@@ -14,6 +14,7 @@ from codegen.ops.special_reference import bfloat16_to_float32
 from codegen.runtime.memory import Buffer
 from lazytorch import capture, levels
 from lazytorch.device import DLDeviceType, device_of, is_on_queue
+from lazytorch.elements import element_reader
 from lazytorch.geometry import Geometry
 from lazytorch.realize import realize
 from lazytorch.storage import Storage, buffer_array
@@ -80,10 +81,11 @@ class HostValues:
         flat = self._storage.flat(whole)
         if flat.itemsize != size:  # real numbers seen as complex ones, or the other way
             flat = flat.view(self._type.dtype.numpy)
-        flat = flat[geometry.offset :]
-        shown = np.lib.stride_tricks.as_strided(
-            flat, geometry.shape, [s * size for s in geometry.strides]
-        )
+        shape, strides = geometry.shape, [s * size for s in geometry.strides]
+        if 0 in shape:
+            shown = np.lib.stride_tricks.as_strided(flat[geometry.offset :], shape, strides)
+        else:
+            shown = np.ndarray(shape, flat.dtype, flat, geometry.offset * size, strides)
         if geometry.conjugated:
             shown = np.conj(shown)
         return -shown if geometry.negated else shown
@@ -140,6 +142,22 @@ class HostValues:
             later = capture.state.active.read_later(self, sys._getframe(1))  # type: ignore[arg-type]
             if later is not None:
                 return later
+        storage, geometry = self._storage, self._geometry
+        read = element_reader(self._type.dtype)
+        if read is not None and storage.special is None:
+            if geometry is None:
+                offset = 0
+            elif not geometry.changes_values:
+                offset = geometry.offset * self._type.dtype.itemsize
+            else:
+                return self._float_array().item()
+            capture.refuse("a value was read")
+            value = storage.expression
+            if value.value is None:
+                realize([value])
+            memory = value.value
+            if memory.memory is None and memory.order is None:
+                return read(memory.address + offset).value
         return self._float_array().item()
 
     def tolist(self) -> Any:

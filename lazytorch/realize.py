@@ -23,7 +23,7 @@ from codegen.pipeline import (
     find_plan,
     make_plan,
 )
-from codegen.runtime.memory import release_cached
+from codegen.runtime.memory import Buffer, release_cached
 from codegen.runtime.signals import HeldOff
 from lazytorch import capture, known_traces, layouts, levels, references
 from lazytorch.core import ALIASES, DETACH, SOURCE, VIEW
@@ -288,6 +288,13 @@ def _run_several(roots: Sequence[Expression]) -> bool:
             _forget_call(e)
             call.inputs = ()
     return True
+
+
+def run_plan(plan: Plan, values: Sequence[Any]) -> Buffer:
+    """The one output of a plan that is known; it lies where the first value did, if it may."""
+    with _lock:
+        (made,) = plan.run(values, (0,) if 0 in plan.donated else ())
+    return made
 
 
 def settle_depth(root: Expression) -> int:

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from functools import reduce
 from operator import or_
 
+from codegen.ir.node import TensorType
 from codegen.runtime.memory import Buffer
-from lazytorch import core, levels
+from lazytorch import capture, core, levels
 from lazytorch.autograd.grad_mode import state as grad_state
 from lazytorch.expression import (
     FORWARD,
@@ -23,13 +24,43 @@ from lazytorch.expression import (
     unrecorded,
 )
 from lazytorch.freed import inputs_of
-from lazytorch.realize import realize, settle_depth
+from lazytorch.realize import realize, run_plan, settle_depth
 from lazytorch.records import native
 from lazytorch.source import note_place
 from lazytorch.storage import Storage, with_history
 
 # A chain of pending calls longer than this is run: memory and the next compile stay bounded.
 MAXIMUM_DEPTH = 2000
+# One of small values that no gradient flows through, or was taken in, is run after so many: those
+# are the turns of a loop, of which a few plans are made that are recognised then, not one for each
+# number of turns.
+MAXIMUM_TURNS = 128
+SMALL = 256  # elements
+_LATEST_TURN = 192  # where it meets no call before at which such a chain was run
+_ends_of_turns: set[Signature] = set()
+
+
+def is_long(depth: int, has_gradient: int, type_: TensorType) -> bool:
+    """Whether a chain of so many pending calls may be one to run now."""
+    if depth > MAXIMUM_DEPTH:
+        return True
+    return depth > MAXIMUM_TURNS and not has_gradient and type_.size <= SMALL
+
+
+def _ends_here(e: Expression, signature: Signature) -> bool:
+    """Whether a long chain of pending calls is to be run, now that it has this one: at the same
+    place in a loop each time, so that what is run is the same."""
+    if levels.is_unknown(e):
+        return False
+    if e.depth > MAXIMUM_DEPTH:
+        return settle_depth(e) > MAXIMUM_DEPTH // 2
+    if capture.state.active is not None:
+        return False
+    most = MAXIMUM_TURNS if signature in _ends_of_turns or not _ends_of_turns else _LATEST_TURN
+    if e.depth <= most:
+        return False
+    _ends_of_turns.add(signature)
+    return True
 
 
 def untracked(value: Expression) -> Expression:
@@ -123,6 +154,16 @@ def record(
     return outputs_of_call(signature, inputs, tracked, depth + 1, has_gradient, device)
 
 
+def run_call(signature: Signature, *inputs: Expression) -> Buffer:
+    """What a call of computed values makes, at once; it may lie where the first of them did."""
+    plan = signature.plans.get("cpu")
+    if plan is not None:
+        return run_plan(plan, [e.value for e in inputs])
+    (made,) = outputs_of_call(signature, inputs, False, 1, False, "cpu")
+    realize([made])
+    return made.value  # type: ignore[no-any-return]
+
+
 _reference = weakref.ref
 
 
@@ -154,10 +195,7 @@ def outputs_of_call(
         output.depth = depth
         outputs.append(output)
     call.outputs = tuple(map(_reference, outputs))
-    if (
-        depth > MAXIMUM_DEPTH
-        and not levels.is_unknown(outputs[0])
-        and settle_depth(outputs[0]) > MAXIMUM_DEPTH // 2
-    ):
+    first = outputs[0]
+    if is_long(depth, tracked or has_gradient, first.type) and _ends_here(first, signature):
         realize(outputs)
     return outputs

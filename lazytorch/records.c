@@ -70,7 +70,7 @@ typedef long ssize;
     S(Overwritten, by) S(Overwritten, silent) S(Overwritten, storage) S(Overwritten, version)      \
     S(Function, signatures)                                                                        \
     S(Signature, function) S(Signature, output_types) S(Signature, places_left)                    \
-    S(TensorType, dtype) S(TensorType, weak)
+    S(TensorType, dtype) S(TensorType, size) S(TensorType, weak)
 
 #define OBJECTS(O)                                                                                 \
     O(None) O(True) O(False) O(zero) O(empty) O(cpu) O(float_type) O(int_type) O(list_type)        \
@@ -192,7 +192,7 @@ static object *raise(struct raised raised)
 /* ---- recording a call ------------------------------------------------------------------------- */
 
 /* Of inputs and of outputs; and of pending calls on a path, as in recording.py. */
-enum { MOST = 1000, MAXIMUM_DEPTH = 2000 };
+enum { MOST = 1000, MAXIMUM_DEPTH = 2000, MAXIMUM_TURNS = 128, SMALL = 256 };
 
 struct inputs {
     object *expressions[MOST]; /* owned */
@@ -338,6 +338,17 @@ struct making {
     int tracked, has_gradient;
 };
 
+/* Whether a chain of pending calls may be one to run now: recording.is_long. */
+static int is_long(const struct making *making)
+{
+    if (making->depth > MAXIMUM_DEPTH)
+        return 1;
+    if (making->depth <= MAXIMUM_TURNS || making->tracked || making->has_gradient)
+        return 0;
+    object *types = SLOT(making->signature, Signature_output_types);
+    return PyLong_AsLong(SLOT(PyTuple_GetItem(types, 0), TensorType_size)) <= SMALL;
+}
+
 /* The call, owned by its outputs, and these: as recording.outputs_of_call. */
 static void make_outputs(const struct making *making, object **outputs, long count)
 {
@@ -415,7 +426,7 @@ static object *plain(object *self, object *const *arguments, ssize argument_coun
     struct inputs inputs;
     object *outputs[MOST];
     int are_plain = read_inputs(arguments[1], &inputs);
-    if (are_plain != 1 || inputs.depth >= MAXIMUM_DEPTH) {
+    if (are_plain != 1) {
         release(&inputs);
         return are_plain < 0 ? 0 : none();
     }
@@ -423,7 +434,7 @@ static object *plain(object *self, object *const *arguments, ssize argument_coun
         known_signature(arguments[0], inputs.expressions, inputs.count, arguments[2]), 0,
         inputs.depth + 1, inputs.tracked && arguments[3] == the_True, inputs.has_gradient,
     };
-    if (!making.signature) {
+    if (!making.signature || is_long(&making)) {
         release(&inputs);
         return none();
     }
@@ -456,9 +467,9 @@ static object *record(object *self, object *const *arguments, ssize argument_cou
             look_below(e, &making.depth, &making.has_gradient);
     }
     making.signature = known_signature(arguments[0], expressions, count, arguments[2]);
-    if (!making.signature || making.depth >= MAXIMUM_DEPTH)
-        return none();
     making.depth++;
+    if (!making.signature || is_long(&making))
+        return none();
     Py_IncRef(inputs);
     count = PyTuple_Size(SLOT(making.signature, Signature_output_types));
     make_outputs(&making, outputs, count);

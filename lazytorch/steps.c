@@ -74,13 +74,13 @@ static object *write_over(object *self, object *const *arguments, ssize argument
     if (count > MOST)
         return none();
     int are_plain = read_inputs(arguments[1], &inputs);
-    int usual = are_plain == 1 && inputs.depth < MAXIMUM_DEPTH;
+    int usual = are_plain == 1;
     struct making making = {0, 0, inputs.depth + 1, 0, inputs.has_gradient};
     if (usual)
         making.signature =
             known_signature(arguments[0], inputs.expressions, inputs.count, arguments[2]);
     object *types = making.signature ? SLOT(making.signature, Signature_output_types) : the_empty;
-    usual = usual && PyTuple_Size(types) == count;
+    usual = making.signature && PyTuple_Size(types) == count && !is_long(&making);
     for (long i = 0; usual && i < count; i++) {
         storages[i] = plain_target(PyList_GetItem(targets, i));
         usual = storages[i] && SLOT(SLOT(storages[i], Storage_expression), Expression_type) ==

@@ -416,7 +416,9 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
             before = storage.expression
         written: Expression | None = None
         if geometry is not None:
-            if not (before.tracked or value.tracked) and self._write_in_memory(value):
+            is_tracked = before.tracked or value.tracked
+            del before  # whoever writes in memory counts who refers to it
+            if not is_tracked and self._write_in_memory(value):
                 return self
             before = storage.expression
             base = before

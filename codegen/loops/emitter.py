@@ -108,14 +108,36 @@ class Emitter:
         result = self.results.get(node)
         if result is not None:
             return result()
-        key = (node, indices, guard)
+        found = self._found((node, indices, guard))
+        if found is not None:
+            return found
+        # Inputs first: the turns of a loop are a chain that is longer than calls may be deep.
+        chain = [node]
+        while chain:
+            missing = self._missing(chain[-1], indices, guard)
+            if missing is not None:
+                chain.append(missing)
+                continue
+            e = chain.pop()
+            operand = self._compute(e, indices, guard)
+            self.scopes[operand[1]].known[e, indices, guard] = operand
+        return operand
+
+    def _found(self, key: tuple[Node, Indices, Guard]) -> Operand | None:
         for scope in reversed(self.scopes):
             found = scope.known.get(key)
             if found is not None:
                 return found
-        operand = self._compute(node, indices, guard)
-        self.scopes[operand[1]].known[key] = operand
-        return operand
+        return None
+
+    def _missing(self, node: Node, indices: Indices, guard: Guard) -> Node | None:
+        """The first input at the same place that is computed here and not known yet."""
+        if node.operation.kind != "elementwise" or node in self.revisited or self.in_memory(node):
+            return None
+        for i in node.inputs:
+            if i not in self.results and self._found((i, indices, guard)) is None:
+                return i
+        return None
 
     def _compute(self, node: Node, indices: Indices, guard: Guard) -> Operand:
         revisit = self.revisited.get(node)

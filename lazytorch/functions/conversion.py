@@ -55,12 +55,16 @@ def write_value(target: Tensor, value: Any) -> Tensor:
         if value._type.dtype.is_complex:
             warn_of_lost_parts(target._type.dtype)
         if value._type is target._type:
+            if value._storage is target._storage and target._write_itself(value):
+                return target
             return target._write(_instead_of(target, value._read()))
         shape = target._type.shape
         if value._type.shape != shape:
             views.expanded_geometry(value._type.shape, value._type.shape, shape)
         (fitted,) = apply_expressions(FIT, (value,), (shape, target._type.dtype))
     else:
+        if target._write_number(value):
+            return target
         attributes = (target._type.shape, target._type.dtype)
         if written_over(FIT, (value,), attributes, [target]):
             return target

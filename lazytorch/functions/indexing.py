@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import operator
+import weakref
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
@@ -17,13 +17,14 @@ from codegen.ops.leaves import iota
 from codegen.ops.movement import reshape
 from codegen.ops.reduction import broadcast, full
 from codegen.ops.strided import contiguous_strides
-from lazytorch import levels
+from lazytorch import capture, levels
 from lazytorch.application import apply, apply_expressions
 from lazytorch.autocasting import in_widest
 from lazytorch.core import broadcast_to
 from lazytorch.expression import Expression, Function
 from lazytorch.functions import views
 from lazytorch.functions.arguments import require_tensor
+from lazytorch.functions.basic_indices import Place, basic_place, integer, place_of, slice_of
 from lazytorch.functions.conversion import clone, converted, moved, write_value
 from lazytorch.functions.data import of_array
 from lazytorch.functions.masks import MASKED_FILL
@@ -67,10 +68,27 @@ def check_range(index: Tensor, size: int, message: Callable[[int], str], low: in
         return
     if not index._is_reachable():  # a GPU does not stop for it: what is out of range is clamped
         return
-    array = index._array()
-    least, most = int(array.min()), int(array.max())
+    least, most = _extremes(index)
     if least < low or most >= size:
         raise IndexError(message(least if least < low else most))
+
+
+# Of the index tensor that was looked at last: its value, which part of it, and the extremes there.
+_last: tuple[weakref.ref[Expression] | None, Any, tuple[int, int]] = (None, None, (0, 0))
+
+
+def _extremes(index: Tensor) -> tuple[int, int]:
+    """The least and the greatest of some indices, which a loop uses again and again."""
+    global _last
+    storage, part = index._storage, (index._geometry, index._type)
+    known, of_part, found = _last
+    is_known = known is not None and known() is storage.expression and of_part == part
+    # What others may write to is looked at anew, and a capture is to know that it was.
+    if not is_known or storage.special is not None or capture.state.active is not None:
+        array = index._array()
+        found = int(array.min()), int(array.max())
+        _last = weakref.ref(storage.expression), part, found
+    return found
 
 
 def wrapped(index: Node, size: int) -> Node:
@@ -207,7 +225,7 @@ def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], boo
     shape = x._type.shape
     taken = sum([_consumed(item) for item in items])
     if not shape and taken and type(items[0]) is int:
-        _place(items[0], shape, 0)
+        place_of(items[0], shape, 0)
     if taken > len(shape):
         if not shape and type(key) is slice:
             raise IndexError("slice() cannot be applied to a 0-dim tensor.")
@@ -223,7 +241,7 @@ def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], boo
     ellipsis_seen = False
     for item in items:
         if isinstance(item, slice):
-            start, length, step = _slice_of(item, shape[axis])
+            start, length, step = slice_of(item, shape[axis])
             sizes.append(length)
             strides.append(old_strides[axis] * step)
             offset += start * old_strides[axis]
@@ -266,7 +284,7 @@ def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], boo
             elif item.dtype.kind == "float" or (item.ndim and item.dtype not in _INDEX_TYPES):
                 raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
             elif not item.ndim and item._storage.expression.value is not None:
-                place = _place(item.item(), shape, axis)
+                place = place_of(item.item(), shape, axis)
                 offset += place * old_strides[axis]
                 axis += 1
                 name = "Select"
@@ -277,7 +295,7 @@ def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], boo
                 strides.append(old_strides[axis])
                 axis += 1
         else:
-            place = _place(_integer(item), shape, axis)
+            place = place_of(integer(item), shape, axis)
             offset += place * old_strides[axis]
             axis += 1
             name = "Select"
@@ -306,44 +324,6 @@ def _resolve(x: Tensor, key: Any) -> tuple[Tensor, list[tuple[int, Tensor]], boo
 @levels.refuses_examples(_DYNAMIC_INDEX)
 def _nonzero_of_mask(mask: Tensor) -> Any:
     return np.nonzero(mask._array())
-
-
-def _slice_of(item: slice, size: int) -> tuple[int, int, int]:
-    step = 1 if item.step is None else _integer(item.step)
-    if step == 0:
-        raise ValueError("slice step cannot be zero")
-    if step < 0:
-        raise ValueError("step must be greater than zero")
-    start = None if item.start is None else _integer(item.start)
-    stop = None if item.stop is None else _integer(item.stop)
-    first, last, _ = slice(start, stop, step).indices(size)
-    return first, max(0, -(-(last - first) // step)), step
-
-
-def _integer(item: Any) -> int:
-    try:
-        return operator.index(item)
-    except TypeError:
-        if isinstance(item, Tensor):
-            return int(item.item())
-        if isinstance(item, str):
-            raise TypeError("new(): invalid data type 'str'") from None
-        raise IndexError(
-            "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are "
-            f"valid indices (got {type(item).__name__})"
-        ) from None
-
-
-def _place(place: int, shape: Shape, axis: int) -> int:
-    if not shape:
-        raise IndexError(
-            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` "
-            "in C++ to convert a 0-dim tensor to a number"
-        )
-    size = shape[axis]
-    if not -size <= place < size:
-        raise IndexError(f"index {place} is out of bounds for dimension {axis} with size {size}")
-    return place + size if place < 0 else place
 
 
 # Of tensors used as indices; a 0-d one of any integer type is a number.
@@ -381,11 +361,9 @@ def _check_broadcast(indices: Sequence[Tensor]) -> Shape:
 
 def _get(self: Tensor, key: Any) -> Tensor:
     """A view for integers, slices, ``...`` and None; a copy for tensors, lists and masks."""
-    shape = self._type.shape
-    if type(key) is int and shape:
-        strides = self._steps()
-        offset = self.storage_offset() + _place(key, shape, 0) * strides[0]
-        return self._view(shape[1:], strides[1:], offset, "Select")
+    place = basic_place(self, key)
+    if place is not None:
+        return self._view(*place)
     source, advanced, _ = _resolve(self, key)
     if not advanced:
         return source
@@ -430,7 +408,14 @@ def _set_item(self: Tensor, key: Any, value: Any) -> None:
         target = self
         advanced: list[tuple[int, Tensor]] = []
     else:
-        target, advanced, _ = _resolve(self, (key,) if type(key) is slice else key)
+        items = (key,) if type(key) is slice else key
+        place = basic_place(self, items)
+        if place is None:
+            target, advanced, _ = _resolve(self, items)
+        elif _is_at(value, self, place) and value._write_itself(value):
+            return
+        else:
+            target, advanced = self._view(*place), []
     if target._view_name == "Alias":
         target = self  # x[:] and x[...] are the tensor, not a view of it
     if target._geometry is not None:
@@ -460,6 +445,19 @@ def _set_item(self: Tensor, key: Any, value: Any) -> None:
     except RefusedView:
         target._refuse_before(False)
         raise
+
+
+def _is_at(view: Any, x: Tensor, place: Place) -> bool:
+    """Whether a value is this view of another, as ``x[i] += 1`` assigns to where it was."""
+    if not isinstance(view, Tensor) or view._source is not x:
+        return False
+    geometry = view._geometry
+    return (
+        geometry is not None
+        and geometry.place == place[:3]
+        and not geometry.changes_values
+        and view._type.dtype is x._type.dtype
+    )
 
 
 def _is_one_mask(key: Any) -> bool:

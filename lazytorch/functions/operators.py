@@ -52,9 +52,12 @@ def _direct(function: Function) -> Callable[[Tensor, Any], Any]:
 
 
 def _assigning(function: Function, otherwise: Callable[[Any, Any], Any]) -> Any:
-    """As ``_forward`` of the in-place form; at a third of its cost where nothing is recorded."""
+    """As ``_forward`` of the in-place form; at a third of its cost where nothing is recorded, or
+    a part of computed memory is written."""
 
     def operate(self: Tensor, other: Any) -> Any:
+        if self._geometry is not None:
+            return self if self._operate_in_memory(function, other) else otherwise(self, other)
         return self if written_over(function, (self, other), (), [self]) else otherwise(self, other)
 
     return operate

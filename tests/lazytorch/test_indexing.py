@@ -229,3 +229,21 @@ class Key:
 class _Probe:
     def __getitem__(self, key: Any) -> Any:
         return key
+
+
+def test_indices_that_are_used_again_are_checked_again() -> None:
+    x, index = torch.zeros(5), torch.tensor([0, 4])
+    assert x[index].tolist() == x[index].tolist() == [0.0, 0.0]
+    with pytest.raises(IndexError, match="index 4 is out of bounds"):
+        x[:4][index]
+    index[1] = 5
+    with pytest.raises(IndexError, match="index 5 is out of bounds"):
+        x[index]
+    with pytest.raises(IndexError, match="index 5 is out of bounds"):
+        x[index[1:]]
+    assert x[index[:1]].tolist() == [0.0]
+    index.numpy()[1] = 3
+    assert x[index].tolist() == [0.0, 0.0]
+    index.numpy()[1] = 7
+    with pytest.raises(IndexError, match="index 7 is out of bounds"):
+        x[index]

@@ -18,7 +18,7 @@ from devices import memory_allocated
 import lazytorch as torch
 from codegen.runtime.compiler import find_compiler
 from codegen.statistics import statistics
-from lazytorch import nn
+from lazytorch import application, nn
 from lazytorch.expression import Expression
 from lazytorch.storage import pending_writes
 
@@ -220,11 +220,129 @@ def test_a_leaf_with_hooks_lives_as_long_as_its_graph(ends: str, computed: bool)
     assert calls == {"no backward": [], "name first, twice": [64.0, 128.0]}.get(ends, [64.0])
 
 
+def test_parts_are_written_in_memory() -> None:
+    """No kernel for a number that is written, one for what is computed."""
+    x = torch.zeros(40)
+
+    def write() -> None:
+        for i in range(40):
+            x[i] = i
+        x[2:5] = 0.5
+        x[::10] = 7
+
+    assert kernels_of(write) == 1  # the zeros
+    assert x[:11].tolist() == [7.0, 1.0, 0.5, 0.5, 0.5, 5.0, 6.0, 7.0, 8.0, 9.0, 7.0]
+    assert x._version == 42
+
+    def add() -> None:
+        for i in range(40):
+            x[i] += 1.0
+
+    assert kernels_of(add) == 40
+    assert x[:6].tolist() == [8.0, 2.0, 1.5, 1.5, 1.5, 6.0]
+    assert x._version == 42 + 80  # PyTorch counts what is added and what is assigned
+
+
+def test_operations_in_place_on_parts_record_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, row = torch.zeros(6, 4), torch.tensor([1.0, 2.0, 3.0, 4.0])
+    whole = torch.zeros(6, dtype=torch.int64)
+
+    def operate() -> None:
+        for i in range(6):
+            x[i] += row
+            x[:, i % 4] *= 0.5
+            x[i, 1:3] -= 1.0
+            whole[i] += 3
+
+    operate()
+    recorded = []
+    record = application._recorded
+    monkeypatch.setattr(
+        application, "_recorded", lambda f, *a: recorded.append(f.name) or record(f, *a)
+    )
+    operate()
+    assert recorded == []
+    x[1:3] += x[0:2]  # of the same memory
+    assert recorded == ["add"]
+    with pytest.raises(RuntimeError, match="can't be cast"):
+        whole[1] += 1.5
+    with pytest.raises(RuntimeError, match="broadcast shape"):
+        x[1, :1] += row
+    y = np.zeros((6, 4), np.float32)
+    for _ in range(2):
+        for i in range(6):
+            y[i] += row.numpy()
+            y[:, i % 4] *= 0.5
+            y[i, 1:3] -= 1.0
+    y[1:3] += y[0:2].copy()
+    assert x.tolist() == y.tolist()
+    assert whole.tolist() == [6] * 6
+
+
+def test_a_value_that_was_read_stays_where_a_part_is_written() -> None:
+    x = torch.zeros(6)
+    x.tolist()
+    later, row, copy = x + 1, x[1:3], x.clone()
+    part = row * 2
+    x[1] = 4.0
+    x[2] += 1.0
+    assert (later.tolist(), part.tolist(), copy.tolist()) == ([1.0] * 6, [0.0] * 2, [0.0] * 6)
+    assert row.tolist() == [4.0, 1.0]
+    shown = x.numpy()
+    x[0] = 3.0
+    assert shown.tolist() == [3.0, 4.0, 1.0, 0.0, 0.0, 0.0]
+
+
+def test_a_view_that_is_written_over_itself() -> None:
+    """Nothing changes but the count of writes, by which backward knows what it may not read."""
+    x = torch.ones(4)
+    weight = torch.ones(4, requires_grad=True)
+    product = weight * x
+    x[1:3] = x[1:3]
+    assert x._version == 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        product.sum().backward()
+    x.expand(2, 4)[:] = x.expand(2, 4)
+    assert x._version == 2
+
+
 def test_a_long_chain() -> None:
     x = torch.zeros(3)
     for _ in range(5000):
         x = x + 1
     assert x.tolist() == [5000.0] * 3
+
+
+@pytest.mark.parametrize(("turns", "runs"), [(250, 1), (900, 7)])
+def test_a_long_chain_is_compiled(turns: int, runs: int) -> None:
+    """Whatever its length, and also where it is interpreted the first few times."""
+    for _ in range(runs):
+        a, b, c = [torch.tensor([number] * 10) for number in (0.5, 0.5, 0.25)]
+        for _ in range(turns):
+            a = a * b + c
+        assert a.sum().item() == 5.0
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_turns_of_a_long_loop_are_run_by_one_plan(in_place: bool) -> None:
+    """They are cut at the same call each time, and none waits for long."""
+
+    def loop(turns: int) -> None:
+        a, b = torch.tensor([1.0, 2.0]), torch.tensor([0.5, 0.5])
+        for _ in range(turns):
+            if in_place:
+                a *= 0.5
+                a += b
+                a -= 0.25
+            else:
+                a = a * 0.5 + b - 0.25
+            assert a._storage.expression.depth <= 195
+        assert a.tolist() == [0.5, 0.5]
+
+    loop(400)
+    before = plans_made()
+    loop(1600)
+    assert plans_made() - before <= 2  # its last turns
 
 
 def test_a_long_chain_with_gradients() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from test_programs import differences, made
 import lazytorch as torch
 from codegen.runtime.memory import memory_allocated, release_cached
 from lazytorch import recording, records, storage
+from lazytorch.autograd.grad_mode import unusual
 from lazytorch.autograd.known_walks import KnownWalk
 from lazytorch.expression import all_functions
 from lazytorch.known_traces import KnownTrace
@@ -157,6 +159,36 @@ def test_writes_are_recorded_alike(kind: str, recording_is_on: bool, python_alon
         in_python = written()
     native.load()
     assert written() == in_python
+
+
+def test_writes_that_no_gradient_flows_through_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also while gradients are recorded; where one might flow, or PyTorch refuses, they are not."""
+    written: list[bool] = []
+    write = native.write_over
+    assert write is not None
+
+    def counted(*arguments: Any) -> Any:
+        written.append(write(*arguments) is not None)
+        return True if written[-1] else None
+
+    monkeypatch.setattr(native, "write_over", counted)
+    monkeypatch.setattr(unusual, "used", False)
+    leaf, total, rate = torch.ones(3, requires_grad=True), torch.zeros(3), torch.ones(3)
+    for _ in range(70):  # the first calls of a signature note the user's line
+        total += rate
+    assert written[-1]
+    written.clear()
+    assert (total.tolist(), total._version) == ([70.0] * 3, 70)
+    total += leaf
+    total += rate
+    assert total.requires_grad
+    with pytest.raises(RuntimeError, match="leaf Variable that requires grad"):
+        leaf += 1.0
+    first = torch.zeros(4).chunk(2)[0]
+    first += 1.0
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rate += 1.0
+    assert not any(written)
 
 
 def test_what_is_pending_and_held_is_found_alike(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -440,7 +472,8 @@ def test_where_it_cannot_be_loaded_python_goes_on(
 
 def test_limits_are_those_of_python() -> None:
     source = records.source_in_c()
-    assert f"MAXIMUM_DEPTH = {recording.MAXIMUM_DEPTH} " in source
+    for name in ("MAXIMUM_DEPTH", "MAXIMUM_TURNS", "SMALL"):
+        assert re.search(rf"\b{name} = {getattr(recording, name)}\b", source)
     assert f"MOST_LOOKED_AT = {MOST_LOOKED_AT} " in source
 
 
