@@ -33,6 +33,9 @@ MOST_NODES = 200
 _MOST_STREAMS = 2
 # More parts than this of something put together make a kernel that is slow to compile.
 _MOST_PARTS = 16
+# After more changes of shape than this, each of what lies in another order, a value is stored: the
+# place of an element becomes a formula that grows by as much again with each of them.
+_MOST_FOLDS = 4
 # Below this many rows, a large row-wise cluster cannot keep the threads busy.
 _FEW_ROWS = 4
 _LARGE = 1 << 15
@@ -200,6 +203,7 @@ class _Fuser:
         inlined: set[Node] = set()
         cost: dict[Node, int] = {}
         loads: dict[Node, int] = {}
+        folds: dict[Node, int] = {}  # how often, since it was stored, a value was given a shape
         repeated: set[Node] = set()  # made of what is to be computed again, and of nothing else
         for node in self.order:
             kind = node.operation.kind
@@ -215,13 +219,16 @@ class _Fuser:
                 # A number is loaded once, before the loops.
                 is_array = node.operation.name == "parameter" and node.type.size > 1
                 loads[node] = 1 if is_array else 0
+                folds[node] = 0
                 continue
             total = node.operation.cost if kind in ("elementwise", "gather") else 0
             sources = set(node.inputs)  # a square computes its input once
             total += sum([cost[i] for i in sources])
             reads = sum([loads[i] for i in sources])
+            folded = max([folds[i] for i in sources], default=0)
+            folded += node.operation.name == "reshape" and _is_moved(in_memory_as(node))
             virtual = node not in required and (
-                kind == "movement"
+                (kind == "movement" and folded <= _MOST_FOLDS)
                 or node in products
                 or (kind == "elementwise" and total <= _CHEAP_COST and reads <= _CHEAP_LOADS)
                 or (kind == "gather" and total <= _CHEAP_COST)
@@ -229,9 +236,9 @@ class _Fuser:
             )
             if virtual:
                 inlined.add(node)
-                cost[node], loads[node] = total, reads
+                cost[node], loads[node], folds[node] = total, reads, folded
             else:
-                cost[node], loads[node] = 0, 1
+                cost[node], loads[node], folds[node] = 0, 1, 0
         for node in reversed(self.order):
             if (
                 node.operation.kind == "elementwise"
@@ -530,6 +537,11 @@ class _Fuser:
         for number, cluster in enumerate(ordered):
             cluster.number = number
         return ordered
+
+
+def _is_moved(node: Node) -> bool:
+    """Whether elements are not where those are that this is made of."""
+    return node.operation.kind == "movement"
 
 
 def _is_constant(node: Node) -> bool:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from codegen.dtype import float32
 from codegen.graph.explain import explain_cuts, node_names
-from codegen.pipeline import compile_graph
+from codegen.ir.node import TensorType
+from codegen.ops.leaves import parameter
+from codegen.ops.movement import permute, reshape
+from codegen.pipeline import Graph, compile_graph
 from tests.codegen.known_graphs import known_graph
 
 COUNTS = {
@@ -52,3 +56,12 @@ def test_numbers_are_no_loads() -> None:
     # A sum of two arrays times numbers is computed where it is read; nothing but outputs is stored.
     graph = known_graph("step_with_a_momentum")
     assert compile_graph(graph, threads=2).fusion.stored == set(graph.outputs)
+
+
+def test_what_is_given_new_shapes_again_and_again_is_stored_between() -> None:
+    x = y = parameter(0, TensorType((4, 6), float32))
+    for _ in range(12):
+        y = reshape(permute(y, (1, 0)), (4, 6))
+    kernels = compile_graph(Graph((x,), (y,)), threads=1).record.kernels
+    assert len(kernels) == 3
+    assert max(len(k.body) for k in kernels) < 3000  # with each turn it was longer by as much again
