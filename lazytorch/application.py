@@ -48,7 +48,7 @@ apply_to_sparse: list[Any] = []
 def apply(function: Function, inputs: Sequence[Any], attributes: Attributes = ()) -> Any:
     """Call a function on tensors and Python numbers: a tensor, or a tuple of them."""
     plain = native.plain
-    if plain is not None and not unusual.used and not autocast_active.count:
+    if plain is not None and not unusual.active and not autocast_active.count:
         storage = plain(function, inputs, attributes, grad_state.enabled)
         if storage.__class__ is Storage:
             made = _new(Tensor)
@@ -73,14 +73,14 @@ def apply(function: Function, inputs: Sequence[Any], attributes: Attributes = ()
         born.append(reference)
         made = _new(Tensor)  # as ``wrap``
         made._storage, made._type, made._geometry, made._marker = storage, value.type, None, None
-        if unusual.used:
+        if unusual.active:
             if grad_state.inference:
                 storage.inference = True
             if grad_state.waiting is not None:
                 pack_results[0]((made,))
         return made
     results = tuple([wrap(e) for e in outputs])
-    if unusual.used and grad_state.waiting is not None:
+    if unusual.active and grad_state.waiting is not None:
         pack_results[0](results)
     return results
 
@@ -95,7 +95,7 @@ def written_over(
     return (
         write is not None
         and (not grad_state.enabled or _is_recorded_for_nobody(inputs, targets))
-        and not unusual.used
+        and not unusual.active
         and capture.state.active is None
         and not levels.state.inside
         and write(function, inputs, attributes, targets) is not None
@@ -128,7 +128,7 @@ def _shown(storage: Storage) -> Tensor:
 
 def _laid_out(outputs: Any) -> Any:
     results = tuple([wrap(e, layout) for e, layout in zip(outputs, outputs.layouts, strict=True)])
-    if unusual.used and grad_state.waiting is not None:
+    if unusual.active and grad_state.waiting is not None:
         pack_results[0](results)
     return results[0] if len(results) == 1 else results
 
@@ -242,7 +242,7 @@ def apply_expressions(
         outputs = _recorded(function, inputs, attributes)
     except RefusedView:
         outputs = _recorded_apart(function, inputs, attributes)
-    if unusual.used and grad_state.waiting is not None:
+    if unusual.active and grad_state.waiting is not None:
         pack_results[0](None)
     return outputs
 

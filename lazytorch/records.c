@@ -230,7 +230,8 @@ static object *plain_storage(object *x)
         return 0;
     }
     object *e = SLOT(storage, Storage_expression);
-    int usual = SLOT(storage, Storage_special) == the_None && SLOT(e, Expression_device) == the_cpu;
+    int usual = SLOT(storage, Storage_special) == the_None && !SLOT(storage, Storage_inference) &&
+                SLOT(e, Expression_device) == the_cpu;
     Py_DecRef(storage); /* which the tensor keeps */
     return usual ? storage : 0;
 }

@@ -389,10 +389,11 @@ class Tensor(HostValues, MemoryWrites, ViewPlaces, WriteRefusals):
         storage = self._storage
         before = storage.expression
         recording = grad_state.enabled
-        if not (value.tracked or recording or unusual.used) and self._is_plain():
+        is_inference = storage.is_inference()
+        if not (value.tracked or recording or is_inference or unusual.active) and self._is_plain():
             storage.write(of_its_own(value))
             return self
-        if storage.is_inference() and self._is_refused_inference_write(recording):
+        if is_inference and self._is_refused_inference_write(recording):
             self._write_refused(value)
         if recording:
             self._refuse_recorded_write(before, bool(value.tracked & True))

@@ -43,9 +43,11 @@ inference = _InferenceMode()
 
 
 class _Unusual:
-    """``used``: whether any thread ever entered inference mode, or hooks on what backward saves."""
+    """``active``: contexts that threads are in, of inference mode and of hooks on what backward
+    saves."""
 
-    used = False
+    def __init__(self) -> None:
+        self.active: list[Any] = []
 
 
 unusual = _Unusual()
@@ -77,7 +79,8 @@ class _GradContext:
         if self._inference is not None:
             state.inference = self._inference
             if self._inference:
-                inference.used = unusual.used = True
+                inference.used = True
+                unusual.active.append(self)
         _set(self._mode)
 
     def __exit__(
@@ -87,6 +90,8 @@ class _GradContext:
         _traceback: TracebackType | None,
     ) -> None:
         state.enabled, state.inference, state.wanted = self._before.pop()
+        if self._inference:
+            unusual.active.remove(self)
 
     def clone(self) -> _GradContext:
         return type(self)()

@@ -77,11 +77,12 @@ class saved_tensors_hooks:
                 "arg1: collections.abc.Callable) -> None\n\nInvoked with: "
                 f"{self.pack_hook!r}, {self.unpack_hook!r}"
             )
-        unusual.used = True
+        unusual.active.append(self)
         grad_state.saved_hooks = (*grad_state.saved_hooks, (self.pack_hook, self.unpack_hook))
 
     def __exit__(self, *_: object) -> None:
         grad_state.saved_hooks = grad_state.saved_hooks[:-1]
+        unusual.active.remove(self)
 
 
 class save_on_cpu(saved_tensors_hooks):

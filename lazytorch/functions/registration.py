@@ -112,7 +112,7 @@ def in_place(definition: Callable[..., Any], name: str) -> Callable[..., Any]:
                     definition(*given, **kwargs)
                 raise
         try:
-            if unusual.used and grad_state.saved_hooks:
+            if unusual.active and grad_state.saved_hooks:
                 return assign_made(self, definition, self, *args, **kwargs)
             return assign(self, definition(self, *args, **kwargs))
         except (RuntimeError, IndexError):

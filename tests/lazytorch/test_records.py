@@ -17,7 +17,6 @@ from test_programs import differences, made
 import lazytorch as torch
 from codegen.runtime.memory import memory_allocated, release_cached
 from lazytorch import recording, records, storage
-from lazytorch.autograd.grad_mode import unusual
 from lazytorch.autograd.known_walks import KnownWalk
 from lazytorch.expression import all_functions
 from lazytorch.known_traces import KnownTrace
@@ -112,6 +111,36 @@ def test_what_is_not_usual_is_left_to_python() -> None:
     assert plain(function, (torch.ones(7, 11, 1, 3), torch.ones(1, 11, 5, 1)), (), True) is None
 
 
+def test_records_are_in_c_again_after_inference_mode_and_hooks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain, answers = native.plain, []
+
+    def noted(*arguments: Any) -> Any:
+        answers.append(plain(*arguments))  # type: ignore[misc]
+        return answers[-1]
+
+    monkeypatch.setattr(native, "plain", noted)
+    leaf = torch.ones(3, requires_grad=True)
+    with torch.inference_mode():
+        x = torch.ones(3)
+        x + 1
+        with torch.inference_mode(False):
+            leaf * leaf
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: x, lambda x: x):
+        leaf * leaf
+    assert not answers
+    for _ in range(70):  # the first calls of a signature note the user's line
+        leaf * leaf
+    assert answers[-1] is not None
+    with pytest.raises(RuntimeError, match="Inference tensors cannot be saved"):
+        leaf * x
+    assert answers[-1] is None
+    assert (x + 1).tolist() == [2, 2, 2] and not (x + 1).is_inference()
+    with pytest.raises(RuntimeError, match="Inplace update to inference tensor"):
+        x += 1
+
+
 TARGETS = {
     "plain": lambda: torch.ones(2, 3),
     "leaf": lambda: torch.ones(2, 3, requires_grad=True),
@@ -172,7 +201,6 @@ def test_writes_that_no_gradient_flows_through_are_short(monkeypatch: pytest.Mon
         return True if written[-1] else None
 
     monkeypatch.setattr(native, "write_over", counted)
-    monkeypatch.setattr(unusual, "used", False)
     leaf, total, rate = torch.ones(3, requires_grad=True), torch.zeros(3), torch.ones(3)
     for _ in range(70):  # the first calls of a signature note the user's line
         total += rate
