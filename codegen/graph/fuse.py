@@ -416,9 +416,8 @@ class _Fuser:
         short, and nothing along them reads what comes of it."""
         if points.kind != "pointwise" or points.shape == rows.shape:
             return False
-        cost = sum([node.operation.cost for node in points.nodes])
-        length = prod(rows.shape) // prod(rows.row_shape)
-        if prod(rows.row_shape) < _MANY_ROWS or cost * _OF_A_ROW <= length:
+        cost, row_count = sum([node.operation.cost for node in points.nodes]), prod(rows.row_shape)
+        if row_count < _MANY_ROWS or cost * _OF_A_ROW <= prod(rows.shape) // row_count:
             return False
         stack, seen = [*points.nodes], {*points.nodes}
         while stack:
