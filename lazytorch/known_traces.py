@@ -64,6 +64,7 @@ class KnownTrace:
                 and the ``bound``, in the trace's order.
     wanted      the outputs that are wanted, in the trace's order.
     saved       those that the plan gives, if it gives more.
+    joined      of the held values that joined the roots, and are roots here: signature and number.
     is_whole    whether that says it all.
     next        what was computed after it at roots of its key: what takes turns with it, or itself.
     facts       what is compared, as records.c reads it.
@@ -71,19 +72,25 @@ class KnownTrace:
     """
 
     __slots__ = (
-        "bound", "cached", "facts", "firsts", "gradients", "has_gradient", "is_whole", "key",
-        "known", "leaf_tracked", "leaf_types", "leaves", "made_by", "next", "numbers", "one_run",
-        "others", "pending", "root_leaves", "same_as", "saved", "shown", "steps", "tracked",
-        "wanted",
+        "bound", "cached", "facts", "firsts", "gradients", "has_gradient", "is_whole", "joined",
+        "key", "known", "leaf_tracked", "leaf_types", "leaves", "made_by", "next", "numbers",
+        "one_run", "others", "pending", "root_leaves", "same_as", "saved", "shown", "steps",
+        "tracked", "wanted",
     )  # fmt: skip
     steps: list[tuple[int, Signature, int, int]]
 
     def __init__(
-        self, key: Key, trace: Trace, roots: Sequence[Expression], cached: CachedPlan
+        self,
+        key: Key,
+        trace: Trace,
+        roots: Sequence[Expression],
+        cached: CachedPlan,
     ) -> None:
         self.key, self.cached, self.has_gradient = key, cached, trace.has_gradient
         self.one_run: OneRun | None = None
         self.next = self
+        self.joined = [(e.call.signature, e.number) for e in trace.joined if e.call is not None]
+        roots = [*roots, *trace.joined]
         known_leaves = set(trace.leaves)
         met = [*roots]
         places: dict[Call, int] = {}
@@ -147,6 +154,24 @@ class KnownTrace:
             packed([self.wanted]),
             packed([self.bound]),
         )
+
+    def with_joined(
+        self, roots: Sequence[Expression], held: Sequence[Expression]
+    ) -> Sequence[Expression] | None:
+        """Some roots, with what may be what joined them: the latest that are held, the oldest of
+        them first. None where there are no such values."""
+        if not self.joined:
+            return roots
+        found: list[Expression] = []
+        offered = reversed(held)
+        for signature, number in reversed(self.joined):
+            for e in offered:
+                if e.call is not None and e.call.signature is signature and e.number == number:
+                    found.append(e)
+                    break
+            else:
+                return None
+        return [*roots, *reversed(found)]
 
     def recognise(self, roots: Sequence[Expression]) -> Recognised | None:
         """What some roots come to; None where that has another structure."""

@@ -394,6 +394,10 @@ def _run_if_known(
     known: KnownTrace, roots: Sequence[Expression], device: str, held: Sequence[Expression]
 ) -> Sequence[Call] | Literal[False]:
     """``_run_recognised``, in C where that can do it."""
+    whole = known.with_joined(roots, held)
+    if whole is None:
+        return False
+    roots = whole
     kept = known.one_run.run(roots, held) if known.one_run is not None else None
     return _run_recognised(known, roots, device, held) if kept is None else kept
 

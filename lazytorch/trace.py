@@ -29,6 +29,7 @@ class Trace:
     numbers    each expression's number; a call's outputs are numbered together.
     bound      realized expressions that a gradient goes through: definition and value are known.
     wanted     the expressions to compute: the roots, and whatever else some tensor still shows.
+    joined     of ``held``, those that are computed too.
     views      the calls of views that may lie elsewhere the next time, and their places in the key.
     orders     of what is wanted and is to lie in memory in another order of its axes, that order.
     """
@@ -36,8 +37,8 @@ class Trace:
     references_to_leaf = 2  # those of the list of leaves and of the numbering
 
     __slots__ = (
-        "bound", "calls", "has_gradient", "key", "leaves", "numbers", "orders", "tracked", "views",
-        "wanted",
+        "bound", "calls", "has_gradient", "joined", "key", "leaves", "numbers", "orders", "tracked",
+        "views", "wanted",
     )  # fmt: skip
 
     def __init__(self, roots: Sequence[Expression], held: Sequence[Expression] = ()) -> None:
@@ -48,6 +49,7 @@ class Trace:
         numbers: dict[Expression, int] = {}
         bound: list[Expression] = []
         wanted: list[Expression] = []
+        joined: list[Expression] = []
         views: list[tuple[Call, int]] = []
         orders: dict[Expression, Order] = {}
         ordered = layouts.orders.used
@@ -159,10 +161,11 @@ class Trace:
                 found = next((e for e in offered if loses(e, numbers, kept, has_gradient)), None)
             if found is None:
                 break
+            joined.append(found)
             stack.append((found,))
         self.key, self.leaves, self.calls, self.numbers = key, leaves, calls, numbers
         self.bound, self.wanted, self.has_gradient = bound, wanted, has_gradient
-        self.tracked, self.views, self.orders = tracked, views, orders
+        self.tracked, self.views, self.orders, self.joined = tracked, views, orders, joined
 
     def family_key(self) -> tuple[int, ...]:
         """The key but for where views begin."""

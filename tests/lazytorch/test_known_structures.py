@@ -278,3 +278,21 @@ def test_structures_with_the_same_root_take_turns(traced: list[Any]) -> None:
                 y = (y * 2).abs()
             assert y.sum().item() == 3 * 2**steps
     assert not traced
+
+
+def test_what_is_held_and_made_of_what_is_computed_is_known_with_it(traced: list[Any]) -> None:
+    """Old ones that nobody ever asks for may be held as well, and more of them each time."""
+    x, kept = lazytorch.ones(3).realize(), []
+    for i in range(12):
+        if i == 8:
+            traced.clear()
+        inner = x * float(i) + 1
+        joined, other = inner.exp() * 2, inner - 1
+        kept.append(lazytorch.ones(3) * i if i % 3 else x * 2)
+        total = (inner * 3).sum()
+        del inner
+        assert total.item() == 9.0 * i + 9
+        assert joined.tolist() == pytest.approx([2 * np.exp(i + 1.0)] * 3)
+        assert other.tolist() == [float(i)] * 3
+    assert not traced
+    assert [k.tolist() for k in kept] == [[float(i if i % 3 else 2)] * 3 for i in range(12)]
