@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lazytorch.autograd.grad_mode import no_grad
 from lazytorch.distributions import constraints
 from lazytorch.distributions.utils import broadcast_all, lazy_property
+from lazytorch.distributions.validity import are_valid
 from lazytorch.functions.creation import full
 from lazytorch.functions.joining import stack
 from lazytorch.functions.random import rand
@@ -17,9 +18,13 @@ from lazytorch.tensor import Tensor
 __all__ = ["Distribution"]
 
 
-def _all_true(checks: list[Any]) -> bool:
-    """Whether all elements of all tensors are true: one computation, whatever their number."""
-    reduced = [valid.all() for valid in checks]
+def _all_lie_in(checked: list[tuple[Any, Any]]) -> bool:
+    """Whether, of pairs of a region and a value, all values lie wholly in their regions: one
+    computation, whatever their number."""
+    answer = are_valid(checked)
+    if answer is not None:
+        return answer
+    reduced = [region.check(value).all() for region, value in checked]
     return bool(reduced[0] if len(reduced) == 1 else stack(reduced).all())
 
 
@@ -75,7 +80,7 @@ class Distribution:
                 "with `validate_args=False` to turn off validation.",
                 stacklevel=3,
             )
-        checked, checks = [], []
+        checked = []
         for name, region in regions.items():
             if constraints.is_dependent(region):
                 continue
@@ -83,13 +88,11 @@ class Distribution:
                 getattr(type(self), name, None), lazy_property
             ):
                 continue
-            value = getattr(self, name)
-            checked.append((name, region, value))
-            checks.append(region.check(value))
-        if not checks or _all_true(checks):
+            checked.append((name, region, getattr(self, name)))
+        if not checked or _all_lie_in([(region, value) for _, region, value in checked]):
             return
-        for (name, region, value), valid in zip(checked, checks, strict=True):
-            if not _all_true([valid]):
+        for name, region, value in checked:
+            if not _all_lie_in([(region, value)]):
                 raise ValueError(
                     f"Expected parameter {name} "
                     f"({type(value).__name__} of shape {tuple(value.shape)}) "
@@ -246,7 +249,7 @@ class Distribution:
             return
         if support is None:
             raise AssertionError("support is unexpectedly None")
-        if not _all_true([support.check(value)]):
+        if not _all_lie_in([(support, value)]):
             raise ValueError(
                 "Expected value argument "
                 f"({type(value).__name__} of shape {tuple(value.shape)}) "

@@ -13,6 +13,7 @@ from devices import FUNCTIONS
 from scipy.special import gammaincinv
 
 import lazytorch as torch
+from lazytorch.distributions.validity import are_valid
 
 pytorch = pytest.importorskip("torch")
 pytestmark = pytest.mark.pytorch
@@ -468,6 +469,41 @@ def test_reinforce_compiles_nothing_from_the_third_step_on() -> None:
         optimizer.step()
         counts.append(stats.plans_lowered + stats.plans_loaded)
     assert counts[2:] == [counts[2]] * 4
+
+
+REGIONS = {
+    "boolean": lambda c: c.boolean,
+    "real": lambda c: c.real,
+    "positive": lambda c: c.positive,
+    "nonnegative": lambda c: c.nonnegative,
+    "less_than": lambda c: c.less_than(1.0),
+    "unit_interval": lambda c: c.unit_interval,
+    "half_open_interval": lambda c: c.half_open_interval(0, 2),
+    "integer_interval": lambda c: c.integer_interval(0, 2),
+    "nonnegative_integer": lambda c: c.nonnegative_integer,
+    "one_hot": lambda c: c.one_hot,
+    "simplex": lambda c: c.simplex,
+    "multinomial": lambda c: c.multinomial(2),
+    "real_vector": lambda c: c.real_vector,
+}  # fmt: skip
+VALUES: tuple[Any, ...] = (
+    [0.0, 1.0], [0.5, 0.5], [1.0, 1.0], [2.0, 0.0], [-1.0, 2.0], [0.0, float("nan")],
+    [float("inf"), 0.0], [0.25, 0.7499995], [0.25, 0.74999], [0, 1], [2, -1], [False, True],
+    [[0.0, 1.0], [1.0, 0.0]], [[0.0, 1.0], [1.0, 1.5]], [],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REGIONS)
+@pytest.mark.parametrize("dtype", [None, "float16", "float64"])
+def test_a_check_in_one_call_answers_as_the_region(name: str, dtype: str | None) -> None:
+    theirs = REGIONS[name](pytorch.distributions.constraints)
+    region = REGIONS[name](torch.distributions.constraints)
+    for value in VALUES:
+        kinds = [None if dtype is None else getattr(t, dtype) for t in (torch, pytorch)]
+        ours = torch.tensor(value, dtype=kinds[0])
+        answer = are_valid([(region, ours), (torch.distributions.constraints.real, ours)])
+        given = pytorch.tensor(value, dtype=kinds[1])
+        assert answer is bool(theirs.check(given).all() & (given == given).all()), value
 
 
 def test_one_realize_checks_a_distribution() -> None:
