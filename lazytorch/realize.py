@@ -26,7 +26,7 @@ from codegen.pipeline import (
 from codegen.runtime.memory import Buffer, release_cached
 from codegen.runtime.signals import HeldOff
 from lazytorch import capture, known_traces, layouts, levels, references
-from lazytorch.core import ALIASES, DETACH, SOURCE, VIEW
+from lazytorch.core import ALIASES
 from lazytorch.expression import (
     Call,
     Expression,
@@ -658,7 +658,7 @@ def _note_owner(e: Expression) -> None:
         e.owner = shared_owner(source)
 
 
-known_to_native.update(note_owner=_note_owner, VIEW=VIEW, DETACH=DETACH, SOURCE=SOURCE)
+known_to_native.update(note_owner=_note_owner, ALIASES=ALIASES)
 
 
 # Lets go of what backward has freed, given the other tracked calls that were run, inputs first;

@@ -78,7 +78,7 @@ typedef long ssize;
     O(Storage) O(Overwritten) O(scalar) O(born) O(held) O(pending_writes) O(next_in_sequence)      \
     O(name_storage) O(name_geometry) O(name_marker) O(name_connected) O(name_silent)               \
     O(name_differentiable) O(name_grad) O(name_type) O(Buffer)                                     \
-    O(weak_float) O(may_be_written) O(note_owner) O(VIEW) O(DETACH) O(SOURCE) O(PLACEHOLDER)       \
+    O(weak_float) O(may_be_written) O(note_owner) O(ALIASES) O(PLACEHOLDER)                        \
     O(memory) O(name_free) O(name_live) O(name_waiting) O(name_peak) O(name_highest)
 
 #define DECLARE_FUNCTION(result, name, parameters) static result(*name) parameters;
@@ -737,7 +737,10 @@ static int may_be_written(object *e)
 static int makes_alias(object *call)
 {
     object *function = SLOT(SLOT(call, Call_signature), Signature_function);
-    return function == the_VIEW || function == the_DETACH || function == the_SOURCE;
+    for (long i = PyTuple_Size(the_ALIASES); i--;)
+        if (function == PyTuple_GetItem(the_ALIASES, i))
+            return 1;
+    return 0;
 }
 
 /* As in known_walks.py; -1 where Ctrl-C came. */
@@ -756,8 +759,14 @@ static int is_walk(struct graph *graph, object *facts)
         int has_hooks = SLOT(e, Expression_hooks) != the_None, written = may_be_written(e);
         if (tracked > 1 || each.at[i] != tracked + 2 * is_leaf + 4 * has_hooks || written)
             return written < 0 ? -1 : 0;
-        if (!tracked && call != the_None && makes_alias(call))
-            return 0;
+        while (!tracked && !written && call != the_None && makes_alias(call) &&
+               PyTuple_Size(SLOT(call, Call_inputs))) {
+            object *shown = PyTuple_GetItem(SLOT(call, Call_inputs), 0);
+            written = may_be_written(shown);
+            call = SLOT(shown, Expression_call);
+        }
+        if (written)
+            return written < 0 ? -1 : 0;
     }
     object *outputs = outputs_of(graph);
     long count = PyList_Size(outputs);

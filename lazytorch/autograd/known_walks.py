@@ -4,7 +4,7 @@ which costs a third of what the walk does, with its checks."""
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lazytorch.core import ALIASES
@@ -115,15 +115,19 @@ class KnownWalk:
             or [e.number for e in followed] != self.numbers
         ):
             return None
-        for i in self.untracked:
-            source = each[i].call
-            if source is not None and source.signature.function in ALIASES:
-                return None
+        shown = [e for i in self.untracked for e in _shown_by(each[i])]
         outputs: list[Any] = [reference() for call in calls for reference in call.outputs]
-        for e in (*each, *outputs):
+        for e in (*each, *shown, *outputs):
             if e is not None and type(e.owner) not in _USUAL_OWNERS and _may_be_written(e):
                 return None
         return [each[i] for i in self.order], [calls[i] for i in self.calls]
+
+
+def _shown_by(e: Expression) -> Iterator[Expression]:
+    """The values that an alias shows: of what, and of what that is an alias, and so on."""
+    while (call := e.call) is not None and call.inputs and call.signature.function in ALIASES:
+        e = call.inputs[0]
+        yield e
 
 
 def _may_be_written(e: Expression) -> bool:

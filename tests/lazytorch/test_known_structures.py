@@ -198,6 +198,45 @@ def test_a_known_graph_takes_no_session(monkeypatch: pytest.MonkeyPatch) -> None
     assert weight.grad.tolist() == pytest.approx([expected] * 3, rel=1e-5)
 
 
+_ALIASES: dict[str, Callable[[Any], list[Any]]] = {
+    "elements": list,
+    "detached": lambda x: list(x.detach()),
+    "negated": lambda x: list(x._neg_view()),
+    "a view of a view": lambda x: [x[:2][0], x[:2][1], x[1:][1]],
+}
+
+
+@pytest.mark.parametrize("kind", _ALIASES)
+@pytest.mark.parametrize("is_read", [False, True])
+@pytest.mark.parametrize("compares", ["C", "Python"])
+def test_factors_that_are_aliases_are_known(
+    monkeypatch: pytest.MonkeyPatch, kind: str, is_read: bool, compares: str
+) -> None:
+    """A loss weighed by the elements of a tensor; a write to that is noticed in a known graph."""
+    if compares == "Python":
+        monkeypatch.setattr(native, "known_walk", None)
+    monkeypatch.setattr(views, "watched", False)
+    sessions: list[int] = []
+    usual = backward.Session
+    monkeypatch.setattr(backward, "Session", lambda *given: sessions.append(step) or usual(*given))
+    weight = lazytorch.ones(3, requires_grad=True)
+    for step in range(8):
+        factors = lazytorch.tensor([1.0, 2.0, 3.0]) * (step + 1)
+        if is_read:
+            factors.sum().item()
+        terms = [w * w * f for w, f in zip(weight.unbind(), _ALIASES[kind](factors), strict=True)]
+        loss = lazytorch.stack(terms).sum()
+        if step == 7:
+            factors.mul_(2)
+            with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+                loss.backward()
+        else:
+            loss.backward()
+    assert {*sessions} <= {0, 1, 7}
+    sign = -1 if kind == "negated" else 1
+    assert weight.grad.tolist() == [sign * 56.0, sign * 112.0, sign * 168.0]
+
+
 def test_the_same_roots_with_another_count() -> None:
     """A plan reached from one root and from two: what is known of it is of one of them."""
     x = lazytorch.ones(3).realize()
