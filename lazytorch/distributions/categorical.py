@@ -8,6 +8,7 @@ from typing import Any
 from codegen import dtype as dt
 from codegen.ir.node import Node
 from codegen.ops import elementwise as ew
+from codegen.ops.indexing import gather
 from codegen.ops.movement import reshape, slice_
 from codegen.ops.reduction import cumsum, sum_
 from codegen.ops.reduction import full as full_node
@@ -20,6 +21,7 @@ from lazytorch.distributions.utils import lazy_property, probs_to_logits
 from lazytorch.dtypes import finfo
 from lazytorch.expression import Function
 from lazytorch.functions.creation import arange
+from lazytorch.functions.indexing import wrapped
 from lazytorch.functions.random import rand
 from lazytorch.functions.reductions import logsumexp
 from lazytorch.functions.views import broadcast_tensors
@@ -45,6 +47,18 @@ def _draw(probs: Node, drawn: Node) -> Node:
 
 
 DRAW = Function("draw_categories", _draw)
+
+
+def _chosen(values: Node, index: Node) -> Node:
+    """Of each vector (..., K) the element of a number (..., 1), as (...)."""
+    axis = len(values.shape) - 1
+    return reshape(gather(values, wrapped(index, values.shape[-1]), axis), index.shape[:-1])
+
+
+# ``values.gather(-1, index).squeeze(-1)`` where the index is known to be in range.
+CHOSEN = Function(
+    "chosen_category", _chosen, gradient_name="SqueezeBackward1", saves=lambda *_: (0, 1)
+)
 
 
 def draw_categories(probs: Any, shape: Any) -> Any:
@@ -122,6 +136,8 @@ class Categorical(ProbsOrLogits):
         if value.shape != logits.shape[:-1]:
             index, logits = broadcast_tensors(index, logits)
             index = index[..., :1]
+        if self._validate_args:
+            return apply(CHOSEN, (logits, index))
         return logits.gather(-1, index).squeeze(-1)
 
     def entropy(self) -> Any:

@@ -506,6 +506,25 @@ def test_a_check_in_one_call_answers_as_the_region(name: str, dtype: str | None)
         assert answer is bool(theirs.check(given).all() & (given == given).all()), value
 
 
+def test_a_log_probability_in_one_call_is_that_of_the_steps() -> None:
+    """Its history is PyTorch's: the category, which is saved, must not be written over."""
+    logits = np.array([[0.5, -1.0, 2.0], [0.1, 0.2, 0.3]])
+    found = []
+    for library in (torch, pytorch):
+        given = library.tensor(logits, requires_grad=True)
+        category = library.tensor([2, 0])
+        chosen = library.distributions.Categorical(logits=given).log_prob(category)
+        name = type(chosen.grad_fn).__name__
+        chosen.sum().backward(retain_graph=True)
+        category.add_(0)
+        with pytest.raises(RuntimeError, match="modified by an inplace operation") as raised:
+            chosen.sum().backward()
+        found.append((name, given.grad.numpy(), str(raised.value)))
+    (name, gradient, text), (expected_name, expected, expected_text) = found
+    assert (name, text) == (expected_name, expected_text)
+    np.testing.assert_allclose(gradient, expected, 1e-12)
+
+
 def test_one_realize_checks_a_distribution() -> None:
     stats = torch.stats()
     loc, scale, rate = torch.zeros(3), torch.ones(3), torch.ones(3)
