@@ -11,7 +11,16 @@ from codegen import dtype as dt
 from codegen.ir.node import Node, TensorType
 from codegen.ops import elementwise as ew
 from codegen.ops.leaves import parameter
-from codegen.ops.reduction import argmax, broadcast, expand_back, max_, one_hot_mask, sum_
+from codegen.ops.reduction import (
+    argmax,
+    broadcast,
+    cumsum,
+    expand_back,
+    logcumsumexp,
+    max_,
+    one_hot_mask,
+    sum_,
+)
 from codegen.pipeline import Graph, compile_graph
 from tests.codegen.graphs import run_compiled, run_interpreted
 
@@ -134,6 +143,25 @@ def test_rows_that_are_only_summed_go_four_to_a_task(
     sums, largest = run_compiled(graph, arrays, threads)
     np.testing.assert_array_equal(sums, (arrays[0] * arrays[1]).sum(axes) * arrays[2])
     np.testing.assert_array_equal(largest, arrays[0].max(axes))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("shape", [(37, 50), (5, 20), (3, 9, 8), (70, 1, 6), (40,), (2, 8)])
+def test_slow_scans_along_the_last_axis_go_through_several_rows_at_once(
+    shape: tuple[int, ...], threads: int
+) -> None:
+    """Quick ones do not: to bring together what lies apart takes longer."""
+    (x,) = parameters = _parameters((shape, dt.float32))
+    axis = len(shape) - 1
+    graph = Graph(parameters, (logcumsumexp(x, axis), cumsum(x, axis)))
+    exponentials, sums = compile_graph(graph, threads).record.kernels
+    rows = int(np.prod(shape[:-1]))
+    assert ("[16]" in exponentials.body) == (rows >= 4)
+    assert "[16]" not in sums.body
+    values = np.random.default_rng(0).integers(-9, 9, shape).astype(np.float32)
+    found = run_compiled(graph, [values], threads)
+    np.testing.assert_allclose(found[0], np.logaddexp.accumulate(values, axis), rtol=1e-5)
+    np.testing.assert_array_equal(found[1], values.cumsum(axis))
 
 
 @pytest.mark.parametrize(("shape", "ahead"), [((768, 128), 4), ((128, 1024), 0), ((64, 128), None)])
