@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 
 from codegen.graph.fuse import Cluster, Fusion
 from codegen.index.algebra import flatten, unflatten, variable
 from codegen.ir.node import Node
 from codegen.loops.emitter import Emitter
-from codegen.loops.grammar import Accumulator, Kernel, Load, Parallel, Reduce, Sequential, Vector
+from codegen.loops.grammar import (
+    Accumulator,
+    Kernel,
+    Load,
+    Parallel,
+    Reduce,
+    Row,
+    Sequential,
+    SetLane,
+    Statement,
+    Vector,
+)
 from codegen.loops.lowering import (
     BLOCK,
     LANES,
@@ -75,45 +87,80 @@ def lower_write(cluster: Cluster, fusion: Fusion, whole_lines: bool = False) -> 
     return kernel.kernel
 
 
+# Lanes that lie apart in memory, each in a cache line of its own.
+_APART = 16
+
+
+def _lane_axis(node: Node, axis: int) -> int | None:
+    """The last axis but that of the scan, if lanes along it are worth while: they are neighbours,
+    or a step takes longer than to bring together what lies apart."""
+    others = [i for i, extent in enumerate(node.shape) if i != axis and extent > 1]
+    if not others or node.shape[others[-1]] < 4:
+        return None
+    slow = node.operation.name == "logcumsumexp"
+    return others[-1] if others[-1] > axis or slow else None
+
+
 def lower_scan(node: Node, fusion: Fusion) -> Kernel:
-    """Running results along one axis, all other axes in parallel; lanes along the last axis where
-    that is another one."""
+    """Running results along one axis, all other axes in parallel; lanes along the last of those."""
     (x,) = node.inputs
     (axis,) = node.attributes
     assert isinstance(axis, int)
     emitter = Emitter(lambda n: n.operation.name == "parameter" or n in fusion.anchors)
     shape = x.shape
-    by_lanes = axis < len(shape) - 1 and shape[-1] >= 4
-    others = [i for i in range(len(shape)) if i != axis and not (by_lanes and i == len(shape) - 1)]
+    across = _lane_axis(node, axis)
+    others = [i for i in range(len(shape)) if i not in (axis, across)]
     task_shape = [shape[i] for i in others]
-    if by_lanes:
-        task_shape.append(-(-shape[-1] // LANES))
+    lanes = 1
+    if across is not None:
+        lanes = LANES if across > axis else _APART
+        task_shape.append(-(-shape[across] // lanes))
     tasks = prod(task_shape)
     indices = unflatten(variable("task", tasks), task_shape)
     point = dict(zip(others, indices, strict=False))
     point[axis] = variable("i0", shape[axis])
-    if by_lanes:
-        point[len(shape) - 1] = variable("i1", shape[-1])
+    if across is not None:
+        point[across] = variable("i1", shape[across])
     place = tuple([point[i] for i in range(len(shape))])
     with emitter.loop(("task",), lambda body: Parallel("task", tasks, body)):
-        lanes = LANES if by_lanes else 1
         accumulator = Accumulator(emitter.name("acc"), node.dtype, node.operation, lanes)
         emitter.add(accumulator)
+        apart = across is not None and across < axis
+        row = Row(emitter.name("row"), node.dtype, lanes)
+        if apart:
+            emitter.add(row)
 
-        def step(lane: str) -> None:
-            text, _ = emitter.value(x, place)
-            emitter.add(Reduce(accumulator, lane, text))
+        def read(lane: str) -> str:
+            return emitter.value(x, place)[0]
+
+        def write(lane: str) -> None:
             emitter.store(node, flatten(place, shape), f"{accumulator.name}[{lane}]")
 
+        def step(lane: str) -> None:
+            emitter.add(Reduce(accumulator, lane, read(lane)))
+            write(lane)
+
+        # Compilers make no vectors of a loop whose elements lie apart by some distances: those are
+        # brought together in a loop of their own, and put back in another.
+        steps: tuple[Callable[[str], None], ...] = (step,)
+        if apart:
+            steps = (
+                lambda lane: emitter.add(SetLane(row.name, lane, read(lane))),
+                lambda lane: emitter.add(Reduce(accumulator, lane, f"{row.name}[{lane}]")),
+                write,
+            )
+
+        def vector(body: list[Statement]) -> Vector:
+            assert across is not None
+            return Vector("i1", indices[-1] * lanes, lanes, shape[across], body)
+
         with emitter.loop(("i0",), lambda body: Sequential("i0", shape[axis], body)):
-            if by_lanes:
-                start = indices[-1] * LANES
-                with emitter.loop(
-                    ("i1",), lambda body: Vector("i1", start, LANES, shape[-1], body)
-                ):
-                    step("lane")
-            else:
-                step("0")
+            for each in steps:
+                if across is None:
+                    each("0")
+                else:
+                    with emitter.loop(("i1",), vector):
+                        each("lane")
     work = node.type.size * 4
     parallel = work > PARALLEL_WORK
     return kernel_of(node.operation.name, emitter, parallel, work, 2 * node.type.nbytes)

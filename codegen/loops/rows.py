@@ -31,6 +31,10 @@ STACK_BYTES = 1 << 12
 _SHORT_ROW = 16
 # Work worth keeping rather than repeating in a later loop over the same row.
 _WORTH_KEEPING = 10
+# So many rows are summed side by side, each with so few partial results, where there are enough
+# rows to share out, none so long that few partial results lose digits, and little to compute.
+_TOGETHER, _TOGETHER_LANES = 4, 8
+_MANY_ROWS, _LONG_ROW, _LITTLE = 32, 1 << 13, 4
 
 
 class Rows(Lowering):
@@ -42,6 +46,9 @@ class Rows(Lowering):
 
     With by-products, a task is a part of the rows: it begins with the part's sums at 0, and goes
     through its rows one after another.
+
+    Rows that are summed and no more (a matrix times a vector) go several to a task: what they read
+    in common is read once, and none waits for another's sum to be folded.
     """
 
     def __init__(self, cluster: Cluster, fusion: Fusion, groups: Groups) -> None:
@@ -51,6 +58,7 @@ class Rows(Lowering):
         self.inner_groups = [i for i, g in enumerate(groups) if g[0] in inner]
         self.by_columns = not cluster.by_products and self._lanes_along_rows()
         self.stage = self._stages()
+        self.together = 1
         self.scratch = 0
 
     def _lanes_along_rows(self) -> bool:
@@ -131,9 +139,28 @@ class Rows(Lowering):
 
     # ---- loops ---------------------------------------------------------------------------------
 
+    def _rows_together(self) -> int:
+        """How many rows a task has."""
+        row = [self.extents[g] for g in self.inner_groups]
+        rows = prod([self.extents[g] for g in self.row_groups])
+        if self.by_columns or self.cluster.by_products or rows < _MANY_ROWS:
+            return 1
+        if row[-1] <= _SHORT_ROW or prod(row) > _LONG_ROW:
+            return 1
+        for node in self.cluster.nodes:
+            if node.operation.kind == "reduce":
+                light = self._cost(node.inputs[0]) <= _LITTLE
+                bytewise = node.inputs[0].dtype.itemsize == 1  # eight lanes are no vector
+                if self.stage[node] > 0 or "arg" in node.operation.name or bytewise or not light:
+                    return 1
+            elif self.cluster.level(node) == "full" and node in self.fusion.stored:
+                return 1
+        return _TOGETHER
+
     def run(self) -> Lowered:
         emitter = self.emitter
         row_extents = [self.extents[g] for g in self.row_groups]
+        self.together = self._rows_together()
         if self.by_columns:
             blocks = -(-row_extents[-1] // LANES)
             task_shape: Shape = (*row_extents[:-1], blocks)
@@ -143,7 +170,8 @@ class Rows(Lowering):
         indices = unflatten(variable("task", tasks), task_shape)
         outer = self.row_groups[:-1] if self.by_columns else self.row_groups
         mapping = {self.names[g]: i for g, i in zip(outer, indices, strict=False)}
-        self.point = tuple([i.substitute(mapping) for i in self.point])
+        if self.together == 1:
+            self.point = tuple([i.substitute(mapping) for i in self.point])
         self.column_start = indices[-1] * LANES if self.by_columns else constant(0)
         kept = self.kept()
 
@@ -152,7 +180,12 @@ class Rows(Lowering):
                 self.stage_loop(number, kept)
             self.store_rows()
 
-        if not self.cluster.by_products:
+        if self.together > 1:
+            whole, rest = divmod(tasks, self.together)
+            self._several_rows(variable("task", whole) * self.together, whole, self.together)
+            if rest:
+                self._several_rows(constant(tasks - rest), 1, rest)
+        elif not self.cluster.by_products:
             with emitter.loop(("task",), lambda body: Parallel("task", tasks, body)):
                 one_row()
         else:
@@ -169,6 +202,32 @@ class Rows(Lowering):
         if all(len(g) == 1 for g in self.groups):
             accesses = self.plain_accesses()
         return Lowered(self.kernel(), accesses)
+
+    def _several_rows(self, first: Index, tasks: int, count: int) -> None:
+        """Tasks of so many rows from ``first`` on, whose reductions are all made in one loop."""
+        emitter, point = self.emitter, self.point
+        reductions = [n for n in self.cluster.nodes if n.operation.kind == "reduce"]
+        names = [self.names[g] for g in self.row_groups]
+        extents = [self.extents[g] for g in self.row_groups]
+        rows = []
+        for i in range(count):
+            mapping = dict(zip(names, unflatten(first + i, extents), strict=True))
+            rows.append(tuple([index.substitute(mapping) for index in point]))
+        with emitter.loop(("task",), lambda body: Parallel("task", tasks, body)):
+            accumulators = [{n: self.accumulator(n) for n in reductions} for _ in rows]
+
+            def body(lane: str) -> None:
+                for self.point, of_row in zip(rows, accumulators, strict=True):
+                    self._stage_body(of_row, (), {}, lane)
+
+            self.open_loops(body)
+            for self.point, of_row in zip(rows, accumulators, strict=True):
+                for node, accumulator in of_row.items():
+                    self._finish(node, accumulator)
+                self.store_rows()
+        for node in reductions:
+            del emitter.results[node]
+        self.point = point
 
     def kernel(self) -> Kernel:
         kernel = super().kernel()
@@ -301,6 +360,8 @@ class Rows(Lowering):
     def _lanes(self) -> int:
         """Of a short row, folding more partial results would take longer than making them."""
         extents = [self.extents[g] for g in self.inner_groups]
+        if self.together > 1:
+            return _TOGETHER_LANES
         if extents[-1] >= LANES and prod(extents) > 2 * LANES:
             return LANES
         return 16 if extents[-1] >= 16 else 8 if extents[-1] >= 8 else 1

@@ -11,7 +11,16 @@ from codegen import dtype as dt
 from codegen.ir.node import Node, TensorType
 from codegen.ops import elementwise as ew
 from codegen.ops.leaves import parameter
-from codegen.ops.reduction import argmax, broadcast, expand_back, max_, one_hot_mask, sum_
+from codegen.ops.reduction import (
+    argmax,
+    broadcast,
+    cumsum,
+    expand_back,
+    logcumsumexp,
+    max_,
+    one_hot_mask,
+    sum_,
+)
 from codegen.pipeline import Graph, compile_graph
 from tests.codegen.graphs import run_compiled, run_interpreted
 
@@ -95,7 +104,7 @@ def test_a_long_row_is_read_in_two_streams(shape: tuple[int, int], streams: int)
 
 @pytest.mark.parametrize(
     ("shape", "axes", "lanes"),
-    [((50, 100), (1,), 16), ((50, 128), (1,), 16), ((50, 129), (1,), 64), ((9, 5, 64), (0, 2), 64)],
+    [((20, 100), (1,), 16), ((20, 128), (1,), 16), ((20, 129), (1,), 64), ((9, 5, 64), (0, 2), 64)],
 )
 def test_a_short_row_has_few_partial_results(
     shape: tuple[int, ...], axes: tuple[int, ...], lanes: int
@@ -109,6 +118,50 @@ def test_a_short_row_has_few_partial_results(
     sums, largest = run_compiled(graph, [values], 1)
     np.testing.assert_array_equal(sums, values.sum(axes))
     np.testing.assert_array_equal(largest, values.max(axes))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("dtype", [dt.float32, dt.float64, dt.int64])
+@pytest.mark.parametrize("shape", [(64, 64), (50, 100), (35, 17), (5, 7, 30), (41, 3, 20)])
+def test_rows_that_are_only_summed_go_four_to_a_task(
+    shape: tuple[int, ...], dtype: dt.DType, threads: int
+) -> None:
+    """Also the rows that are left over; what all rows read is read once."""
+    axes = (len(shape) - 1,) if shape[1] != 3 else (1, 2)
+    rows = tuple([n for i, n in enumerate(shape) if i not in axes])
+    x, line, after = parameters = _parameters((shape, dtype), (shape[-1:], dtype), (rows, dtype))
+    along = broadcast(line, shape, (len(shape) - 1,))
+    total = sum_(ew.mul(x, along), axes)
+    graph = Graph(parameters, (ew.mul(total, after), max_(x, axes)))
+    (kernel,) = compile_graph(graph, threads).record.kernels
+    count = int(np.prod(rows))
+    assert len(re.findall(r"acc_\d+\[8\];", kernel.body)) == 2 * (4 + count % 4)
+    if count % 4 == 0:
+        assert kernel.body.count("= in0[") == 4 * kernel.body.count("= in1[")
+    numbers = np.random.default_rng(0)
+    arrays = [numbers.integers(-50, 50, p.shape).astype(dtype.numpy) for p in parameters]
+    sums, largest = run_compiled(graph, arrays, threads)
+    np.testing.assert_array_equal(sums, (arrays[0] * arrays[1]).sum(axes) * arrays[2])
+    np.testing.assert_array_equal(largest, arrays[0].max(axes))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("shape", [(37, 50), (5, 20), (3, 9, 8), (70, 1, 6), (40,), (2, 8)])
+def test_slow_scans_along_the_last_axis_go_through_several_rows_at_once(
+    shape: tuple[int, ...], threads: int
+) -> None:
+    """Quick ones do not: to bring together what lies apart takes longer."""
+    (x,) = parameters = _parameters((shape, dt.float32))
+    axis = len(shape) - 1
+    graph = Graph(parameters, (logcumsumexp(x, axis), cumsum(x, axis)))
+    exponentials, sums = compile_graph(graph, threads).record.kernels
+    rows = int(np.prod(shape[:-1]))
+    assert ("[16]" in exponentials.body) == (rows >= 4)
+    assert "[16]" not in sums.body
+    values = np.random.default_rng(0).integers(-9, 9, shape).astype(np.float32)
+    found = run_compiled(graph, [values], threads)
+    np.testing.assert_allclose(found[0], np.logaddexp.accumulate(values, axis), rtol=1e-5)
+    np.testing.assert_array_equal(found[1], values.cumsum(axis))
 
 
 @pytest.mark.parametrize(("shape", "ahead"), [((768, 128), 4), ((128, 1024), 0), ((64, 128), None)])
