@@ -14,8 +14,8 @@ from lazytorch.distributions import constraints
 from lazytorch.expression import Function
 from lazytorch.functions.promotion import promote
 from lazytorch.functions.reductions import ALL, SUM, reduced_axes
-from lazytorch.functions.registration import overriding
 from lazytorch.nn.parameter import Parameter
+from lazytorch.overrides import state as overrides
 from lazytorch.tensor import Tensor
 
 _ELEMENTARY: dict[str, type[constraints.Constraint]] = {
@@ -89,14 +89,18 @@ def _are_valid(*arguments: Any) -> Node:
 ARE_VALID = Function("are_valid", _are_valid)
 
 
+# Classes of tensors that have no say in what is done with them.
+_PLAIN = (Tensor, Parameter)
+
+
 def are_valid(checked: Sequence[tuple[Any, Any]]) -> bool | None:
     """Whether, of pairs of a region and a value, all values lie wholly in their regions; None where
     some check is more than that of an elementary region, or somebody is to see its operations."""
-    if overriding:
+    if overrides.modes:
         return None
     inputs, names = [], []
     for region, value in checked:
-        if value.__class__ is not Tensor and value.__class__ is not Parameter:
+        if value.__class__ not in _PLAIN:
             return None
         if region.__class__ is constraints.independent:
             if len(value._type.shape) < region.event_dim:
@@ -105,7 +109,9 @@ def are_valid(checked: Sequence[tuple[Any, Any]]) -> bool | None:
         kind: type[constraints.Constraint] = region.__class__
         if _ELEMENTARY.get(kind.__name__) is not kind or value._type.dtype.is_complex:
             return None
-        inputs.append(value)
-        inputs.extend([getattr(region, bound) for bound in kind._bounds])
+        bounds = [getattr(region, bound) for bound in kind._bounds]
+        if any([isinstance(x, Tensor) and x.__class__ not in _PLAIN for x in bounds]):
+            return None
+        inputs += [value, *bounds]
         names.append(kind.__name__)
     return bool(apply(ARE_VALID, inputs, (tuple(names),)))

@@ -506,6 +506,20 @@ def test_a_check_in_one_call_answers_as_the_region(name: str, dtype: str | None)
         assert answer is bool(theirs.check(given).all() & (given == given).all()), value
 
 
+def test_whose_operations_somebody_sees_is_not_checked_in_one_call() -> None:
+    class Seeing(torch.Tensor):
+        pass
+
+    real, x = torch.distributions.constraints.real, torch.ones(2)
+    below = torch.distributions.constraints.less_than
+    assert are_valid([(real, x.as_subclass(Seeing))]) is None
+    assert are_valid([(below(x.as_subclass(Seeing)), x)]) is None
+    assert are_valid([(real, 1.0)]) is None
+    with torch.overrides.TorchFunctionMode():
+        assert are_valid([(real, x)]) is None
+    assert are_valid([(real, x), (below(x * 2), x)]) is True  # also once there are overrides
+
+
 def test_a_log_probability_in_one_call_is_that_of_the_steps() -> None:
     """Its history is PyTorch's: the category, which is saved, must not be written over."""
     logits = np.array([[0.5, -1.0, 2.0], [0.1, 0.2, 0.3]])
