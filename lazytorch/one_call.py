@@ -7,16 +7,14 @@ that it replaces, and nothing but version counters changes.
 
 from __future__ import annotations
 
-import itertools
 import struct
-from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from codegen.runtime.memory import Buffer, allocate
 from codegen.runtime.plan import SCALAR_FORMATS, CpuPlan
 from lazytorch.expression import Source
-from lazytorch.records import native
+from lazytorch.records import native, packed_words
 
 if TYPE_CHECKING:
     from codegen.ir.node import TensorType
@@ -35,10 +33,6 @@ _MADE, _WRITTEN, _GRADIENT = range(3)
 _SPARE_BYTES = 1 << 20
 
 
-def _words(rows: Iterable[Sequence[int]]) -> bytes:
-    return array("q", itertools.chain.from_iterable(rows)).tobytes()
-
-
 def facts_of_fitting(
     reads: Sequence[tuple[Storage, TensorType, bool]],
     constants: Sequence[tuple[Storage, Constant, int]],
@@ -47,9 +41,9 @@ def facts_of_fitting(
 ) -> tuple[Any, ...]:
     """What ``fits`` of replays.c is told; the caller keeps all that is named here."""
     return (
-        _words([(id(s), id(type_), id(tracked)) for s, type_, tracked in reads]),
-        _words(_constant_words(constants)),
-        _words([(id(s),) for s in written]),
+        packed_words([(id(s), id(type_), id(tracked)) for s, type_, tracked in reads]),
+        packed_words(_constant_words(constants)),
+        packed_words([(id(s),) for s in written]),
         tuple([(step.states, step.counters()) for step in steps if step.counters()]),
     )
 
@@ -70,7 +64,7 @@ class OneCall:
     ) -> None:
         record = plan.record
         self._plan, self._program = plan, program
-        self._nbytes = [*record.output_bytes, *([record.arena_bytes] if record.offsets else ())]
+        self._nbytes = record.memory_bytes
         self._fresh = changes.fresh
         likes = [
             None if fresh is None or j in changes.shared
@@ -83,8 +77,8 @@ class OneCall:
             j for j, spare in enumerate(spares) if spare is None and j not in changes.replacing
         ]
         self._facts = (
-            program.for_c(), _words(parameters), _words(changes.outputs),
-            _words(_constant_words(changes.constants)), _words([(i,) for i in record.offsets]),
+            program.for_c(), packed_words(parameters), packed_words(changes.outputs),
+            packed_words(_constant_words(changes.constants)), packed_words([record.offsets]),
             tuple(likes), changes.grads, tuple(spares),
         )  # fmt: skip
 

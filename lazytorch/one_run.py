@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-from array import array
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from codegen.runtime.memory import allocate, size_class
 from codegen.runtime.plan import SCALAR_FORMATS, CpuPlan, watchers
-from lazytorch.records import native
+from lazytorch.records import native, packed_words
 
 if TYPE_CHECKING:
     from codegen.runtime.cpu import Program
@@ -25,12 +23,13 @@ class OneRun:
     def __init__(self, known: KnownTrace, plan: CpuPlan, program: Program) -> None:
         record = plan.record
         self._facts, self._plan, self.program = known.facts, plan, program
-        self._nbytes = [*record.output_bytes, *([record.arena_bytes] if record.offsets else ())]
+        self._nbytes = record.memory_bytes
         self._none = [None] * len(self._nbytes)
         scalars = [(i, SCALAR_FORMATS[name] == "d") for i, name in record.scalars]
         self._told = (
             program.for_c(), tuple([(size_class(n), n) for n in self._nbytes]),
-            _words(*sorted(scalars)), _words(*record.donations), _words(record.offsets),
+            packed_words(sorted(scalars)), packed_words(record.donations),
+            packed_words([record.offsets]),
             known.cached.packed_uses or b"",
         )  # fmt: skip
 
@@ -50,10 +49,6 @@ class OneRun:
         if answer is True:
             self._plan.raise_no_room()
         return None if type(answer) is tuple else answer
-
-
-def _words(*rows: Sequence[int]) -> bytes:
-    return array("q", itertools.chain.from_iterable(rows)).tobytes()
 
 
 def one_run(known: KnownTrace) -> OneRun | None:

@@ -114,6 +114,11 @@ def packed(numbers: Iterable[Sequence[int]]) -> bytes:
     return array("i", itertools.chain.from_iterable(numbers)).tobytes()
 
 
+def packed_words(rows: Iterable[Sequence[int]]) -> bytes:
+    """As ``packed``, numbers that may be addresses."""
+    return array("q", itertools.chain.from_iterable(rows)).tobytes()
+
+
 def source_in_c() -> str:
     """What is compiled."""
     folder = importlib.resources.files("lazytorch")

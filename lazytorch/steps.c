@@ -167,6 +167,77 @@ static object *held(object *self, object *const *arguments, ssize argument_count
     return found;
 }
 
+/* ---- what is held and would be computed again ------------------------------------------------- */
+
+static struct set set_of(object *list)
+{
+    long count = PyList_Size(list);
+    struct set set = new_set(count);
+    for (long i = 0; set.table && i < count; i++) {
+        object *item = PyList_GetItem(list, i);
+        *place_of(set, item) = item;
+    }
+    return set;
+}
+
+enum { MOST_LOOKED_AT = 500 }; /* as in trace.py */
+
+/* trace.loses */
+static int loses(object *e, struct set values, struct set kept, int has_gradient)
+{
+    object *stack[MOST_LOOKED_AT + 1], *call = SLOT(e, Expression_call);
+    if (*place_of(values, e) ||
+        (call != the_None && SLOT(call, Call_has_gradient) == the_True && !has_gradient))
+        return 0;
+    struct set seen = new_set(MOST_LOOKED_AT + 1);
+    long waiting = 1, looked_at = 1;
+    int found = 0, gave_up = !seen.table;
+    if (!gave_up)
+        *place_of(seen, e) = stack[0] = e;
+    while (waiting && !gave_up) {
+        call = SLOT(stack[--waiting], Expression_call);
+        if (call == the_None ||
+            SLOT(SLOT(call, Call_signature), Signature_function) == the_PLACEHOLDER) {
+            gave_up = 1; /* left over from a vmap: nobody can compute it */
+            break;
+        }
+        object *inputs = SLOT(call, Call_inputs);
+        long count = PyTuple_Size(inputs);
+        for (long i = 0; i < count && !gave_up; i++) {
+            object *x = PyTuple_GetItem(inputs, i), **place = place_of(seen, x);
+            if (SLOT(x, Expression_value) != the_None || *place)
+                continue;
+            if (!*place_of(values, x)) {
+                *place = stack[waiting++] = x;
+                gave_up = ++looked_at > MOST_LOOKED_AT;
+            } else if (!*place_of(kept, x))
+                found = 1;
+        }
+    }
+    free(seen.table);
+    return found && !gave_up;
+}
+
+/* Whether trace.loses is true of any that is held. */
+static int is_any_lost(object *held, object *made, object *wanted, int has_gradient)
+{
+    struct set values = set_of(made), kept = set_of(wanted);
+    long count = PyList_Size(held);
+    int found = !values.table || !kept.table;
+    for (long i = 0; i < count && !found; i++)
+        found = loses(PyList_GetItem(held, i), values, kept, has_gradient);
+    free(values.table);
+    free(kept.table);
+    return found;
+}
+
+/* loses_any(held, values, wanted, has_gradient) */
+static object *loses_any(object *self, object *const *arguments, ssize argument_count)
+{
+    return new_reference(boolean(
+        is_any_lost(arguments[0], arguments[1], arguments[2], arguments[3] == the_True)));
+}
+
 /* ---- what was computed ------------------------------------------------------------------------ */
 
 enum answer { NO, YES, UNKNOWN };

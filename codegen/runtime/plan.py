@@ -84,6 +84,11 @@ class PlanRecord:
     results: list[int] = field(default_factory=list)
     device: str = "cpu"
 
+    @property
+    def memory_bytes(self) -> list[int]:
+        """Of the memory that a run needs: of each output, and of the arena if there is one."""
+        return [*self.output_bytes, *([self.arena_bytes] if self.offsets else ())]
+
 
 class CpuPlan:
     """A plan of compiled kernels, run by one native call."""
